@@ -1,0 +1,27 @@
+"""Rank aggregation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+
+def log_rank(scores: pd.DataFrame) -> pd.Series:
+    r"""Non-linear rank aggregation :math:`\sum_m \log(r_m / n)` over the columns, as in AZ-NAS (Lee & Ham, CVPR 2024).
+
+    :math:`r_m` is the candidate's rank by proxy :math:`m`, 1 for the worst and n for the best, ties sharing their mean
+    rank. One bad rank weighs more than one good rank gains. A failed score (NaN) neither helps nor hurts: the
+    candidate gets the mean of its other terms in its place; a candidate with no score at all gets −∞.
+
+    Args:
+        scores: one row a candidate, one column a proxy, higher is better.
+
+    Returns:
+        One value a candidate, at most 0; higher is better, relative to this pool of candidates.
+
+    >>> log_rank(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}, index=["x", "y"])).round(3).to_dict()
+    {'x': -1.386, 'y': 0.0}
+    """
+    terms = np.log(scores.rank() / scores.notna().sum())
+    combined = terms.mean(axis=1) * scores.shape[1]
+    return combined.where(combined.notna(), -np.inf)

@@ -1,0 +1,99 @@
+"""Which samples make a batch in which each class has the same number of samples."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Subset, TensorDataset
+
+from zerocost.data.tensors import is_integer
+from zerocost.errors import InputError
+
+SETTLED = 1000  # a scan takes the classes it met for all there are once so many samples brought no new one
+
+
+def class_labels(dataset: Dataset[Any]) -> Tensor | None:
+    """The labels a dataset lists without reading its samples, as an int64 vector; None where it lists none.
+
+    >>> class_labels(Subset(TensorDataset(torch.zeros(3, 2), torch.tensor([5, 6, 7])), [2, 0]))
+    tensor([7, 5])
+    """
+    if isinstance(dataset, Subset):
+        labels = class_labels(dataset.dataset)
+        return None if labels is None else labels[torch.tensor(list(dataset.indices), dtype=torch.long)]
+    if isinstance(dataset, TensorDataset):
+        targets: Any = dataset.tensors[1] if len(dataset.tensors) == 2 else None
+    else:
+        targets = getattr(dataset, "targets", None)
+    if targets is None:
+        return None
+    try:
+        labels = torch.tensor(targets) if isinstance(targets, np.ndarray) else torch.as_tensor(targets)
+    except (TypeError, ValueError, RuntimeError):  # names, boxes, ragged lists: not labels of classes
+        return None
+    count = len(dataset)  # type: ignore[arg-type]
+    return labels.long().cpu() if labels.shape == (count,) and is_integer(labels) else None
+
+
+def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generator) -> list[int]:
+    """Indices of `size` samples, as many of each class as of any other (give or take one), in random order.
+
+    Labels the dataset does not list are read from its samples in random order, until each class met has enough
+    and `SETTLED` further samples brought no new class. Raises `InputError` without labels or enough samples.
+    """
+    order = torch.randperm(len(dataset), generator=generator)  # type: ignore[arg-type]
+    labels = class_labels(dataset)
+    labels = _scan(dataset, order.tolist(), size) if labels is None else labels[order]
+    order = order[: len(labels)]
+
+    classes, counts = torch.unique(labels, return_counts=True)
+    share, rest = divmod(size, len(classes))
+    roomy = (counts > share).nonzero()[:, 0]
+    if int(counts.min()) < share or len(roomy) < rest:
+        scarce = int(counts.argmin())
+        raise InputError(
+            f"a balanced batch of {size} over {len(classes)} classes needs {share}{f' to {share + 1}' if rest else ''} "
+            f"samples of each, but class {int(classes[scarce])} has {int(counts[scarce])}; "
+            "ask for a smaller batch, or for one that is not balanced"
+        )
+    wanted = torch.full_like(counts, share)
+    wanted[roomy[torch.randperm(len(roomy), generator=generator)[:rest]]] += 1
+    pairs = zip(classes.tolist(), wanted.tolist(), strict=True)
+    chosen = torch.cat([order[labels == label][:number] for label, number in pairs])
+    picked: list[int] = chosen[torch.randperm(size, generator=generator)].tolist()
+    return picked
+
+
+def _scan(dataset: Dataset[Any], order: list[int], size: int) -> Tensor:
+    labels: list[int] = []
+    counts: Counter[int] = Counter()
+    last_new = 0
+    for index in order:
+        label = _label(dataset[index])
+        if label not in counts:
+            last_new = len(labels)
+        labels.append(label)
+        counts[label] += 1
+        if len(labels) - last_new > SETTLED and _filled(counts, size):
+            break
+    return torch.tensor(labels)
+
+
+def _filled(counts: Counter[int], size: int) -> bool:
+    share = size // len(counts)
+    return min(counts.values()) >= share and sum(min(count, share + 1) for count in counts.values()) >= size
+
+
+def _label(sample: Any) -> int:
+    if not (isinstance(sample, tuple | list) and len(sample) == 2):
+        raise InputError("a balanced batch needs labels: the samples must be pairs (input, label)")
+    try:
+        return operator.index(sample[1])
+    except TypeError as error:
+        kind = type(sample[1]).__name__
+        raise InputError(f"a balanced batch needs whole-number labels, but a sample has a {kind}") from error

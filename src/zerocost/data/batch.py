@@ -1,0 +1,147 @@
+"""The batch a network is scored on: drawing one by a seed, and checking one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, default_collate
+
+from zerocost.data.balance import balanced_indices
+from zerocost.data.dataset import length, load
+from zerocost.data.tensors import check_finite, is_integer, listed
+from zerocost.errors import InputError
+from zerocost.seeding import seeded
+
+
+class Batch(NamedTuple):
+    """Inputs of a network, a tensor or a structure of tensors with N samples each, and their N targets, if any.
+
+    >>> Batch(torch.zeros(4, 3, 8, 8), torch.tensor([0, 1, 2, 3])).targets
+    tensor([0, 1, 2, 3])
+    """
+
+    inputs: Any
+    targets: Tensor | None = None
+
+
+def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) -> Batch:
+    """Draw `size` samples without replacement. The same seed gives the same batch; global generators are left alone.
+
+    `data` is anything `load` accepts. Of a DataLoader its dataset and its `collate_fn` are used, not its order.
+    A dataset that can only be iterated gives its first `size` samples. A sample that is a pair is
+    (input, target); any other sample is all input, and the batch has no targets.
+
+    `balanced=True` takes the same number of samples of each class, give or take one. Labels come from the
+    dataset's `.targets`; where it has none, samples are read in random order until each class met has enough and
+    1,000 samples in a row brought no new class.
+
+    Raises `InputError` when there are fewer than `size` samples, when samples do not fit into one batch, when a
+    balanced batch lacks labels or samples of a class, and for whatever `load` and `validate` refuse.
+
+    >>> images, labels = torch.rand(20, 3, 8, 8), torch.arange(20) % 2
+    >>> batch = draw((images, labels), size=4, seed=1, balanced=True)
+    >>> batch.inputs.shape, batch.targets.sum().item()
+    (torch.Size([4, 3, 8, 8]), 2)
+    """
+    if size < 1:
+        raise InputError(f"a batch holds at least one sample, got size={size}")
+    source, collate = data, default_collate
+    if isinstance(data, DataLoader):
+        if data.batch_sampler is None:
+            raise InputError(
+                "a DataLoader with batch_size=None does not say what one sample is; take a batch from it and give that"
+            )
+        source, collate = data.dataset, data.collate_fn
+    with seeded(seed):  # random augmentations follow the seed too
+        if isinstance(source, IterableDataset):
+            samples = _first(source, size, balanced)
+        else:
+            dataset = load(data)
+            samples = [dataset[index] for index in _indices(dataset, size, seed, balanced)]
+        batch = _collated(samples, collate)
+    validate(batch)
+    return batch
+
+
+def validate(batch: Batch, classes: int | None = None) -> None:
+    """Check that a batch can be scored; `classes` is the number of outputs of the network.
+
+    Raises `InputError` for a batch without tensors or samples, NaN or infinite inputs, a number of targets that
+    is not the number of inputs, and, where `classes` is given, labels that are not whole numbers in [0, classes).
+
+    >>> validate(Batch(torch.zeros(2, 3), torch.tensor([0, 10])), classes=10)
+    Traceback (most recent call last):
+    zerocost.errors.InputError: labels must be in 0..9 for a network with 10 outputs, got 10; ...
+    """
+    tensors = list(_tensors(batch.inputs))
+    if not tensors:
+        raise InputError(f"the inputs of a batch must hold tensors, got {type(batch.inputs).__name__}")
+    count = next((len(tensor) for tensor in tensors if tensor.ndim), 0)
+    if count == 0:
+        raise InputError(f"the batch is empty: inputs of shape {tuple(tensors[0].shape)}")
+    for tensor in tensors:
+        check_finite(tensor)
+    if batch.targets is None:
+        return
+    targets = batch.targets
+    if targets.ndim == 0 or len(targets) != count:
+        raise InputError(f"{count} inputs need {count} targets, got targets of shape {tuple(targets.shape)}")
+    if classes is None:
+        return
+    if not is_integer(targets):
+        raise InputError(f"labels must be whole numbers in 0..{classes - 1}, got {targets.dtype}; convert with .long()")
+    outside = targets[(targets < 0) | (targets >= classes)]
+    if outside.numel():
+        raise InputError(
+            f"labels must be in 0..{classes - 1} for a network with {classes} outputs, got {listed(outside)}; "
+            "count labels from 0 and give the network an output for each class"
+        )
+
+
+def _indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:
+    count = length(dataset)
+    if size > count:
+        raise InputError(f"asked for a batch of {size}, but the data holds {count} samples; use size={count} or less")
+    generator = torch.Generator().manual_seed(seed)
+    if balanced:
+        return balanced_indices(dataset, size, generator)
+    picked: list[int] = torch.randperm(count, generator=generator)[:size].tolist()
+    return picked
+
+
+def _first(dataset: IterableDataset[Any], size: int, balanced: bool) -> list[Any]:
+    if balanced:
+        raise InputError("a dataset that can only be iterated gives its first samples; they cannot be balanced")
+    samples = list(islice(iter(dataset), size))
+    if len(samples) < size:
+        raise InputError(f"asked for a batch of {size}, but the dataset gave only {len(samples)} samples")
+    return samples
+
+
+def _collated(samples: list[Any], collate: Callable[[list[Any]], Any]) -> Batch:
+    try:
+        batch = collate(samples)
+    except (RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"the samples do not fit into one batch: {reason}; give tensors of one shape") from error
+    if not isinstance(batch, tuple | list) or len(batch) > 2:
+        return Batch(batch, None)
+    inputs, targets = (*batch, None)[:2]
+    if not isinstance(targets, Tensor | None):
+        raise InputError(f"the targets of a batch must be a tensor, got {type(targets).__name__}; use number labels")
+    return Batch(inputs, targets)
+
+
+def _tensors(inputs: Any) -> Iterator[Tensor]:
+    if isinstance(inputs, Tensor):
+        yield inputs
+    elif isinstance(inputs, Mapping):
+        for value in inputs.values():
+            yield from _tensors(value)
+    elif isinstance(inputs, Sequence) and not isinstance(inputs, str | bytes):
+        for value in inputs:
+            yield from _tensors(value)

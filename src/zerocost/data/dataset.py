@@ -1,0 +1,115 @@
+"""`load` turns whatever holds the data into a map-style Dataset; `split` cuts one into training and validation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler
+
+from zerocost.data.balance import class_labels
+from zerocost.data.sources import open_source
+from zerocost.data.tensors import TensorData, as_inputs, as_labels
+from zerocost.errors import InputError
+
+
+def load(data: Any) -> Dataset[Any]:
+    """A map-style Dataset of `(input, label)` from anything that holds data.
+
+    | `data` | what comes back |
+    |---|---|
+    | a spec such as `"digits"` or `"cifar10:PATH"` (see `SOURCES`) | float32 C×H×W images, standardised per channel |
+    | a tensor or array | its samples, without labels |
+    | a pair (inputs, labels) of tensors or arrays, or a `Batch` | samples with int labels |
+    | a map-style torch Dataset | the same object |
+    | a DataLoader | its dataset; the part its `SubsetRandomSampler` selects, if it has one |
+
+    Tensors and arrays of uint8 are images, N×H×W×C, N×C×H×W or N×H×W, and become float32 N×C×H×W in [0, 1];
+    floating point keeps its values, as float32. Image sources named by a spec (but for a floating-point .npz
+    and for noise) are also standardised: each channel gets mean 0 and standard deviation 1, by the loaded data's
+    own statistics. What is held in memory has `.images` and `.targets` tensors.
+
+    Raises `InputError` for an unknown source, a missing file, data without a length, empty data, wrong shapes,
+    NaN or infinite inputs, and labels that are negative, not whole numbers or not one an input.
+
+    >>> data = load((torch.rand(10, 3, 8, 8), torch.arange(10)))
+    >>> image, label = data[4]
+    >>> image.shape, label
+    (torch.Size([3, 8, 8]), 4)
+    """
+    dataset = _open(data)
+    if length(dataset) == 0:
+        raise InputError(f"the data is empty: a {type(dataset).__name__} of length 0")
+    return dataset
+
+
+def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
+    """Cut a map-style Dataset into disjoint (training, validation) Subsets, the same for the same seed.
+
+    The validation part has `fraction` (between 0 and 1) of the samples, and as nearly as whole samples allow the
+    same fraction of each class where the dataset lists whole-number labels in `.targets`; else samples are drawn
+    regardless of their label. Raises `InputError` for a fraction that leaves either part empty.
+
+    >>> train, validation = split(load((torch.rand(10, 4), torch.arange(10) % 2)), 0.4)
+    >>> len(train), sorted(label for _, label in validation)
+    (6, [0, 0, 1, 1])
+    """
+    count = length(dataset)
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(count, generator=generator)
+    labels = class_labels(dataset)
+    if labels is not None:  # classes side by side, so that evenly spaced picks take the same share of each
+        order = order[labels[order].argsort(stable=True)]
+    due = (torch.arange(count + 1, dtype=torch.float64) * fraction + 0.5).floor()
+    chosen = due.diff() > 0
+    if not 0 < fraction < 1 or not 0 < int(chosen.sum()) < count:
+        raise InputError(
+            f"a validation fraction of {fraction} of {count} samples leaves one part empty; give a fraction "
+            "between 0 and 1 and enough samples for both parts"
+        )
+    train, validation = (order[mask].sort().values.tolist() for mask in (~chosen, chosen))
+    return Subset(dataset, train), Subset(dataset, validation)
+
+
+def length(dataset: Dataset[Any]) -> int:
+    """Number of samples; `InputError` when the dataset does not know it."""
+    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
+        raise InputError(
+            f"{type(dataset).__name__} can only be read from front to back, or has no length; "
+            "give a map-style Dataset, with __getitem__ and __len__"
+        )
+    return len(dataset)
+
+
+def _open(data: Any) -> Dataset[Any]:
+    if isinstance(data, str):
+        return open_source(data)
+    if isinstance(data, Tensor | np.ndarray):
+        return TensorData(as_inputs(data))
+    if isinstance(data, DataLoader):
+        sampler = getattr(data.batch_sampler, "sampler", data.sampler)
+        if isinstance(sampler, SubsetRandomSampler):
+            return Subset(data.dataset, [int(index) for index in sampler.indices])
+        return data.dataset
+    if isinstance(data, Dataset):
+        return data
+    if isinstance(data, tuple | list) and len(data) == 2:
+        inputs, labels = data
+        if isinstance(inputs, Tensor | np.ndarray) and isinstance(labels, Tensor | np.ndarray | None):
+            images = as_inputs(inputs)
+            return TensorData(images, None if labels is None else as_labels(labels, len(images)))
+    raise InputError(
+        f"data cannot be read from {_described(data)}; give a spec such as 'digits', a tensor or array, a pair of "
+        "them (inputs, labels), a torch Dataset or a DataLoader"
+    )
+
+
+def _described(data: Any) -> str:
+    name = type(data).__name__
+    return (
+        f"a {name} of {', '.join(type(x).__name__ for x in data[:5])}"
+        if isinstance(data, tuple | list)
+        else f"a {name}"
+    )

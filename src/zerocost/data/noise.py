@@ -1,0 +1,48 @@
+"""Gaussian noise: inputs for proxies that need no data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from zerocost.data.paths import positive
+from zerocost.errors import InputError
+
+COUNT = 10_000
+USAGE = "noise:CHANNELSxHEIGHTxWIDTH:CLASSES, such as noise:3x32x32:10"
+
+
+class Noise(Dataset[Any]):
+    """`COUNT` tensors of independent N(0, 1) values. Item `i` depends on `i` alone; so does its label, `i % classes`.
+
+    >>> Noise((3, 8, 8), classes=10)[13][1]
+    3
+    """
+
+    def __init__(self, shape: tuple[int, ...], classes: int | None = None) -> None:
+        self.shape = shape
+        self.targets = None if classes is None else torch.arange(COUNT) % classes
+
+    def __len__(self) -> int:
+        return COUNT
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < COUNT:
+            raise IndexError(f"index {index} is outside 0..{COUNT - 1}")
+        values = torch.from_numpy(np.random.default_rng(index).standard_normal(self.shape, dtype=np.float32))
+        return values if self.targets is None else (values, int(self.targets[index]))
+
+
+def load_noise(argument: str = "") -> Noise:
+    """Noise of the shape and the number of classes `argument` spells (`3x32x32:10`), 3×32×32 without labels if empty.
+
+    Raises `InputError` when the shape is not three whole numbers of at least 1.
+    """
+    shape, _, classes = (argument or "3x32x32").partition(":")
+    sides = tuple(positive(side, USAGE) for side in shape.split("x"))
+    if len(sides) != 3:
+        raise InputError(f"expected a shape of three numbers, got {shape!r}; write {USAGE}")
+    return Noise(sides, positive(classes, USAGE) if classes else None)

@@ -1,0 +1,28 @@
+"""The parts of a spec after its first colon: an existing path, a size in pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zerocost.errors import InputError
+
+
+def existing_path(text: str, usage: str) -> Path:
+    """The path `text` names; `InputError` when it is empty or nothing is there."""
+    if not text:
+        raise InputError(f"the path is missing; write {usage}")
+    path = Path(text).expanduser()
+    if not path.exists():
+        raise InputError(f"no such file or folder: {path} (from {usage})")
+    return path
+
+
+def positive(text: str, usage: str) -> int:
+    """The whole number ≥ 1 that `text` spells, else `InputError`.
+
+    >>> positive("32", "digits:SIZE")
+    32
+    """
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise InputError(f"expected a whole number of at least 1, got {text!r}; write {usage}")
+    return int(text)

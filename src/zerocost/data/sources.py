@@ -1,0 +1,56 @@
+"""The table of data sources a spec such as `cifar10:PATH` can name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+from torch.utils.data import Dataset
+
+from zerocost.data.cifar import CIFAR10, CIFAR100, load_cifar
+from zerocost.data.digits import load_digits
+from zerocost.data.folder import load_folder
+from zerocost.data.noise import load_noise
+from zerocost.data.npz import load_npz
+from zerocost.errors import unknown
+
+
+class Source(NamedTuple):
+    """What reads the data, given what follows the first colon of a spec ("" if nothing); how the spec is written."""
+
+    load: Callable[[str], Dataset[Any]]
+    usage: str
+    summary: str
+
+
+SOURCES: dict[str, Source] = {
+    "digits": Source(load_digits, "digits[:SIZE]", "1,797 handwritten digits of scikit-learn, 3×32×32; needs no file"),
+    "cifar10": Source(
+        partial(load_cifar, CIFAR10, "train"), "cifar10:PATH", "CIFAR-10 training images, folder or .tar.gz"
+    ),
+    "cifar10-test": Source(
+        partial(load_cifar, CIFAR10, "test"), "cifar10-test:PATH", "CIFAR-10 test images, folder or .tar.gz"
+    ),
+    "cifar100": Source(
+        partial(load_cifar, CIFAR100, "train"), "cifar100:PATH", "CIFAR-100 training images, folder or .tar.gz"
+    ),
+    "cifar100-test": Source(
+        partial(load_cifar, CIFAR100, "test"), "cifar100-test:PATH", "CIFAR-100 test images, folder or .tar.gz"
+    ),
+    "images": Source(load_folder, "images:PATH[:SIZE]", "one folder of images a class, cropped square, 3×32×32"),
+    "npz": Source(load_npz, "npz:PATH", "arrays images and labels (or x, y; x_train, y_train) of a numpy .npz file"),
+    "noise": Source(load_noise, "noise[:CxHxW[:CLASSES]]", "10,000 Gaussian inputs, 3x32x32, labelled if asked"),
+}
+
+
+def open_source(spec: str) -> Dataset[Any]:
+    """The dataset a spec names; `InputError` for an unknown source or one that cannot be read.
+
+    >>> len(open_source("noise:1x8x8"))
+    10000
+    """
+    name, _, argument = spec.partition(":")
+    if name not in SOURCES:
+        raise unknown("data source", name, SOURCES)
+    return SOURCES[name].load(argument)

@@ -1,0 +1,129 @@
+"""What can be measured on an untrained network: the names a proxy may ask for.
+
+A measured signal is delivered by a pass. A derived signal is computed from other signals, once for all proxies
+that ask for it; `signal` registers one, and its parameter names are its request, as a proxy's are.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from zerocost.errors import InputError, unknown
+
+Tensors = Sequence[Tensor]
+
+
+class ChannelSaliency(NamedTuple):
+    """What one convolution or linear layer did to the loss: `values[n, c]` is the sum over positions of a·∂L/∂a.
+
+    `fan_in` is the number of weights that feed one channel.
+    """
+
+    values: Tensor
+    fan_in: float
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A measurable quantity: the pass that delivers it, or the function and signals it is derived from."""
+
+    name: str
+    meaning: str
+    source: str
+    function: Callable[..., Any] | None = None
+    needs: tuple[str, ...] = ()
+
+
+SIGNALS: dict[str, Signal] = {
+    name: Signal(name, meaning, source)
+    for name, source, meaning in (
+        ("parameter_count", "model", "number of parameters, tied ones once: int"),
+        (
+            "weights",
+            "model",
+            "weight matrices (two or more axes, no normalisation layer), tied ones once: tensors",
+        ),
+        ("multiply_adds", "shape", "products of one forward pass on one sample: int"),
+        ("outputs", "data", "the network's outputs, one row a sample: N×C"),
+        (
+            "activation_kernel",
+            "data",
+            "for each pair of samples, the activations that agree in sign: N×N, float64",
+        ),
+        ("loss", "loss", "mean loss on the batch: scalar"),
+        ("weight_gradients", "loss", "gradient of the loss, one tensor for each of `weights`"),
+        ("channel_saliency", "loss", "for each convolution and linear layer a ChannelSaliency: N×C"),
+        (
+            "hessian_gradients",
+            "curvature",
+            "Hessian of the loss times its gradient, a tensor for each of `weights`",
+        ),
+        ("input_jacobian", "jacobian", "gradient of the summed outputs to each sample's input: N×D"),
+        ("flow_weights", "flow", "absolute values of `weights`, float64"),
+        ("flow_gradients", "flow", "gradient of the flow R (input of ones, |θ|, no normalisation), float64"),
+    )
+}
+
+
+def requested(function: Callable[..., Any], kind: str) -> tuple[str, ...]:
+    """The signals a function asks for: its parameter names, each checked to exist.
+
+    >>> requested(lambda weights, loss: ..., "proxy")
+    ('weights', 'loss')
+    """
+    names = tuple(inspect.signature(function).parameters)
+    for name in names:
+        if name not in SIGNALS:
+            raise unknown(f"signal in the parameters of {kind} {function.__name__!r}:", name, SIGNALS)
+    return names
+
+
+def signal(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a derived signal: a function of other signals, computed once however many proxies ask for it.
+
+    Raises `InputError` when a parameter names no signal or the name is taken by a measured one.
+
+    >>> @signal
+    ... def gradient_norms(weight_gradients):
+    ...     "Euclidean norm of each weight matrix's gradient."
+    ...     return [g.norm() for g in weight_gradients]
+    >>> SIGNALS["gradient_norms"].needs
+    ('weight_gradients',)
+    >>> del SIGNALS["gradient_norms"]
+    """
+    name = function.__name__
+    if name in SIGNALS and SIGNALS[name].function is None:
+        raise InputError(f"signal {name!r} is measured by the {SIGNALS[name].source} pass; choose another name")
+    meaning = (inspect.getdoc(function) or name).splitlines()[0]
+    SIGNALS[name] = Signal(name, meaning, "derived", function, requested(function, "signal"))
+    return function
+
+
+def measured(names: Iterable[str]) -> set[str]:
+    """The measured signals that `names` come down to once derived ones are followed to their sources."""
+    found: set[str] = set()
+    for name in names:
+        found |= measured(SIGNALS[name].needs) if SIGNALS[name].function else {name}
+    return found
+
+
+def resolve(name: str, values: dict[str, Any]) -> Any:
+    """The value of a signal out of the measured `values`, where derived ones are computed at first use and kept."""
+    if name not in values:
+        derived = SIGNALS[name]
+        if derived.function is None:
+            raise KeyError(name)
+        values[name] = derived.function(**arguments(derived.needs, values))
+    if isinstance(values[name], Exception):
+        raise values[name]
+    return values[name]
+
+
+def arguments(names: Iterable[str], values: dict[str, Any]) -> Mapping[str, Any]:
+    """Keyword arguments for a function that asks for the signals `names`."""
+    return {name: resolve(name, values) for name in names}

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from zerocost.proxies.registry import proxy
+
+
+@proxy(paper="baseline")
+def params(parameter_count: int) -> int:
+    r"""Number of parameters, biases and normalisation included, tied ones once.
+
+    Args:
+        parameter_count: the count.
+
+    Returns:
+        A non-negative integer.
+
+    >>> params(10)
+    10
+    """
+    return parameter_count

@@ -1,0 +1,261 @@
+"""score() one network, rank() many: the only callers of the engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from zerocost import data as data_
+from zerocost.candidates import named
+from zerocost.data.tensors import as_inputs
+from zerocost.engine.memory import attempt
+from zerocost.engine.passes.batch import Loss, cross_entropy
+from zerocost.engine.plan import PASSES, Plan, plan
+from zerocost.engine.run import measure
+from zerocost.engine.signals import arguments
+from zerocost.errors import Failure, InputError
+from zerocost.proxies.registry import Proxy, resolve
+from zerocost.seeding import Builder, initialise
+from zerocost.tables import Interrupted, ScoreTable
+from zerocost.version import VERSION
+
+DEFAULT = ("snip", "grasp", "synflow", "log_synflow", "fisher", "jacob_cov", "grad_norm", "naswot", "params", "flops")
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """One pass that ran: how often the network ran forward and backward in it, and how long it took."""
+
+    name: str
+    forwards: int
+    backwards: int
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class ScoreCard(Mapping[str, float]):
+    """The scores of one network: a mapping from proxy name to value, higher is better.
+
+    A proxy that could not be computed is not among the keys but in `failures`, with its reason; asking for it raises
+    a `KeyError` that gives the reason.
+
+    Attributes:
+        scores: proxy name to value.
+        failures: proxy name to the reason why it has no value.
+        passes: the passes that ran.
+        provenance: how the scores were made: versions, seed, batch, loss, dtype, device.
+    """
+
+    scores: dict[str, float]
+    failures: dict[str, str]
+    passes: tuple[PassRecord, ...] = ()
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> float:
+        if name in self.failures:
+            raise KeyError(f"{name} failed: {self.failures[name]}")
+        return self.scores[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.scores)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def milliseconds(self) -> float:
+        """Time spent in all passes."""
+        return sum(p.milliseconds for p in self.passes)
+
+
+def score(
+    model: nn.Module,
+    batch: Any,
+    proxies: Iterable[str] | str = DEFAULT,
+    *,
+    loss: Loss = cross_entropy,
+    seed: int = 0,
+) -> ScoreCard:
+    """Score one untrained network with zero-cost proxies, in its own dtype and on its own device.
+
+    The passes that the proxies need are run once for all of them; `explain` shows which. The model comes back as it
+    was, and so do the global random states.
+
+    Args:
+        model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`).
+        batch: `(inputs, labels)`, or the inputs alone for proxies that need no labels. Inputs are a tensor with the
+            samples along the first axis, or a tuple, list or mapping of such tensors for a network of several inputs
+            (then the batch must be a `zerocost.data.Batch` or a pair).
+        proxies: names, as a sequence or comma-separated.
+        loss: function of outputs and labels, a mean over samples; labels are checked only for the default.
+        seed: seeds each pass (dropout and the like); the value of a score for a given seed is always the same.
+
+    Returns:
+        A `ScoreCard`: a mapping from proxy name to value, with `failures`, `passes` and `provenance`.
+
+    Raises:
+        InputError: an unknown proxy, an empty or non-finite batch, labels out of range.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> images, labels = torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 0, 1])
+    >>> card = score(net, (images, labels), ["params", "flops", "snip"])
+    >>> card["params"], card["flops"], card.failures
+    (122.0, 112.0, {})
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
+    inputs, targets = as_batch(batch)
+    steps = plan(resolve(proxies))
+    return evaluate(model, inputs, targets, steps, loss, seed)
+
+
+def evaluate(model: nn.Module, inputs: Any, targets: Tensor | None, steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+    """Run a plan on one model and compute the proxies of it."""
+    found = measure(model, inputs, targets, steps, loss, seed)
+    values = {p.name: attempt(value, p, found.signals) for p in steps.proxies}
+    return ScoreCard(
+        scores={name: v for name, v in values.items() if not isinstance(v, Failure)},
+        failures={name: str(v) for name, v in values.items() if isinstance(v, Failure)},
+        passes=tuple(
+            PassRecord(name, PASSES[name].forwards, PASSES[name].backwards, milliseconds)
+            for name, milliseconds in found.milliseconds.items()
+        ),
+        provenance={
+            "zerocost": VERSION,
+            "torch": torch.__version__,
+            "seed": seed,
+            "inputs": shape_of(inputs),
+            "labels": targets is not None,
+            "loss": getattr(loss, "__name__", type(loss).__name__),
+            "mode": "train",
+            "dtype": found.dtype,
+            "device": found.device,
+            "part_size": found.part_size,
+        },
+    )
+
+
+def value(proxy: Proxy, signals: dict[str, Any]) -> float:
+    """A proxy's value, its sign turned so that higher is better; `Failure` when it is not a finite number."""
+    result = float(proxy.formula(**arguments(proxy.signals, signals)))
+    if result != result or result in (float("inf"), float("-inf")):
+        raise Failure(f"the value is {result}: activations or gradients overflow or are not numbers")
+    return result if proxy.higher_is_better else -result
+
+
+def rank(
+    candidates: Any,
+    data: Any,
+    proxies: Iterable[str] | str = DEFAULT,
+    *,
+    batch: int = 64,
+    balanced: bool = False,
+    loss: Loss = cross_entropy,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreTable:
+    """Initialise, score and rank many networks on one batch. A bad candidate never stops the others.
+
+    Args:
+        candidates: a mapping from name to builder (a function that returns a module) or module, or a sequence of
+            either. Builders run one at a time with torch seeded by `seed`, so that a network's initial weights do not
+            depend on the others.
+        data: anything `zerocost.data.draw` takes: a spec such as "digits", tensors or arrays, a Dataset, a DataLoader.
+        proxies: names, as a sequence or comma-separated. `params` is always added.
+        batch: number of samples drawn, once for all candidates.
+        balanced: draw equally many of each class.
+        loss: function of outputs and labels, a mean over samples.
+        seed: draws the batch, initialises the networks and seeds the passes.
+        device: where built networks are moved before scoring; None leaves them where they are.
+        progress: called with the number done and the total after each candidate.
+
+    Returns:
+        A `ScoreTable`, best first by `rank_score`.
+
+    Raises:
+        InputError: no candidates, an unknown proxy, data that cannot be used, or a batch no candidate could be
+            scored on.
+        Interrupted: at Ctrl-C; its `table` holds what was scored until then.
+
+    >>> import torch
+    >>> nets = {f"width-{w}": lambda w=w: nn.Sequential(nn.Linear(4, w), nn.ReLU(), nn.Linear(w, 2)) for w in (2, 8)}
+    >>> table = rank(nets, (torch.rand(8, 4), torch.arange(8) % 2), "snip,naswot", batch=8)
+    >>> sorted(table.frame.columns)
+    ['naswot', 'params', 'rank_score', 'snip']
+    """
+    builders = named(candidates)
+    chosen = resolve(proxies)
+    steps = plan(resolve([*(p.name for p in chosen), "params"]))
+    inputs, targets = as_batch(data_.draw(data, batch, seed=seed, balanced=balanced))
+    cards: dict[str, ScoreCard] = {}
+    rejected: list[InputError] = []
+    start = time.perf_counter()
+
+    def table() -> ScoreTable:
+        done = {name: builders[name] for name in cards}
+        return ScoreTable.of(cards, done, [p.name for p in chosen], time.perf_counter() - start)
+
+    try:
+        for count, (name, build) in enumerate(builders.items(), start=1):
+            try:
+                cards[name] = evaluate(built(build, seed, device), inputs, targets, steps, loss, seed)
+            except (Failure, InputError) as reason:
+                cards[name] = ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
+                rejected += [reason] if isinstance(reason, InputError) else []
+            if progress:
+                progress(count, len(builders))
+    except KeyboardInterrupt:
+        raise Interrupted(table()) from None
+    if len(rejected) == len(builders):
+        raise rejected[0]
+    return table()
+
+
+def built(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:
+    """The candidate's network, initialised from the seed and moved to the device."""
+    model = initialise(build, seed)
+    return model.to(device) if device is not None else model
+
+
+def as_batch(batch: Any) -> data_.Batch:
+    """A checked `Batch` out of `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
+    pair = isinstance(batch, tuple | list) and len(batch) == 2
+    inputs, targets = tree_map(tensor, tuple(batch) if pair else (batch, None))
+    if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
+        inputs = as_inputs(inputs)
+    made = data_.Batch(inputs, targets)
+    data_.validate(made)
+    return made
+
+
+def tensor(value: Any) -> Any:
+    """A tensor for a numpy array; anything else as it is."""
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+
+
+def shape_of(inputs: Any) -> Any:
+    """Shapes of the tensors in a nested structure."""
+    return tree_map(lambda t: tuple(t.shape) if isinstance(t, Tensor) else t, inputs)
+
+
+def explain(proxies: Sequence[str] | str = DEFAULT) -> Plan:
+    """The passes that scoring with these proxies will run, and why; print it to read it.
+
+    >>> print(explain("snip,naswot"))
+    2 proxies: 1 forward and 1 backward runs
+      data      the batch, train mode, activations observed
+                activation_kernel for naswot
+      loss      backward of the mean loss to the weight matrices
+                weight_gradients for snip
+      (no run)  weights for snip
+    """
+    return plan(resolve(proxies))

@@ -1,0 +1,76 @@
+"""Randomness that is local: a seed holds inside a `with` block and nothing outside notices."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from zerocost.errors import Failure, InputError
+
+Builder = Callable[[], nn.Module]
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch, numpy and Python inside the block; give all three generators back as they were.
+
+    `device` is the accelerator whose generator is seeded as well; generators of other devices are not touched.
+
+    >>> with seeded(0):
+    ...     a = torch.rand(1)
+    >>> with seeded(0):
+    ...     b = torch.rand(1)
+    >>> bool(a == b)
+    True
+    """
+    cuda = device is not None and device.type == "cuda"
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    torch_state = torch.get_rng_state()
+    cuda_state = torch.cuda.get_rng_state(device) if cuda else None
+    try:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.random.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        if cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state, device)
+
+
+def generator_state(device: torch.device) -> bytes:
+    """The state of torch's generators for the CPU and `device`: unchanged when no random number was drawn."""
+    state = torch.get_rng_state().numpy().tobytes()
+    return state + torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else state
+
+
+def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:
+    """Build a network whose initial weights depend on `seed` alone. A finished module is returned as it is.
+
+    Raises `Failure` when `build` raises, so that one bad candidate does not stop a ranking, and `InputError`
+    when it returns something that is not a `torch.nn.Module`.
+
+    >>> a, b = (initialise(lambda: nn.Linear(2, 2), seed=3) for _ in range(2))
+    >>> bool((a.weight == b.weight).all())
+    True
+    """
+    if isinstance(build, nn.Module):
+        return build
+    try:
+        with seeded(seed):
+            model = build()
+    except Exception as error:
+        raise Failure(f"building the network raised {type(error).__name__}: {error}") from error
+    if not isinstance(model, nn.Module):
+        raise InputError(f"a candidate must build a torch.nn.Module, but got {type(model).__name__}")
+    return model

@@ -1,0 +1,98 @@
+"""Score tables: what rank() returns and select() narrows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from torch import nn
+
+from zerocost.combine import log_rank
+from zerocost.errors import InputError
+from zerocost.seeding import Builder
+
+if TYPE_CHECKING:
+    from zerocost.scoring import ScoreCard
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Many networks' scores, best first.
+
+    Attributes:
+        frame: one row a candidate (index: its name); a column for each proxy (NaN where it failed), `params`, and
+            `rank_score`, the combination of the proxies' ranks; for every column but `params` higher is better.
+        proxies: the proxies that were asked for.
+        cards: each candidate's `ScoreCard`, with its failures, passes and provenance.
+        candidates: each candidate's builder, for training.
+        dropped: candidates that `select` dropped, with the reason; empty for a table that `rank` returned.
+        seconds: time the scoring took.
+    """
+
+    frame: pd.DataFrame
+    proxies: list[str]
+    cards: dict[str, ScoreCard]
+    candidates: dict[str, Builder | nn.Module]
+    dropped: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        cards: Mapping[str, ScoreCard],
+        candidates: Mapping[str, Builder | nn.Module],
+        proxies: Sequence[str],
+        seconds: float,
+    ) -> ScoreTable:
+        """The table of the given cards, ranked by the proxies."""
+        columns = list(dict.fromkeys([*proxies, "params"]))
+        frame = pd.DataFrame(
+            [[card.scores.get(name, float("nan")) for name in columns] for card in cards.values()],
+            index=pd.Index(list(cards), name="candidate"),
+            columns=columns,
+            dtype=float,
+        )
+        frame["rank_score"] = log_rank(frame[list(proxies)])
+        frame = frame.sort_values("rank_score", ascending=False, kind="stable")
+        return cls(frame, list(proxies), dict(cards), dict(candidates), {}, seconds)
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """Every failed score: candidate, proxy, reason."""
+        rows = [(name, p, why) for name, card in self.cards.items() for p, why in card.failures.items()]
+        return pd.DataFrame(rows, columns=["candidate", "proxy", "reason"])
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        failed = len(self.failures["candidate"].unique())
+        note = f"\n({failed} candidates with failed scores: see .failures)" if failed else ""
+        return f"{self.frame.to_string(max_rows=20, float_format=lambda v: f'{v:.6g}')}{note}"
+
+    def narrow(self, names: Sequence[str], dropped: dict[str, str]) -> ScoreTable:
+        """The rows of the given names, in that order, with what was dropped."""
+        return ScoreTable(
+            self.frame.loc[list(names)],
+            self.proxies,
+            {name: self.cards[name] for name in names},
+            {name: self.candidates[name] for name in names},
+            {**self.dropped, **dropped},
+            self.seconds,
+        )
+
+    def column(self, name: str) -> Any:
+        """One column of the frame; `InputError` naming the columns there are."""
+        if name not in self.frame:
+            raise InputError(f"the table has no column {name!r}; it has {', '.join(self.frame.columns)}")
+        return self.frame[name]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a ranking; `table` holds what was scored until then."""
+
+    def __init__(self, table: ScoreTable) -> None:
+        super().__init__(f"interrupted; {len(table)} candidates were scored")
+        self.table = table

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler, TensorDataset
+
+from zerocost.data import Batch, load, split
+from zerocost.data.tensors import TensorData
+from zerocost.errors import InputError
+
+
+class Stream(IterableDataset):
+    def __iter__(self):
+        return iter(torch.arange(10.0).reshape(10, 1))
+
+
+class Unsized(Dataset):
+    def __getitem__(self, index):
+        return index
+
+
+def test_a_tensor_or_array_is_inputs_without_labels():
+    values = torch.rand(4, 3, 8, 8)
+    for data in (values, values.numpy()):
+        dataset = load(data)
+        assert torch.equal(dataset[2], values[2])
+        assert dataset.targets is None
+
+
+@pytest.mark.parametrize("wrap", [tuple, list, lambda pair: Batch(*pair)])
+@pytest.mark.parametrize("convert", [torch.Tensor.numpy, torch.Tensor.clone])
+def test_a_pair_has_inputs_and_labels_in_memory(wrap, convert):
+    images, labels = torch.rand(4, 3, 8, 8), torch.tensor([1, 0, 2, 1])
+    dataset = load(wrap((convert(images), convert(labels))))
+    assert torch.equal(dataset.images, images)
+    assert torch.equal(dataset.targets, labels)
+    assert dataset[2][1] == 2
+
+
+def test_a_batch_without_targets_is_inputs_alone():
+    assert load(Batch(torch.rand(4, 3))).targets is None
+
+
+def test_a_dataset_is_returned_as_it_is_and_a_loader_gives_its_own():
+    dataset = TensorDataset(torch.rand(4, 3), torch.arange(4))
+    assert load(dataset) is dataset
+    assert load(DataLoader(dataset, batch_size=2, shuffle=True)) is dataset
+    assert load(DataLoader(dataset, batch_size=None)) is dataset
+
+
+@pytest.mark.parametrize("indices", [[3, 1], torch.tensor([3, 1]), np.array([3, 1])])
+def test_a_loader_that_samples_a_part_gives_this_part(indices):
+    dataset = TensorDataset(torch.arange(4.0).reshape(4, 1))
+    part = load(DataLoader(dataset, sampler=SubsetRandomSampler(indices)))
+    assert [item.item() for (item,) in part] == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (Stream(), "Stream can only be read from front to back"),
+        (DataLoader(Stream()), "Stream can only be read from front to back"),
+        (Unsized(), "Unsized .* has no length"),
+        (TensorDataset(torch.rand(0, 3)), "empty: a TensorDataset of length 0"),
+        (Subset(TensorDataset(torch.rand(2, 3)), []), "empty"),
+        ((torch.rand(2, 3), torch.tensor([0])), "one label for each of the 2 inputs"),
+        ((torch.rand(2, 3), [0, 1]), "a tuple of Tensor, list; give a spec"),
+        ((torch.rand(2, 3),) * 3, "a tuple of Tensor, Tensor, Tensor"),
+        (None, "a NoneType; give a spec such as 'digits'"),
+        ({"x": torch.rand(2, 3)}, "a dict"),
+        ("digit", "unknown data source 'digit'; did you mean 'digits'"),
+    ],
+)
+def test_what_cannot_be_read_is_named(data, message):
+    with pytest.raises(InputError, match=message):
+        load(data)
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=1, max_size=6),
+    fraction=st.floats(0.05, 0.95),
+    seed=st.integers(0, 2**32),
+)
+def test_a_split_is_disjoint_complete_and_stratified(counts, fraction, seed):
+    labels = torch.cat([torch.full((count,), 3 * label) for label, count in enumerate(counts)])
+    dataset = TensorData(torch.zeros(len(labels), 1), labels)
+    expected = int(len(labels) * fraction + 0.5)
+    if not 0 < expected < len(labels):
+        with pytest.raises(InputError, match="leaves one part empty"):
+            split(dataset, fraction, seed=seed)
+        return
+    train, validation = split(dataset, fraction, seed=seed)
+    assert sorted([*train.indices, *validation.indices]) == list(range(len(labels)))
+    assert len(validation) == expected
+    for label, count in enumerate(counts):
+        got = sum(target == 3 * label for _, target in validation)
+        assert abs(got - count * fraction) <= 1
+    again = split(dataset, fraction, seed=seed)
+    assert again[0].indices == train.indices
+    assert again[1].indices == validation.indices
+
+
+def test_another_seed_splits_otherwise():
+    dataset = TensorData(torch.zeros(100, 1), torch.arange(100) % 10)
+    assert split(dataset, seed=0)[1].indices != split(dataset, seed=1)[1].indices
+
+
+def test_the_shape_of_a_split_does_not_follow_the_order_of_the_data():
+    validation = split(TensorData(torch.zeros(1000, 1), torch.zeros(1000, dtype=torch.long)), 0.5)[1]
+    gaps = np.diff(validation.indices)
+    assert set(gaps) > {1, 2, 3}
+
+
+def test_without_listed_labels_a_split_is_random_and_of_the_right_size():
+    train, validation = split(TensorDataset(torch.rand(10, 2), torch.rand(10)), 0.3)
+    assert (len(train), len(validation)) == (7, 3)
+
+
+@pytest.mark.parametrize("fraction", [-0.5, 0, 1, 1.5, float("nan")])
+def test_a_fraction_outside_the_unit_interval_is_refused(fraction):
+    with pytest.raises(InputError, match="give a fraction between 0 and 1"):
+        split(TensorData(torch.zeros(10, 1)), fraction)
+
+
+def test_a_stream_cannot_be_split():
+    with pytest.raises(InputError, match="front to back"):
+        split(Stream())
