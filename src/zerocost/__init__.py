@@ -3,16 +3,24 @@
 from zerocost import data, proxies, spaces
 from zerocost.engine.signals import signal
 from zerocost.errors import InputError, ZerocostError
+from zerocost.pipeline import SearchResult, search
 from zerocost.proxies.registry import proxy
 from zerocost.scoring import ScoreCard, explain, rank, score
 from zerocost.select import select
+from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.tables import ScoreTable
-from zerocost.version import VERSION as __version__
+from zerocost.train import train
+from zerocost.version import VERSION
+
+__version__ = VERSION
 
 __all__ = [
+    "Fidelity",
     "InputError",
     "ScoreCard",
     "ScoreTable",
+    "SearchResult",
+    "SearchSpace",
     "ZerocostError",
     "__version__",
     "data",
@@ -21,7 +29,9 @@ __all__ = [
     "proxy",
     "rank",
     "score",
+    "search",
     "select",
     "signal",
     "spaces",
+    "train",
 ]

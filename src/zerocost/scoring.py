@@ -132,6 +132,8 @@ def evaluate(model: nn.Module, inputs: Any, targets: Tensor | None, steps: Plan,
             "zerocost": VERSION,
             "torch": torch.__version__,
             "seed": seed,
+            "fidelity": "full",
+            "initialisation": "as given",
             "inputs": shape_of(inputs),
             "labels": targets is not None,
             "loss": getattr(loss, "__name__", type(loss).__name__),
@@ -192,10 +194,26 @@ def rank(
     >>> sorted(table.frame.columns)
     ['naswot', 'params', 'rank_score', 'snip']
     """
+    drawn = data_.draw(data, batch, seed=seed, balanced=balanced)
+    return rank_batch(candidates, drawn, proxies, loss=loss, seed=seed, device=device, progress=progress)
+
+
+def rank_batch(
+    candidates: Any,
+    batch: Any,
+    proxies: Iterable[str] | str = DEFAULT,
+    *,
+    loss: Loss = cross_entropy,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    fidelity: str = "full",
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreTable:
+    """`rank` on a batch that is already drawn; `fidelity` is noted in the provenance of every score."""
     builders = named(candidates)
     chosen = resolve(proxies)
     steps = plan(resolve([*(p.name for p in chosen), "params"]))
-    inputs, targets = as_batch(data_.draw(data, batch, seed=seed, balanced=balanced))
+    inputs, targets = as_batch(batch)
     cards: dict[str, ScoreCard] = {}
     rejected: list[InputError] = []
     start = time.perf_counter()
@@ -207,10 +225,15 @@ def rank(
     try:
         for count, (name, build) in enumerate(builders.items(), start=1):
             try:
-                cards[name] = evaluate(built(build, seed, device), inputs, targets, steps, loss, seed)
+                card = evaluate(built(build, seed, device), inputs, targets, steps, loss, seed)
             except (Failure, InputError) as reason:
-                cards[name] = ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
+                card = ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
                 rejected += [reason] if isinstance(reason, InputError) else []
+            card.provenance["fidelity"] = fidelity
+            card.provenance["initialisation"] = (
+                "as given" if isinstance(build, nn.Module) else f"built with seed {seed}"
+            )
+            cards[name] = card
             if progress:
                 progress(count, len(builders))
     except KeyboardInterrupt:

@@ -1,2 +1,5 @@
-"""The shell command."""
-def main() -> None: ...
+"""The shell command: `zerocost score | rank | search | proxies | explain`."""
+
+from zerocost.cli.main import main
+
+__all__ = ["main"]

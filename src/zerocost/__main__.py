@@ -1,0 +1,5 @@
+"""`python -m zerocost`."""
+
+from zerocost.cli import main
+
+main()

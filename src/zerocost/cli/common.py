@@ -1,0 +1,144 @@
+"""What the subcommands share: options, loading the user's callables, errors as one line, progress."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, ParamSpec
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from zerocost.data import SOURCES
+from zerocost.errors import InputError, ZerocostError, unknown
+
+P = ParamSpec("P")
+BAD_INPUT, NOTHING_FOUND, INTERRUPTED = 2, 1, 130
+
+PIPED_WIDTH = 200
+out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+err = Console(stderr=True)
+
+SPECS = ", ".join(source.usage for source in SOURCES.values())
+Data = Annotated[str, typer.Option("--data", help=f"Where batches come from: {SPECS}.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Samples in the batch that networks are scored on.")]
+Balanced = Annotated[bool, typer.Option("--balanced", help="Draw equally many samples of each class.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, …")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines instead of a table.")]
+
+
+def command(function: Callable[P, None]) -> Callable[P, None]:
+    """A subcommand whose errors are one line on stderr: exit code 2 for bad input, 130 after Ctrl-C."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except ZerocostError as error:
+            fail(str(error), BAD_INPUT)
+        except KeyboardInterrupt as stop:
+            fail(str(stop) or "interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            sys.stdout = None  # the reader has gone; nothing is left to flush
+            raise typer.Exit(0) from None
+
+    return run
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """One line on stderr, then the exit code."""
+    line = " ".join(message.split())
+    err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def load_callable(target: str) -> Any:
+    """The object that `path/to/file.py:name` names.
+
+    Raises `InputError` when the file is missing, raises while it is imported, or has no such name.
+    """
+    path, colon, name = target.rpartition(":")
+    if not colon or not name or not path:
+        raise InputError(f"expected FILE.py:NAME, such as my_model.py:build, but got {target!r}")
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"no such file: {path}")
+    spec = importlib.util.spec_from_file_location(f"zerocost_user_{file.stem}", file.resolve())
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file; expected FILE.py:NAME")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"importing {path} raised {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    if not hasattr(module, name):
+        public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise unknown(f"name in {path}:", name, public)
+    return getattr(module, name)
+
+
+def checked_device(name: str) -> torch.device:
+    """The device of that name; `InputError` when it does not exist here."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout; numbers that JSON cannot hold become null."""
+
+    def plain(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {str(key): plain(inner) for key, inner in item.items()}
+        if isinstance(item, list | tuple):
+            return [plain(inner) for inner in item]
+        if isinstance(item, float) and not math.isfinite(item):
+            return None
+        return item if isinstance(item, str | int | float | bool | None) else str(item)
+
+    sys.stdout.write(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+
+
+class Rate(ProgressColumn):
+    """Steps a second, or seconds a step when they are slow."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each", style="progress.data.speed")
+
+
+@contextmanager
+def progress_bar(titles: dict[str, str]) -> Iterator[Callable[[str, int, int], None]]:
+    """A reporter `(stage, done, total)` that draws one bar a stage on stderr, with rate and time left.
+
+    Nothing is drawn when stderr is not a terminal.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(titles[stage], total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield report

@@ -1,0 +1,24 @@
+"""`zerocost explain`: the passes that will run and why."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zerocost import scoring
+from zerocost.cli.common import Json, command, out, print_json
+
+
+@command
+def explain(
+    proxies: Annotated[list[str], typer.Argument(help="Names, separated by spaces or commas.")],
+    as_json: Json = False,
+) -> None:
+    """Show which passes scoring with these proxies will run, and why."""
+    steps = scoring.explain(",".join(proxies))
+    if as_json:
+        passes = [{**vars(step), "signals": steps.riders(step.name)} for step in steps.passes]
+        print_json({"forwards": steps.forwards, "backwards": steps.backwards, "passes": passes})
+    else:
+        out.print(str(steps), markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,45 @@
+"""Assembles the command from its subcommands, one a file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zerocost.cli.explain import explain
+from zerocost.cli.proxies import proxies
+from zerocost.cli.rank import rank
+from zerocost.cli.score import score
+from zerocost.cli.search import search
+from zerocost.version import VERSION
+
+app = typer.Typer(
+    name="zerocost",
+    help="Rank neural networks before they are trained.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (score, rank, search, proxies, explain):
+    app.command()(command)
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
+    if wanted:
+        typer.echo(f"zerocost {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Rank neural networks before they are trained."""
+
+
+def main() -> None:
+    """Entry point of the shell command."""
+    app()

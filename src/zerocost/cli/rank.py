@@ -1,0 +1,93 @@
+"""`zerocost rank`: many candidates."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from zerocost import scoring
+from zerocost.cli.common import (
+    INTERRUPTED,
+    NOTHING_FOUND,
+    Balanced,
+    Batch,
+    Data,
+    Device,
+    Json,
+    Seed,
+    checked_device,
+    command,
+    fail,
+    load_callable,
+    print_json,
+    progress_bar,
+)
+from zerocost.cli.tables import print_failures, print_ranking
+from zerocost.proxies.registry import resolve
+from zerocost.select import select
+from zerocost.tables import Interrupted, ScoreTable
+
+
+@command
+def rank(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE.py:NAME",
+            help="A mapping from name to a function that builds a network, or a function that returns one.",
+        ),
+    ],
+    data: Data,
+    proxies: Annotated[
+        str, typer.Option(help="Names, comma-separated; see `zerocost proxies`.")
+    ] = "jacob_cov,log_synflow",
+    where: Annotated[str | None, typer.Option(help="Conditions on the columns, such as 'params < 2e6'.")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Show only the best so many.")] = None,
+    batch: Batch = 64,
+    balanced: Balanced = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Score many untrained networks on one batch and rank them."""
+    chosen = [p.name for p in resolve(proxies)]
+    place = checked_device(device)
+    candidates = load_callable(target)
+    interrupted = False
+    with progress_bar({"score": "scoring"}) as report:
+        try:
+            table = scoring.rank(
+                candidates,
+                data,
+                chosen,
+                batch=batch,
+                balanced=balanced,
+                seed=seed,
+                device=place,
+                progress=lambda done, total: report("score", done, total),
+            )
+        except Interrupted as stop:
+            table, interrupted = stop.table, True
+    kept = select(table, where, top=top)
+    if as_json:
+        print_json(as_dict(kept, table))
+    else:
+        print_ranking(
+            kept, f"{len(kept)} of {len(table)} candidates, best first by the log-rank sum of {', '.join(chosen)}"
+        )
+        print_failures(table)
+    if interrupted:
+        fail(f"interrupted; the {len(table)} candidates scored until then are above", INTERRUPTED)
+    if table.frame[chosen].isna().all(axis=None):
+        fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", NOTHING_FOUND)
+
+
+def as_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:
+    """A ranking as plain values."""
+    return {
+        "ranking": [{"candidate": name, **row} for name, row in kept.frame.to_dict("index").items()],
+        "dropped": kept.dropped,
+        "failures": table.failures.to_dict("records"),
+        "provenance": {name: card.provenance for name, card in kept.cards.items()},
+    }

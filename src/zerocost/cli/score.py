@@ -1,0 +1,75 @@
+"""`zerocost score`: one network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from torch import nn
+
+from zerocost import scoring
+from zerocost.cli.common import (
+    NOTHING_FOUND,
+    Balanced,
+    Batch,
+    Data,
+    Device,
+    Json,
+    Seed,
+    checked_device,
+    command,
+    fail,
+    load_callable,
+    out,
+    print_json,
+)
+from zerocost.data import draw
+from zerocost.proxies.registry import resolve
+from zerocost.seeding import initialise
+
+
+@command
+def score(
+    target: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A function that builds a network.")],
+    data: Data,
+    proxies: Annotated[str, typer.Option(help="Names, comma-separated; see `zerocost proxies`.")] = ",".join(
+        scoring.DEFAULT
+    ),
+    batch: Batch = 64,
+    balanced: Balanced = False,
+    seed: Seed = 0,
+    device: Device = "cpu",
+    as_json: Json = False,
+) -> None:
+    """Score one untrained network."""
+    chosen = [p.name for p in resolve(proxies)]
+    place = checked_device(device)
+    built = load_callable(target)
+    model: nn.Module = initialise(built, seed).to(place)
+    card = scoring.score(model, draw(data, batch, seed=seed, balanced=balanced), chosen, seed=seed)
+    if as_json:
+        print_json(
+            {
+                "scores": card.scores,
+                "failures": card.failures,
+                "passes": [vars(step) for step in card.passes],
+                "provenance": card.provenance,
+            }
+        )
+    else:
+        table = Table("proxy", "score", "", title=target, title_justify="left", box=None, pad_edge=False)
+        table.columns[1].justify = "right"
+        for name in chosen:
+            table.add_row(name, f"{card.scores[name]:.6g}" if name in card else "—", card.failures.get(name, ""))
+        out.print(table)
+        made = card.provenance
+        forwards, backwards = (sum(getattr(p, kind) for p in card.passes) for kind in ("forwards", "backwards"))
+        out.print(
+            f"{forwards} forward and {backwards} backward runs in {card.milliseconds:.0f} ms; batch {batch} of {data}, "
+            f"{made['dtype']} on {made['device']}, seed {seed}; higher is better",
+            style="dim",
+            highlight=False,
+        )
+    if not card.scores:
+        fail(f"no proxy could be computed: {next(iter(card.failures.values()))}", NOTHING_FOUND)

@@ -1,0 +1,240 @@
+"""The plots of the report: each function takes a table and gives a plotly figure.
+
+Colours of traces are readable on light and on dark paper; what differs between the two is in `TEMPLATES`.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from zerocost.report.format import count, number, percent, shorten
+from zerocost.report.frames import RANDOM, SURVIVORS
+from zerocost.report.statistics import mean_interval
+
+GROUPS = (SURVIVORS, RANDOM)
+COLOURS = {SURVIVORS: "#2f7ed8", RANDOM: "#d9650b"}
+SYMBOLS = {SURVIVORS: "circle", RANDOM: "diamond"}
+DIVERGING = [
+    [0.0, "rgba(217,101,11,0.85)"],
+    [0.5, "rgba(140,148,160,0.10)"],
+    [1.0, "rgba(47,126,216,0.85)"],
+]
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+
+def _template(text: str, grid: str, paper: str) -> go.layout.Template:
+    axis = {
+        "gridcolor": grid,
+        "linecolor": grid,
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+        "title": {"standoff": 8, "font": {"size": 13}},
+    }
+    layout = {
+        "font": {"family": FONT, "size": 13, "color": text},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 48, "r": 12, "t": 12, "b": 40},
+        "hoverlabel": {"bgcolor": paper, "bordercolor": grid, "font": {"family": FONT, "color": text}, "align": "left"},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False},
+        "dragmode": False,
+        "xaxis": axis,
+        "yaxis": axis,
+    }
+    heatmap = go.Heatmap(textfont={"color": text})
+    return go.layout.Template(layout=layout, data={"heatmap": [heatmap]})
+
+
+TEMPLATES = {
+    "light": _template(text="#1d232b", grid="#dfe3e8", paper="#ffffff"),
+    "dark": _template(text="#e6e9ee", grid="#353c47", paper="#1b2028"),
+}
+
+
+def label(name: str) -> str:
+    """A name as literal text inside a plot, where plotly would otherwise read tags in it."""
+    return html.escape(shorten(name), quote=False)
+
+
+def _figure(height: int, **layout: object) -> go.Figure:
+    return go.Figure(layout={"template": TEMPLATES["light"], "height": height, **layout})
+
+
+def outcome(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
+    """Accuracy (%) of survivors beside random picks: runs, candidate means, group mean with 95 % interval."""
+    groups = [group for group in GROUPS if (candidates["group"] == group).any()]
+    figure = _figure(
+        360,
+        xaxis={
+            "tickvals": list(range(len(groups))),
+            "ticktext": [f"{group}<br>n = {(candidates['group'] == group).sum()}" for group in groups],
+            "range": [-0.6, len(groups) - 0.4],
+            "showgrid": False,
+        },
+        yaxis={"title": "validation accuracy (%)"},
+    )
+    for place, group in enumerate(groups):
+        ours = candidates[candidates["group"] == group].sort_values("accuracy", ascending=False)
+        at = dict(zip(ours["name"], place + np.linspace(-0.32, 0.12, len(ours) + 2)[1:-1], strict=True))
+        each = runs[(runs["group"] == group) & runs["accuracy"].notna()]
+        colour, first = COLOURS[group], place == 0
+        figure.add_scatter(
+            x=each["name"].map(at),
+            y=100 * each["accuracy"],
+            mode="markers",
+            name="one run",
+            legendgroup="run",
+            showlegend=first,
+            marker={"color": colour, "size": 6, "opacity": 0.4, "symbol": SYMBOLS[group]},
+            text=[f"{label(n)}<br>seed {s}" for n, s in zip(each["name"], each["seed"], strict=True)],
+            hovertemplate="%{text}: %{y:.1f} %<extra></extra>",
+        )
+        figure.add_scatter(
+            x=ours["name"].map(at),
+            y=100 * ours["accuracy"],
+            mode="markers",
+            name="candidate, mean over seeds",
+            legendgroup="candidate",
+            showlegend=first,
+            marker={"color": colour, "size": 11, "symbol": SYMBOLS[group]},
+            text=[label(name) for name in ours["name"]],
+            hovertemplate="%{text}<br>mean %{y:.1f} %<extra></extra>",
+        )
+        mean, interval = 100 * ours["accuracy"].mean(), mean_interval(100 * ours["accuracy"])
+        half = mean - interval[0] if interval else None
+        figure.add_scatter(
+            x=[place + 0.28],
+            y=[mean],
+            mode="markers",
+            name="group mean, 95 % interval",
+            legendgroup="mean",
+            showlegend=first,
+            marker={"color": colour, "size": 22, "symbol": "line-ew-open", "line": {"width": 3}},
+            error_y={"array": [half], "thickness": 2, "width": 7, "color": colour} if half else None,
+            hovertemplate=f"{group}: mean %{{y:.1f}} %<extra></extra>",
+        )
+    return figure
+
+
+def against_accuracy(points: pd.DataFrame, axis: str) -> go.Figure:
+    """Scatter of one score against accuracy (%); `points` has group, name, score, accuracy, one row a candidate."""
+    points = points[np.isfinite(points["score"])]
+    positive = len(points) > 0 and points["score"].min() > 0
+    wide = bool(positive and points["score"].max() / points["score"].min() > 1000)
+    write, least_exponent = (count, 3) if axis == "parameters" else (number, 6)
+    figure = _figure(
+        250,
+        showlegend=False,
+        xaxis={
+            "title": label(axis),
+            "type": "log" if wide else "linear",
+            "nticks": 5,
+            "exponentformat": "power" if wide else "SI",
+            "minexponent": least_exponent,
+            **({"tickfont": {"size": 11}} if wide else {}),
+        },
+        yaxis={"title": "accuracy (%)", "nticks": 6},
+    )
+    for group in GROUPS:
+        ours = points[points["group"] == group]
+        figure.add_scatter(
+            x=ours["score"],
+            y=100 * ours["accuracy"],
+            mode="markers",
+            name=group,
+            marker={"color": COLOURS[group], "size": 9, "symbol": SYMBOLS[group], "opacity": 0.85},
+            text=[
+                f"{label(name)}<br>{label(axis)} {write(score)}<br>accuracy {percent(accuracy)}"
+                for name, score, accuracy in zip(ours["name"], ours["score"], ours["accuracy"], strict=True)
+            ],
+            hovertemplate="%{text}<extra></extra>",
+        )
+    return figure
+
+
+def agreement(correlations: pd.DataFrame) -> go.Figure:
+    """Heat map of a square table of correlations in [-1, 1], with the numbers."""
+    names = [label(name) for name in correlations.columns]
+    values = correlations.to_numpy()
+    text = [["" if np.isnan(v) else f"{v:.2f}".replace("-", "−") for v in row] for row in values]
+    figure = _figure(
+        130 + 38 * len(names),
+        xaxis={"type": "category", "showgrid": False, "tickangle": -45, "ticks": ""},
+        yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
+    )
+    figure.add_heatmap(
+        z=values,
+        x=names,
+        y=names,
+        text=text,
+        texttemplate="%{text}",
+        zmin=-1,
+        zmax=1,
+        colorscale=DIVERGING,
+        xgap=2,
+        ygap=2,
+        showscale=False,
+        hovertemplate="%{y} and %{x}: %{text}<extra></extra>",
+    )
+    return figure
+
+
+def _mean_curve(rows: pd.DataFrame, column: str) -> pd.Series[float]:
+    """Mean over finished runs at each epoch that all of them reached."""
+    finished = rows[rows["finished"]].groupby("epoch")[column].agg(["mean", "size"])
+    return pd.Series(finished["mean"][finished["size"] == finished["size"].max()], dtype=float)
+
+
+def _joined(rows: pd.DataFrame, column: str) -> tuple[Sequence[object], Sequence[object], Sequence[str]]:
+    """All runs as one line with gaps between them, so that a plot of many runs stays light."""
+    x: list[object] = []
+    y: list[object] = []
+    text: list[str] = []
+    for (name, seed), run in rows.groupby(["name", "seed"], sort=False):
+        x += [*run["epoch"].tolist(), None]
+        y += [*run[column].tolist(), None]
+        text += [f"{label(str(name))}, seed {seed}"] * (len(run) + 1)
+    return x, y, text
+
+
+def curves(epochs: pd.DataFrame, column: str, axis: str, also: str | None = None) -> go.Figure:
+    """Learning curves: a thin line a run, a thick mean a group; `also` is a second column shown as dotted mean."""
+    last = int(epochs["epoch"].max())
+    figure = _figure(
+        360,
+        xaxis={"title": "epoch", "showgrid": False, "tickformat": "d", **({"dtick": 1} if last <= 10 else {})},
+        yaxis={"title": axis},
+    )
+    present = {group: rows for group in GROUPS if len(rows := epochs[epochs["group"] == group])}
+    for group, rows in present.items():
+        x, y, text = _joined(rows, column)
+        figure.add_scatter(
+            x=x,
+            y=y,
+            text=text,
+            mode="lines",
+            showlegend=False,
+            line={"color": COLOURS[group], "width": 1},
+            opacity=0.4,
+            hovertemplate="%{text}<br>epoch %{x}: %{y:.3g}<extra></extra>",
+        )
+    for group, rows in present.items():
+        for series, dash, name in ((column, "solid", group), (also, "dot", f"{group}, training")):
+            mean = _mean_curve(rows, series) if series else pd.Series(dtype=float)
+            if mean.empty:
+                continue
+            figure.add_scatter(
+                x=mean.index,
+                y=mean,
+                mode="lines+markers" if len(mean) == 1 else "lines",
+                name=name,
+                line={"color": COLOURS[group], "width": 3, "dash": dash},
+                hovertemplate=f"mean of {name}<br>epoch %{{x}}: %{{y:.3g}}<extra></extra>",
+            )
+    return figure

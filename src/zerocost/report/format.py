@@ -1,0 +1,140 @@
+"""How numbers, units and names are written on the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+
+Formatter = Callable[[float], str]
+MISSING = "–"
+SPACE = "\N{NO-BREAK SPACE}"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A score to a few significant digits; `–` when there is none.
+
+    >>> number(0.123456), number(-12345.6), number(3.2e41), number(float("nan"))
+    ('0.1235', '−12,346', '3.20e41', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    size = abs(value)
+    if value == 0:
+        text = "0"
+    elif size < 1e-3 or size >= 1e6:
+        mantissa, exponent = f"{value:.2e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    elif size >= 1000:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.{digits}g}"
+    return text.replace("-", "−")
+
+
+def fixed(value: float | None, digits: int = 2) -> str:
+    """A number with a fixed number of decimals and a real minus sign.
+
+    >>> fixed(-0.5), fixed(None)
+    ('−0.50', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    """A number of parameters with its unit prefix.
+
+    >>> [count(v).replace(SPACE, " ") for v in (987, 12_345, 999_990, 1.24e6)]
+    ['987', '12.3 k', '1.0 M', '1.2 M']
+    """
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value < 999.5:
+        return f"{value:.0f}"
+    for scale, prefix in ((1e3, "k"), (1e6, "M")):
+        if round(value / scale, 1) < 1000:
+            return f"{value / scale:.1f}{SPACE}{prefix}"
+    return f"{value / 1e9:.1f}{SPACE}G"
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction in [0, 1] as a percentage.
+
+    >>> percent(0.71234).replace(SPACE, " ")
+    '71.2 %'
+    """
+    if fraction is None or not math.isfinite(fraction):
+        return MISSING
+    return f"{fixed(100 * fraction, 1)}{SPACE}%"
+
+
+def points(fraction: float) -> str:
+    """A difference of two fractions in percentage points, always signed.
+
+    >>> points(0.0481), points(-0.012)
+    ('+4.8', '−1.2')
+    """
+    return f"{100 * fraction:+.1f}".replace("-", "−")
+
+
+def seconds(value: float) -> str:
+    """A duration in the unit a person would use.
+
+    >>> [seconds(v).replace(SPACE, " ") for v in (0.0123, 12.34, 200, 7500)]
+    ['12 ms', '12.3 s', '3 min 20 s', '2 h 05 min']
+    """
+    if not math.isfinite(value):
+        return MISSING
+    if value < 0.9995:
+        return f"{1000 * value:.0f}{SPACE}ms"
+    if value < 59.95:
+        return f"{value:.1f}{SPACE}s"
+    whole = round(value)
+    if whole < 3600:
+        return f"{whole // 60}{SPACE}min{SPACE}{whole % 60:02d}{SPACE}s"
+    minutes = round(value / 60)
+    return f"{minutes // 60}{SPACE}h{SPACE}{minutes % 60:02d}{SPACE}min"
+
+
+def plural(number_of: int, one: str, many: str = "") -> str:
+    """A count with its noun.
+
+    >>> plural(1, "seed"), plural(2000, "proxy", "proxies")
+    ('1 seed', '2,000 proxies')
+    """
+    return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
+
+
+def shorten(name: str, limit: int = 44) -> str:
+    """A long name with its middle left out, for plots.
+
+    >>> shorten("abcdefghij", 7)
+    'abc…hij'
+    """
+    if len(name) <= limit:
+        return name
+    half = (limit - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
+def setting(value: object) -> str:
+    """A setting as plain text.
+
+    >>> setting(None), setting(True), setting(["snip", "grasp"]), setting({"lr": 0.1}), setting([])
+    ('none', 'yes', 'snip, grasp', 'lr: 0.1', 'none')
+    """
+    match value:
+        case None:
+            text = "none"
+        case bool():
+            text = "yes" if value else "no"
+        case Mapping():
+            text = ", ".join(f"{key}: {setting(part)}" for key, part in value.items())
+        case list() | tuple():
+            text = ", ".join(map(setting, value))
+        case set() | frozenset():
+            text = ", ".join(sorted(map(setting, value)))
+        case _:
+            text = str(value)
+    return text or "none"

@@ -1,0 +1,92 @@
+"""The two questions the report asks of the numbers: is one group better, and does a score follow accuracy."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+ENOUGH = 10
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of one group less the mean of another, with its 95 % interval (None: not enough candidates)."""
+
+    value: float
+    interval: tuple[float, float] | None
+
+
+def difference(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
+    """Difference of two group means with Welch's t interval; each value is one independent candidate.
+
+    >>> d = difference([0.8, 0.9, 0.85], [0.7, 0.6, 0.65])
+    >>> round(d.value, 3), [round(bound, 3) for bound in d.interval]
+    (0.2, [0.087, 0.313])
+    """
+    a, b = np.asarray(first, float), np.asarray(second, float)
+    value = float(a.mean() - b.mean())
+    if min(len(a), len(b)) < 2:
+        return Difference(value, None)
+    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
+    if va + vb == 0:
+        return Difference(value, None)
+    freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
+    half = float(stats.t.ppf(0.975, freedom) * math.sqrt(va + vb))
+    return Difference(value, (value - half, value + half))
+
+
+def mean_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
+    """95 % t interval of a mean; None for fewer than two values.
+
+    >>> [round(bound, 2) for bound in mean_interval([1.0, 2.0, 3.0])]
+    [-0.48, 4.48]
+    """
+    x = np.asarray(values, float)
+    if len(x) < 2:
+        return None
+    half = float(stats.t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
+    return float(x.mean() - half), float(x.mean() + half)
+
+
+@dataclass(frozen=True)
+class Association:
+    """Rank correlation of a score with accuracy over `n` candidates.
+
+    `kendall` (tau-b) and `spearman` are None when n < 3 or one side is constant;
+    `interval`, the 95 % interval of tau, is None for fewer than `ENOUGH` candidates.
+    """
+
+    n: int
+    kendall: float | None
+    spearman: float | None
+    interval: tuple[float, float] | None
+
+
+def association(scores: npt.ArrayLike, accuracy: npt.ArrayLike) -> Association:
+    """Kendall and Spearman over the pairs where both numbers exist.
+
+    The interval is Fieller's (1957): arctanh(tau) has variance 0.437 / (n - 4). Perfect agreement is taken
+    as if one pair disagreed, which keeps the interval from closing to a point.
+
+    >>> a = association([1, 2, 3, 4], [0.1, 0.3, 0.2, 0.4])
+    >>> a.n, round(a.kendall, 2), round(a.spearman, 2), a.interval
+    (4, 0.67, 0.8, None)
+    """
+    x, y = np.asarray(scores, float), np.asarray(accuracy, float)
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y, n = x[both], y[both], int(both.sum())
+    if n < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return Association(n, None, None, None)
+    tau = float(stats.kendalltau(x, y).statistic)
+    rho = float(stats.spearmanr(x, y).statistic)
+    if n < ENOUGH:
+        return Association(n, tau, rho, None)
+    most = 1 - 4 / (n * (n - 1))
+    centre = math.atanh(max(-most, min(most, tau)))
+    half = 1.959964 * math.sqrt(0.437 / (n - 4))
+    low, high = math.tanh(centre - half), math.tanh(centre + half)
+    return Association(n, tau, rho, (min(low, tau), max(high, tau)))

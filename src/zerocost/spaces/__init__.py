@@ -1,0 +1,50 @@
+"""Spaces of architectures: those shipped, by name, and your own, from a plain function of choices."""
+
+from __future__ import annotations
+
+from zerocost.errors import unknown
+from zerocost.spaces import cnn
+from zerocost.spaces.base import Architecture, SearchSpace, distinct
+from zerocost.spaces.choices import ChoiceSpace, Choose, from_function
+from zerocost.spaces.fidelity import FULL, Fidelity, resize
+
+__all__ = [
+    "FULL",
+    "SPACES",
+    "Architecture",
+    "ChoiceSpace",
+    "Choose",
+    "Fidelity",
+    "SearchSpace",
+    "distinct",
+    "from_function",
+    "get",
+    "names",
+    "resize",
+]
+
+SPACES = {
+    "cnn": cnn.space,
+}
+
+
+def names() -> list[str]:
+    """The names that `get` knows.
+
+    >>> names()
+    ['cnn']
+    """
+    return sorted(SPACES)
+
+
+def get(name: str, *, classes: int = 10, in_channels: int = 3, resolution: int = 32) -> SearchSpace:
+    """The shipped space `name`, for images of `in_channels`×`resolution`×`resolution` in `classes` classes.
+
+    Raises `InputError` for an unknown name.
+
+    >>> get("cnn", classes=100).size
+    89280
+    """
+    if name not in SPACES:
+        raise unknown("space", name, SPACES)
+    return SPACES[name](classes=classes, in_channels=in_channels, resolution=resolution)

@@ -1,0 +1,116 @@
+"""What an architecture is, and what every space of architectures can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from zerocost.spaces.fidelity import FULL, Fidelity
+
+Value = str | int | float | bool | None
+Vector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, order=True)
+class Architecture:
+    """One architecture of a space: its exact text, and the choices that made it.
+
+    `text` is the benchmark's own string where there is one; architectures compare, hash and sort by it alone, and
+    `space.parse(text)` gives an equal one back. `choices` are (name, value) pairs in the order they were made.
+
+    >>> a = Architecture("depth=3,norm=batch", (("depth", 3), ("norm", "batch")))
+    >>> str(a), dict(a.choices)["depth"]
+    ('depth=3,norm=batch', 3)
+    """
+
+    text: str
+    choices: tuple[tuple[str, Value], ...] = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class SearchSpace(ABC):
+    """A set of architectures that can be drawn, changed, compared, written down and built.
+
+    Every random step takes a `numpy.random.Generator` and uses no other randomness, so the same generator state gives
+    the same architectures. No method but `build` touches torch's generator. A subclass is put to the test by
+    `zerocost.testing.spaces.check_space`.
+    """
+
+    name: str
+    size: int | None = None
+    """How many architectures iteration yields; `None` when nobody has counted them."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw an architecture; every architecture has a chance."""
+
+    @abstractmethod
+    def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
+        """Every architecture one step from `arch`, lazily, each once, `arch` itself left out."""
+
+    @abstractmethod
+    def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
+        """Draw one of `neighbors(arch)`; raises `InputError` when the space has no other architecture."""
+
+    @abstractmethod
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        """Draw an architecture that takes each choice from `a` or `b`, where that is possible."""
+
+    @abstractmethod
+    def encode(self, arch: Architecture) -> Vector:
+        """A vector of the same length for every architecture of the space, its entries in [0, 1] where possible.
+
+        Architectures that differ in `canonical` differ in it.
+        """
+
+    @abstractmethod
+    def parse(self, text: str) -> Architecture:
+        """The architecture whose `str` is `text`; raises `InputError` that says what is wrong with any other text."""
+
+    @abstractmethod
+    def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> nn.Module:
+        """The untrained network; initial weights come from torch's generator, which the caller seeds.
+
+        A fidelity below full builds a sibling of fewer channels (`width`) and layers (`depth`) that accepts images of
+        `fidelity.resolution`. Raises `InputError` when `arch` is not of this space or the space cannot be scaled.
+        """
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Architecture]:
+        """Every architecture once, lazily, always in the same order."""
+
+    def canonical(self, arch: Architecture) -> str:
+        """A key that twins share: architectures whose networks compute the same family of functions."""
+        return str(arch)
+
+
+def distinct(space: SearchSpace, n: int, rng: np.random.Generator) -> list[Architecture]:
+    """Draw `n` architectures of different `canonical` keys; all there are, when the space has fewer.
+
+    Draws until 100 in a row bring nothing new, which happens only when little is left to find, then takes what is
+    missing in the order of the space.
+
+    >>> from zerocost.spaces import from_function
+    >>> space = from_function(lambda choose: nn.Linear(choose.int("width", 1, 4), 1), "linear")
+    >>> sorted(str(a) for a in distinct(space, 10, np.random.default_rng(0)))
+    ['width=1', 'width=2', 'width=3', 'width=4']
+    """
+    found: dict[str, Architecture] = {}
+    repeats = 0
+    while len(found) < n and repeats < 100:
+        arch = space.sample(rng)
+        repeats = repeats + 1 if space.canonical(arch) in found else 0
+        found.setdefault(space.canonical(arch), arch)
+    rest = iter(space) if len(found) < n else iter(())
+    for arch in rest:
+        found.setdefault(space.canonical(arch), arch)
+        if len(found) == n:
+            break
+    return list(found.values())

@@ -1,0 +1,359 @@
+"""Spaces written as plain Python: a function that asks `choose` for each choice it makes."""
+
+from __future__ import annotations
+
+import inspect
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
+from typing import TypeAlias, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from zerocost.errors import InputError
+from zerocost.seeding import seeded
+from zerocost.spaces.base import Architecture, SearchSpace, Value, Vector
+from zerocost.spaces.fidelity import FULL, Fidelity
+
+T = TypeVar("T", bound=Value)
+Options = tuple[Value, ...] | range
+Pick = Callable[[str, Options], Value]
+Int: TypeAlias = int
+Bool: TypeAlias = bool
+
+
+class Choose:
+    """Asks for choices and remembers them. A space's function is run with one; `pick(name, options)` answers.
+
+    A name asked again with the same options gets the same answer; with other options it raises `InputError`.
+
+    >>> choose = Choose(lambda name, options: options[-1])
+    >>> choose.int("width", 8, 64, step=8), choose.bool("residual"), choose.one_of("norm", ["none", "batch"])
+    (64, True, 'batch')
+    >>> str(choose.architecture())
+    'width=64,residual=True,norm=batch'
+    """
+
+    def __init__(self, pick: Pick) -> None:
+        self._pick = pick
+        self.asked: dict[str, tuple[Options, Value]] = {}
+
+    def int(self, name: str, low: Int, high: Int, step: Int = 1) -> Int:
+        """A whole number from `low` to `high`, both included, in steps of `step`."""
+        return cast(Int, self._ask(name, _integers(name, low, high, step)))
+
+    def one_of(self, name: str, options: Sequence[T]) -> T:
+        """One of `options`: texts, numbers, booleans or `None`."""
+        return cast(T, self._ask(name, _options(name, *options)))
+
+    def bool(self, name: str) -> Bool:
+        """`False` or `True`."""
+        return self.one_of(name, (False, True))
+
+    def architecture(self) -> Architecture:
+        """The choices made so far."""
+        choices = tuple([(name, value) for name, (_, value) in self.asked.items()])
+        return Architecture(",".join([f"{name}={value}" for name, value in choices]), choices)
+
+    def _ask(self, name: str, options: Options) -> Value:
+        if name in self.asked:
+            before, value = self.asked[name]
+            if before != options:
+                raise InputError(
+                    f"choice {name!r} is asked twice with different options, {_listed(before)} and then "
+                    f"{_listed(options)}; give the second one a name of its own"
+                )
+            return value
+        value = self._pick(name, options)
+        self.asked[name] = (options, value)
+        return value
+
+
+class ChoiceSpace(SearchSpace):
+    """The space of all answers to the choices a function asks for, conditional ones included.
+
+    `choose(choose)` asks and is cheap: it is run whenever choices are drawn or checked, and what it returns is not
+    used. `build(choose, fidelity)` asks the same and returns the network. Both must ask the same questions whenever
+    they get the same answers. `size` is the number of architectures where known.
+
+    Sampling draws each choice uniformly. A mutation changes one choice and keeps the others where they are still
+    asked and still valid; choices that come up new are drawn. No two architectures are twins unless the function
+    asks for something it does not use.
+
+    >>> def layers(choose):
+    ...     return [choose.int(f"width{i}", 8, 16, step=8) for i in range(choose.int("depth", 1, 2))]
+    >>> def network(choose, fidelity):
+    ...     return nn.Sequential(*[nn.Linear(fidelity.channels(width), 2) for width in layers(choose)])
+    >>> space = ChoiceSpace("demo", layers, network)
+    >>> [str(a) for a in space][:3]
+    ['depth=1,width0=8', 'depth=1,width0=16', 'depth=2,width0=8,width1=8']
+    >>> [str(a) for a in space.neighbors(space.parse("depth=1,width0=8"))]
+    ['depth=2,width0=8,width1=8', 'depth=2,width0=8,width1=16', 'depth=1,width0=16']
+    """
+
+    def __init__(
+        self,
+        name: str,
+        choose: Callable[[Choose], object],
+        build: Callable[[Choose, Fidelity], nn.Module],
+        size: int | None = None,
+    ) -> None:
+        self.name = name
+        self.size = size
+        self._choose = choose
+        self._build = build
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        return self._draw([], rng)
+
+    def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
+        changeable = [(name, options) for name, options in self._asked(arch).items() if len(options) > 1]
+        if not changeable:
+            raise InputError(f"space {self.name!r} has a single architecture, {arch}; there is nothing to mutate")
+        name, options = changeable[rng.integers(len(changeable))]
+        old = dict(arch.choices)[name]
+        new = _any([option for option in options if option != old], rng)
+        return self._draw([dict(arch.choices) | {name: new}], rng)
+
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        return self._draw([dict(a.choices), dict(b.choices)], rng)
+
+    def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
+        kept = dict(arch.choices)
+        for name, options in self._asked(arch).items():
+            for option in options:
+                if option != kept[name]:
+                    yield from self._completions(kept | {name: option})
+
+    def parse(self, text: str) -> Architecture:
+        answers: dict[str, str] = {}
+        for item in text.split(",") if text.strip() else []:
+            name, equals, value = (part.strip() for part in item.partition("="))
+            if not equals:
+                raise InputError(f"an architecture reads 'choice=value,choice=value', but got {item!r} in {text!r}")
+            if name in answers:
+                raise InputError(f"choice {name!r} is given twice in {text!r}; give it once")
+            answers[name] = value
+        arch = self._run(_answer(answers, text))
+        unasked = sorted(answers.keys() - dict(arch.choices).keys())
+        if unasked:
+            raise InputError(
+                f"{text!r} gives {', '.join(map(repr, unasked))}, which space {self.name!r} does not ask beside the "
+                f"other choices; remove it to get {str(arch)!r}"
+            )
+        return arch
+
+    def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> nn.Module:
+        return self._build(Choose(_replay(arch)), fidelity)
+
+    def __iter__(self) -> Iterator[Architecture]:
+        return self._completions({})
+
+    def encode(self, arch: Architecture) -> Vector:
+        """A numeric choice has one entry, its rank among the options in (0, 1]; any other has one entry an option.
+
+        The entries of a choice that is not asked are 0. Names and options are learnt from 300 samples at the first
+        call; what is too rare to be among them is hashed into the last entry.
+        """
+        slots, length = self._slots
+        vector = np.zeros(length + 1)
+        for name, value in arch.choices:
+            if (name, str(value)) in slots:
+                slot, amount = slots[name, str(value)]
+                vector[slot] = amount
+            else:
+                vector[length] += zlib.crc32(f"{name}={value}".encode()) / 2**32
+        return vector
+
+    @cached_property
+    def _slots(self) -> tuple[dict[tuple[str, str], tuple[int, float]], int]:
+        """Where (name, text of value) is encoded, as (slot, amount), and the number of slots."""
+        rng = np.random.default_rng(0)
+        options: dict[str, dict[Value, None]] = {}
+        for _ in range(300):
+            for name, seen in self._asked(self.sample(rng)).items():
+                options.setdefault(name, {}).update(dict.fromkeys(seen))
+        slots: dict[tuple[str, str], tuple[int, float]] = {}
+        length = 0
+        for name, values in options.items():
+            numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+            if len(numbers) == len(values):
+                ranks = enumerate(sorted(numbers), start=1)
+                slots |= {(name, str(v)): (length, rank / len(numbers)) for rank, v in ranks}
+                length += 1
+            else:
+                slots |= {(name, str(v)): (slot, 1.0) for slot, v in enumerate(values, start=length)}
+                length += len(values)
+        return slots, length
+
+    def _run(self, pick: Pick) -> Architecture:
+        choose = Choose(pick)
+        self._choose(choose)
+        return choose.architecture()
+
+    def _asked(self, arch: Architecture) -> Mapping[str, Options]:
+        return _asked(self._choose, arch)
+
+    def _draw(self, parents: list[dict[str, Value]], rng: np.random.Generator) -> Architecture:
+        """Answer each choice as one of the parents does, or at random where none has a valid answer."""
+
+        def pick(name: str, options: Options) -> Value:
+            inherited = [p[name] for p in parents if name in p and p[name] in options]
+            value = _any(inherited or options, rng)
+            return options[options.index(value)]  # type: ignore[arg-type]
+
+        return self._run(pick)
+
+    def _completions(self, kept: dict[str, Value]) -> Iterator[Architecture]:
+        """Every way to answer the choices that `kept` has no valid answer for, depth first."""
+        path: list[int] = []  # the option taken at each free choice
+        while True:
+            free: list[int] = []  # how many options each free choice of this run has
+
+            def pick(name: str, options: Options, free: list[int] = free) -> Value:
+                if name in kept and kept[name] in options:
+                    return options[options.index(kept[name])]  # type: ignore[arg-type]
+                if len(free) == len(path):
+                    path.append(0)
+                free.append(len(options))
+                return options[path[len(free) - 1]]
+
+            yield self._run(pick)
+            while path and path[-1] + 1 == free[len(path) - 1]:
+                path.pop()
+            if not path:
+                return
+            path[-1] += 1
+
+
+def from_function(build: Callable[..., nn.Module], name: str | None = None) -> ChoiceSpace:
+    """The space of all networks that a plain function of choices can build.
+
+    `build(choose)` asks `choose.int`, `choose.one_of` and `choose.bool` and returns a `torch.nn.Module`; a choice may
+    be asked only when an earlier answer calls for it. If it has a parameter `fidelity`, it gets the `Fidelity` too
+    and should scale itself with `fidelity.channels` and `fidelity.layers`; if not, building at another width or depth
+    raises `InputError`. The name of the space is that of the function unless given. Raises `InputError` when `build`
+    cannot be called so.
+
+    To draw and list architectures the function is run on torch's meta device, where weights take no memory or time;
+    a function that cannot run there (one that reads tensor values, say) is run again on the CPU. A function that
+    raises for some choices still makes an architecture of them: its `build` raises the same, so that a ranking
+    lists it as failed. The function must depend on nothing but the answers.
+
+    >>> def mlp(choose):
+    ...     width = choose.int("width", 8, 64, step=8)
+    ...     layers = [nn.Flatten(), nn.Linear(64, width), nn.ReLU()]
+    ...     if choose.bool("dropout"):
+    ...         layers.append(nn.Dropout(choose.one_of("rate", [0.1, 0.5])))
+    ...     return nn.Sequential(*layers, nn.Linear(width, 10))
+    >>> space = from_function(mlp)
+    >>> arch = space.parse("width=16,dropout=True,rate=0.5")
+    >>> space.build(arch)[3]
+    Dropout(p=0.5, inplace=False)
+    >>> sum(1 for _ in space)
+    24
+    """
+    title = name or str(getattr(build, "__name__", type(build).__name__))
+    signature = inspect.signature(build)
+    scalable = "fidelity" in signature.parameters
+    try:
+        signature.bind(None, **({"fidelity": FULL} if scalable else {}))
+    except TypeError as error:
+        raise InputError(
+            f"a space's function takes `choose`, and `fidelity` if it likes, but {title!r} is {title}{signature}"
+        ) from error
+    full = partial(build, fidelity=FULL) if scalable else build
+    return ChoiceSpace(title, partial(_ask_only, full), build if scalable else partial(_build_full, title, build))
+
+
+def _build_full(name: str, build: Callable[[Choose], nn.Module], choose: Choose, fidelity: Fidelity) -> nn.Module:
+    if (fidelity.width, fidelity.depth) != (1.0, 1.0):
+        raise InputError(
+            f"{name!r} cannot be built at {fidelity}: give the function a second parameter `fidelity` and use "
+            "`fidelity.channels` and `fidelity.layers` in it, or score at full width and depth"
+        )
+    return build(choose)
+
+
+def _ask_only(build: Callable[[Choose], nn.Module], choose: Choose) -> None:
+    """Run a function for its choices alone; what it raises is raised again, and reported, when it builds."""
+    for device in ("meta", "cpu"):
+        try:
+            with seeded(0), torch.device(device):
+                build(choose)
+            return
+        except InputError:
+            raise
+        except Exception:  # noqa: BLE001
+            continue
+
+
+@lru_cache(maxsize=4096)
+def _asked(choose: Callable[[Choose], object], arch: Architecture) -> Mapping[str, Options]:
+    """The choices that are asked on the way to `arch`, and the options of each."""
+    asking = Choose(_replay(arch))
+    choose(asking)
+    return {name: options for name, (options, _) in asking.asked.items()}
+
+
+def _replay(arch: Architecture) -> Pick:
+    return _answer({name: str(value) for name, value in arch.choices}, str(arch))
+
+
+def _answer(answers: Mapping[str, str], source: str) -> Pick:
+    """Answers given as texts; `source` is what they were read from, for error messages."""
+
+    def pick(name: str, options: Options) -> Value:
+        if name not in answers:
+            raise InputError(f"{source!r} lacks the choice {name!r}; add one of {_listed(options)}")
+        for option in options:
+            if str(option) == answers[name]:
+                return option
+        raise InputError(f"{name}={answers[name]} in {source!r} is not an option; use one of {_listed(options)}")
+
+    return pick
+
+
+def _any(options: Sequence[Value], rng: np.random.Generator) -> Value:
+    return options[int(rng.integers(len(options)))]
+
+
+def _listed(options: Options) -> str:
+    shown = [str(option) for option in options[:12]]
+    return ", ".join(shown if len(options) <= 12 else [*shown[:11], f"… {options[-1]}"])
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _integers(name: str, low: int, high: int, step: int) -> range:
+    _check_name(name)
+    if not all(isinstance(number, int) for number in (low, high, step)) or step < 1 or low > high:
+        raise InputError(
+            f"choice {name!r} needs whole numbers low <= high and step >= 1, but got low={low!r}, high={high!r}, "
+            f"step={step!r}"
+        )
+    return range(low, high + 1, step)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _options(name: str, *options: Value) -> tuple[Value, ...]:
+    _check_name(name)
+    if not options:
+        raise InputError(f"choice {name!r} has no options; give at least one")
+    for option in options:
+        if not isinstance(option, str | int | float | None) or option != option:  # noqa: PLR0124  (NaN)
+            raise InputError(
+                f"an option of choice {name!r} must be a text, a number, True, False or None, but got {option!r}; "
+                "offer a name and look the object up in a dict"
+            )
+        if isinstance(option, str) and ("," in option or option != option.strip()):
+            raise InputError(f"option {option!r} of choice {name!r} must have no comma and no space around it")
+    if len(set(options)) < len(options) or len({str(option) for option in options}) < len(options):
+        raise InputError(f"choice {name!r} has options that look the same: {_listed(options)}; remove one")
+    return options
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or not name or set(name) & set(",=") or name != name.strip():
+        raise InputError(f"a choice needs a name without comma, equals sign or space around it, but got {name!r}")

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zerocost.report import figures, frames
+from zerocost.report.frames import RANDOM, SURVIVORS
+
+
+def luminance(colour: str) -> float:
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("paper", ["#ffffff", "#1b2028"])
+@pytest.mark.parametrize("group", [SURVIVORS, RANDOM])
+def test_group_colours_can_be_told_from_both_papers(group, paper):
+    assert contrast(figures.COLOURS[group], paper) >= 3
+
+
+@pytest.mark.parametrize(("mode", "paper"), [("light", "#ffffff"), ("dark", "#1b2028")])
+def test_text_can_be_read_on_its_paper(mode, paper):
+    assert contrast(figures.TEMPLATES[mode].layout.font.color, paper) >= 7
+
+
+def test_outcome_shows_each_run_each_candidate_and_the_group_mean(result):
+    runs = frames.runs(result)
+    trained = frames.trained(runs)
+    traces = figures.outcome(trained, runs).data
+    each, candidates, mean = traces[:3]
+    survivors = trained[trained["group"] == SURVIVORS]["accuracy"]
+    assert sorted(each.y) == pytest.approx(sorted(100 * run.accuracy for run in result.survivors))
+    assert sorted(candidates.y) == pytest.approx(sorted(100 * survivors))
+    assert set(each.x) == set(candidates.x)
+    assert mean.y == pytest.approx([100 * survivors.mean()])
+    assert mean.error_y.array[0] > 0
+    assert [trace.marker.color for trace in traces] == [figures.COLOURS[SURVIVORS]] * 3 + [figures.COLOURS[RANDOM]] * 3
+
+
+def test_one_candidate_has_no_interval():
+    one = pd.DataFrame({"group": [RANDOM], "name": ["a"], "accuracy": [0.5], "sd": [np.nan], "seeds": [1], "seed": [0]})
+    mean = figures.outcome(one, one).data[-1]
+    assert mean.error_y.array is None
+
+
+@pytest.mark.parametrize(
+    ("scores", "kind"), [([1e20, 1e30], "log"), ([1.0, 2.0], "linear"), ([-1e9, 1e9], "linear"), ([], "linear")]
+)
+def test_wide_positive_scores_get_a_log_axis(scores, kind):
+    points = pd.DataFrame({"group": SURVIVORS, "name": "a", "score": scores, "accuracy": 0.5})
+    assert figures.against_accuracy(points, "synflow").layout.xaxis.type == kind
+
+
+def test_points_without_a_score_are_left_out():
+    points = pd.DataFrame({"group": RANDOM, "name": ["a", "b"], "score": [1.0, np.nan], "accuracy": [0.5, 0.6]})
+    assert [len(trace.x) for trace in figures.against_accuracy(points, "snip").data] == [0, 1]
+
+
+def test_agreement_writes_the_numbers():
+    names = ["snip", "<b>bold</b>"]
+    figure = figures.agreement(pd.DataFrame([[1, -0.256], [-0.256, np.nan]], names, names))
+    assert figure.data[0].text[0] == ["1.00", "−0.26"]
+    assert figure.data[0].text[1][1] == ""
+    assert figure.data[0].x[1] == "&lt;b&gt;bold&lt;/b&gt;"
+
+
+def test_mean_curve_ends_where_the_first_finished_run_ends():
+    def rows(name: str, values: list[float], finished: bool = True) -> pd.DataFrame:
+        epochs = range(1, len(values) + 1)
+        return pd.DataFrame({"epoch": epochs, "accuracy": values}).assign(
+            group=SURVIVORS, name=name, seed=0, finished=finished
+        )
+
+    epochs = pd.concat([rows("a", [10, 20, 30]), rows("b", [30, 40]), rows("c", [90], finished=False)])
+    each, mean = figures.curves(epochs, "accuracy", "accuracy (%)").data
+    assert mean.x.tolist() == [1, 2]
+    assert mean.y.tolist() == [20, 30]
+    assert list(each.x) == [1, 2, 3, None, 1, 2, None, 1, None]
+    assert len(each.text) == len(each.x)

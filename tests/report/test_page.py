@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import zerocost as zc
+from zerocost.errors import InputError
+from zerocost.pipeline import SearchResult, Stage
+from zerocost.report import sections, write
+from zerocost.report.page import render
+from zerocost.scoring import ScoreCard
+from zerocost.train import Run
+
+LOADS = ("src", "href", "srcset", "poster", "action", "formaction", "xlink:href", "data")
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """The page as a reader meets it: its elements, the text of each section, its embedded data."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.sections: dict[str, str] = {}
+        self.raw: dict[str, str] = {}
+        self.rows: list[dict[str, str | None]] = []
+        self.open: list[tuple[str, str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.elements.append((tag, found))
+        if tag not in VOID:
+            self.open.append((tag, found.get("id") or ""))
+        if tag == "tr" and "ranking" in self.inside():
+            self.rows.append(found)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()[0] == tag
+        if tag in {"td", "th"}:
+            self.handle_data(" ")
+
+    def handle_data(self, data):
+        if self.open and self.open[-1][0] in {"script", "style"}:
+            self.raw[self.open[-1][1] or self.open[-1][0]] = data
+        for section in self.inside():
+            self.sections[section] = self.sections.get(section, "") + data
+
+    def inside(self) -> list[str]:
+        return [name for tag, name in self.open if tag in {"section", "header"}]
+
+    @property
+    def figures(self) -> dict[str, dict]:
+        return json.loads(self.raw["figures"])
+
+
+@pytest.fixture(scope="module")
+def text(result):
+    return render(result)
+
+
+@pytest.fixture(scope="module")
+def page(text):
+    page = Page(text)
+    assert not page.open
+    return page
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_page_loads_nothing_from_outside(page, text):
+    targets = [value for _, attrs in page.elements for key, value in attrs.items() if key in LOADS]
+    assert targets
+    assert {value for value in targets if not value.startswith("#")} == {"data:,"}
+    assert "@import" not in page.raw["style"]
+    assert "url(" not in page.raw["style"]
+    assert not {"iframe", "object", "embed", "img", "base", "form"} & {tag for tag, _ in page.elements}
+    assert text.count("* plotly.js v") == 1
+
+
+def test_full_page_has_every_section(page):
+    expected = ["answer", "funnel", "outcome-section", "ranking", "accuracy", "proxies", "curves", "lost", "settings"]
+    assert [attrs["id"] for tag, attrs in page.elements if tag == "section"] == expected
+    assert {attrs.get("lang") for tag, attrs in page.elements if tag == "html"} == {"en"}
+    assert "width=device-width, initial-scale=1" in [attrs.get("content") for _, attrs in page.elements]
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page):
+    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    links = {attrs["href"][1:] for tag, attrs in page.elements if tag == "a"}
+    assert links <= set(ids)
+    assert len(links) == 8
+    assert set(page.figures) <= set(ids)
+
+
+def test_every_table_has_a_caption(page):
+    tags = [tag for tag, _ in page.elements]
+    assert tags.count("table") == tags.count("caption") > 3
+
+
+def test_names_and_reasons_are_text_and_never_markup(page, make):
+    assert make.nasty in page.sections["ranking"]
+    assert [attrs.get("id") or attrs.get("type") for tag, attrs in page.elements if tag == "script"] == [
+        "figures",
+        "templates",
+        None,
+        None,
+    ]
+    hover = [t for trace in page.figures["outcome"]["data"] for t in trace.get("text", [])]
+    assert any(t.startswith("&lt;script&gt;") for t in hover)
+    assert not any("<script" in t for t in hover)
+
+
+def test_nasty_reason_and_setting_are_escaped(make):
+    cards = make.score_cards(3)
+    cards["bad"] = ScoreCard({}, {"snip": make.nasty})
+    table = make.table_of(cards, ["snip"])
+    page = Page(render(SearchResult(make.nasty, table, table, settings={make.nasty: make.nasty})))
+    assert make.nasty in page.sections["top"]
+    assert make.nasty in page.sections["lost"]
+    assert page.sections["settings"].count(make.nasty) == 2
+
+
+def test_headline_numbers_are_those_of_the_runs(page, result):
+    def means(runs):
+        by_name: dict[str, list[float]] = {}
+        for run in runs:
+            if run.failure is None:
+                by_name.setdefault(run.name, []).append(run.accuracy)
+        return {name: (np.mean(a), np.std(a, ddof=1) if len(a) > 1 else 0) for name, a in by_name.items()}
+
+    survivors, random = means(result.survivors), means(result.random)
+    best = max(survivors, key=lambda name: survivors[name][0])
+    first = 100 * np.mean([mean for mean, _ in survivors.values()])
+    second = 100 * np.mean([mean for mean, _ in random.values()])
+    answer = words(page.sections["answer"])
+    accuracy, spread = survivors[best]
+    assert f"Best survivor {best} {100 * accuracy:.1f} ± {100 * spread:.1f} % accuracy" in answer
+    assert f"Survivors, mean accuracy {first:.1f} % 5 candidates, 15 runs" in answer
+    assert f"Random picks, mean accuracy {second:.1f} % 14 candidates, 14 runs; 1 failed run left out" in answer
+    assert f"{first - second:+.1f} points" in answer
+    assert "5 survivors against 14 random picks" in answer
+
+
+def test_funnel_shows_counts_and_times(page):
+    funnel = words(page.sections["funnel"])
+    assert "sample 203 40 ms" in funnel
+    assert "score 203 1 min 14 s" in funnel
+    assert "train 29 18 min 10 s" in funnel
+
+
+def test_lost_candidates_are_grouped_by_reason(page):
+    lost = words(page.sections["lost"])
+    assert "rank … by rank_score, of which the top … were kept 195" in lost
+    assert "no path from input to output 1 all proxies cnn-no-path" in lost
+    assert "the second derivative is not finite 1 grasp" in lost
+    assert "loss became NaN at epoch 4 1 seed 2" in lost
+
+
+def test_ranking_shows_the_first_hundred_and_holds_all(page):
+    rows = page.rows[1:]
+    assert len(rows) == 203
+    assert ["hidden" in row for row in rows] == [False] * 100 + [True] * 103
+
+
+def test_same_result_gives_the_same_bytes(result, text, tmp_path):
+    path = write(result, tmp_path / "new" / "report.html")
+    assert path == tmp_path / "new" / "report.html"
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_folder_is_refused(result, tmp_path):
+    with pytest.raises(InputError, match=r"is a folder; give the file to write"):
+        write(result, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("count", "proxies", "top", "expected"),
+    [
+        (30, ["snip", "naswot"], 3, ["answer", "ranking", "proxies", "lost"]),
+        (30, ["snip", "naswot"], None, ["answer", "ranking", "proxies"]),
+        (12, ["snip"], None, ["answer", "ranking", "proxies"]),
+        (1, ["snip", "naswot"], None, ["answer", "ranking"]),
+    ],
+)
+def test_ranked_only(make, count, proxies, top, expected):
+    result = make.ranked_only(count, proxies, top)
+    page = Page(render(result))
+    assert [attrs["id"] for tag, attrs in page.elements if tag == "section"] == expected
+    first = result.table.frame.index[0]
+    assert f"Ranked first {first}" in words(page.sections["answer"])
+    assert ("status" in page.sections["ranking"]) == bool(top)
+
+
+def test_all_proxies_failed(make):
+    table = make.table_of({f"net {i}": ScoreCard({}, {"snip": "needs labels"}) for i in range(4)}, ["snip"])
+    page = Page(render(SearchResult("cnn", table, table)))
+    assert "no candidate could be ranked" in page.sections["answer"]
+    assert "needs labels 4 snip net 0, net 1, net 2" in words(page.sections["lost"])
+    assert "plotly.js v" not in page.raw["script"]
+
+
+def test_no_candidates_at_all(make):
+    table = make.table_of({}, ["snip"])
+    page = Page(render(SearchResult("cnn", table, table)))
+    assert "No candidate was scored." in page.sections["ranking"]
+
+
+def test_interrupted_while_scoring(make):
+    table = make.table_of(make.score_cards(5), ["snip"])
+    stages = [Stage("sample", 40, 0.1, "")]
+    page = Page(render(SearchResult("cnn", table, table.narrow([], {}), stages=stages)))
+    assert "5 candidates of the space cnn scored with 1 proxy, in 100 ms." in words(page.sections["top"])
+    assert "status" not in page.sections["ranking"]
+
+
+def test_scaled_down_scoring_is_said(make):
+    page = Page(render(replace(make.ranked_only(5, ["snip"]), settings={"fidelity": "width=0.5"})))
+    assert "parameters as scored (width=0.5); not trained" in words(page.sections["answer"])
+    assert "scaled-down networks that were scored (width=0.5)" in page.sections["ranking"]
+
+
+def test_every_run_failed(make):
+    result = make.ranked_only(12, ["snip"], 2)
+    runs = [Run.of(name, 0, [], failure="out of memory") for name in result.kept.frame.index]
+    page = Page(render(replace(result, survivors=runs)))
+    assert "Ranked first" in page.sections["answer"]
+    assert "out of memory 2 seed 0" in words(page.sections["lost"])
+    assert "curves" not in page.sections
+
+
+def test_survivors_without_random_picks(make):
+    result = make.ranked_only(12, ["snip"], 1)
+    page = Page(render(replace(result, survivors=[make.run(result.kept.frame.index[0], 0, 0.7)])))
+    answer = words(page.sections["answer"])
+    assert "(one seed)" in answer
+    assert "random" not in answer
+    assert "n = 1, too few to correlate" in page.sections["accuracy"]
+
+
+def test_two_thousand_candidates_stay_below_ten_megabytes(make):
+    page = render(make.ranked_only(2000, top=20))
+    assert len(page.encode()) < 10e6
+    assert "100 of 2,000 candidates" in page
+
+
+def test_long_rankings_are_cut_but_keep_what_was_trained(make, monkeypatch):
+    monkeypatch.setattr(sections, "LISTED_ROWS", 10)
+    result = make.ranked_only(40, ["snip"], 2)
+    last = result.table.frame.index[-1]
+    page = Page(render(replace(result, random=[make.run(last, 0, 0.5)])))
+    assert len(page.rows) == 1 + 11
+    assert last in page.sections["ranking"]
+    assert "Listed are the best 10 of 40, and every trained one." in page.sections["ranking"]
+
+
+def test_a_real_ranking(make, tmp_path):
+    nets = {f"width {w}": lambda w=w: nn.Sequential(nn.Linear(4, w), nn.ReLU(), nn.Linear(w, 2)) for w in range(2, 8)}
+    nets["not a net"] = lambda: nn.Linear(3, 2)
+    data = (torch.rand(16, 4, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 2)
+    table = zc.rank(nets, data, "snip,naswot", batch=16)
+    path = write(SearchResult("mlp", table, zc.select(table, "params < 40", top=2)), tmp_path / "report.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    assert "7 candidates of the space mlp scored with 2 proxies (1 could not be ranked), 2 kept." in words(
+        page.sections["top"]
+    )
+    assert "not a net" in page.sections["lost"]
+    assert "params < 40 is false" in page.sections["lost"]
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium on the PATH")
+def test_a_browser_draws_every_plot(result, tmp_path):
+    path = write(result, tmp_path / "report.html")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    command = ["chromium", *flags, "--disable-sync", profile, "--dump-dom", path.as_uri()]
+    drawn = Page(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout.decode())
+    plots = [attrs["id"] for _, attrs in drawn.elements if "js-plotly-plot" in (attrs.get("class") or "")]
+    assert sorted(plots) == sorted(drawn.figures)
+    assert len(plots) == 12
