@@ -31,11 +31,14 @@ def named(candidates: Any) -> dict[str, Builder | nn.Module]:
             f"candidates must be a mapping from name to a function that builds a network (or a sequence of such), "
             f"but got {type(candidates).__name__}"
         )
+    if isinstance(candidates, Mapping) and len(items) < len(candidates):
+        raise InputError("two candidates have the same name once names are made strings; give each its own")
     if not items:
         raise InputError("there are no candidates to rank")
     for name, build in items.items():
         if not callable(build):
             raise InputError(
-                f"candidate {name!r} is a {type(build).__name__}; expected a torch.nn.Module or a function that builds one"
+                f"candidate {name!r} is a {type(build).__name__}; expected a torch.nn.Module or a function that "
+                "builds one"
             )
     return items

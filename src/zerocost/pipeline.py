@@ -20,11 +20,11 @@ from zerocost.data.dataset import length
 from zerocost.errors import InputError
 from zerocost.scoring import rank_batch
 from zerocost.seeding import Builder
-from zerocost.select import select
+from zerocost.select import proxies_in, select
 from zerocost.spaces import FULL, Fidelity, SearchSpace, distinct, from_function, resize
 from zerocost.spaces import get as get_space
-from zerocost.tables import Interrupted as RankingInterrupted
 from zerocost.tables import ScoreTable
+from zerocost.tables import Interrupted as RankingInterrupted
 from zerocost.train.run import Interrupted as TrainingInterrupted
 from zerocost.train.run import Run
 from zerocost.version import VERSION
@@ -111,7 +111,8 @@ def search(
         data: anything `zerocost.data.load` takes, with class labels.
         candidates: number of architectures to draw and score; all of a smaller space.
         proxies: names of the proxies to rank by.
-        where: conditions on score columns, as in `select`: "params < 2e6".
+        where: conditions on scores, as in `select`: "params < 2e6 and flops < 1e8". Proxies named here are scored too,
+            but not ranked by.
         keep: number of survivors.
         epochs: epochs of training; 0 stops after the filter.
         training_seeds: trainings of each survivor, with seeds 0, 1, ….
@@ -175,6 +176,7 @@ def search(
             siblings,
             drawn,
             proxies,
+            also=proxies_in(where),
             seed=seed,
             device=device,
             fidelity=str(fidelity),
@@ -256,7 +258,10 @@ def resolve_space(space: SearchSpace | str | Callable[..., nn.Module], data: Dat
         return space
     if callable(space):
         return from_function(space)
-    sample = data[0][0]
+    first = data[0]
+    if not isinstance(first, tuple | list) or len(first) != 2:
+        raise InputError(f"space {space!r} needs class labels, one output each, but the data has none")
+    sample = first[0]
     if not isinstance(sample, Tensor) or sample.ndim != 3 or sample.shape[1] != sample.shape[2]:
         shape = tuple(sample.shape) if isinstance(sample, Tensor) else type(sample).__name__
         raise InputError(f"space {space!r} takes square images C×H×W, but the data's samples are {shape}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,19 +11,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from zerocost import data as data_
 from zerocost.candidates import named
 from zerocost.data.tensors import as_inputs
-from zerocost.engine.memory import attempt
+from zerocost.engine.memory import alone
+from zerocost.engine.network import first_line
 from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.engine.plan import PASSES, Plan, plan
-from zerocost.engine.run import measure
+from zerocost.engine.run import measure, neutral
 from zerocost.engine.signals import arguments
 from zerocost.errors import Failure, InputError
 from zerocost.proxies.registry import Proxy, resolve
-from zerocost.seeding import Builder, initialise
+from zerocost.seeding import Builder, initialise, seeded
 from zerocost.tables import Interrupted, ScoreTable
 from zerocost.version import VERSION
 
@@ -120,7 +122,9 @@ def score(
 def evaluate(model: nn.Module, inputs: Any, targets: Tensor | None, steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """Run a plan on one model and compute the proxies of it."""
     found = measure(model, inputs, targets, steps, loss, seed)
-    values = {p.name: attempt(value, p, found.signals) for p in steps.proxies}
+    device = torch.device(found.device)
+    with neutral(device), torch.no_grad():
+        values = {p.name: computed(p, found.signals, seed, device) for p in steps.proxies}
     return ScoreCard(
         scores={name: v for name, v in values.items() if not isinstance(v, Failure)},
         failures={name: str(v) for name, v in values.items() if isinstance(v, Failure)},
@@ -145,12 +149,34 @@ def evaluate(model: nn.Module, inputs: Any, targets: Tensor | None, steps: Plan,
     )
 
 
-def value(proxy: Proxy, signals: dict[str, Any]) -> float:
-    """A proxy's value, its sign turned so that higher is better; `Failure` when it is not a finite number."""
-    result = float(proxy.formula(**arguments(proxy.signals, signals)))
-    if result != result or result in (float("inf"), float("-inf")):
-        raise Failure(f"the value is {result}: activations or gradients overflow or are not numbers")
-    return result if proxy.higher_is_better else -result
+def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.device) -> float | Failure:
+    """A proxy's value, or the Failure that says why it has none.
+
+    Raises `InputError` for a proxy that writes into the signals it shares with others.
+    """
+    with seeded(seed, device):
+        given = alone(arguments, proxy.signals, signals)
+        if isinstance(given, Failure):
+            return given
+        tensors = [t for t in tree_leaves(given) if isinstance(t, Tensor)]
+        versions = [t._version for t in tensors]
+        result: float | Failure = alone(value, proxy, given)
+    if versions != [t._version for t in tensors]:
+        raise InputError(f"proxy {proxy.name!r} writes into its signals, which other proxies share; write into copies")
+    return result
+
+
+def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
+    """What a proxy's formula makes of its signals, its sign turned so that higher is better; a finite number."""
+    result = proxy.formula(**given)
+    if isinstance(result, Tensor | np.ndarray | np.generic):
+        result = result.item() if math.prod(result.shape) == 1 else f"a tensor of shape {tuple(result.shape)}"
+    if not isinstance(result, int | float):
+        raise Failure(f"the proxy returned {result}, expected one real number")
+    number = float(result)
+    if not math.isfinite(number):
+        raise Failure(f"the value is {number}: it overflows, or is computed from what is not a number")
+    return number if proxy.higher_is_better else -number
 
 
 def rank(
@@ -158,6 +184,7 @@ def rank(
     data: Any,
     proxies: Iterable[str] | str = DEFAULT,
     *,
+    also: Iterable[str] | str = (),
     batch: int = 64,
     balanced: bool = False,
     loss: Loss = cross_entropy,
@@ -172,7 +199,8 @@ def rank(
             either. Builders run one at a time with torch seeded by `seed`, so that a network's initial weights do not
             depend on the others.
         data: anything `zerocost.data.draw` takes: a spec such as "digits", tensors or arrays, a Dataset, a DataLoader.
-        proxies: names, as a sequence or comma-separated. `params` is always added.
+        proxies: names of the proxies to rank by, as a sequence or comma-separated.
+        also: names of proxies to score but not to rank by, for conditions of `select`; `params` always is.
         batch: number of samples drawn, once for all candidates.
         balanced: draw equally many of each class.
         loss: function of outputs and labels, a mean over samples.
@@ -186,7 +214,7 @@ def rank(
     Raises:
         InputError: no candidates, an unknown proxy, data that cannot be used, or a batch no candidate could be
             scored on.
-        Interrupted: at Ctrl-C; its `table` holds what was scored until then.
+        zerocost.tables.Interrupted: at Ctrl-C; its `table` holds what was scored until then.
 
     >>> import torch
     >>> nets = {f"width-{w}": lambda w=w: nn.Sequential(nn.Linear(4, w), nn.ReLU(), nn.Linear(w, 2)) for w in (2, 8)}
@@ -195,7 +223,7 @@ def rank(
     ['naswot', 'params', 'rank_score', 'snip']
     """
     drawn = data_.draw(data, batch, seed=seed, balanced=balanced)
-    return rank_batch(candidates, drawn, proxies, loss=loss, seed=seed, device=device, progress=progress)
+    return rank_batch(candidates, drawn, proxies, also=also, loss=loss, seed=seed, device=device, progress=progress)
 
 
 def rank_batch(
@@ -203,6 +231,7 @@ def rank_batch(
     batch: Any,
     proxies: Iterable[str] | str = DEFAULT,
     *,
+    also: Iterable[str] | str = (),
     loss: Loss = cross_entropy,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -211,24 +240,31 @@ def rank_batch(
 ) -> ScoreTable:
     """`rank` on a batch that is already drawn; `fidelity` is noted in the provenance of every score."""
     builders = named(candidates)
-    chosen = resolve(proxies)
-    steps = plan(resolve([*(p.name for p in chosen), "params"]))
+    ranking = [p.name for p in resolve(proxies)]
+    beside = also.split(",") if isinstance(also, str) else also
+    steps = plan(resolve([*ranking, *beside, "params"]))
     inputs, targets = as_batch(batch)
+    usable(device)
     cards: dict[str, ScoreCard] = {}
     rejected: list[InputError] = []
     start = time.perf_counter()
 
+    def scored(build: Builder | nn.Module) -> ScoreCard:
+        return evaluate(built(build, seed, device), inputs, targets, steps, loss, seed)
+
     def table() -> ScoreTable:
         done = {name: builders[name] for name in cards}
-        return ScoreTable.of(cards, done, [p.name for p in chosen], time.perf_counter() - start)
+        return ScoreTable.of(cards, done, ranking, [p.name for p in steps.proxies], time.perf_counter() - start)
 
     try:
         for count, (name, build) in enumerate(builders.items(), start=1):
             try:
-                card = evaluate(built(build, seed, device), inputs, targets, steps, loss, seed)
-            except (Failure, InputError) as reason:
-                card = ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
-                rejected += [reason] if isinstance(reason, InputError) else []
+                card = alone(scored, build)
+            except InputError as reason:
+                rejected.append(reason)
+                card = Failure(str(reason))
+            if isinstance(card, Failure):
+                card = ScoreCard({}, {p.name: str(card) for p in steps.proxies})
             card.provenance["fidelity"] = fidelity
             card.provenance["initialisation"] = (
                 "as given" if isinstance(build, nn.Module) else f"built with seed {seed}"
@@ -243,16 +279,26 @@ def rank_batch(
     return table()
 
 
+def usable(device: str | torch.device | None) -> None:
+    """`InputError` for a device that this torch or this machine does not have."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {str(device)!r} cannot be used: {first_line(error)}") from None
+
+
 def built(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:
-    """The candidate's network, initialised from the seed and moved to the device."""
+    """The candidate's network, initialised from the seed and moved to the device; a finished one stays where it is."""
     model = initialise(build, seed)
-    return model.to(device) if device is not None else model
+    return model if device is None or model is build else model.to(device)
 
 
 def as_batch(batch: Any) -> data_.Batch:
     """A checked `Batch` out of `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
     pair = isinstance(batch, tuple | list) and len(batch) == 2
-    inputs, targets = tree_map(tensor, tuple(batch) if pair else (batch, None))
+    inputs, targets = tuple(batch) if pair else (batch, None)
+    inputs = tree_map(tensor, dict(inputs) if isinstance(inputs, Mapping) else inputs)
+    targets = tensor(np.asarray(targets) if isinstance(targets, list | tuple) else targets)
     if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
         inputs = as_inputs(inputs)
     made = data_.Batch(inputs, targets)
@@ -261,8 +307,8 @@ def as_batch(batch: Any) -> data_.Batch:
 
 
 def tensor(value: Any) -> Any:
-    """A tensor for a numpy array; anything else as it is."""
-    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+    """A tensor with a copy of a numpy array; anything else as it is."""
+    return torch.tensor(value) if isinstance(value, np.ndarray) else value
 
 
 def shape_of(inputs: Any) -> Any:

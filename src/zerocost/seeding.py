@@ -28,24 +28,24 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     >>> bool(a == b)
     True
     """
-    cuda = device is not None and device.type == "cuda"
+    cuda = device if device is not None and device.type == "cuda" else None
     python_state, numpy_state = random.getstate(), np.random.get_state()
     torch_state = torch.get_rng_state()
-    cuda_state = torch.cuda.get_rng_state(device) if cuda else None
+    cuda_state = torch.cuda.get_rng_state(cuda) if cuda else None
     try:
         random.seed(seed)
         np.random.seed(seed % 2**32)
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if cuda:
-            with torch.cuda.device(device):
+            with torch.cuda.device(cuda):
                 torch.cuda.manual_seed(seed)
         yield
     finally:
         random.setstate(python_state)
         np.random.set_state(numpy_state)
         torch.set_rng_state(torch_state)
-        if cuda_state is not None:
-            torch.cuda.set_rng_state(cuda_state, device)
+        if cuda and cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state, cuda)
 
 
 def generator_state(device: torch.device) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from zerocost.errors import InputError, unknown
+from zerocost.proxies.registry import names
 from zerocost.tables import ScoreTable
 
 COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
@@ -18,12 +20,11 @@ COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
 }
-ARITHMETIC: dict[type[ast.AST], Callable[..., Any]] = {
+ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
-    ast.USub: operator.neg,
 }
 
 
@@ -35,7 +36,7 @@ def select(
     top: int | None = None,
     by: str = "rank_score",
 ) -> ScoreTable:
-    """Keep the candidates that pass every filter: `where`, then `percentile`, then `top`.
+    """Keep the candidates that have a score and pass every filter: `where`, then `percentile`, then `top`.
 
     Args:
         table: what `rank` returned.
@@ -65,10 +66,11 @@ def select(
     if percentile is not None and not 0 <= percentile <= 100:
         raise InputError(f"percentile must lie between 0 and 100, but got {percentile}")
     ordered = values.sort_values(ascending=False, kind="stable")
-    kept = list(ordered.index)
-    dropped: dict[str, str] = {}
+    scored = ordered > -math.inf
+    kept = list(ordered[scored].index)
+    dropped = {name: f"it has no {by}: {why_unscored(table, name)}" for name in ordered[~scored].index}
     for clause in clauses(where) if where else []:
-        passes = truth(clause, table)
+        passes = truth(clause, table.frame)
         dropped |= {
             name: f"{ast.unparse(clause)} is false: {seen(clause, table, name)}" for name in kept if not passes[name]
         }
@@ -88,6 +90,19 @@ def select(
     return table.narrow(kept, dropped)
 
 
+def proxies_in(where: str | None) -> list[str]:
+    """The proxies that a condition names, in order; `InputError` when it cannot be read or names none that exists.
+
+    >>> proxies_in("snip > 0.05 and params < 2e6 and rank_score > -1")
+    ['snip', 'params']
+    """
+    parts = clauses(where) if where else []
+    every = pd.DataFrame(columns=[*names(), "rank_score"], dtype=float)
+    for part in parts:
+        truth(part, every)
+    return [name for name in dict.fromkeys(n for part in parts for n in columns(part)) if name != "rank_score"]
+
+
 def clauses(where: str) -> list[ast.expr]:
     """The conditions that must all hold, each to be explained on its own."""
     try:
@@ -97,41 +112,51 @@ def clauses(where: str) -> list[ast.expr]:
     return tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
 
 
-def truth(node: ast.expr, table: ScoreTable) -> pd.Series[bool]:
-    """For each candidate whether a condition holds."""
+def truth(node: ast.expr, scores: pd.DataFrame) -> Any:
+    """For each candidate whether a condition holds: a Series of truth values."""
     if isinstance(node, ast.BoolOp):
-        parts = [truth(part, table) for part in node.values]
+        parts = [truth(part, scores) for part in node.values]
         joined = pd.concat(parts, axis=1)
         return joined.all(axis=1) if isinstance(node.op, ast.And) else joined.any(axis=1)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        return ~truth(node.operand, table)
+        known = [scores[name].notna() for name in columns(node)]
+        return pd.concat([~truth(node.operand, scores), *known], axis=1).all(axis=1)
     if isinstance(node, ast.Compare) and all(type(op) in COMPARE for op in node.ops):
-        sides = [number(side, table) for side in (node.left, *node.comparators)]
+        sides = [number(side, scores) for side in (node.left, *node.comparators)]
         pairs = zip(node.ops, sides, sides[1:], strict=False)
-        held = [COMPARE[type(op)](left, right) for op, left, right in pairs]
-        return pd.concat(held, axis=1).all(axis=1)
+        return pd.concat([COMPARE[type(op)](left, right) for op, left, right in pairs], axis=1).all(axis=1)
     raise InputError(
         f"cannot use {ast.unparse(node)!r} as a condition; write for example 'snip > 0.05 and params < 2e6'"
     )
 
 
-def number(node: ast.expr, table: ScoreTable) -> pd.Series[float]:
+def number(node: ast.expr, scores: pd.DataFrame) -> pd.Series[float]:
     """For each candidate the value of one side of a comparison."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return pd.Series(float(node.value), index=table.frame.index)
+        return pd.Series(float(node.value), index=scores.index)
     if isinstance(node, ast.Name):
-        if node.id not in table.frame:
-            raise unknown("column", node.id, table.frame.columns)
-        return table.frame[node.id]
+        if node.id not in scores:
+            raise unknown("column", node.id, scores.columns)
+        return scores[node.id]
     if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-        return ARITHMETIC[type(node.op)](number(node.left, table), number(node.right, table))
-    if isinstance(node, ast.UnaryOp) and type(node.op) in ARITHMETIC:
-        return ARITHMETIC[type(node.op)](number(node.operand, table))
+        combined: pd.Series[float] = ARITHMETIC[type(node.op)](number(node.left, scores), number(node.right, scores))
+        return combined
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -number(node.operand, scores)
     raise InputError(f"cannot use {ast.unparse(node)!r} in a condition; columns, numbers and + - * / are understood")
 
 
 def seen(clause: ast.expr, table: ScoreTable, name: str) -> str:
     """The values that a clause looked at, for one candidate."""
-    columns = dict.fromkeys(node.id for node in ast.walk(clause) if isinstance(node, ast.Name))
-    values = {column: table.frame.at[name, column] for column in columns}
-    return ", ".join(f"{c} failed" if pd.isna(v) else f"{c} = {v:.6g}" for c, v in values.items())
+    values = {column: float(table.frame[column][name]) for column in columns(clause)}
+    return ", ".join(f"{c} failed" if math.isnan(v) else f"{c} = {v:.6g}" for c, v in values.items())
+
+
+def why_unscored(table: ScoreTable, name: str) -> str:
+    """The reason of a candidate's first failure."""
+    return next(iter(table.cards[name].failures.values()), "it was not scored")
+
+
+def columns(node: ast.expr) -> list[str]:
+    """The columns that a condition names, in order."""
+    return list(dict.fromkeys(part.id for part in ast.walk(node) if isinstance(part, ast.Name)))

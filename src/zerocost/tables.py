@@ -22,9 +22,9 @@ class ScoreTable:
     """Many networks' scores, best first.
 
     Attributes:
-        frame: one row a candidate (index: its name); a column for each proxy (NaN where it failed), `params`, and
-            `rank_score`, the combination of the proxies' ranks; for every column but `params` higher is better.
-        proxies: the proxies that were asked for.
+        frame: one row a candidate (index: its name); a column for each score (NaN where it failed), among them
+            `params`, and `rank_score`, the combination of the proxies' ranks; higher is better.
+        proxies: the proxies that `rank_score` combines.
         cards: each candidate's `ScoreCard`, with its failures, passes and provenance.
         candidates: each candidate's builder, for training.
         dropped: candidates that `select` dropped, with the reason; empty for a table that `rank` returned.
@@ -44,14 +44,14 @@ class ScoreTable:
         cards: Mapping[str, ScoreCard],
         candidates: Mapping[str, Builder | nn.Module],
         proxies: Sequence[str],
+        columns: Sequence[str],
         seconds: float,
     ) -> ScoreTable:
-        """The table of the given cards, ranked by the proxies."""
-        columns = list(dict.fromkeys([*proxies, "params"]))
+        """The table of the given cards with the scores named by `columns`, ranked by `proxies`."""
         frame = pd.DataFrame(
             [[card.scores.get(name, float("nan")) for name in columns] for card in cards.values()],
             index=pd.Index(list(cards), name="candidate"),
-            columns=columns,
+            columns=list(columns),
             dtype=float,
         )
         frame["rank_score"] = log_rank(frame[list(proxies)])

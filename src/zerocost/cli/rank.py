@@ -25,7 +25,7 @@ from zerocost.cli.common import (
 )
 from zerocost.cli.tables import print_failures, print_ranking
 from zerocost.proxies.registry import resolve
-from zerocost.select import select
+from zerocost.select import proxies_in, select
 from zerocost.tables import Interrupted, ScoreTable
 
 
@@ -42,7 +42,7 @@ def rank(
     proxies: Annotated[
         str, typer.Option(help="Names, comma-separated; see `zerocost proxies`.")
     ] = "jacob_cov,log_synflow",
-    where: Annotated[str | None, typer.Option(help="Conditions on the columns, such as 'params < 2e6'.")] = None,
+    where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Show only the best so many.")] = None,
     batch: Batch = 64,
     balanced: Balanced = False,
@@ -61,6 +61,7 @@ def rank(
                 candidates,
                 data,
                 chosen,
+                also=proxies_in(where),
                 batch=batch,
                 balanced=balanced,
                 seed=seed,

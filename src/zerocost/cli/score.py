@@ -58,7 +58,7 @@ def score(
             }
         )
     else:
-        table = Table("proxy", "score", "", title=target, title_justify="left", box=None, pad_edge=False)
+        table = Table("proxy", "score", "", box=None, pad_edge=False)
         table.columns[1].justify = "right"
         for name in chosen:
             table.add_row(name, f"{card.scores[name]:.6g}" if name in card else "—", card.failures.get(name, ""))

@@ -40,7 +40,7 @@ def search(
     proxies: Annotated[str, typer.Option(help="Names, comma-separated; see `zerocost proxies`.")] = ",".join(
         pipeline.PROXIES
     ),
-    where: Annotated[str | None, typer.Option(help="Conditions on the columns, such as 'params < 2e6'.")] = None,
+    where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None,
     keep: Annotated[int, typer.Option(min=1, help="Survivors to train.")] = 5,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of training; 0 stops after the filter.")] = 8,
     training_seeds: Annotated[int, typer.Option(min=1, help="Trainings of each survivor.")] = 1,

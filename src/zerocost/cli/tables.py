@@ -16,7 +16,8 @@ from zerocost.train.run import Run
 
 def print_ranking(table: ScoreTable, title: str, limit: int = 50) -> None:
     """The best rows of a ranking."""
-    shown = Table("", title=title, title_justify="left", box=None, pad_edge=False)
+    out.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
+    shown = Table("", box=None, pad_edge=False)
     shown.add_column("candidate", overflow="fold")
     for column in table.frame.columns:
         shown.add_column(column, justify="right")
@@ -39,18 +40,19 @@ def print_failures(table: ScoreTable, limit: int = 5) -> None:
     failures = table.failures
     if failures.empty:
         return
-    out.print(f"[bold]{failures['candidate'].nunique()} candidates with failed scores[/bold]")
+    out.print(f"\n[bold]scores failed for {failures['candidate'].nunique()} of {len(table)} candidates[/bold]")
     for reason, group in list(failures.groupby("reason"))[:limit]:
+        names = [escape(name) for name in dict.fromkeys(group["candidate"])]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         proxies = ", ".join(dict.fromkeys(group["proxy"]))
-        out.print(f"  {group['candidate'].nunique()} × {escape(str(reason))} [dim]({proxies})[/dim]", highlight=False)
+        out.print(f"  {escape(str(reason))} [dim]({proxies})[/dim]: {shown}", highlight=False, soft_wrap=True)
 
 
 def print_training(survivors: Sequence[Run], random: Sequence[Run]) -> None:
     """What the filter bought: survivors' and random picks' validation accuracy, by training seed and over all."""
     seeds = sorted({run.seed for run in survivors})
-    shown = Table(
-        "validation accuracy, %", title="what the filter bought", title_justify="left", box=None, pad_edge=False
-    )
+    out.print("\n[bold]what the filter bought[/bold]")
+    shown = Table("validation accuracy, %", box=None, pad_edge=False)
     for seed in seeds:
         shown.add_column(f"seed {seed}", justify="right")
     shown.add_column("mean", justify="right")

@@ -24,4 +24,5 @@ def log_rank(scores: pd.DataFrame) -> pd.Series:
     """
     terms = np.log(scores.rank() / scores.notna().sum())
     combined = terms.mean(axis=1) * scores.shape[1]
-    return combined.where(combined.notna(), -np.inf)
+    total: pd.Series = combined.where(combined.notna(), -np.inf)
+    return total

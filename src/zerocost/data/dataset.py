@@ -18,13 +18,11 @@ from zerocost.errors import InputError
 def load(data: Any) -> Dataset[Any]:
     """A map-style Dataset of `(input, label)` from anything that holds data.
 
-    | `data` | what comes back |
-    |---|---|
-    | a spec such as `"digits"` or `"cifar10:PATH"` (see `SOURCES`) | float32 C×H×W images, standardised per channel |
-    | a tensor or array | its samples, without labels |
-    | a pair (inputs, labels) of tensors or arrays, or a `Batch` | samples with int labels |
-    | a map-style torch Dataset | the same object |
-    | a DataLoader | its dataset; the part its `SubsetRandomSampler` selects, if it has one |
+    - a spec such as `"digits"` or `"cifar10:PATH"` (see `SOURCES`) gives float32 C×H×W, standardised per channel;
+    - a tensor or array gives its samples, without labels;
+    - a pair (inputs, labels) of tensors or arrays, or a `Batch`, gives samples with int labels;
+    - a map-style torch Dataset is returned as it is;
+    - a DataLoader gives its dataset, or the part of it that its `SubsetRandomSampler` selects.
 
     Tensors and arrays of uint8 are images, N×H×W×C, N×C×H×W or N×H×W, and become float32 N×C×H×W in [0, 1];
     floating point keeps its values, as float32. Image sources named by a spec (but for a floating-point .npz

@@ -1,74 +1,139 @@
-"""Gives the model back as it was: attributes, hooks, mode and plain tensors, also when something raises.
-
-Parameters and buffers need no guarding: passes run the model on copies of them (see `network.py`).
-"""
+"""Gives the model back as it was, and knows every place in it where one of its tensors is kept."""
 
 from __future__ import annotations
 
-import copy
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import random
+from collections import OrderedDict, deque
+from collections.abc import Callable, Container
+from operator import is_
+from types import FunctionType, NoneType
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-Saved = tuple[Any, Any]
+
+class Place(NamedTuple):
+    """Where a tensor is kept: `holder[key] is tensor`, the holder a dictionary or a list."""
+
+    holder: Any
+    key: Any
+    tensor: Tensor
 
 
-@contextmanager
-def guard(model: nn.Module) -> Iterator[None]:
-    """Undo on exit whatever happens inside the block to the attributes of `model` and its submodules.
+class Keeper(NamedTuple):
+    """How the contents of a mutable value are saved, and how they are put back."""
 
-    Attributes that were added, changed or removed, registered hooks, train or eval mode, the contents of lists,
-    dictionaries and sets, and the values of tensors kept as plain attributes are restored.
+    save: Callable[[Any], Any]
+    put_back: Callable[[Any, Any], object]
+
+
+class Anatomy:
+    """Everything mutable that hangs on a model's attributes, its submodules' included: dictionaries (of parameters,
+    hooks, anything), lists, sets, tensors, arrays and random generators. What other objects hold is not looked into.
+
+    The tensors whose ids are in `copied` are not saved: passes run on copies of them.
+
+    Attributes:
+        places: each place where a tensor is kept.
 
     >>> model = nn.Linear(1, 1)
-    >>> with guard(model):
-    ...     model.eval().seen = [1]
+    >>> anatomy = Anatomy(model)
+    >>> model.eval().seen = [1]
+    >>> anatomy.put_back()
     >>> model.training, hasattr(model, "seen")
     (True, False)
     """
-    before = [(vars(module), {k: save(v) for k, v in vars(module).items()}) for module in model.modules()]
-    try:
-        yield
-    finally:
-        for attributes, saved in before:
-            attributes.clear()
-            attributes.update({name: restore(value) for name, value in saved.items()})
+
+    def __init__(self, model: nn.Module, copied: Container[int] = frozenset()) -> None:
+        self.places: list[Place] = []
+        self._saved: list[tuple[Keeper, Any, Any]] = []
+        self._empty: list[Any] = []  # most of all containers: a module has a dozen for hooks
+        seen = {id(vars(model))}
+        holders: list[Any] = [vars(model)]
+        for holder in holders:  # grows while it is walked
+            self._save(holder)
+            keyed = isinstance(holder, dict)
+            for key, value in list(holder.items()) if keyed else enumerate(holder):
+                if type(value) in CONTAINERS and not value:
+                    self._empty.append(value)
+                    continue
+                kind = keeper(value)
+                if kind is None:
+                    continue
+                if kind is TENSOR and not isinstance(holder, tuple):
+                    self.places.append(Place(holder, key, value))
+                inner = vars(value) if kind is MODULE else value
+                if id(inner) in seen or id(inner) in copied:
+                    continue
+                seen.add(id(inner))
+                if kind in (MODULE, DICTIONARY, SEQUENCE):
+                    holders.append(inner)
+                else:
+                    self._save(inner)
+
+    def _save(self, value: Any) -> None:
+        kind = keeper(value)
+        if kind is not None and not isinstance(value, tuple):
+            self._saved.append((kind, value, kind.save(value)))
+
+    def put_back(self) -> None:
+        """Restore whatever has changed."""
+        for container in self._empty:
+            if container:
+                container.clear()
+        for kind, value, contents in self._saved:
+            kind.put_back(value, contents)
 
 
-def save(value: Any) -> Saved:
-    """The object and what is needed to bring its contents back: built-in containers and tensors, else nothing."""
-    if isinstance(value, Tensor):
-        return value, None if isinstance(value, nn.Parameter) else (value._version, value.detach().clone())
-    if isinstance(value, dict):
-        return value, [(key, save(item)) for key, item in value.items()]
-    if isinstance(value, list | deque):
-        return value, [save(item) for item in value]
-    if isinstance(value, set):
-        return value, copy.copy(value)
-    return value, None
+def refill(value: Any, contents: Any) -> None:
+    """Put the elements of a container back, unless it holds the very same ones."""
+    keys = len(value) == len(contents) and all(map(is_, value, contents))
+    if keys and (not isinstance(value, dict) or all(map(is_, value.values(), contents.values()))):
+        return
+    value.clear()
+    (value.extend if isinstance(value, list | deque) else value.update)(contents)
 
 
-def restore(saved: Saved) -> Any:
-    """The saved object itself, with its contents put back."""
-    value, contents = saved
-    if contents is None:
-        return value
-    if isinstance(value, Tensor):
-        version, data = contents
-        if value._version != version:
-            value.detach().copy_(data)
-    elif isinstance(value, dict):
-        items = [(key, restore(item)) for key, item in contents]
-        value.clear()
-        value.update(items)
-    elif isinstance(value, set):
-        value.clear()
-        value.update(contents)
-    else:
-        items = [restore(item) for item in contents]
-        value.clear()
-        value.extend(items)
-    return value
+def plain(value: Tensor) -> Tensor | None:
+    """A copy of a tensor's values; None where there are none to copy (meta device) or not as one block (sparse)."""
+    return value.detach().clone() if value.layout is torch.strided and not value.is_meta else None
+
+
+def overwrite(value: Tensor, contents: Tensor | None) -> None:
+    """Put a tensor's values back, unless they are the same, in a way that autograd does not track."""
+    if contents is not None and not torch.equal(value, contents):
+        value.data.copy_(contents)
+
+
+MODULE = Keeper(vars, refill)
+TENSOR = Keeper(plain, overwrite)
+DICTIONARY = Keeper(dict, refill)
+SEQUENCE = Keeper(list, refill)
+CONTAINERS = {dict, OrderedDict, list, set, deque}
+KEEPERS: dict[type, Keeper | None] = {
+    **dict.fromkeys((bool, int, float, str, NoneType, FunctionType), None),  # never looked into, so known at once
+    nn.Module: MODULE,
+    Tensor: TENSOR,
+    nn.Parameter: TENSOR,
+    dict: DICTIONARY,
+    OrderedDict: DICTIONARY,
+    list: SEQUENCE,
+    tuple: SEQUENCE,
+    deque: SEQUENCE,
+    set: Keeper(set, refill),
+    np.ndarray: Keeper(np.copy, np.copyto),
+    torch.Generator: Keeper(torch.Generator.get_state, torch.Generator.set_state),
+    random.Random: Keeper(random.Random.getstate, random.Random.setstate),
+    np.random.Generator: Keeper(
+        lambda generator: generator.bit_generator.state,
+        lambda generator, state: setattr(generator.bit_generator, "state", state),
+    ),
+}
+
+
+def keeper(value: Any) -> Keeper | None:
+    """How a value is kept; None for one that does not change, or is not looked into."""
+    kind = type(value)
+    return KEEPERS[kind] if kind in KEEPERS else next((KEEPERS[k] for k in kind.__mro__ if k in KEEPERS), None)

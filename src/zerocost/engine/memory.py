@@ -2,24 +2,30 @@
 
 Where samples do not influence each other, gradients of the mean loss are the weighted sum of the parts' gradients, and
 per-sample signals are the parts' rows: a batch that does not fit whole is run in parts. Where they do (BatchNorm in
-train mode), where noise is drawn (dropout), or where the loss is the caller's own and need not be a mean over samples,
-it is never split, and the failure says so.
+train mode), where noise is drawn (dropout), or where the loss need not be a mean over samples, it is never split, and
+the failure says so.
 """
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from zerocost.engine.observe import agreement
-from zerocost.engine.passes.batch import PASSES, Batch, Part, cross_entropy
+from zerocost.engine.inputs import copied
+from zerocost.engine.network import described, out_of_memory
+from zerocost.engine.passes.batch import IGNORED, PASSES, Batch, Part, cross_entropy
+from zerocost.engine.plan import PASSES as STEPS
+from zerocost.engine.plan import with_predecessors
+from zerocost.engine.rows import agreement
 from zerocost.engine.signals import SIGNALS, ChannelSaliency
 from zerocost.errors import Failure, InputError
-from zerocost.seeding import generator_state, seeded
+from zerocost.seeding import generator_state
 
 
 def rows(parts: Sequence[Tensor], _: Sequence[float]) -> Tensor:
@@ -61,15 +67,26 @@ MERGE: dict[str, Callable[[Sequence[Any], Sequence[float]], Any]] = {
 
 def measure_batch(batch: Batch, passes: Sequence[str], milliseconds: dict[str, float]) -> tuple[dict[str, Any], int]:
     """The signals of the passes on the batch, and the size of the parts it was run in (usually all of it)."""
-    size = batch.samples
-    while size:
+    size, refused = batch.samples, None
+    while size and refused is None:
         try:
             return in_parts(batch, passes, size, milliseconds), size
         except torch.OutOfMemoryError:
             size //= 2
-        except Failure as refused:
-            return dict.fromkeys(signals_of(passes), refused), size
-    return dict.fromkeys(signals_of(passes), Failure("out of memory on a single sample of the batch")), 1
+        except Failure as reason:
+            refused = reason
+        gc.collect()
+    signals = dict.fromkeys(signals_of(passes), refused or Failure("out of memory on a single sample of the batch"))
+    size = batch.samples
+    goals = [name for name in passes if batch.wants(name)]
+    if len(goals) > 1:  # what does not fit together may fit one pass at a time
+        for goal in goals:
+            wanted = frozenset(signals_of([goal]))
+            alone = [name for name in passes if name in with_predecessors([goal])]
+            found, part_size = measure_batch(replace(batch, wanted=wanted), alone, milliseconds)
+            signals |= {name: found[name] for name in wanted}
+            size = min(size, part_size)
+    return signals, size
 
 
 def in_parts(batch: Batch, passes: Sequence[str], size: int, milliseconds: dict[str, float]) -> dict[str, Any]:
@@ -84,7 +101,7 @@ def in_parts(batch: Batch, passes: Sequence[str], size: int, milliseconds: dict[
         for start, stop in bounds:
             part = Part(batch.slice(start, stop, wanted), keep_codes=True, direction=direction)
             found.append(run_part(part, names, milliseconds))
-            obstacle = why_not_split(part)
+            obstacle = why_not_split(part, batch, first=start == 0)
             if obstacle:
                 raise Failure(f"out of memory at batch {batch.samples}; {obstacle}, try batch={size}")
         return {name: merge(name, [part[name] for part in found], shares) for name in found[0]}
@@ -102,31 +119,48 @@ def in_parts(batch: Batch, passes: Sequence[str], size: int, milliseconds: dict[
 def merge(name: str, parts: Sequence[Any], shares: Sequence[float]) -> Any:
     """One signal of a whole batch out of its parts; failed when it failed in any of them."""
     failed = next((part for part in parts if isinstance(part, Failure)), None)
-    return failed or MERGE[name](parts, shares)
+    return failed or attempt(MERGE[name], parts, shares)
 
 
-def why_not_split(part: Part) -> str | None:
+def why_not_split(part: Part, batch: Batch, first: bool) -> str | None:
     """What stands against running a batch in parts, now that one part has been seen."""
     if part.observer.batch_norm:
         return "BatchNorm in train mode cannot be split"
     if part.noisy:
         return "the network draws random numbers (dropout), which differ when the batch is split"
-    if part.batch.loss is not cross_entropy and part.loss_follows:
+    if part.loss_follows and batch.loss is not cross_entropy:
         return "a loss of your own may not be a mean over samples, so the batch is not split"
+    if part.loss_follows and batch.targets is not None and bool((batch.targets == IGNORED).any()):
+        return f"labels of {IGNORED} are left out of the mean, so that parts differ in weight"
+    if first and mixes_samples(part):
+        return "a sample's output depends on the samples beside it, so the batch cannot be split"
     return None
+
+
+def mixes_samples(part: Part) -> bool:
+    """Whether half of a part, run alone, gives other outputs than beside the other half."""
+    whole, network = part.batch, part.batch.network
+    if not hasattr(part, "outputs") or whole.samples < 2:
+        return False
+    half = whole.slice(0, whole.samples // 2, whole.wanted)
+    with network.fresh(whole.seed, training=True), torch.no_grad():
+        outputs = network.run(network.copies(), copied(half.inputs))
+    beside = part.outputs.detach()[: half.samples]
+    return not torch.allclose(outputs, beside, rtol=1e-3, atol=1e-3 * float(beside.abs().max()))
 
 
 def run_part(part: Part, passes: Sequence[str], milliseconds: dict[str, float]) -> dict[str, Any]:
     """Run the passes on one part in order, from the seed. What cannot be had is a Failure among the signals."""
     signals: dict[str, Any] = {}
-    failed: Failure | None = None
+    failed: dict[str, Failure] = {}
     device = part.batch.network.device
-    with seeded(part.batch.seed, device):
+    with part.batch.network.fresh(part.batch.seed, training=True):
         for name in passes:
             start, state = time.perf_counter(), generator_state(device)
-            found = attempt(PASSES[name], part) if failed is None else failed
+            blocked = next((failed[before] for before in STEPS[name].after if before in failed), None)
+            found = blocked or attempt(PASSES[name], part)
             if isinstance(found, Failure):
-                failed = found if name in ("data", "loss") else failed
+                failed[name] = found
                 found = dict.fromkeys(signals_of([name]), found)
             signals |= found
             part.noisy |= name == "data" and generator_state(device) != state
@@ -143,9 +177,17 @@ def attempt(run: Callable[..., Any], *arguments: Any) -> Any:
     except Failure as failure:
         return failure
     except Exception as error:
-        if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):
+        if out_of_memory(error):
             raise torch.OutOfMemoryError(str(error)) from error
-        return Failure(f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}")
+        return Failure(described(error))
+
+
+def alone(run: Callable[..., Any], *arguments: Any) -> Any:
+    """`attempt` for a step that no splitting could make smaller."""
+    try:
+        return attempt(run, *arguments)
+    except torch.OutOfMemoryError:
+        return Failure("out of memory")
 
 
 def signals_of(passes: Sequence[str]) -> list[str]:

@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.utils._pytree import tree_map
 
+from zerocost.engine.guard import Anatomy
 from zerocost.errors import Failure
+from zerocost.seeding import seeded
 
 NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 class Network:
-    """A model, its parameters (tied ones once), and which of them are weight matrices."""
+    """A model, its parameters and buffers (shared ones once), and which parameters are weight matrices."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = model
-        self.parameters = dict(model.named_parameters())
-        self.buffers = dict(model.named_buffers())
-        if any(isinstance(t, nn.parameter.UninitializedTensorMixin) for t in self.parameters.values()):
+        self.model = unwrapped(model)
+        modules = dict(self.model.named_modules())
+        if any(isinstance(module, torch.jit.ScriptModule) for module in modules.values()):
+            raise Failure("the network is compiled by torch.jit, which hides its calls; score the one it was made of")
+        self.parameters = registered(modules, "_parameters")
+        self.buffers = registered(modules, "_buffers")
+        if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
-        scales = {id(p) for m in model.modules() if isinstance(m, NORMALISATION) for p in m.parameters(recurse=False)}
-        self.weight_names = [n for n, p in self.parameters.items() if p.ndim >= 2 and id(p) not in scales]
+        scales = {id(p) for m in modules.values() if isinstance(m, NORMALISATION) for p in m.parameters(recurse=False)}
+        self.tokens_first = any(vars(module).get("batch_first") is False for module in modules.values())
+        self.weight_names = [
+            name
+            for name, p in self.parameters.items()
+            if p.ndim >= 2 and (p.is_floating_point() or p.is_complex()) and id(p) not in scales
+        ]
+        self.names = {id(t): name for name, t in self.tensors.items()}
+        self.originals = frozenset(self.names)
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """The model's state before its first run."""
+        return Anatomy(self.model, self.originals)
+
+    @cached_property
+    def places(self) -> list[tuple[Any, Any, str]]:
+        """Each place where a parameter or buffer is kept, with its name."""
+        found = self.anatomy.places
+        return [(p.holder, p.key, self.names[id(p.tensor)]) for p in found if id(p.tensor) in self.names]
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and buffers by name."""
+        return {**self.parameters, **self.buffers}
 
     @property
     def device(self) -> torch.device:
         """Where the first parameter (or buffer) lies; the CPU for a model without any."""
-        return next((t.device for t in (*self.parameters.values(), *self.buffers.values())), torch.device("cpu"))
+        return next((t.device for t in self.tensors.values()), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:
@@ -39,24 +69,41 @@ class Network:
         return next(floating, torch.get_default_dtype())
 
     def weights(self) -> list[Tensor]:
-        """The weight matrices, detached; `Failure` when there are none."""
-        return [w.detach() for w in self.differentiable({n: p.detach() for n, p in self.parameters.items()})]
+        """Copies of the weight matrices; `Failure` when there are none."""
+        return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
 
-    def copies(self, differentiable: bool = False) -> dict[str, Tensor]:
-        """Copies of all parameters and buffers; if asked, the weight matrices among them take a gradient."""
-        copies = {name: t.detach().clone() for name, t in {**self.parameters, **self.buffers}.items()}
-        if differentiable:
-            self.differentiable(copies)
-        return copies
+    def copies(self) -> dict[str, Tensor]:
+        """Copies of all parameters and buffers."""
+        return {name: t.detach().clone() for name, t in self.tensors.items()}
 
-    def differentiable(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
-        """Out of `tensors`, those that stand for the weight matrices, taking a gradient; `Failure` when none do."""
+    def matrices(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+        """Out of `tensors`, those that stand for the weight matrices; `Failure` when there are no real ones."""
         if not self.weight_names:
             raise Failure("the network has no weight matrices")
-        return [tensors[name].requires_grad_() for name in self.weight_names]
+        if any(p.is_complex() for p in self.parameters.values()):
+            raise Failure("the network has complex parameters: what is computed from weights is defined for real ones")
+        return [tensors[name] for name in self.weight_names]
+
+    @contextmanager
+    def fresh(self, seed: int, training: bool) -> Iterator[None]:
+        """The model in train or eval mode and random numbers from `seed`; on exit everything is as it was."""
+        anatomy = self.anatomy
+        with seeded(seed, self.device):
+            try:
+                self.set_mode(training)
+                yield
+            finally:
+                anatomy.put_back()
+
+    def set_mode(self, training: bool) -> None:
+        """Train or eval mode; `Failure` when the model's own `train` raises."""
+        try:
+            self.model.train(training)
+        except Exception as error:
+            raise Failure(f"the network's train() raised {described(error)}") from error
 
     def run(self, tensors: Mapping[str, Tensor], inputs: Any) -> Tensor:
-        """The network's output when `tensors` stand in for its parameters and buffers.
+        """The network's output when `tensors` stand in for its parameters and buffers; inside `fresh` only.
 
         A tuple or list of inputs is passed as positional arguments and a mapping as keyword arguments. Raises
         `Failure` with the reason when the network raises or returns something other than a tensor.
@@ -64,14 +111,16 @@ class Network:
         arguments, keywords = inputs if isinstance(inputs, tuple | list) else (inputs,), {}
         if isinstance(inputs, Mapping):
             arguments, keywords = (), dict(inputs)
+        for holder, key, name in self.places:
+            holder[key] = tensors[name]
         try:
-            outputs = functional_call(self.model, dict(tensors), tuple(arguments), keywords)
+            outputs = self.model(*arguments, **keywords)
         except (torch.OutOfMemoryError, Failure):
             raise
         except Exception as error:
             if out_of_memory(error):
                 raise torch.OutOfMemoryError(str(error)) from error
-            raise Failure(f"the network raised {type(error).__name__}: {first_line(error)}") from error
+            raise Failure(f"the network raised {described(error)}") from error
         return logits(outputs)
 
     def prepare(self, inputs: Any) -> Any:
@@ -83,6 +132,26 @@ class Network:
             return value.to(self.device, self.dtype if value.is_floating_point() else None)
 
         return tree_map(move, inputs)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside DataParallel and `torch.compile`."""
+    while True:
+        inner = model.module if isinstance(model, DataParallel | DistributedDataParallel) else None
+        inner = inner or getattr(model, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def registered(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Tensor]:
+    """Parameters or buffers of all modules by name, shared ones once."""
+    found: dict[int, tuple[str, Tensor]] = {}
+    for prefix, module in modules.items():
+        for name, tensor in vars(module)[kind].items():
+            if tensor is not None:
+                found.setdefault(id(tensor), (f"{prefix}.{name}" if prefix else name, tensor))
+    return dict(found.values())
 
 
 def logits(outputs: Any) -> Tensor:
@@ -101,6 +170,11 @@ def logits(outputs: Any) -> Tensor:
 def out_of_memory(error: Exception) -> bool:
     """Whether torch could not get memory: its own error class, or the CPU allocator's RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def described(error: BaseException) -> str:
+    """An error's class and the first line of its message."""
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def first_line(error: BaseException) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,21 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from zerocost.engine.guard import guard
-from zerocost.engine.memory import attempt, measure_batch, signals_of
+from zerocost.engine.memory import alone, attempt, measure_batch, signals_of
 from zerocost.engine.network import Network
 from zerocost.engine.passes import batch
 from zerocost.engine.passes.flow import flow
 from zerocost.engine.passes.shape import shape
 from zerocost.engine.plan import Plan
 from zerocost.errors import Failure
-from zerocost.seeding import seeded
 
 READ_OFF: dict[str, Callable[[Network], Any]] = {
     "parameter_count": lambda network: sum(p.numel() for p in network.parameters.values()),
     "weights": Network.weights,
 }
-WITHOUT_THE_BATCH: dict[str, Callable[[Network, Any], dict[str, Any]]] = {"shape": shape, "flow": flow}
+WITHOUT_THE_BATCH: dict[str, Callable[[Network, Any, int], dict[str, Any]]] = {"shape": shape, "flow": flow}
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Measurement:
     signals: dict[str, Any] = field(default_factory=dict)
     milliseconds: dict[str, float] = field(default_factory=dict)
     part_size: int = 0
-    device: str = ""
+    device: str = "cpu"
     dtype: str = ""
 
 
@@ -48,37 +48,40 @@ def measure(
     asked for. Raises `InputError` for a batch that no model could be scored on; what cannot be had of this model is a
     `Failure` among the signals.
     """
-    result = Measurement()
+    network = attempt(Network, model)
+    if isinstance(network, Failure):
+        return Measurement(dict.fromkeys(plan.signals, network))
+    result = Measurement(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
     names = [step.name for step in plan.passes]
-    with guard(model), torch.inference_mode(False), torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-        network = attempt(Network, model)
-        if isinstance(network, Failure):
-            result.signals = dict.fromkeys(plan.signals, network)
+    with neutral(network.device):
+        result.signals = {name: attempt(read, network) for name, read in READ_OFF.items() if name in plan.signals}
+        placed = alone(network.prepare, (inputs, targets))
+        if isinstance(placed, Failure):
+            result.signals |= dict.fromkeys(signals_of(names), placed)
             return result
-        result.device, result.dtype = str(network.device), str(network.dtype).removeprefix("torch.")
-        inputs, targets = network.prepare((inputs, targets))
-        model.train()
-        with torch.autocast(network.device.type, enabled=False):
-            result.signals = {name: attempt(read, network) for name, read in READ_OFF.items()}
-            for name, run in WITHOUT_THE_BATCH.items():
-                if name in names:
-                    start = time.perf_counter()
-                    with seeded(seed, network.device):
-                        found = alone(run, network, inputs)
-                    failed = isinstance(found, Failure)
-                    result.signals |= dict.fromkeys(signals_of([name]), found) if failed else found
-                    result.milliseconds[name] = 1e3 * (time.perf_counter() - start)
-            on_batch = [name for name in names if name in batch.PASSES]
-            if on_batch:
-                whole = batch.Batch(network, inputs, targets, loss, plan.signals, seed)
-                signals, result.part_size = measure_batch(whole, on_batch, result.milliseconds)
-                result.signals |= signals
+        inputs, targets = placed
+        for name, run in WITHOUT_THE_BATCH.items():
+            if name in names:
+                start = time.perf_counter()
+                found = alone(run, network, inputs, seed)
+                result.signals |= dict.fromkeys(signals_of([name]), found) if isinstance(found, Failure) else found
+                result.milliseconds[name] = 1e3 * (time.perf_counter() - start)
+        on_batch = [name for name in names if name in batch.PASSES]
+        if on_batch:
+            whole = batch.Batch(network, inputs, targets, loss, plan.signals, seed)
+            signals, result.part_size = measure_batch(whole, on_batch, result.milliseconds)
+            result.signals |= signals
     return result
 
 
-def alone(run: Callable[..., Any], network: Network, inputs: Any) -> Any:
-    """A pass on one sample, which no splitting could make smaller."""
-    try:
-        return attempt(run, network, inputs)
-    except torch.OutOfMemoryError:
-        return Failure("out of memory on a single sample")
+@contextmanager
+def neutral(device: torch.device) -> Iterator[None]:
+    """The caller's inference mode, gradient mode, autocast and attention kernels do not apply; nothing is compiled."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(torch.autocast("cpu" if device.type == "meta" else device.type, enabled=False))
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        if "torch._dynamo" in sys.modules:
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        yield

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from zerocost.errors import InputError, unknown
+from zerocost.errors import Failure, InputError, unknown
 
 Tensors = Sequence[Tensor]
 
@@ -118,8 +118,11 @@ def resolve(name: str, values: dict[str, Any]) -> Any:
         derived = SIGNALS[name]
         if derived.function is None:
             raise KeyError(name)
-        values[name] = derived.function(**arguments(derived.needs, values))
-    if isinstance(values[name], Exception):
+        try:
+            values[name] = derived.function(**arguments(derived.needs, values))
+        except Failure as failure:
+            values[name] = failure
+    if isinstance(values[name], Failure):
         raise values[name]
     return values[name]
 

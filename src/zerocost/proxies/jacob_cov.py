@@ -13,8 +13,8 @@ def jacob_cov(input_jacobian: Tensor) -> Tensor:
     r"""Jacobian covariance :math:`-\sum_i \log(\lambda_i + k) + 1/(\lambda_i + k)`, with :math:`k = 10^{-5}`.
 
     :math:`\lambda` are the eigenvalues of the correlation matrix of the rows of :math:`J`, where row :math:`n` is the
-    gradient of the summed outputs to sample :math:`n`. Linear algebra runs in float64 with a symmetric solver. Two equal samples
-    in the batch make the value about :math:`-10^5`, by the definition.
+    gradient of the summed outputs to sample :math:`n`. Linear algebra runs in float64 with a symmetric solver. Two
+    equal samples in the batch make the value about :math:`-10^5`, by the definition.
 
     Args:
         input_jacobian: :math:`J`, N×D.
@@ -29,14 +29,17 @@ def jacob_cov(input_jacobian: Tensor) -> Tensor:
     >>> round(jacob_cov(torch.tensor([[1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])).item(), 3)
     -2.0
     """
-    rows = input_jacobian.double()
-    rows = rows - rows.mean(1, keepdim=True)
+    jacobian = input_jacobian.double()
+    rows = jacobian - jacobian.mean(1, keepdim=True)
     lengths = rows.norm(dim=1, keepdim=True)
-    constant = int((lengths == 0).sum())
-    if constant == len(rows):
+    dead = int((jacobian == 0).all(1).sum())
+    if dead == len(rows):
         raise Failure("no path from input to output: the outputs do not depend on the input")
-    if constant:
-        raise Failure(f"the outputs do not depend on {constant} of the {len(rows)} samples")
+    if dead:
+        raise Failure(f"the outputs do not depend on {dead} of the {len(rows)} samples")
+    constant = lengths <= torch.finfo(input_jacobian.dtype).eps * jacobian.norm(dim=1, keepdim=True)
+    if constant.any():
+        raise Failure("the outputs depend equally on every input of a sample, which has no correlation with others")
     correlation = (rows / lengths) @ (rows / lengths).T
     shifted = torch.linalg.eigvalsh(correlation).clamp(min=0) + 1e-5
     return -total([shifted.log() + 1 / shifted])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from zerocost.errors import unknown
 from zerocost.spaces import cnn
 from zerocost.spaces.base import Architecture, SearchSpace, distinct
-from zerocost.spaces.choices import ChoiceSpace, Choose, from_function
+from zerocost.spaces.choices import ChoiceSpace, from_function
+from zerocost.spaces.choose import Choose
 from zerocost.spaces.fidelity import FULL, Fidelity, resize
 
 __all__ = [

@@ -6,7 +6,6 @@ import inspect
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache, partial
-from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,60 +14,8 @@ from torch import nn
 from zerocost.errors import InputError
 from zerocost.seeding import seeded
 from zerocost.spaces.base import Architecture, SearchSpace, Value, Vector
+from zerocost.spaces.choose import Choose, Options, Pick, listed
 from zerocost.spaces.fidelity import FULL, Fidelity
-
-T = TypeVar("T", bound=Value)
-Options = tuple[Value, ...] | range
-Pick = Callable[[str, Options], Value]
-Int: TypeAlias = int
-Bool: TypeAlias = bool
-
-
-class Choose:
-    """Asks for choices and remembers them. A space's function is run with one; `pick(name, options)` answers.
-
-    A name asked again with the same options gets the same answer; with other options it raises `InputError`.
-
-    >>> choose = Choose(lambda name, options: options[-1])
-    >>> choose.int("width", 8, 64, step=8), choose.bool("residual"), choose.one_of("norm", ["none", "batch"])
-    (64, True, 'batch')
-    >>> str(choose.architecture())
-    'width=64,residual=True,norm=batch'
-    """
-
-    def __init__(self, pick: Pick) -> None:
-        self._pick = pick
-        self.asked: dict[str, tuple[Options, Value]] = {}
-
-    def int(self, name: str, low: Int, high: Int, step: Int = 1) -> Int:
-        """A whole number from `low` to `high`, both included, in steps of `step`."""
-        return cast(Int, self._ask(name, _integers(name, low, high, step)))
-
-    def one_of(self, name: str, options: Sequence[T]) -> T:
-        """One of `options`: texts, numbers, booleans or `None`."""
-        return cast(T, self._ask(name, _options(name, *options)))
-
-    def bool(self, name: str) -> Bool:
-        """`False` or `True`."""
-        return self.one_of(name, (False, True))
-
-    def architecture(self) -> Architecture:
-        """The choices made so far."""
-        choices = tuple([(name, value) for name, (_, value) in self.asked.items()])
-        return Architecture(",".join([f"{name}={value}" for name, value in choices]), choices)
-
-    def _ask(self, name: str, options: Options) -> Value:
-        if name in self.asked:
-            before, value = self.asked[name]
-            if before != options:
-                raise InputError(
-                    f"choice {name!r} is asked twice with different options, {_listed(before)} and then "
-                    f"{_listed(options)}; give the second one a name of its own"
-                )
-            return value
-        value = self._pick(name, options)
-        self.asked[name] = (options, value)
-        return value
 
 
 class ChoiceSpace(SearchSpace):
@@ -106,7 +53,7 @@ class ChoiceSpace(SearchSpace):
         self._build = build
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        return self._draw([], rng)
+        return self._draw([], rng).architecture()
 
     def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
         changeable = [(name, options) for name, options in self._asked(arch).items() if len(options) > 1]
@@ -115,10 +62,10 @@ class ChoiceSpace(SearchSpace):
         name, options = changeable[rng.integers(len(changeable))]
         old = dict(arch.choices)[name]
         new = _any([option for option in options if option != old], rng)
-        return self._draw([dict(arch.choices) | {name: new}], rng)
+        return self._draw([dict(arch.choices) | {name: new}], rng).architecture()
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        return self._draw([dict(a.choices), dict(b.choices)], rng)
+        return self._draw([dict(a.choices), dict(b.choices)], rng).architecture()
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         kept = dict(arch.choices)
@@ -136,7 +83,7 @@ class ChoiceSpace(SearchSpace):
             if name in answers:
                 raise InputError(f"choice {name!r} is given twice in {text!r}; give it once")
             answers[name] = value
-        arch = self._run(_answer(answers, text))
+        arch = self._run(_answer(answers, text)).architecture()
         unasked = sorted(answers.keys() - dict(arch.choices).keys())
         if unasked:
             raise InputError(
@@ -154,7 +101,7 @@ class ChoiceSpace(SearchSpace):
     def encode(self, arch: Architecture) -> Vector:
         """A numeric choice has one entry, its rank among the options in (0, 1]; any other has one entry an option.
 
-        The entries of a choice that is not asked are 0. Names and options are learnt from 300 samples at the first
+        The entries of a choice that is not asked are 0. Names and options are learnt from 200 samples at the first
         call; what is too rare to be among them is hashed into the last entry.
         """
         slots, length = self._slots
@@ -172,8 +119,8 @@ class ChoiceSpace(SearchSpace):
         """Where (name, text of value) is encoded, as (slot, amount), and the number of slots."""
         rng = np.random.default_rng(0)
         options: dict[str, dict[Value, None]] = {}
-        for _ in range(300):
-            for name, seen in self._asked(self.sample(rng)).items():
+        for _ in range(200):
+            for name, (seen, _) in self._draw([], rng).asked.items():
                 options.setdefault(name, {}).update(dict.fromkeys(seen))
         slots: dict[tuple[str, str], tuple[int, float]] = {}
         length = 0
@@ -188,15 +135,15 @@ class ChoiceSpace(SearchSpace):
                 length += len(values)
         return slots, length
 
-    def _run(self, pick: Pick) -> Architecture:
+    def _run(self, pick: Pick) -> Choose:
         choose = Choose(pick)
         self._choose(choose)
-        return choose.architecture()
+        return choose
 
     def _asked(self, arch: Architecture) -> Mapping[str, Options]:
         return _asked(self._choose, arch)
 
-    def _draw(self, parents: list[dict[str, Value]], rng: np.random.Generator) -> Architecture:
+    def _draw(self, parents: list[dict[str, Value]], rng: np.random.Generator) -> Choose:
         """Answer each choice as one of the parents does, or at random where none has a valid answer."""
 
         def pick(name: str, options: Options) -> Value:
@@ -220,7 +167,7 @@ class ChoiceSpace(SearchSpace):
                 free.append(len(options))
                 return options[path[len(free) - 1]]
 
-            yield self._run(pick)
+            yield self._run(pick).architecture()
             while path and path[-1] + 1 == free[len(path) - 1]:
                 path.pop()
             if not path:
@@ -265,10 +212,12 @@ def from_function(build: Callable[..., nn.Module], name: str | None = None) -> C
             f"a space's function takes `choose`, and `fidelity` if it likes, but {title!r} is {title}{signature}"
         ) from error
     full = partial(build, fidelity=FULL) if scalable else build
-    return ChoiceSpace(title, partial(_ask_only, full), build if scalable else partial(_build_full, title, build))
+    return ChoiceSpace(title, partial(_ask_only, full), partial(_build, build, title, scalable))
 
 
-def _build_full(name: str, build: Callable[[Choose], nn.Module], choose: Choose, fidelity: Fidelity) -> nn.Module:
+def _build(build: Callable[..., nn.Module], name: str, scalable: bool, choose: Choose, fidelity: Fidelity) -> nn.Module:
+    if scalable:
+        return build(choose, fidelity=fidelity)
     if (fidelity.width, fidelity.depth) != (1.0, 1.0):
         raise InputError(
             f"{name!r} cannot be built at {fidelity}: give the function a second parameter `fidelity` and use "
@@ -307,53 +256,14 @@ def _answer(answers: Mapping[str, str], source: str) -> Pick:
 
     def pick(name: str, options: Options) -> Value:
         if name not in answers:
-            raise InputError(f"{source!r} lacks the choice {name!r}; add one of {_listed(options)}")
+            raise InputError(f"{source!r} lacks the choice {name!r}; add one of {listed(options)}")
         for option in options:
             if str(option) == answers[name]:
                 return option
-        raise InputError(f"{name}={answers[name]} in {source!r} is not an option; use one of {_listed(options)}")
+        raise InputError(f"{name}={answers[name]} in {source!r} is not an option; use one of {listed(options)}")
 
     return pick
 
 
 def _any(options: Sequence[Value], rng: np.random.Generator) -> Value:
     return options[int(rng.integers(len(options)))]
-
-
-def _listed(options: Options) -> str:
-    shown = [str(option) for option in options[:12]]
-    return ", ".join(shown if len(options) <= 12 else [*shown[:11], f"… {options[-1]}"])
-
-
-@lru_cache(maxsize=1024, typed=True)
-def _integers(name: str, low: int, high: int, step: int) -> range:
-    _check_name(name)
-    if not all(isinstance(number, int) for number in (low, high, step)) or step < 1 or low > high:
-        raise InputError(
-            f"choice {name!r} needs whole numbers low <= high and step >= 1, but got low={low!r}, high={high!r}, "
-            f"step={step!r}"
-        )
-    return range(low, high + 1, step)
-
-
-@lru_cache(maxsize=1024, typed=True)
-def _options(name: str, *options: Value) -> tuple[Value, ...]:
-    _check_name(name)
-    if not options:
-        raise InputError(f"choice {name!r} has no options; give at least one")
-    for option in options:
-        if not isinstance(option, str | int | float | None) or option != option:  # noqa: PLR0124  (NaN)
-            raise InputError(
-                f"an option of choice {name!r} must be a text, a number, True, False or None, but got {option!r}; "
-                "offer a name and look the object up in a dict"
-            )
-        if isinstance(option, str) and ("," in option or option != option.strip()):
-            raise InputError(f"option {option!r} of choice {name!r} must have no comma and no space around it")
-    if len(set(options)) < len(options) or len({str(option) for option in options}) < len(options):
-        raise InputError(f"choice {name!r} has options that look the same: {_listed(options)}; remove one")
-    return options
-
-
-def _check_name(name: str) -> None:
-    if not isinstance(name, str) or not name or set(name) & set(",=") or name != name.strip():
-        raise InputError(f"a choice needs a name without comma, equals sign or space around it, but got {name!r}")

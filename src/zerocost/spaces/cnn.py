@@ -10,7 +10,8 @@ from functools import partial
 from torch import Tensor, nn
 
 from zerocost.errors import InputError
-from zerocost.spaces.choices import ChoiceSpace, Choose
+from zerocost.spaces.choices import ChoiceSpace
+from zerocost.spaces.choose import Choose
 from zerocost.spaces.fidelity import Fidelity
 
 MAX_CHANNELS = 128
@@ -131,19 +132,21 @@ class CNN(nn.Module):
 def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> ChoiceSpace:
     """Plain CNNs of 2 to 5 convolutions for images of `resolution`×`resolution` pixels: 89,280 from 32 pixels on.
 
-    | choice | options | |
-    |---|---|---|
-    | `depth` | 2 … 5 | convolutions |
-    | `width` | 8, 16 … 40 | channels of the first |
-    | `growth` | 1, 2 | factor of channels from one to the next, up to 128 |
-    | `kernel` | 3, 5 | pixels a side |
-    | `downsample` | none, max, average, stride | halves the image before the second convolution and on |
-    | `times` | 1 … min(depth − 1, 3) | how often, if at all; never to below 4 pixels a side |
-    | `norm` | none, batch, group | groups of 4 channels |
-    | `activation` | relu, leaky, gelu, silu | |
-    | `residual` | no, yes | a skip around each convolution, 1×1 where shapes differ |
-    | `head` | pool, flatten | the averages of the four quadrants, or all pixels |
-    | `hidden` | 0, 64, 128 | width of the hidden linear layer; 0 for none |
+    ============  ==========================  =======================================================
+    choice        options                     meaning
+    ============  ==========================  =======================================================
+    `depth`       2 … 5                       convolutions
+    `width`       8, 16 … 40                  channels of the first
+    `growth`      1, 2                        factor of channels from one to the next, up to 128
+    `kernel`      3, 5                        pixels a side
+    `downsample`  none, max, average, stride  halves the image before the second convolution and on
+    `times`       1 … min(depth − 1, 3)       how often, if at all; never to below 4 pixels a side
+    `norm`        none, batch, group          groups of 4 channels
+    `activation`  relu, leaky, gelu, silu     after each convolution and the hidden layer
+    `residual`    no, yes                     a skip around each convolution, 1×1 where shapes differ
+    `head`        pool, flatten               the averages of the four quadrants, or all pixels
+    `hidden`      0, 64, 128                  width of the hidden linear layer; 0 for none
+    ============  ==========================  =======================================================
 
     `depth=2,width=16,growth=2,kernel=3,downsample=none,norm=none,activation=relu,residual=False,head=flatten,hidden=128`
     is the textbook network conv-relu-conv-relu-flatten-linear-relu-linear. No two architectures are twins.

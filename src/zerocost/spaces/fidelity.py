@@ -92,7 +92,8 @@ class Fidelity:
             try:
                 settings[name] = kinds[name](number)
             except ValueError as error:
-                raise InputError(f"fidelity {name} must be a number, but got {number!r}") from error
+                kind = "whole number" if kinds[name] is int else "number"
+                raise InputError(f"fidelity {name} must be a {kind}, but got {number!r}") from error
         return cls(**settings)  # type: ignore[arg-type]
 
 

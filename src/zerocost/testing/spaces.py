@@ -28,7 +28,7 @@ def check_space(
     seed: int = 0,
     fidelities: Sequence[Fidelity] = SCALED,
 ) -> None:
-    """Check `space` against the contract of `SearchSpace` on `samples` drawn architectures.
+    """Check `space` against the contract of `SearchSpace` on `samples` drawn architectures and build four of them.
 
     `inputs` is a small batch the networks accept, 2×3×32×32 images unless given; `fidelities` are the scaled-down
     siblings to build, `()` for a space that has none. Raises `AssertionError` that says which promise is broken and
@@ -50,7 +50,7 @@ def check_space(
     _check_encoding(space, archs)
     _check_iteration(space, archs)
     assert torch.equal(before, torch.get_rng_state()), "torch's generator is used outside `build`"
-    for arch in archs:
+    for arch in archs[:4]:
         _check_network(space, arch, inputs, seed, fidelities)
     assert torch.equal(before, torch.get_rng_state()), "seeded building leaves a trace in torch's generator"
 

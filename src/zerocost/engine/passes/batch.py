@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from zerocost.engine.graph import once_differentiable
+from zerocost.engine.inputs import by_sample, copied, count, cut
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Observer
 from zerocost.engine.signals import SIGNALS
 from zerocost.errors import Failure, InputError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+IGNORED = -100  # the label that torch's cross-entropy leaves out
 
 
 @dataclass(frozen=True)
@@ -31,16 +34,17 @@ class Batch:
 
     @property
     def samples(self) -> int:
-        """Length of the inputs' first axis."""
-        return next(len(t) for t in tree_leaves(self.inputs) if isinstance(t, Tensor))
+        """Number of samples."""
+        return count(self.inputs)
 
     def slice(self, start: int, stop: int, wanted: frozenset[str]) -> Batch:
         """The samples from `start` up to `stop`."""
+        targets = None if self.targets is None else self.targets[start:stop]
+        return replace(self, inputs=cut(self.inputs, start, stop), targets=targets, wanted=wanted)
 
-        def cut(value: Any) -> Any:
-            return value[start:stop] if isinstance(value, Tensor) else value
-
-        return replace(self, inputs=tree_map(cut, self.inputs), targets=cut(self.targets), wanted=wanted)
+    def wants(self, *passes: str) -> bool:
+        """Whether a signal of these passes is wanted."""
+        return any(SIGNALS[name].source in passes for name in self.wanted)
 
 
 class Part:
@@ -50,29 +54,42 @@ class Part:
     tensors: dict[str, Tensor]
     outputs: Tensor
     weights: list[Tensor]
+    value: Tensor
     gradients: tuple[Tensor, ...]
 
     def __init__(self, batch: Batch, keep_codes: bool = False, direction: Sequence[Tensor] | None = None) -> None:
         self.batch = batch
         self.direction = direction
-        self.observer = Observer(batch.samples, batch.wanted, keep_codes)
-        self.jacobian_follows = "input_jacobian" in batch.wanted
-        self.curvature_follows = "hessian_gradients" in batch.wanted
-        self.loss_follows = any(SIGNALS[name].source in ("loss", "curvature") for name in batch.wanted)
+        network = batch.network
+        self.observer = Observer(batch.samples, batch.wanted, keep_codes, network.tokens_first, network.originals)
+        self.jacobian_follows = batch.wants("jacobian")
+        self.curvature_follows = batch.wants("curvature")
+        self.loss_follows = batch.wants("loss", "curvature")
         self.noisy = False
 
 
 def data(part: Part) -> dict[str, Any]:
     """Forward on the batch, with a graph for the passes that follow."""
-    batch, observer = part.batch, part.observer
-    part.inputs = tree_map(differentiable, batch.inputs) if part.jacobian_follows else batch.inputs
-    part.tensors = batch.network.copies(differentiable=part.loss_follows)
-    with torch.set_grad_enabled(part.loss_follows or part.jacobian_follows), observer:
-        part.outputs = batch.network.run(part.tensors, part.inputs)
+    batch, network, observer = part.batch, part.batch.network, part.observer
+    part.inputs = leaves(batch.inputs) if part.jacobian_follows else batch.inputs
+    part.tensors = network.copies()
+    if part.loss_follows:
+        for name in network.weight_names:
+            part.tensors[name].requires_grad_()
+    observer.constants = frozenset(map(id, part.tensors.values()))
+    with torch.set_grad_enabled(part.loss_follows or part.jacobian_follows):
+        given = tree_map(lambda value: value.clone() if isinstance(value, Tensor) else value, part.inputs)
+        with observer:
+            part.outputs = network.run(part.tensors, given)
     if part.outputs.ndim == 0 or len(part.outputs) != batch.samples:
         raise Failure(
             f"the network returned shape {tuple(part.outputs.shape)} for {batch.samples} samples; "
             "the first axis must be the samples"
+        )
+    if not part.outputs.isfinite().all():
+        raise Failure(
+            f"the outputs are not finite: activations overflow {str(part.outputs.dtype).removeprefix('torch.')}, "
+            "or the weights are not numbers"
         )
     return {"outputs": part.outputs.detach(), "activation_kernel": observer.activations()}
 
@@ -81,12 +98,17 @@ def loss(part: Part) -> dict[str, Any]:
     """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
     if part.batch.targets is None:
         raise Failure("needs labels: give the batch as (inputs, labels)")
-    part.weights = part.batch.network.differentiable(part.tensors)
-    value = part.batch.loss(part.outputs, part.batch.targets)
-    if not value.requires_grad:
+    part.weights = part.batch.network.matrices(part.tensors)
+    part.value = part.batch.loss(part.outputs, part.batch.targets)
+    if not isinstance(part.value, Tensor) or part.value.numel() != 1:
+        got = f"shape {tuple(part.value.shape)}" if isinstance(part.value, Tensor) else type(part.value).__name__
+        raise InputError(f"the loss must return a tensor with one number, the mean over the samples, but got {got}")
+    if not part.value.requires_grad:
         raise Failure("no path from the weights to the loss")
+    if not part.value.isfinite().all():
+        raise Failure(f"the loss is {part.value.item()}")
     part.gradients = torch.autograd.grad(
-        value,
+        part.value,
         part.weights,
         create_graph=part.curvature_follows,
         retain_graph=part.curvature_follows or part.jacobian_follows,
@@ -94,8 +116,10 @@ def loss(part: Part) -> dict[str, Any]:
         materialize_grads=True,
     )
     part.observer.release()
+    if not any(bool(g.any()) for g in part.gradients):
+        raise Failure("no path from the weights to the loss: every gradient is zero")
     return {
-        "loss": value.detach(),
+        "loss": part.value.detach(),
         "weight_gradients": [g.detach() for g in part.gradients],
         "channel_saliency": part.observer.channels(),
     }
@@ -103,6 +127,9 @@ def loss(part: Part) -> dict[str, Any]:
 
 def curvature(part: Part) -> dict[str, Any]:
     """Backward through the loss pass's graph: the Hessian times the gradient, which is held constant."""
+    obstacle = once_differentiable(part.value)
+    if obstacle:
+        raise Failure(f"the loss has no second derivative: {obstacle} can be differentiated once only")
     direction = part.direction or [g.detach() for g in part.gradients]
     curved = [(g, d) for g, d in zip(part.gradients, direction, strict=True) if g.requires_grad]
     if not curved:
@@ -126,7 +153,7 @@ def jacobian(part: Part) -> dict[str, Any]:
     if not part.outputs.requires_grad:
         raise Failure("no path from input to output: the outputs do not depend on the input")
     rows = torch.autograd.grad(part.outputs.sum(), inputs, allow_unused=True, materialize_grads=True)
-    return {"input_jacobian": torch.cat([r.flatten(1) for r in rows], dim=1)}
+    return {"input_jacobian": torch.cat([r.reshape(len(r), -1) for r in rows], dim=1)}
 
 
 PASSES: dict[str, Callable[[Part], dict[str, Any]]] = {
@@ -138,28 +165,36 @@ PASSES: dict[str, Callable[[Part], dict[str, Any]]] = {
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean cross-entropy of logits and class labels, with labels checked first.
+    """Mean cross-entropy of logits N×C×… and class labels N×…, with labels checked first.
 
     Raises `InputError` for labels that are not classes of the outputs.
     """
-    if targets.is_floating_point():
+    if targets.is_floating_point() or targets.is_complex():
         raise InputError(
             f"labels are {targets.dtype}, cross-entropy needs integer classes; for other targets pass loss=, "
             "for example torch.nn.functional.mse_loss"
         )
     if outputs.ndim < 2:
         raise Failure(f"cross-entropy needs outputs N×classes, the network returned shape {tuple(outputs.shape)}")
-    classes = outputs.shape[1]
-    wrong = targets[((targets < 0) & (targets != -100)) | (targets >= classes)]
+    classes, expected = outputs.shape[1], (len(outputs), *outputs.shape[2:])
+    if tuple(targets.shape) != expected:
+        raise InputError(
+            f"labels of shape {tuple(targets.shape)} do not fit outputs of shape {tuple(outputs.shape)}: "
+            f"expected one class a sample, shape {expected}"
+        )
+    counted = targets[targets != IGNORED]
+    if not len(counted):
+        raise InputError(f"all labels are {IGNORED}, which cross-entropy leaves out")
+    wrong = counted[(counted < 0) | (counted >= classes)]
     if len(wrong):
         raise InputError(
             f"labels out of range: found {int(wrong[0])}, but the network has {classes} outputs, "
             f"so labels must be 0 to {classes - 1}"
         )
-    return torch.nn.functional.cross_entropy(outputs, targets)
+    return torch.nn.functional.cross_entropy(outputs, targets.long())
 
 
-def differentiable(value: Any) -> Any:
-    """A leaf copy of a floating-point tensor that takes a gradient; anything else as it is."""
-    floating = isinstance(value, Tensor) and value.is_floating_point()
-    return value.detach().clone().requires_grad_() if floating else value
+def leaves(inputs: Any) -> Any:
+    """Copies of the tensors; those that are floating-point and hold a row for each sample take a gradient."""
+    sampled = by_sample(inputs)
+    return tree_map(lambda v: v.requires_grad_() if sampled(v) and v.is_floating_point() else v, copied(inputs))

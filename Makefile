@@ -1,0 +1,48 @@
+# make demo    search a space on real images and write demo.html
+# make test    all tests
+# make check   style, types, documentation, examples
+# make bench   what sharing passes buys, measured here
+# make docs    the documentation, into docs/_build/html
+# make clean   remove what the above wrote; the environment stays in .venv
+#
+# Each installs into .venv first when needed. Another interpreter: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: install demo test check bench docs clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "zerocost needs Python 3.11 or newer; '$(PYTHON)' is not. Name one that is: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "installing into .venv (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/zerocost search --space cnn --data digits:16 --candidates 200 --keep 5 --epochs 4 --training-seeds 3 --report demo.html
+	@echo "Open it in a browser: $(CURDIR)/demo.html"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED) docs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@set -e; for example in examples/*.py; do echo "$(BIN)/python $$example"; $(BIN)/python $$example; done
+
+bench: $(INSTALLED)
+	$(BIN)/python bench/fusion.py
+
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -EWq --keep-going docs docs/_build/html
+	@echo "documentation: docs/_build/html/index.html"
+
+clean:
+	rm -rf docs/_build docs/proxies build dist demo.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

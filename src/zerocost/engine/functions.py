@@ -1,0 +1,62 @@
+"""What a torch function does to a network, told by its name: the same in torch, torch.nn.functional, Tensor,
+torch._C and torch.ops, as function or method, in place or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Function = Callable[..., Any]
+
+RECTIFIERS = {
+    *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "celu", "selu"),
+    *("gelu", "silu", "mish", "softplus", "hardswish"),
+}
+CLAMPS = {"hardtanh", "threshold", "clamp", "clamp_min", "clip"}
+CHANNEL_AXIS = {
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), 1),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 1),
+    "linear": -1,
+}
+DROPOUT = {
+    *("dropout", "dropout1d", "dropout2d", "dropout3d"),
+    *("feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
+}
+NORMALISATION = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
+
+
+def named(function: Function) -> str:
+    """A function's name without the marks of its variant.
+
+    >>> import torch
+    >>> named(torch.relu_), named(torch.ops.aten.relu.default), named(torch.Tensor.clamp)
+    ('relu', 'relu', 'clamp')
+    """
+    return getattr(function, "__name__", "").partition(".")[0].strip("_")
+
+
+def rectifies(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call is an activation with its hinge at zero.
+
+    >>> rectifies("relu", (), {}), rectifies("hardtanh", (None, 0.0, 6.0), {}), rectifies("tanh", (), {})
+    (True, True, False)
+    """
+    if name in RECTIFIERS:
+        return True
+    if name not in CLAMPS:
+        return False
+    bounds = [*args[1:2], *(kwargs[bound] for bound in ("min", "min_val", "threshold") if bound in kwargs)]
+    return any(isinstance(bound, int | float) and bound == 0 for bound in bounds)
+
+
+def in_place(function: Function, kwargs: dict[str, Any]) -> bool:
+    """Whether a call writes into its first argument, going by torch's naming.
+
+    >>> import torch
+    >>> in_place(torch.relu_, {}), in_place(torch.nn.functional.relu, {"inplace": True}), in_place(torch.relu, {})
+    (True, True, False)
+    """
+    name = getattr(function, "__name__", "").partition(".")[0]
+    if name.startswith("__"):
+        return name == "__setitem__" or (name.startswith("__i") and name not in ("__init__", "__invert__", "__int__"))
+    return name.endswith("_") or bool(kwargs.get("inplace"))

@@ -1,0 +1,41 @@
+"""A network's inputs: a tensor, or a structure of tensors, with the samples along the first axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+
+def count(inputs: Any) -> int:
+    """Number of samples: the length of the first tensor that has an axis.
+
+    >>> import torch
+    >>> count({"scale": torch.tensor(1.0), "image": torch.zeros(8, 3)})
+    8
+    """
+    return next(len(t) for t in tree_leaves(inputs) if isinstance(t, Tensor) and t.ndim)
+
+
+def by_sample(inputs: Any) -> Callable[[Any], bool]:
+    """A test for the tensors in `inputs` that hold a row for each sample, unlike a scale or a mask for all of them."""
+    samples = count(inputs)
+    return lambda value: isinstance(value, Tensor) and tuple(value.shape[:1]) == (samples,)
+
+
+def cut(inputs: Any, start: int, stop: int) -> Any:
+    """The samples from `start` up to `stop`; tensors without a row for each sample are kept whole.
+
+    >>> import torch
+    >>> [t.shape for t in cut((torch.zeros(8, 3), torch.zeros(3, 3)), 0, 2)]
+    [torch.Size([2, 3]), torch.Size([3, 3])]
+    """
+    sampled = by_sample(inputs)
+    return tree_map(lambda value: value[start:stop] if sampled(value) else value, inputs)
+
+
+def copied(inputs: Any) -> Any:
+    """Copies of all tensors, for a network that may write into them."""
+    return tree_map(lambda value: value.detach().clone() if isinstance(value, Tensor) else value, inputs)

@@ -1,0 +1,65 @@
+"""Activations as one row a sample, wherever a network keeps its samples."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zerocost.errors import Failure
+
+BLOCK = 2**22  # elements of an activation that are compared at a time
+
+
+def by_sample(values: Tensor, samples: int, tokens_first: bool = False) -> Tensor:
+    """`values` with the sample axis in front: the first already, the second of a sequence (T×N×E), or the outer part
+    of the first where windows or patches are merged into it.
+
+    With `tokens_first`, for a network some of whose layers take T×N×E, a shape that can be read in two ways is a
+    `Failure`; otherwise samples come first in it.
+
+    >>> by_sample(torch.zeros(5, 2, 3), samples=2).shape, by_sample(torch.zeros(8, 3), samples=2).shape
+    (torch.Size([2, 5, 3]), torch.Size([2, 4, 3]))
+    """
+    sizes = tuple(values.shape)
+    first = sizes[:1] == (samples,)
+    second = len(sizes) == 3 and sizes[1] == samples
+    merged = bool(sizes) and not first and sizes[0] > 0 and sizes[0] % samples == 0
+    if samples == 1:
+        return values if first else values[None]
+    if tokens_first and (merged or (first and second)):
+        raise Failure(
+            f"an activation of shape {sizes} can be read with the {samples} samples or the tokens first; "
+            "try another batch size"
+        )
+    if first:
+        return values
+    if merged:
+        return values.reshape(samples, -1, *sizes[1:])
+    if second:
+        return values.movedim(1, 0)
+    raise Failure(f"an activation of shape {sizes} has no axis for the {samples} samples of the batch")
+
+
+def agreement(code: Tensor) -> Tensor:
+    """For each pair of rows the number of columns in which two boolean matrices' rows agree, N×N in float64.
+
+    >>> agreement(torch.tensor([[True, False, True], [True, True, True]]))
+    tensor([[3., 2.],
+            [2., 3.]], dtype=torch.float64)
+    """
+    kernel = torch.zeros(len(code), len(code), dtype=torch.float64, device=code.device)
+    for block in torch.split(code, max(1, BLOCK // len(code)), dim=1):
+        signs = block.to(torch.float32).mul_(2).sub_(1)
+        kernel += (signs @ signs.T).double().add_(block.shape[1]).div_(2)
+    return kernel
+
+
+def sum_positions(values: Tensor) -> Tensor:
+    """N×…×C summed over everything between samples and channels, in float32 or wider: N×C.
+
+    >>> sum_positions(torch.ones(2, 4, 3))
+    tensor([[4., 4., 4.],
+            [4., 4., 4.]])
+    """
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
+    return values.flatten(1, -2).sum(1) if values.ndim > 2 else values

@@ -1,0 +1,106 @@
+"""The object a space's function asks for its choices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TypeAlias, TypeVar, cast
+
+from zerocost.errors import InputError
+from zerocost.spaces.base import Architecture, Value
+
+T = TypeVar("T", bound=Value)
+Options = tuple[Value, ...] | range
+SCALARS = (str, int, float, type(None))
+Pick = Callable[[str, Options], Value]
+Int: TypeAlias = int
+Bool: TypeAlias = bool
+
+
+class Choose:
+    """Asks for choices and remembers them. A space's function is run with one; `pick(name, options)` answers.
+
+    A name asked again with the same options gets the same answer; with other options it raises `InputError`.
+
+    >>> choose = Choose(lambda name, options: options[-1])
+    >>> choose.int("width", 8, 64, step=8), choose.bool("residual"), choose.one_of("norm", ["none", "batch"])
+    (64, True, 'batch')
+    >>> str(choose.architecture())
+    'width=64,residual=True,norm=batch'
+    """
+
+    def __init__(self, pick: Pick) -> None:
+        self._pick = pick
+        self.asked: dict[str, tuple[Options, Value]] = {}
+
+    def int(self, name: str, low: Int, high: Int, step: Int = 1) -> Int:
+        """A whole number from `low` to `high`, both included, in steps of `step`."""
+        return cast(Int, self._ask(name, _integers(name, low, high, step)))
+
+    def one_of(self, name: str, options: Sequence[T]) -> T:
+        """One of `options`: texts, numbers, booleans or `None`."""
+        for option in options:
+            if not isinstance(option, SCALARS):
+                raise InputError(
+                    f"an option of choice {name!r} must be a text, a number, True, False or None, but got {option!r}; "
+                    "offer a name and look the object up in a dict"
+                )
+        return cast(T, self._ask(name, _options(name, *options)))
+
+    def bool(self, name: str) -> Bool:
+        """`False` or `True`."""
+        return self.one_of(name, (False, True))
+
+    def architecture(self) -> Architecture:
+        """The choices made so far."""
+        choices = tuple([(name, value) for name, (_, value) in self.asked.items()])
+        return Architecture(",".join([f"{name}={value}" for name, value in choices]), choices)
+
+    def _ask(self, name: str, options: Options) -> Value:
+        if name in self.asked:
+            before, value = self.asked[name]
+            if before != options:
+                raise InputError(
+                    f"choice {name!r} is asked twice with different options, {listed(before)} and then "
+                    f"{listed(options)}; give the second one a name of its own"
+                )
+            return value
+        value = self._pick(name, options)
+        self.asked[name] = (options, value)
+        return value
+
+
+def listed(options: Options) -> str:
+    shown = [str(option) for option in options[:12]]
+    return ", ".join(shown if len(options) <= 12 else [*shown[:11], f"… {options[-1]}"])
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _integers(name: str, low: int, high: int, step: int) -> range:
+    _check_name(name)
+    if not all(isinstance(number, int) for number in (low, high, step)) or step < 1 or low > high:
+        raise InputError(
+            f"choice {name!r} needs whole numbers low <= high and step >= 1, but got low={low!r}, high={high!r}, "
+            f"step={step!r}"
+        )
+    return range(low, high + 1, step)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _options(name: str, *options: Value) -> tuple[Value, ...]:
+    _check_name(name)
+    if not options:
+        raise InputError(f"choice {name!r} has no options; give at least one")
+    for option in options:
+        if option != option:  # noqa: PLR0124
+            raise InputError(f"an option of choice {name!r} is NaN, which equals nothing; use None")
+        if isinstance(option, str) and ("," in option or option != option.strip()):
+            raise InputError(f"option {option!r} of choice {name!r} must have no comma and no space around it")
+    if len(set(options)) < len(options) or len({str(option) for option in options}) < len(options):
+        raise InputError(f"choice {name!r} has options that look the same: {listed(options)}; remove one")
+    return options
+
+
+def _check_name(name: str) -> None:
+    if not isinstance(name, str) or not name or set(name) & set(",=") or name != name.strip():
+        raise InputError(f"a choice needs a name without comma, equals sign or space around it, but got {name!r}")

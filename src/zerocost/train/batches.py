@@ -1,0 +1,118 @@
+"""Batches of a labelled dataset, and the fingerprints that tell datasets and networks apart."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
+
+from zerocost.data.tensors import TensorData
+from zerocost.errors import InputError
+from zerocost.seeding import seeded
+
+
+def mix(*numbers: int) -> int:
+    """One seed (32 bits) out of several numbers, such as a run's seed and the epoch.
+
+    >>> mix(0, 1) == mix(0, 1) and mix(0, 1) != mix(1, 0)
+    True
+    """
+    return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=4).digest(), "big")
+
+
+class Batches:
+    """A map-style dataset of (input, label) pairs in batches of nearly equal size, none above `size`.
+
+    `order` is the seed of the next pass's shuffling; while it is `None` the dataset's own order is kept. Datasets of
+    tensors are indexed once a batch, others read sample by sample. Sizes are evened out because batch normalisation
+    cannot train on a lone sample left at the end.
+
+    Raises `InputError` when the dataset is empty or does not yield pairs of an input and an integer label.
+
+    >>> data = TensorDataset(torch.arange(10.0), torch.arange(10))
+    >>> [len(labels) for _, labels in Batches(data, size=4)]
+    [4, 3, 3]
+    """
+
+    def __init__(self, data: Dataset[Any], size: int) -> None:
+        self.data, self.size = data, size
+        self.order: int | None = None
+        self.count = len(data)  # type: ignore[arg-type]
+        self.tensors = _tensors(data)
+        if not self.count:
+            raise InputError("a dataset to train or validate on is empty; expected at least one sample")
+        _check(data[0])
+
+    def take(self, rows: Tensor) -> tuple[Any, Tensor]:
+        """The inputs and labels of the samples numbered `rows`."""
+        if self.tensors is not None:
+            inputs, labels = (tensor[rows] for tensor in self.tensors)
+        else:
+            inputs, labels = default_collate([self.data[row] for row in rows.tolist()])
+        return inputs, labels
+
+    def __len__(self) -> int:
+        return math.ceil(self.count / self.size)
+
+    def __iter__(self) -> Iterator[tuple[Any, Tensor]]:
+        rows = torch.arange(self.count)
+        if self.order is not None:
+            rows = torch.randperm(self.count, generator=torch.Generator().manual_seed(self.order))
+        for part in rows.tensor_split(len(self)):
+            yield self.take(part)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The number of samples and a hash of sixteen of them: what tells one dataset from another."""
+        rows = torch.linspace(0, self.count - 1, min(self.count, 16)).long()
+        with seeded(0):
+            return f"{self.count} samples, {digest(*tree_leaves(self.take(rows)))}"
+
+
+def describe(thing: object) -> str:
+    """The text of an object without the addresses in memory that differ from one process to the next.
+
+    >>> describe(describe)
+    '<function describe>'
+    """
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(thing))
+
+
+def digest(*values: object) -> str:
+    """A short hash of tensors (types, shapes and contents) and, by their text, of other things."""
+    found = hashlib.blake2b(digest_size=8)
+    for value in values:
+        if isinstance(value, Tensor):
+            found.update(f"{value.dtype}{tuple(value.shape)}".encode())
+            found.update(value.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().data)
+        else:
+            found.update(f"{value}\0".encode())
+    return found.hexdigest()
+
+
+def _check(sample: Any) -> None:
+    """Raise `InputError` for a sample that is not an input with an integer label."""
+    if not isinstance(sample, tuple | list) or len(sample) != 2:
+        raise InputError(f"training expects (input, label) pairs, but a sample is a {type(sample).__name__}")
+    label = torch.as_tensor(sample[1])
+    if label.ndim or label.is_floating_point() or label.is_complex():
+        got = f"{label.dtype} of shape {tuple(label.shape)}"
+        raise InputError(f"classification labels are expected, one integer a sample, but a target is {got}")
+
+
+def _tensors(data: Dataset[Any]) -> tuple[Tensor, ...] | None:
+    """Inputs and labels where a dataset holds them as two tensors and its items are their rows."""
+    if type(data) is Subset:
+        whole = _tensors(data.dataset)
+        return None if whole is None else tuple(tensor[list(data.indices)] for tensor in whole)
+    if type(data) is TensorData and data.targets is not None:
+        return data.images, data.targets
+    return data.tensors if type(data) is TensorDataset and len(data.tensors) == 2 else None

@@ -1,0 +1,172 @@
+"""One run on Lightning: what a step and the end of an epoch do. Imported only when training starts."""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning import LightningModule, Trainer
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from zerocost.engine.network import logits
+from zerocost.errors import Failure
+from zerocost.train.batches import Batches, mix
+from zerocost.train.folder import Folder
+from zerocost.train.run import Epoch
+from zerocost.train.settings import Settings
+
+WARM_UP = 0.3
+
+
+class Training(LightningModule):
+    """A network in training; `epochs` is its curve so far and may be given from a run that was cut off.
+
+    AdamW, one cycle of the learning rate (up to its peak in the first 30 % of the steps, then down along a cosine) and
+    gradients clipped to norm 1: plain and normalised convolutional networks both learn with it in few epochs.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        batches: Batches,
+        validation: Batches,
+        settings: Settings,
+        seed: int,
+        epochs: list[Epoch],
+        folder: Folder | None,
+        report: Callable[[Epoch], object],
+    ) -> None:
+        super().__init__()
+        self.network, self.settings, self.seed = network, settings, seed
+        self.batches, self.validation = batches, validation
+        self.epochs, self.folder, self.report = epochs, folder, report
+        floating = (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point())
+        self.network_dtype = next(floating, torch.get_default_dtype())
+
+    def forward(self, inputs: Any) -> Tensor:
+        """The network's outputs (N×classes); a tuple or list of inputs is unpacked, a mapping gives keywords."""
+        inputs = tree_map(self._cast, inputs)
+        if isinstance(inputs, Mapping):
+            return logits(self.network(**inputs))
+        return logits(self.network(*inputs) if isinstance(inputs, tuple | list) else self.network(inputs))
+
+    def _cast(self, value: Any) -> Any:
+        floating = isinstance(value, Tensor) and value.is_floating_point()
+        return value.to(self.network_dtype) if floating else value
+
+    def configure_optimizers(self) -> Any:
+        """AdamW on what may be trained, one cycle of the learning rate over all steps."""
+        trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=self.settings.learning_rate)
+        total = self.settings.epochs * len(self.batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle((step + 1) / (total + 1)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Key the epoch's data order and all random draws by (seed, epoch): an epoch is the same after a resume."""
+        self.started = time.perf_counter()
+        self.losses, self.validation_losses, self.hits = (torch.zeros((), device=self.device) for _ in range(3))
+        self.batches.order = mix(self.seed, self.current_epoch)
+        reseed(self.batches.order, self.device)
+
+    def training_step(self, batch: tuple[Any, Tensor]) -> Tensor:
+        """The loss of one batch."""
+        inputs, labels = batch
+        loss = self.settings.loss(self(inputs), labels.long())
+        self.losses += loss.detach() * len(labels)
+        return loss
+
+    def validation_step(self, batch: tuple[Any, Tensor]) -> None:
+        """Add one batch to the validation loss and the count of right answers."""
+        inputs, labels = batch
+        outputs = self(inputs)
+        self.validation_losses += self.settings.loss(outputs, labels.long()) * len(labels)
+        self.hits += (outputs.argmax(1) == labels).sum()
+
+    def on_train_epoch_end(self) -> None:
+        """Extend the curve, keep what a resume needs, and say whether to stop; the validation is over by now."""
+        train_loss = float(self.losses) / self.batches.count
+        validation_loss, accuracy = (
+            float(total) / self.validation.count for total in (self.validation_losses, self.hits)
+        )
+        for name, value in (("loss", train_loss), ("validation loss", validation_loss)):
+            if not math.isfinite(value):
+                raise Failure(f"diverged: {name} became {value} at epoch {self.current_epoch + 1}")
+        seconds = time.perf_counter() - self.started
+        epoch = Epoch(self.current_epoch + 1, train_loss, validation_loss, accuracy, seconds)
+        self.epochs.append(epoch)
+        self.trainer.should_stop = over(self.epochs, self.settings)
+        if self.folder is not None:
+            if best(self.epochs) is epoch:
+                self.folder.save_best(self.network.state_dict())
+            self.folder.save_last(self.trainer.save_checkpoint)
+        self.report(epoch)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put the curve and the settings it was trained under into Lightning's checkpoint."""
+        if self.folder is not None:
+            curve = [asdict(epoch) for epoch in self.epochs]
+            checkpoint["zerocost"] = {"settings": self.folder.settings, "epochs": curve}
+
+
+def fit(training: Training, device: torch.device) -> None:
+    """Train until the epochs or the patience are over, going on from `last.ckpt` where the curve has begun.
+
+    Raises what the network raises, `Failure` when the loss is no longer finite, and KeyboardInterrupt on Ctrl-C.
+    """
+    if over(training.epochs, training.settings):
+        return
+    trainer = Trainer(
+        accelerator=device.type,
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        max_epochs=training.settings.epochs,
+        gradient_clip_val=1.0,
+        inference_mode=False,
+        barebones=True,
+        plugins=[LightningEnvironment()],
+    )
+    resume = training.folder.last if training.folder is not None and training.epochs else None
+    try:
+        trainer.fit(training, training.batches, training.validation, ckpt_path=resume)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise stop.__context__ from None
+        raise
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def best(epochs: list[Epoch]) -> Epoch:
+    """The first epoch of the best validation accuracy."""
+    return max(epochs, key=lambda epoch: epoch.validation_accuracy)
+
+
+def over(epochs: list[Epoch], settings: Settings) -> bool:
+    """Whether a curve has all its epochs, or has gone `patience` epochs without a better accuracy."""
+    if not epochs or settings.patience is None:
+        return len(epochs) >= settings.epochs
+    return len(epochs) >= settings.epochs or len(epochs) - best(epochs).epoch >= settings.patience
+
+
+def one_cycle(progress: float) -> float:
+    """The share of the peak learning rate at a point of training, 0 to 1."""
+    if progress < WARM_UP:
+        return progress / WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
+
+
+def reseed(seed: int, device: torch.device) -> None:
+    """Seed every generator a network or dataset may draw from; `zerocost.seeding.seeded` gives them back."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)

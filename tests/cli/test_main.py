@@ -1,0 +1,67 @@
+"""The installed command, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import zerocost as zc
+
+
+def zerocost(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "zerocost", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, timeout=120)
+
+
+def test_a_search_from_the_shell(tmp_path):
+    small = ("--data", "digits:8", "--candidates", 4, "--keep", 1, "--epochs", 1, "--batch", 16)
+    result = zerocost("search", *small, "--report", "run.html", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    assert "best: depth=" in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["run.html"]
+
+
+def test_bad_input_from_the_shell_has_no_traceback(tmp_path):
+    result = zerocost("score", "nothing.py:build", "--data", "digits", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "error: no such file: nothing.py\n"
+
+
+def test_ctrl_c_from_the_shell_keeps_what_was_done(tmp_path):
+    command = [sys.executable, "-m", "zerocost", "search", "--data", "digits:8", "--candidates", "5000", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        time.sleep(15)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert json.loads(output)["stages"][0]["count"] == 5000
+
+
+def test_proxies_lists_every_proxy(run):
+    listed = run("proxies", "--json").json
+    assert [p["name"] for p in listed] == zc.proxies.names()
+    assert all(p["paper"] and p["summary"] and p["signals"] for p in listed)
+    assert all(name in run("proxies").out for name in zc.proxies.names())
+
+
+def test_explain_counts_the_runs(run):
+    result = run("explain", "grad_norm,snip,plain", "fisher,jacob_cov,synflow,naswot", "grasp")
+    assert "8 proxies: 2 forward and 4 backward runs" in result.out
+    assert run("explain", "snip", "--json").json["backwards"] == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("search", "--help")])
+def test_help(run, arguments):
+    result = run(*arguments)
+    assert "Usage" in result.out + result.err
+
+
+def test_version(run):
+    assert run("--version").out.strip() == f"zerocost {zc.__version__}"

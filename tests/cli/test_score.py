@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+DATA = ("--data", "digits:8", "--batch", 16)
+
+
+def test_prints_each_score_and_how_it_was_made(run, user_file):
+    result = run("score", f"{user_file}:build", *DATA, "--proxies", "snip,params")
+    assert result.code == 0
+    assert "1,634" in result.out or "1634" in result.out
+    assert "1 forward and 1 backward" in result.out
+
+
+def test_json_holds_scores_failures_passes_and_provenance(run, user_file):
+    result = run("score", f"{user_file}:build", *DATA, "--proxies", "snip,jacob_cov", "--json", "--seed", 3)
+    assert result.json["scores"].keys() == {"snip", "jacob_cov"}
+    assert result.json["failures"] == {}
+    assert [step["name"] for step in result.json["passes"]] == ["data", "loss", "jacobian"]
+    assert result.json["provenance"]["seed"] == 3
+
+
+def test_same_seed_same_result_and_another_seed_another(run, user_file):
+    first, again, other = (
+        run("score", f"{user_file}:build", *DATA, "--proxies", "snip", "--json", "--seed", seed).json["scores"]["snip"]
+        for seed in (1, 1, 2)
+    )
+    assert first == again != other
+
+
+def test_a_class_and_a_function_are_both_builders(run, user_file):
+    by_class, by_function = (
+        run("score", f"{user_file}:{name}", *DATA, "--proxies", "snip", "--json").json["scores"]
+        for name in ("Net", "build")
+    )
+    assert by_class == by_function
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("{file}:bild",), "did you mean 'build'"),
+        (("missing.py:build",), "no such file: missing.py"),
+        (("{file}",), "expected FILE.py:NAME"),
+        (("{file}:not_a_network",), "must build a torch.nn.Module, but got int"),
+        (("{file}:number",), "int"),
+        (("{file}:raising",), "RuntimeError: no such luck"),
+        (("{file}:build", "--proxies", "snipp"), "did you mean 'snip'"),
+        (("{file}:build", "--proxies", ","), "no proxy was named"),
+        (("{file}:build", "--data", "digit"), "did you mean 'digits'"),
+        (("{file}:build", "--data", "npz:missing.npz"), "missing.npz"),
+        (("{file}:build", "--data", "cifar10:nowhere"), "nowhere"),
+        (("{file}:build", "--batch", "100000"), "1797"),
+        (("{file}:build", "--device", "quantum"), "quantum"),
+        (("{file}:two_classes", "--proxies", "snip"), "labels out of range"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, user_file, arguments, message):
+    given = [a.format(file=user_file) for a in arguments]
+    result = run("score", *DATA, *given)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
+    assert "Traceback" not in result.err
+
+
+def npz(path, images, labels):
+    np.savez(path, images=images, labels=labels)
+    return f"npz:{path}"
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (np.full((20, 3, 8, 8), np.nan, np.float32), np.zeros(20, int), "NaN"),
+        (np.zeros((0, 3, 8, 8), np.float32), np.zeros(0, int), "empty"),
+        (np.zeros((20, 3, 8, 8), np.float32), np.full(20, -4), "-4"),
+        (np.zeros((20, 3, 8, 8), np.float32), np.zeros(19, int), "19"),
+        (np.zeros((20, 5, 5, 5), np.uint8), np.zeros(20, int), "5"),
+    ],
+)
+def test_bad_data_is_one_line_and_exit_code_2(run, user_file, tmp_path, images, labels, message):
+    spec = npz(tmp_path / "data.npz", images, labels)
+    result = run("score", f"{user_file}:build", "--data", spec, "--batch", 8, "--proxies", "snip")
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_a_network_that_no_proxy_can_score_is_exit_code_1_with_the_reason(run, user_file):
+    result = run("score", f"{user_file}:build", "--data", "digits:16", "--batch", 8, "--proxies", "snip,jacob_cov")
+    assert result.code == 1
+    assert "mat1 and mat2 shapes cannot be multiplied" in result.err

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+SMALL = (
+    "--data",
+    "digits:8",
+    "--batch",
+    16,
+    "--candidates",
+    6,
+    "--keep",
+    2,
+    "--epochs",
+    1,
+    "--proxies",
+    "snip,jacob_cov",
+)
+
+
+def test_a_users_space_is_searched_trained_and_reported(run, user_file, tmp_path):
+    page = tmp_path / "run.html"
+    result = run("search", "--space", f"{user_file}:space", *SMALL, "--training-seeds", 2, "--report", page)
+    assert result.code == 0, result.err
+    assert "survivors, 2 of 6" in result.out
+    assert "what the filter bought" in result.out
+    assert "seed 1" in result.out
+    assert page.read_text().lower().startswith("<!doctype html>")
+
+
+def test_json_holds_everything(run):
+    result = run("search", *SMALL, "--json")
+    assert result.code == 0, result.err
+    assert [stage["name"] for stage in result.json["stages"]] == ["sample", "score", "filter", "train"]
+    assert len(result.json["survivors"]) == len(result.json["random"]) == 2
+    assert result.json["best"] in {run["name"] for run in result.json["survivors"]}
+    assert len(result.json["dropped"]) == 4
+
+
+def test_epochs_0_stops_after_the_filter(run):
+    result = run("search", *SMALL, "--epochs", 0, "--json")
+    assert result.json["survivors"] == []
+    assert len(result.json["ranking"]) == 2
+
+
+def test_reduced_fidelity_is_part_of_the_provenance(run):
+    result = run("search", *SMALL, "--epochs", 0, "--fidelity", "width=0.5,resolution=8", "--json")
+    assert {p["fidelity"] for p in result.json["provenance"].values()} == {"width=0.5,resolution=8"}
+
+
+def test_a_filter_that_nobody_passes_is_exit_code_1(run):
+    result = run("search", *SMALL, "--where", "params < 1")
+    assert result.code == 1
+    assert "no candidate passed the filter" in result.err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--space", "cmn"), "did you mean 'cnn'"),
+        (("--fidelity", "widht=1"), "width"),
+        (("--where", "snpi > 0"), "did you mean 'snip'"),
+        (("--report", "/no/such/folder/run.html"), "no folder"),
+        (("--data", "noise:3x8x8"), "label"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, options, message):
+    result = run("search", *SMALL, *options)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1

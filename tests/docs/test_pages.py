@@ -1,0 +1,124 @@
+"""The README and the guide say what is so: their Python runs, it prints what they show, their commands work.
+
+A `python` block runs in the namespace that the blocks above it left; one that begins with `# name.py` is also the file
+of that name. A `text` block under it is what it prints, with `...` for what differs. Commands in `sh` blocks run
+where those files are, with searches cut to a small size.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import re
+import shlex
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner
+
+from zerocost.cli.main import app
+from zerocost.engine.signals import SIGNALS
+from zerocost.proxies.registry import REGISTRY
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+SMALL = ["--candidates", "4", "--keep", "1", "--epochs", "1", "--training-seeds", "1"]
+MATCH = doctest.OutputChecker().check_output
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, its text, and the line it starts on."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: str) -> list[Block]:
+    """The fenced blocks of a Markdown page."""
+    found = re.finditer(r"^```(\S*)\n(.*?)^```$", page, re.M | re.S)
+    return [Block(m[1], m[2], page.count("\n", 0, m.start()) + 2) for m in found]
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """Forget the proxies and signals that a page registers."""
+    before = [(table, dict(table)) for table in (REGISTRY, SIGNALS)]
+    yield
+    for table, contents in before:
+        table.clear()
+        table.update(contents)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registries: None) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": path.stem}
+    for block, below in pairwise([*blocks(path.read_text(encoding="utf-8")), Block("", "", 0)]):
+        if block.language == "python":
+            printed = run_python(block, path, namespace)
+            if below.language == "text":
+                shown = f"{path.name}:{below.line}: shown\n{below.text}\nprinted\n{printed}"
+                assert MATCH(below.text, printed, FLAGS), shown
+        elif block.language == "sh":
+            run_commands(block, path)
+
+
+def run_python(block: Block, path: Path, namespace: dict[str, object]) -> str:
+    """What the block prints; errors point at the line of the page."""
+    named = re.match(r"# (\w+\.py)\n", block.text)
+    if named:
+        Path(named[1]).write_text(block.text, encoding="utf-8")
+    code = compile("\n" * (block.line - 1) + block.text, str(path), "exec")
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(code, namespace)
+    return printed.getvalue()
+
+
+def run_commands(block: Block, path: Path) -> None:
+    """Run the lines that call zerocost; each must succeed."""
+    for line in block.text.splitlines():
+        if line.startswith("zerocost "):
+            arguments = shlex.split(line, comments=True)[1:]
+            result = CliRunner().invoke(app, arguments + SMALL * (arguments[0] == "search"), catch_exceptions=False)
+            assert result.exit_code == 0, f"{path.name}:{block.line}: {line}\n{result.output}"
+
+
+def test_links_lead_somewhere() -> None:
+    broken = [
+        f"{page.name}: {target}"
+        for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert not broken
+
+
+def test_the_readme_lists_every_proxy_with_its_sign_and_paper() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (.) \| (.+) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
+    built_in = [p for p in REGISTRY.values() if p.formula.__module__.startswith("zerocost.")]
+    assert [name for name, _, _ in rows] == [p.name for p in built_in]
+    for (name, sign, paper), p in zip(rows, built_in, strict=True):
+        assert sign == ("+" if p.higher_is_better else "−"), name
+        for word in re.findall(r"[A-Z][a-z]\w+|\d{4}", paper):
+            assert word in p.paper, f"{name}: {word} is not in {p.paper!r}"
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    first = blocks((ROOT / "README.md").read_text(encoding="utf-8"))[0]
+    assert [line.partition(" #")[0].strip() for line in first.text.splitlines()] == ["make demo", "make test"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^(\w+):", makefile, re.M))
+    assert {"demo", "test", "check", "bench", "docs", "clean"} <= targets
+
+
+def test_the_shell_page_has_every_command() -> None:
+    page = (ROOT / "docs" / "shell.md").read_text(encoding="utf-8")
+    commands = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    assert re.findall(r"^## zerocost (\w+)$", page, re.M) == commands
+    assert re.findall(r"from-code:: options (\w+)$", page, re.M) == commands

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import zerocost as zc
+from zerocost.errors import Failure
+from zerocost.proxies import registry
+
+
+@pytest.fixture
+def own_names() -> Iterator[None]:
+    """Takes away whatever a test registers."""
+    before = dict(registry.REGISTRY)
+    yield
+    registry.REGISTRY.clear()
+    registry.REGISTRY.update(before)
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+
+
+BATCH = (torch.tensor([[1.0, -1.0, 0.5], [0.3, 2.0, -0.4]]), torch.tensor([0, 1]))
+
+
+def test_every_registered_name_is_a_public_function_with_a_paper() -> None:
+    assert zc.proxies.names()[:2] == ["fisher", "flops"]
+    for name in zc.proxies.names():
+        entry = registry.get(name)
+        assert getattr(zc.proxies, name) is entry.formula
+        assert name in zc.proxies.__all__
+        assert entry.summary.endswith(".")
+        assert entry.paper
+        assert entry.signals
+
+
+def test_an_unknown_name_gives_the_nearest_one() -> None:
+    with pytest.raises(zc.InputError, match=r"unknown proxy 'synfow'; did you mean 'synflow'\? Known: fisher, flops"):
+        registry.get("synfow")
+    with pytest.raises(zc.InputError, match="unknown proxy 'gradnorm'; did you mean 'grad_norm'"):
+        registry.resolve("snip, gradnorm")
+
+
+@pytest.mark.parametrize("wanted", ["snip,grasp", "snip, grasp,snip,", ["snip", "grasp"], ("snip", "grasp", "snip")])
+def test_names_come_as_a_sequence_or_a_string_and_count_once(wanted: str | list[str]) -> None:
+    assert [entry.name for entry in registry.resolve(wanted)] == ["snip", "grasp"]
+
+
+@pytest.mark.parametrize("wanted", ["", " , ", []])
+def test_no_name_at_all_is_an_error_that_lists_them(wanted: str | list[str]) -> None:
+    with pytest.raises(zc.InputError, match="no proxy was named; choose from fisher, flops, grad_norm"):
+        registry.resolve(wanted)
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_proxy_of_ones_own_is_scored_like_any_other(network: nn.Module) -> None:
+    @zc.proxy(paper="this test")
+    def largest_gradient(weight_gradients: list[Tensor]) -> Tensor:
+        """Largest entry of any weight's gradient."""
+        return max(g.abs().max() for g in weight_gradients)
+
+    loss = torch.nn.functional.cross_entropy(network(BATCH[0]), BATCH[1])
+    gradients = torch.autograd.grad(loss, [network[0].weight, network[2].weight])
+    card = zc.score(network, BATCH, "largest_gradient,snip")
+    assert card["largest_gradient"] == pytest.approx(max(g.abs().max().item() for g in gradients), rel=1e-6)
+    assert [step.name for step in card.passes] == ["data", "loss"]  # no run of its own
+    assert registry.get("largest_gradient").summary == "Largest entry of any weight's gradient."
+    assert largest_gradient([torch.tensor([-3.0, 2.0])]).item() == 3.0  # still a plain function
+
+
+@pytest.mark.usefixtures("own_names")
+def test_where_lower_is_better_the_score_is_negated(network: nn.Module) -> None:
+    @zc.proxy(paper="this test", higher_is_better=False)
+    def initial_loss(loss: Tensor) -> Tensor:
+        """Loss before training."""
+        return loss
+
+    expected = torch.nn.functional.cross_entropy(network(BATCH[0]), BATCH[1]).item()
+    assert zc.score(network, BATCH, "initial_loss")["initial_loss"] == pytest.approx(-expected, rel=1e-6)
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_signal_of_ones_own_is_computed_once_for_all_proxies(network: nn.Module) -> None:
+    calls: list[int] = []
+
+    @zc.signal
+    def layer_norms(weight_gradients: list[Tensor]) -> list[Tensor]:
+        """Norm of each weight matrix's gradient."""
+        calls.append(len(weight_gradients))
+        return [g.norm() for g in weight_gradients]
+
+    try:
+
+        @zc.proxy(paper="this test")
+        def largest_layer(layer_norms: list[Tensor]) -> Tensor:
+            """Largest norm."""
+            return max(layer_norms)
+
+        @zc.proxy(paper="this test")
+        def all_layers(layer_norms: list[Tensor]) -> Tensor:
+            """Sum of the norms."""
+            return sum(layer_norms, torch.zeros(()))
+
+        card = zc.score(network, BATCH, "largest_layer,all_layers,grad_norm")
+    finally:
+        del zc.engine.signals.SIGNALS["layer_norms"]
+    assert calls == [2]
+    assert card["all_layers"] == pytest.approx(card["grad_norm"], rel=1e-6)
+    assert 0 < card["largest_layer"] < card["all_layers"]
+
+
+@pytest.mark.usefixtures("own_names")
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [(float("nan"), "the value is nan"), (float("inf"), "the value is inf"), (-float("inf"), "the value is -inf")],
+)
+def test_a_value_that_is_not_finite_is_a_failure(network: nn.Module, result: float, reason: str) -> None:
+    @zc.proxy(paper="this test")
+    def broken(parameter_count: int) -> float:
+        """Not a number."""
+        return result
+
+    card = zc.score(network, BATCH, "broken,params")
+    assert reason in card.failures["broken"]
+    assert card["params"] == 26
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_formula_that_raises_fails_alone_and_by_name(network: nn.Module) -> None:
+    @zc.proxy(paper="this test")
+    def raises(parameter_count: int) -> float:
+        """Divides by zero."""
+        return parameter_count / 0
+
+    @zc.proxy(paper="this test")
+    def refuses(parameter_count: int) -> float:
+        """Refuses."""
+        raise Failure("not for this network")
+
+    card = zc.score(network, BATCH, "raises,refuses,params")
+    assert card.failures == {"raises": "ZeroDivisionError: division by zero", "refuses": "not for this network"}
+    assert list(card) == ["params"]
+
+
+def test_a_parameter_that_names_no_signal_is_refused_when_it_is_registered() -> None:
+    with pytest.raises(
+        zc.InputError,
+        match=r"signal in the parameters of proxy 'typo': 'weight_gradient'; did you mean 'weight_gradients'\?",
+    ):
+
+        @zc.proxy(paper="this test")
+        def typo(weight_gradient: Tensor) -> Tensor:
+            return weight_gradient
+
+    assert "typo" not in registry.REGISTRY
+
+
+@pytest.mark.usefixtures("own_names")
+def test_a_name_registered_twice_is_the_last_one(network: nn.Module) -> None:
+    def register(answer: float) -> None:
+        @zc.proxy(paper="this test")
+        def twice(parameter_count: int) -> float:
+            return answer
+
+    register(1.0)
+    register(2.0)
+    assert zc.proxies.names().count("twice") == 1
+    assert zc.score(network, BATCH, "twice")["twice"] == 2.0

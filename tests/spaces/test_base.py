@@ -1,0 +1,78 @@
+"""Architectures as values; drawing distinct ones from any space."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from torch import nn
+
+from zerocost.errors import InputError
+from zerocost.spaces import Architecture, ChoiceSpace, Choose, SearchSpace, distinct, get, names
+
+
+class Mirrored(ChoiceSpace):
+    """Pairs of digits in which (a, b) and (b, a) are twins."""
+
+    def __init__(self, high: int) -> None:
+        super().__init__("mirrored", lambda choose: (choose.int("a", 0, high), choose.int("b", 0, high)), _nothing)
+
+    def canonical(self, arch: Architecture) -> str:
+        return str(sorted(value for _, value in arch.choices))
+
+
+def _nothing(choose: Choose, fidelity: object) -> nn.Module:
+    return nn.Identity()
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def test_an_architecture_is_its_text() -> None:
+    a, b = Architecture("x=1", (("x", 1),)), Architecture("x=1", ())
+    assert a == b
+    assert len({a, b}) == 1
+    assert str(a) == "x=1"
+    assert sorted([Architecture("b", ()), Architecture("a", ())])[0].text == "a"
+    assert pickle.loads(pickle.dumps(a)).choices == (("x", 1),)
+    with pytest.raises(AttributeError):
+        a.text = "x=2"
+
+
+def test_distinct_gives_as_many_as_asked_without_twins() -> None:
+    space = Mirrored(9)
+    drawn = distinct(space, 30, rng())
+    assert len({space.canonical(a) for a in drawn}) == len(drawn) == 30
+    assert drawn == distinct(space, 30, rng())
+    assert drawn != distinct(space, 30, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("n", [55, 56, 10_000])
+def test_distinct_gives_all_there_are_when_that_is_not_enough(n: int) -> None:
+    space = Mirrored(9)
+    assert {space.canonical(a) for a in distinct(space, n, rng())} == {space.canonical(a) for a in space}
+
+
+def test_distinct_finds_what_sampling_hardly_ever_draws() -> None:
+    """Sampling reaches the deepest of these forty architectures once in 2³⁹ draws."""
+
+    def chain(choose: Choose) -> None:
+        next(i for i in range(40) if i == 39 or choose.bool(f"stop{i}"))
+
+    space = ChoiceSpace("chain", chain, _nothing)
+    assert len(distinct(space, 40, rng())) == 40
+
+
+def test_distinct_of_none_is_none() -> None:
+    assert distinct(Mirrored(3), 0, rng()) == []
+
+
+def test_shipped_spaces_are_had_by_name() -> None:
+    for name in names():
+        space = get(name, classes=7, in_channels=1, resolution=16)
+        assert isinstance(space, SearchSpace)
+        assert space.name == name
+    with pytest.raises(InputError, match=r"unknown space 'cmn'; did you mean 'cnn'\?"):
+        get("cmn")

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import zerocost as zc
+from zerocost.pipeline import SearchInterrupted, search
+
+SMALL = {"candidates": 6, "keep": 2, "epochs": 1, "proxies": "snip,jacob_cov", "batch": 32}
+
+
+def space(choose):
+    width = choose.int("width", 2, 24, step=2)
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))
+
+
+@pytest.fixture(scope="module")
+def found() -> zc.SearchResult:
+    return search(space, "digits:8", training_seeds=2, **SMALL)
+
+
+def test_the_best_by_rank_score_survive_and_every_other_has_a_reason(found):
+    ranking = list(found.table.frame.index)
+    assert list(found.kept.frame.index) == ranking[:2]
+    assert set(found.kept.dropped) == set(ranking[2:])
+
+
+def test_survivors_and_random_picks_are_trained_alike(found):
+    assert len(found.survivors) == len(found.random) == 4
+    assert {run.name for run in found.survivors} == set(found.kept.frame.index)
+    assert {run.name for run in found.random} <= set(found.table.frame.index)
+    assert sorted(run.seed for run in found.random) == [0, 0, 1, 1]
+    assert all(len(run.epochs) == 1 and run.failure is None for run in [*found.survivors, *found.random])
+
+
+def test_the_best_is_the_survivor_of_the_highest_mean_accuracy(found):
+    means = {name: sum(run.accuracy for run in found.survivors if run.name == name) for name in found.kept.frame.index}
+    assert found.best == max(means, key=means.get)
+
+
+def test_stages_are_accounted(found):
+    assert [(stage.name, stage.count) for stage in found.stages[:3]] == [("sample", 6), ("score", 6), ("filter", 2)]
+    assert found.stages[3].count == len({(run.seed, run.name) for run in [*found.survivors, *found.random]})
+
+
+def test_same_seed_same_result_and_global_randomness_untouched(found):
+    state = torch.get_rng_state()
+    again = search(space, "digits:8", training_seeds=2, **SMALL)
+    assert torch.equal(state, torch.get_rng_state())
+    assert again.table.frame.equals(found.table.frame)
+    assert [run.accuracy for run in again.survivors + again.random] == [
+        run.accuracy for run in found.survivors + found.random
+    ]
+
+
+def test_another_seed_draws_other_architectures_or_batches(found):
+    other = search(space, "digits:8", **{**SMALL, "epochs": 0}, seed=1)
+    assert not other.table.frame.equals(found.table.frame)
+
+
+def test_a_smaller_space_is_scored_whole():
+    assert len(search(space, "digits:8", **{**SMALL, "candidates": 100, "epochs": 0}).table) == 12
+
+
+def test_conditions_come_before_the_top():
+    result = search(space, "digits:8", where="params < 2000", **{**SMALL, "epochs": 0})
+    assert (result.kept.frame["params"] < 2000).all()
+
+
+def test_scores_see_no_validation_sample():
+    images, labels = torch.randn(100, 4), torch.arange(100) % 2
+    seen = []
+
+    def net(choose):
+        choose.int("width", 1, 2)
+        model = nn.Linear(4, 2)
+        model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+        return model
+
+    search(net, (images, labels), candidates=2, proxies="snip", keep=1, epochs=0, batch=80)
+    _, validation = zc.data.split(zc.data.load((images, labels)), 0.2, seed=0)
+    held_out = {tuple(image.tolist()) for image, _ in validation}
+    assert seen
+    assert not held_out & {tuple(row.tolist()) for batch in seen for row in batch}
+
+
+def test_scored_at_reduced_fidelity_and_trained_at_full_size():
+    result = search("cnn", "digits:16", fidelity=zc.Fidelity(width=0.5, resolution=8), **SMALL)
+    name = result.kept.frame.index[0]
+    full = sum(p.numel() for p in result.kept.candidates[name]().parameters())
+    assert result.kept.frame.loc[name, "params"] < full
+    assert result.survivors[0].accuracy is not None
+
+
+def test_progress_reaches_the_end_of_each_stage():
+    reports = []
+    search(space, "digits:8", progress=lambda *report: reports.append(report), **SMALL)
+    assert ("score", 6, 6) in reports
+    assert ("train", 4, 4) in reports
+
+
+def test_interrupted_while_scoring_keeps_the_scores():
+    def stop(stage, done, _):
+        if (stage, done) == ("score", 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(SearchInterrupted) as stopped:
+        search(space, "digits:8", progress=stop, **SMALL)
+    assert len(stopped.value.result.table) == 3
+
+
+def test_interrupted_while_training_keeps_the_runs_and_goes_on_from_there(tmp_path):
+    def stop(stage, done, _):
+        if (stage, done) == ("train", 2):
+            raise KeyboardInterrupt
+
+    with pytest.raises(SearchInterrupted) as stopped:
+        search(space, "digits:8", progress=stop, workdir=tmp_path, **SMALL)
+    result = stopped.value.result
+    assert len(result.survivors) >= 1
+    assert len(result.table) == 6
+    resumed = search(space, "digits:8", workdir=tmp_path, **SMALL)
+    unbroken = search(space, "digits:8", **SMALL)
+    assert [run.accuracy for run in resumed.survivors] == [run.accuracy for run in unbroken.survivors]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"candidates": 0}, "candidates must be at least 1"),
+        ({"keep": 0}, "keep must be at least 1"),
+        ({"proxies": "snipp"}, "did you mean 'snip'"),
+        ({"batch": 10_000}, "1438"),
+    ],
+)
+def test_bad_settings_say_what_is_wrong(settings, message):
+    with pytest.raises(zc.InputError, match=message):
+        search(space, "digits:8", **{**SMALL, **settings})
+
+
+def test_a_space_sized_for_the_data():
+    data = (torch.rand(60, 1, 8, 8), torch.arange(60) % 4)
+    result = search("cnn", data, candidates=3, proxies="snip", keep=1, epochs=0, batch=16)
+    model = next(iter(result.kept.candidates.values()))()
+    assert model(torch.rand(2, 1, 8, 8)).shape == (2, 4)
+
+
+def test_a_space_that_does_not_fit_the_data():
+    with pytest.raises(zc.InputError, match="square images"):
+        search("cnn", (torch.rand(60, 3), torch.arange(60) % 4), **SMALL)
+
+
+def test_proxies_that_only_a_condition_names_are_scored_but_not_ranked_by():
+    result = search(space, "digits:8", where="flops < 3000 and rank_score > -9", **{**SMALL, "epochs": 0})
+    assert result.table.proxies == ["snip", "jacob_cov"]
+    assert (result.kept.frame["flops"] < 3000).all()
+
+
+def test_a_condition_that_cannot_be_read_is_refused_before_anything_is_scored():
+    reports = []
+    with pytest.raises(zc.InputError, match="did you mean 'flops'"):
+        search(space, "digits:8", where="flop < 3000", progress=lambda *report: reports.append(report), **SMALL)
+    assert not reports

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.utils.data import Dataset, Subset, TensorDataset
+
+from zerocost.data import load
+from zerocost.errors import InputError
+from zerocost.train.batches import Batches, describe, digest, mix
+
+
+class Listed(Dataset):
+    """A dataset that must be read sample by sample."""
+
+    def __init__(self, samples: list) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int):
+        return self.samples[index]
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.none() | st.integers(0, 2**32 - 1))
+def test_each_sample_comes_once_in_batches_of_nearly_equal_size(count: int, size: int, order: int | None) -> None:
+    batches = Batches(TensorDataset(torch.arange(float(count)), torch.arange(count)), size)
+    batches.order = order
+    labels = [labels for _, labels in batches]
+    assert len(labels) == len(batches)
+    assert sorted(torch.cat(labels).tolist()) == list(range(count))
+    sizes = [len(part) for part in labels]
+    assert max(sizes) <= size
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_the_order_follows_from_its_seed_alone() -> None:
+    batches = Batches(TensorDataset(torch.arange(50.0), torch.arange(50)), 50)
+
+    def labels(order: int | None) -> list[int]:
+        batches.order = order
+        return next(iter(batches))[1].tolist()
+
+    first = labels(1)
+    assert labels(None) == list(range(50))
+    assert labels(2) != first
+    torch.rand(3)
+    assert labels(1) == first
+
+
+def test_every_kind_of_dataset_gives_the_same_batches() -> None:
+    inputs, targets = torch.randn(10, 3, 4, 4), torch.arange(10) % 3
+    whole = TensorDataset(inputs, targets)
+    kinds = [
+        whole,
+        load((inputs, targets)),
+        Listed([(x, int(y)) for x, y in whole]),
+        Subset(TensorDataset(inputs.repeat(2, 1, 1, 1), targets.repeat(2)), range(10, 20)),
+        Subset(Subset(whole, range(10)), range(10)),
+    ]
+    for kind in kinds:
+        got = list(Batches(kind, 4))
+        assert torch.equal(torch.cat([x for x, _ in got]), inputs)
+        assert torch.equal(torch.cat([y for _, y in got]), targets)
+
+
+def test_a_dataset_that_alters_its_items_is_read_through_its_items() -> None:
+    class Doubled(TensorDataset):
+        def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+            x, y = super().__getitem__(index)
+            return 2 * x, y
+
+    inputs, _ = next(iter(Batches(Doubled(torch.ones(2, 1), torch.zeros(2).long()), 2)))
+    assert inputs.tolist() == [[2.0], [2.0]]
+
+
+@pytest.mark.parametrize("kind", [lambda x: x, lambda x: Listed(list(x))], ids=["tensors", "items"])
+@pytest.mark.parametrize("targets", [torch.rand(4), torch.zeros(4, 2).long(), torch.zeros(4, 2)])
+def test_targets_that_are_not_class_labels_are_refused(targets: Tensor, kind) -> None:
+    with pytest.raises(InputError, match="classification labels are expected"):
+        Batches(kind(TensorDataset(torch.zeros(4, 2), targets)), 2)
+
+
+def test_data_without_labels_or_samples_is_refused() -> None:
+    with pytest.raises(InputError, match="pairs, but a sample is a Tensor"):
+        Batches(load(torch.zeros(4, 3)), 2)
+    with pytest.raises(InputError, match="is empty"):
+        Batches(TensorDataset(torch.zeros(0, 3), torch.zeros(0).long()), 2)
+
+
+def test_the_fingerprint_tells_data_apart() -> None:
+    inputs, targets = torch.randn(20, 3), torch.arange(20) % 2
+    same, moved = (Batches(TensorDataset(inputs + by, targets), 4).fingerprint for by in (0, 1e-3))
+    fewer = Batches(TensorDataset(inputs[:19], targets[:19]), 4).fingerprint
+    relabelled = Batches(TensorDataset(inputs, 1 - targets), 4).fingerprint
+    assert len({same, moved, fewer, relabelled}) == 4
+    assert Batches(TensorDataset(inputs.clone(), targets.clone()), 9).fingerprint == same
+
+
+def test_digest_depends_on_type_shape_and_values() -> None:
+    zeros = torch.zeros(4)
+    values = [zeros, zeros.reshape(2, 2), zeros.double(), zeros.bfloat16(), zeros + 1, torch.tensor(0.0), "0", "a"]
+    assert len({digest(value) for value in values}) == len(values)
+    assert digest("ab", "c") != digest("a", "bc")
+    assert digest(torch.eye(3).t()) == digest(torch.eye(3))
+
+
+def test_descriptions_do_not_hold_addresses() -> None:
+    assert " at 0x" in repr(make := lambda: None)
+    assert " at 0x" not in describe(make)
+
+
+@given(st.lists(st.integers(), min_size=1, max_size=3))
+def test_mixed_seeds_suit_every_generator(numbers: list[int]) -> None:
+    assert 0 <= mix(*numbers) < 2**32

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from zerocost.errors import InputError
+from zerocost.train import Interrupted, train
+
+Build = Callable[[], nn.Module]
+
+
+def nan_after(steps: int) -> nn.Module:
+    """A network that learns, and returns NaN once it was trained for some steps."""
+
+    class Breaks(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(6, 2)
+            self.register_buffer("steps", torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.steps += int(self.training)
+            return super().forward(x) * (1.0 if self.steps <= steps else float("nan"))
+
+    return Breaks()
+
+
+class OutOfMemory(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        torch.empty(2**52)
+        return super().forward(x)
+
+
+def test_a_candidate_that_fails_does_not_stop_the_others(data: TensorDataset, build: Build, tmp_path: Path) -> None:
+    candidates: dict[str, Build | nn.Module] = {
+        "broken": lambda: 1 / 0,  # type: ignore[dict-item, return-value]
+        "not a network": lambda: "hello",  # type: ignore[dict-item, return-value]
+        "wrong shape": lambda: nn.Linear(5, 2),
+        "nothing to train": nn.Identity,
+        "lazy": lambda: nn.LazyLinear(2),
+        "too large": lambda: OutOfMemory(6, 2),
+        "good": build,
+    }
+    *failed, good = train(candidates, train=data, epochs=1, workdir=tmp_path)
+    assert [run.failure for run in failed] == [
+        "building the network raised ZeroDivisionError: division by zero",
+        "a candidate must build a torch.nn.Module, but got str",
+        "RuntimeError: mat1 and mat2 shapes cannot be multiplied (39x6 and 5x2)",
+        "ValueError: optimizer got an empty parameter list",
+        "the network has lazy layers without weights yet; run it once on a batch in its builder",
+        "out of memory at batch_size=64; try a smaller one",
+    ]
+    assert all(run.accuracy is None and run.checkpoint is None and run.epochs == () for run in failed)
+    assert good.failure is None
+    assert good.accuracy is not None
+
+
+def test_a_run_that_diverges_keeps_what_was_trained_before(data: TensorDataset, tmp_path: Path) -> None:
+    [run] = train(
+        {"a": lambda: nan_after(5)}, train=data, epochs=5, batch_size=40, workdir=tmp_path
+    )  # two steps an epoch
+    assert run.failure == "diverged: loss became nan at epoch 3"
+    assert len(run.epochs) == 2
+    assert run.accuracy == max(epoch.validation_accuracy for epoch in run.epochs)
+    assert run.checkpoint is not None
+    assert all(tensor.isfinite().all() for tensor in torch.load(run.checkpoint, weights_only=True).values())
+
+
+def test_an_error_in_the_middle_keeps_what_was_trained_before(data: TensorDataset) -> None:
+    class Raises(nn.Linear):
+        calls = 0
+
+        def forward(self, x: Tensor) -> Tensor:
+            type(self).calls += 1
+            if self.calls > 8:
+                raise ValueError("enough\nsecond line")
+            return super().forward(x)
+
+    [run] = train({"a": lambda: Raises(6, 2)}, train=data, epochs=5)
+    assert run.failure == "ValueError: enough"
+    assert 0 < len(run.epochs) < 5
+    assert run.accuracy is not None
+
+
+@pytest.mark.parametrize("how", ["signal", "raised"])
+def test_ctrl_c_keeps_the_finished_runs(data: TensorDataset, build: Build, how: str) -> None:
+    def stop(name: str, seed: int, epoch: int, epochs: int, accuracy: float) -> None:
+        if (name, epoch) == ("b", 1):
+            if how == "raised":
+                raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted) as caught:
+        train({"a": build, "b": build, "c": build}, train=data, epochs=2, progress=stop)
+    assert [(run.name, len(run.epochs)) for run in caught.value.runs] == [("a", 2)]
+
+
+def test_an_exit_is_not_taken_for_ctrl_c(data: TensorDataset, build: Build) -> None:
+    def leave(*_: object) -> None:
+        sys.exit(3)
+
+    with pytest.raises(SystemExit) as caught:
+        train({"a": build}, train=data, epochs=1, progress=leave)
+    assert caught.value.code == 3
+
+
+def test_progress_is_told_of_every_epoch_and_may_stop_it_all(data: TensorDataset, build: Build) -> None:
+    told: list[tuple[object, ...]] = []
+    [run] = train({"a": build}, train=data, epochs=2, seeds=[4], progress=lambda *now: told.append(now))
+    assert told == [("a", 4, epoch.epoch, 2, epoch.validation_accuracy) for epoch in run.epochs]
+
+    def stop(*_: object) -> None:
+        raise LookupError("pruned")
+
+    with pytest.raises(LookupError, match="pruned"):
+        train({"a": build}, train=data, epochs=2, progress=stop)
+
+
+@pytest.mark.parametrize("candidates", [None, [1], {"a": 3}])
+def test_candidates_that_are_none_are_refused(data: TensorDataset, candidates: Any) -> None:
+    with pytest.raises(InputError, match="candidate"):
+        train(candidates, train=data)
+
+
+def test_unusable_data_and_folders_are_refused_before_training(
+    data: TensorDataset, build: Build, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="classification labels are expected"):
+        train({"a": build}, train=TensorDataset(data.tensors[0], torch.rand(len(data))))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="workdir"):
+        train({"a": build}, train=data, workdir=tmp_path / "file")
