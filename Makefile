@@ -14,6 +14,7 @@ INSTALLED := .venv/installed
 .PHONY: install demo test check bench docs clean
 
 install: $(INSTALLED)
+	@echo "zerocost is in .venv; next: make demo, test, check, bench, docs or clean"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

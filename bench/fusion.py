@@ -13,6 +13,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,12 +55,12 @@ def measure(rounds: int, small: bool, report: Console) -> tuple[Units, float]:
     batch = torch.randn(samples, 3, pixels, pixels), torch.arange(samples) % 10
     zc.score(model, batch, PROXIES)  # what is done once a process is no part of the cost
     plain_run(model, *batch)
-    plain = [seconds(lambda: plain_run(model, *batch))]
+    plain = [seconds(partial(plain_run, model, *batch))]
     units: Units = {names: [] for names in RUNS}
     for _ in track(range(rounds), "measuring", console=report, transient=True):
         for names in RUNS:
-            cost = seconds(lambda names=names: zc.score(model, batch, names))  # type: ignore[misc]
-            plain.append(seconds(lambda: plain_run(model, *batch)))
+            cost = seconds(partial(zc.score, model, batch, names))
+            plain.append(seconds(partial(plain_run, model, *batch)))
             units[names].append(cost / statistics.mean(plain[-2:]))
     return units, statistics.median(plain)
 

@@ -111,4 +111,4 @@ def test_the_source_archive_can_be_tested(tmp_path: Path) -> None:
     here = [path.relative_to(ROOT).as_posix() for path in scripts]
     wanted = ("src/zerocost/py.typed", "docs/conf.py", "Makefile", "constraints.txt", "README.md", "CHANGELOG.md")
     assert {*here, *wanted} <= files
-    assert not [name for name in files if name.startswith((".venv", "docs/_build", "docs/proxies"))]
+    assert not [name for name in files if name.startswith((".venv", "docs/_build", "docs/proxies/"))]

@@ -23,8 +23,8 @@ from zerocost.seeding import Builder
 from zerocost.select import proxies_in, select
 from zerocost.spaces import FULL, Fidelity, SearchSpace, distinct, from_function, resize
 from zerocost.spaces import get as get_space
-from zerocost.tables import ScoreTable
 from zerocost.tables import Interrupted as RankingInterrupted
+from zerocost.tables import ScoreTable
 from zerocost.train.run import Interrupted as TrainingInterrupted
 from zerocost.train.run import Run
 from zerocost.version import VERSION

@@ -298,7 +298,7 @@ def as_batch(batch: Any) -> data_.Batch:
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = tuple(batch) if pair else (batch, None)
     inputs = tree_map(tensor, dict(inputs) if isinstance(inputs, Mapping) else inputs)
-    targets = tensor(np.asarray(targets) if isinstance(targets, list | tuple) else targets)
+    targets = labels(targets)
     if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
         inputs = as_inputs(inputs)
     made = data_.Batch(inputs, targets)
@@ -306,9 +306,19 @@ def as_batch(batch: Any) -> data_.Batch:
     return made
 
 
+def labels(targets: Any) -> Tensor | None:
+    """A tensor of labels out of a tensor, array or list of numbers."""
+    if targets is None or isinstance(targets, Tensor):
+        return targets
+    try:
+        return torch.from_numpy(np.array(targets))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"labels must be a tensor, array or list of numbers, got {targets!r:.60}") from error
+
+
 def tensor(value: Any) -> Any:
     """A tensor with a copy of a numpy array; anything else as it is."""
-    return torch.tensor(value) if isinstance(value, np.ndarray) else value
+    return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value
 
 
 def shape_of(inputs: Any) -> Any:

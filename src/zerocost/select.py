@@ -43,7 +43,7 @@ def select(
         where: conditions on the table's columns, such as ``"snip > 0.05 and params < 2e6"``: comparisons of columns,
             numbers and + - * / of them, joined by ``and``, ``or``, ``not``. A candidate whose score failed does not
             pass a condition on it.
-        percentile: keep those at or above this percentile (0 to 100) of `by` among all that were ranked.
+        percentile: keep those at or above this percentile (0 to 100) of `by` among all that have it.
         top: keep at most this many, best first by `by`.
         by: the column that percentile and top go by.
 
@@ -76,7 +76,7 @@ def select(
         }
         kept = [name for name in kept if passes[name]]
     if percentile is not None:
-        limit = values.quantile(percentile / 100)
+        limit = ordered[scored].quantile(percentile / 100)
         dropped |= {
             n: f"{by} = {values[n]:.6g} is below percentile {percentile:g} ({limit:.6g})"
             for n in kept

@@ -30,7 +30,7 @@ BATCH = (torch.tensor([[1.0, -1.0, 0.5], [0.3, 2.0, -0.4]]), torch.tensor([0, 1]
 
 
 def test_every_registered_name_is_a_public_function_with_a_paper() -> None:
-    assert zc.proxies.names()[:2] == ["fisher", "flops"]
+    assert {"snip", "naswot", "params"} <= set(zc.proxies.names())
     for name in zc.proxies.names():
         entry = registry.get(name)
         assert getattr(zc.proxies, name) is entry.formula
@@ -41,7 +41,7 @@ def test_every_registered_name_is_a_public_function_with_a_paper() -> None:
 
 
 def test_an_unknown_name_gives_the_nearest_one() -> None:
-    with pytest.raises(zc.InputError, match=r"unknown proxy 'synfow'; did you mean 'synflow'\? Known: fisher, flops"):
+    with pytest.raises(zc.InputError, match=r"unknown proxy 'synfow'; did you mean 'synflow'\? Known: .*snip"):
         registry.get("synfow")
     with pytest.raises(zc.InputError, match="unknown proxy 'gradnorm'; did you mean 'grad_norm'"):
         registry.resolve("snip, gradnorm")
@@ -54,7 +54,7 @@ def test_names_come_as_a_sequence_or_a_string_and_count_once(wanted: str | list[
 
 @pytest.mark.parametrize("wanted", ["", " , ", []])
 def test_no_name_at_all_is_an_error_that_lists_them(wanted: str | list[str]) -> None:
-    with pytest.raises(zc.InputError, match="no proxy was named; choose from fisher, flops, grad_norm"):
+    with pytest.raises(zc.InputError, match=r"no proxy was named; choose from .*snip"):
         registry.resolve(wanted)
 
 

@@ -40,7 +40,7 @@ def score_cards(count: int, seed: int = 0) -> dict[str, ScoreCard]:
 
 
 def table_of(cards: dict[str, ScoreCard], proxies: list[str]) -> ScoreTable:
-    return ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), proxies, seconds=1.0)
+    return ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), proxies, [*proxies, "params"], 1.0)
 
 
 def run(name: str, seed: int, ceiling: float, epochs: int = 12) -> Run:

@@ -24,6 +24,7 @@ from zerocost.cli.common import (
     out,
     print_json,
 )
+from zerocost.cli.tables import cell
 from zerocost.data import draw
 from zerocost.proxies.registry import resolve
 from zerocost.seeding import initialise
@@ -61,7 +62,7 @@ def score(
         table = Table("proxy", "score", "", box=None, pad_edge=False)
         table.columns[1].justify = "right"
         for name in chosen:
-            table.add_row(name, f"{card.scores[name]:.6g}" if name in card else "—", card.failures.get(name, ""))
+            table.add_row(name, cell(card.scores[name], name) if name in card else "—", card.failures.get(name, ""))
         out.print(table)
         made = card.provenance
         forwards, backwards = (sum(getattr(p, kind) for p in card.passes) for kind in ("forwards", "backwards"))

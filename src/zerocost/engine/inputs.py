@@ -36,6 +36,18 @@ def cut(inputs: Any, start: int, stop: int) -> Any:
     return tree_map(lambda value: value[start:stop] if sampled(value) else value, inputs)
 
 
-def copied(inputs: Any) -> Any:
-    """Copies of all tensors, for a network that may write into them."""
-    return tree_map(lambda value: value.detach().clone() if isinstance(value, Tensor) else value, inputs)
+def leaves(inputs: Any) -> Any:
+    """The tensors apart from their graph; those that are floating-point with a row for each sample take a gradient."""
+    sampled = by_sample(inputs)
+
+    def leaf(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        return value.detach().requires_grad_(sampled(value) and value.is_floating_point())
+
+    return tree_map(leaf, inputs)
+
+
+def cloned(inputs: Any) -> Any:
+    """Clones of all tensors, for a network that may write into them."""
+    return tree_map(lambda value: value.clone() if isinstance(value, Tensor) else value, inputs)

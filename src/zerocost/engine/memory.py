@@ -8,8 +8,6 @@ the failure says so.
 
 from __future__ import annotations
 
-import gc
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerocost.engine.inputs import copied
+from zerocost.engine.inputs import cloned
 from zerocost.engine.network import described, out_of_memory
 from zerocost.engine.passes.batch import IGNORED, PASSES, Batch, Part, cross_entropy
 from zerocost.engine.plan import PASSES as STEPS
@@ -75,7 +73,6 @@ def measure_batch(batch: Batch, passes: Sequence[str], milliseconds: dict[str, f
             size //= 2
         except Failure as reason:
             refused = reason
-        gc.collect()
     signals = dict.fromkeys(signals_of(passes), refused or Failure("out of memory on a single sample of the batch"))
     size = batch.samples
     goals = [name for name in passes if batch.wants(name)]
@@ -106,14 +103,15 @@ def in_parts(batch: Batch, passes: Sequence[str], size: int, milliseconds: dict[
                 raise Failure(f"out of memory at batch {batch.samples}; {obstacle}, try batch={size}")
         return {name: merge(name, [part[name] for part in found], shares) for name in found[0]}
 
-    signals = sweep([name for name in passes if name != "curvature"], batch.wanted - {"hessian_gradients"}, None)
-    if "curvature" in passes:
-        gradient = signals["weight_gradients"]
-        if isinstance(gradient, Failure):
-            return signals | {"hessian_gradients": gradient}
-        again = sweep(["data", "loss", "curvature"], frozenset({"hessian_gradients"}), gradient)
-        signals["hessian_gradients"] = again["hessian_gradients"]
-    return signals
+    if "curvature" not in passes:
+        return sweep(passes, batch.wanted, None)
+    first = (batch.wanted - {"hessian_gradients"}) | {"weight_gradients"}
+    signals = sweep([name for name in passes if name != "curvature"], first, None)
+    gradient = signals["weight_gradients"]
+    if isinstance(gradient, Failure):
+        return signals | {"hessian_gradients": gradient}
+    again = sweep(["data", "loss", "curvature"], frozenset({"hessian_gradients"}), gradient)
+    return signals | {"hessian_gradients": again["hessian_gradients"]}
 
 
 def merge(name: str, parts: Sequence[Any], shares: Sequence[float]) -> Any:
@@ -132,39 +130,43 @@ def why_not_split(part: Part, batch: Batch, first: bool) -> str | None:
         return "a loss of your own may not be a mean over samples, so the batch is not split"
     if part.loss_follows and batch.targets is not None and bool((batch.targets == IGNORED).any()):
         return f"labels of {IGNORED} are left out of the mean, so that parts differ in weight"
-    if first and mixes_samples(part):
+    if first and mixes_samples(part, batch):
         return "a sample's output depends on the samples beside it, so the batch cannot be split"
     return None
 
 
-def mixes_samples(part: Part) -> bool:
-    """Whether half of a part, run alone, gives other outputs than beside the other half."""
-    whole, network = part.batch, part.batch.network
-    if not hasattr(part, "outputs") or whole.samples < 2:
+def mixes_samples(part: Part, batch: Batch) -> bool:
+    """Whether the first samples have other outputs beside fewer samples (for a part of one: beside another)."""
+    network, size = batch.network, part.batch.samples
+    if not hasattr(part, "outputs"):
         return False
-    half = whole.slice(0, whole.samples // 2, whole.wanted)
-    with network.fresh(whole.seed, training=True), torch.no_grad():
-        outputs = network.run(network.copies(), copied(half.inputs))
-    beside = part.outputs.detach()[: half.samples]
-    return not torch.allclose(outputs, beside, rtol=1e-3, atol=1e-3 * float(beside.abs().max()))
+    others = batch.slice(0, size // 2 or 2, batch.wanted)
+    try:
+        with network.fresh(batch.seed, training=True), torch.no_grad():
+            outputs = network.run(network.copies(), cloned(others.inputs))
+    except torch.OutOfMemoryError:
+        return False
+    both = min(size, others.samples)
+    one, other = part.outputs.detach()[:both], outputs[:both]
+    return not torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(one.abs().max()))
 
 
 def run_part(part: Part, passes: Sequence[str], milliseconds: dict[str, float]) -> dict[str, Any]:
     """Run the passes on one part in order, from the seed. What cannot be had is a Failure among the signals."""
     signals: dict[str, Any] = {}
     failed: dict[str, Failure] = {}
-    device = part.batch.network.device
-    with part.batch.network.fresh(part.batch.seed, training=True):
+    network = part.batch.network
+    with network.fresh(part.batch.seed, training=True):
         for name in passes:
-            start, state = time.perf_counter(), generator_state(device)
+            start, state = network.clock(), generator_state(network.device)
             blocked = next((failed[before] for before in STEPS[name].after if before in failed), None)
             found = blocked or attempt(PASSES[name], part)
             if isinstance(found, Failure):
                 failed[name] = found
                 found = dict.fromkeys(signals_of([name]), found)
             signals |= found
-            part.noisy |= name == "data" and generator_state(device) != state
-            milliseconds[name] = milliseconds.get(name, 0.0) + 1e3 * (time.perf_counter() - start)
+            part.noisy |= name == "data" and generator_state(network.device) != state
+            milliseconds[name] = milliseconds.get(name, 0.0) + 1e3 * (network.clock() - start)
     return signals
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -68,6 +69,12 @@ class Network:
         floating = (t.dtype for t in self.parameters.values() if t.is_floating_point())
         return next(floating, torch.get_default_dtype())
 
+    def clock(self) -> float:
+        """Seconds, once the device has finished what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
     def weights(self) -> list[Tensor]:
         """Copies of the weight matrices; `Failure` when there are none."""
         return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
@@ -124,12 +131,13 @@ class Network:
         return logits(outputs)
 
     def prepare(self, inputs: Any) -> Any:
-        """Inputs on the network's device, floating-point ones in its dtype."""
+        """Inputs on the network's device, floating-point ones in its dtype, all such that autograd can use them."""
 
         def move(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
-            return value.to(self.device, self.dtype if value.is_floating_point() else None)
+            moved = value.to(self.device, self.dtype if value.is_floating_point() else None)
+            return moved.clone() if moved.is_inference() else moved
 
         return tree_map(move, inputs)
 

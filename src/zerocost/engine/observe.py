@@ -7,6 +7,8 @@ arrives as one call; `SeeInside` runs its body so that the calls within are seen
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -99,14 +101,21 @@ class Flow(Skeleton):
     skipped = NORMALISATION | DROPOUT
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if function in NARROWING:
+            return args[0].double()
         if not in_place(function, kwargs):
             args = tuple(map(widened, args))
             kwargs = {key: widened(value) for key, value in kwargs.items()}
         return widened(super().call(function, name, args, kwargs))
 
 
+NARROWING = (Tensor.float, Tensor.half, Tensor.bfloat16)
+
+
 def widened(value: Any) -> Any:
-    """A floating-point tensor in float64; anything else as it is."""
+    """A floating-point tensor in float64, a floating-point dtype as float64; anything else as it is."""
+    if isinstance(value, torch.dtype):
+        return torch.float64 if value.is_floating_point else value
     narrow = isinstance(value, Tensor) and value.is_floating_point() and value.dtype != torch.float64
     return value.double() if narrow else value
 
@@ -142,6 +151,7 @@ class Observer(SeeInside):
         self.codes: list[Tensor] = []
         self.kernel: Tensor | None = None
         self.batch_norm = False
+        self.listens = False
         self.problems: dict[str, Failure] = {}
         self.layers: dict[int, ChannelSaliency] = {}
         self._outputs: dict[int, list[dict[str, Tensor]]] = {}
@@ -154,7 +164,7 @@ class Observer(SeeInside):
         if self._outputs and args and isinstance(args[0], Tensor) and in_place(function, kwargs):
             self._keep(args[0])
         result = function(*args, **kwargs)
-        if name in CHANNEL_AXIS and self.see_channels and isinstance(result, Tensor) and result.requires_grad:
+        if name in CHANNEL_AXIS and self.see_channels and isinstance(result, Tensor):
             weight = args[1] if len(args) > 1 else kwargs["weight"]
             self._note("channel_saliency", self._layer, result, weight, CHANNEL_AXIS[name])
         elif name == "batch_norm" and (args[5] if len(args) > 5 else kwargs.get("training", False)):
@@ -175,6 +185,7 @@ class Observer(SeeInside):
         return by_sample(values, self.samples, self.tokens_first and not attended)
 
     def _activation(self, before: Tensor) -> None:
+        visible(before)
         if id(before) in self.constants:
             return
         code = self._rows(before > 0, self.attended).flatten(1)
@@ -185,13 +196,17 @@ class Observer(SeeInside):
             self.kernel = kernel if self.kernel is None else self.kernel.add_(kernel)
 
     def _layer(self, output: Tensor, weight: Tensor, axis: int) -> None:
+        visible(output)
+        if not output.requires_grad:
+            return
         held = {"value": output.detach()}
         version, attended = output._version, self.attended
         self._weights.append(weight)  # its id stays its own as long as it lives
         self._outputs.setdefault(output.untyped_storage().data_ptr(), []).append(held)
 
         def add(gradient: Tensor) -> None:
-            self._note("channel_saliency", record, gradient)
+            if self.listens:
+                self._note("channel_saliency", record, gradient)
 
         def record(gradient: Tensor) -> None:
             value = held["value"]
@@ -219,9 +234,19 @@ class Observer(SeeInside):
         missing = Failure("no convolution or linear layer was seen")
         return self.problems.get("channel_saliency", list(self.layers.values()) or missing)
 
-    def release(self) -> None:
-        """Take the hooks off, after the one backward pass they are for."""
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """The one backward pass that channel saliency is measured in; the hooks are taken off after it."""
+        self.listens = True
+        yield
+        self.listens = False
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
         self._outputs.clear()
+
+
+def visible(values: Tensor) -> None:
+    """`Failure` for a tensor inside `torch.vmap`, which hides an axis."""
+    if torch._C._functorch.is_batchedtensor(values):
+        raise Failure("an activation or layer runs inside torch.vmap, where samples cannot be told apart")

@@ -39,7 +39,7 @@ def names() -> list[str]:
 
 
 def get(name: str, *, classes: int = 10, in_channels: int = 3, resolution: int = 32) -> SearchSpace:
-    """The shipped space `name`, for images of `in_channels`×`resolution`×`resolution` in `classes` classes.
+    """The shipped space `name`, for images of `in_channels` × `resolution` × `resolution` in `classes` classes.
 
     Raises `InputError` for an unknown name.
 

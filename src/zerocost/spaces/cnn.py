@@ -130,7 +130,7 @@ class CNN(nn.Module):
 
 
 def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> ChoiceSpace:
-    """Plain CNNs of 2 to 5 convolutions for images of `resolution`×`resolution` pixels: 89,280 from 32 pixels on.
+    """Plain CNNs of 2 to 5 convolutions for images of `resolution` × `resolution` pixels: 89,280 from 32 pixels on.
 
     ============  ==========================  =======================================================
     choice        options                     meaning

@@ -101,7 +101,7 @@ FULL = Fidelity()
 
 
 def resize(images: Tensor, resolution: int | None) -> Tensor:
-    """Images of N×C×H×W resampled to N×C×`resolution`×`resolution`, bilinear with antialiasing.
+    """Images of N×C×H×W resampled to N × C × `resolution` × `resolution`, bilinear with antialiasing.
 
     `None`, or the size they have, gives the same tensor back. Raises `InputError` when `images` are not
     floating-point and four-dimensional.

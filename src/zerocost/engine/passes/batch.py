@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
-from zerocost.engine.graph import once_differentiable
-from zerocost.engine.inputs import by_sample, copied, count, cut
+from zerocost.engine.graph import dense, differentiable_once, gradients
+from zerocost.engine.inputs import cloned, count, cut, leaves
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Observer
 from zerocost.engine.signals import SIGNALS
@@ -71,26 +71,28 @@ class Part:
 def data(part: Part) -> dict[str, Any]:
     """Forward on the batch, with a graph for the passes that follow."""
     batch, network, observer = part.batch, part.batch.network, part.observer
-    part.inputs = leaves(batch.inputs) if part.jacobian_follows else batch.inputs
+    graph = part.loss_follows or part.jacobian_follows
+    part.inputs = leaves(batch.inputs) if graph else batch.inputs
     part.tensors = network.copies()
     if part.loss_follows:
         for name in network.weight_names:
             part.tensors[name].requires_grad_()
     observer.constants = frozenset(map(id, part.tensors.values()))
-    with torch.set_grad_enabled(part.loss_follows or part.jacobian_follows):
-        given = tree_map(lambda value: value.clone() if isinstance(value, Tensor) else value, part.inputs)
+    with torch.set_grad_enabled(graph):
+        given = cloned(part.inputs)
         with observer:
-            part.outputs = network.run(part.tensors, given)
-    if part.outputs.ndim == 0 or len(part.outputs) != batch.samples:
+            outputs = network.run(part.tensors, given)
+    if outputs.ndim == 0 or len(outputs) != batch.samples:
         raise Failure(
-            f"the network returned shape {tuple(part.outputs.shape)} for {batch.samples} samples; "
+            f"the network returned shape {tuple(outputs.shape)} for {batch.samples} samples; "
             "the first axis must be the samples"
         )
-    if not part.outputs.isfinite().all():
+    if not outputs.isfinite().all():
         raise Failure(
-            f"the outputs are not finite: activations overflow {str(part.outputs.dtype).removeprefix('torch.')}, "
+            f"the outputs are not finite: activations overflow {str(outputs.dtype).removeprefix('torch.')}, "
             "or the weights are not numbers"
         )
+    part.outputs = outputs
     return {"outputs": part.outputs.detach(), "activation_kernel": observer.activations()}
 
 
@@ -106,16 +108,10 @@ def loss(part: Part) -> dict[str, Any]:
     if not part.value.requires_grad:
         raise Failure("no path from the weights to the loss")
     if not part.value.isfinite().all():
-        raise Failure(f"the loss is {part.value.item()}")
-    part.gradients = torch.autograd.grad(
-        part.value,
-        part.weights,
-        create_graph=part.curvature_follows,
-        retain_graph=part.curvature_follows or part.jacobian_follows,
-        allow_unused=True,
-        materialize_grads=True,
-    )
-    part.observer.release()
+        raise Failure(f"the loss is {part.value.detach().item()}")
+    follow = part.curvature_follows or part.jacobian_follows
+    with part.observer.listening():
+        part.gradients = gradients(part.value, part.weights, create_graph=part.curvature_follows, retain_graph=follow)
     if not any(bool(g.any()) for g in part.gradients):
         raise Failure("no path from the weights to the loss: every gradient is zero")
     return {
@@ -127,7 +123,7 @@ def loss(part: Part) -> dict[str, Any]:
 
 def curvature(part: Part) -> dict[str, Any]:
     """Backward through the loss pass's graph: the Hessian times the gradient, which is held constant."""
-    obstacle = once_differentiable(part.value)
+    obstacle = differentiable_once(part.value)
     if obstacle:
         raise Failure(f"the loss has no second derivative: {obstacle} can be differentiated once only")
     direction = part.direction or [g.detach() for g in part.gradients]
@@ -142,7 +138,7 @@ def curvature(part: Part) -> dict[str, Any]:
         allow_unused=True,
         materialize_grads=True,
     )
-    return {"hessian_gradients": [p.detach() for p in products]}
+    return {"hessian_gradients": [p.detach() for p in dense(products)]}
 
 
 def jacobian(part: Part) -> dict[str, Any]:
@@ -152,7 +148,7 @@ def jacobian(part: Part) -> dict[str, Any]:
         raise Failure("the input is not floating-point: there is no derivative to it")
     if not part.outputs.requires_grad:
         raise Failure("no path from input to output: the outputs do not depend on the input")
-    rows = torch.autograd.grad(part.outputs.sum(), inputs, allow_unused=True, materialize_grads=True)
+    rows = gradients(part.outputs.sum(), inputs)
     return {"input_jacobian": torch.cat([r.reshape(len(r), -1) for r in rows], dim=1)}
 
 
@@ -174,7 +170,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
             f"labels are {targets.dtype}, cross-entropy needs integer classes; for other targets pass loss=, "
             "for example torch.nn.functional.mse_loss"
         )
-    if outputs.ndim < 2:
+    if outputs.ndim < 2 or not outputs.shape[1]:
         raise Failure(f"cross-entropy needs outputs N×classes, the network returned shape {tuple(outputs.shape)}")
     classes, expected = outputs.shape[1], (len(outputs), *outputs.shape[2:])
     if tuple(targets.shape) != expected:
@@ -192,9 +188,3 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
             f"so labels must be 0 to {classes - 1}"
         )
     return torch.nn.functional.cross_entropy(outputs, targets.long())
-
-
-def leaves(inputs: Any) -> Any:
-    """Copies of the tensors; those that are floating-point and hold a row for each sample take a gradient."""
-    sampled = by_sample(inputs)
-    return tree_map(lambda v: v.requires_grad_() if sampled(v) and v.is_floating_point() else v, copied(inputs))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import prod
 from typing import Any
 
 import torch
@@ -9,10 +11,21 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
-from zerocost.engine.inputs import copied, cut
+from zerocost.engine.inputs import cloned, cut
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Skeleton
 from zerocost.errors import Failure
+
+aten = torch.ops.aten
+UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' shapes
+    aten.mv: lambda matrix, *_, **__: 2 * prod(matrix),
+    aten.addmv: lambda _, matrix, *__, **___: 2 * prod(matrix),
+    aten.dot: lambda one, *_, **__: 2 * prod(one),
+    aten.addbmm: lambda _, one, other, *__, **___: 2 * prod(one) * other[-1],
+    aten._trilinear: lambda one, weight, other, *_, **__: 2 * one[0] * (prod(weight) + weight[0] * other[-1]),
+    aten.mkldnn_rnn_layer: lambda x, one, other, *_, **__: 2 * x[0] * x[1] * (prod(one) + prod(other)),
+    aten._cudnn_rnn: lambda x, weights, *_, **__: 2 * x[0] * x[1] * sum(prod(w) for w in weights if len(w) == 2),
+}
 
 
 def shape(network: Network, inputs: Any, seed: int) -> dict[str, Any]:
@@ -25,13 +38,14 @@ def shape(network: Network, inputs: Any, seed: int) -> dict[str, Any]:
         on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
         found = count(network, on_meta, tree_map(to_meta, sample), seed)
     except Failure:
-        found = count(network, network.copies(), copied(sample), seed)
+        found = count(network, network.copies(), cloned(sample), seed)
     return {"multiply_adds": found}
 
 
 def count(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> int:
     """Half the FLOPs torch's counter sees: it counts a multiply-add as two."""
-    with network.fresh(seed, training=False), torch.no_grad(), FlopCounterMode(display=False) as counter, Skeleton():
+    counter = FlopCounterMode(display=False, custom_mapping=UNKNOWN_TO_TORCH)
+    with network.fresh(seed, training=False), torch.no_grad(), counter, Skeleton():
         network.run(tensors, sample)
     return int(counter.get_total_flops()) // 2
 

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+import zerocost as zc
+from zerocost.engine.graph import custom_functions, differentiable_once, gradients
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient * ctx.saved_tensors[0]
+
+
+class SquareOnce(Square):
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return 2 * gradient * ctx.saved_tensors[0]
+
+
+def batch(n=6):
+    return torch.randn(n, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64), torch.arange(n) % 3
+
+
+class Between(nn.Module):
+    def __init__(self, call):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.last, self.call = nn.Linear(4, 16).double(), nn.Linear(16, 3).double(), call
+
+    def forward(self, x):
+        return self.last(self.call(self.first(x)))
+
+
+def test_custom_functions_are_found_and_told_apart():
+    x = torch.ones(2, requires_grad=True)
+    assert custom_functions(x.exp()) == set() and differentiable_once(Square.apply(x).sum()) is None
+    both = (SquareOnce.apply(Square.apply(x) + 1) * 2).sum()
+    assert custom_functions(both) == {Square, SquareOnce}
+    assert differentiable_once(both) == "SquareOnce"
+
+
+def test_a_second_derivative_that_torch_would_get_wrong_is_a_failure():
+    exact, custom, once = (
+        zc.score(Between(call), batch(), ["grasp", "snip"])
+        for call in (lambda x: x * x, Square.apply, SquareOnce.apply)
+    )
+    assert custom["grasp"] == pytest.approx(exact["grasp"], rel=1e-10)
+    assert once["snip"] == pytest.approx(exact["snip"], rel=1e-12)
+    assert "SquareOnce can be differentiated once only" in once.failures["grasp"]
+
+
+def checkpointed(reentrant):
+    return lambda x: checkpoint(lambda v: torch.relu(v) ** 2, x, use_reentrant=reentrant)
+
+
+def test_a_checkpointed_part_counts_as_if_it_were_not():
+    names = [name for name in zc.proxies.names() if name != "flops"]
+    plain, saved = (
+        zc.score(Between(call), batch(), names) for call in (lambda x: torch.relu(x) ** 2, checkpointed(False))
+    )
+    assert plain.failures == saved.failures
+    assert dict(saved) == pytest.approx(dict(plain), rel=1e-12)
+
+
+def test_normalisation_recomputed_in_the_flows_backward_pass_is_the_identity_there_too():
+    class Net(nn.Module):
+        def __init__(self, norm, call):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.last, self.norm, self.call = nn.Linear(4, 4), nn.Linear(4, 3), norm, call
+
+        def forward(self, x):
+            middle = lambda v: torch.relu(self.norm(v))  # noqa: E731
+            x = self.first(x)
+            return self.last(checkpoint(middle, x, use_reentrant=False) if self.call else middle(x))
+
+    with torch.no_grad():
+        norm = nn.BatchNorm1d(4)
+        norm.running_mean.fill_(5)
+    values = {
+        zc.score(Net(n, call), batch(), "synflow")["synflow"] for n in (norm, nn.Identity()) for call in (True, False)
+    }
+    assert len(values) == 1
+
+
+def test_checkpointing_that_hides_weights_from_the_graph_is_a_failure():
+    card = zc.score(Between(checkpointed(True)), batch(), ["snip", "jacob_cov", "synflow", "naswot"])
+    assert set(card.failures) == {"snip", "jacob_cov", "synflow"}
+    assert all("use_reentrant=False" in reason for reason in card.failures.values())
+    assert zc.score(Between(checkpointed(True)), batch(), "snip").failures["snip"] == card.failures["snip"]
+
+
+def test_gradients_are_dense_and_zero_where_there_is_no_path():
+    table, other = torch.ones(3, 2, requires_grad=True), torch.ones(2, requires_grad=True)
+    value = nn.functional.embedding(torch.tensor([1]), table, sparse=True).sum()
+    found = gradients(value, [table, other])
+    assert torch.equal(found[0], torch.tensor([[0.0, 0], [1, 1], [0, 0]])) and torch.equal(found[1], torch.zeros(2))
+
+
+def test_a_sparse_embedding_scores_like_a_dense_one():
+    class Words(nn.Module):
+        def __init__(self, sparse):
+            super().__init__()
+            torch.manual_seed(0)
+            self.words, self.last = nn.Embedding(5, 4, sparse=sparse), nn.Linear(4, 3)
+
+        def forward(self, x):
+            return self.last(self.words(x).mean(1))
+
+    tokens = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+    names = ["snip", "grad_norm", "synflow", "grasp"]
+    assert dict(zc.score(Words(True), tokens, names)) == pytest.approx(dict(zc.score(Words(False), tokens, names)))

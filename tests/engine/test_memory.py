@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import zerocost as zc
+from zerocost.engine.memory import channels, kernel, merge, weighted
+from zerocost.engine.rows import agreement
+from zerocost.engine.signals import ChannelSaliency
+from zerocost.errors import Failure
+from zerocost.testing.proxies import Rationed
+
+EVERY = zc.proxies.names()
+ON_THE_BATCH = {"snip", "plain", "grad_norm", "fisher", "grasp", "jacob_cov", "naswot"}
+
+
+def batch(n=7, seed=0):
+    x = torch.randn(n, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return x, torch.arange(n) % 3
+
+
+def mlp(*middle):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 16), *middle, nn.ReLU(), nn.Linear(16, 3)).double()
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 6, 7])
+def test_parts_of_any_size_give_the_scores_of_the_whole(limit):
+    whole, parts = zc.score(mlp(), batch(), EVERY), zc.score(Rationed(mlp(), limit), batch(), EVERY)
+    assert not parts.failures
+    assert dict(parts) == pytest.approx(dict(whole), rel=1e-10)
+    assert parts.provenance["part_size"] <= limit and whole.provenance["part_size"] == 7
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_each_proxy_alone_is_the_same_in_parts(name):
+    whole, parts = zc.score(mlp(), batch(), name), zc.score(Rationed(mlp(), 4), batch(), name)
+    assert parts[name] == pytest.approx(whole[name], rel=1e-10)
+
+
+def test_no_room_for_a_single_sample():
+    card = zc.score(Rationed(mlp(), 0), batch(), EVERY)
+    assert all("out of memory" in reason for reason in card.failures.values())
+    assert set(card) == {"params", "l2_norm"}
+
+
+def test_memory_of_the_cpu_allocator_counts_too():
+    class Huge(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = mlp()
+
+        def forward(self, x):
+            if len(x) > 4:
+                torch.empty(10**15)
+            return self.model(x)
+
+    assert dict(zc.score(Huge(), batch(), EVERY)) == pytest.approx(dict(zc.score(mlp(), batch(), EVERY)), rel=1e-10)
+
+
+class Mean(nn.Module):
+    """Subtracts the batch's mean, as a hand-written BatchNorm would."""
+
+    def forward(self, x):
+        return x - x.mean(0)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (lambda: mlp(nn.BatchNorm1d(16)), "BatchNorm in train mode cannot be split"),
+        (lambda: mlp(nn.Dropout(0.5)), "draws random numbers"),
+        (lambda: mlp(Mean()), "depends on the samples beside it"),
+    ],
+)
+def test_a_batch_whose_parts_would_score_differently_is_not_split(model, reason):
+    card = zc.score(Rationed(model(), 4), batch(), EVERY)
+    assert set(card.failures) >= ON_THE_BATCH
+    for name in ON_THE_BATCH:
+        assert reason in card.failures[name] and "out of memory at batch 7" in card.failures[name]
+        assert "try batch=3" in card.failures[name]
+
+
+def test_batch_norm_by_running_statistics_can_be_split():
+    class Frozen(nn.BatchNorm1d):
+        def train(self, mode=True):
+            return super().train(False)
+
+    whole, parts = (zc.score(wrap(mlp(Frozen(16))), batch(), EVERY) for wrap in (lambda m: m, lambda m: Rationed(m, 4)))
+    assert dict(parts) == pytest.approx(dict(whole), rel=1e-10)
+
+
+def test_samples_tied_together_are_noticed_at_parts_of_one():
+    class Scaled(nn.Module):
+        def forward(self, x):
+            return x * (1 + x.mean())
+
+    class OneWithGraph(Rationed):
+        def forward(self, x):
+            return self.model(x) if not torch.is_grad_enabled() else super().forward(x)
+
+    card = zc.score(OneWithGraph(mlp(Scaled()), 1), batch(), "snip")
+    assert "depends on the samples beside it" in card.failures["snip"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "loss", "reason"),
+    [
+        (torch.rand(7, 3, dtype=torch.float64), F.mse_loss, "a loss of your own"),
+        (torch.tensor([0, 1, 2, -100, 0, 1, 2]), None, "-100 are left out of the mean"),
+    ],
+)
+def test_a_loss_that_is_no_mean_over_samples_is_not_split(targets, loss, reason):
+    given = {} if loss is None else {"loss": loss}
+    card = zc.score(Rationed(mlp(), 4), (batch()[0], targets), EVERY, **given)
+    labelled = ON_THE_BATCH - {"jacob_cov", "naswot"}
+    assert set(card.failures) == labelled
+    assert all(reason in card.failures[name] for name in labelled)
+    whole = zc.score(mlp(), (batch()[0], targets), EVERY, **given)
+    assert {name: card[name] for name in card} == pytest.approx({name: whole[name] for name in card}, rel=1e-10)
+
+
+def test_what_fits_alone_is_scored_though_all_together_does_not_fit():
+    class Graph(nn.Module):
+        """Fits as long as no graph to the weights is kept."""
+
+        def __init__(self):
+            super().__init__()
+            self.model = mlp(nn.BatchNorm1d(16))
+
+        def forward(self, x):
+            if len(x) > 4 and any(p.requires_grad for p in self.parameters()):
+                raise torch.OutOfMemoryError("no room for the graph")
+            return self.model(x)
+
+    card = zc.score(Graph(), batch(), EVERY)
+    assert set(card.failures) == ON_THE_BATCH - {"naswot", "jacob_cov"}
+    for name in ("naswot", "jacob_cov"):
+        assert card[name] == zc.score(Graph(), batch(), name)[name]
+
+
+def test_only_the_pass_that_runs_out_fails():
+    class Curved(torch.autograd.Function):
+        """Has no room for a second derivative."""
+
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            if gradient.requires_grad:
+                raise torch.OutOfMemoryError("no room for a second derivative")
+            return gradient
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.norm, self.last = nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.last(torch.relu(Curved.apply(self.norm(self.first(x)))))
+
+    torch.manual_seed(0)
+    model = Net().double()
+    card = zc.score(model, batch(), "snip, grasp, fisher")
+    assert set(card.failures) == {"grasp"} and "BatchNorm" in card.failures["grasp"]
+    assert card["snip"] == zc.score(model, batch(), "snip")["snip"]
+
+
+def test_a_proxy_that_runs_out_of_memory_fails_alone(monkeypatch):
+    def hungry(weights):
+        raise torch.OutOfMemoryError("no")
+
+    registered = {**zc.proxies.registry.REGISTRY}
+    monkeypatch.setattr(zc.proxies.registry, "REGISTRY", registered)
+    zc.proxy(paper="this test")(hungry)
+    card = zc.score(mlp(), batch(), "hungry, snip")
+    assert card.failures == {"hungry": "out of memory"} and "snip" in card
+
+
+def test_a_network_that_routes_samples_differently_in_each_part_fails_with_a_reason():
+    class Experts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.experts, self.last = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4)]), nn.Linear(4, 3)
+
+        def forward(self, x):
+            expert = self.experts[0] if float(x.detach().sum()) > 0 else self.experts[1]
+            return self.last(torch.relu(expert(x)) if expert is self.experts[0] else expert(x))
+
+    card = zc.score(Rationed(Experts().double(), 3), batch(), "fisher, naswot, snip")
+    assert set(card) | set(card.failures) == {"fisher", "naswot", "snip"}
+    assert all(reason.strip() for reason in card.failures.values())
+
+
+def test_merging():
+    a, b = torch.ones(2), torch.full((2,), 3.0)
+    assert torch.equal(weighted([a, b], [0.25, 0.75]), torch.full((2,), 2.5))
+    assert torch.equal(weighted([[a], [b]], [0.5, 0.5])[0], torch.full((2,), 2.0))
+    joined = channels(
+        [[ChannelSaliency(torch.ones(1, 2), 3.0)], [ChannelSaliency(torch.ones(3, 2), 3.0)]], [0.25, 0.75]
+    )
+    assert joined[0].values[:, 0].tolist() == [0.25, 0.75, 0.75, 0.75] and joined[0].fan_in == 3
+    codes = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)) < 0.5
+    assert torch.equal(kernel([[codes[:2]], [codes[2:]]], [0.4, 0.6]), agreement(codes))
+    assert merge("outputs", [a, Failure("one part failed")], [0.5, 0.5]).args == ("one part failed",)
+    assert isinstance(merge("channel_saliency", [[ChannelSaliency(a[None], 1.0)], []], [0.5, 0.5]), Failure)

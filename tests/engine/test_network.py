@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+import zerocost as zc
+from zerocost.engine.network import Network, logits, unwrapped
+from zerocost.errors import Failure
+
+
+def mlp():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def batch(n=6):
+    return torch.randn(n, 4, generator=torch.Generator().manual_seed(0)), torch.arange(n) % 3
+
+
+def run(model, inputs, tensors=None):
+    network = Network(model)
+    with network.fresh(0, training=False), torch.no_grad():
+        return network.run(tensors or network.copies(), inputs)
+
+
+def test_weight_matrices_are_parameters_of_two_axes_outside_normalisation_shared_ones_once():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.LayerNorm((4, 2, 2)), nn.Embedding(5, 2))
+    model.append(nn.MultiheadAttention(4, 2))
+    model.append(nn.Conv2d(3, 4, 1))
+    model[5].weight = model[0].weight
+    model.register_parameter("whole", nn.Parameter(torch.ones(2, 2, dtype=torch.long), requires_grad=False))
+    assert Network(model).weight_names == ["0.weight", "3.weight", "4.in_proj_weight", "4.out_proj.weight"]
+
+
+def test_the_model_runs_on_the_tensors_that_stand_in_for_its_own():
+    model, (x, _) = mlp(), batch()
+    tensors = {name: 2 * t for name, t in Network(model).copies().items()}
+    with torch.no_grad():
+        expected = nn.functional.linear(torch.relu(2 * model[0](x)), 2 * model[2].weight, 2 * model[2].bias)
+    assert torch.allclose(run(model, x, tensors), expected)
+
+
+def test_writing_into_weights_and_buffers_in_forward_leaves_the_models_own_alone():
+    class Writes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.norm = nn.Linear(4, 3), nn.BatchNorm1d(3)
+
+        def forward(self, x):
+            self.layer.weight.data.clamp_(-0.1, 0.1)
+            with torch.no_grad():
+                self.layer.bias.add_(1)
+            return self.norm(self.layer(x))
+
+    model = Writes()
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    zc.score(model, batch(), zc.proxies.names())
+    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+
+
+def test_a_weight_read_through_a_list_or_dictionary_counts_like_one_read_from_its_module():
+    class Reads(nn.Module):
+        def __init__(self, inner, through):
+            super().__init__()
+            self.inner, self.list, self.dict = inner, [inner[0].weight], {"w": {"w": inner[0].weight}}
+            self.through = through
+
+        def forward(self, x):
+            weight = {"list": self.list[0], "dict": self.dict["w"]["w"], "module": self.inner[0].weight}[self.through]
+            return self.inner[2](torch.relu(nn.functional.linear(x, weight, self.inner[0].bias)))
+
+    names = ["snip", "synflow", "grasp", "fisher", "naswot"]
+    one, other, plain = (zc.score(Reads(mlp(), through), batch(), names) for through in ("list", "dict", "module"))
+    assert dict(one) == dict(other) == dict(plain) == dict(zc.score(mlp(), batch(), names))
+
+
+def test_dtype_and_device_are_those_of_the_first_parameter():
+    network = Network(mlp().to(torch.bfloat16))
+    assert (network.dtype, network.device) == (torch.bfloat16, torch.device("cpu"))
+    images, labels = network.prepare((torch.rand(2, 3, dtype=torch.float64), torch.tensor([0, 1])))
+    assert (images.dtype, labels.dtype) == (torch.bfloat16, torch.int64)
+    assert Network(nn.Flatten()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_scores_in_another_dtype_are_near_those_in_float32(dtype):
+    wanted = ["snip", "grad_norm", "synflow", "jacob_cov", "l2_norm", "fisher"]
+    reference, card = zc.score(mlp(), batch(), wanted), zc.score(mlp().to(dtype), batch(), wanted)
+    assert card.provenance["dtype"] == str(dtype).removeprefix("torch.")
+    assert not card.failures
+    assert all(card[name] == pytest.approx(reference[name], rel=0.05) for name in wanted)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "forward"),
+    [
+        (torch.ones(2, 4), lambda x: x),
+        ((torch.ones(2, 4), torch.ones(2, 4)), lambda a, b: a + b),
+        ([torch.ones(2, 4), torch.ones(2, 4)], lambda a, b: a + b),
+        ({"b": torch.ones(2, 4), "a": torch.ones(2, 4)}, lambda a, b: a - b),
+    ],
+)
+def test_inputs_are_passed_as_the_network_takes_them(inputs, forward):
+    model = nn.Module()
+    model.forward = forward
+    assert run(model, inputs).shape == (2, 4)
+
+
+def test_outputs_with_logits_are_scored_and_others_refused():
+    value = torch.ones(2, 3)
+    assert logits(value) is logits({"logits": value}) is logits(SimpleNamespace(logits=value)) is value
+    for wrong in ((value, value), [value], {"out": value}, None, 1.0):
+        with pytest.raises(Failure, match=f"returned a {type(wrong).__name__}.*wrap it"):
+            logits(wrong)
+
+
+def test_lazy_layers_and_scripted_modules_are_failures_with_advice():
+    reasons = zc.score(nn.LazyLinear(3), batch(), ["params", "snip"]).failures
+    assert all("run it once on a batch" in reason for reason in reasons.values()) and len(reasons) == 2
+    with pytest.warns(DeprecationWarning):
+        scripted = torch.jit.script(mlp())
+    assert "torch.jit" in zc.score(nn.Sequential(scripted), batch(), "snip").failures["snip"]
+
+
+def test_a_network_without_weights_fails_only_where_weights_are_needed():
+    card = zc.score(
+        nn.Sequential(nn.Flatten(), nn.ReLU()), batch(3), ["params", "naswot", "jacob_cov", "snip", "synflow"]
+    )
+    assert set(card.failures) == {"snip", "synflow"}
+    assert all("no weight matrices" in reason for reason in card.failures.values())
+
+
+def test_complex_parameters_are_refused_by_what_is_defined_for_real_ones():
+    class Spectral(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.filter = nn.Linear(4, 3), nn.Parameter(torch.randn(3, dtype=torch.cfloat))
+
+        def forward(self, x):
+            return torch.fft.ifft(torch.fft.fft(torch.relu(self.layer(x))) * self.filter).real
+
+    card = zc.score(Spectral(), batch(), ["snip", "synflow", "l2_norm", "params", "flops"])
+    assert set(card.failures) == {"snip", "synflow", "l2_norm"}
+    assert "complex parameters" in card.failures["synflow"]
+
+
+def compiled(model):
+    return torch.compile(model, backend="eager")
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, compiled, lambda m: compiled(nn.DataParallel(m))])
+def test_wrappers_are_taken_off(wrap):
+    model = mlp()
+    assert unwrapped(wrap(model)) is model
+    assert dict(zc.score(wrap(model), batch(), "snip,naswot,flops")) == dict(
+        zc.score(model, batch(), "snip,naswot,flops")
+    )
+
+
+def test_compiled_layers_run_uncompiled():
+    model = mlp()
+    mixed = nn.Sequential(compiled(model[0]), model[1], model[2])
+    assert dict(zc.score(mixed, batch(), "snip,naswot")) == dict(zc.score(model, batch(), "snip,naswot"))
+
+
+def test_a_train_method_of_its_own_is_respected_or_its_error_named():
+    class Frozen(nn.Sequential):
+        def train(self, mode=True):
+            super().train(mode)
+            self[1].eval()
+            return self
+
+    norm = nn.BatchNorm1d(8)
+    layers = [nn.Linear(4, 8), norm, nn.ReLU(), nn.Linear(8, 3)]
+    with torch.no_grad():
+        norm.running_mean.fill_(0.3)
+    torch.manual_seed(0)
+    frozen, fixed = Frozen(*layers), nn.Sequential(layers[0], Fixed(norm), *layers[2:])
+    assert zc.score(frozen, batch(), "snip")["snip"] == pytest.approx(zc.score(fixed, batch(), "snip")["snip"])
+
+    class Refuses(nn.Linear):
+        def train(self, mode=True):
+            raise ValueError("no training")
+
+    assert "no training" in zc.score(Refuses(4, 3), batch(), "snip").failures["snip"]
+
+
+class Fixed(nn.Module):
+    """BatchNorm by its running statistics."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x):
+        norm = self.norm
+        return (x - norm.running_mean) / (norm.running_var + norm.eps).sqrt() * norm.weight + norm.bias
+
+
+def test_what_forward_leaves_behind_does_not_reach_the_next_pass():
+    class Counts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.calls, self.cache = nn.Linear(4, 3), 0, []
+
+        def forward(self, x):
+            self.calls += 1
+            self.cache.append(x)
+            return self.layer(torch.relu(x)) * self.calls * len(self.cache)
+
+    together = zc.score(Counts(), batch(), ["flops", "synflow", "snip", "jacob_cov"])
+    torch.manual_seed(0)
+    model = Counts()
+    for name in together:
+        assert (
+            zc.score(model, batch(), name)[name]
+            == zc.score(model, batch(), ["flops", "synflow", "snip", "jacob_cov"])[name]
+        )
+    assert model.calls == 0 and model.cache == []
+
+
+def test_the_callers_inputs_are_not_written_to_and_keep_their_gradient():
+    x, y = batch()
+    x = x.requires_grad_()
+    x.grad = torch.ones_like(x)
+    before = x.detach().clone()
+    card = zc.score(nn.Sequential(nn.ReLU(inplace=True), mlp()), (x, y), zc.proxies.names())
+    assert set(card.failures) <= {"jacob_cov", "naswot"}
+    assert torch.equal(x.detach(), before) and x.requires_grad and torch.equal(x.grad, torch.ones_like(x))

@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import zerocost as zc
+from zerocost.testing.state import global_state, state
+
+ISSUE = ["grad_norm", "snip", "plain", "fisher", "jacob_cov", "synflow", "naswot", "grasp"]
+
+
+def batch(n=6, classes=3):
+    x = torch.randn(n, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    return x, torch.arange(n) % classes
+
+
+def cnn(seed=0):
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        *(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU()),
+        *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)),
+    )
+
+
+class Engine:
+    """Torch's autograd engine, counting its runs."""
+
+    def __init__(self, engine):
+        self.engine, self.runs = engine, 0
+
+    def run_backward(self, *args, **kwargs):
+        self.runs += 1
+        return self.engine.run_backward(*args, **kwargs)
+
+    def __getattr__(self, name):
+        return getattr(self.engine, name)
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """Counts the forward and backward runs, and whether a graph was built, of a scoring."""
+
+    def counted(names):
+        model, forwards, graphs = cnn(), [], []
+        model.register_forward_pre_hook(lambda *_: forwards.append(1))
+        model.register_forward_hook(lambda m, i, out: graphs.append(out.requires_grad))
+        engine = Engine(torch.autograd.Variable._execution_engine)
+        monkeypatch.setattr(torch.autograd.Variable, "_execution_engine", engine)
+        card = zc.score(model, batch(), names)
+        assert not card.failures
+        return len(forwards), engine.runs, any(graphs)
+
+    return counted
+
+
+def test_eight_proxies_take_two_forward_and_four_backward_runs(count):
+    assert count(ISSUE) == (2, 4, True)
+
+
+@pytest.mark.parametrize("name", [n for n in zc.proxies.names() if n != "flops"])
+def test_each_proxy_takes_the_runs_that_explain_shows(name, count):
+    plan = zc.explain(name)
+    assert count([name])[:2] == (plan.forwards, plan.backwards)
+
+
+def test_the_runs_of_a_card_are_those_counted(count):
+    plan = zc.explain(ISSUE)
+    assert count(ISSUE)[:2] == (plan.forwards, plan.backwards)
+    card = zc.score(cnn(), batch(), ISSUE)
+    assert (sum(p.forwards for p in card.passes), sum(p.backwards for p in card.passes)) == (2, 4)
+    assert "2 forward and 4 backward runs" in str(plan)
+
+
+def test_naswot_builds_no_graph(count):
+    assert count(["naswot"]) == (1, 0, False)
+
+
+def test_what_needs_no_run_runs_nothing(count):
+    assert count(["params", "l2_norm"]) == (0, 0, False)
+
+
+@pytest.mark.parametrize(
+    "mode", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu"), torch.enable_grad], ids=str
+)
+def test_the_callers_modes_do_not_apply(mode):
+    expected = dict(zc.score(cnn(), batch(), zc.proxies.names()))
+    with mode():
+        before = global_state()
+        assert dict(zc.score(cnn(), batch(), zc.proxies.names())) == expected
+        assert global_state() == before
+
+
+def test_a_network_and_batch_made_in_inference_mode_are_scored():
+    with torch.inference_mode():
+        model, data = cnn(), batch()
+    assert dict(zc.score(model, data, zc.proxies.names())) == dict(zc.score(cnn(), batch(), zc.proxies.names()))
+
+
+def test_the_callers_attention_kernels_do_not_apply():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(2), nn.TransformerEncoderLayer(64, 2, 8, batch_first=True, dropout=0.0))
+    model = nn.Sequential(model, nn.Flatten(), nn.Linear(192, 3))
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    expected = zc.score(model, batch(), "grasp,snip")
+    assert not expected.failures
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        assert dict(zc.score(model, batch(), "grasp,snip")) == dict(expected)
+
+
+def test_channels_last_scores_the_same():
+    names = zc.proxies.names()
+    expected = dict(zc.score(cnn(), batch(), names))
+    x, y = batch()
+    last = zc.score(cnn().to(memory_format=torch.channels_last), (x.to(memory_format=torch.channels_last), y), names)
+    assert dict(last) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_in_forward_leaves_the_model_as_it_was(stop):
+    model = cnn()
+
+    class Stops(nn.Module):
+        def forward(self, x):
+            raise stop
+
+    model.append(Stops())
+    before, process = state(model), global_state()
+    with pytest.raises(stop):
+        zc.score(model, batch(), zc.proxies.names())
+    assert state(model) == before and global_state() == process
+
+
+def test_hooks_of_the_caller_run_and_their_errors_are_named():
+    model, seen = cnn(), []
+    model[0].register_forward_hook(lambda *_: seen.append(1))
+    assert not zc.score(model, batch(), "naswot").failures and seen == [1]
+
+    def boom(*_):
+        raise ValueError("no")
+
+    model[0].register_forward_hook(boom)
+    assert "the network raised ValueError: no" in zc.score(model, batch(), "naswot").failures["naswot"]
+    assert len(model[0]._forward_hooks) == 2
+
+
+def test_labels_are_needed_only_by_what_needs_them():
+    card = zc.score(cnn(), batch()[0], zc.proxies.names())
+    assert set(card.failures) == {"snip", "plain", "grad_norm", "fisher", "grasp"}
+    assert all("needs labels" in reason for reason in card.failures.values())
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.tensor([0, 1, 2, 3, 0, 1]), "found 3, but the network has 3 outputs, so labels must be 0 to 2"),
+        (torch.tensor([0, 1, 2, -1, 0, 1]), "found -1"),
+        (torch.tensor([-100] * 6), "all labels are -100"),
+        (torch.rand(6), "needs integer classes; for other targets pass loss="),
+        (torch.zeros(6, 1, dtype=torch.long), r"labels of shape \(6, 1\) do not fit outputs of shape \(6, 3\)"),
+        (F.one_hot(torch.arange(6) % 3), r"expected one class a sample, shape \(6,\)"),
+        (torch.arange(3), "6 inputs need 6 targets"),
+        ("abc", "labels must be a tensor"),
+        (["a"] * 6, "labels must be a tensor"),
+    ],
+)
+def test_labels_that_do_not_fit_are_an_input_error(labels, message):
+    with pytest.raises(zc.InputError, match=message):
+        zc.score(cnn(), (batch()[0], labels), "snip")
+
+
+def test_labels_in_any_form_of_whole_numbers():
+    x, y = batch()
+    expected = dict(zc.score(cnn(), (x, y), "snip"))
+    for labels in (y.int(), y.to(torch.uint8), y.numpy(), y.tolist()):
+        assert dict(zc.score(cnn(), (x, labels), "snip")) == expected
+
+
+def test_the_label_minus_100_is_left_out_of_the_mean():
+    x, y = batch()
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    ignored = zc.score(model, (x, torch.where(y == 0, -100, y)), "snip")
+    assert ignored["snip"] == pytest.approx(zc.score(model, (x[y != 0], y[y != 0]), "snip")["snip"], rel=1e-5)
+
+
+def test_segmentation_and_regression():
+    segment = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 1))
+    x, _ = batch()
+    assert not zc.score(segment, (x, torch.randint(5, (6, 8, 8))), zc.proxies.names()).failures
+    regress = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0))
+    card = zc.score(regress, (x, torch.randn(6)), ["snip", "grasp", "jacob_cov"], loss=F.mse_loss)
+    assert not card.failures and card.provenance["loss"] == "mse_loss"
+    one_output = zc.score(regress, batch(), ["snip", "jacob_cov"])
+    assert set(one_output.failures) == {"snip"} and "N×classes" in one_output.failures["snip"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda out, y: F.cross_entropy(out, y, reduction="none"), r"got shape \(6,\)"),
+        (lambda out, y: 3.0, "got float"),
+        (lambda out, y: None, "got NoneType"),
+    ],
+)
+def test_a_loss_must_return_one_number(loss, message):
+    with pytest.raises(zc.InputError, match=message):
+        zc.score(cnn(), batch(), "snip", loss=loss)
+
+
+def test_a_loss_that_raises_or_is_not_finite_is_a_failure_of_what_needs_it():
+    def raises(out, y):
+        raise ValueError("no loss")
+
+    for loss, reason in ((raises, "ValueError: no loss"), (lambda out, y: out.sum() * torch.inf, "the loss is")):
+        card = zc.score(cnn(), batch(), "snip, naswot, jacob_cov", loss=loss)
+        assert set(card.failures) == {"snip"} and reason in card.failures["snip"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_numbers(value):
+    model = cnn()
+    with torch.no_grad():
+        model[7].weight[0, 0] = value
+    card = zc.score(model, batch(), zc.proxies.names())
+    assert set(card) == {"params", "flops"}
+    assert "outputs are not finite" in card.failures["naswot"]
+
+
+def test_no_gradient_is_no_zero():
+    class NoGrad(nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        @torch.no_grad()
+        def forward(self, x):
+            return self.inner(x)
+
+    class Detached(NoGrad):
+        def forward(self, x):
+            return self.inner(x).detach()
+
+    for wrap in (NoGrad, Detached):
+        card = zc.score(wrap(cnn()), batch(), zc.proxies.names())
+        assert set(card) == {"params", "flops", "l2_norm", "naswot"}
+        assert all("no path" in reason for reason in card.failures.values())
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (lambda x: (x, x), "returned a tuple"),
+        (lambda x: x.sum(), "the first axis must be the samples"),
+        (lambda x: x.transpose(0, 1), "the first axis must be the samples"),
+        (lambda x: x[:, :0], "N×classes"),
+    ],
+)
+def test_outputs_that_cannot_be_scored(out, message):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = cnn()
+
+        def forward(self, x):
+            return out(self.inner(x))
+
+    assert message in zc.score(Net(), batch(), "snip").failures["snip"]
+
+
+def test_random_layers_follow_the_seed_and_differ_between_seeds():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(192, 3))
+    values = [zc.score(model, batch(), "snip", seed=seed)["snip"] for seed in (0, 0, 1)]
+    assert values[0] == values[1] != values[2]
+
+
+def test_a_single_sample():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 3))
+    assert not zc.score(model, (batch()[0][:1], torch.tensor([0])), zc.proxies.names()).failures

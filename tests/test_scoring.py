@@ -1,0 +1,299 @@
+from __future__ import annotations
+
+import re
+from collections import UserDict
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import zerocost as zc
+from zerocost.proxies import registry
+from zerocost.tables import Interrupted
+from zerocost.testing.state import global_state, state
+
+EVERY = zc.proxies.names()
+
+
+def batch(n=8):
+    return torch.randn(n, 4, generator=torch.Generator().manual_seed(0)), torch.arange(n) % 3
+
+
+def mlp(width=8):
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
+
+
+@pytest.fixture
+def own(monkeypatch):
+    """Registers a proxy for one test."""
+    monkeypatch.setattr(registry, "REGISTRY", dict(registry.REGISTRY))
+
+    def register(formula, **declared):
+        zc.proxy(paper="this test", **declared)(formula)
+        return formula.__name__
+
+    return register
+
+
+def test_a_card_is_a_mapping_of_scores_with_failures_passes_and_provenance():
+    card = zc.score(mlp(), batch(), "snip, jacob_cov,params")
+    assert list(card) == ["snip", "jacob_cov", "params"] and len(card) == 3
+    assert all(isinstance(value, float) for value in card.values())
+    assert [p.name for p in card.passes] == ["data", "loss", "jacobian"]
+    assert card.milliseconds == sum(p.milliseconds for p in card.passes) > 0
+    assert card.provenance["inputs"] == (8, 4) and card.provenance["seed"] == 0
+    assert card.provenance["zerocost"] == zc.__version__ and card.provenance["torch"] == torch.__version__
+
+
+def test_asking_for_a_failed_score_gives_its_reason():
+    card = zc.score(mlp(), batch()[0], "snip, naswot")
+    assert "snip" not in card and card.get("snip") is None
+    with pytest.raises(KeyError, match="snip failed: needs labels"):
+        card["snip"]
+    with pytest.raises(KeyError):
+        card["never asked for"]
+
+
+@pytest.mark.parametrize(
+    ("returned", "reason"),
+    [
+        (torch.ones(2), r"returned a tensor of shape \(2,\), expected one real number"),
+        (torch.ones(0), r"shape \(0,\)"),
+        (np.ones((2, 2)), r"shape \(2, 2\)"),
+        (None, "returned None"),
+        ("high", "returned high"),
+        (1 + 2j, "one real number"),
+        (torch.tensor(1 + 2j), "one real number"),
+        (float("nan"), "the value is nan"),
+        (torch.tensor(float("inf")), "the value is inf"),
+    ],
+)
+def test_a_proxy_that_returns_no_number_fails_alone_and_clearly(own, returned, reason):
+    def mine(weights):
+        return returned
+
+    card = zc.score(mlp(), batch(), f"{own(mine)}, snip")
+    assert set(card) == {"snip"}
+    assert re.search(reason, card.failures["mine"])
+
+
+@pytest.mark.parametrize("returned", [torch.tensor([[2.0]]), np.float32(2), np.ones((1,)) * 2, 2, True + 1])
+def test_a_proxy_may_return_any_kind_of_number(own, returned):
+    def mine(weights):
+        return returned
+
+    assert zc.score(mlp(), batch(), own(mine))["mine"] == 2.0
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), ZeroDivisionError("no"), zc.errors.Failure("no"), MemoryError("no")]
+)
+def test_a_proxy_that_raises_fails_alone(own, error):
+    def mine(weights):
+        raise error
+
+    card = zc.score(mlp(), batch(), [own(mine), "snip"])
+    assert set(card) == {"snip"} and card.failures["mine"].endswith("no")
+
+
+def test_lower_is_better_is_turned_around(own):
+    def up(weights):
+        return 3.0
+
+    def down(weights):
+        return 3.0
+
+    card = zc.score(mlp(), batch(), [own(up), own(down, higher_is_better=False)])
+    assert dict(card) == {"up": 3.0, "down": -3.0}
+
+
+def test_formulas_run_without_gradients_and_outside_the_callers_modes(own):
+    def mine(weights):
+        product = weights[0] @ weights[0].T
+        assert not product.requires_grad and product.dtype == torch.float32
+        return product.sum()
+
+    with torch.autocast("cpu"):
+        assert not zc.score(mlp(), batch(), own(mine)).failures
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "proxies", "message"),
+    [
+        (mlp, batch(), "snip", "takes a torch.nn.Module, but got function; see rank"),
+        (mlp(), batch(), "snipp", "unknown proxy 'snipp'; did you mean 'snip'"),
+        (mlp(), batch(), "", "no proxy was named"),
+        (mlp(), batch(), [], "no proxy was named"),
+        (mlp(), (torch.zeros(0, 4), torch.zeros(0)), "snip", "empty"),
+        (mlp(), (torch.full((2, 4), torch.nan), torch.arange(2)), "snip", "(?i)nan|finite"),
+        (mlp(), "digits", "snip", "tensors"),
+    ],
+)
+def test_input_that_cannot_be_used(model, data, proxies, message):
+    with pytest.raises(zc.InputError, match=message):
+        zc.score(model, data, proxies)
+
+
+def test_batches_in_other_forms():
+    x, y = batch()
+    expected = dict(zc.score(fixed(), (x, y), "snip,naswot"))
+    array = x.numpy().copy()
+    array.flags.writeable = False
+    for given in (
+        [x, y],
+        (array, y.numpy()),
+        zc.data.Batch(x, y),
+        (x.double(), y),
+        (np.asfortranarray(array), y.tolist()),
+    ):
+        assert dict(zc.score(fixed(), given, "snip,naswot")) == pytest.approx(expected, rel=1e-6)
+    reversed_rows = array[::-1]
+    assert "snip" in zc.score(fixed(), (reversed_rows, y), "snip")
+
+
+def fixed():
+    torch.manual_seed(0)
+    return mlp()
+
+
+def test_any_mapping_of_inputs_is_passed_by_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = fixed()
+
+        def forward(self, features, mask=None):
+            return self.inner(features if mask is None else features * mask)
+
+    x, y = batch()
+    expected = dict(zc.score(fixed(), (x, y), "snip,naswot,synflow"))
+    for inputs in ({"features": x}, UserDict(features=x), {"features": x, "mask": torch.ones(4)}):
+        assert dict(zc.score(Named(), (inputs, y), "snip,naswot,synflow")) == expected
+
+
+def test_uint8_images_become_floats():
+    images = torch.randint(256, (6, 3, 8, 8), dtype=torch.uint8)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+    assert "snip" in zc.score(model, (images, torch.arange(6) % 3), "snip")
+
+
+def test_rank_initialises_each_candidate_from_the_seed_alone():
+    nets = {f"w{w}": lambda w=w: mlp(w) for w in (4, 8, 16)}
+    before = global_state()
+    table = zc.rank(nets, batch(), EVERY, batch=8)
+    assert global_state() == before
+    alone = zc.rank({"w8": nets["w8"]}, batch(), EVERY, batch=8)
+    assert dict(alone.cards["w8"]) == dict(table.cards["w8"])
+    other = zc.rank({"w8": nets["w8"]}, batch(), EVERY, batch=8, seed=1)
+    assert other.cards["w8"]["l2_norm"] != alone.cards["w8"]["l2_norm"]
+    assert alone.cards["w8"].provenance["initialisation"] == "built with seed 0"
+
+
+def test_one_bad_candidate_never_stops_the_others():
+    class Raises(nn.Linear):
+        def forward(self, x):
+            raise ValueError("no")
+
+    def broken():
+        raise RuntimeError("cannot be built")
+
+    class NoMemory(nn.Linear):
+        def forward(self, x):
+            raise torch.OutOfMemoryError("none left")
+
+    nets = {
+        "good": lambda: mlp(64),
+        "raises": lambda: Raises(4, 3),
+        "broken": broken,
+        "none": lambda: None,
+        "two": lambda: nn.Linear(4, 2),
+    }
+    nets |= {"memory": lambda: NoMemory(4, 3), "lazy": lambda: nn.LazyLinear(3), "tuple": lambda: nn.LSTM(4, 3)}
+    table = zc.rank(nets, batch(), "snip,naswot", batch=8)
+    assert table.frame.index[0] == "good" and len(table) == len(nets)
+    reasons = table.failures.groupby("candidate")["reason"].first()
+    assert "good" not in reasons
+    for name, reason in {
+        "raises": "ValueError: no",
+        "broken": "cannot be built",
+        "none": "must build a torch.nn.Module",
+        "two": "labels out of range",
+        "memory": "out of memory",
+        "lazy": "lazy layers",
+        "tuple": "returned a tuple",
+    }.items():
+        assert reason in reasons[name]
+
+
+def test_an_error_nobody_thought_of_is_a_named_failure_too(monkeypatch):
+    evaluate = zc.scoring.evaluate
+
+    def sometimes(model, *args):
+        if model[0].out_features == 4:
+            raise LookupError("never heard of")
+        return evaluate(model, *args)
+
+    monkeypatch.setattr("zerocost.scoring.evaluate", sometimes)
+    table = zc.rank({"a": lambda: mlp(4), "b": lambda: mlp(8)}, batch(), "snip", batch=8)
+    assert table.cards["a"].failures["snip"] == "LookupError: never heard of" and "snip" in table.cards["b"]
+
+
+def test_a_batch_that_no_candidate_can_be_scored_on_is_an_input_error():
+    with pytest.raises(zc.InputError, match="labels out of range"):
+        zc.rank([mlp, mlp], (batch()[0], batch()[1] + 5), "snip", batch=8)
+
+
+def test_an_interruption_keeps_what_was_scored():
+    class Stops(nn.Linear):
+        def forward(self, x):
+            raise KeyboardInterrupt
+
+    stopping = Stops(4, 3)
+    before = state(stopping)
+    with pytest.raises(Interrupted) as stopped:
+        zc.rank({"a": mlp, "b": mlp, "c": stopping, "d": mlp}, batch(), "snip", batch=8)
+    assert set(stopped.value.table.frame.index) == set(stopped.value.table.candidates) == {"a", "b"}
+    assert state(stopping) == before
+    with pytest.raises(Interrupted) as at_once:
+        zc.rank({"c": stopping}, batch(), "snip", batch=8)
+    assert len(at_once.value.table) == 0
+
+
+def test_progress_is_told_of_each_candidate():
+    seen = []
+    zc.rank([mlp, nn.Identity, mlp], batch(), "params", batch=8, progress=lambda *done: seen.append(done))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_scored_beside_but_not_ranked_by():
+    table = zc.rank([mlp, lambda: mlp(4)], batch(), "snip", also="naswot,snip", batch=8)
+    assert table.proxies == ["snip"] and set(table.frame) == {"snip", "naswot", "params", "rank_score"}
+
+
+def test_a_finished_module_keeps_its_place_and_weights():
+    model = mlp()
+    before = state(model)
+    table = zc.rank({"m": model}, batch(), "snip", batch=8, device="cpu")
+    assert state(model) == before and table.candidates["m"] is model
+    assert table.cards["m"].provenance["initialisation"] == "as given"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
+@pytest.mark.parametrize("device", ["cuda", "nonsense"])
+def test_a_device_that_is_not_there(device):
+    with pytest.raises(zc.InputError, match=f"device '{device}' cannot be used"):
+        zc.rank([mlp], batch(), "snip", batch=8, device=device)
+
+
+def test_no_candidates_or_data_that_is_too_small():
+    with pytest.raises(zc.InputError, match="no candidates"):
+        zc.rank([], batch(), "snip", batch=8)
+    with pytest.raises(zc.InputError, match="holds 8 samples"):
+        zc.rank([mlp], batch(), "snip", batch=9)
+
+
+def test_explain_tells_the_runs_of_the_default_proxies():
+    plan = zc.explain()
+    assert (plan.forwards, plan.backwards) == (2, 4)
+    assert "synflow" in str(plan)
