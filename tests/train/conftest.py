@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,15 +13,6 @@ from torch.utils.data import TensorDataset
 def make_data(count: int = 96, seed: int = 0) -> TensorDataset:
     inputs = torch.randn(count, 6, generator=torch.Generator().manual_seed(seed))
     return TensorDataset(inputs, (inputs[:, 0] + inputs[:, 1] > 0).long())
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads only get in each other's way on networks this small."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
