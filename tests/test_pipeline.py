@@ -107,7 +107,21 @@ def test_interrupted_while_scoring_keeps_the_scores():
 
     with pytest.raises(SearchInterrupted) as stopped:
         search(space, "digits:8", progress=stop, **SMALL)
-    assert len(stopped.value.result.table) == 3
+    result = stopped.value.result
+    assert len(result.table) == 3
+    assert len(result.kept) == 2
+    assert (result.stages[-1].name, result.stages[-1].count) == ("score", 3)
+
+
+def test_interrupted_before_the_first_score():
+    def stopping(choose):
+        if torch.zeros(1).device.type != "meta":
+            raise KeyboardInterrupt
+        return space(choose)
+
+    with pytest.raises(SearchInterrupted) as stopped:
+        search(stopping, "digits:8", **SMALL)
+    assert len(stopped.value.result.table) == len(stopped.value.result.kept) == 0
 
 
 def test_interrupted_while_training_keeps_the_runs_and_goes_on_from_there(tmp_path):

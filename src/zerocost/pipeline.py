@@ -184,8 +184,9 @@ def search(
         )
     except RankingInterrupted as stop:
         table = stop.table
-        result = SearchResult(chosen.name, table, table.narrow([], {}), stages=stages, settings=settings)
-        raise SearchInterrupted(result) from None
+        stages.append(Stage("score", len(table), table.seconds, proxies))
+        kept = select(table, where, top=keep)
+        raise SearchInterrupted(SearchResult(chosen.name, table, kept, stages=stages, settings=settings)) from None
     table = ScoreTable(table.frame, table.proxies, table.cards, builders, seconds=table.seconds)
     stages.append(Stage("score", len(table), table.seconds, proxies))
 

@@ -51,7 +51,7 @@ class ScoreCard(Mapping[str, float]):
     Attributes:
         scores: proxy name to value.
         failures: proxy name to the reason why it has no value.
-        passes: the passes that ran.
+        passes: the passes that ran to their end.
         provenance: how the scores were made: versions, seed, batch, loss, dtype, device.
     """
 

@@ -26,10 +26,11 @@ def test_one_bad_candidate_stops_nobody_and_its_name_is_not_markup(run, user_fil
     assert "scores failed for 1 of 4 candidates" in result.out
 
 
-def test_nothing_scored_is_exit_code_1(run, user_file):
+def test_data_that_fits_no_candidate_is_exit_code_2(run, user_file):
     result = run("rank", f"{user_file}:only_broken", *DATA)
-    assert result.code == 1
-    assert "no candidate could be scored" in result.err
+    assert (result.code, result.out) == (2, "")
+    assert "no candidate could be scored: the network raised" in result.err
+    assert len(result.err.strip().splitlines()) == 1
 
 
 def test_ctrl_c_keeps_what_was_scored(run, user_file):

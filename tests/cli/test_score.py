@@ -44,7 +44,7 @@ def test_a_class_and_a_function_are_both_builders(run, user_file):
         (("missing.py:build",), "no such file: missing.py"),
         (("{file}",), "expected FILE.py:NAME"),
         (("{file}:not_a_network",), "must build a torch.nn.Module, but got int"),
-        (("{file}:number",), "int"),
+        (("{file}:number",), "is of type int, not a function"),
         (("{file}:raising",), "RuntimeError: no such luck"),
         (("{file}:build", "--proxies", "snipp"), "did you mean 'snip'"),
         (("{file}:build", "--proxies", ","), "no proxy was named"),
@@ -88,7 +88,8 @@ def test_bad_data_is_one_line_and_exit_code_2(run, user_file, tmp_path, images, 
     assert len(result.err.strip().splitlines()) == 1
 
 
-def test_a_network_that_no_proxy_can_score_is_exit_code_1_with_the_reason(run, user_file):
-    result = run("score", f"{user_file}:build", "--data", "digits:16", "--batch", 8, "--proxies", "snip,jacob_cov")
-    assert result.code == 1
+def test_data_of_the_wrong_shape_is_one_line_and_exit_code_2(run, user_file):
+    result = run("score", f"{user_file}:build", "--data", "digits:16", "--batch", 8, "--proxies", "snip,params")
+    assert (result.code, result.out) == (2, "")
+    assert len(result.err.strip().splitlines()) == 1
     assert "mat1 and mat2 shapes cannot be multiplied" in result.err

@@ -150,7 +150,7 @@ def test_a_sample_that_is_a_pair_has_a_target_and_any_other_is_all_input(sample,
 @pytest.mark.parametrize(
     ("data", "options", "message"),
     [
-        (pair(), {"size": 21}, "asked for a batch of 21, but the data holds 20 samples; use size=20 or less"),
+        (pair(), {"size": 21}, "asked for a batch of 21, but the data holds 20 samples; ask for 20 or fewer"),
         (pair(), {"size": 0}, "at least one sample, got size=0"),
         (Stream(), {"size": 11}, "gave only 10 samples"),
         (Stream(), {"balanced": True}, "cannot be balanced"),

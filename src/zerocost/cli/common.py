@@ -7,7 +7,7 @@ import importlib.util
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec
@@ -19,7 +19,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from zerocost.data import SOURCES
+from zerocost.engine.plan import plan
 from zerocost.errors import InputError, ZerocostError, unknown
+from zerocost.proxies.registry import resolve
 
 P = ParamSpec("P")
 BAD_INPUT, NOTHING_FOUND, INTERRUPTED = 2, 1, 130
@@ -53,6 +55,12 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(0) from None
 
     return run
+
+
+def nothing_ran(proxies: Iterable[str], scored: Container[str]) -> bool:
+    """Whether every proxy that has to run the network failed, as when the data does not fit it."""
+    running = [p.name for p in resolve(proxies) if plan([p]).passes]
+    return bool(running) and not any(name in scored for name in running)
 
 
 def fail(message: str, code: int) -> NoReturn:

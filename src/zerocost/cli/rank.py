@@ -8,8 +8,8 @@ import typer
 
 from zerocost import scoring
 from zerocost.cli.common import (
+    BAD_INPUT,
     INTERRUPTED,
-    NOTHING_FOUND,
     Balanced,
     Batch,
     Data,
@@ -20,6 +20,7 @@ from zerocost.cli.common import (
     command,
     fail,
     load_callable,
+    nothing_ran,
     print_json,
     progress_bar,
 )
@@ -71,17 +72,18 @@ def rank(
         except Interrupted as stop:
             table, interrupted = stop.table, True
     kept = select(table, where, top=top)
+    unusable = nothing_ran(chosen, table.frame.columns[table.frame.notna().any()])
     if as_json:
         print_json(as_dict(kept, table))
-    else:
+    elif not unusable:
         print_ranking(
             kept, f"{len(kept)} of {len(table)} candidates, best first by the log-rank sum of {', '.join(chosen)}"
         )
         print_failures(table)
     if interrupted:
         fail(f"interrupted; the {len(table)} candidates scored until then are above", INTERRUPTED)
-    if table.frame[chosen].isna().all(axis=None):
-        fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", NOTHING_FOUND)
+    if unusable:
+        fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
 
 
 def as_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:

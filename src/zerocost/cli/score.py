@@ -10,7 +10,7 @@ from torch import nn
 
 from zerocost import scoring
 from zerocost.cli.common import (
-    NOTHING_FOUND,
+    BAD_INPUT,
     Balanced,
     Batch,
     Data,
@@ -21,11 +21,13 @@ from zerocost.cli.common import (
     command,
     fail,
     load_callable,
+    nothing_ran,
     out,
     print_json,
 )
 from zerocost.cli.tables import cell
 from zerocost.data import draw
+from zerocost.errors import InputError
 from zerocost.proxies.registry import resolve
 from zerocost.seeding import initialise
 
@@ -47,8 +49,11 @@ def score(
     chosen = [p.name for p in resolve(proxies)]
     place = checked_device(device)
     built = load_callable(target)
+    if not callable(built):
+        raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model: nn.Module = initialise(built, seed).to(place)
     card = scoring.score(model, draw(data, batch, seed=seed, balanced=balanced), chosen, seed=seed)
+    unusable = nothing_ran(chosen, card.scores)
     if as_json:
         print_json(
             {
@@ -58,7 +63,7 @@ def score(
                 "provenance": card.provenance,
             }
         )
-    else:
+    elif not unusable:
         table = Table("proxy", "score", "", box=None, pad_edge=False)
         table.columns[1].justify = "right"
         for name in chosen:
@@ -72,5 +77,5 @@ def score(
             style="dim",
             highlight=False,
         )
-    if not card.scores:
-        fail(f"no proxy could be computed: {next(iter(card.failures.values()))}", NOTHING_FOUND)
+    if unusable:
+        fail(f"no proxy could be computed: {next(iter(card.failures.values()))}", BAD_INPUT)

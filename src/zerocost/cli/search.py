@@ -9,6 +9,7 @@ import typer
 
 from zerocost import pipeline, report
 from zerocost.cli.common import (
+    BAD_INPUT,
     INTERRUPTED,
     NOTHING_FOUND,
     Batch,
@@ -20,6 +21,7 @@ from zerocost.cli.common import (
     command,
     fail,
     load_callable,
+    nothing_ran,
     out,
     print_json,
     progress_bar,
@@ -57,7 +59,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
-    chosen = ",".join(p.name for p in resolve(proxies))
+    chosen = [p.name for p in resolve(proxies)]
     scale = Fidelity.parse(fidelity)
     place = checked_device(device)
     where_to_look: Any = load_callable(space) if ":" in space else space
@@ -94,6 +96,8 @@ def search(
             out.print(f"report: {report_to}", highlight=False, soft_wrap=True)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
+    if nothing_ran(chosen, result.table.frame.columns[result.table.frame.notna().any()]):
+        fail(f"no candidate could be scored: {result.table.failures['reason'].iloc[0]}", BAD_INPUT)
     if not len(result.kept):
         reason = next(iter(result.kept.dropped.values()), "no candidates")
         fail(f"no candidate passed the filter, so nothing was trained; the best one: {reason}", NOTHING_FOUND)

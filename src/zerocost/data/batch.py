@@ -105,7 +105,7 @@ def validate(batch: Batch, classes: int | None = None) -> None:
 def _indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:
     count = length(dataset)
     if size > count:
-        raise InputError(f"asked for a batch of {size}, but the data holds {count} samples; use size={count} or less")
+        raise InputError(f"asked for a batch of {size}, but the data holds {count} samples; ask for {count} or fewer")
     generator = torch.Generator().manual_seed(seed)
     if balanced:
         return balanced_indices(dataset, size, generator)

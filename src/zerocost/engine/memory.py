@@ -166,7 +166,8 @@ def run_part(part: Part, passes: Sequence[str], milliseconds: dict[str, float]) 
                 found = dict.fromkeys(signals_of([name]), found)
             signals |= found
             part.noisy |= name == "data" and generator_state(network.device) != state
-            milliseconds[name] = milliseconds.get(name, 0.0) + 1e3 * (network.clock() - start)
+            if name not in failed:
+                milliseconds[name] = milliseconds.get(name, 0.0) + 1e3 * (network.clock() - start)
     return signals
 
 
