@@ -65,3 +65,13 @@ def test_help(run, arguments):
 
 def test_version(run):
     assert run("--version").out.strip() == f"zerocost {zc.__version__}"
+
+
+def test_terminated_is_not_success(run, monkeypatch):
+    def ended(*_, **__):
+        raise SystemExit
+
+    monkeypatch.setattr("zerocost.pipeline.search", ended)
+    result = run("search", "--data", "digits:8")
+    assert result.code == 143
+    assert "terminated" in result.err

@@ -24,7 +24,7 @@ from zerocost.errors import InputError, ZerocostError, unknown
 from zerocost.proxies.registry import resolve
 
 P = ParamSpec("P")
-BAD_INPUT, NOTHING_FOUND, INTERRUPTED = 2, 1, 130
+BAD_INPUT, NOTHING_FOUND, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 PIPED_WIDTH = 200
 out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
@@ -50,6 +50,8 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             fail(str(error), BAD_INPUT)
         except KeyboardInterrupt as stop:
             fail(str(stop) or "interrupted", INTERRUPTED)
+        except SystemExit:  # how the trainer ends at SIGTERM
+            fail("terminated before the end", TERMINATED)
         except BrokenPipeError:
             sys.stdout = None  # the reader has gone; nothing is left to flush
             raise typer.Exit(0) from None
