@@ -64,6 +64,11 @@ class ScoreTable:
         rows = [(name, p, why) for name, card in self.cards.items() for p, why in card.failures.items()]
         return pd.DataFrame(rows, columns=["candidate", "proxy", "reason"])
 
+    @property
+    def scored(self) -> list[str]:
+        """The columns in which at least one candidate has a value."""
+        return list(self.frame.columns[self.frame.notna().any()])
+
     def __len__(self) -> int:
         return len(self.frame)
 

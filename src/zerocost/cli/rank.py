@@ -72,7 +72,7 @@ def rank(
         except Interrupted as stop:
             table, interrupted = stop.table, True
     kept = select(table, where, top=top)
-    unusable = nothing_ran(chosen, table.frame.columns[table.frame.notna().any()])
+    unusable = nothing_ran(chosen, table.scored)
     if as_json:
         print_json(as_dict(kept, table))
     elif not unusable:

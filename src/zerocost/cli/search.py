@@ -96,7 +96,7 @@ def search(
             out.print(f"report: {report_to}", highlight=False, soft_wrap=True)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
-    if nothing_ran(chosen, result.table.frame.columns[result.table.frame.notna().any()]):
+    if nothing_ran(chosen, result.table.scored):
         fail(f"no candidate could be scored: {result.table.failures['reason'].iloc[0]}", BAD_INPUT)
     if not len(result.kept):
         reason = next(iter(result.kept.dropped.values()), "no candidates")
