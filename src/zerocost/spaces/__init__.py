@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zerocost.errors import unknown
-from zerocost.spaces import cnn
+from zerocost.spaces import cnn, darts, macro, nasbench101, nasbench201, nats_size, transnas
 from zerocost.spaces.base import Architecture, SearchSpace, distinct
 from zerocost.spaces.choices import ChoiceSpace, from_function
 from zerocost.spaces.choose import Choose
@@ -26,6 +26,13 @@ __all__ = [
 
 SPACES = {
     "cnn": cnn.space,
+    "darts": darts.space,
+    "macro": macro.space,
+    "nasbench101": nasbench101.space,
+    "nasbench201": nasbench201.space,
+    "nats_size": nats_size.space,
+    "transnas_macro": transnas.macro,
+    "transnas_micro": transnas.micro,
 }
 
 
@@ -33,7 +40,7 @@ def names() -> list[str]:
     """The names that `get` knows.
 
     >>> names()
-    ['cnn']
+    ['cnn', 'darts', 'macro', 'nasbench101', 'nasbench201', 'nats_size', 'transnas_macro', 'transnas_micro']
     """
     return sorted(SPACES)
 

@@ -1,0 +1,72 @@
+"""Spaces of choices whose architectures are written in a benchmark's own code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from torch import nn
+
+from zerocost.spaces.base import Architecture, Value
+from zerocost.spaces.choices import ChoiceSpace
+from zerocost.spaces.choose import Choose
+from zerocost.spaces.fidelity import Fidelity
+
+Choices = tuple[tuple[str, Value], ...]
+
+
+class CodedSpace(ChoiceSpace):
+    """A `ChoiceSpace` in which an architecture's text is a code: `"0120"` instead of `"a=0,b=1,c=2,d=0"`.
+
+    `write(choices)` gives the code of (name, value) pairs; `read(code)` gives the pairs back, in the order they are
+    asked, and raises `InputError` for any other text. `key(code)` is what twins share; the code itself unless given.
+
+    >>> def digits(choose):
+    ...     return [choose.one_of(name, ("0", "1")) for name in "ab"]
+    >>> def write(choices):
+    ...     return "".join(str(value) for _, value in choices)
+    >>> def read(code):
+    ...     return tuple(zip("ab", code))
+    >>> space = CodedSpace("demo", digits, lambda choose, fidelity: nn.Identity(), 4, write, read)
+    >>> [str(arch) for arch in space], space.parse("01").choices
+    (['00', '01', '10', '11'], (('a', '0'), ('b', '1')))
+    """
+
+    def __init__(
+        self,
+        name: str,
+        choose: Callable[[Choose], object],
+        build: Callable[[Choose, Fidelity], nn.Module],
+        size: int,
+        write: Callable[[Choices], str],
+        read: Callable[[str], Choices],
+        key: Callable[[str], str] = str,
+    ) -> None:
+        super().__init__(name, choose, build, size)
+        self._write = write
+        self._read = read
+        self._key = key
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        return self._coded(super().sample(rng))
+
+    def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
+        return self._coded(super().mutate(arch, rng))
+
+    def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        return self._coded(super().crossover(a, b, rng))
+
+    def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
+        return map(self._coded, super().neighbors(arch))
+
+    def __iter__(self) -> Iterator[Architecture]:
+        return map(self._coded, super().__iter__())
+
+    def parse(self, text: str) -> Architecture:
+        return Architecture(text, self._read(text))
+
+    def canonical(self, arch: Architecture) -> str:
+        return self._key(str(arch))
+
+    def _coded(self, arch: Architecture) -> Architecture:
+        return Architecture(self._write(arch.choices), arch.choices)

@@ -1,0 +1,133 @@
+"""Labelled graphs from an input to an output: what is dead in them, which are the same, all there are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations, product
+from typing import NamedTuple
+
+Edge = tuple[int, int]
+
+
+class Dag(NamedTuple):
+    """Vertices 0, the input, to `len(labels) + 1`, the output, with labels for those between.
+
+    An edge is (from, to), always from a lower vertex to a higher one.
+    """
+
+    labels: tuple[str, ...]
+    edges: frozenset[Edge]
+
+    @property
+    def output(self) -> int:
+        return len(self.labels) + 1
+
+    def sources(self, vertex: int) -> list[int]:
+        """The vertices with an edge to `vertex`, in order."""
+        return sorted([source for source, to in self.edges if to == vertex])
+
+
+def prune(dag: Dag) -> Dag | None:
+    """`dag` without the vertices that are on no path from input to output; `None` when there is no such path.
+
+    >>> prune(Dag(("a", "b"), frozenset({(0, 1), (1, 3), (0, 2)})))
+    Dag(labels=('a',), edges=frozenset({(0, 1), (1, 2)}))
+    """
+    reached, needed = {0}, {dag.output}
+    for source, to in sorted(dag.edges):
+        if source in reached:
+            reached.add(to)
+    for source, to in sorted(dag.edges, key=lambda edge: -edge[1]):
+        if to in needed:
+            needed.add(source)
+    if dag.output not in reached:
+        return None
+    number = {old: new for new, old in enumerate(sorted(reached & needed))}
+    labels = tuple([label for vertex, label in enumerate(dag.labels, 1) if vertex in number])
+    edges = [(number[source], number[to]) for source, to in dag.edges if source in number and to in number]
+    return Dag(labels, frozenset(edges))
+
+
+def fingerprint(dag: Dag, order: Sequence[str]) -> str:
+    """The hash that NAS-Bench-101 gives `dag`, the same for isomorphic graphs; `order` numbers the labels.
+
+    Each vertex starts from its degrees and label, and takes in the hashes of its neighbours as often as there are
+    vertices.
+    """
+    vertices = range(dag.output + 1)
+    before = [dag.sources(vertex) for vertex in vertices]
+    after = [[vertex for vertex in vertices if source in before[vertex]] for source in vertices]
+    labels = [-1, *map(order.index, dag.labels), -2]
+    hashes = [_md5(str((len(after[v]), len(before[v]), labels[v]))) for v in vertices]
+    for _ in vertices:
+        near = [["".join(sorted([hashes[w] for w in side[v]])) for side in (before, after)] for v in vertices]
+        hashes = [_md5(f"{ins}|{outs}|{own}") for (ins, outs), own in zip(near, hashes, strict=True)]
+    return _md5(str(sorted(hashes)))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def shapes(vertices: int, most_edges: int) -> Iterator[tuple[Edge, ...]]:
+    """The sorted edges of each graph with that many vertices, all of them on a path from input to output.
+
+    >>> list(shapes(3, 9))
+    [((0, 1), (1, 2)), ((0, 1), (0, 2), (1, 2))]
+    """
+    for edges in _fed(1, vertices, most_edges - (vertices - 1)):
+        if len({source for source, _ in edges}) == vertices - 1:
+            yield tuple(sorted(edges))
+
+
+def _fed(vertex: int, vertices: int, spare: int) -> Iterator[tuple[Edge, ...]]:
+    """Edges to `vertex` and all after it, at least one to each and `spare` more at most."""
+    if vertex == vertices:
+        yield ()
+        return
+    for more in range(min(vertex, spare + 1)):
+        for sources in combinations(range(vertex), more + 1):
+            for rest in _fed(vertex + 1, vertices, spare - more):
+                yield (*[(source, vertex) for source in sources], *rest)
+
+
+def every(vertices: int, labels: Sequence[str], most_edges: int) -> Iterator[Dag]:
+    """One of each set of isomorphic graphs with that many vertices, all of them on a path from input to output.
+
+    Graphs have at most `most_edges` edges and any of `labels` on each vertex. Of each set comes the least: that whose
+    edges come first in order, and then its labels.
+
+    >>> [len(list(every(vertices, "abc", 9))) for vertices in (2, 3, 4, 5)]
+    [1, 6, 84, 2441]
+    """
+    for edges in shapes(vertices, most_edges):
+        images = list(_renumbered(edges, vertices))
+        if min(image for _, image in images) == edges:
+            symmetries = [order for order, image in images if image == edges]
+            for drawn in product(sorted(labels), repeat=vertices - 2):
+                if all(drawn <= _relabelled(drawn, order) for order in symmetries):
+                    yield Dag(drawn, frozenset(edges))
+
+
+def spellings(dag: Dag) -> int:
+    """How many different graphs, `dag` included, come from numbering its inner vertices anew.
+
+    >>> spellings(Dag(("a", "b"), frozenset({(0, 1), (0, 2), (1, 3), (2, 3)})))
+    2
+    """
+    images = _renumbered(tuple(sorted(dag.edges)), dag.output + 1)
+    return len({(image, _relabelled(dag.labels, order)) for order, image in images})
+
+
+def _renumbered(edges: tuple[Edge, ...], vertices: int) -> Iterator[tuple[tuple[int, ...], tuple[Edge, ...]]]:
+    """(order, edges) for each order of the vertices in which edges still go upwards; vertex v becomes order[v]."""
+    for inner in permutations(range(1, vertices - 1)):
+        order = (0, *inner, vertices - 1)
+        if all(order[source] < order[to] for source, to in edges):
+            yield order, tuple(sorted([(order[source], order[to]) for source, to in edges]))
+
+
+def _relabelled(labels: tuple[str, ...], order: tuple[int, ...]) -> tuple[str, ...]:
+    """The labels once vertex v became order[v]."""
+    return tuple([label for _, label in sorted(zip(order[1:-1], labels, strict=True))])
