@@ -2,6 +2,7 @@
 # make test    all tests
 # make check   style, types, documentation, examples
 # make bench   what sharing passes buys, measured here
+# make reference   every recorded value of the authors' code against ours, into docs/reference.md (minutes)
 # make docs    the documentation, into docs/_build/html
 # make clean   remove what the above wrote; the environment stays in .venv
 #
@@ -14,10 +15,10 @@ INSTALLED := .venv/installed
 # Networks this small run no faster on two threads, and many times slower where other work shares the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test check bench docs clean
+.PHONY: install demo test check bench reference docs clean
 
 install: $(INSTALLED)
-	@echo "zerocost is in .venv; next: make demo, test, check, bench, docs or clean"
+	@echo "zerocost is in .venv; next: make demo, test, check, bench, reference, docs or clean"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -42,6 +43,9 @@ check: $(INSTALLED) docs
 
 bench: $(INSTALLED)
 	$(BIN)/python bench/fusion.py
+
+reference: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python -m reference.table
 
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -EWq --keep-going docs docs/_build/html

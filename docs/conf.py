@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "mathml",
+    "proxy_pages",
     "from_code",
 ]
 exclude_patterns = ["_build"]

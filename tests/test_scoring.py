@@ -172,6 +172,20 @@ def test_any_mapping_of_inputs_is_passed_by_name():
         assert dict(zc.score(Named(), (inputs, y), "snip,naswot,synflow")) == expected
 
 
+def test_a_list_of_pairs_is_several_batches_and_a_pair_in_a_list_is_one():
+    one, other = batch(), (batch()[0] * 2, batch()[1])
+    several = zc.score(fixed(), [one, other], "zico,snip")
+    assert several.provenance["batches"] == 2 and several["snip"] == zc.score(fixed(), one, "snip")["snip"]
+    assert "the same on every batch" in zc.score(fixed(), [one, one], "zico").failures["zico"]
+    assert dict(zc.score(fixed(), [one], "zico,snip")) == dict(zc.score(fixed(), one, "zico,snip"))
+    pair = zc.score(fixed(), list(one), "snip")
+    assert pair.provenance["batches"] == 1 and pair["snip"] == several["snip"]
+    arrays = [(x.numpy(), y.tolist()) for x, y in (one, zc.data.Batch(*other))]
+    assert dict(zc.score(fixed(), arrays, "zico,snip")) == dict(several)
+    with pytest.raises(zc.InputError, match="empty"):
+        zc.score(fixed(), [one, (torch.zeros(0, 4), torch.zeros(0))], "zico")
+
+
 def test_uint8_images_become_floats():
     images = torch.randint(256, (6, 3, 8, 8), dtype=torch.uint8)
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
@@ -188,6 +202,50 @@ def test_rank_initialises_each_candidate_from_the_seed_alone():
     other = zc.rank({"w8": nets["w8"]}, batch(), EVERY, batch=8, seed=1)
     assert other.cards["w8"]["l2_norm"] != alone.cards["w8"]["l2_norm"]
     assert alone.cards["w8"].provenance["initialisation"] == "built with seed 0"
+
+
+def test_rank_draws_several_batches_for_what_compares_them():
+    x, y = torch.randn(32, 4, generator=torch.Generator().manual_seed(0)), torch.arange(32) % 3
+    drawn = [zc.data.draw((x, y), 8, seed=seed) for seed in (0, 1)]
+    table = zc.rank({"a": mlp}, (x, y), "zico,snip", batch=8, batches=2)
+    assert table.cards["a"].provenance["batches"] == 2
+    model = zc.seeding.initialise(mlp, 0)
+    assert dict(table.cards["a"]) == dict(zc.score(model, drawn, "zico,snip,params"))
+    assert table.cards["a"]["snip"] == zc.rank({"a": mlp}, (x, y), "snip", batch=8).cards["a"]["snip"]
+
+
+def test_repeats_initialise_anew_and_give_means_and_spread():
+    nets = {"a": lambda: mlp(32), "b": lambda: mlp(64)}
+    table = zc.rank(nets, batch(), "snip,naswot,l2_norm", batch=8, repeats=3)
+    for name, build in nets.items():
+        once = [zc.scoring.evaluate(*single(build, seed)) for seed in range(3)]
+        for proxy in ("snip", "naswot", "l2_norm"):
+            values = [card[proxy] for card in once]
+            assert table.frame.at[name, proxy] == pytest.approx(np.mean(values), rel=1e-9)
+            assert table.spread.at[name, proxy] == pytest.approx(np.std(values, ddof=1), rel=1e-6)
+    assert table.spread["params"].tolist() == [0, 0]
+    assert table.cards["a"].provenance["initialisation"] == "built with seeds 0 to 2"
+    assert len(table.cards["a"].passes) == 3 * len(zc.explain("snip,naswot").passes)
+    assert zc.rank(nets, batch(), "snip", batch=8).spread.empty
+
+
+def single(build, seed):
+    """What rank scores of one candidate and seed: the batch is drawn once, with the first seed."""
+    drawn = zc.data.draw(batch(), 8, seed=0)
+    plan = zc.explain("snip,naswot,l2_norm")
+    return zc.seeding.initialise(build, seed), [drawn], plan, zc.scoring.cross_entropy, seed
+
+
+def test_one_repeat_that_fails_fails_the_score_and_no_other():
+    def sometimes():
+        model = mlp()
+        if float(torch.rand(())) < 0.7:
+            with torch.no_grad():
+                model[0].weight[0, 0] = torch.nan
+        return model
+
+    card = zc.rank({"a": sometimes}, batch(), "snip", batch=8, repeats=12).cards["a"]
+    assert set(card) == {"params"} and "not finite" in card.failures["snip"] and set(card.spread) == {"params"}
 
 
 def test_one_bad_candidate_never_stops_the_others():

@@ -60,6 +60,18 @@ def test_a_column_that_is_not_there():
         table(x=(1, 1, 1)).column("c")
 
 
+def test_the_spread_has_a_row_a_candidate_and_a_column_for_what_was_repeated():
+    cards = {
+        "x": ScoreCard({"a": 1.0, "b": 2.0, "params": 3.0}, {}, spread={"a": 0.5}),
+        "y": ScoreCard({"a": 2.0, "params": 4.0}, {"b": "no b"}, spread={"a": 0.25, "b": math.nan}),
+    }
+    made = ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), ["a"], ["a", "b", "params"], 0.0)
+    assert list(made.spread.columns) == ["a"] and made.spread.loc[["x", "y"], "a"].tolist() == [0.5, 0.25]
+    assert list(made.spread.index) == list(made.frame.index) == ["y", "x"]
+    assert list(made.narrow(["x"], {}).spread.index) == ["x"]
+    assert table(x=(1, 1, 1)).spread.empty
+
+
 def test_an_empty_table_and_an_interruption():
     empty = ScoreTable.of({}, {}, ["a"], ["a", "params"], 0.0)
     assert len(empty) == 0 and empty.failures.empty and isinstance(repr(empty), str)

@@ -1,86 +1,68 @@
-"""What the documentation takes from the code at build time: a page for each proxy, tables, the shell's options."""
+"""What the documentation takes from the code at build time: tables, and the shell's options."""
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
-from collections.abc import Callable, Iterable
-from pathlib import Path
+import re
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import typer
 from docutils import nodes
+from proxy_pages import labelled
+from published import published
+from rst import plain, table
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from zerocost import data
 from zerocost.cli.main import app as shell
 from zerocost.engine.plan import PASSES, plan
+from zerocost.engine.settings import NAMES, Settings, written
 from zerocost.engine.signals import SIGNALS
-from zerocost.proxies.registry import REGISTRY, Proxy
+from zerocost.presets import PAPERS
+from zerocost.proxies.registry import AGGREGATES, Proxy, get
 
-BUILT_IN = [p for p in REGISTRY.values() if p.formula.__module__.startswith("zerocost.")]
+
+def proxies(*names: str) -> str:
+    """Table of the built-in proxies of these names."""
+    rows = [(f":doc:`proxies/{p.name}`", p.summary, runs(p), p.paper) for p in map(get, names)]
+    return table(("proxy", "formula", "runs", "paper"), rows, "24 38 12 26")
 
 
-def proxy_page(p: Proxy) -> str:
-    """The page of one proxy: its docstring, what is declared about it, and the whole of its code."""
+BACKWARDS = {"sample": "N", "output of each sample": "NK"}
+"""Backward runs of the passes that have one for each sample, or for each output of each."""
+
+
+def runs(p: Proxy) -> str:
+    """Forward and backward runs of a proxy scored alone, and whether it needs labels."""
     steps = plan([p])
-    runs = ", ".join(step.name for step in steps.passes)
-    counted = f"{runs}: {steps.forwards} forward, {steps.backwards} backward when scored alone"
-    facts = {
-        "paper": p.paper,
-        "sign": "higher is better" if p.higher_is_better else "lower is better; the score is the value negated",
-        "signals": "; ".join(f"``{name}``, {plain(SIGNALS[name].meaning)}" for name in p.signals),
-        "passes": counted if runs else "none",
-    }
-    return "\n".join(
-        [
-            p.name,
-            "=" * len(p.name),
-            "",
-            f".. autofunction:: zerocost.proxies.{p.name}",
-            "",
-            ".. list-table::",
-            "   :stub-columns: 1",
-            "",
-            *(f"   * - {name}\n     - {value}" for name, value in facts.items()),
-            "",
-            ".. code-block:: python",
-            "",
-            textwrap.indent(code(p.formula), "   "),
-            "",
-        ]
-    )
+    backwards = next((BACKWARDS[step.each] for step in steps.passes if step.each), str(steps.backwards))
+    counted = f"{steps.forwards}\u00a0+\u00a0{backwards}" if steps.forwards else "none"
+    return f"{counted}, labels" if labelled(p) else counted
 
 
-def code(function: Callable[..., Any]) -> str:
-    """The source of a function without its docstring."""
-    source = textwrap.dedent(inspect.getsource(function))
-    definition = ast.parse(source).body[0]
-    assert isinstance(definition, ast.FunctionDef)
-    docstring, lines = definition.body[0], source.splitlines()
-    return "\n".join(lines[: docstring.lineno - 1] + lines[docstring.end_lineno :])
+def aggregates() -> str:
+    """Table of the aggregates."""
+    rows = [
+        (f"``{name}``", ", ".join(f":doc:`proxies/{part}`" for part in parts)) for name, parts in AGGREGATES.items()
+    ]
+    return table(("aggregate", "log-rank sum of"), rows)
 
 
-def plain(text: str) -> str:
-    """Text from the code, where a bar is a bar: |θ|."""
-    return text.replace("|", r"\|")
+def papers() -> str:
+    """Table of the proxies whose papers score otherwise than by default."""
+    rows = [(f"``paper:{name}``", f"``{base}({written(options)})``") for name, (base, options) in PAPERS.items()]
+    return table(("name", "what it stands for"), rows)
 
 
-def table(headings: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table as reStructuredText."""
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    for row in (headings, *rows):
-        for i, cell in enumerate(row):
-            lines.append(f"   {'* -' if i == 0 else '  -'} {cell}".rstrip())
-    return "\n".join(lines)
-
-
-def proxies() -> str:
-    """Table of the built-in proxies."""
-    rows = [(f":doc:`proxies/{p.name}`", p.summary, r"\+" if p.higher_is_better else "−", p.paper) for p in BUILT_IN]
-    return table(("proxy", "formula", "sign", "paper"), rows)
+def settings() -> str:
+    """Table of the settings of a pass, with what the docstring says of each."""
+    said = re.findall(r"^    (\w+): (.+(?:\n        .+)*)", inspect.getdoc(Settings) or "", re.M)
+    meanings = {name: " ".join(text.split()) for name, text in said}
+    rows = [(f"``{f.name}``", f"``{f.default}``", meanings[f.name]) for f in fields(Settings) if f.name in NAMES]
+    return table(("setting", "default", "meaning"), rows)
 
 
 def signals() -> str:
@@ -92,7 +74,7 @@ def signals() -> str:
 
 def passes() -> str:
     """Table of the passes."""
-    rows = [(p.name, plain(p.runs), str(p.forwards), str(p.backwards)) for p in PASSES.values()]
+    rows = [(p.name, plain(p.runs), str(p.forwards), BACKWARDS.get(p.each, str(p.backwards))) for p in PASSES.values()]
     return table(("pass", "what it runs", "forward", "backward"), rows)
 
 
@@ -113,35 +95,31 @@ def options(name: str) -> str:
     return "\n".join([".. code-block:: text", "", f"   {usage}", "", *entries])
 
 
-TABLES = {"proxies": proxies, "signals": signals, "passes": passes, "sources": sources}
+TABLES: dict[str, Callable[..., str]] = {
+    "proxies": proxies,
+    "aggregates": aggregates,
+    "papers": papers,
+    "published": published,
+    "settings": settings,
+    "signals": signals,
+    "passes": passes,
+    "sources": sources,
+    "options": options,
+}
 
 
 class FromCode(SphinxDirective):
-    """`.. from-code:: proxies` (signals, passes, sources), or `.. from-code:: options search`."""
+    """`.. from-code:: signals`, or with names: `.. from-code:: proxies snip grasp`, `.. from-code:: options search`."""
 
     required_arguments = 1
-    optional_arguments = 1
+    optional_arguments = 99
 
     def run(self) -> list[nodes.Node]:
-        what, *argument = self.arguments
-        text = options(*argument) if what == "options" else TABLES[what]()
-        return self.parse_text_to_nodes(text)
-
-
-def write_proxy_pages(app: Sphinx) -> None:
-    """Write `proxies/NAME.rst` for each built-in proxy; a page that has not changed is left alone."""
-    folder = Path(app.srcdir) / "proxies"
-    folder.mkdir(exist_ok=True)
-    pages = {folder / f"{p.name}.rst": proxy_page(p) for p in BUILT_IN}
-    for stale in set(folder.glob("*.rst")) - set(pages):
-        stale.unlink()
-    for path, text in pages.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
+        what, *names = self.arguments
+        return self.parse_text_to_nodes(TABLES[what](*names))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the directive and the pages."""
+    """Register the directive."""
     app.add_directive("from-code", FromCode)
-    app.connect("builder-inited", write_proxy_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,6 +1,6 @@
 """zerocost ranks neural networks before they are trained."""
 
-from zerocost import data, proxies, spaces
+from zerocost import data, presets, proxies, spaces
 from zerocost.engine.signals import signal
 from zerocost.errors import InputError, ZerocostError
 from zerocost.pipeline import SearchResult, search
@@ -25,6 +25,7 @@ __all__ = [
     "__version__",
     "data",
     "explain",
+    "presets",
     "proxies",
     "proxy",
     "rank",

@@ -18,6 +18,7 @@ from zerocost import data as data_
 from zerocost.data.balance import class_labels
 from zerocost.data.dataset import length
 from zerocost.errors import InputError
+from zerocost.proxies.registry import Proxy, resolve
 from zerocost.scoring import rank_batch
 from zerocost.seeding import Builder
 from zerocost.select import proxies_in, select
@@ -87,7 +88,7 @@ def search(
     data: Any,
     *,
     candidates: int = 200,
-    proxies: Iterable[str] | str = PROXIES,
+    proxies: Iterable[str | Proxy] | str = PROXIES,
     where: str | None = None,
     keep: int = 5,
     epochs: int = 8,
@@ -143,14 +144,15 @@ def search(
             raise InputError(f"{name} must be at least {least}, but got {number}")
     fitting, validation = data_.split(data_.load(data), 0.2, seed=seed)
     chosen = resolve_space(space, fitting)
-    proxies = proxies if isinstance(proxies, str) else ",".join(proxies)
+    ranked = resolve(proxies)
+    names = ",".join(p.name for p in ranked)
     settings = {
         "zerocost": VERSION,
         "torch": torch.__version__,
         "space": chosen.name,
         "data": data if isinstance(data, str) else type(data).__name__,
         "candidates": candidates,
-        "proxies": proxies,
+        "proxies": names,
         "where": where,
         "keep": keep,
         "epochs": epochs,
@@ -175,7 +177,7 @@ def search(
         table = rank_batch(
             siblings,
             drawn,
-            proxies,
+            ranked,
             also=proxies_in(where),
             seed=seed,
             device=device,
@@ -184,11 +186,11 @@ def search(
         )
     except RankingInterrupted as stop:
         table = stop.table
-        stages.append(Stage("score", len(table), table.seconds, proxies))
+        stages.append(Stage("score", len(table), table.seconds, names))
         kept = select(table, where, top=keep)
         raise SearchInterrupted(SearchResult(chosen.name, table, kept, stages=stages, settings=settings)) from None
     table = ScoreTable(table.frame, table.proxies, table.cards, builders, seconds=table.seconds)
-    stages.append(Stage("score", len(table), table.seconds, proxies))
+    stages.append(Stage("score", len(table), table.seconds, names))
 
     kept = select(table, where, top=keep)
     stages.append(Stage("filter", len(kept), 0.0, f"top {keep} by rank_score" + (f" where {where}" if where else "")))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from zerocost.data.tensors import as_inputs
 from zerocost.engine.memory import alone
 from zerocost.engine.network import first_line
 from zerocost.engine.passes.batch import Loss, cross_entropy
-from zerocost.engine.plan import PASSES, Plan, plan
-from zerocost.engine.run import measure, neutral
+from zerocost.engine.plan import PASSES, Plan, plan, repeats
+from zerocost.engine.run import Measurement, measure, neutral
+from zerocost.engine.settings import Settings
 from zerocost.engine.signals import arguments
 from zerocost.errors import Failure, InputError
 from zerocost.proxies.registry import Proxy, resolve
@@ -33,12 +35,14 @@ DEFAULT = ("snip", "grasp", "synflow", "log_synflow", "fisher", "jacob_cov", "gr
 
 @dataclass(frozen=True)
 class PassRecord:
-    """One pass that ran: how often the network ran forward and backward in it, and how long it took."""
+    """One pass that ran: how often the network ran forward and backward in it, how long it took, and its settings where
+    they are not the default."""
 
     name: str
     forwards: int
     backwards: int
     milliseconds: float
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,15 @@ class ScoreCard(Mapping[str, float]):
         scores: proxy name to value.
         failures: proxy name to the reason why it has no value.
         passes: the passes that ran to their end.
-        provenance: how the scores were made: versions, seed, batch, loss, dtype, device.
+        provenance: how the scores were made: versions, seed, batch, loss, settings of each proxy, dtype, device.
+        spread: standard deviation over the repeats of each proxy that was measured more than once.
     """
 
     scores: dict[str, float]
     failures: dict[str, str]
     passes: tuple[PassRecord, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
+    spread: dict[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         if name in self.failures:
@@ -80,7 +86,7 @@ class ScoreCard(Mapping[str, float]):
 def score(
     model: nn.Module,
     batch: Any,
-    proxies: Iterable[str] | str = DEFAULT,
+    proxies: Iterable[str | Proxy] | str = DEFAULT,
     *,
     loss: Loss = cross_entropy,
     seed: int = 0,
@@ -94,8 +100,9 @@ def score(
         model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`).
         batch: `(inputs, labels)`, or the inputs alone for proxies that need no labels. Inputs are a tensor with the
             samples along the first axis, or a tuple, list or mapping of such tensors for a network of several inputs
-            (then the batch must be a `zerocost.data.Batch` or a pair).
-        proxies: names, as a sequence or comma-separated.
+            (then the batch must be a `zerocost.data.Batch` or a pair). A list of such pairs is several batches:
+            proxies that compare batches (`zico`) see them all, the others the first.
+        proxies: names, as a sequence or comma-separated; a name may carry options, as in "zico(parts=4)".
         loss: function of outputs and labels, a mean over samples; labels are checked only for the default.
         seed: seeds each pass (dropout and the like); the value of a score for a given seed is always the same.
 
@@ -114,23 +121,24 @@ def score(
     """
     if not isinstance(model, nn.Module):
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
-    inputs, targets = as_batch(batch)
-    steps = plan(resolve(proxies))
-    return evaluate(model, inputs, targets, steps, loss, seed)
+    return evaluate(model, as_batches(batch), plan(resolve(proxies)), loss, seed)
 
 
-def evaluate(model: nn.Module, inputs: Any, targets: Tensor | None, steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+def evaluate(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """Run a plan on one model and compute the proxies of it."""
-    found = measure(model, inputs, targets, steps, loss, seed)
+    found = measure(model, batches, steps, loss, seed)
     device = torch.device(found.device)
+    scopes: dict[Settings, dict[str, Any]] = {}
     with neutral(device), torch.no_grad():
-        values = {p.name: computed(p, found.signals, seed, device) for p in steps.proxies}
+        values = {p.name: repeated(p, found, scopes, seed, device) for p in steps.proxies}
+    inputs, targets = batches[0]
     return ScoreCard(
-        scores={name: v for name, v in values.items() if not isinstance(v, Failure)},
+        scores={name: v.mean for name, v in values.items() if not isinstance(v, Failure)},
         failures={name: str(v) for name, v in values.items() if isinstance(v, Failure)},
         passes=tuple(
-            PassRecord(name, PASSES[name].forwards, PASSES[name].backwards, milliseconds)
-            for name, milliseconds in found.milliseconds.items()
+            PassRecord(name, PASSES[name].forwards, runs, milliseconds, settings.changed)
+            for (name, settings), milliseconds in found.milliseconds.items()
+            for runs in [found.backwards.get((name, settings), PASSES[name].backwards)]
         ),
         provenance={
             "zerocost": VERSION,
@@ -139,14 +147,44 @@ def evaluate(model: nn.Module, inputs: Any, targets: Tensor | None, steps: Plan,
             "fidelity": "full",
             "initialisation": "as given",
             "inputs": shape_of(inputs),
+            "batches": len(batches),
             "labels": targets is not None,
             "loss": getattr(loss, "__name__", type(loss).__name__),
-            "mode": "train",
+            "settings": {p.name: settings_of(p) for p in steps.proxies},
             "dtype": found.dtype,
             "device": found.device,
             "part_size": found.part_size,
         },
+        spread={p.name: v.deviation for p in steps.proxies if isinstance(v := values[p.name], Value) and p.repeats > 1},
     )
+
+
+def settings_of(proxy: Proxy) -> dict[str, Any]:
+    """The settings and options of a proxy, the mode always among them."""
+    repeats = {"repeats": proxy.repeats} if proxy.repeats > 1 else {}
+    return {"mode": proxy.settings.mode, **proxy.settings.changed, **proxy.options, **repeats}
+
+
+class Value(NamedTuple):
+    """A proxy's mean over its repeats, and their standard deviation (0 for one)."""
+
+    mean: float
+    deviation: float
+
+
+def repeated(
+    proxy: Proxy, found: Measurement, scopes: dict[Settings, dict[str, Any]], seed: int, device: torch.device
+) -> Value | Failure:
+    """A proxy's value over its repeats, or the first Failure among them."""
+    values: list[float] = []
+    for settings in repeats(proxy):
+        if settings not in scopes:
+            scopes[settings] = found.under(settings)
+        one = computed(proxy, scopes[settings], seed + settings.repeat, device)
+        if isinstance(one, Failure):
+            return one
+        values.append(one)
+    return Value(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
 
 
 def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.device) -> float | Failure:
@@ -168,7 +206,7 @@ def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.dev
 
 def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
     """What a proxy's formula makes of its signals, its sign turned so that higher is better; a finite number."""
-    result = proxy.formula(**given)
+    result = proxy.formula(**given, **proxy.options)
     if isinstance(result, Tensor | np.ndarray | np.generic):
         result = result.item() if math.prod(result.shape) == 1 else f"a tensor of shape {tuple(result.shape)}"
     if not isinstance(result, int | float):
@@ -182,13 +220,15 @@ def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
 def rank(
     candidates: Any,
     data: Any,
-    proxies: Iterable[str] | str = DEFAULT,
+    proxies: Iterable[str | Proxy] | str = DEFAULT,
     *,
     also: Iterable[str] | str = (),
     batch: int = 64,
+    batches: int = 1,
     balanced: bool = False,
     loss: Loss = cross_entropy,
     seed: int = 0,
+    repeats: int = 1,
     device: str | torch.device | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScoreTable:
@@ -202,9 +242,13 @@ def rank(
         proxies: names of the proxies to rank by, as a sequence or comma-separated.
         also: names of proxies to score but not to rank by, for conditions of `select`; `params` always is.
         batch: number of samples drawn, once for all candidates.
+        batches: how many batches are drawn; proxies that compare batches (`zico`) see them all, the others the first.
+            Of a single one, those compare the halves.
         balanced: draw equally many of each class.
         loss: function of outputs and labels, a mean over samples.
         seed: draws the batch, initialises the networks and seeds the passes.
+        repeats: how often each network is initialised and scored, from `seed` on; scores are means, and the table's
+            `spread` has their standard deviations.
         device: where built networks are moved before scoring; None leaves them where they are.
         progress: called with the number done and the total after each candidate.
 
@@ -222,42 +266,47 @@ def rank(
     >>> sorted(table.frame.columns)
     ['naswot', 'params', 'rank_score', 'snip']
     """
-    drawn = data_.draw(data, batch, seed=seed, balanced=balanced)
-    return rank_batch(candidates, drawn, proxies, also=also, loss=loss, seed=seed, device=device, progress=progress)
+    drawn = [tuple(data_.draw(data, batch, seed=seed + i, balanced=balanced)) for i in range(batches)]
+    return rank_batch(
+        candidates, drawn, proxies, also=also, loss=loss, seed=seed, repeats=repeats, device=device, progress=progress
+    )
 
 
 def rank_batch(
     candidates: Any,
     batch: Any,
-    proxies: Iterable[str] | str = DEFAULT,
+    proxies: Iterable[str | Proxy] | str = DEFAULT,
     *,
     also: Iterable[str] | str = (),
     loss: Loss = cross_entropy,
     seed: int = 0,
+    repeats: int = 1,
     device: str | torch.device | None = None,
     fidelity: str = "full",
     progress: Callable[[int, int], None] | None = None,
 ) -> ScoreTable:
-    """`rank` on a batch that is already drawn; `fidelity` is noted in the provenance of every score."""
+    """`rank` on a batch, or a list of batches, already drawn; `fidelity` is noted in the provenance of every score."""
     builders = named(candidates)
-    ranking = [p.name for p in resolve(proxies)]
-    beside = also.split(",") if isinstance(also, str) else also
-    steps = plan(resolve([*ranking, *beside, "params"]))
-    inputs, targets = as_batch(batch)
+    ranked = resolve(proxies)
+    beside = resolve(also) if also else []
+    steps = plan(resolve([*ranked, *beside, "params"]))
+    given = as_batches(batch)
     usable(device)
     cards: dict[str, ScoreCard] = {}
     rejected: list[InputError] = []
     start = time.perf_counter()
 
     def scored(build: Builder | nn.Module) -> ScoreCard:
-        return evaluate(built(build, seed, device), inputs, targets, steps, loss, seed)
+        seeds = range(seed, seed + repeats)
+        return averaged([evaluate(built(build, s, device), given, steps, loss, s) for s in seeds])
 
     def table() -> ScoreTable:
         done = {name: builders[name] for name in cards}
-        return ScoreTable.of(cards, done, ranking, [p.name for p in steps.proxies], time.perf_counter() - start)
+        names = [p.name for p in ranked]
+        return ScoreTable.of(cards, done, names, [p.name for p in steps.proxies], time.perf_counter() - start)
 
     try:
-        for count, (name, build) in enumerate(builders.items(), start=1):
+        for done, (name, build) in enumerate(builders.items(), start=1):
             try:
                 card = alone(scored, build)
             except InputError as reason:
@@ -266,17 +315,37 @@ def rank_batch(
             if isinstance(card, Failure):
                 card = ScoreCard({}, {p.name: str(card) for p in steps.proxies})
             card.provenance["fidelity"] = fidelity
-            card.provenance["initialisation"] = (
-                "as given" if isinstance(build, nn.Module) else f"built with seed {seed}"
-            )
+            card.provenance["initialisation"] = initialisation(build, seed, repeats)
             cards[name] = card
             if progress:
-                progress(count, len(builders))
+                progress(done, len(builders))
     except KeyboardInterrupt:
         raise Interrupted(table()) from None
     if len(rejected) == len(builders):
         raise rejected[0]
     return table()
+
+
+def initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str:
+    """Where a candidate's weights come from, in words."""
+    if isinstance(build, nn.Module):
+        return "as given"
+    return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
+
+
+def averaged(cards: Sequence[ScoreCard]) -> ScoreCard:
+    """One card out of those of several seeds: means, standard deviations, the first failure of each proxy."""
+    if len(cards) == 1:
+        return cards[0]
+    failures = {name: reason for card in reversed(cards) for name, reason in card.failures.items()}
+    values = {name: [card[name] for card in cards] for name in cards[0].scores if name not in failures}
+    return replace(
+        cards[0],
+        scores={name: statistics.fmean(v) for name, v in values.items()},
+        failures=failures,
+        passes=tuple(p for card in cards for p in card.passes),
+        spread={name: statistics.stdev(v) for name, v in values.items()},
+    )
 
 
 def usable(device: str | torch.device | None) -> None:
@@ -291,6 +360,12 @@ def built(build: Builder | nn.Module, seed: int, device: str | torch.device | No
     """The candidate's network, initialised from the seed and moved to the device; a finished one stays where it is."""
     model = initialise(build, seed)
     return model if device is None or model is build else model.to(device)
+
+
+def as_batches(batch: Any) -> list[data_.Batch]:
+    """Checked batches out of a list of `(inputs, labels)`, or out of a single batch."""
+    several = isinstance(batch, list) and bool(batch) and all(isinstance(b, tuple) and len(b) == 2 for b in batch)
+    return [as_batch(b) for b in (batch if several else [batch])]
 
 
 def as_batch(batch: Any) -> data_.Batch:
@@ -326,15 +401,15 @@ def shape_of(inputs: Any) -> Any:
     return tree_map(lambda t: tuple(t.shape) if isinstance(t, Tensor) else t, inputs)
 
 
-def explain(proxies: Sequence[str] | str = DEFAULT) -> Plan:
+def explain(proxies: Iterable[str | Proxy] | str = DEFAULT) -> Plan:
     """The passes that scoring with these proxies will run, and why; print it to read it.
 
     >>> print(explain("snip,naswot"))
     2 proxies: 1 forward and 1 backward runs
-      data      the batch, train mode, activations observed
-                activation_kernel for naswot
-      loss      backward of the mean loss to the weight matrices
-                weight_gradients for snip
-      (no run)  weights for snip
+      data         the batch, activations observed
+                   activation_kernel for naswot
+      loss         backward of the mean loss to the weight matrices
+                   weight_gradients for snip
+      (no run)     weights for snip
     """
     return plan(resolve(proxies))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -46,6 +47,17 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
         torch.set_rng_state(torch_state)
         if cuda and cuda_state is not None:
             torch.cuda.set_rng_state(cuda_state, cuda)
+
+
+def stream(seed: int, purpose: str) -> torch.Generator:
+    """A generator on the CPU whose numbers have nothing to do with those drawn from the same seed for another purpose.
+
+    >>> a, b = (torch.rand(1, generator=stream(0, purpose)) for purpose in ("noise", "weights"))
+    >>> bool(a == b)
+    False
+    """
+    mixed = np.random.SeedSequence([seed % 2**64, zlib.crc32(purpose.encode())]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(mixed[0] >> np.uint64(1)))
 
 
 def generator_state(device: torch.device) -> bytes:

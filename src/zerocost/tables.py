@@ -65,6 +65,12 @@ class ScoreTable:
         return pd.DataFrame(rows, columns=["candidate", "proxy", "reason"])
 
     @property
+    def spread(self) -> pd.DataFrame:
+        """Standard deviation of each score over repeats, candidates by proxies; empty without repeats."""
+        rows = {name: self.cards[name].spread for name in self.frame.index}
+        return pd.DataFrame.from_dict(rows, orient="index").dropna(axis="columns", how="all")
+
+    @property
     def scored(self) -> list[str]:
         """The columns in which at least one candidate has a value."""
         return list(self.frame.columns[self.frame.notna().any()])

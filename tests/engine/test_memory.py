@@ -6,13 +6,21 @@ import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
-from zerocost.engine.memory import channels, kernel, merge, weighted
+from zerocost.engine.memory import IN_PARTS, channels, kernel, merge, weighted
+from zerocost.engine.plan import plan
 from zerocost.engine.rows import agreement
-from zerocost.engine.signals import ChannelSaliency
+from zerocost.engine.signals import ChannelSaliency, measured
 from zerocost.errors import Failure
+from zerocost.proxies import resolve
 from zerocost.testing.proxies import Rationed
 
-EVERY = zc.proxies.names()
+NOT_FOR_AN_MLP = {
+    *("apd", "meco", "meco_modules", "meco_opt", "az_progressivity", "az_trainability"),  # maps and blocks
+    *("dss", "head_confidence", "w_pca"),  # attention and tokens
+}
+EVERY = [*(set(zc.proxies.names()) - NOT_FOR_AN_MLP - {"swap_regularised"}), "swap_regularised(mu=1, sigma=1)"]
+IN_PARTS_TOO = {p.name for p in resolve(EVERY) if measured(p.signals) <= IN_PARTS}
+WHOLE_ONLY = set(EVERY) - IN_PARTS_TOO
 ON_THE_BATCH = {"snip", "plain", "grad_norm", "fisher", "grasp", "jacob_cov", "naswot"}
 
 
@@ -29,21 +37,36 @@ def mlp(*middle):
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 6, 7])
 def test_parts_of_any_size_give_the_scores_of_the_whole(limit):
     whole, parts = zc.score(mlp(), batch(), EVERY), zc.score(Rationed(mlp(), limit), batch(), EVERY)
-    assert not parts.failures
-    assert dict(parts) == pytest.approx(dict(whole), rel=1e-10)
+    assert not whole.failures
+    assert set(parts.failures) == (WHOLE_ONLY if limit < 7 else set())
+    assert dict(parts) == pytest.approx({name: whole[name] for name in parts}, rel=1e-10)
     assert parts.provenance["part_size"] <= limit and whole.provenance["part_size"] == 7
 
 
+def test_most_proxies_can_be_had_in_parts():
+    assert ON_THE_BATCH | {"zico", "gradsign", "knas", "epe_nas", "vkdnw", "linear_regions"} <= IN_PARTS_TOO
+    assert {"ntk_condition", "wrcor", "lnwot", "swap", "zen", "near"} <= WHOLE_ONLY
+
+
 @pytest.mark.parametrize("name", EVERY)
-def test_each_proxy_alone_is_the_same_in_parts(name):
+def test_each_proxy_alone_is_the_same_in_parts_or_says_what_fits(name):
     whole, parts = zc.score(mlp(), batch(), name), zc.score(Rationed(mlp(), 4), batch(), name)
-    assert parts[name] == pytest.approx(whole[name], rel=1e-10)
+    if name in WHOLE_ONLY:
+        assert "out of memory at batch 7; this cannot be measured in parts, try batch=3" in parts.failures[name]
+    else:
+        assert parts[name] == pytest.approx(whole[name], rel=1e-10)
+
+
+def test_batches_to_compare_are_run_in_parts_each():
+    halves = [(x, y) for x, y in zip(*(t.split(4) for t in batch(8)), strict=True)]
+    whole, parts = (zc.score(model, halves, "zico,snip") for model in (mlp(), Rationed(mlp(), 3)))
+    assert not parts.failures and dict(parts) == pytest.approx(dict(whole), rel=1e-10)
 
 
 def test_no_room_for_a_single_sample():
     card = zc.score(Rationed(mlp(), 0), batch(), EVERY)
     assert all("out of memory" in reason for reason in card.failures.values())
-    assert set(card) == {"params", "l2_norm"}
+    assert set(card) == {"params", "l2_norm", "layer_count", "non_embedding_params"}
 
 
 def test_memory_of_the_cpu_allocator_counts_too():
@@ -57,7 +80,9 @@ def test_memory_of_the_cpu_allocator_counts_too():
                 torch.empty(10**15)
             return self.model(x)
 
-    assert dict(zc.score(Huge(), batch(), EVERY)) == pytest.approx(dict(zc.score(mlp(), batch(), EVERY)), rel=1e-10)
+    card, whole = zc.score(Huge(), batch(), EVERY), zc.score(mlp(), batch(), EVERY)
+    assert set(card) == IN_PARTS_TOO
+    assert dict(card) == pytest.approx({name: whole[name] for name in card}, rel=1e-10)
 
 
 class Mean(nn.Module):
@@ -77,7 +102,8 @@ class Mean(nn.Module):
 )
 def test_a_batch_whose_parts_would_score_differently_is_not_split(model, reason):
     card = zc.score(Rationed(model(), 4), batch(), EVERY)
-    assert set(card.failures) >= ON_THE_BATCH
+    assert set(card.failures) >= ON_THE_BATCH | WHOLE_ONLY
+    assert all("try batch=3" in card.failures[name] for name in WHOLE_ONLY)
     for name in ON_THE_BATCH:
         assert reason in card.failures[name] and "out of memory at batch 7" in card.failures[name]
         assert "try batch=3" in card.failures[name]
@@ -89,7 +115,16 @@ def test_batch_norm_by_running_statistics_can_be_split():
             return super().train(False)
 
     whole, parts = (zc.score(wrap(mlp(Frozen(16))), batch(), EVERY) for wrap in (lambda m: m, lambda m: Rationed(m, 4)))
-    assert dict(parts) == pytest.approx(dict(whole), rel=1e-10)
+    assert set(parts) == IN_PARTS_TOO
+    assert dict(parts) == pytest.approx({name: whole[name] for name in parts}, rel=1e-10)
+
+
+def test_batch_norm_in_eval_mode_can_be_split():
+    names = ["snip(mode=eval)", "grasp(mode=eval)", "zico(mode=eval)", "naswot(mode=eval)", "vkdnw"]
+    whole, parts = (
+        zc.score(wrap(mlp(nn.BatchNorm1d(16))), batch(), names) for wrap in (lambda m: m, lambda m: Rationed(m, 4))
+    )
+    assert not parts.failures and dict(parts) == pytest.approx(dict(whole), rel=1e-10)
 
 
 def test_samples_tied_together_are_noticed_at_parts_of_one():
@@ -115,10 +150,13 @@ def test_samples_tied_together_are_noticed_at_parts_of_one():
 def test_a_loss_that_is_no_mean_over_samples_is_not_split(targets, loss, reason):
     given = {} if loss is None else {"loss": loss}
     card = zc.score(Rationed(mlp(), 4), (batch()[0], targets), EVERY, **given)
-    labelled = ON_THE_BATCH - {"jacob_cov", "naswot"}
-    assert set(card.failures) == labelled
-    assert all(reason in card.failures[name] for name in labelled)
+    by_the_mean = {p.name for p in resolve(EVERY) if "loss" in {s.name for s in plan([p]).passes}}
+    by_the_mean &= IN_PARTS_TOO
+    assert by_the_mean > ON_THE_BATCH - {"jacob_cov", "naswot"}
     whole = zc.score(mlp(), (batch()[0], targets), EVERY, **given)
+    own = set(whole.failures)  # what a sample or its class is needed for
+    assert set(card.failures) == own | WHOLE_ONLY | by_the_mean
+    assert all(reason in card.failures[name] for name in by_the_mean - own)
     assert {name: card[name] for name in card} == pytest.approx({name: whole[name] for name in card}, rel=1e-10)
 
 
@@ -136,8 +174,10 @@ def test_what_fits_alone_is_scored_though_all_together_does_not_fit():
             return self.model(x)
 
     card = zc.score(Graph(), batch(), EVERY)
-    assert set(card.failures) == ON_THE_BATCH - {"naswot", "jacob_cov"}
-    for name in ("naswot", "jacob_cov"):
+    by_the_graph = {p.name for p in resolve(EVERY) if {"loss", "tangents"} & {s.name for s in plan([p]).passes}}
+    by_one_sample = set(zc.score(mlp(nn.BatchNorm1d(16)), batch(), EVERY).failures)  # which BatchNorm1d refuses
+    assert set(card.failures) == by_the_graph | by_one_sample and by_one_sample == {"gradsign", "knas", "synflow_bn"}
+    for name in ("naswot", "jacob_cov", "epe_nas", "zen", "swap", "near", "lnwot"):
         assert card[name] == zc.score(Graph(), batch(), name)[name]
 
 

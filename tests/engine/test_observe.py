@@ -13,24 +13,26 @@ from zerocost.engine.observe import Observer
 from zerocost.engine.passes.batch import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
+from zerocost.engine.settings import DEFAULT
+from zerocost.engine.watch.base import Scene
 from zerocost.errors import Failure
 from zerocost.proxies import resolve
 
 N = 6
-CODES, CHANNELS = frozenset({"activation_kernel"}), frozenset({"channel_saliency"})
+CODES = frozenset({"activation_kernel"})
 
 
 def seen(call, x):
     """Codes of the activations that a call runs on `x`."""
-    observer = Observer(len(x), CODES, keep_codes=True)
-    with observer:
+    observer = Observer(Scene(len(x)), CODES, keep_codes=True)
+    with observer.watching():
         call(x)
-    found = observer.activations()
+    found = observer.found("activation_kernel")
     return [] if isinstance(found, Failure) else found
 
 
 def signals(model, batch, *proxies, loss=cross_entropy):
-    return measure(model, *batch, plan(resolve(proxies)), loss, 0).signals
+    return measure(model, [batch], plan(resolve(proxies)), loss, 0).signals[DEFAULT]
 
 
 def data(*shape, classes=3, seed=0):
@@ -123,11 +125,47 @@ def test_activations_inside_a_transformer_layer_count():
 
 
 def test_nothing_is_seen_after_the_mode_is_left():
-    observer = Observer(N, CODES, keep_codes=True)
-    with observer:
+    observer = Observer(Scene(N), CODES, keep_codes=True)
+    with observer.watching():
         pass
     torch.relu(data(5)[0])
-    assert observer.codes == []
+    assert "no activation was seen" in str(observer.found("activation_kernel"))
+
+
+def test_only_what_is_wanted_is_watched_and_what_it_is_made_of():
+    model = nn.Sequential(nn.Linear(5, 5), nn.ReLU())
+    observer = Observer(Scene(N, model=model), frozenset({"activation_kernel", "block_gains", "loss"}))
+    assert set(observer.watchers) == {"activation_kernel", "blocks"}
+    assert observer.found("features") is None
+
+
+def test_a_signal_that_cannot_be_measured_costs_no_other():
+    class Rows(nn.Module):
+        """Gives the last layer fewer rows than there are samples."""
+
+        def forward(self, x):
+            return torch.relu(x)[:, None].expand(-1, 3, -1)[:4, 0].relu()
+
+    x = data(5)[0]
+    observer = Observer(Scene(N), frozenset({"activation_kernel", "features", "pattern_count"}))
+    with observer.watching():
+        Rows()(x)
+    assert "has no axis for the 6 samples" in str(observer.found("activation_kernel"))
+    assert "has no axis for the 6 samples" in str(observer.found("pattern_count"))
+    assert "neither maps nor a linear layer" in str(observer.found("features"))
+
+
+def test_hooks_are_on_the_modules_only_while_they_are_watched():
+    model = nn.Sequential(*(nn.Sequential(nn.Linear(5, 5), nn.ReLU()) for _ in range(2)))
+    observer = Observer(Scene(N, model=model), frozenset({"block_spectra", "module_maps"}))
+
+    def hooks():
+        return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())
+
+    with pytest.raises(ValueError, match="stopped"), observer.watching():
+        assert hooks() == 4 + 7  # in and out of two blocks, out of seven modules
+        raise ValueError("stopped")
+    assert hooks() == 0
 
 
 def by_hand(model, batch, layers):
@@ -414,3 +452,18 @@ def test_asking_such_a_parameter_for_its_shape_is_harmless():
 def test_the_networks_own_tensors_are_the_originals():
     model = nn.Linear(2, 2)
     assert Network(model).originals == {id(model.weight), id(model.bias)}
+
+
+def test_channels_are_followed_through_permutations():
+    class ConvNeXtBlock(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(4, 7)
+
+        def forward(self, x):
+            x = self.conv(x).permute(0, 2, 3, 1)
+            return F.gelu(self.linear(x)).permute(0, 3, 1, 2)
+
+    model = ConvNeXtBlock().double()
+    found = signals(nn.Sequential(model, nn.ReLU()), data(3, 8, 10), "zen")["features"]
+    assert found.shape == (N, 7, 6 * 8)

@@ -9,6 +9,12 @@ import zerocost as zc
 from zerocost.testing.state import global_state, state
 
 ISSUE = ["grad_norm", "snip", "plain", "fisher", "jacob_cov", "synflow", "naswot", "grasp"]
+EVERY = [name for name in zc.proxies.names() if name != "swap_regularised"] + ["swap_regularised(mu=1, sigma=1)"]
+TOKENS = {"dss", "head_confidence", "w_pca"}
+LABELLED = {
+    *("snip", "plain", "grad_norm", "fisher", "grasp", "global_grad_norm", "snr_snip"),
+    *("zico", "zico_bc", "gradsign", "knas", "epe_nas", "wrcor"),
+}
 
 
 def batch(n=6, classes=3):
@@ -19,9 +25,21 @@ def batch(n=6, classes=3):
 def cnn(seed=0):
     torch.manual_seed(seed)
     return nn.Sequential(
-        *(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU()),
+        *(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()),
         *(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)),
     )
+
+
+class Tokens(nn.Module):
+    """One transformer layer on the pixels of an image."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.head = nn.TransformerEncoderLayer(3, 1, 8, dropout=0.0, batch_first=True), nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.head(self.layer(x.flatten(2).mT).mean(1))
 
 
 class Engine:
@@ -40,11 +58,11 @@ class Engine:
 
 @pytest.fixture
 def count(monkeypatch):
-    """Counts the forward and backward runs, and whether a graph was built, of a scoring."""
+    """Counts the calls of the network on a batch of 6, the backward runs, and whether a graph was built."""
 
-    def counted(names):
-        model, forwards, graphs = cnn(), [], []
-        model.register_forward_pre_hook(lambda *_: forwards.append(1))
+    def counted(names, model=None):
+        model, forwards, graphs = model or cnn(), [], []
+        model.register_forward_pre_hook(lambda _, given: forwards.append(1) if not given[0].is_meta else None)
         model.register_forward_hook(lambda m, i, out: graphs.append(out.requires_grad))
         engine = Engine(torch.autograd.Variable._execution_engine)
         monkeypatch.setattr(torch.autograd.Variable, "_execution_engine", engine)
@@ -59,10 +77,22 @@ def test_eight_proxies_take_two_forward_and_four_backward_runs(count):
     assert count(ISSUE) == (2, 4, True)
 
 
-@pytest.mark.parametrize("name", [n for n in zc.proxies.names() if n != "flops"])
+CALLS = {"batches": (2, 2), "samples": (6, 6), "tangents": (1, 6), "information": (6, 6 * 3)}
+"""Passes that run on halves of the batch, on each sample by itself, or backward once a sample or output."""
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_each_proxy_takes_the_runs_that_explain_shows(name, count):
-    plan = zc.explain(name)
-    assert count([name])[:2] == (plan.forwards, plan.backwards)
+    steps = [CALLS.get(s.name, (s.forwards, s.backwards)) for s in zc.explain(name).passes]
+    model = Tokens() if name in TOKENS else cnn()
+    assert count([name], model)[:2] == (sum(f for f, _ in steps), sum(b for _, b in steps))
+
+
+def test_runs_of_the_whole_batch_are_what_explain_counts():
+    for name in EVERY:
+        passes = zc.explain(name).passes
+        assert zc.explain(name).forwards == sum(p.forwards for p in passes)
+        assert zc.explain(name).backwards == sum(p.backwards for p in passes if p.backwards > 0)
 
 
 def test_the_runs_of_a_card_are_those_counted(count):
@@ -147,9 +177,9 @@ def test_hooks_of_the_caller_run_and_their_errors_are_named():
 
 
 def test_labels_are_needed_only_by_what_needs_them():
-    card = zc.score(cnn(), batch()[0], zc.proxies.names())
-    assert set(card.failures) == {"snip", "plain", "grad_norm", "fisher", "grasp"}
-    assert all("needs labels" in reason for reason in card.failures.values())
+    card = zc.score(cnn(), batch()[0], EVERY)
+    assert set(card.failures) == LABELLED | TOKENS
+    assert all("needs labels" in card.failures[name] for name in LABELLED)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +218,10 @@ def test_the_label_minus_100_is_left_out_of_the_mean():
 def test_segmentation_and_regression():
     segment = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 1))
     x, _ = batch()
-    assert not zc.score(segment, (x, torch.randint(5, (6, 8, 8))), zc.proxies.names()).failures
+    failures = zc.score(segment, (x, torch.randint(5, (6, 8, 8))), EVERY).failures
+    assert set(failures) == TOKENS | {"apd", "az_progressivity", "az_trainability", "epe_nas"}
+    assert "no BatchNorm" in failures["apd"] and "one class a sample" in failures["epe_nas"]
+    assert "fewer than two blocks" in failures["az_progressivity"]
     regress = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0))
     card = zc.score(regress, (x, torch.randn(6)), ["snip", "grasp", "jacob_cov"], loss=F.mse_loss)
     assert not card.failures and card.provenance["loss"] == "mse_loss"
@@ -223,9 +256,12 @@ def test_weights_that_are_not_numbers(value):
     model = cnn()
     with torch.no_grad():
         model[7].weight[0, 0] = value
-    card = zc.score(model, batch(), zc.proxies.names())
-    assert set(card) == {"params", "flops"}
-    assert "outputs are not finite" in card.failures["naswot"]
+    card = zc.score(model, batch(), EVERY)
+    assert set(card) == {"params", "flops", "depth", "layer_count", "non_embedding_params"}
+    by_the_flow = {name for name in card.failures if [p.name for p in zc.explain(name).passes] == ["flow"]}
+    assert "is not a number" in card.failures.pop("l2_norm")
+    for name, reason in card.failures.items():
+        assert ("the synaptic flow is not finite" if name in by_the_flow else "the outputs are not finite") in reason
 
 
 def test_no_gradient_is_no_zero():
@@ -243,9 +279,13 @@ def test_no_gradient_is_no_zero():
             return self.inner(x).detach()
 
     for wrap in (NoGrad, Detached):
-        card = zc.score(wrap(cnn()), batch(), zc.proxies.names())
-        assert set(card) == {"params", "flops", "l2_norm", "naswot"}
-        assert all("no path" in reason for reason in card.failures.values())
+        card = zc.score(wrap(cnn()), batch(), EVERY)
+        by_sight = {"naswot", "naswot_conv", "lnwot", "linear_regions", "swap", "swap_regularised(mu=1, sigma=1)"}
+        by_sight |= {"meco", "meco_opt", "meco_modules", "near", "zen", "apd", "az_expressivity", "az_progressivity"}
+        sizes = {"params", "flops", "l2_norm", "depth", "layer_count", "non_embedding_params"}
+        within = {"az_trainability"} if wrap is Detached else set()  # the blocks are connected with each other
+        assert set(card) == sizes | by_sight | within
+        assert all("no path" in reason for name, reason in card.failures.items() if name not in TOKENS)
 
 
 @pytest.mark.parametrize(
@@ -278,4 +318,7 @@ def test_random_layers_follow_the_seed_and_differ_between_seeds():
 
 def test_a_single_sample():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 3))
-    assert not zc.score(model, (batch()[0][:1], torch.tensor([0])), zc.proxies.names()).failures
+    failures = zc.score(model, (batch()[0][:1], torch.tensor([0])), EVERY).failures
+    maps = {"meco", "meco_opt", "meco_modules", "apd", "az_progressivity", "az_trainability"}
+    assert set(failures) == TOKENS | maps | {"zico", "zico_bc"}
+    assert failures["zico"] == "a batch of 1 cannot be cut into 2 batches to compare"

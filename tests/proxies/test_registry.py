@@ -58,6 +58,47 @@ def test_no_name_at_all_is_an_error_that_lists_them(wanted: str | list[str]) -> 
         registry.resolve(wanted)
 
 
+@pytest.mark.parametrize("name", list(registry.AGGREGATES))
+def test_the_name_of_an_aggregate_stands_for_its_parts(name: str) -> None:
+    parts = list(registry.AGGREGATES[name])
+    assert [entry.name for entry in registry.resolve(name)] == parts
+    assert [entry.name for entry in registry.resolve(f"snip, {name}, flops")] == ["snip", *parts]
+    assert name not in zc.proxies.names()
+
+
+@pytest.mark.usefixtures("own_names")
+def test_settings_are_declared_and_checked_when_a_proxy_is_registered() -> None:
+    @zc.proxy(paper="this test", mode="eval", samples=2)
+    def largest(outputs: Tensor, *, power: float = 1.0) -> Tensor:
+        """Largest output to a power."""
+        return outputs.max() ** power
+
+    entry = registry.get("largest")
+    assert entry.settings.mode == "eval" and entry.settings.samples == 2 and entry.signals == ("outputs",)
+    assert entry.using(power=2.0, mode="train").name == "largest(power=2.0, mode=train)"
+    assert entry.using(power=2.0).options == {"power": 2.0}
+    with pytest.raises(zc.InputError, match="unknown option of proxy largest: 'powr'; did you mean 'power'"):
+        entry.using(powr=2.0)
+    with pytest.raises(zc.InputError, match="unknown mode 'evl'; did you mean 'eval'"):
+
+        @zc.proxy(paper="this test", mode="evl")
+        def wrong(outputs: Tensor) -> Tensor:
+            return outputs.max()
+
+    assert "wrong" not in registry.REGISTRY
+
+
+@pytest.mark.usefixtures("own_names")
+def test_an_option_reaches_the_formula(network: nn.Module) -> None:
+    @zc.proxy(paper="this test")
+    def scaled(parameter_count: int, *, factor: float = 1.0) -> float:
+        """Parameters times a factor."""
+        return factor * parameter_count
+
+    card = zc.score(network, BATCH, "scaled,scaled(factor=0.5)")
+    assert dict(card) == {"scaled": 26.0, "scaled(factor=0.5)": 13.0}
+
+
 @pytest.mark.usefixtures("own_names")
 def test_a_proxy_of_ones_own_is_scored_like_any_other(network: nn.Module) -> None:
     @zc.proxy(paper="this test")

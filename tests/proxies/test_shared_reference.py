@@ -6,8 +6,9 @@ import runpy
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from reference.cases import batch, build, filled
+from reference.cases import batch, build, filled, signs
 from reference.values import GOLDEN, HERE, records, tables
 
 SHARED = GOLDEN.parent
@@ -37,3 +38,20 @@ def test_networks_weights_and_batches_are_the_recorded_ones_to_the_bit() -> None
         assert torch.equal(labels, expected_labels)
         with torch.no_grad():
             assert torch.equal(theirs(inputs[:2]), ours(inputs[:2])), case
+        assert shapes(theirs, inputs[:1]) == shapes(ours, inputs[:1])
+
+
+def shapes(model: nn.Module, inputs: Tensor) -> list[tuple[int, ...]]:
+    """Of the maps of every module, in the order in which they return: what MeCo counts."""
+    found: list[tuple[int, ...]] = []
+    for module in model.modules():
+        module.register_forward_hook(lambda *call: found.append(tuple(call[2].shape)))
+    with torch.no_grad():
+        model(inputs)
+    return [shape for shape in found if len(shape) == 4]
+
+
+def test_random_signs_are_the_recorded_ones() -> None:
+    recorded = runpy.run_path(str(SHARED / "cases.py"))
+    for draw in range(3):
+        assert torch.equal(recorded["signs"](5, draw, (2, 3, 4)), signs(5, draw, (2, 3, 4)))

@@ -1,5 +1,7 @@
 """The reference networks, their weights and their batches: small, exact, and free of torch's random generator.
 
+Modules nest as in the networks that the authors' code was run on, since MeCo counts every module.
+
     model = filled(build("mlp"), seed=1)
     inputs, labels = batch(11, 16, "mlp")
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,6 +50,15 @@ def batch(seed: int, samples: int, case: str) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(inputs), torch.arange(samples) % CLASSES
 
 
+def signs(seed: int, draw: int, shape: tuple[int, ...]) -> Tensor:
+    """±1 in float64, in place of the random signs drawn first (`draw` 0), second, …
+
+    They are 2·b - 1 with bits b from `numpy.random.default_rng([seed, 1000 + draw])`.
+    """
+    bits = np.random.default_rng([seed, 1000 + draw]).integers(0, 2, size=shape)
+    return torch.from_numpy(2.0 * bits - 1.0)
+
+
 def build(case: str) -> nn.Module:
     """The network of a case: one of `PLAIN`, or "nb201:" and the string of a cell."""
     return nasbench201(case.removeprefix("nb201:")) if case.startswith("nb201:") else PLAIN[case]()
@@ -74,8 +86,8 @@ def seed_cnn() -> nn.Module:
     )
 
 
-def conv_bn_relu(c_in: int, c_out: int, stride: int = 1) -> list[nn.Module]:
-    return [conv(c_in, c_out, 3, stride), nn.BatchNorm2d(c_out), nn.ReLU()]
+def conv_bn_relu(c_in: int, c_out: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(conv(c_in, c_out, 3, stride), nn.BatchNorm2d(c_out), nn.ReLU())
 
 
 def classifier(channels: int) -> list[nn.Module]:
@@ -83,25 +95,25 @@ def classifier(channels: int) -> list[nn.Module]:
 
 
 def plain_bn_cnn() -> nn.Module:
-    blocks = conv_bn_relu(3, 16) + conv_bn_relu(16, 32, stride=2) + conv_bn_relu(32, 32)
-    return nn.Sequential(*blocks, *classifier(32))
+    return nn.Sequential(conv_bn_relu(3, 16), conv_bn_relu(16, 32, stride=2), conv_bn_relu(32, 32), *classifier(32))
 
 
 class BasicBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
-        self.body = nn.Sequential(*conv_bn_relu(c_in, c_out, stride), conv(c_out, c_out, 3), nn.BatchNorm2d(c_out))
-        projected = [conv(c_in, c_out, 1, stride), nn.BatchNorm2d(c_out)] if c_in != c_out else []
-        self.shortcut = nn.Sequential(*projected)
-        self.relu = nn.ReLU()
+        self.conv1, self.bn1, self.relu1 = conv(c_in, c_out, 3, stride), nn.BatchNorm2d(c_out), nn.ReLU()
+        self.conv2, self.bn2, self.relu2 = conv(c_out, c_out, 3), nn.BatchNorm2d(c_out), nn.ReLU()
+        if c_in != c_out:
+            self.shortcut = nn.Sequential(conv(c_in, c_out, 1, stride), nn.BatchNorm2d(c_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.body(x) + self.shortcut(x))
+        y = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
+        return self.relu2(y + (self.shortcut(x) if hasattr(self, "shortcut") else x))
 
 
 def resnet_tiny() -> nn.Module:
     blocks = [BasicBlock(16, 16), BasicBlock(16, 16), BasicBlock(16, 32, stride=2), BasicBlock(32, 32)]
-    return nn.Sequential(*conv_bn_relu(3, 16), *blocks, *classifier(32))
+    return nn.Sequential(conv_bn_relu(3, 16), *blocks, *classifier(32))
 
 
 PLAIN: dict[str, Callable[[], nn.Module]] = {
@@ -120,8 +132,19 @@ class Zero(nn.Module):
         return x * 0.0
 
 
+class Operation(nn.Module):
+    """A module around the layers of an operation, as in the original network: MeCo counts both."""
+
+    def __init__(self, op: nn.Module) -> None:
+        super().__init__()
+        self.op = op
+
+    def forward(self, x: Tensor) -> Any:
+        return self.op(x)
+
+
 def relu_conv_bn(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Module:
-    return nn.Sequential(nn.ReLU(), conv(c_in, c_out, kernel, stride), nn.BatchNorm2d(c_out))
+    return Operation(nn.Sequential(nn.ReLU(), conv(c_in, c_out, kernel, stride), nn.BatchNorm2d(c_out)))
 
 
 OPERATIONS: dict[str, Callable[[int], nn.Module]] = {
@@ -129,7 +152,7 @@ OPERATIONS: dict[str, Callable[[int], nn.Module]] = {
     "skip_connect": lambda _: nn.Identity(),
     "nor_conv_1x1": lambda channels: relu_conv_bn(channels, channels, 1),
     "nor_conv_3x3": lambda channels: relu_conv_bn(channels, channels, 3),
-    "avg_pool_3x3": lambda _: nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False),
+    "avg_pool_3x3": lambda _: Operation(nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)),
 }
 
 
@@ -154,19 +177,19 @@ class Reduction(nn.Module):
 
     def __init__(self, c_in: int) -> None:
         super().__init__()
-        c_out = 2 * c_in
-        self.body = nn.Sequential(relu_conv_bn(c_in, c_out, 3, stride=2), relu_conv_bn(c_out, c_out, 3))
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2), conv(c_in, c_out, 1))
+        self.first, self.second = relu_conv_bn(c_in, 2 * c_in, 3, stride=2), relu_conv_bn(2 * c_in, 2 * c_in, 3)
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), conv(c_in, 2 * c_in, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.body(x) + self.shortcut(x)
+        return self.second(self.first(x)) + self.shortcut(x)
 
 
 def nasbench201(cell: str, channels: int = 16, cells: int = 5) -> nn.Module:
     """The network NAS-Bench-201 trains: three stages of equal cells, a residual block between them."""
-    layers = [conv(3, channels, 3), nn.BatchNorm2d(channels)]
+    layers: list[nn.Module] = [nn.Sequential(conv(3, channels, 3), nn.BatchNorm2d(channels))]
     for stage in range(3):
         layers += [Reduction(channels * 2 ** (stage - 1))] if stage else []
         layers += [Cell(cell, channels * 2**stage) for _ in range(cells)]
     width = 4 * channels
-    return nn.Sequential(*layers, nn.BatchNorm2d(width), nn.ReLU(inplace=True), *classifier(width))
+    last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+    return nn.Sequential(*layers, last, *classifier(width))

@@ -41,22 +41,42 @@ def test_tied_weights_count_once():
 
 
 @pytest.fixture
-def broken(request):
+def broken(monkeypatch):
     """Registers a proxy for one test."""
+    monkeypatch.setattr(registry, "REGISTRY", dict(registry.REGISTRY))
 
     def register(function, **declared):
         registry.proxy(paper="this test", **declared)(function)
-        request.addfinalizer(lambda: registry.REGISTRY.pop(function.__name__))
         return function.__name__
 
     return register
 
 
 def test_one_line_checks_a_proxy_of_ones_own(broken):
-    def depth(weights):
+    def matrices(weights):
         return len(weights)
 
-    check_proxy(broken(depth), {"mlp": ZOO["mlp"]})
+    check_proxy(broken(matrices), {"mlp": ZOO["mlp"]})
+
+
+def test_a_proxy_with_settings_and_a_variant_are_checked_too(broken):
+    def spread(outputs):
+        return outputs.std()
+
+    check_proxy(broken(spread, mode="eval", samples=3), {"conv-bn": ZOO["conv-bn"]})
+    check_proxy("zico(parts=3),naswot(initialisation=gaussian, repeats=2)", {"conv-bn": ZOO["conv-bn"]})
+
+
+def test_a_variant_that_breaks_a_promise_is_caught_too(broken):
+    seen = []
+
+    def forgetful(weights, *, step=1):
+        seen.append(step)
+        return float(sum(seen))
+
+    broken(forgetful)
+    with pytest.raises(AssertionError, match=r"forgetful\(step=2\) .* alone but"):
+        check_together(["forgetful(step=2)"], ZOO["mlp"])
 
 
 def test_a_failing_check_names_the_network(broken):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import json
 import math
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec
 
 import torch
@@ -20,20 +18,36 @@ from rich.text import Text
 
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
-from zerocost.errors import InputError, ZerocostError, unknown
-from zerocost.proxies.registry import resolve
+from zerocost.errors import InputError, ZerocostError
+from zerocost.proxies.registry import Proxy
 
 P = ParamSpec("P")
 BAD_INPUT, NOTHING_FOUND, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
+
+class Output(Console):
+    """A console that leaves it to `command` what happens when its reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 PIPED_WIDTH = 200
-out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+out = Output(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True)
 
 SPECS = ", ".join(source.usage for source in SOURCES.values())
 Data = Annotated[str, typer.Option("--data", help=f"Where batches come from: {SPECS}.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Samples in the batch that networks are scored on.")]
 Balanced = Annotated[bool, typer.Option("--balanced", help="Draw equally many samples of each class.")]
+Proxies = Annotated[
+    str,
+    typer.Option(
+        "--proxies",
+        help="Names, comma-separated, as in 'snip,zico(parts=4),my_proxy.py:mine'; see `zerocost proxies`.",
+    ),
+]
+Batches = Annotated[int, typer.Option("--batches", min=1, help="Batches drawn, for proxies that compare batches.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, …")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines instead of a table.")]
@@ -59,9 +73,9 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def nothing_ran(proxies: Iterable[str], scored: Container[str]) -> bool:
+def nothing_ran(proxies: Iterable[Proxy], scored: Container[str]) -> bool:
     """Whether every proxy that has to run the network failed, as when the data does not fit it."""
-    running = [p.name for p in resolve(proxies) if plan([p]).passes]
+    running = [p.name for p in proxies if plan([p]).passes]
     return bool(running) and not any(name in scored for name in running)
 
 
@@ -70,35 +84,6 @@ def fail(message: str, code: int) -> NoReturn:
     line = " ".join(message.split())
     err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
     raise typer.Exit(code)
-
-
-def load_callable(target: str) -> Any:
-    """The object that `path/to/file.py:name` names.
-
-    Raises `InputError` when the file is missing, raises while it is imported, or has no such name.
-    """
-    path, colon, name = target.rpartition(":")
-    if not colon or not name or not path:
-        raise InputError(f"expected FILE.py:NAME, such as my_model.py:build, but got {target!r}")
-    file = Path(path)
-    if not file.is_file():
-        raise InputError(f"no such file: {path}")
-    spec = importlib.util.spec_from_file_location(f"zerocost_user_{file.stem}", file.resolve())
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path} is not a Python file; expected FILE.py:NAME")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(file.resolve().parent))
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise InputError(f"importing {path} raised {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    if not hasattr(module, name):
-        public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        raise unknown(f"name in {path}:", name, public)
-    return getattr(module, name)
 
 
 def checked_device(name: str) -> torch.device:

@@ -18,7 +18,18 @@ def explain(
     """Show which passes scoring with these proxies will run, and why."""
     steps = scoring.explain(",".join(proxies))
     if as_json:
-        passes = [{**vars(step), "signals": steps.riders(step.name)} for step in steps.passes]
+        passes = [
+            {
+                "name": step.name,
+                "forwards": step.forwards,
+                "backwards": step.backwards,
+                "runs": step.runs,
+                "settings": group.settings.changed,
+                "signals": steps.riders(step.name, group.settings),
+            }
+            for group in steps.groups
+            for step in group.passes
+        ]
         print_json({"forwards": steps.forwards, "backwards": steps.backwards, "passes": passes})
     else:
         out.print(str(steps), markup=False, highlight=False, soft_wrap=True)

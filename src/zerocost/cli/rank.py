@@ -12,19 +12,21 @@ from zerocost.cli.common import (
     INTERRUPTED,
     Balanced,
     Batch,
+    Batches,
     Data,
     Device,
     Json,
+    Proxies,
     Seed,
     checked_device,
     command,
     fail,
-    load_callable,
     nothing_ran,
     print_json,
     progress_bar,
 )
 from zerocost.cli.tables import print_failures, print_ranking
+from zerocost.files import load
 from zerocost.proxies.registry import resolve
 from zerocost.select import proxies_in, select
 from zerocost.tables import Interrupted, ScoreTable
@@ -40,21 +42,21 @@ def rank(
         ),
     ],
     data: Data,
-    proxies: Annotated[
-        str, typer.Option(help="Names, comma-separated; see `zerocost proxies`.")
-    ] = "jacob_cov,log_synflow",
+    proxies: Proxies = "jacob_cov,log_synflow",
     where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Show only the best so many.")] = None,
     batch: Batch = 64,
+    batches: Batches = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="Seeds each network is built and scored with.")] = 1,
     balanced: Balanced = False,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
-    chosen = [p.name for p in resolve(proxies)]
+    chosen = resolve(proxies)
     place = checked_device(device)
-    candidates = load_callable(target)
+    candidates = load(target)
     interrupted = False
     with progress_bar({"score": "scoring"}) as report:
         try:
@@ -64,6 +66,8 @@ def rank(
                 chosen,
                 also=proxies_in(where),
                 batch=batch,
+                batches=batches,
+                repeats=repeats,
                 balanced=balanced,
                 seed=seed,
                 device=place,
@@ -77,7 +81,8 @@ def rank(
         print_json(as_dict(kept, table))
     elif not unusable:
         print_ranking(
-            kept, f"{len(kept)} of {len(table)} candidates, best first by the log-rank sum of {', '.join(chosen)}"
+            kept,
+            f"{len(kept)} of {len(table)} candidates, best first by the log-rank sum of {', '.join(table.proxies)}",
         )
         print_failures(table)
     if interrupted:
@@ -89,6 +94,7 @@ def rank(
 def as_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:
     """A ranking as plain values."""
     return {
+        "spread": table.spread.to_dict("index"),
         "ranking": [{"candidate": name, **row} for name, row in kept.frame.to_dict("index").items()],
         "dropped": kept.dropped,
         "failures": table.failures.to_dict("records"),

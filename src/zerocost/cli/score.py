@@ -13,14 +13,15 @@ from zerocost.cli.common import (
     BAD_INPUT,
     Balanced,
     Batch,
+    Batches,
     Data,
     Device,
     Json,
+    Proxies,
     Seed,
     checked_device,
     command,
     fail,
-    load_callable,
     nothing_ran,
     out,
     print_json,
@@ -28,36 +29,40 @@ from zerocost.cli.common import (
 from zerocost.cli.tables import cell
 from zerocost.data import draw
 from zerocost.errors import InputError
+from zerocost.files import load
 from zerocost.proxies.registry import resolve
 from zerocost.seeding import initialise
+
+DEFAULT = ",".join(scoring.DEFAULT)
 
 
 @command
 def score(
     target: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A function that builds a network.")],
     data: Data,
-    proxies: Annotated[str, typer.Option(help="Names, comma-separated; see `zerocost proxies`.")] = ",".join(
-        scoring.DEFAULT
-    ),
+    proxies: Proxies = DEFAULT,
     batch: Batch = 64,
+    batches: Batches = 1,
     balanced: Balanced = False,
     seed: Seed = 0,
     device: Device = "cpu",
     as_json: Json = False,
 ) -> None:
     """Score one untrained network."""
-    chosen = [p.name for p in resolve(proxies)]
+    chosen = resolve(proxies)
     place = checked_device(device)
-    built = load_callable(target)
+    built = load(target)
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model: nn.Module = initialise(built, seed).to(place)
-    card = scoring.score(model, draw(data, batch, seed=seed, balanced=balanced), chosen, seed=seed)
+    drawn = [tuple(draw(data, batch, seed=seed + i, balanced=balanced)) for i in range(batches)]
+    card = scoring.score(model, drawn, chosen, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
     if as_json:
         print_json(
             {
                 "scores": card.scores,
+                "spread": card.spread,
                 "failures": card.failures,
                 "passes": [vars(step) for step in card.passes],
                 "provenance": card.provenance,
@@ -66,8 +71,10 @@ def score(
     elif not unusable:
         table = Table("proxy", "score", "", box=None, pad_edge=False)
         table.columns[1].justify = "right"
-        for name in chosen:
-            table.add_row(name, cell(card.scores[name], name) if name in card else "—", card.failures.get(name, ""))
+        for name in (p.name for p in chosen):
+            spread = f" ± {cell(card.spread[name], name)}" if name in card.spread else ""
+            value = cell(card.scores[name], name) + spread if name in card else "—"
+            table.add_row(name, value, card.failures.get(name, ""))
         out.print(table)
         made = card.provenance
         forwards, backwards = (sum(getattr(p, kind) for p in card.passes) for kind in ("forwards", "backwards"))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zerocost import pipeline, report
+from zerocost import pipeline, report, spaces
 from zerocost.cli.common import (
     BAD_INPUT,
     INTERRUPTED,
@@ -16,11 +16,11 @@ from zerocost.cli.common import (
     Data,
     Device,
     Json,
+    Proxies,
     Seed,
     checked_device,
     command,
     fail,
-    load_callable,
     nothing_ran,
     out,
     print_json,
@@ -29,19 +29,24 @@ from zerocost.cli.common import (
 from zerocost.cli.rank import as_dict
 from zerocost.cli.tables import print_failures, print_ranking, print_training
 from zerocost.errors import InputError
+from zerocost.files import load
 from zerocost.pipeline import SearchInterrupted, SearchResult
 from zerocost.proxies.registry import resolve
 from zerocost.spaces import Fidelity
+
+DEFAULT = ",".join(pipeline.PROXIES)
+SPACES = ", ".join(spaces.names())
 
 
 @command
 def search(
     data: Data,
-    space: Annotated[str, typer.Option(help="A space by name (cnn), or FILE.py:NAME, a function of choices.")] = "cnn",
+    space: Annotated[
+        str,
+        typer.Option(help=f"A space by name ({SPACES}), or FILE.py:NAME."),
+    ] = "cnn",
     candidates: Annotated[int, typer.Option(min=1, help="Architectures to draw and score.")] = 200,
-    proxies: Annotated[str, typer.Option(help="Names, comma-separated; see `zerocost proxies`.")] = ",".join(
-        pipeline.PROXIES
-    ),
+    proxies: Proxies = DEFAULT,
     where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None,
     keep: Annotated[int, typer.Option(min=1, help="Survivors to train.")] = 5,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of training; 0 stops after the filter.")] = 8,
@@ -59,10 +64,10 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
-    chosen = [p.name for p in resolve(proxies)]
+    chosen = resolve(proxies)
     scale = Fidelity.parse(fidelity)
     place = checked_device(device)
-    where_to_look: Any = load_callable(space) if ":" in space else space
+    where_to_look: Any = load(space) if ":" in space else space
     if report_to is not None and not report_to.resolve().parent.is_dir():
         raise InputError(f"cannot write the report: there is no folder {report_to.resolve().parent}")
     interrupted = False

@@ -22,7 +22,9 @@ def print_ranking(table: ScoreTable, title: str, limit: int = 50) -> None:
     for column in table.frame.columns:
         shown.add_column(column, justify="right")
     for place, (name, row) in enumerate(table.frame.head(limit).iterrows(), start=1):
-        shown.add_row(str(place), escape(str(name)), *(cell(v, c) for c, v in row.items()))
+        spread = table.cards[str(name)].spread
+        cells = (cell(v, c) + (f" ± {spread[str(c)]:.2g}" if spread.get(str(c)) else "") for c, v in row.items())
+        shown.add_row(str(place), escape(str(name)), *cells)
     out.print(shown)
     if len(table) > limit:
         out.print(f"… and {len(table) - limit} more; --json gives all", style="dim")

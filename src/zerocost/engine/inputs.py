@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
+
+from zerocost.errors import Failure
 
 
 def count(inputs: Any) -> int:
@@ -51,3 +54,25 @@ def leaves(inputs: Any) -> Any:
 def cloned(inputs: Any) -> Any:
     """Clones of all tensors, for a network that may write into them."""
     return tree_map(lambda value: value.clone() if isinstance(value, Tensor) else value, inputs)
+
+
+def noise(inputs: Any, pixels: int | None, generator: torch.Generator) -> Any:
+    """Standard normal numbers in the shape of each floating-point tensor that has a row for each sample.
+
+    `pixels` replaces height and width of images N×C×H×W. Raises `Failure` when there is nothing to draw, as for tokens.
+
+    >>> noise(torch.zeros(2, 3, 8, 8), 4, torch.Generator()).shape
+    torch.Size([2, 3, 4, 4])
+    """
+    sampled = by_sample(inputs)
+    if not any(sampled(value) and value.is_floating_point() for value in tree_leaves(inputs)):
+        raise Failure("the inputs are not floating-point: there is no Gaussian noise in their place")
+
+    def drawn(value: Any) -> Any:
+        if not sampled(value) or not value.is_floating_point():
+            return value
+        images = pixels is not None and value.ndim == 4
+        shape = (*value.shape[:2], pixels, pixels) if images else value.shape
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(value.device, value.dtype)
+
+    return tree_map(drawn, inputs)

@@ -57,10 +57,15 @@ MERGE: dict[str, Callable[[Sequence[Any], Sequence[float]], Any]] = {
     "activation_kernel": kernel,
     "loss": weighted,
     "weight_gradients": weighted,
+    "parameter_gradients": weighted,
     "channel_saliency": channels,
     "hessian_gradients": weighted,
     "input_jacobian": rows,
 }
+"""How a signal of the whole batch is made of its parts; another signal of these passes cannot be had in parts."""
+SAMPLEWISE = ("model", "batch", "shape", "flow", "batches", "samples", "information")
+IN_PARTS = frozenset(MERGE) | {name for name, signal in SIGNALS.items() if signal.source in SAMPLEWISE}
+"""Signals that are the same where a batch has to be run in parts."""
 
 
 def measure_batch(batch: Batch, passes: Sequence[str], milliseconds: dict[str, float]) -> tuple[dict[str, Any], int]:
@@ -90,6 +95,11 @@ def in_parts(batch: Batch, passes: Sequence[str], size: int, milliseconds: dict[
     """The batch's signals out of parts of `size` samples; Failure where that would change them."""
     if size >= batch.samples:
         return run_part(Part(batch), passes, milliseconds)
+    if batch.wants("loss", "curvature") and batch.targets is not None and bool((batch.targets == IGNORED).any()):
+        raise Failure(
+            f"out of memory at batch {batch.samples}; labels of {IGNORED} are left out of the mean, so that parts "
+            f"differ in weight, try batch={size}"
+        )
     bounds = [(start, min(start + size, batch.samples)) for start in range(0, batch.samples, size)]
     shares = [(stop - start) / batch.samples for start, stop in bounds]
 
@@ -101,7 +111,13 @@ def in_parts(batch: Batch, passes: Sequence[str], size: int, milliseconds: dict[
             obstacle = why_not_split(part, batch, first=start == 0)
             if obstacle:
                 raise Failure(f"out of memory at batch {batch.samples}; {obstacle}, try batch={size}")
-        return {name: merge(name, [part[name] for part in found], shares) for name in found[0]}
+        whole_only = Failure(
+            f"out of memory at batch {batch.samples}; this cannot be measured in parts, try batch={size}"
+        )
+        return {
+            name: merge(name, [part[name] for part in found], shares) if name in MERGE else whole_only
+            for name in found[0]
+        }
 
     if "curvature" not in passes:
         return sweep(passes, batch.wanted, None)
@@ -128,8 +144,6 @@ def why_not_split(part: Part, batch: Batch, first: bool) -> str | None:
         return "the network draws random numbers (dropout), which differ when the batch is split"
     if part.loss_follows and batch.loss is not cross_entropy:
         return "a loss of your own may not be a mean over samples, so the batch is not split"
-    if part.loss_follows and batch.targets is not None and bool((batch.targets == IGNORED).any()):
-        return f"labels of {IGNORED} are left out of the mean, so that parts differ in weight"
     if first and mixes_samples(part, batch):
         return "a sample's output depends on the samples beside it, so the batch cannot be split"
     return None
@@ -142,7 +156,7 @@ def mixes_samples(part: Part, batch: Batch) -> bool:
         return False
     others = batch.slice(0, size // 2 or 2, batch.wanted)
     try:
-        with network.fresh(batch.seed, training=True), torch.no_grad():
+        with network.fresh(batch.seed, batch.training), torch.no_grad():
             outputs = network.run(network.copies(), cloned(others.inputs))
     except torch.OutOfMemoryError:
         return False
@@ -156,7 +170,7 @@ def run_part(part: Part, passes: Sequence[str], milliseconds: dict[str, float]) 
     signals: dict[str, Any] = {}
     failed: dict[str, Failure] = {}
     network = part.batch.network
-    with network.fresh(part.batch.seed, training=True):
+    with network.fresh(part.batch.seed, part.batch.training):
         for name in passes:
             start, state = network.clock(), generator_state(network.device)
             blocked = next((failed[before] for before in STEPS[name].after if before in failed), None)

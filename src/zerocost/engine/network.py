@@ -32,12 +32,20 @@ class Network:
         self.buffers = registered(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
-        scales = {id(p) for m in modules.values() if isinstance(m, NORMALISATION) for p in m.parameters(recurse=False)}
+        self.scales = {
+            id(p) for m in modules.values() if isinstance(m, NORMALISATION) for p in m.parameters(recurse=False)
+        }
+        self.embeddings = {
+            id(p)
+            for m in modules.values()
+            if isinstance(m, nn.Embedding | nn.EmbeddingBag)
+            for p in m.parameters(recurse=False)
+        }
         self.tokens_first = any(vars(module).get("batch_first") is False for module in modules.values())
         self.weight_names = [
             name
             for name, p in self.parameters.items()
-            if p.ndim >= 2 and (p.is_floating_point() or p.is_complex()) and id(p) not in scales
+            if p.ndim >= 2 and (p.is_floating_point() or p.is_complex()) and id(p) not in self.scales
         ]
         self.names = {id(t): name for name, t in self.tensors.items()}
         self.originals = frozenset(self.names)
@@ -52,6 +60,11 @@ class Network:
         """Each place where a parameter or buffer is kept, with its name."""
         found = self.anatomy.places
         return [(p.holder, p.key, self.names[id(p.tensor)]) for p in found if id(p.tensor) in self.names]
+
+    @property
+    def floating(self) -> list[str]:
+        """Names of the floating-point parameters."""
+        return [name for name, p in self.parameters.items() if p.is_floating_point()]
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -78,6 +91,10 @@ class Network:
     def weights(self) -> list[Tensor]:
         """Copies of the weight matrices; `Failure` when there are none."""
         return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
+
+    def non_embedding_count(self) -> int:
+        """Number of parameters outside the tables of embedding layers."""
+        return sum(p.numel() for p in self.parameters.values() if id(p) not in self.embeddings)
 
     def copies(self) -> dict[str, Tensor]:
         """Copies of all parameters and buffers."""

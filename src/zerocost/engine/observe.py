@@ -7,7 +7,7 @@ arrives as one call; `SeeInside` runs its body so that the calls within are seen
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,18 +16,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from zerocost.engine.functions import (
-    CHANNEL_AXIS,
-    DROPOUT,
-    NORMALISATION,
-    RECTIFIERS,
-    Function,
-    in_place,
-    named,
-    rectifies,
-)
-from zerocost.engine.rows import agreement, by_sample, sum_positions
-from zerocost.engine.signals import ChannelSaliency
+from zerocost.engine.functions import CHANNEL_AXIS, DROPOUT, NORMALISATION, RECTIFIERS, Function, in_place, named
+from zerocost.engine.network import described
+from zerocost.engine.watch.activations import Kernel, Patterns
+from zerocost.engine.watch.attention import Attention
+from zerocost.engine.watch.base import Call, Scene, Watcher
+from zerocost.engine.watch.blocks import Blocks
+from zerocost.engine.watch.channels import Channels
+from zerocost.engine.watch.gradients import GradientWatcher, Responses
+from zerocost.engine.watch.layers import LayerKernels
+from zerocost.engine.watch.maps import Features, FeedForward, ModuleMaps, Neurons, NormOutputs, SampleMaps
+from zerocost.engine.watch.variances import Variances
 from zerocost.errors import Failure
 
 
@@ -96,11 +95,20 @@ class Skeleton(SeeInside):
 
 
 class Flow(Skeleton):
-    """Runs normalisation and dropout as the identity and everything in float64."""
+    """Runs normalisation (unless it is kept) and dropout as the identity and everything in float64.
 
-    skipped = NORMALISATION | DROPOUT
+    `see` is told the name and arguments of each call before it runs.
+    """
+
+    def __init__(
+        self, originals: frozenset[int], see: Callable[[Call], None], keep_normalisation: bool = False
+    ) -> None:
+        super().__init__(originals)
+        self.see = see
+        self.skipped = DROPOUT if keep_normalisation else NORMALISATION | DROPOUT
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.see(Call(function, name, args, kwargs))
         if function in NARROWING:
             return args[0].double()
         if not in_place(function, kwargs):
@@ -120,133 +128,123 @@ def widened(value: Any) -> Any:
     return value.double() if narrow else value
 
 
+LAST_AXIS = {"linear", "layer_norm", "rms_norm"}
+MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
+LOOKING = {
+    watcher.signal: watcher
+    for watcher in (
+        *(Kernel, Patterns, LayerKernels, Channels, Responses),
+        *(Features, SampleMaps, ModuleMaps, Neurons, NormOutputs, FeedForward, Attention, Blocks, Variances),
+    )
+}
+NEEDS = {"block_spectra": "blocks", "block_gains": "blocks", "responses": "blocks", "perturbed_features": "features"}
+"""Signals that are made of what another one's watcher sees."""
+
+
 class Observer(SeeInside):
-    """Watches one forward pass on `samples` samples; collects what `wanted` signals need.
+    """Watches one forward pass for the sake of the wanted signals, by a watcher for each.
 
     Attributes:
-        tokens_first: whether the network has layers that take tokens along the first axis, samples along the second.
-        constants: ids of tensors that do not depend on the samples, such as parameters.
-        codes: signs of every activation's input, one boolean matrix N×units an activation, when `keep_codes`.
-        kernel: their N×N agreement summed over activations, otherwise.
-        layers: channel saliency by the identity of the layer's weight, filled during the backward pass.
+        scene: where the calls happen.
+        watchers: by the name of the signal.
         problems: signals that cannot be had of this network, with the reason.
         batch_norm: whether BatchNorm was seen in train mode, which ties the samples of a batch together.
     """
 
     def __init__(
         self,
-        samples: int,
+        scene: Scene,
         wanted: frozenset[str],
-        keep_codes: bool = False,
-        tokens_first: bool = False,
         originals: frozenset[int] = frozenset(),
+        keep_codes: bool = False,
     ) -> None:
         super().__init__(originals)
-        self.samples = samples
-        self.see_activations = "activation_kernel" in wanted
-        self.see_channels = "channel_saliency" in wanted
-        self.keep_codes = keep_codes
-        self.tokens_first = tokens_first
-        self.constants: frozenset[int] = frozenset()
-        self.codes: list[Tensor] = []
-        self.kernel: Tensor | None = None
-        self.batch_norm = False
-        self.listens = False
+        self.scene = scene
+        names = wanted | {NEEDS[name] for name in wanted if name in NEEDS}
+        self.watchers: dict[str, Watcher] = {
+            name: Kernel(scene, keep_codes) if name == Kernel.signal else look(scene)
+            for name, look in LOOKING.items()
+            if name in names
+        }
         self.problems: dict[str, Failure] = {}
-        self.layers: dict[int, ChannelSaliency] = {}
-        self._outputs: dict[int, list[dict[str, Tensor]]] = {}
-        self._weights: list[Tensor] = []
-        self._hooks: list[Any] = []
+        self.batch_norm = False
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.see_activations and rectifies(name, args, kwargs):
-            self._note("activation_kernel", self._activation, args[0] if args else kwargs["input"])
-        if self._outputs and args and isinstance(args[0], Tensor) and in_place(function, kwargs):
-            self._keep(args[0])
+        call, self.scene.attended = Call(function, name, args, kwargs), self.attended
+        self._tell("before", call)
         result = function(*args, **kwargs)
-        if name in CHANNEL_AXIS and self.see_channels and isinstance(result, Tensor):
-            weight = args[1] if len(args) > 1 else kwargs["weight"]
-            self._note("channel_saliency", self._layer, result, weight, CHANNEL_AXIS[name])
-        elif name == "batch_norm" and (args[5] if len(args) > 5 else kwargs.get("training", False)):
-            self.batch_norm = True
+        if name in MOVES and isinstance(result, Tensor):
+            self.scene.channel_axis = moved(self.scene.channel_axis, call)
+        if name in CHANNEL_AXIS or name in NORMALISATION:
+            self.scene.channel_axis = -1 if name in LAST_AXIS else 1
+            self.batch_norm |= name == "batch_norm" and bool(call.argument(5, "training", False))
+        if isinstance(result, Tensor):
+            self._tell("after", call, result)
         return result
 
-    def _note(self, signal: str, record: Function, *values: Any) -> None:
-        if signal not in self.problems:
-            try:
-                with torch.no_grad():
-                    record(*values)
-            except Failure as failure:
-                self.problems[signal] = failure.with_traceback(None)
-
-    def _rows(self, values: Tensor, attended: int) -> Tensor:
-        if attended:
-            values = values.reshape(-1, attended, values.shape[-1]).movedim(1, 0)
-        return by_sample(values, self.samples, self.tokens_first and not attended)
-
-    def _activation(self, before: Tensor) -> None:
-        visible(before)
-        if id(before) in self.constants:
+    def _tell(self, moment: str, *values: Any) -> None:
+        if not self.watchers:
             return
-        code = self._rows(before > 0, self.attended).flatten(1)
-        if self.keep_codes:
-            self.codes.append(code)
-        else:
-            kernel = agreement(code)
-            self.kernel = kernel if self.kernel is None else self.kernel.add_(kernel)
+        with torch.no_grad():
+            for name, watcher in self.watchers.items():
+                if name not in self.problems:
+                    try:
+                        getattr(watcher, moment)(*values)
+                    except torch.OutOfMemoryError:
+                        raise
+                    except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
+                        self.problems[name] = error if isinstance(error, Failure) else unforeseen(name, error)
+                        self.problems[name].with_traceback(None)
 
-    def _layer(self, output: Tensor, weight: Tensor, axis: int) -> None:
-        visible(output)
-        if not output.requires_grad:
-            return
-        held = {"value": output.detach()}
-        version, attended = output._version, self.attended
-        self._weights.append(weight)  # its id stays its own as long as it lives
-        self._outputs.setdefault(output.untyped_storage().data_ptr(), []).append(held)
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """The one forward run that is watched, in which hooks are on the modules."""
+        handles = [handle for watcher in self.watchers.values() for handle in watcher.hooks()]
+        try:
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
 
-        def add(gradient: Tensor) -> None:
-            if self.listens:
-                self._note("channel_saliency", record, gradient)
-
-        def record(gradient: Tensor) -> None:
-            value = held["value"]
-            if value._version != version and "kept" not in held:
-                raise Failure("a layer's output was overwritten in place by an operation that cannot be observed")
-            values = sum_positions(self._rows((value * gradient).movedim(axis, -1), attended))
-            known = self.layers.get(id(weight))
-            total = values if known is None else known.values + values
-            self.layers[id(weight)] = ChannelSaliency(total, weight.numel() / values.shape[1])
-
-        self._hooks.append(output.register_hook(add))  # type: ignore[no-untyped-call]
-
-    def _keep(self, written: Tensor) -> None:
-        for held in self._outputs.pop(written.untyped_storage().data_ptr(), []):
-            held["value"] = held["kept"] = held["value"].clone()
-
-    def activations(self) -> Any:
-        """The activation kernel, the codes it is made of when they are kept, or the Failure that says why not."""
-        seen: Any = self.codes or None if self.keep_codes else self.kernel
-        missing = Failure("no activation was seen whose hinge is at zero (ReLU, GELU, SiLU and the like)")
-        return self.problems.get("activation_kernel", missing if seen is None else seen)
-
-    def channels(self) -> Any:
-        """Channel saliency of each layer seen, or the Failure that says why not."""
-        missing = Failure("no convolution or linear layer was seen")
-        return self.problems.get("channel_saliency", list(self.layers.values()) or missing)
+    def found(self, signal: str) -> Any:
+        """What the watcher of that name saw, or the `Failure` that says why it saw nothing; None when not wanted."""
+        watcher = self.watchers.get(signal)
+        if watcher is None:
+            return None
+        problem = self.problems.get(signal) or getattr(watcher, "problem", None)
+        try:
+            return problem or watcher.found()
+        except Failure as failure:
+            return failure
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """The one backward pass that channel saliency is measured in; the hooks are taken off after it."""
-        self.listens = True
+        """The one backward pass that gradients are watched in; the hooks are taken off after it."""
+        listeners = [w for w in self.watchers.values() if isinstance(w, GradientWatcher)]
+        for watcher in listeners:
+            watcher.listens = True
         yield
-        self.listens = False
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks.clear()
-        self._outputs.clear()
+        for watcher in listeners:
+            watcher.stop()
 
 
-def visible(values: Tensor) -> None:
-    """`Failure` for a tensor inside `torch.vmap`, which hides an axis."""
-    if torch._C._functorch.is_batchedtensor(values):
-        raise Failure("an activation or layer runs inside torch.vmap, where samples cannot be told apart")
+def unforeseen(signal: str, error: Exception) -> Failure:
+    """The failure of a signal whose measurement raised on a network it was not made for."""
+    return Failure(f"{signal} cannot be measured on this network: {described(error)}")
+
+
+def moved(axis: int, call: Call) -> int:
+    """Where the channels are, first after the samples or last, once a call has moved axes.
+
+    >>> moved(-1, Call(torch.permute, "permute", (torch.zeros(2, 8, 8, 3), (0, 3, 1, 2)), {}))
+    1
+    """
+    given = call.input
+    if given.ndim < 3:
+        return axis
+    probe = torch.empty(*range(given.ndim), device="meta")  # every axis has a size of its own
+    kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
+    sizes = tuple(call.function(probe, *call.args[1:], **kwargs).shape)
+    place = sizes.index(axis % given.ndim)
+    return {1: 1, len(sizes) - 1: -1}.get(place, axis)

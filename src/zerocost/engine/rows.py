@@ -63,3 +63,21 @@ def sum_positions(values: Tensor) -> Tensor:
     """
     values = values.to(torch.promote_types(values.dtype, torch.float32))
     return values.flatten(1, -2).sum(1) if values.ndim > 2 else values
+
+
+def row_correlation(values: Tensor) -> Tensor | None:
+    """Pearson correlations of the rows of a matrix, N×N in float64; None when a row is constant.
+
+    >>> row_correlation(torch.tensor([[1.0, 2.0], [4.0, 2.0]])).round()
+    tensor([[ 1., -1.],
+            [-1.,  1.]], dtype=torch.float64)
+    """
+    total = torch.zeros(len(values), len(values), dtype=torch.float64, device=values.device)
+    centred = values - values.mean(1, keepdim=True)
+    for block in torch.split(centred, max(1, BLOCK // len(values)), dim=1):
+        wide = block.to(torch.promote_types(block.dtype, torch.float32))
+        total += (wide @ wide.T).double()
+    deviations = total.diagonal().sqrt()
+    if not bool((deviations > 0).all()):
+        return None
+    return (total / deviations / deviations[:, None]).clamp(-1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,65 +12,137 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from zerocost.engine.initialise import initialised
+from zerocost.engine.inputs import cut, noise
 from zerocost.engine.memory import alone, attempt, measure_batch, signals_of
 from zerocost.engine.network import Network
 from zerocost.engine.passes import batch
+from zerocost.engine.passes.batches import batches
 from zerocost.engine.passes.flow import flow
+from zerocost.engine.passes.information import information
+from zerocost.engine.passes.samples import samples
 from zerocost.engine.passes.shape import shape
-from zerocost.engine.plan import Plan
+from zerocost.engine.passes.tangents import BACKWARDS, tangents
+from zerocost.engine.plan import Group, Plan, heeded
+from zerocost.engine.settings import Settings
+from zerocost.engine.signals import SIGNALS
 from zerocost.errors import Failure
+from zerocost.seeding import stream
 
 READ_OFF: dict[str, Callable[[Network], Any]] = {
     "parameter_count": lambda network: sum(p.numel() for p in network.parameters.values()),
+    "non_embedding_count": Network.non_embedding_count,
+    "parameter_tensors": lambda network: len(network.parameters),
     "weights": Network.weights,
 }
-WITHOUT_THE_BATCH: dict[str, Callable[[Network, Any, int], dict[str, Any]]] = {"shape": shape, "flow": flow}
+APART: dict[str, Callable[[batch.Batch], dict[str, Any]]] = {
+    "shape": shape,
+    "flow": flow,
+    "batches": batches,
+    "samples": samples,
+    "tangents": tangents,
+    "information": information,
+}
+"""Passes with a graph of their own."""
 
 
 @dataclass
 class Measurement:
     """What a plan delivered: signals (a value, or the Failure that says why not), and how it was measured."""
 
-    signals: dict[str, Any] = field(default_factory=dict)
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    part_size: int = 0
+    signals: dict[Settings, dict[str, Any]] = field(default_factory=dict)
+    milliseconds: dict[tuple[str, Settings], float] = field(default_factory=dict)
+    backwards: dict[tuple[str, Settings], int] = field(default_factory=dict)
+    part_sizes: list[tuple[bool, int]] = field(default_factory=list)
     device: str = "cpu"
     dtype: str = ""
 
+    @property
+    def part_size(self) -> int:
+        """The size of the parts that batches were run in: the smallest where one was split, else that of the batch."""
+        split = [size for is_part, size in self.part_sizes if is_part]
+        return min(split) if split else max((size for _, size in self.part_sizes), default=0)
+
+    def under(self, settings: Settings) -> dict[str, Any]:
+        """Every signal that was measured, as it is under the given settings."""
+        return {
+            name: values[name]
+            for key, values in self.signals.items()
+            for name in values
+            if heeded(SIGNALS[name].source, settings) == key
+        }
+
 
 def measure(
-    model: nn.Module, inputs: Any, targets: Tensor | None, plan: Plan, loss: batch.Loss, seed: int
+    model: nn.Module, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: batch.Loss, seed: int
 ) -> Measurement:
-    """Run the passes of `plan`, each once, and return the signals they deliver.
+    """Run the passes of `plan`, each once, and return the signals they deliver under each of its settings.
 
     The model is left as it was. Each pass starts from `seed`, so that a signal does not depend on which others are
-    asked for. Raises `InputError` for a batch that no model could be scored on; what cannot be had of this model is a
-    `Failure` among the signals.
+    asked for; repeat i starts from `seed + i`. Only proxies that compare batches see more than the first of `batches`.
+    Raises `InputError` for a batch that no model could be scored on; what cannot be had of this model is a `Failure`
+    among the signals.
     """
     network = attempt(Network, model)
     if isinstance(network, Failure):
-        return Measurement(dict.fromkeys(plan.signals, network))
+        return Measurement({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
     result = Measurement(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
-    names = [step.name for step in plan.passes]
     with neutral(network.device):
-        result.signals = {name: attempt(read, network) for name, read in READ_OFF.items() if name in plan.signals}
-        placed = alone(network.prepare, (inputs, targets))
-        if isinstance(placed, Failure):
-            result.signals |= dict.fromkeys(signals_of(names), placed)
-            return result
-        inputs, targets = placed
-        for name, run in WITHOUT_THE_BATCH.items():
-            if name in names:
-                start = network.clock()
-                found = alone(run, network, inputs, seed)
-                result.signals |= dict.fromkeys(signals_of([name]), found) if isinstance(found, Failure) else found
-                result.milliseconds[name] = 1e3 * (network.clock() - start)
-        on_batch = [name for name in names if name in batch.PASSES]
-        if on_batch:
-            whole = batch.Batch(network, inputs, targets, loss, plan.signals, seed)
-            signals, result.part_size = measure_batch(whole, on_batch, result.milliseconds)
-            result.signals |= signals
+        placed = alone(network.prepare, list(batches))
+        for group in plan.groups:
+            found = alone(measure_group, network, placed, group, loss, seed, result)
+            result.signals[group.settings] = (
+                dict.fromkeys(group.signals, found) if isinstance(found, Failure) else found
+            )
     return result
+
+
+def measure_group(
+    network: Network, placed: Any, group: Group, loss: batch.Loss, seed: int, result: Measurement
+) -> dict[str, Any]:
+    """The signals of passes under the same settings; adds their times to `result`."""
+    settings, seed = group.settings, seed + group.settings.repeat
+    network = initialised(network, settings.initialisation, seed)
+    signals = {name: attempt(read, network) for name, read in READ_OFF.items() if name in group.signals}
+    if isinstance(placed, Failure):
+        return dict.fromkeys(group.signals, placed) | signals
+    samples = [chosen(inputs, targets, settings, seed) for inputs, targets in placed]
+    inputs, targets = samples[0]
+    if "labels" in group.signals:
+        signals["labels"] = Failure("needs labels: give the batch as (inputs, labels)") if targets is None else targets
+    whole = batch.Batch(network, inputs, targets, loss, group.signals, seed, settings, samples[1:])
+    for step in group.passes:
+        if step.name in APART:
+            start = network.clock()
+            found = apart(step.name, whole)
+            if not isinstance(found, Failure):
+                result.backwards[step.name, settings] = step.backwards + found.pop(BACKWARDS, 0)
+            signals |= dict.fromkeys(signals_of([step.name]), found) if isinstance(found, Failure) else found
+            result.milliseconds[step.name, settings] = 1e3 * (network.clock() - start)
+    on_batch = [step.name for step in group.passes if step.name in batch.PASSES]
+    if on_batch:
+        milliseconds: dict[str, float] = {}
+        found, size = measure_batch(whole, on_batch, milliseconds)
+        result.part_sizes.append((size < whole.samples, size))
+        result.milliseconds |= {(name, settings): spent for name, spent in milliseconds.items()}
+        signals |= found
+    return signals
+
+
+def apart(name: str, whole: batch.Batch) -> Any:
+    """What a pass with a graph of its own delivers, or the Failure that says why it does not."""
+    try:
+        return attempt(APART[name], whole)
+    except torch.OutOfMemoryError:
+        smaller = f" at batch {whole.samples}; this cannot be measured in parts, try batch={whole.samples // 2}"
+        return Failure("out of memory" + (smaller if whole.samples > 1 and name not in ("shape", "flow") else ""))
+
+
+def chosen(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
+    """The samples that settings ask for: the first ones, or noise in their shape."""
+    if settings.samples is not None:
+        inputs, targets = cut(inputs, 0, settings.samples), None if targets is None else targets[: settings.samples]
+    return (noise(inputs, settings.pixels, stream(seed, "inputs")) if settings.inputs == "noise" else inputs), targets
 
 
 @contextmanager

@@ -15,3 +15,14 @@ def total(terms: Iterable[Tensor]) -> Tensor:
     7.0
     """
     return torch.stack([term.sum(dtype=torch.float64) for term in terms]).sum()
+
+
+def signal_to_noise(values: Tensor) -> Tensor:
+    """Sum of a tensor over its standard deviation (n − 1); the sum alone where they are all equal, or one.
+
+    >>> round(signal_to_noise(torch.tensor([1.0, 2.0, 3.0])).item(), 4)
+    6.0
+    """
+    values = values.double()
+    deviation = values.std() if values.numel() > 1 else values.new_zeros(())
+    return values.sum() / deviation if deviation > 0 else values.sum()

@@ -141,3 +141,28 @@ def test_tokens_are_words_number_one():
     tokens = torch.randint(5, (4, 3)), torch.arange(4) % 3
     flow = words[2].weight.double().abs().sum(0) @ words[0].weight[1].double().abs().repeat(3)
     assert zc.score(words, tokens, "synflow")["synflow"] == pytest.approx(2 * float(flow.detach()), rel=1e-12)
+
+
+def test_normalisation_that_is_kept_runs_on_the_statistics_of_the_ones():
+    model = conv(nn.BatchNorm2d(4))
+    with torch.no_grad():
+        model[1].weight.fill_(-2), model[1].bias.fill_(0.25), model[1].running_mean.fill_(5)
+    one, w, bias = torch.ones(1, 3, 8, 8).double(), model[0].weight.double().abs(), model[0].bias.double().abs()
+    weights = [w.detach().requires_grad_(), model[4].weight.detach().double().abs().requires_grad_()]
+    x = nn.functional.conv2d(one, weights[0], bias.detach())
+    mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True, correction=0)
+    x = (2 * (x - mean) / (var + 1e-5).sqrt() + 0.25).relu().flatten(1)
+    flow = nn.functional.linear(x, weights[1], model[4].bias.detach().double().abs()).sum()
+    flow.backward()
+    expected = sum(float((t.detach() * t.grad).abs().sum()) for t in weights)
+    card = zc.score(model, batch(3, 8, 8), "synflow_bn,synflow,synflow(normalisation=kept)")
+    assert card["synflow_bn"] == pytest.approx(expected, rel=1e-9) == card["synflow(normalisation=kept)"]
+    assert card["synflow"] == synflow(conv(), 3, 8, 8)
+
+
+def test_normalisation_that_is_kept_is_that_of_every_kind_and_dropout_is_not():
+    for layer in (nn.GroupNorm(2, 4), nn.LayerNorm((4, 6, 6)), nn.InstanceNorm2d(4)):
+        card = zc.score(conv(layer), batch(3, 8, 8), "synflow,synflow_bn")
+        assert card["synflow_bn"] != pytest.approx(card["synflow"], rel=0.01)
+    card = zc.score(conv(nn.Dropout(0.5)), batch(3, 8, 8), "synflow,synflow_bn")
+    assert card["synflow_bn"] == card["synflow"]

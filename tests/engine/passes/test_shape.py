@@ -5,6 +5,11 @@ import torch
 from torch import nn
 
 import zerocost as zc
+from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.plan import plan
+from zerocost.engine.run import measure
+from zerocost.engine.settings import DEFAULT
+from zerocost.proxies import resolve
 
 
 def flops(model, *inputs):
@@ -154,3 +159,85 @@ def test_hooks_of_the_counter_do_not_linger():
 
     assert "ValueError: no" in zc.score(Raises(4, 3), torch.rand(2, 4), "flops").failures["flops"]
     assert (len(hooks._global_forward_hooks), len(hooks._global_forward_pre_hooks)) == before
+
+
+def depth(model, *shape):
+    return zc.score(model, torch.rand(2, *shape), "depth")["depth"]
+
+
+class Graph(nn.Module):
+    """Layers of width 4 put together by a function of x and of a maker of layers."""
+
+    def __init__(self, call, count=6):
+        super().__init__()
+        self.layers, self.call = nn.ModuleList(nn.Linear(4, 4) for _ in range(count)), call
+
+    def forward(self, x):
+        return self.call(x, *self.layers)
+
+
+@pytest.mark.parametrize(
+    ("call", "longest"),
+    [
+        (lambda x, a, b, c, *_: c(torch.relu(b(torch.tanh(a(x))))), 3),
+        (lambda x, a, b, c, *_: c(x + b(torch.relu(a(x)))), 3),  # the residual path is the shorter one
+        (lambda x, a, b, c, *_: a(x) + c(b(x)), 2),
+        (lambda x, a, b, c, d, *_: torch.cat([a(x), b(c(d(x)))], 1), 3),
+        (lambda x, a, b, *_: a(x) * torch.sigmoid(b(a(x)).mean(1, keepdim=True)), 2),
+        (lambda x, a, *_: a(a(a(x))), 3),  # a layer called three times
+        (lambda x, a, b, c, *_: torch.stack([a(x), b(x), c(b(x))]).sum(0), 2),
+        (lambda x, a, b, *_: a(x).add_(b(a(x))), 2),
+        (lambda x, a, b, *_: (b(a(x)), a(x))[1], 1),  # what the output does not depend on
+        (lambda x, a, b, c, *_: torch.where(a(x) > 0, b(x), c(b(x))), 2),
+    ],
+)
+def test_depth_is_that_of_the_longest_path(call, longest):
+    assert depth(Graph(call), 4) == longest
+
+
+def test_depth_of_convolutions_blocks_and_attention():
+    block = lambda: nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True))  # noqa: E731
+    cnn = nn.Sequential(nn.Conv2d(3, 4, 3), block(), nn.MaxPool2d(2), block(), nn.Flatten(), nn.Linear(36, 3))
+    assert depth(cnn, 3, 8, 8) == 4
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    assert depth(nn.Sequential(layer, nn.Flatten(), nn.Linear(40, 3)), 5, 8) == 2 + 2 + 1
+
+
+def test_no_layer_has_no_depth():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(4, 3))
+
+        def forward(self, x):
+            return x @ self.weight
+
+    assert "no convolution or linear layer" in zc.score(Bare(), torch.rand(2, 4), "depth").failures["depth"]
+
+
+def sizes(model, *shape):
+    """Positions and channels of each layer's output."""
+    found = measure(model, [(torch.rand(2, *shape), None)], plan(resolve("zico_bc")), cross_entropy, 0)
+    return [tuple(size) for size in found.signals[DEFAULT]["layer_sizes"]]
+
+
+def test_layer_sizes_are_positions_and_channels():
+    cnn = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.Flatten(), nn.Linear(24, 5))
+    assert sizes(cnn, 3, 8, 8) == [(36, 4), (4, 6), (1, 5)]
+    assert sizes(nn.Sequential(nn.Conv1d(3, 4, 3), nn.ConvTranspose1d(4, 2, 3)), 3, 8) == [(6, 4), (8, 2)]
+    assert sizes(nn.Sequential(nn.Linear(6, 9), nn.Flatten(), nn.Linear(45, 2)), 5, 6) == [(5, 9), (1, 2)]
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_layer_sizes_of_tokens_count_tokens_wherever_they_are(batch_first):
+    class Encoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.head = nn.TransformerEncoderLayer(8, 2, 16, batch_first=batch_first), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return (
+                self.head(self.layer(x).mean(1)) if batch_first else self.head(self.layer(x.mT.mT.transpose(0, 1))[0])
+            )
+
+    assert sizes(Encoder(), 5, 8) == [(5, 24), (5, 8), (5, 16), (5, 8), (1, 3)]

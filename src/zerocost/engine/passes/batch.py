@@ -1,4 +1,4 @@
-"""The passes that share one graph: data, loss, curvature and jacobian, on the batch or a part of it."""
+"""The passes that share one graph, on the batch or a part of it: data, perturbed, loss, curvature, jacobian, blocks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from zerocost.engine.graph import dense, differentiable_once, gradients
-from zerocost.engine.inputs import cloned, count, cut, leaves
+from zerocost.engine.inputs import cloned, count, cut, leaves, noise
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Observer
+from zerocost.engine.passes.blocks import gains
+from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.engine.signals import SIGNALS
+from zerocost.engine.watch.base import Scene
+from zerocost.engine.watch.maps import spectrum
 from zerocost.errors import Failure, InputError
+from zerocost.seeding import seeded, stream
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 IGNORED = -100  # the label that torch's cross-entropy leaves out
@@ -23,7 +28,10 @@ IGNORED = -100  # the label that torch's cross-entropy leaves out
 
 @dataclass(frozen=True)
 class Batch:
-    """What the passes on the batch run on: a network, samples (all or some of them), and the signals wanted."""
+    """What the passes on the batch run on: a network, samples (all or some of them), and the signals wanted.
+
+    `further` are the other batches that were given, for what compares batches.
+    """
 
     network: Network
     inputs: Any
@@ -31,6 +39,13 @@ class Batch:
     loss: Loss
     wanted: frozenset[str]
     seed: int
+    settings: Settings = DEFAULT
+    further: Sequence[tuple[Any, Tensor | None]] = ()
+
+    @property
+    def training(self) -> bool:
+        """Whether the network runs in train mode."""
+        return self.settings.mode == "train"
 
     @property
     def samples(self) -> int:
@@ -61,7 +76,9 @@ class Part:
         self.batch = batch
         self.direction = direction
         network = batch.network
-        self.observer = Observer(batch.samples, batch.wanted, keep_codes, network.tokens_first, network.originals)
+        self.scene = Scene(batch.samples, network.tokens_first, network.model, batch.seed)
+        self.observer = Observer(self.scene, batch.wanted, network.originals, keep_codes)
+        self.blocks_follow = batch.wants("blocks")
         self.jacobian_follows = batch.wants("jacobian")
         self.curvature_follows = batch.wants("curvature")
         self.loss_follows = batch.wants("loss", "curvature")
@@ -71,29 +88,72 @@ class Part:
 def data(part: Part) -> dict[str, Any]:
     """Forward on the batch, with a graph for the passes that follow."""
     batch, network, observer = part.batch, part.batch.network, part.observer
-    graph = part.loss_follows or part.jacobian_follows
+    graph = part.loss_follows or part.jacobian_follows or part.blocks_follow
     part.inputs = leaves(batch.inputs) if graph else batch.inputs
     part.tensors = network.copies()
-    if part.loss_follows:
+    if part.loss_follows or part.blocks_follow:
         for name in network.weight_names:
             part.tensors[name].requires_grad_()
-    observer.constants = frozenset(map(id, part.tensors.values()))
+        for name in network.floating if "parameter_gradients" in batch.wanted else ():
+            part.tensors[name].requires_grad_()
+    part.scene.constants = frozenset(map(id, part.tensors.values()))
+    part.scene.weights = {id(part.tensors[name]): place for place, name in enumerate(network.weight_names)}
     with torch.set_grad_enabled(graph):
         given = cloned(part.inputs)
-        with observer:
+        with observer.watching():
             outputs = network.run(part.tensors, given)
     if outputs.ndim == 0 or len(outputs) != batch.samples:
         raise Failure(
             f"the network returned shape {tuple(outputs.shape)} for {batch.samples} samples; "
             "the first axis must be the samples"
         )
+    part.outputs = finite(outputs)
+    found = {name: observer.found(name) for name in SEEN_FORWARD}
+    blocks = observer.found("blocks")
+    if blocks is not None:
+        found["block_spectra"] = blocks if isinstance(blocks, Failure) else list(map(block_spectrum, blocks))
+    return {"outputs": part.outputs.detach()} | found
+
+
+def finite(outputs: Tensor) -> Tensor:
+    """The outputs; `Failure` where one is not a number, or not finite."""
     if not outputs.isfinite().all():
         raise Failure(
             f"the outputs are not finite: activations overflow {str(outputs.dtype).removeprefix('torch.')}, "
             "or the weights are not numbers"
         )
-    part.outputs = outputs
-    return {"outputs": part.outputs.detach(), "activation_kernel": observer.activations()}
+    return outputs
+
+
+def block_spectrum(found: Tensor) -> Tensor:
+    """Eigenvalues of the covariance of a block's channels, over samples and positions."""
+    return spectrum(found.detach().movedim(1, -1).flatten(0, -2))
+
+
+def perturbed(part: Part) -> dict[str, Any]:
+    """Forward on the same samples, each moved by a Gaussian step; the running statistics go on from the data pass."""
+    batch, network = part.batch, part.batch.network
+    scene = replace(part.scene, block=0)
+    observer = Observer(scene, frozenset({"features", "batch_norm_variances"}), network.originals)
+    step = noise(batch.inputs, None, stream(batch.seed, "perturbation"))
+    moved = tree_map(
+        lambda x, d: x + batch.settings.perturbation * d if d is not x and isinstance(x, Tensor) else x,
+        batch.inputs,
+        step,
+    )
+    tensors = {name: t.detach().clone() for name, t in part.tensors.items()}
+    with torch.no_grad(), seeded(batch.seed, network.device), observer.watching():
+        network.run(tensors, moved)
+    return {
+        "perturbed_features": observer.found("features"),
+        "batch_norm_variances": observer.found("batch_norm_variances"),
+    }
+
+
+def blocks(part: Part) -> dict[str, Any]:
+    """Backward through each block, of random signs at its output."""
+    found = part.observer.found("blocks")
+    return {"block_gains": found if isinstance(found, Failure) else gains(found, part.batch.seed)}
 
 
 def loss(part: Part) -> dict[str, Any]:
@@ -109,15 +169,23 @@ def loss(part: Part) -> dict[str, Any]:
         raise Failure("no path from the weights to the loss")
     if not part.value.isfinite().all():
         raise Failure(f"the loss is {part.value.detach().item()}")
-    follow = part.curvature_follows or part.jacobian_follows
+    follow = part.curvature_follows or part.jacobian_follows or part.blocks_follow
+    others = (
+        [part.tensors[n] for n in part.batch.network.floating] if "parameter_gradients" in part.batch.wanted else []
+    )
     with part.observer.listening():
-        part.gradients = gradients(part.value, part.weights, create_graph=part.curvature_follows, retain_graph=follow)
+        found = gradients(
+            part.value, [*part.weights, *others], create_graph=part.curvature_follows, retain_graph=follow
+        )
+    part.gradients = found[: len(part.weights)]
     if not any(bool(g.any()) for g in part.gradients):
         raise Failure("no path from the weights to the loss: every gradient is zero")
     return {
         "loss": part.value.detach(),
         "weight_gradients": [g.detach() for g in part.gradients],
-        "channel_saliency": part.observer.channels(),
+        "parameter_gradients": [g.detach() for g in found[len(part.weights) :]],
+        "channel_saliency": part.observer.found("channel_saliency"),
+        "responses": part.observer.found("responses"),
     }
 
 
@@ -134,7 +202,7 @@ def curvature(part: Part) -> dict[str, Any]:
         [g for g, _ in curved],
         part.weights,
         [d for _, d in curved],
-        retain_graph=part.jacobian_follows,
+        retain_graph=part.jacobian_follows or part.blocks_follow,
         allow_unused=True,
         materialize_grads=True,
     )
@@ -148,16 +216,28 @@ def jacobian(part: Part) -> dict[str, Any]:
         raise Failure("the input is not floating-point: there is no derivative to it")
     if not part.outputs.requires_grad:
         raise Failure("no path from input to output: the outputs do not depend on the input")
-    rows = gradients(part.outputs.sum(), inputs)
+    rows = gradients(part.outputs.sum(), inputs, retain_graph=part.blocks_follow)
     return {"input_jacobian": torch.cat([r.reshape(len(r), -1) for r in rows], dim=1)}
 
 
 PASSES: dict[str, Callable[[Part], dict[str, Any]]] = {
     "data": data,
+    "perturbed": perturbed,
     "loss": loss,
     "curvature": curvature,
     "jacobian": jacobian,
+    "blocks": blocks,
 }
+SEEN_FORWARD = (
+    *("activation_kernel", "pattern_count", "layer_kernels", "sample_maps", "module_maps", "neurons", "features"),
+    *("attention_maps", "batch_norm_spectra", "feed_forward_spectra"),
+)
+"""What watchers see on the way forward."""
+
+
+def without_loss(batch: Batch) -> bool:
+    """Whether cross-entropy leaves out every label of a batch."""
+    return batch.loss is cross_entropy and batch.targets is not None and bool((batch.targets == IGNORED).all())
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:

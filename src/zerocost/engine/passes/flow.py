@@ -10,13 +10,18 @@ from torch.utils._pytree import tree_map
 
 from zerocost.engine.graph import gradients
 from zerocost.engine.inputs import cloned, cut, leaves
-from zerocost.engine.network import Network
 from zerocost.engine.observe import Flow, widened
+from zerocost.engine.passes.batch import Batch
+from zerocost.engine.watch.roles import Roles
 from zerocost.errors import Failure
 
 
-def flow(network: Network, inputs: Any, seed: int) -> dict[str, Any]:
-    """Backward of the summed outputs R to the absolute weights, in eval mode. Buffers keep their sign (masks do)."""
+def flow(batch: Batch) -> dict[str, Any]:
+    """Backward of the summed outputs R to the absolute weights, in eval mode. Buffers keep their sign (masks do).
+
+    With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
+    """
+    network, kept = batch.network, batch.settings.normalisation == "kept"
     parameters = {name: absolute(p.detach()) for name, p in network.parameters.items()}
     weights = [w.requires_grad_() for w in network.matrices(parameters)]
     buffers = {name: widened(b.detach().clone()) for name, b in network.buffers.items()}
@@ -24,8 +29,10 @@ def flow(network: Network, inputs: Any, seed: int) -> dict[str, Any]:
     def ones(value: Any) -> Any:
         return torch.ones_like(widened(value)) if isinstance(value, Tensor) else value
 
-    with network.fresh(seed, training=False), Flow(network.originals):
-        outputs = network.run(parameters | buffers, cloned(leaves(tree_map(ones, cut(inputs, 0, 1)))))
+    with network.fresh(batch.seed, training=kept):
+        roles = Roles(network.model, weights)
+        with Flow(network.originals, roles.see, keep_normalisation=kept):
+            outputs = network.run(parameters | buffers, cloned(leaves(tree_map(ones, cut(batch.inputs, 0, 1)))))
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
         flows = gradients(outputs.sum(), weights)
@@ -33,7 +40,11 @@ def flow(network: Network, inputs: Any, seed: int) -> dict[str, Any]:
         raise Failure("the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers")
     if not any(bool(g.any()) for g in flows):
         raise Failure("no path from input to output: every synaptic flow is zero")
-    return {"flow_weights": [w.detach() for w in weights], "flow_gradients": [g.detach() for g in flows]}
+    return {
+        "flow_weights": [w.detach() for w in weights],
+        "flow_gradients": [g.detach() for g in flows],
+        "weight_roles": roles.found(),
+    }
 
 
 def absolute(parameter: Tensor) -> Tensor:

@@ -8,12 +8,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.weak import WeakTensorKeyDictionary
 
+from zerocost.engine.functions import CHANNEL_AXIS, Function
 from zerocost.engine.inputs import cloned, cut
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Skeleton
+from zerocost.engine.passes.batch import Batch
+from zerocost.engine.signals import LayerSize
 from zerocost.errors import Failure
 
 aten = torch.ops.aten
@@ -28,26 +32,55 @@ UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' s
 }
 
 
-def shape(network: Network, inputs: Any, seed: int) -> dict[str, Any]:
-    """Multiply-adds: the products of one forward pass on the first sample, in eval mode.
+def shape(batch: Batch) -> dict[str, Any]:
+    """Multiply-adds and layers of one forward pass on the first sample, in eval mode.
 
     A network that cannot run on the meta device, because its forward looks at values, runs on that sample for real.
     """
-    sample = cut(inputs, 0, 1)
+    network, sample = batch.network, cut(batch.inputs, 0, 1)
     try:
         on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
-        found = count(network, on_meta, tree_map(to_meta, sample), seed)
+        return count(network, on_meta, tree_map(to_meta, sample), batch.seed)
     except Failure:
-        found = count(network, network.copies(), cloned(sample), seed)
-    return {"multiply_adds": found}
+        return count(network, network.copies(), cloned(sample), batch.seed)
 
 
-def count(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> int:
-    """Half the FLOPs torch's counter sees: it counts a multiply-add as two."""
-    counter = FlopCounterMode(display=False, custom_mapping=UNKNOWN_TO_TORCH)
-    with network.fresh(seed, training=False), torch.no_grad(), counter, Skeleton():
-        network.run(tensors, sample)
-    return int(counter.get_total_flops()) // 2
+def count(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
+    """Half the FLOPs torch's counter sees, as it counts a multiply-add as two; and the layers in between."""
+    counter, layers = FlopCounterMode(display=False, custom_mapping=UNKNOWN_TO_TORCH), Layers()
+    with network.fresh(seed, training=False), torch.no_grad(), counter, layers:
+        outputs = network.run(tensors, sample)
+    return {
+        "multiply_adds": int(counter.get_total_flops()) // 2,
+        "weight_depth": layers.depth(outputs),
+        "layer_sizes": layers.sizes or Failure("no convolution or linear layer was seen"),
+    }
+
+
+class Layers(Skeleton):
+    """Follows how many weight layers lie behind each tensor, and how large their outputs are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[LayerSize] = []
+        self._depths: Any = WeakTensorKeyDictionary()
+
+    def depth(self, value: Any) -> int:
+        """The weight layers on the longest path to a tensor, or to any in a nest of them."""
+        return max((self._depths.get(t, 0) for t in tree_leaves(value) if isinstance(t, Tensor)), default=0)
+
+    def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        behind = self.depth((args, kwargs))
+        result = super().call(function, name, args, kwargs)
+        if name in CHANNEL_AXIS:
+            behind += 1
+            channels = result.shape[CHANNEL_AXIS[name]]
+            self.sizes.append(LayerSize(result.numel() // channels, channels))
+        if behind:
+            for tensor in tree_leaves(result):
+                if isinstance(tensor, Tensor):
+                    self._depths[tensor] = behind
+        return result
 
 
 def to_meta(value: Any) -> Any:

@@ -1,0 +1,163 @@
+"""A page for each proxy: its docstring, what is declared about it, what was published about it, and its code."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from published import NUMBERS, disagreements, published
+from rst import facts, plain
+from sphinx.application import Sphinx
+
+from zerocost.engine.plan import plan
+from zerocost.engine.settings import written
+from zerocost.engine.signals import SIGNALS, measured
+from zerocost.presets import PAPERS
+from zerocost.proxies.registry import AGGREGATES, REGISTRY, Proxy, formula_options
+
+BUILT_IN = [p for p in REGISTRY.values() if p.formula.__module__.startswith("zerocost.")]
+LABELLED = {"loss", "batches", "samples"}
+"""Passes that need labels."""
+BY_SAMPLE = {
+    "samples": "a sample at a time",
+    "tangents": "and one backward for each sample",
+    "information": "and one backward for each output of each sample",
+}
+"""What the number of runs does not tell about a pass."""
+OTHER = {
+    "mode": ("train", "eval"),
+    "inputs": ("batch", "noise"),
+    "initialisation": ("given", "kaiming"),
+    "normalisation": ("identity", "kept"),
+    "samples": (None, 2),
+    "pixels": (None, 2),
+    "parts": (2, 3),
+    "perturbation": (0.01, 0.1),
+}
+"""Two values for each setting."""
+with (Path(__file__).parents[1] / "failures.csv").open(encoding="utf-8", newline="") as file:
+    FAILURES = [(row["signal"], row["failure"]) for row in csv.DictReader(file)]
+
+
+def proxy_page(p: Proxy) -> str:
+    """The page of one proxy."""
+    return "\n".join(
+        [
+            p.name,
+            "=" * len(p.name),
+            "",
+            f".. autofunction:: zerocost.proxies.{p.name}",
+            "",
+            facts(declared(p)),
+            "",
+            *correlations(p.name),
+            ".. code-block:: python",
+            "",
+            textwrap.indent(code(p.formula), "   "),
+            "",
+        ]
+    )
+
+
+def declared(p: Proxy) -> Iterator[tuple[str, str]]:
+    """What is known of a proxy without reading its docstring."""
+    yield "paper", p.paper
+    yield "sign", "higher is better" if p.higher_is_better else "lower is better; the score is the value negated"
+    yield "signals", "; ".join(f"``{name}``, {plain(SIGNALS[name].meaning)}" for name in p.signals)
+    yield "runs", cost(p)
+    yield "labels", "needed" if labelled(p) else "not needed"
+    if options := formula_options(p.formula):
+        yield "options", f"``{written(options)}``"
+    if heeded := settings_heeded(p):
+        changed = f"``{written(p.settings.changed)}``; " if p.settings.changed else ""
+        yield "settings", f"{changed}those that matter are {', '.join(heeded)}"
+    if p.name in PAPERS:
+        base, options = PAPERS[p.name]
+        yield "in\u00a0the\u00a0paper", f"``paper:{p.name}``, which is ``{base}({written(options)})``"
+    if among := [name for name, parts in AGGREGATES.items() if p.name in parts]:
+        yield "part\u00a0of", ", ".join(f"``{name}``" for name in among)
+    if reasons := failures(p):
+        yield "fails\u00a0with", "; ".join(reasons)
+
+
+def cost(p: Proxy) -> str:
+    """The passes and how many runs they are."""
+    steps = plan([p])
+    if not steps.passes:
+        return "none"
+    names = [step.name for step in steps.passes]
+    more = [BY_SAMPLE[name] for name in names if name in BY_SAMPLE]
+    backward = [f"{steps.backwards} backward"] if steps.backwards or not more else []
+    return f"{', '.join(names)}: {', '.join([f'{steps.forwards} forward', *backward, *more])}, when scored alone"
+
+
+def labelled(p: Proxy) -> bool:
+    """Whether a proxy fails on a batch without labels."""
+    return "labels" in measured(p.signals) or any(step.name in LABELLED for step in plan([p]).passes)
+
+
+def settings_heeded(p: Proxy) -> list[str]:
+    """The settings that make a difference to a proxy."""
+
+    def measured_under(name: str, value: Any) -> list[Any]:
+        return [group.settings for group in plan([p.using(**{name: value})]).groups]
+
+    return [name for name, (one, other) in OTHER.items() if measured_under(name, one) != measured_under(name, other)]
+
+
+def failures(p: Proxy) -> list[str]:
+    """Why a signal of a proxy may not be had."""
+    needed = measured(p.signals)
+    reasons = [plain(failure) for signal, failure in FAILURES if signal in needed]
+    return list(dict.fromkeys(["needs labels"] * labelled(p) + reasons))
+
+
+def correlations(name: str) -> list[str]:
+    """The section of what papers printed; nothing where there is nothing."""
+    text = published(name)
+    if not text:
+        return []
+    apart = disagreements(n for n in NUMBERS if n.proxy == name)
+    note = f"**Papers disagree** on {'; '.join(apart)}. " if apart else ""
+    return [
+        ".. rubric:: Published rank correlations",
+        "",
+        f"Of scores with what networks reach after training. {note}:ref:`What such numbers depend on <published>`.",
+        "",
+        text,
+        "",
+        ".. rubric:: Code",
+        "",
+    ]
+
+
+def code(function: Callable[..., Any]) -> str:
+    """The source of a function without its docstring."""
+    source = textwrap.dedent(inspect.getsource(function))
+    definition = ast.parse(source).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    docstring, lines = definition.body[0], source.splitlines()
+    return "\n".join(lines[: docstring.lineno - 1] + lines[docstring.end_lineno :])
+
+
+def write_proxy_pages(app: Sphinx) -> None:
+    """Write `proxies/NAME.rst` for each built-in proxy; a page that has not changed is left alone."""
+    folder = Path(app.srcdir) / "proxies"
+    folder.mkdir(exist_ok=True)
+    pages = {folder / f"{p.name}.rst": proxy_page(p) for p in BUILT_IN}
+    for stale in set(folder.glob("*.rst")) - set(pages):
+        stale.unlink()
+    for path, text in pages.items():
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the pages."""
+    app.connect("builder-inited", write_proxy_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

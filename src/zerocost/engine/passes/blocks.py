@@ -1,0 +1,65 @@
+"""How a block scales what is sent back through it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zerocost.errors import Failure
+from zerocost.seeding import stream
+
+
+def gains(maps: Sequence[Tensor], seed: int) -> list[Tensor]:
+    """For each block but the first, the largest singular value of E[gᵢₙ gₒᵤₜᵀ], in float64.
+
+    gₒᵤₜ are random signs at the block's output, gᵢₙ their gradient at its input, and the mean is over samples and
+    positions of the output; where the block shrinks the map, the input's positions within one of the output's count as
+    channels.
+    """
+    if len(maps) < 2:
+        raise Failure("the network has fewer than two blocks")
+    generator = stream(seed, "signs")
+    found = []
+    for before, after in reversed(list(pairwise(maps))):
+        if not after.requires_grad:
+            raise Failure("no path from the weights to the output of a block")
+        out = random_signs(after, generator)
+        (back,) = torch.autograd.grad(after, before, out, retain_graph=True, allow_unused=True, materialize_grads=True)
+        if back.shape == out.shape and torch.equal(back, out):
+            raise Failure("a block hands its input on unchanged, for which the authors' code gives −∞")
+        found.append(
+            torch.linalg.matrix_norm(channels_in_rows(back, out.shape) @ channels_last(out), ord=2) / len_rows(out)
+        )
+    return found[::-1]
+
+
+def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
+    """±1, each as likely, in the shape of a tensor."""
+    bits = torch.randint(2, like.shape, generator=generator)
+    return (2 * bits - 1).to(like.device, like.dtype)
+
+
+def channels_last(found: Tensor) -> Tensor:
+    """A map N×C×… as a matrix with a row for each sample and position, in float64."""
+    return found.double().movedim(1, -1).flatten(0, -2)
+
+
+def len_rows(found: Tensor) -> int:
+    """Number of samples times positions."""
+    return found.numel() // found.shape[1]
+
+
+def channels_in_rows(back: Tensor, shape: torch.Size) -> Tensor:
+    """The gradient at a block's input as a matrix with a column for each sample and position of its output."""
+    if back.shape[2:] != shape[2:]:
+        stride = back.shape[-1] // shape[-1] if back.ndim == 4 and shape[-1] else 0
+        if len(shape) != 4 or not stride or (shape[2] * stride, shape[3] * stride) != tuple(back.shape[2:]):
+            raise Failure(
+                f"a block turns maps of shape {tuple(back.shape)} into {tuple(shape)}, whose positions differ"
+            )
+        back = F.pixel_unshuffle(back, stride)
+    return channels_last(back).T

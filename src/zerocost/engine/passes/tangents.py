@@ -1,0 +1,55 @@
+"""Tangents pass: the empirical neural tangent kernel of the summed outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerocost.engine.graph import gradients
+from zerocost.engine.inputs import cloned
+from zerocost.engine.passes.batch import Batch, finite
+from zerocost.errors import Failure
+
+BACKWARDS = "backward runs"
+"""Beside its signals, a pass that runs backward for each sample tells under this name how often it did."""
+
+
+def tangents(batch: Batch) -> dict[str, Any]:
+    """Inner products of the gradients of each sample's summed outputs to weight matrices and normalisation scales.
+
+    The samples are run together, so that in train mode BatchNorm ties each sample's gradient to the others.
+    """
+    network = batch.network
+    tensors = network.copies()
+    names = [n for n in network.parameters if n in network.weight_names or n.endswith("weight")]
+    wanted = [tensors[name].requires_grad_() for name in names if tensors[name].is_floating_point()]
+    if not wanted:
+        raise Failure("the network has no weights")
+    with network.fresh(batch.seed, batch.training):
+        outputs = finite(network.run(tensors, cloned(batch.inputs)))
+        if len(outputs) != batch.samples or not outputs.requires_grad:
+            raise Failure("no path from the weights to the outputs, one row a sample")
+        of = outputs.reshape(batch.samples, -1).sum(1)
+        rows = [flat(gradients(value, wanted, retain_graph=True)) for value in of]
+    return {"tangent_kernel": gram(rows), BACKWARDS: len(rows)}
+
+
+def flat(tensors: tuple[Tensor, ...]) -> Tensor:
+    """All elements in one row."""
+    return torch.cat([t.reshape(-1) for t in tensors])
+
+
+def gram(rows: list[Tensor]) -> Tensor:
+    """Inner products of all pairs of rows, N×N in float64, a piece of the rows at a time.
+
+    >>> gram([torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])])
+    tensor([[5., 2.],
+            [2., 1.]], dtype=torch.float64)
+    """
+    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows[0].device)
+    for pieces in zip(*(torch.split(row, 2**18) for row in rows), strict=True):
+        piece = torch.stack(pieces).double()
+        total += piece @ piece.T
+    return total

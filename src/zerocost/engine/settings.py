@@ -1,0 +1,96 @@
+"""How a pass is run: everything that a measurement depends on beside the network, the batch and the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+from zerocost.errors import InputError, unknown
+
+CHOICES = {
+    "mode": ("train", "eval"),
+    "inputs": ("batch", "noise"),
+    "initialisation": ("given", "gaussian", "kaiming"),
+    "normalisation": ("identity", "kept"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a pass; proxies that ask for equal ones share its run.
+
+    Attributes:
+        mode: "train" (BatchNorm uses the statistics of the batch) or "eval" (its running ones).
+        inputs: "batch", or "noise": standard normal numbers in the shape of the batch.
+        initialisation: weights as "given", or drawn anew: "gaussian" from N(0, 1), "kaiming" from N(0, 2 / fan-in);
+            with either, biases are 0, scales of normalisation 1 and running statistics reset.
+        samples: how many samples of the batch are used, the first ones; None for all.
+        pixels: height and width of noise images; None for those of the batch.
+        parts: into how many batches one is cut where gradients of several are compared.
+        perturbation: the size of the Gaussian step away from an input.
+        normalisation: in the flow pass, the "identity", or "kept".
+        repeat: which of several runs from different seeds.
+
+    >>> Settings(mode="eval", samples=16)
+    Settings(mode=eval, samples=16)
+    >>> Settings(mode="test")
+    Traceback (most recent call last):
+    zerocost.errors.InputError: unknown mode 'test'. Known: eval, train.
+    """
+
+    mode: str = "train"
+    inputs: str = "batch"
+    initialisation: str = "given"
+    samples: int | None = None
+    pixels: int | None = None
+    parts: int = 2
+    perturbation: float = 0.01
+    normalisation: str = "identity"
+    repeat: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise unknown(name, str(getattr(self, name)), choices)
+        for name, least in (("samples", 1), ("pixels", 1), ("parts", 2), ("repeat", 0)):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            if not whole and not (value is None and name in ("samples", "pixels")):
+                raise InputError(f"{name} must be a whole number from {least}, got {value!r}")
+        if not isinstance(self.perturbation, int | float) or not self.perturbation > 0:
+            raise InputError(f"perturbation must be a positive number, got {self.perturbation!r}")
+
+    def __repr__(self) -> str:
+        return f"Settings({written(self.changed)})"
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from the default."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+    def only(self, heeded: Iterable[str]) -> Settings:
+        """These settings where they are heeded, and the default elsewhere.
+
+        Which repeat it is matters where random numbers are drawn: for weights drawn anew, and where it is heeded.
+
+        >>> Settings(mode="eval", samples=4, repeat=1).only(["mode"])
+        Settings(mode=eval)
+        """
+        kept = {name: value for name, value in self.changed.items() if name in heeded}
+        if "initialisation" in kept and self.repeat:
+            kept["repeat"] = self.repeat
+        return Settings(**kept)
+
+
+DEFAULT = Settings()
+NAMES = frozenset(f.name for f in fields(Settings)) - {"repeat"}
+
+
+def written(options: dict[str, Any]) -> str:
+    """Options as in a call.
+
+    >>> written({"mode": "eval", "samples": 4})
+    'mode=eval, samples=4'
+    """
+    return ", ".join(f"{name}={value}" for name, value in options.items())

@@ -1,0 +1,114 @@
+"""What every watcher of a forward pass has: the calls it is told of, and the scene they happen in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, rectifies
+from zerocost.engine.rows import by_sample
+from zerocost.errors import Failure
+
+SUMS = {"add", "iadd", "radd"}
+MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS}
+"""Functions whose results are the maps of a network: weight layers, normalisation, activations and sums."""
+
+
+class Call(NamedTuple):
+    """One call of a torch function by the network."""
+
+    function: Function
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @property
+    def input(self) -> Any:
+        """The first argument."""
+        return self.args[0] if self.args else self.kwargs.get("input")
+
+    def argument(self, place: int, name: str, default: Any = None) -> Any:
+        """An argument by its place or its name."""
+        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
+
+    @property
+    def activates(self) -> bool:
+        """Whether it is an activation with its hinge at zero."""
+        return rectifies(self.name, self.args, self.kwargs)
+
+
+@dataclass
+class Scene:
+    """Where calls happen.
+
+    Attributes:
+        samples: number of samples in the batch.
+        tokens_first: whether the network has layers that take tokens along the first axis, samples along the second.
+        model: the module that runs.
+        seed: for watchers that draw random numbers, from a generator of their own.
+        weights: for the id of each weight matrix that runs, its place among the network's weight matrices.
+        constants: ids of tensors that do not depend on the samples, such as parameters.
+        attended: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
+        block: the number of the block that runs; 0 before the first one.
+        channel_axis: where the last layer has its channels, 1 or -1.
+    """
+
+    samples: int
+    tokens_first: bool = False
+    model: nn.Module | None = None
+    seed: int = 0
+    weights: dict[int, int] = field(default_factory=dict)
+    constants: frozenset[int] = frozenset()
+    attended: int = 0
+    block: int = 0
+    channel_axis: int = 1
+
+    def map(self, values: Tensor) -> Tensor:
+        """`values` as N×C×positions; N×C where there is one position."""
+        rows = self.rows(values)
+        rows = rows.movedim(-1, 1) if self.channel_axis == -1 else rows
+        return rows.flatten(2) if rows.ndim > 2 else rows
+
+    def rows(self, values: Tensor, attended: int | None = None) -> Tensor:
+        """`values` with the sample axis in front."""
+        attended = self.attended if attended is None else attended
+        if attended:
+            values = values.reshape(-1, attended, values.shape[-1]).movedim(1, 0)
+        return by_sample(values, self.samples, self.tokens_first and not attended)
+
+
+class Watcher:
+    """Looks at a network's calls for the sake of one signal; `found` gives it, or raises `Failure`.
+
+    A `Failure` raised while it looks is kept by the observer and becomes the signal.
+    """
+
+    signal: str
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def hooks(self) -> Iterable[RemovableHandle]:
+        """Puts its hooks on the modules, before the network runs; they are taken off after it."""
+        return ()
+
+    def before(self, call: Call) -> None:
+        """Called before a function runs."""
+
+    def after(self, call: Call, result: Tensor) -> None:
+        """Called with the tensor that a function returned."""
+
+    def found(self) -> Any:
+        """The signal."""
+        raise NotImplementedError
+
+
+def visible(values: Tensor) -> None:
+    """`Failure` for a tensor inside `torch.vmap`, which hides an axis."""
+    if torch._C._functorch.is_batchedtensor(values):
+        raise Failure("an activation or layer runs inside torch.vmap, where samples cannot be told apart")

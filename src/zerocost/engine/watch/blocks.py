@@ -1,0 +1,103 @@
+"""The blocks a network is a chain of, and what they hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from zerocost.engine.functions import CHANNEL_AXIS
+from zerocost.engine.watch.base import Call, Scene, Watcher
+from zerocost.errors import Failure
+
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+def chain(model: nn.Module) -> list[nn.Module]:
+    """The modules that a network is a chain of: its largest parts with weights that are neither lists nor one layer.
+
+    A list of layers is one part, a list of larger modules is as many as it holds (those without weights included, such
+    as a cell that only pools), and a network that wraps one other is looked into. A plain list of layers has no parts,
+    wrapped or not.
+
+    >>> a, b, c = (nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()) for _ in range(3))
+    >>> [len(part) for part in chain(nn.Sequential(a, nn.Sequential(b, c), nn.Flatten(), nn.Linear(8, 2)))]
+    [2, 2, 2]
+    """
+    parts = list(pieces(model))
+    while len(parts) == 1 and list(pieces(parts[0])):
+        parts = list(pieces(parts[0]))
+    whole = len(parts) == 1 and len(list(parts[0].parameters())) == len(list(model.parameters()))
+    return [] if whole else parts
+
+
+def pieces(module: nn.Module) -> Iterator[nn.Module]:
+    for child in module.children():
+        inner = list(child.children())
+        listed = isinstance(child, CONTAINERS)
+        if listed and any(list(part.children()) for part in inner):
+            yield from pieces(child)
+        elif inner and (any(p.ndim > 1 for p in child.parameters()) or (isinstance(module, CONTAINERS) and not listed)):
+            yield child
+
+
+class Blocks(Watcher):
+    """What the network's blocks hand on: the first block's input, when layers have run before it, and each output.
+
+    A network without blocks (a plain list of layers) is taken apart after each activation.
+    """
+
+    signal = "blocks"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.outputs: list[Tensor] = []
+        self.activations: list[Tensor] = []
+        self.weighed = False
+        self.inside = False
+
+    def hooks(self) -> Iterable[RemovableHandle]:
+        for block in chain(self.scene.model) if self.scene.model else ():
+            yield block.register_forward_pre_hook(self.enter, with_kwargs=True)
+            yield block.register_forward_hook(self.leave)
+
+    def enter(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Called with what a block is given."""
+        if self.inside:
+            return None
+        self.inside = True
+        self.scene.block += 1
+        first = next(iter((*args, *kwargs.values())), None)
+        if self.outputs or not self.weighed or not isinstance(first, Tensor):
+            return None
+        copy = self.hand_on(first)  # wherever it is given more than once, as to attention
+        return (
+            tuple(copy if value is first else value for value in args),
+            {name: copy if value is first else value for name, value in kwargs.items()},
+        )
+
+    def leave(self, _: nn.Module, given: Any, output: Any) -> Any:
+        """Called with what a block returns."""
+        self.inside = False
+        return self.hand_on(output) if isinstance(output, Tensor) else None
+
+    def hand_on(self, output: Tensor) -> Tensor:
+        """Keep a map, channels second; the network goes on with a copy, so that it cannot be overwritten."""
+        tokens = output.ndim == 3 and self.scene.channel_axis == -1
+        found = output.movedim(-1, 1) if tokens else output
+        self.outputs.append(found)
+        return (found.movedim(1, -1) if tokens else found).clone()
+
+    def after(self, call: Call, result: Tensor) -> None:
+        self.weighed |= call.name in CHANNEL_AXIS
+        if call.activates and result.ndim > 1:
+            self.activations.append(result)
+
+    def found(self) -> Any:
+        kept = self.outputs if len(self.outputs) > 1 else self.activations
+        maps = [value for value in kept if value.ndim > 2] or kept
+        if not maps:
+            raise Failure("no blocks were seen")
+        return maps

@@ -1,0 +1,59 @@
+"""Channel saliency: how much each channel of a layer's output moves the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from zerocost.engine.functions import CHANNEL_AXIS, in_place
+from zerocost.engine.rows import sum_positions
+from zerocost.engine.signals import ChannelSaliency
+from zerocost.engine.watch.base import Call, Scene, visible
+from zerocost.engine.watch.gradients import GradientWatcher
+from zerocost.errors import Failure
+
+
+class Channels(GradientWatcher):
+    """For each convolution and linear layer, by the identity of its weight, the sum over positions of a·∂L/∂a."""
+
+    signal = "channel_saliency"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.layers: dict[int, ChannelSaliency] = {}
+        self._outputs: dict[int, list[dict[str, Tensor]]] = {}
+        self._weights: list[Tensor] = []
+
+    def before(self, call: Call) -> None:
+        if self._outputs and call.args and isinstance(call.args[0], Tensor) and in_place(call.function, call.kwargs):
+            for held in self._outputs.pop(call.args[0].untyped_storage().data_ptr(), []):
+                held["value"] = held["kept"] = held["value"].clone()
+
+    def after(self, call: Call, result: Tensor) -> None:
+        if call.name not in CHANNEL_AXIS:
+            return
+        visible(result)
+        if not result.requires_grad:
+            return
+        weight, axis = call.argument(1, "weight"), CHANNEL_AXIS[call.name]
+        held = {"value": result.detach()}
+        version, attended = result._version, self.scene.attended
+        self._weights.append(weight)  # its id stays its own as long as it lives
+        self._outputs.setdefault(result.untyped_storage().data_ptr(), []).append(held)
+
+        def record(gradient: Tensor) -> None:
+            value = held["value"]
+            if value._version != version and "kept" not in held:
+                raise Failure("a layer's output was overwritten in place by an operation that cannot be observed")
+            values = sum_positions(self.scene.rows((value * gradient).movedim(axis, -1), attended))
+            known = self.layers.get(id(weight))
+            total = values if known is None else known.values + values
+            self.layers[id(weight)] = ChannelSaliency(total, weight.numel() / values.shape[1])
+
+        self.when_known(result, record)
+
+    def found(self) -> Any:
+        if not self.layers:
+            raise Failure("no convolution or linear layer was seen")
+        return list(self.layers.values())

@@ -1,0 +1,44 @@
+"""Activation kernels of convolutions and linear layers, on the signs of their outputs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from zerocost.engine.functions import CHANNEL_AXIS
+from zerocost.engine.rows import agreement
+from zerocost.engine.signals import LayerKernel
+from zerocost.engine.watch.base import Call, Scene, Watcher, visible
+from zerocost.errors import Failure
+
+
+class LayerKernels(Watcher):
+    """For each convolution and linear layer, the pairs of samples by how many of its outputs agree in sign."""
+
+    signal = "layer_kernels"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.layers: dict[int, Layer] = {}
+
+    def after(self, call: Call, result: Tensor) -> None:
+        if call.name not in CHANNEL_AXIS:
+            return
+        visible(result)
+        weight = call.argument(1, "weight")
+        kernel = agreement(self.scene.rows(result > 0).flatten(1))
+        known = self.layers.get(id(weight))
+        self.layers[id(weight)] = Layer(weight, kernel if known is None else known.kernel + kernel)
+
+    def found(self) -> Any:
+        if not self.layers:
+            raise Failure("no convolution or linear layer was seen")
+        return [LayerKernel(self.scene.weights.get(key), layer.kernel) for key, layer in self.layers.items()]
+
+
+class Layer(NamedTuple):
+    """A weight, kept so that its id stays its own, and the kernel of what it computes."""
+
+    weight: Tensor
+    kernel: Tensor

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+from zerocost.errors import Failure
+from zerocost.proxies.registry import proxy
+
+
+@proxy(paper="baseline")
+def depth(weight_depth: int) -> int:
+    r"""Number of convolutions and linear layers on the longest path from input to output.
+
+    Args:
+        weight_depth: the number.
+
+    Returns:
+        A whole number.
+
+    Raises:
+        Failure: no layer lies between input and output.
+
+    >>> depth(3)
+    3
+    """
+    if not weight_depth:
+        raise Failure("no convolution or linear layer lies between input and output")
+    return weight_depth

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from torch import Tensor
+
+from zerocost.engine.signals import Tensors
+from zerocost.proxies.reduce import total
+from zerocost.proxies.registry import proxy
+
+
+@proxy(paper="Zhang and Jia, GradSign, ICLR 2022")
+def gradsign(sample_gradient_signs: Tensors) -> Tensor:
+    r"""Agreement of the samples on where to go, :math:`\frac{1}{K} \sum_k |\sum_n \mathrm{sign}(g_{nk})|`.
+
+    :math:`g_{nk}` is the gradient of the loss on sample :math:`n` alone to weight :math:`k` of :math:`K`; in train mode
+    BatchNorm sees that one sample. Weights without a gradient count as zeros.
+
+    Args:
+        sample_gradient_signs: the inner sums, for each weight matrix.
+
+    Returns:
+        A scalar from 0 to the number of samples.
+
+    >>> import torch
+    >>> gradsign([torch.tensor([[2.0, -4.0]])]).item()
+    3.0
+    """
+    return total(s.abs() for s in sample_gradient_signs) / sum(s.numel() for s in sample_gradient_signs)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zerocost.engine.signals import Tensors
+from zerocost.proxies.registry import proxy
+
+
+@proxy(paper="Jiang et al., MeCo, NeurIPS 2023")
+def meco(sample_maps: Tensors) -> Tensor:
+    r"""Least correlated channels of each layer's map, :math:`\sum_l \lambda_{\min}(P_l)`.
+
+    :math:`P_l` is the correlation matrix of the channels of the output of layer :math:`l` (convolution or linear layer,
+    normalisation, activation, pooling) over the positions of the first sample; a constant channel correlates with none,
+    not even itself. Where there are fewer positions than channels :math:`P_l` is singular and adds 0. The authors' code
+    counts the output of every module, so that nesting changes the score: `meco_modules`.
+
+    Args:
+        sample_maps: for each layer C×positions.
+
+    Returns:
+        A non-negative scalar.
+
+    >>> import torch
+    >>> meco([torch.tensor([[1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]])]).item()
+    1.0
+    """
+    return torch.stack([least_eigenvalue(found) for found in sample_maps]).sum()
+
+
+def least_eigenvalue(channels: Tensor) -> Tensor:
+    """Smallest eigenvalue of the correlation matrix of rows, in float64; entries of constant rows are 0."""
+    count, positions = channels.shape
+    if positions <= count:  # centred rows span at most positions - 1 dimensions
+        return channels.new_zeros((), dtype=torch.float64)
+    rows = channels.double() - channels.double().mean(1, keepdim=True)
+    lengths = rows.norm(dim=1, keepdim=True)
+    rows = torch.where(lengths > 0, rows / lengths, 0.0)
+    values: Tensor = torch.linalg.eigvalsh(rows @ rows.T)
+    return values[0].clamp(min=0)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from torch import Tensor
+
+from zerocost.engine.signals import Tensors
+from zerocost.proxies.reduce import total
+from zerocost.proxies.registry import proxy
+
+
+@proxy(paper="Abdelfattah et al., ICLR 2021", normalisation="kept")
+def synflow_bn(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
+    r"""Synaptic flow with normalisation kept, :math:`\sum_k \bigl|\,|w_k|\,\partial R/\partial |w_k|\,\bigr|`.
+
+    As `synflow`, but BatchNorm normalises with the statistics of the one input of ones, and other normalisation layers
+    run as they are. There is little left to measure where a layer's output is normalised; it is here for comparison.
+
+    Args:
+        flow_weights: absolute values of the weight matrices.
+        flow_gradients: gradient of :math:`R` to each of them.
+
+    Returns:
+        A positive scalar.
+
+    >>> import torch
+    >>> synflow_bn([torch.tensor([[1.0, 2.0]])], [torch.tensor([[3.0, -1.0]])]).item()
+    5.0
+    """
+    return total((w * g).abs() for w, g in zip(flow_weights, flow_gradients, strict=True))

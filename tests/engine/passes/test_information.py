@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, jacrev
+
+import zerocost as zc
+from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.plan import plan
+from zerocost.engine.run import measure
+from zerocost.engine.settings import Settings
+from zerocost.proxies import resolve
+
+N, CLASSES = 4, 3
+
+
+def inputs():
+    return torch.randn(N, 3, 5, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def network():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Tanh(), nn.Flatten(), nn.Linear(36, CLASSES)),
+    ).double()
+    model[1].running_mean.fill_(0.1)
+    return model
+
+
+def information(model, x, samples=16):
+    found = measure(model, [(x, None)], plan(resolve(f"vkdnw(samples={samples})")), cross_entropy, 0)
+    return found.signals[Settings(mode="eval", samples=samples)]["fisher_information"]
+
+
+def by_hand(model, x):
+    """E[Jᵀ (diag p − p pᵀ) J] with J by torch.func, on the first element of each parameter tensor."""
+    parameters = {name: p.detach() for name, p in model.eval().named_parameters()}
+    buffers = dict(model.named_buffers())
+    total = 0
+    for sample in x:
+        logits = lambda p, s=sample: functional_call(model, (p, buffers), (s[None],))[0]  # noqa: E731
+        jacobian = torch.stack([j.flatten(1)[:, 0] for j in jacrev(logits)(parameters).values()], dim=1)
+        p = 0.95 * torch.softmax(logits(parameters), 0) + 0.05 / CLASSES
+        total = total + jacobian.T @ (torch.diag(p) - torch.outer(p, p)) @ jacobian
+    return total / len(x)
+
+
+def test_the_information_is_that_of_the_jacobian_by_torch_func():
+    found = information(network(), inputs())
+    assert found.shape == (6, 6) and found.dtype == torch.float64
+    assert torch.allclose(found, by_hand(network(), inputs()), rtol=1e-10, atol=1e-14)
+
+
+def test_it_is_symmetric_and_positive_semidefinite_and_a_mean_over_samples():
+    whole = information(network(), inputs())
+    assert torch.allclose(whole, whole.T) and float(torch.linalg.eigvalsh(whole).min()) > -1e-12
+    each = [information(network(), x[None]) for x in inputs()]
+    assert torch.allclose(torch.stack(each).mean(0), whole, rtol=1e-10)
+    assert torch.allclose(information(network(), inputs(), samples=2), (each[0] + each[1]) / 2, rtol=1e-10)
+
+
+def test_no_more_than_128_parameter_tensors_take_part():
+    torch.manual_seed(0)
+    deep = nn.Sequential(*[nn.Linear(2, 2) for _ in range(70)]).double()
+    assert information(deep, torch.randn(2, 2, dtype=torch.float64)).shape == (128, 128)
+
+
+def test_a_weight_that_is_not_used_adds_a_row_of_zeros():
+    class Spare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.spare, self.used = nn.Linear(2, 2), nn.Linear(2, 3)
+
+        def forward(self, x):
+            return self.used(x)
+
+    found = information(Spare().double(), torch.randn(3, 2, dtype=torch.float64))
+    assert not found[:2].any() and found[2:, 2:].any()
+
+
+def test_the_score_is_the_entropy_of_the_deciles():
+    values = torch.linalg.eigvalsh(by_hand(network(), inputs())).clamp(min=0)
+    deciles = torch.quantile(values, torch.linspace(0.1, 0.9, 9, dtype=torch.float64))
+    shares = deciles / deciles.sum()
+    expected = float(torch.special.entr(shares).sum())
+    card = zc.score(network(), inputs(), "vkdnw,vkdnw_single")
+    assert card["vkdnw"] == pytest.approx(expected, rel=1e-6)
+    assert card["vkdnw_single"] == pytest.approx(6 + expected, rel=1e-6)
+
+
+def test_what_cannot_be_had_is_a_failure():
+    class Detached(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).detach()
+
+    x = torch.rand(3, 2)
+    assert "no path" in zc.score(Detached(2, 3), x, "vkdnw").failures["vkdnw"]
+    assert "no parameters" in zc.score(nn.Flatten(), x, "vkdnw").failures["vkdnw"]
+    broken = nn.Linear(2, 3)
+    with torch.no_grad():
+        broken.bias.fill_(torch.inf)
+    assert "outputs are not finite" in zc.score(broken, x, "vkdnw").failures["vkdnw"]
