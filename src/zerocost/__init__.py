@@ -1,6 +1,7 @@
 """zerocost ranks neural networks before they are trained."""
 
-from zerocost import data, presets, proxies, spaces
+from zerocost import benchmarks, data, presets, proxies, spaces
+from zerocost.benchmarks.evaluate import Evaluation, evaluate
 from zerocost.engine.signals import signal
 from zerocost.errors import InputError, ZerocostError
 from zerocost.pipeline import SearchResult, search
@@ -15,6 +16,7 @@ from zerocost.version import VERSION
 __version__ = VERSION
 
 __all__ = [
+    "Evaluation",
     "Fidelity",
     "InputError",
     "ScoreCard",
@@ -23,7 +25,9 @@ __all__ = [
     "SearchSpace",
     "ZerocostError",
     "__version__",
+    "benchmarks",
     "data",
+    "evaluate",
     "explain",
     "presets",
     "proxies",

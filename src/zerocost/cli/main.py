@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from zerocost.cli.evaluate import evaluate
 from zerocost.cli.explain import explain
 from zerocost.cli.proxies import proxies
 from zerocost.cli.rank import rank
@@ -20,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (score, rank, search, proxies, explain):
+for command in (score, rank, search, evaluate, proxies, explain):
     app.command()(command)
 
 

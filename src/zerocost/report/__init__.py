@@ -1,4 +1,4 @@
-"""One self-contained HTML page for a search result."""
+"""One self-contained HTML page for a search result or an evaluation; figures for a paper are in `pictures`."""
 
 from __future__ import annotations
 

@@ -62,14 +62,15 @@ def label(name: str) -> str:
     return html.escape(shorten(name), quote=False)
 
 
-def _figure(height: int, **layout: object) -> go.Figure:
+def blank(height: int, **layout: object) -> go.Figure:
+    """An empty figure in the style of the page."""
     return go.Figure(layout={"template": TEMPLATES["light"], "height": height, **layout})
 
 
 def outcome(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
     """Accuracy (%) of survivors beside random picks: runs, candidate means, group mean with 95 % interval."""
     groups = [group for group in GROUPS if (candidates["group"] == group).any()]
-    figure = _figure(
+    figure = blank(
         360,
         xaxis={
             "tickvals": list(range(len(groups))),
@@ -128,7 +129,7 @@ def against_accuracy(points: pd.DataFrame, axis: str) -> go.Figure:
     positive = len(points) > 0 and points["score"].min() > 0
     wide = bool(positive and points["score"].max() / points["score"].min() > 1000)
     write, least_exponent = (count, 3) if axis == "parameters" else (number, 6)
-    figure = _figure(
+    figure = blank(
         250,
         showlegend=False,
         xaxis={
@@ -163,7 +164,7 @@ def agreement(correlations: pd.DataFrame) -> go.Figure:
     names = [label(name) for name in correlations.columns]
     values = correlations.to_numpy()
     text = [["" if np.isnan(v) else f"{v:.2f}".replace("-", "−") for v in row] for row in values]
-    figure = _figure(
+    figure = blank(
         130 + 38 * len(names),
         xaxis={"type": "category", "showgrid": False, "tickangle": -45, "ticks": ""},
         yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
@@ -206,7 +207,7 @@ def _joined(rows: pd.DataFrame, column: str) -> tuple[Sequence[object], Sequence
 def curves(epochs: pd.DataFrame, column: str, axis: str, also: str | None = None) -> go.Figure:
     """Learning curves: a thin line a run, a thick mean a group; `also` is a second column shown as dotted mean."""
     last = int(epochs["epoch"].max())
-    figure = _figure(
+    figure = blank(
         360,
         xaxis={"title": "epoch", "showgrid": False, "tickformat": "d", **({"dtick": 1} if last <= 10 else {})},
         yaxis={"title": axis},

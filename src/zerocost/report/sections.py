@@ -179,13 +179,14 @@ def lost(result: SearchResult, table: pd.DataFrame) -> list[Loss]:
         "training": ("Failed in training", "run"),
     }
     return [
-        _loss(title, part, rows, set(result.table.proxies))
+        grouped(title, part, rows, set(result.table.proxies))
         for kind, (title, part) in kinds.items()
         if len(rows := everything[everything["kind"] == kind])
     ]
 
 
-def _loss(title: str, part: str, rows: pd.DataFrame, proxies: set[str]) -> Loss:
+def grouped(title: str, part: str, rows: pd.DataFrame, proxies: set[str]) -> Loss:
+    """One kind of loss, its reasons counted; columns are candidate, part and reason."""
     reasons = [
         (
             reason,

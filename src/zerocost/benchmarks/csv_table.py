@@ -1,0 +1,65 @@
+"""Truth in a CSV: a column of architectures, and a column for each metric."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from zerocost.benchmarks.base import MEAN, Query
+from zerocost.benchmarks.table import Row
+from zerocost.errors import InputError
+from zerocost.spaces.base import SearchSpace
+
+ARCHITECTURE = ("arch", "architecture", "genotype")
+NO_METRIC = {*ARCHITECTURE, "", "index", "dataset", "epochs"}
+UNTRAINED = re.compile(r"(.*_)?(params|flops|latency|energy|intensity)")
+SEEDS, MEANS = "_seeds", "_mean"
+
+
+def read(path: Path, space: SearchSpace, default: Query, spell: Callable[[str], str] = str) -> Iterator[Row]:
+    """The rows of a CSV with a heading.
+
+    A column `arch`, `architecture` or `genotype` holds the architecture's text, or what `spell` makes it from. Columns
+    `dataset` and `epochs` say what a line is about; without them all are about those of `default`. `index` is left
+    out. Every other column is a metric:
+
+    - `NAME_seeds`: numbers separated by spaces, one a training; the trainings are seeds 0, 1, 2, …
+    - `NAME_mean`, or just `NAME`: the mean over trainings, or the number of the only one.
+
+    Parameters, FLOPs and what ends in latency, energy or intensity depend on no training: their epochs are 0. An empty
+    cell is a number that nobody has. Raises `InputError` that names the line for any other.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.DictReader(file)
+        try:
+            architecture, metrics = _columns(lines.fieldnames or ())
+            for line in lines:
+                dataset, epochs = line.get("dataset") or default.dataset, int(line.get("epochs") or default.epochs)
+                values: dict[Query, float] = {}
+                for metric in metrics:
+                    values |= _cell(metric, line[metric] or "", dataset, epochs)
+                yield Row(str(space.parse(spell(line[architecture]))), values)
+        except (ValueError, TypeError, csv.Error) as error:
+            raise InputError(f"line {lines.line_num} of {path}: {error}") from error
+
+
+def _columns(heading: Sequence[str]) -> tuple[str, list[str]]:
+    """The column of architectures, and those of metrics."""
+    architecture = next((name for name in ARCHITECTURE if name in heading), None)
+    metrics = [name for name in heading if name not in NO_METRIC]
+    if architecture is None or not metrics:
+        raise InputError(
+            f"expected a heading with a column {', '.join(ARCHITECTURE[:-1])} or {ARCHITECTURE[-1]} and one for each "
+            f"metric, but got {', '.join(heading) or 'none'}"
+        )
+    return architecture, metrics
+
+
+def _cell(column: str, cell: str, dataset: str, epochs: int) -> dict[Query, float]:
+    metric = column.removesuffix(SEEDS).removesuffix(MEANS)
+    query = Query(dataset, metric, 0 if UNTRAINED.fullmatch(metric) else epochs, MEAN)
+    if column.endswith(SEEDS):
+        return {query._replace(seed=seed): float(number) for seed, number in enumerate(cell.split())}
+    return {query: float(cell)} if cell.strip() else {}

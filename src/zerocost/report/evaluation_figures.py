@@ -1,0 +1,134 @@
+"""The plots of an evaluation's page: each function takes what an evaluation holds and gives a plotly figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from zerocost.report.figures import DIVERGING, blank, label
+from zerocost.report.format import fixed, number
+
+PROXY, BASELINE, TOGETHER = "#2f7ed8", "#8a93a1", "#d9650b"
+PALETTE = ("#2f7ed8", "#d9650b", "#1f9d72", "#a44fc4", "#c9a200", "#d64b6a", "#17a2b8", "#7a6a53", "#5b6ee1", "#7aa82b")
+DASHES = ("solid", "dash")
+
+
+def bars(table: pd.DataFrame, statistic: str, colours: Sequence[str]) -> go.Figure:
+    """One bar a score, as long as its statistic, with its 95 % interval; the first row of the table on top."""
+    names = [label(str(name)) for name in table.index]
+    value, low, high = (table[f"{statistic}{part}"].to_numpy(dtype=float) for part in ("", "_low", "_high"))
+    figure = blank(
+        60 + 26 * len(names),
+        showlegend=False,
+        xaxis={"zeroline": True, "zerolinecolor": BASELINE, "nticks": 6},
+        yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
+        bargap=0.35,
+    )
+    figure.add_bar(
+        x=value,
+        y=names,
+        orientation="h",
+        marker={"color": list(colours)},
+        error_x={"array": high - value, "arrayminus": value - low, "thickness": 1.5, "width": 4, "color": BASELINE},
+        text=[f"{fixed(v)} ({fixed(a)} to {fixed(b)})" for v, a, b in zip(value, low, high, strict=True)],
+        textposition="none",
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    return figure
+
+
+def scatter(scores: pd.Series[float], truth: pd.Series[float], name: str, metric: str, colour: str) -> go.Figure:
+    """Score (mean over seeds) against truth, one point an architecture; failed scores are left out."""
+    shown = scores.dropna()
+    wide = bool(len(shown) and shown.min() > 0 and shown.max() / shown.min() > 1000)
+    figure = blank(
+        250,
+        showlegend=False,
+        xaxis={
+            "title": label(name),
+            "type": "log" if wide else "linear",
+            "nticks": 5,
+            "exponentformat": "power" if wide else "SI",
+        },
+        yaxis={"title": label(metric), "nticks": 6},
+    )
+    figure.add_scatter(
+        x=shown,
+        y=truth[shown.index],
+        mode="markers",
+        marker={"color": colour, "size": 6 if len(shown) <= 300 else 4, "opacity": 0.6},
+        text=[
+            f"{label(str(a))}<br>{number(s)}, {number(t, 6)}"
+            for a, s, t in zip(shown.index, shown, truth[shown.index], strict=True)
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
+    return figure
+
+
+def regrets(curves: pd.DataFrame, metric: str) -> go.Figure:
+    """Regret against the number of networks trained, one line a score; the last column, a random pick, dotted.
+
+    Lines far above the random one leave the frame.
+    """
+    ticks = [step * 10**power for power in range(6) for step in (1, 2, 5)]
+    most = 1.2 * float(curves.to_numpy()[0, -1])
+    figure = blank(
+        420,
+        xaxis={"title": "networks trained, best scores first", "type": "log", "showgrid": False, "tickvals": ticks},
+        yaxis={"title": f"best {label(metric)} of all less best found", "range": [-0.02 * most, most]},
+        legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"},
+    )
+    for place, name in enumerate(map(str, curves)):
+        random = place == curves.shape[1] - 1
+        figure.add_scatter(
+            x=curves.index,
+            y=curves[name],
+            mode="lines",
+            name=label(name),
+            line={
+                "color": BASELINE if random else PALETTE[place % len(PALETTE)],
+                "width": 2,
+                "dash": "dot" if random else DASHES[place // len(PALETTE) % 2],
+            },
+            hovertemplate=f"{label(name)}<br>%{{x}} trained: %{{y:.3g}}<extra></extra>",
+        )
+    return figure
+
+
+def differences(paired: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """Row less column, of the rows of one statistic; the number stands where the 95 % interval excludes 0."""
+    values = pd.DataFrame(np.nan, index=list(names), columns=list(names))
+    text, hover = (pd.DataFrame("", index=list(names), columns=list(names)) for _ in range(2))
+    for _, row in paired.iterrows():
+        for sign, a, b in ((1, row["first"], row["second"]), (-1, row["second"], row["first"])):
+            low, high = sorted((sign * row["low"], sign * row["high"]))
+            values.loc[a, b] = sign * row["difference"]
+            text.loc[a, b] = fixed(sign * row["difference"]) if low > 0 or high < 0 else ""
+            hover.loc[a, b] = f"{fixed(sign * row['difference'])} ({fixed(low)} to {fixed(high)})"
+    most = float(np.nanmax(np.abs(values.to_numpy()), initial=1e-9))
+    labels = [label(str(name)) for name in names]
+    figure = blank(
+        130 + 34 * len(labels),
+        xaxis={"type": "category", "showgrid": False, "tickangle": -45, "ticks": ""},
+        yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
+    )
+    figure.add_heatmap(
+        z=values.to_numpy(),
+        x=labels,
+        y=labels,
+        text=text.to_numpy(),
+        customdata=hover.to_numpy(),
+        texttemplate="%{text}",
+        zmin=-most,
+        zmax=most,
+        colorscale=DIVERGING,
+        xgap=2,
+        ygap=2,
+        showscale=False,
+        hovertemplate="%{y} less %{x}: %{customdata}<extra></extra>",
+    )
+    return figure

@@ -1,0 +1,177 @@
+"""Figures of an evaluation for a paper, as PDF, SVG or PNG files; needs the extra `pictures` (matplotlib)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from zerocost.benchmarks.evaluate import BASELINES, TOGETHER, Evaluation
+from zerocost.errors import MissingExtraError, unknown
+from zerocost.report.format import fixed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FORMATS = ("pdf", "svg", "png")
+WIDTH = 6.8
+"""Of the text of a paper, in inches."""
+BLUE, ORANGE, GREY = "#2a6fbb", "#cf5f0a", "#8a8f98"
+PALETTE = ("#2a6fbb", "#cf5f0a", "#1d8a66", "#8d3fae", "#a98600", "#c23b58", "#1490a3", "#6b5d48")
+STYLE: Any = {
+    "font.size": 8,
+    "font.family": "sans-serif",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 8,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "zerocost",
+}
+
+
+def save(evaluation: Evaluation, folder: str | Path, formats: Sequence[str] = FORMATS) -> list[Path]:
+    """Write every figure in each format into `folder`, which is made if need be; the files written.
+
+    `scores`: score against truth; `correlation`: Kendall's τ and the partial correlation given parameters, with 95 %
+    intervals; `agreement`: Spearman correlation of each two scores; `regret`: what training the best scores misses.
+    The same evaluation gives the same bytes. Raises `MissingExtraError` without matplotlib, `InputError` for an
+    unknown format.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise MissingExtraError("pictures need matplotlib: pip install 'zerocost[pictures]'") from error
+    for form in formats:
+        if form not in FORMATS:
+            raise unknown("format", form, FORMATS)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    with mpl.rc_context(STYLE):
+        for name, draw in FIGURES.items():
+            figure = draw(evaluation)
+            for form in formats:
+                path = folder / f"{name}.{form}"
+                dated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(form)
+                figure.savefig(path, dpi=300, metadata=dated)
+                written.append(path)
+    return written
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty figure that no window and no global state knows of."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def colour(name: str) -> str:
+    """The colour of a score where only its kind matters."""
+    return ORANGE if name == TOGETHER else GREY if name in BASELINES else BLUE
+
+
+def best_first(evaluation: Evaluation) -> list[str]:
+    """The scores, highest Kendall τ first."""
+    kendall = evaluation.table["kendall"]
+    return list(kendall.sort_values(ascending=False, kind="stable", na_position="last").index)
+
+
+def scores(evaluation: Evaluation) -> Figure:
+    """Score, mean over seeds, against truth: one panel a score, one point an architecture."""
+    from matplotlib.ticker import EngFormatter
+
+    names, means = best_first(evaluation), evaluation.scores.groupby(level="architecture").mean()
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = blank(WIDTH, 1.55 * rows)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for panel, name in zip(panels, names, strict=False):
+        shown = means[name].dropna()
+        panel.plot(shown, evaluation.truth[shown.index], ".", color=colour(name), markersize=3, alpha=0.7, mew=0)
+        panel.set_title(f"{name}  τ = {fixed(float(evaluation.table['kendall'][name]))}")
+        if len(shown) and shown.min() > 0 and shown.max() / shown.min() > 1000:
+            panel.set_xscale("log")
+        else:
+            panel.locator_params(axis="x", nbins=4)
+            if len(shown) and shown.abs().max() >= 1000:
+                panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    for panel in panels[len(names) :]:
+        panel.set_visible(False)
+    figure.supylabel(evaluation.query.metric.replace("_", " "), fontsize=8)
+    return figure
+
+
+def correlation(evaluation: Evaluation) -> Figure:
+    """Kendall's τ and the partial Spearman correlation given parameters, with 95 % intervals."""
+    names = best_first(evaluation)
+    figure = blank(WIDTH, 0.6 + 0.19 * len(names))
+    places = np.arange(len(names))[::-1]
+    for panel, statistic, title in zip(
+        figure.subplots(1, 2, sharey=True),
+        ("kendall", "partial_params"),
+        ("Kendall τ", "Spearman ρ given parameters"),
+        strict=True,
+    ):
+        value, low, high = (evaluation.table[f"{statistic}{part}"][names] for part in ("", "_low", "_high"))
+        panel.barh(places, value.fillna(0), height=0.65, color=[colour(name) for name in names])
+        panel.hlines(places, low, high, color="black", linewidth=0.8)
+        panel.axvline(0, color="black", linewidth=0.6)
+        panel.set_yticks(places, names)
+        panel.tick_params(axis="y", length=0)
+        panel.set_xlabel(title)
+    return figure
+
+
+def agreement(evaluation: Evaluation) -> Figure:
+    """Spearman correlation of each two scores, mean over seeds."""
+    values = evaluation.agreement
+    side = 1.3 + 0.27 * len(values)
+    figure = blank(side, side)
+    panel = figure.subplots()
+    panel.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
+    for (row, column), value in np.ndenumerate(values.to_numpy()):
+        if np.isfinite(value):
+            dark = abs(value) > 0.65
+            text = f"{value:.2f}".replace("0.", ".").replace("-", "−")
+            panel.text(column, row, text, ha="center", va="center", fontsize=6, color="white" if dark else "black")
+    panel.set_xticks(range(len(values)), values.columns, rotation=45, ha="right", rotation_mode="anchor")
+    panel.set_yticks(range(len(values)), values.index)
+    panel.tick_params(length=0)
+    panel.spines[:].set_visible(False)
+    return figure
+
+
+def regret(evaluation: Evaluation) -> Figure:
+    """How far the best of the networks trained stays below the best of all; dotted: random picks."""
+    count = len(evaluation.truth)
+    steps = np.unique(np.geomspace(1, count, 60).round().astype(int)).tolist()
+    curves = evaluation.regrets(steps)
+    figure = blank(WIDTH, 2.4)
+    panel = figure.subplots()
+    for place, name in enumerate(evaluation.table.index):
+        style = "--" if name in BASELINES else "-"
+        panel.plot(curves.index, curves[name], style, color=PALETTE[place % len(PALETTE)], linewidth=1, label=str(name))
+    panel.plot(curves.index, curves["random"], ":", color="black", linewidth=1, label="random")
+    panel.set_xscale("log")
+    panel.set_xlim(1, count)
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.set_ylim(0, 1.2 * curves["random"].iloc[0])
+    panel.set_xlabel("networks trained, best scores first")
+    panel.set_ylabel(f"regret ({evaluation.query.metric.replace('_', ' ')})")
+    figure.legend(loc="outside right upper", fontsize=7)
+    return figure
+
+
+FIGURES: dict[str, Callable[[Evaluation], Figure]] = {
+    "scores": scores,
+    "correlation": correlation,
+    "agreement": agreement,
+    "regret": regret,
+}

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from benchmarks.tiny import evaluation
+from zerocost import report
+from zerocost.report import evaluation as page
+from zerocost.report import evaluation_figures as figures
+
+
+class Reader(HTMLParser):
+    """The text of a page, its element ids, and the scripts that hold data."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.text = ""
+        self.data: dict[str, str] = {}
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self._inside = tag if tag in ("script", "style") else ""
+        if "id" in found:
+            self.ids.add(found["id"])
+            self._inside = self._inside and f"{tag} {found['id']}"
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        if not self._inside:
+            self.text += data
+        elif " " in self._inside:
+            self.data[self._inside.split()[1]] = data
+
+
+@pytest.fixture(scope="module")
+def made():
+    return evaluation()
+
+
+@pytest.fixture(scope="module")
+def read(made):
+    return Reader(page.render(made))
+
+
+def test_every_plot_has_its_place(read):
+    plots = json.loads(read.data["figures"])
+    assert plots.keys() <= read.ids
+    assert {"regret", "paired", "agreement", "bars-kendall", "scatter-0"} <= plots.keys()
+
+
+def test_the_answer_is_the_best_score_beside_the_best_baseline(read, made):
+    assert "good ranks these architectures better than" in read.text
+    assert page.interval(made.table, "good", "kendall") in read.text
+    assert "12of" in "".join(read.text.split())
+
+
+def test_names_are_text_and_reasons_are_grouped(read):
+    assert "bad<br>" in read.text
+    assert "no gradient in layer …" in read.text
+
+
+def test_a_proxy_that_is_worse_than_size_is_said_to_be():
+    lost = evaluation(n=120, proxies=("good", "bad"))
+    lost.scores["good"] *= -1
+    table = lost.table.copy()
+    table.loc["good", "kendall"] = -1.0
+    table.loc["all together", "kendall"] = -1.0
+    lost = type(lost)(**vars(lost) | {"table": table})
+    assert page.leaders(lost) == ("bad", "params")
+    assert page.verdict(lost) == "No score ranks these architectures better than params does."
+
+
+def test_baselines_alone_make_a_page():
+    plain = evaluation(proxies=("params",))
+    assert page.verdict(plain) == ""
+    assert "Best score" in page.render(plain)
+
+
+def test_write_takes_an_evaluation_and_gives_the_same_bytes(made, tmp_path):
+    first, second = (report.write(made, tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
+    assert first == second
+
+
+def test_bars_keep_the_interval_around_the_value(made):
+    [bar] = figures.bars(made.table, "kendall", ["red"] * len(made.table)).data
+    assert np.allclose(np.add(bar.x, bar.error_x.array), made.table["kendall_high"])
+    assert np.allclose(np.subtract(bar.x, bar.error_x.arrayminus), made.table["kendall_low"])
+
+
+def test_differences_show_a_number_only_where_the_interval_excludes_0(made):
+    rows = made.paired[made.paired["statistic"] == "kendall"]
+    names = list(made.table.index)
+    [heat] = figures.differences(rows, names).data
+    for i, first in enumerate(names):
+        for j, second in enumerate(names):
+            if i != j:
+                gap = made.compare(first, second)
+                assert bool(heat.text[i][j]) == (gap.low > 0 or gap.high < 0)
+                assert heat.z[i][j] == pytest.approx(gap.value)
+
+
+def test_a_failed_score_is_not_drawn(made):
+    [points] = figures.scatter(made.scores.loc[0]["broken"], made.truth, "broken", "accuracy", "red").data
+    assert len(points.x) == 40 - 6
