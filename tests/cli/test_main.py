@@ -12,6 +12,24 @@ import pytest
 
 import zerocost as zc
 
+SLOW_SPACE = """
+from pathlib import Path
+
+from torch import nn
+
+
+class Net(nn.Linear):
+    def forward(self, x):
+        Path("scoring").touch()
+        return super().forward(x.flatten(1))
+
+
+def net(choose):
+    for name in ("a", "b"):
+        choose.int(name, 1, 100)
+    return Net(192, 10)
+"""
+
 
 def zerocost(*arguments: object, cwd=None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "zerocost", *map(str, arguments)]
@@ -34,9 +52,12 @@ def test_bad_input_from_the_shell_has_no_traceback(tmp_path):
 
 
 def test_ctrl_c_from_the_shell_keeps_what_was_done(tmp_path):
-    command = [sys.executable, "-m", "zerocost", "search", "--data", "digits:8", "--candidates", "5000", "--json"]
+    (tmp_path / "space.py").write_text(SLOW_SPACE)
+    command = [sys.executable, "-m", "zerocost", "search", "--space", "space.py:net", "--data", "digits:8"]
+    command += ["--candidates", "5000", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
-        time.sleep(15)
+        while not (tmp_path / "scoring").exists() and process.poll() is None:
+            time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors

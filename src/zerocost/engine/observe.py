@@ -170,6 +170,8 @@ class Observer(SeeInside):
         self.batch_norm = False
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self.scene.aside:
+            return function(*args, **kwargs)
         call, self.scene.attended = Call(function, name, args, kwargs), self.attended
         self._tell("before", call)
         result = function(*args, **kwargs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -56,6 +57,7 @@ class Scene:
         attended: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
         block: the number of the block that runs; 0 before the first one.
         channel_axis: where the last layer has its channels, 1 or -1.
+        aside: whether what is called now is a hook's doing, not the network's.
     """
 
     samples: int
@@ -67,6 +69,16 @@ class Scene:
     attended: int = 0
     block: int = 0
     channel_axis: int = 1
+    aside: bool = False
+
+    @contextmanager
+    def stepping_aside(self) -> Iterator[None]:
+        """Calls in here are not the network's."""
+        self.aside = True
+        try:
+            yield
+        finally:
+            self.aside = False
 
     def map(self, values: Tensor) -> Tensor:
         """`values` as N×C×positions; N×C where there is one position."""

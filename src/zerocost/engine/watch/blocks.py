@@ -85,10 +85,11 @@ class Blocks(Watcher):
 
     def hand_on(self, output: Tensor) -> Tensor:
         """Keep a map, channels second; the network goes on with a copy, so that it cannot be overwritten."""
-        tokens = output.ndim == 3 and self.scene.channel_axis == -1
-        found = output.movedim(-1, 1) if tokens else output
-        self.outputs.append(found)
-        return (found.movedim(1, -1) if tokens else found).clone()
+        last = output.ndim > 2 and self.scene.channel_axis == -1
+        with self.scene.stepping_aside():
+            found = output.movedim(-1, 1) if last else output
+            self.outputs.append(found)
+            return (found.movedim(1, -1) if last else found).clone()
 
     def after(self, call: Call, result: Tensor) -> None:
         self.weighed |= call.name in CHANNEL_AXIS

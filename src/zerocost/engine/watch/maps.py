@@ -83,7 +83,8 @@ class ModuleMaps(SampleMaps):
         if isinstance(output, Tensor) and output.ndim > 2:
             try:
                 visible(output)
-                self.keep(self.scene.map(output))
+                with self.scene.stepping_aside():
+                    self.keep(self.scene.map(output))
             except Failure as failure:
                 self.problem = failure.with_traceback(None)
 
