@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from zerocost import data
+from zerocost.benchmarks.sources import BENCHMARKS
 from zerocost.cli.main import app as shell
 from zerocost.engine.plan import PASSES, plan
 from zerocost.engine.settings import NAMES, Settings, written
@@ -83,6 +84,19 @@ def sources() -> str:
     return table(("spec", "what it is"), [(f"``{s.usage}``", s.summary) for s in data.SOURCES.values()])
 
 
+def benchmarks() -> str:
+    """Table of the benchmarks: what their truth is by default, and what it is read from."""
+    rows = [
+        (
+            f"``{name}``",
+            f"``{kind.default.metric}``, {kind.default.dataset}, {kind.default.epochs}\u00a0epochs",
+            kind.wanted,
+        )
+        for name, kind in sorted(BENCHMARKS.items())
+    ]
+    return table(("benchmark", "default", "read from"), rows, "18 27 55")
+
+
 def options(name: str) -> str:
     """Usage, arguments and options of one subcommand of the shell."""
     group = typer.main.get_command(shell)
@@ -104,6 +118,7 @@ TABLES: dict[str, Callable[..., str]] = {
     "signals": signals,
     "passes": passes,
     "sources": sources,
+    "benchmarks": benchmarks,
     "options": options,
 }
 

@@ -8,6 +8,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from published import NUMBERS, disagreements, published
@@ -58,7 +59,7 @@ def proxy_page(p: Proxy) -> str:
             *correlations(p.name),
             ".. code-block:: python",
             "",
-            textwrap.indent(code(p.formula), "   "),
+            textwrap.indent("\n\n\n".join(map(code, helped(p.formula))), "   "),
             "",
         ]
     )
@@ -136,13 +137,34 @@ def correlations(name: str) -> list[str]:
     ]
 
 
+def helped(formula: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """A formula, and the functions it uses out of the proxies' files, theirs included, in the order they are met."""
+    found = [formula]
+    for function in found:  # grows while it is walked
+        used = (function.__globals__.get(name) for name in names_in(function.__code__))
+        found += [
+            f for f in used if inspect.isfunction(f) and f.__module__.startswith("zerocost.proxies.") and f not in found
+        ]
+    return found
+
+
+def names_in(body: CodeType) -> Iterator[str]:
+    """The global names that a function's code uses, comprehensions included."""
+    yield from body.co_names
+    for inner in body.co_consts:
+        if isinstance(inner, CodeType):
+            yield from names_in(inner)
+
+
 def code(function: Callable[..., Any]) -> str:
     """The source of a function without its docstring."""
     source = textwrap.dedent(inspect.getsource(function))
     definition = ast.parse(source).body[0]
     assert isinstance(definition, ast.FunctionDef)
-    docstring, lines = definition.body[0], source.splitlines()
-    return "\n".join(lines[: docstring.lineno - 1] + lines[docstring.end_lineno :])
+    first, lines = definition.body[0], source.splitlines()
+    if ast.get_docstring(definition) is None:
+        return source.rstrip()
+    return "\n".join(lines[: first.lineno - 1] + lines[first.end_lineno :])
 
 
 def write_proxy_pages(app: Sphinx) -> None:

@@ -18,7 +18,7 @@ from zerocost import data as data_
 from zerocost.candidates import named
 from zerocost.data.tensors import as_inputs
 from zerocost.engine.memory import alone
-from zerocost.engine.network import first_line
+from zerocost.engine.network import described, first_line, out_of_memory
 from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.engine.plan import PASSES, Plan, plan, repeats
 from zerocost.engine.run import Measurement, measure, neutral
@@ -206,7 +206,14 @@ def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.dev
 
 def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
     """What a proxy's formula makes of its signals, its sign turned so that higher is better; a finite number."""
-    result = proxy.formula(**given, **proxy.options)
+    try:
+        result = proxy.formula(**given, **proxy.options)
+    except (Failure, InputError):
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        raise Failure(f"the proxy raised {described(error)}") from error
     if isinstance(result, Tensor | np.ndarray | np.generic):
         result = result.item() if math.prod(result.shape) == 1 else f"a tensor of shape {tuple(result.shape)}"
     if not isinstance(result, int | float):
@@ -266,6 +273,9 @@ def rank(
     >>> sorted(table.frame.columns)
     ['naswot', 'params', 'rank_score', 'snip']
     """
+    for name, number in (("batches", batches), ("repeats", repeats)):
+        if not isinstance(number, int) or number < 1:
+            raise InputError(f"{name} must be a whole number from 1, got {number!r}")
     drawn = [tuple(data_.draw(data, batch, seed=seed + i, balanced=balanced)) for i in range(batches)]
     return rank_batch(
         candidates, drawn, proxies, also=also, loss=loss, seed=seed, repeats=repeats, device=device, progress=progress

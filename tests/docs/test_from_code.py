@@ -13,6 +13,7 @@ import torch
 import typer
 from torch import nn
 
+from zerocost import benchmarks
 from zerocost.cli.main import app
 from zerocost.data import SOURCES
 from zerocost.engine.plan import PASSES
@@ -132,6 +133,7 @@ def test_tables_have_a_row_for_everything_there_is(from_code: ModuleType) -> Non
         (from_code.signals(), SIGNALS),
         (from_code.passes(), PASSES),
         (from_code.sources(), [source.usage for source in SOURCES.values()]),
+        (from_code.benchmarks(), benchmarks.names()),
         (from_code.aggregates(), AGGREGATES),
         (from_code.papers(), PAPERS),
         (from_code.settings(), [name for name in vars(Settings()) if name in NAMES]),

@@ -12,7 +12,7 @@ from zerocost.engine.inputs import noise
 from zerocost.engine.plan import heeded, plan
 from zerocost.engine.settings import CHOICES, DEFAULT, Settings, written
 from zerocost.engine.signals import SIGNALS
-from zerocost.proxies import get, resolve
+from zerocost.proxies import get, registry, resolve
 from zerocost.proxies.registry import call_options
 from zerocost.seeding import stream
 from zerocost.testing.state import state
@@ -263,7 +263,7 @@ def test_repeats_run_again_only_what_differs(ran):
 
 
 def test_a_repeat_that_fails_fails_the_proxy(monkeypatch):
-    monkeypatch.setattr(zc.proxies.registry, "REGISTRY", dict(zc.proxies.registry.REGISTRY))
+    monkeypatch.setattr(registry, "REGISTRY", dict(registry.REGISTRY))
 
     @zc.proxy(paper="this test")
     def at_times(weights):

@@ -166,7 +166,7 @@ BY_HAND: dict[Callable[..., Any], list[tuple[tuple[Any, ...], float]]] = {
         (([HALF],), 0.5),
         (([ALTERNATING, HALF, EQUAL],), 1.5),
         (([CONSTANT],), 0),
-        (([torch.randn(5, 4)],), 0),  # fewer positions than channels and one
+        (([ALTERNATING, torch.randn(5, 4)],), 1),  # fewer positions than channels and one: adds 0
     ],
     meco_modules: [(([ALTERNATING, ALTERNATING],), 2)],
     meco_opt: [(([ALTERNATING, HALF],), 1.5)],

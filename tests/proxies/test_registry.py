@@ -185,7 +185,10 @@ def test_a_formula_that_raises_fails_alone_and_by_name(network: nn.Module) -> No
         raise Failure("not for this network")
 
     card = zc.score(network, BATCH, "raises,refuses,params")
-    assert card.failures == {"raises": "ZeroDivisionError: division by zero", "refuses": "not for this network"}
+    assert card.failures == {
+        "raises": "the proxy raised ZeroDivisionError: division by zero",
+        "refuses": "not for this network",
+    }
     assert list(card) == ["params"]
 
 

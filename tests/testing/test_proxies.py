@@ -96,6 +96,21 @@ def test_a_proxy_that_is_not_a_number_is_a_failure_and_passes(broken):
     assert "nan" in zc.score(ZOO["mlp"].build(), ZOO["mlp"].batch(4, 0), name).failures[name]
 
 
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (lambda weights: {}["x"], "the proxy raised KeyError"),
+        (lambda weights: weights[0], "the proxy returned a tensor of shape"),
+    ],
+)
+def test_a_proxy_that_raises_or_returns_no_number_is_caught(broken, result, message):
+    def wrong(weights):
+        return result(weights)
+
+    with pytest.raises(AssertionError, match=f"mlp: wrong is .*{message}"):
+        check_proxy(broken(wrong), {"mlp": ZOO["mlp"]})
+
+
 def test_a_proxy_that_remembers_is_caught(broken):
     seen = []
 

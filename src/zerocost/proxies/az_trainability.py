@@ -10,17 +10,19 @@ from zerocost.proxies.registry import proxy
 
 @proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024")
 def az_trainability(block_gains: Tensors) -> Tensor:
-    r"""How well gradients keep their size through the blocks, :math:`\frac{1}{B}\sum_b 2 - \sigma_b - 1/\sigma_b`.
+    r"""How well gradients keep their size through the blocks, :math:`\frac{1}{B}\sum_b (2 - \sigma_b - 1/\sigma_b)`.
 
     :math:`\sigma_b` is the largest singular value of :math:`E[g_{in}\,g_{out}^T]`, where :math:`g_{out}` are random
     signs at the output of block :math:`b` and :math:`g_{in}` their gradient at its input, over samples and positions. 0
     is best: gradients pass unchanged.
 
+    The authors' code adds :math:`10^{-6}` to the last denominator, as ours does.
+
     Args:
         block_gains: :math:`\sigma_b` for each block but the first.
 
     Returns:
-        A scalar of at most about 0.
+        A scalar, 0 at most but for that.
 
     Raises:
         Failure: no gradient passes a block.

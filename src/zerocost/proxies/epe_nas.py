@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from zerocost.errors import Failure
+from zerocost.proxies.reduce import several
 from zerocost.proxies.registry import proxy
 
 
@@ -31,6 +32,7 @@ def epe_nas(input_jacobian: Tensor, labels: Tensor) -> Tensor:
     >>> round(epe_nas(jacobian, torch.tensor([0, 0, 1])).item(), 4)
     0.0033
     """
+    several(input_jacobian)
     if labels.ndim != 1 or labels.is_floating_point():
         raise Failure(f"needs one class a sample, but labels are {labels.dtype} of shape {tuple(labels.shape)}")
     rows = input_jacobian.double() - input_jacobian.double().mean(1, keepdim=True)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from zerocost.errors import Failure
-from zerocost.proxies.reduce import total
+from zerocost.proxies.reduce import several, total
 from zerocost.proxies.registry import proxy
 
 
@@ -29,6 +29,7 @@ def jacob_cov(input_jacobian: Tensor) -> Tensor:
     >>> round(jacob_cov(torch.tensor([[1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])).item(), 3)
     -2.0
     """
+    several(input_jacobian)
     jacobian = input_jacobian.double()
     rows = jacobian - jacobian.mean(1, keepdim=True)
     lengths = rows.norm(dim=1, keepdim=True)

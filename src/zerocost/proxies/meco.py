@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from zerocost.engine.signals import Tensors
+from zerocost.errors import Failure
 from zerocost.proxies.registry import proxy
 
 
@@ -22,10 +23,15 @@ def meco(sample_maps: Tensors) -> Tensor:
     Returns:
         A non-negative scalar.
 
+    Raises:
+        Failure: no layer has more positions than channels.
+
     >>> import torch
     >>> meco([torch.tensor([[1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]])]).item()
     1.0
     """
+    if all(found.shape[1] <= found.shape[0] for found in sample_maps):
+        raise Failure("every layer has at least as many channels as positions: all correlations are singular")
     return torch.stack([least_eigenvalue(found) for found in sample_maps]).sum()
 
 

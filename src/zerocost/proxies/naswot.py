@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from zerocost.errors import Failure
-from zerocost.proxies.reduce import total
+from zerocost.proxies.reduce import several, total
 from zerocost.proxies.registry import proxy
 
 
@@ -32,6 +32,7 @@ def naswot(activation_kernel: Tensor) -> Tensor:
     >>> round(naswot(torch.tensor([[2.0, 1.0], [1.0, 2.0]], dtype=torch.float64)).item(), 4)
     1.0986
     """
+    several(activation_kernel)
     values = torch.linalg.eigvalsh(activation_kernel)
     if values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps:
         raise Failure(singular(activation_kernel))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from zerocost.errors import Failure
+from zerocost.proxies.reduce import several
 from zerocost.proxies.registry import proxy
 
 
@@ -28,6 +29,7 @@ def ntk_condition(tangent_kernel: Tensor) -> Tensor:
     >>> ntk_condition(torch.tensor([[2.0, 0.0], [0.0, 1.0]], dtype=torch.float64)).item()
     2.0
     """
+    several(tangent_kernel)
     values: Tensor = torch.linalg.eigvalsh(tangent_kernel)
     if values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps:
         raise Failure("the tangent kernel is singular: some samples' gradients depend on the others'")

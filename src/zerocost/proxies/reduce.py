@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from zerocost.errors import Failure
+
 
 def total(terms: Iterable[Tensor]) -> Tensor:
     """Sum of all elements of all tensors, accumulated in float64.
@@ -26,3 +28,12 @@ def signal_to_noise(values: Tensor) -> Tensor:
     values = values.double()
     deviation = values.std() if values.numel() > 1 else values.new_zeros(())
     return values.sum() / deviation if deviation > 0 else values.sum()
+
+
+def several(rows: Tensor) -> None:
+    """`Failure` for a single row, which compares with no other.
+
+    >>> several(torch.ones(2, 3))
+    """
+    if len(rows) < 2:
+        raise Failure("needs a batch of two samples or more")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -61,6 +62,10 @@ class Proxy:
         repeats = options.get("repeats", self.repeats)
         if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
             raise InputError(f"repeats must be a whole number from 1, got {repeats!r}")
+        for name in own.keys() & options.keys():
+            number = isinstance(options[name], int | float) and math.isfinite(options[name])
+            if not number and (own[name] is None or type(own[name]) in (int, float)):
+                raise InputError(f"{name} of proxy {self.name} must be a number, got {options[name]!r}")
         given = {name: value for name, value in options.items() if name in settings_.NAMES}
         formula = {name: value for name, value in options.items() if name in own}
         base, bracket, told = self.name.partition("(")
@@ -99,11 +104,21 @@ def proxy(*, paper: str, higher_is_better: bool = True, **settings: Any) -> Call
     def register(formula: Formula) -> Formula:
         summary = (inspect.getdoc(formula) or "").partition("\n")[0]
         name = formula.__name__
+        known = REGISTRY.get(name)
+        if known and built_in(known.formula) and not built_in(formula):
+            raise InputError(f"{name!r} is the name of a built-in proxy; give yours another")
+        if not name.isidentifier():
+            raise InputError(f"a proxy is registered by its name, but got {name}: define it with def")
         signals = requested(formula, "proxy")
         REGISTRY[name] = Proxy(name, formula, paper, higher_is_better, signals, summary, Settings(**settings))
         return formula
 
     return register
+
+
+def built_in(formula: Callable[..., Any]) -> bool:
+    """Whether a formula is one of this library's."""
+    return formula.__module__.startswith("zerocost.proxies.")
 
 
 def get(name: str) -> Proxy:
@@ -131,14 +146,27 @@ def resolve(wanted: Iterable[str | Proxy] | str | Proxy) -> list[Proxy]:
     >>> [p.name for p in resolve("snip,zico(parts=4),grasp")]
     ['snip', 'zico(parts=4)', 'grasp']
     """
-    listed = split(wanted) if isinstance(wanted, str) else [wanted] if isinstance(wanted, Proxy) else list(wanted)
+    single = isinstance(wanted, Proxy) or not isinstance(wanted, Iterable)
+    listed: Iterable[Any] = split(wanted) if isinstance(wanted, str) else [wanted] if single else wanted  # type: ignore[assignment]
     chosen: dict[str, Proxy] = {}
     for item in listed:
-        for found in [item] if isinstance(item, Proxy) else called(item.strip()):
+        for found in meant(item):
             chosen.setdefault(found.name, found)
     if not chosen:
         raise InputError(f"no proxy was named; choose from {', '.join(names())}")
     return list(chosen.values())
+
+
+def meant(item: Any) -> list[Proxy]:
+    """What one item of a list of proxies stands for: a name, a proxy, or the function of a registered one."""
+    if isinstance(item, Proxy):
+        return [item]
+    if isinstance(item, str):
+        return called(item.strip())
+    found = [p for p in REGISTRY.values() if p.formula is item]
+    if not found:
+        raise InputError(f"proxies are given by name, or as functions decorated with @zerocost.proxy, got {item!r:.60}")
+    return found
 
 
 AGGREGATES = {
@@ -195,6 +223,8 @@ def call_options(text: str) -> dict[str, Any]:
     try:
         call = ast.parse(text, mode="eval").body
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            raise ValueError
+        if len({k.arg for k in call.keywords}) < len(call.keywords):
             raise ValueError
         return {
             str(k.arg): k.value.id if k.arg and isinstance(k.value, ast.Name) else ast.literal_eval(k.value)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from zerocost.engine.signals import Tensors
+from zerocost.errors import Failure
 from zerocost.proxies.registry import proxy
 
 
@@ -20,12 +21,21 @@ def w_pca(feed_forward_spectra: Tensors, parameter_count: int, *, eta: float = 0
     Returns:
         A whole number.
 
+    Raises:
+        Failure: all hidden units are constant, or `eta` is no share.
+
     >>> import torch
     >>> w_pca([torch.tensor([1.0, 1.0, 0.0])], 10)
     20
     """
     components = 0
+    if not 0 < eta <= 1:
+        raise Failure(f"eta is a share of the variance, above 0 and at most 1, got {eta}")
     for spectrum in feed_forward_spectra:
+        if not bool(spectrum.sum() > 0):
+            continue
         shares = spectrum.double().cumsum(0) / spectrum.double().sum()
         components += min(int((shares <= eta).sum()) + 1, len(shares))
+    if not components:
+        raise Failure("the hidden units of all feed-forward layers are constant")
     return parameter_count * components

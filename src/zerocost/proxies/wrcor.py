@@ -8,6 +8,7 @@ from torch import Tensor
 
 from zerocost.engine.signals import Response
 from zerocost.errors import Failure
+from zerocost.proxies.reduce import several
 from zerocost.proxies.registry import proxy
 
 
@@ -36,6 +37,7 @@ def wrcor(responses: Sequence[Response]) -> Tensor:
     there = [(r.block, r.correlation.double().abs()) for r in responses if r.correlation is not None]
     if not there:
         raise Failure("no activation tells the samples apart: all correlations are of constant values")
+    several(there[0][1])
     last = max(block for block, _ in there)
     kernel = torch.stack([2.0 ** (block - last) * c for block, c in there]).sum(0)
     values: Tensor = torch.linalg.eigvalsh(kernel).abs()

@@ -25,6 +25,7 @@ from zerocost.testing.state import bits, global_state, state
 from zerocost.testing.zoo import ZOO, Specimen
 
 SAMPLES = 7
+BUILT_IN = registry.names()
 ALONE = {torch.float64: 1e-10, torch.float32: 1e-4}
 """Relative difference allowed between a score alone and together with others, by the network's dtype."""
 
@@ -93,7 +94,7 @@ def check_together(names: Sequence[str], specimen: Specimen) -> None:
 
     In float32, where it is looked at once more, with every second of them instead of alone.
     """
-    everyone = list(dict.fromkeys([*registry.names(), *names]))
+    everyone = list(dict.fromkeys([*BUILT_IN, *names]))
     halves = [half for half in (names[::2], names[1::2]) if half]
     for dtype, apart in ((torch.float64, [[name] for name in names]), (torch.float32, halves)):
         together, reverse = (scored(order, specimen, dtype) for order in (everyone, everyone[::-1]))
@@ -131,6 +132,8 @@ def check_finite(names: Sequence[str], specimen: Specimen) -> None:
             assert isinstance(value, float) and math.isfinite(value), f"{name} is {value!r}, not a finite number"
         for name, reason in card.failures.items():
             assert reason.strip(), f"{name} fails without a reason"
+            assert not reason.startswith("the proxy raised"), f"{name} is wrong: {reason}; raise Failure with a reason"
+            assert not reason.startswith("the proxy returned"), f"{name} is no number: {reason}"
 
 
 def check_labels(names: Sequence[str], specimen: Specimen) -> None:

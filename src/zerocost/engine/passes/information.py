@@ -28,7 +28,10 @@ def information(batch: Batch) -> dict[str, Any]:
     runs = 0
     with network.fresh(batch.seed, batch.training):
         for i in range(batch.samples):
-            logits = finite(network.run(tensors, cloned(cut(batch.inputs, i, i + 1)))).reshape(-1)
+            outputs = finite(network.run(tensors, cloned(cut(batch.inputs, i, i + 1))))
+            if outputs.ndim != 2 or outputs.shape[1] < 2:
+                raise Failure(f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for a sample")
+            logits = outputs[0]
             if not logits.requires_grad:
                 raise Failure("no path from the weights to the outputs")
             runs += len(logits)
