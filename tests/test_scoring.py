@@ -355,3 +355,27 @@ def test_explain_tells_the_runs_of_the_default_proxies():
     plan = zc.explain()
     assert (plan.forwards, plan.backwards) == (2, 4)
     assert "synflow" in str(plan)
+
+
+def test_batches_as_a_loader_yields_them():
+    torch.manual_seed(0)
+    data = torch.utils.data.TensorDataset(torch.randn(16, 6), torch.arange(16) % 2)
+    pairs = list(torch.utils.data.DataLoader(data, batch_size=8))
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2))
+    assert isinstance(pairs[0], list)
+    card = zc.score(net, pairs, "zico,snip")
+    assert card.provenance["batches"] == 2
+    assert dict(card) == dict(zc.score(net, [tuple(pair) for pair in pairs], "zico,snip"))
+    two = Sum()
+    assert zc.score(two, [[pairs[0][0], pairs[1][0]], [0, 1] * 4], "snip").provenance["batches"] == 1
+
+
+class Sum(nn.Module):
+    """A network of two inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 2)
+
+    def forward(self, a, b):
+        return self.layer(a + b)

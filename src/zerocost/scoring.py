@@ -374,7 +374,10 @@ def built(build: Builder | nn.Module, seed: int, device: str | torch.device | No
 
 def as_batches(batch: Any) -> list[data_.Batch]:
     """Checked batches out of a list of `(inputs, labels)`, or out of a single batch."""
-    several = isinstance(batch, list) and bool(batch) and all(isinstance(b, tuple) and len(b) == 2 for b in batch)
+    several = (
+        isinstance(batch, list) and bool(batch) and all(isinstance(b, tuple | list) and len(b) == 2 for b in batch)
+    )
+    several = several and not any(isinstance(b[0], int | float) for b in batch)  # a list of labels
     return [as_batch(b) for b in (batch if several else [batch])]
 
 
