@@ -219,7 +219,9 @@ def test_segmentation_and_regression():
     segment = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 1))
     x, _ = batch()
     failures = zc.score(segment, (x, torch.randint(5, (6, 8, 8))), EVERY).failures
-    assert set(failures) == TOKENS | {"apd", "az_progressivity", "az_trainability", "epe_nas"}
+    classes = {"vkdnw", "vkdnw_single"}
+    assert set(failures) == TOKENS | classes | {"apd", "az_progressivity", "az_trainability", "epe_nas"}
+    assert "needs class logits N×C" in failures["vkdnw"]
     assert "no BatchNorm" in failures["apd"] and "one class a sample" in failures["epe_nas"]
     assert "fewer than two blocks" in failures["az_progressivity"]
     regress = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 1), nn.Flatten(0))
@@ -320,5 +322,7 @@ def test_a_single_sample():
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.ReLU(), nn.Linear(8, 3))
     failures = zc.score(model, (batch()[0][:1], torch.tensor([0])), EVERY).failures
     maps = {"meco", "meco_opt", "meco_modules", "apd", "az_progressivity", "az_trainability"}
-    assert set(failures) == TOKENS | maps | {"zico", "zico_bc"}
+    pairs = {"jacob_cov", "epe_nas", "naswot", "naswot_conv", "ntk_condition", "wrcor"}
+    assert set(failures) == TOKENS | maps | pairs | {"zico", "zico_bc"}
+    assert {failures[name] for name in pairs} == {"needs a batch of two samples or more"}
     assert failures["zico"] == "a batch of 1 cannot be cut into 2 batches to compare"
