@@ -66,6 +66,20 @@ def test_bad_input_is_one_line_and_exit_code_2(run, truth, options, message):
     assert len(result.err.strip().splitlines()) == 1
 
 
+def test_digits_need_no_file_and_no_data(run):
+    result = run("evaluate", "digits", "--n", 20, "--seeds", 1)
+    assert result.code == 0, result.err
+    assert "digits: test_accuracy on digits-hard after 8 epochs, seed mean; 20 architectures" in result.out
+    assert "all together" in result.out
+
+
+def test_data_is_asked_for_where_a_benchmark_has_none(run, truth):
+    result = run("evaluate", "macro", "--truth", truth, *SMALL)
+    assert result.code == 2
+    assert "benchmark macro comes without its data" in result.err
+    assert "--data" in result.err
+
+
 def test_an_unknown_benchmark_is_named(run):
     result = run("evaluate", "nasbench202", *DATA)
     assert result.code == 2

@@ -8,7 +8,7 @@ from zerocost.errors import InputError
 
 def test_each_source_says_how_it_is_written():
     assert list(SOURCES) == [
-        "digits", "cifar10", "cifar10-test", "cifar100", "cifar100-test", "images", "npz", "noise",
+        "digits", "digits-hard", "cifar10", "cifar10-test", "cifar100", "cifar100-test", "images", "npz", "noise",
     ]  # fmt: skip
     for name, source in SOURCES.items():
         assert source.usage.partition(":")[0].partition("[")[0] == name

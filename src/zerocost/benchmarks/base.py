@@ -51,9 +51,10 @@ class Benchmark:
     """The truth of the architectures of a space, by lookup; `get` makes one.
 
     Attributes:
-        name: the benchmark's name, which is its space's too.
+        name: the benchmark's name.
         space: the space, for the dataset of `default`.
         default: the query that stands for the benchmark where nobody asks a particular one; reported wherever used.
+        data: the data its networks were trained on, where that comes with zerocost: a spec for `zerocost.data.load`.
         datasets, metrics, epochs, seeds: what can be asked; not every combination of them has an answer.
 
     Numbers are those of the source, in its units: accuracies are percentages, but for `nasbench101`, where they are
@@ -61,8 +62,8 @@ class Benchmark:
     the benchmarks' own files are counts.
     """
 
-    def __init__(self, name: str, space: SearchSpace, table: Table, default: Query) -> None:
-        self.name, self.space, self.default = name, space, default
+    def __init__(self, name: str, space: SearchSpace, table: Table, default: Query, data: str | None = None) -> None:
+        self.name, self.space, self.default, self.data = name, space, default, data
         self.datasets = tuple(dict.fromkeys([column.dataset for column in table.columns]))
         self.metrics = tuple(dict.fromkeys([column.metric for column in table.columns]))
         self.epochs = tuple(sorted({column.epochs for column in table.columns}))

@@ -126,7 +126,7 @@ def evaluate(
     benchmark: Benchmark | str,
     proxies: Iterable[str | Proxy] | str = DEFAULT,
     *,
-    data: Any,
+    data: Any = None,
     n: int = 200,
     seeds: int = 3,
     truth: Query | None = None,
@@ -161,7 +161,8 @@ def evaluate(
     Args:
         benchmark: a `Benchmark`, or a name that `benchmarks.get` finds the truth for.
         proxies: names of the proxies, as a sequence or comma-separated.
-        data: anything `zerocost.data.draw` takes, of the shape and classes that the benchmark's networks are made for.
+        data: anything `zerocost.data.draw` takes, of the shape and classes that the benchmark's networks are made for;
+            `benchmark.data` if None, which only `digits` has.
         n: number of architectures; all of a smaller benchmark.
         seeds: number of seeds, from `seed` on.
         truth: metric (of which more is better), dataset, epochs and seed of the truth; the benchmark's default if None.
@@ -199,6 +200,12 @@ def evaluate(
     given = tuple(split(proxies) if isinstance(proxies, str) else proxies)
     names = [p.name for p in resolve(given)]
     query = truth or chosen.default
+    source = chosen.data if data is None else data
+    if source is None:
+        raise InputError(
+            f"benchmark {chosen.name} comes without its data; name what fits its networks with data= (--data in the "
+            "shell), such as cifar10:PATH, or digits where its own images are not at hand"
+        )
     known: pd.Series[float] = chosen.truth(**query._asdict())
     drawn = known[architectures(chosen.space, list(known.index), n, seed)]
     if len(drawn) < max(3, k):
@@ -206,7 +213,7 @@ def evaluate(
             f"{len(drawn)} architectures are too few for k={k}; draw at least {max(3, k)}, or take fewer with k="
         )
     each = range(seed, seed + seeds)
-    made = batches_of(data, each, batch, batches, balanced, fidelity)
+    made = batches_of(source, each, batch, batches, balanced, fidelity)
     job = Job(chosen.space, (*given, *BASELINES), made, fidelity, None if device is None else str(device))
     with Cache(cache) as file:
         found = scored(job, list(drawn.index), workers=workers, cache=file, progress=progress)
@@ -220,7 +227,7 @@ def evaluate(
         "architectures": f"{len(drawn):,} of {len(known):,}",
         "proxies": ", ".join(names),
         "seeds": ", ".join(map(str, each)),
-        "data": data if isinstance(data, str) else type(data).__name__,
+        "data": source if isinstance(source, str) else type(source).__name__,
         "batch": fidelity.batch or batch,
         "batches": batches,
         "balanced": balanced,

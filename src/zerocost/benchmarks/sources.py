@@ -26,7 +26,8 @@ class Kind(NamedTuple):
 
     `readers` are by the end of a file's name, `trainings` the names the nats-bench package gives its trainings, if it
     has the benchmark. Where the benchmark trained one of each set of twins, `twins` is true and truth is found by the
-    key they share. `classes` are those of the default dataset.
+    key they share. `installed` finds the file where an installed package has it. The space has the benchmark's name
+    unless `space` says otherwise; `classes` and `resolution` are those of the default dataset, `data` is a spec of it.
     """
 
     default: Query
@@ -34,7 +35,15 @@ class Kind(NamedTuple):
     readers: Mapping[str, Reader] = {".csv": csv_table.read}
     trainings: tuple[str, ...] = ()
     twins: bool = False
+    installed: Callable[[], Path] | None = None
+    space: str | None = None
     classes: int = 10
+    resolution: int = 32
+    data: str | None = None
+
+    def make_space(self, name: str) -> SearchSpace:
+        """The space of benchmark `name`."""
+        return spaces.get(self.space or name, classes=self.classes, resolution=self.resolution)
 
 
 NATS = 'the object that nats_bench.create(path, "{}", fast_mode=True, verbose=False) returns'
@@ -45,6 +54,14 @@ BENCHMARKS = {
         Query("cifar10", "validation_accuracy", 100, MEAN),
         "a CSV with columns genotype and validation_accuracy",
         twins=True,
+    ),
+    "digits": Kind(
+        Query("digits-hard", "test_accuracy", 8, MEAN),
+        "the table that comes with zerocost, or a CSV with columns arch and test_accuracy",
+        installed=lambda: Path(__file__).with_name("digits.csv"),
+        space="cnn",
+        resolution=8,
+        data="digits-hard",
     ),
     "macro": Kind(
         Query("cifar10", "test_accuracy", 50, MEAN),
@@ -63,6 +80,7 @@ BENCHMARKS = {
         f"the extra nasbench201 (pip install 'zerocost[nasbench201]'), {NATS.format('tss')}, or {ACCURACIES}",
         {".csv": csv_table.read, ".anb": analog.read},
         ("12", "200"),
+        installed=analog.installed,
     ),
     "nats_size": Kind(
         Query("cifar10", "test_accuracy", 90, MEAN),
@@ -83,7 +101,7 @@ def names() -> list[str]:
     """The benchmarks that `get` knows.
 
     >>> names()
-    ['darts', 'macro', 'nasbench101', 'nasbench201', 'nats_size', 'transnas_macro', 'transnas_micro']
+    ['darts', 'digits', 'macro', 'nasbench101', 'nasbench201', 'nats_size', 'transnas_macro', 'transnas_micro']
     """
     return sorted(BENCHMARKS)
 
@@ -176,18 +194,18 @@ def _found(name: str, kind: Kind) -> Path:
 
 
 def _package(name: str, kind: Kind) -> Path:
-    """The file of the benchmark's extra; an error that says what else to get when there is none."""
+    """The benchmark's file in an installed package; an error that says what else to get when there is none."""
     missing = f"no source is given for benchmark {name}, nor is a table in {_home(name)}; it is read from {kind.wanted}"
-    if ".anb" not in kind.readers:
+    if kind.installed is None:
         raise InputError(missing)
     try:
-        return analog.installed()
+        return kind.installed()
     except PackageNotFoundError as error:
         raise MissingExtraError(missing) from error
 
 
 def _gathered(name: str, kind: Kind, sources: Sequence[Source]) -> Table:
-    space = spaces.get(name)
+    space = kind.make_space(name)
     rows = chain.from_iterable([_rows(source, name, kind, space) for source in sources])
     return table.gather(rows, (lambda text: space.canonical(space.parse(text))) if kind.twins else None)
 
@@ -213,4 +231,4 @@ def _benchmark(name: str, kind: Kind, found: Table) -> Benchmark:
     means = [column._replace(seed=MEAN) for column in found.columns]
     trained = [query for query in means if query.epochs]
     default = kind.default if kind.default in means else [*trained, *means][0]
-    return Benchmark(name, spaces.get(name, classes=kind.classes), found, default)
+    return Benchmark(name, kind.make_space(name), found, default, kind.data)

@@ -15,10 +15,10 @@ from zerocost.benchmarks import Benchmark, Query
 from zerocost.benchmarks.evaluate import Evaluation
 from zerocost.benchmarks.evaluate import evaluate as judge
 from zerocost.cli.common import (
+    SPECS,
     Balanced,
     Batch,
     Batches,
-    Data,
     Device,
     Json,
     Proxies,
@@ -41,7 +41,9 @@ NAMES = ", ".join(benchmarks.names())
 @command
 def evaluate(
     benchmark: Annotated[str, typer.Argument(help=f"A benchmark by name: {NAMES}.")],
-    data: Data,
+    data: Annotated[
+        str | None, typer.Option(help=f"Where batches come from, if not the benchmark's own data: {SPECS}.")
+    ] = None,
     proxies: Proxies = DEFAULT,
     truth: Annotated[
         Path | None, typer.Option(help="The benchmark's file or converted folder, where it is not installed.")

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from zerocost.data.cifar import CIFAR10, CIFAR100, load_cifar
 from zerocost.data.digits import load_digits
 from zerocost.data.folder import load_folder
+from zerocost.data.hard_digits import load_hard_digits
 from zerocost.data.noise import load_noise
 from zerocost.data.npz import load_npz
 from zerocost.errors import unknown
@@ -26,6 +27,9 @@ class Source(NamedTuple):
 
 SOURCES: dict[str, Source] = {
     "digits": Source(load_digits, "digits[:SIZE]", "1,797 handwritten digits of scikit-learn, 3×32×32; needs no file"),
+    "digits-hard": Source(
+        load_hard_digits, "digits-hard", "150 of the digits, shifted and noisy, 3×8×8; benchmark digits trained on them"
+    ),
     "cifar10": Source(
         partial(load_cifar, CIFAR10, "train"), "cifar10:PATH", "CIFAR-10 training images, folder or .tar.gz"
     ),
