@@ -276,10 +276,15 @@ def rank(
     for name, number in (("batches", batches), ("repeats", repeats)):
         if not isinstance(number, int) or number < 1:
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
-    drawn = [tuple(data_.draw(data, batch, seed=seed + i, balanced=balanced)) for i in range(batches)]
+    drawn = draw_batches(data, batch, batches, seed, balanced)
     return rank_batch(
         candidates, drawn, proxies, also=also, loss=loss, seed=seed, repeats=repeats, device=device, progress=progress
     )
+
+
+def draw_batches(data: Any, size: int, count: int, seed: int, balanced: bool) -> list[data_.Batch]:
+    """`count` batches, the first drawn from `seed`, each of the others from the next seed."""
+    return [data_.draw(data, size, seed=seed + i, balanced=balanced) for i in range(count)]
 
 
 def rank_batch(

@@ -27,7 +27,6 @@ from zerocost.cli.common import (
     print_json,
 )
 from zerocost.cli.tables import cell
-from zerocost.data import draw
 from zerocost.errors import InputError
 from zerocost.files import load
 from zerocost.proxies.registry import resolve
@@ -55,7 +54,7 @@ def score(
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model: nn.Module = initialise(built, seed).to(place)
-    drawn = [tuple(draw(data, batch, seed=seed + i, balanced=balanced)) for i in range(batches)]
+    drawn = scoring.draw_batches(data, batch, batches, seed, balanced)
     card = scoring.score(model, drawn, chosen, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
     if as_json:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from zerocost.errors import InputError
 from zerocost.spaces.fidelity import FULL, Fidelity
 
 Value = str | int | float | bool | None
@@ -89,6 +90,15 @@ class SearchSpace(ABC):
     def canonical(self, arch: Architecture) -> str:
         """A key that twins share: architectures whose networks compute the same family of functions."""
         return str(arch)
+
+
+def check_sizes(name: str, classes: int, in_channels: int) -> None:
+    """`InputError` for a space of networks without outputs or inputs."""
+    if classes < 1 or in_channels < 1:
+        raise InputError(
+            f"space {name} needs classes >= 1 and in_channels >= 1, but got classes={classes}, "
+            f"in_channels={in_channels}"
+        )
 
 
 def distinct(space: SearchSpace, n: int, rng: np.random.Generator) -> list[Architecture]:

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zerocost.errors import InputError
-from zerocost.spaces.base import Architecture, Value
+from zerocost.spaces.base import Architecture, Value, check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.darts_code import NODES, Cell, Edge, Genotype, pairs, read
@@ -125,10 +124,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> DART
     >>> str(darts.parse(text)) == text, darts.size
     (True, 1076746950455072400)
     """
-    if classes < 1 or in_channels < 1:
-        raise InputError(
-            f"space darts needs classes >= 1 and in_channels >= 1, but got classes={classes}, in_channels={in_channels}"
-        )
+    check_sizes("darts", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
     in_a_cell = math.prod([len(inputs) * len(OPERATIONS) ** 2 for inputs in INPUTS.values()])
     return DARTS("darts", _choose, build, in_a_cell**2, _write, _read, _key)

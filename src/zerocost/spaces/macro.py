@@ -9,6 +9,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from zerocost.errors import InputError
+from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.fidelity import Fidelity
@@ -100,10 +101,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     >>> macro.canonical(macro.parse("01102000"))
     '01120000'
     """
-    if classes < 1 or in_channels < 1:
-        raise InputError(
-            f"space macro needs classes >= 1 and in_channels >= 1, but got classes={classes}, in_channels={in_channels}"
-        )
+    check_sizes("macro", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
     return CodedSpace("macro", _choose, build, len(OPERATIONS) ** len(LAYERS), _write, _read, _key)
 

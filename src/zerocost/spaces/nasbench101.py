@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from zerocost.errors import InputError, unknown
-from zerocost.spaces.base import Architecture, SearchSpace, Vector
+from zerocost.spaces.base import Architecture, SearchSpace, Vector, check_sizes
 from zerocost.spaces.dag import Dag, Edge, every, fingerprint, prune, shapes, spellings
 from zerocost.spaces.fidelity import FULL, Fidelity
 from zerocost.spaces.nasbench101_network import OPERATIONS, CellNetwork
@@ -208,9 +208,5 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> NASB
     >>> sum(p.numel() for p in nasbench101.build(arch, Fidelity(width=0.25)).parameters())
     751018
     """
-    if classes < 1 or in_channels < 1:
-        raise InputError(
-            "space nasbench101 needs classes >= 1 and in_channels >= 1, but got "
-            f"classes={classes}, in_channels={in_channels}"
-        )
+    check_sizes("nasbench101", classes, in_channels)
     return NASBench101(classes, in_channels)

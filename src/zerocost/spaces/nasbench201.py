@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from zerocost.errors import InputError, unknown
-from zerocost.spaces.base import Architecture
+from zerocost.spaces.base import Architecture, check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.fidelity import Fidelity
@@ -150,11 +150,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> NASB
     >>> nasbench201.canonical(arch)
     '#+(#+#)@nor_conv_1x1+0'
     """
-    if classes < 1 or in_channels < 1:
-        raise InputError(
-            "space nasbench201 needs classes >= 1 and in_channels >= 1, but got "
-            f"classes={classes}, in_channels={in_channels}"
-        )
+    check_sizes("nasbench201", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
     return NASBench201("nasbench201", _choose, build, len(OPERATIONS) ** len(EDGES), _write, _read, _key)
 

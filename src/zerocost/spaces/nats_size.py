@@ -6,6 +6,7 @@ import re
 from functools import partial
 
 from zerocost.errors import InputError
+from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.fidelity import Fidelity
@@ -32,11 +33,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     >>> nats.size, sum(p.numel() for p in nats.build(nats.parse("8:8:16:40:40")).parameters())
     (32768, 107826)
     """
-    if classes < 1 or in_channels < 1:
-        raise InputError(
-            "space nats_size needs classes >= 1 and in_channels >= 1, but got "
-            f"classes={classes}, in_channels={in_channels}"
-        )
+    check_sizes("nats_size", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
     return CodedSpace("nats_size", _choose, build, len(CHANNELS) ** len(LAYERS), _write, _read)
 

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from zerocost.errors import InputError
-from zerocost.spaces.base import Architecture, Value
+from zerocost.spaces.base import Architecture, Value, check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.darts_ops import FactorizedReduce, ReLUConvNorm, Zero
@@ -129,7 +129,7 @@ def micro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     >>> space.size, sum(p.numel() for p in space.build(arch).parameters())
     (4096, 22559083)
     """
-    _check("transnas_micro", classes, in_channels)
+    check_sizes("transnas_micro", classes, in_channels)
     build = partial(_build_micro, classes=classes, in_channels=in_channels)
     size = len(OPERATIONS) ** len(EDGES)
     return CodedSpace("transnas_micro", _choose_cell, build, size, _write_cell, _read_cell, _cell_key)
@@ -148,7 +148,7 @@ def macro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     >>> space.size, sum(p.numel() for p in space.build(arch).parameters())
     (3256, 3419499)
     """
-    _check("transnas_macro", classes, in_channels)
+    check_sizes("transnas_macro", classes, in_channels)
     return TransNASMacro(
         "transnas_macro",
         _choose_modules,
@@ -164,14 +164,6 @@ class TransNASMacro(CodedSpace):
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         return self.parse(f"{CHANNELS}-{_skeletons()[rng.integers(len(_skeletons()))]}-basic")
-
-
-def _check(name: str, classes: int, in_channels: int) -> None:
-    if classes < 1 or in_channels < 1:
-        raise InputError(
-            f"space {name} needs classes >= 1 and in_channels >= 1, but got classes={classes}, "
-            f"in_channels={in_channels}"
-        )
 
 
 def _choose_cell(choose: Choose) -> list[str]:

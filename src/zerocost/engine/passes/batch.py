@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from zerocost.engine.graph import dense, differentiable_once, gradients
 from zerocost.engine.inputs import cloned, count, cut, leaves, noise
 from zerocost.engine.network import Network
-from zerocost.engine.observe import Observer
+from zerocost.engine.observe import LOOKING, Observer
 from zerocost.engine.passes.blocks import gains
 from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.engine.signals import SIGNALS
@@ -228,10 +228,7 @@ PASSES: dict[str, Callable[[Part], dict[str, Any]]] = {
     "jacobian": jacobian,
     "blocks": blocks,
 }
-SEEN_FORWARD = (
-    *("activation_kernel", "pattern_count", "layer_kernels", "sample_maps", "module_maps", "neurons", "features"),
-    *("attention_maps", "batch_norm_spectra", "feed_forward_spectra"),
-)
+SEEN_FORWARD = [name for name in LOOKING if name in SIGNALS and SIGNALS[name].source == "data"]
 """What watchers see on the way forward."""
 
 

@@ -21,7 +21,7 @@ def information(batch: Batch) -> dict[str, Any]:
     128 parameter tensors, p their softmax, mixed with 5 % of the uniform distribution."""
     network = batch.network
     tensors = network.copies()
-    wanted = [tensors[n].requires_grad_() for n, p in network.parameters.items() if p.is_floating_point()][:ELEMENTS]
+    wanted = [tensors[name].requires_grad_() for name in network.floating[:ELEMENTS]]
     if not wanted:
         raise Failure("the network has no parameters")
     total = torch.zeros(len(wanted), len(wanted), dtype=torch.float64, device=network.device)

@@ -23,8 +23,8 @@ def tangents(batch: Batch) -> dict[str, Any]:
     """
     network = batch.network
     tensors = network.copies()
-    names = [n for n in network.parameters if n in network.weight_names or n.endswith("weight")]
-    wanted = [tensors[name].requires_grad_() for name in names if tensors[name].is_floating_point()]
+    names = [n for n in network.floating if n in network.weight_names or n.endswith("weight")]
+    wanted = [tensors[name].requires_grad_() for name in names]
     if not wanted:
         raise Failure("the network has no weights")
     with network.fresh(batch.seed, batch.training):
