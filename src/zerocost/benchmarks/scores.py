@@ -155,7 +155,7 @@ def fingerprint(job: Job, first: str, seed: int) -> str:
         shapes = [tuple(p.shape) for p in network.parameters()]
     except Failure:
         shapes = []
-    for part in (VERSION, torch.__version__, job.space.name, first, shapes, job.fidelity, job.device):
+    for part in (VERSION, torch.__version__, job.space.name, first, shapes, job.fidelity, job.device or "cpu"):
         digest.update(f"{part}\n".encode())
     for leaf in tree_leaves(job.batches[seed]):
         digest.update(leaf.cpu().numpy().tobytes() if isinstance(leaf, torch.Tensor) else repr(leaf).encode())
