@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from torch import nn
 
 from zerocost.errors import InputError
 from zerocost.spaces.fidelity import FULL, Fidelity
+
+if TYPE_CHECKING:
+    from zerocost.spaces.choose import Choose
 
 Value = str | int | float | bool | None
 Vector = npt.NDArray[np.float64]
@@ -51,6 +55,13 @@ class SearchSpace(ABC):
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draw an architecture; every architecture has a chance."""
+
+    @abstractmethod
+    def choose(self, choose: Choose) -> Architecture:
+        """The architecture that the answers of `choose` make; whoever answers decides, an Optuna trial for instance.
+
+        Answered with `dict(arch.choices)` it is `arch`. Raises `InputError` for answers that make no architecture.
+        """
 
     @abstractmethod
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:

@@ -55,6 +55,10 @@ class ChoiceSpace(SearchSpace):
     def sample(self, rng: np.random.Generator) -> Architecture:
         return self._draw([], rng).architecture()
 
+    def choose(self, choose: Choose) -> Architecture:
+        self._choose(choose)
+        return choose.architecture()
+
     def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
         changeable = [(name, options) for name, options in self._asked(arch).items() if len(options) > 1]
         if not changeable:

@@ -50,6 +50,9 @@ class CodedSpace(ChoiceSpace):
     def sample(self, rng: np.random.Generator) -> Architecture:
         return self._coded(super().sample(rng))
 
+    def choose(self, choose: Choose) -> Architecture:
+        return self._coded(super().choose(choose))
+
     def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
         return self._coded(super().mutate(arch, rng))
 

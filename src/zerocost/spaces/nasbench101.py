@@ -11,6 +11,7 @@ import numpy as np
 
 from zerocost.errors import InputError, unknown
 from zerocost.spaces.base import Architecture, SearchSpace, Vector, check_sizes
+from zerocost.spaces.choose import Choose
 from zerocost.spaces.dag import Dag, Edge, every, fingerprint, prune, shapes, spellings
 from zerocost.spaces.fidelity import FULL, Fidelity
 from zerocost.spaces.nasbench101_network import OPERATIONS, CellNetwork
@@ -65,6 +66,17 @@ class NASBench101(SearchSpace):
             dag = Dag(tuple(labels), frozenset(edges))
             if rng.random() * spellings(dag) < 1:
                 return _architecture(dag)
+
+    def choose(self, choose: Choose) -> Architecture:
+        """Asks for the number of vertices, for each operation, and for each possible edge whether it is there."""
+        vertices = choose.int("vertices", 2, MOST_VERTICES)
+        labels = [choose.one_of(f"operation{vertex}", tuple(OPERATIONS)) for vertex in range(1, vertices - 1)]
+        pairs = itertools.combinations(range(vertices), 2)
+        edges = frozenset([(s, t) for s, t in pairs if choose.bool(f"edge{s}-{t}")])
+        dag = _legal(Dag(tuple(labels), edges))
+        if dag is None:
+            raise InputError(f"these edges make no cell of space nasbench101: {LIMITS}")
+        return _architecture(dag)
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         """An edge more or less, another operation, or a vertex more, put on the way from one vertex to another."""
@@ -157,7 +169,10 @@ def _spread(dag: Dag) -> tuple[tuple[str, ...], frozenset[Edge]]:
 def _architecture(dag: Dag) -> Architecture:
     names = [*dag.labels, "output"]
     parts = [f"{name}~{''.join(map(str, dag.sources(vertex)))}" for vertex, name in enumerate(names, 1)]
-    return Architecture("|".join(parts), tuple([(f"vertex{v}", part) for v, part in enumerate(parts, 1)]))
+    operations = [(f"operation{vertex}", label) for vertex, label in enumerate(dag.labels, 1)]
+    pairs = itertools.combinations(range(dag.output + 1), 2)
+    edges = [(f"edge{s}-{t}", (s, t) in dag.edges) for s, t in pairs]
+    return Architecture("|".join(parts), (("vertices", dag.output + 1), *operations, *edges))
 
 
 def _read(text: str) -> Dag:

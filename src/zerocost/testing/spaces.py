@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zerocost.seeding import initialise, seeded
 from zerocost.spaces.base import Architecture, SearchSpace, distinct
+from zerocost.spaces.choose import Choose
 from zerocost.spaces.fidelity import Fidelity, resize
 
 SCALED = (Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(resolution=16), Fidelity(0.25, 0.5, 16))
@@ -64,6 +65,9 @@ def _check_value(space: SearchSpace, arch: Architecture) -> None:
     assert hash(parsed) == hash(arch), f"{text!r}: equal architectures differ in hash"
     assert pickle.loads(pickle.dumps(arch)) == arch, f"{text!r} does not survive pickling"
     assert space.canonical(parsed) == space.canonical(arch), f"{text!r}: canonical differs after parse"
+    answers = dict(arch.choices)
+    chosen = space.choose(Choose(lambda name, options: answers[name]))
+    assert chosen == arch and chosen.choices == arch.choices, f"{text!r}: choose, answered as it was, gives {chosen}"
 
 
 def _check_steps(space: SearchSpace, arch: Architecture, others: list[Architecture], seed: int) -> None:
