@@ -51,6 +51,19 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert covered >= 51
 
 
+def test_seeds_that_disagree_widen_the_interval():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=400)
+    given, wanted = bootstrap.Pool(truth, truth, truth, truth), {"r": lambda s, p: statistics.spearman(s, p.truth)}
+    noise = rng.normal(size=400)
+    alike = np.stack([truth + 0.5 * noise] * 3)
+    apart = np.stack([truth + scale * noise for scale in (0.1, 0.5, 2.0)])
+    (low, high), (lower, higher) = (
+        bootstrap.interval(bootstrap.draws(scores, given, wanted, 300, seed=0)["r"]) for scores in (alike, apart)
+    )
+    assert higher - lower > 3 * (high - low)
+
+
 def test_an_interval_leaves_out_resamples_without_a_value():
     assert bootstrap.interval(np.array([np.nan, 1.0, 1.0])) == (1, 1)
     assert np.isnan(bootstrap.interval(np.array([np.nan]))).all()

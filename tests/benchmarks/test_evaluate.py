@@ -138,7 +138,6 @@ def test_tables_are_written(judged, tmp_path):
         ({"k": 13}, "12 architectures are too few for k=13"),
         ({"proxies": "snpi"}, "did you mean 'snip'"),
         ({"truth": Query("made-up", "loss", 1, "mean")}, "loss"),
-        ({"data": None}, "benchmark tiny comes without its data; name what fits its networks with data="),
         ({"data": "noise:1x8x8:10"}, "no network could be scored"),
         ({"device": "nowhere"}, "cannot be used"),
     ],

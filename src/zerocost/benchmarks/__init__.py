@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from zerocost.benchmarks.base import Benchmark, Query
-from zerocost.benchmarks.sources import convert, get, names
+from zerocost.benchmarks.sources import convert, get, names, read
 
-__all__ = ["Benchmark", "Query", "convert", "get", "names"]
+__all__ = ["Benchmark", "Query", "convert", "get", "names", "read"]

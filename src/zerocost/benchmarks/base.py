@@ -32,7 +32,7 @@ class Query(NamedTuple):
     seed: int | str
 
     def __str__(self) -> str:
-        return f"{self.metric} on {self.dataset} after {self.epochs} epochs, seed {self.seed}"
+        return f"{self.metric} on {self.dataset} after {self.epochs} epoch{'s' * (self.epochs != 1)}, seed {self.seed}"
 
 
 class Table(NamedTuple):

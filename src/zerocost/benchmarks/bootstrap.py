@@ -1,4 +1,4 @@
-"""Statistics of many scores at once, with intervals from resampled architectures."""
+"""Statistics of many scores at once, with intervals from resampled architectures and seeds."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def resamples(n: int, count: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
 
 
 def draws(scores: Values, pool: Pool, wanted: Mapping[str, Statistic], count: int, seed: int) -> dict[str, Values]:
-    """Each statistic, a mean over seeds, in `count` resamples of the architectures; the same ones whatever the scores.
+    """Each statistic, a mean over seeds, in `count` resamples of architectures and of seeds; the same for all scores.
 
-    Scores are seeds × architectures.
+    Scores are seeds × architectures; a single row stands for seeds that all give the same.
 
     >>> pool = Pool(*np.arange(40.0).reshape(4, 10))
     >>> found = draws(np.arange(10.0)[None], pool, {"spearman": lambda s, p: statistics.spearman(s, p.truth)}, 4, 0)
@@ -69,8 +69,10 @@ def draws(scores: Values, pool: Pool, wanted: Mapping[str, Statistic], count: in
     for places in resamples(scores.shape[-1], count, seed):
         drawn = Pool(*(v[places] for v in pool))
         for name, statistic in wanted.items():
-            found[name].append(np.mean([statistic(one[places], drawn) for one in scores], axis=0))
-    return {name: np.concatenate(blocks) for name, blocks in found.items()}
+            found[name].append(np.array([statistic(one[places], drawn) for one in scores]))
+    seeds = np.random.default_rng([seed, 1]).integers(len(scores), size=(len(scores), count))
+    each = {name: np.concatenate(blocks, axis=1) for name, blocks in found.items()}
+    return {name: np.take_along_axis(values, seeds, axis=0).mean(axis=0) for name, values in each.items()}
 
 
 def interval(values: Values) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ from zerocost.version import VERSION
 
 BASELINES = ("params", "flops", "depth")
 TOGETHER = "all together"
+STAND_IN = "digits:32"
+"""What networks made for images that are not at hand are scored on, unless the caller has them."""
 BOUNDS = ["difference", "low", "high"]
 
 
@@ -53,11 +56,12 @@ class Evaluation:
         truth: the truth of each architecture drawn, by its text.
         scores: one row a seed and architecture, one column a score, NaN where it failed.
         table: one row a score. For each statistic its mean over seeds, `_low` and `_high` of its 95 % interval over
-            architectures, and `_sd`, its standard deviation over seeds; `failed`, how many scores failed.
+            architectures and seeds, and `_sd`, its standard deviation over seeds; `failed`, how many scores failed.
         paired: one row a statistic and pair of scores: the difference of the two means and its 95 % interval, from
             the same resamples for both.
         failures: architecture, seed, proxy and reason of each score that failed.
         settings: everything that the result depends on.
+        seconds: time that scoring took; scores out of a cache take none.
     """
 
     benchmark: str
@@ -69,6 +73,7 @@ class Evaluation:
     paired: pd.DataFrame
     failures: pd.DataFrame
     settings: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
 
     @property
     def statistics(self) -> list[str]:
@@ -155,14 +160,14 @@ def evaluate(
       is taken for a fraction);
     - `precision@k`, `best_rank@k`, `regret@k` of the k highest scores; of the last two, less is better.
 
-    Intervals are percentiles over bootstrap resamples of the architectures, of the mean over seeds. A resample takes
-    scores as they are: the log-rank sum is that within all `n`.
+    Intervals are percentiles over bootstrap resamples of the architectures and of the seeds, both at once. A resample
+    takes scores as they are: the log-rank sum is that within all `n`.
 
     Args:
         benchmark: a `Benchmark`, or a name that `benchmarks.get` finds the truth for.
         proxies: names of the proxies, as a sequence or comma-separated.
         data: anything `zerocost.data.draw` takes, of the shape and classes that the benchmark's networks are made for;
-            `benchmark.data` if None, which only `digits` has.
+            if None, `benchmark.data` or, of a benchmark that comes without, scikit-learn's digits in its place.
         n: number of architectures; all of a smaller benchmark.
         seeds: number of seeds, from `seed` on.
         truth: metric (of which more is better), dataset, epochs and seed of the truth; the benchmark's default if None.
@@ -200,12 +205,10 @@ def evaluate(
     given = tuple(split(proxies) if isinstance(proxies, str) else proxies)
     names = [p.name for p in resolve(given)]
     query = truth or chosen.default
-    source = chosen.data if data is None else data
-    if source is None:
-        raise InputError(
-            f"benchmark {chosen.name} comes without its data; name what fits its networks with data= (--data in the "
-            "shell), such as cifar10:PATH, or digits where its own images are not at hand"
-        )
+    source = (chosen.data or STAND_IN) if data is None else data
+    named = source if isinstance(source, str) else type(source).__name__
+    if data is None and chosen.data is None:
+        named += f", in place of {query.dataset}"
     known: pd.Series[float] = chosen.truth(**query._asdict())
     drawn = known[architectures(chosen.space, list(known.index), n, seed)]
     if len(drawn) < max(3, k):
@@ -215,8 +218,10 @@ def evaluate(
     each = range(seed, seed + seeds)
     made = batches_of(source, each, batch, batches, balanced, fidelity)
     job = Job(chosen.space, (*given, *BASELINES), made, fidelity, None if device is None else str(device))
+    start = time.perf_counter()
     with Cache(cache) as file:
         found = scored(job, list(drawn.index), workers=workers, cache=file, progress=progress)
+    seconds = time.perf_counter() - start
     scores, failures = tabulated(found, list(drawn.index), each, names)
     table, paired = judged(scores, drawn, k, resamples, seed)
     settings = {
@@ -227,7 +232,7 @@ def evaluate(
         "architectures": f"{len(drawn):,} of {len(known):,}",
         "proxies": ", ".join(names),
         "seeds": ", ".join(map(str, each)),
-        "data": source if isinstance(source, str) else type(source).__name__,
+        "data": named,
         "batch": fidelity.batch or batch,
         "batches": batches,
         "balanced": balanced,
@@ -236,7 +241,7 @@ def evaluate(
         "resamples": resamples,
         "device": str(device or "cpu"),
     }
-    return Evaluation(chosen.name, query, names, drawn, scores, table, paired, failures, settings)
+    return Evaluation(chosen.name, query, names, drawn, scores, table, paired, failures, settings, seconds)
 
 
 def architectures(space: SearchSpace, texts: list[str], n: int, seed: int) -> list[str]:

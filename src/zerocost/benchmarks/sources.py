@@ -167,6 +167,31 @@ def convert(name: str, *sources: Source, to: str | os.PathLike[str] | None = Non
     return folder
 
 
+def read(
+    path: str | os.PathLike[str], space: SearchSpace, *, dataset: str, epochs: int, data: str | None = None
+) -> Benchmark:
+    """A benchmark of your own: the truth of architectures of any space, read from a CSV.
+
+    The columns are those of `zerocost.benchmarks.csv_table.read`; `dataset` and `epochs` say what was trained on and
+    how long, for lines that do not say it themselves. `data` is the data as a spec for `zerocost.data.load`, so that
+    `zerocost.evaluate` need not be told. The default metric is the first that was trained. Raises `InputError` for a
+    file that cannot be read.
+
+    >>> import pathlib, tempfile
+    >>> from torch import nn
+    >>> space = spaces.from_function(lambda choose: nn.Linear(choose.int("width", 1, 4), 1), "linear")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder) / "mine.csv"
+    ...     _ = file.write_text("arch,accuracy\\nwidth=1,61.5\\nwidth=3,64.0\\n")
+    ...     mine = read(file, space, dataset="tickets", epochs=5)
+    >>> print(mine, mine.default)
+    Benchmark('linear', 2 architectures, tickets) accuracy on tickets after 5 epochs, seed mean
+    """
+    kind = Kind(Query(dataset, "", epochs, MEAN), "a CSV with a column arch and one for each metric", data=data)
+    found = table.gather(_rows(path, space.name, kind, space), None)
+    return _benchmark(space.name, kind, found, space)
+
+
 def _kind(name: str) -> Kind:
     if name not in BENCHMARKS:
         raise unknown("benchmark", name, BENCHMARKS)
@@ -226,9 +251,9 @@ def _rows(source: Source, name: str, kind: Kind, space: SearchSpace) -> Iterator
     return kind.readers[path.suffix](path, space, kind.default)
 
 
-def _benchmark(name: str, kind: Kind, found: Table) -> Benchmark:
+def _benchmark(name: str, kind: Kind, found: Table, space: SearchSpace | None = None) -> Benchmark:
     """With the benchmark's own default, or the first trained metric of a table that does not have it."""
     means = [column._replace(seed=MEAN) for column in found.columns]
     trained = [query for query in means if query.epochs]
     default = kind.default if kind.default in means else [*trained, *means][0]
-    return Benchmark(name, kind.make_space(name), found, default, kind.data)
+    return Benchmark(name, space or kind.make_space(name), found, default, kind.data)

@@ -31,7 +31,7 @@ from zerocost.cli.common import (
 )
 from zerocost.errors import InputError
 from zerocost.proxies.registry import resolve
-from zerocost.report.format import fixed, plural
+from zerocost.report.format import fixed, plural, seconds
 from zerocost.spaces import Fidelity
 
 DEFAULT = ",".join(scoring.DEFAULT)
@@ -42,7 +42,10 @@ NAMES = ", ".join(benchmarks.names())
 def evaluate(
     benchmark: Annotated[str, typer.Argument(help=f"A benchmark by name: {NAMES}.")],
     data: Annotated[
-        str | None, typer.Option(help=f"Where batches come from, if not the benchmark's own data: {SPECS}.")
+        str | None,
+        typer.Option(
+            help=f"Where batches come from: {SPECS}. Without it, the benchmark's own data, or digits in place."
+        ),
     ] = None,
     proxies: Proxies = DEFAULT,
     truth: Annotated[
@@ -157,7 +160,13 @@ def show(evaluation: Evaluation) -> None:
         ]
         shown.add_row(escape(name), *cells, f"{table['failed'][name]:.0f}")
     out.print(shown)
-    out.print("below each mean its 95 % interval over architectures; a failed score counts as the worst", style="dim")
+    networks = len(evaluation.truth) * len(evaluation.seeds)
+    for note in (
+        "below each mean its 95 % interval over architectures and seeds; a failed score counts as the worst",
+        f"scored on {evaluation.settings['data']} at fidelity {evaluation.settings['fidelity']}: "
+        f"{plural(networks, 'network')} in {seconds(evaluation.seconds)}",
+    ):
+        out.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
     for reason, group in list(evaluation.failures.groupby("reason"))[:5]:
         names = ", ".join(dict.fromkeys(group["proxy"]))
         count = plural(group["architecture"].nunique(), "architecture")
