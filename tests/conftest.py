@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -13,3 +15,23 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The URL of an empty schema on the PostgreSQL server that ZEROCOST_TEST_POSTGRES names."""
+    server = os.environ.get("ZEROCOST_TEST_POSTGRES")
+    if not server:
+        pytest.skip("ZEROCOST_TEST_POSTGRES names no server; .ci/with-postgres starts one")
+    psycopg = pytest.importorskip("psycopg", reason="the extra postgres is not installed")
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+        yield f"{server}{'&' if '?' in server else '?'}options=-csearch_path%3D{name}"
+        connection.execute(f"DROP SCHEMA {name} CASCADE")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path):
+    """Where a store can be: a file, or a PostgreSQL server."""
+    return tmp_path / "scores.db" if request.param == "sqlite" else request.getfixturevalue("postgres")

@@ -6,6 +6,8 @@ from torch import nn
 
 import zerocost as zc
 from zerocost.pipeline import SearchInterrupted, search
+from zerocost.run import Job
+from zerocost.spaces import FULL
 
 SMALL = {"candidates": 6, "keep": 2, "epochs": 1, "proxies": "snip,jacob_cov", "batch": 32}
 
@@ -89,7 +91,7 @@ def test_scored_at_reduced_fidelity_and_trained_at_full_size():
     result = search("cnn", "digits:16", fidelity=zc.Fidelity(width=0.5, resolution=8), **SMALL)
     name = result.kept.frame.index[0]
     full = sum(p.numel() for p in result.kept.candidates[name]().parameters())
-    assert result.kept.frame.loc[name, "params"] < full
+    assert result.kept.frame.loc[name, "params"] == full
     assert result.survivors[0].accuracy is not None
 
 
@@ -176,3 +178,115 @@ def test_a_condition_that_cannot_be_read_is_refused_before_anything_is_scored():
     with pytest.raises(zc.InputError, match="did you mean 'flops'"):
         search(space, "digits:8", where="flop < 3000", progress=lambda *report: reports.append(report), **SMALL)
     assert not reports
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """The architectures that are scored from now on, each time one is."""
+    made = []
+    whole = Job.score
+
+    def counted(self, proxies, key, wanted):
+        made.append((key[0], str(self.fidelity)))
+        return whole(self, proxies, key, wanted)
+
+    monkeypatch.setattr(Job, "score", counted)
+    return made
+
+
+FAST = {**SMALL, "epochs": 0, "proxies": "snip"}
+
+
+def test_limits_refuse_before_anything_is_scored(scored):
+    narrow = lambda arch: dict(arch.choices)["width"] < 12 or "too wide"  # noqa: E731
+    result = search(space, "digits:8", where="params > 1000", limits=[narrow], **{**FAST, "candidates": 50})
+    assert sorted(text for text, _ in scored) == ["width=10", "width=6", "width=8"]
+    assert sorted(result.table.frame.index) == sorted(text for text, _ in scored)
+    assert len(result.rejected) == 9
+    assert {reason.split(":")[0] for reason in result.rejected.values()} == {"too wide", "params > 1000 is false"}
+
+
+def test_a_store_keeps_scores_for_the_next_search_which_is_the_same(scored, tmp_path):
+    first = search(space, "digits:8", strategy="evolution", store=tmp_path / "scores.db", **FAST)
+    assert len(scored) == 6
+    second = search(space, "digits:8", strategy="evolution", store=tmp_path / "scores.db", **FAST)
+    third = search(space, "digits:8", strategy="evolution", **FAST)
+    assert len(scored) == 12
+    assert first.table.frame.equals(second.table.frame)
+    assert first.order == second.order == third.order
+
+
+def test_the_best_are_scored_again_at_each_fidelity(scored):
+    stages = [zc.Fidelity(batch=8), zc.Fidelity(batch=16), FULL]
+    result = search(space, "digits:8", fidelity=stages, reduction=2, **{**FAST, "candidates": 8})
+    assert [len(table) for table in [*result.earlier, result.table]] == [8, 4, 2]
+    for lower, higher in zip([*result.earlier], [*result.earlier[1:], result.table], strict=True):
+        assert set(higher.frame.index) == set(lower.frame.index[: len(higher)])
+    assert [name for _, name in scored].count("full") == 2
+    assert len(scored) == len(set(scored)) == 14
+    assert [s.count for s in result.stages if s.name == "score again"] == [4, 2]
+
+
+def test_several_objectives_rank_by_fronts():
+    result = search(space, "digits:8", objectives="score,params", **{**FAST, "candidates": 12})
+    frame = result.table.frame
+    assert set(frame.index[: len(result.front)]) == set(result.front)
+    for name in result.front:
+        assert not ((frame["snip"] > frame.loc[name, "snip"]) & (frame["params"] <= frame.loc[name, "params"])).any()
+
+
+def test_accuracy_is_looked_up_once_for_each_judged_and_scores_only_guide():
+    asked = []
+
+    def accuracy(arch):
+        asked.append(str(arch))
+        return dict(arch.choices)["width"] / 24
+
+    guided = {"strategy": "evolution", "objectives": "accuracy", "accuracy": accuracy, "warmup": 12, "moves": 3}
+    result = search(space, "digits:8", **{**FAST, "proxies": "params"}, **guided)
+    assert sorted(asked) == sorted(result.order)
+    assert len(set(asked)) == 6
+    assert result.order[0] == "width=24"
+    assert result.kept.frame.index[0] == max(asked, key=lambda text: int(text.partition("=")[2]))
+
+
+def test_accuracy_by_training_trains_what_is_judged_and_nothing_else(tmp_path):
+    settings = {**SMALL, "candidates": 3, "keep": 1, "proxies": "snip"}
+    guided = {"strategy": "evolution", "objectives": "accuracy", "warmup": 8, "moves": 2}
+    result = search(space, "digits:8", workdir=tmp_path, **guided, **settings)
+    trained = {run.name for run in [*result.survivors, *result.random]}
+    assert len(list(tmp_path.iterdir())) == len({*result.order, *trained})
+    best = result.kept.frame.index[0]
+    assert result.survivors[0].accuracy == result.table.frame.loc[best, "accuracy"]
+
+
+def test_trials_and_seconds_end_a_search():
+    for setting, message in (
+        ({"trials": 3}, "3 proposals"),
+        ({"seconds": 0.0}, "0 seconds"),
+    ):
+        result = search(space, "digits:8", **{**FAST, "candidates": 12}, **setting)
+        assert message in result.stages[0].detail
+    with pytest.raises(zc.InputError, match="patience must be at least 1"):
+        search(space, "digits:8", patience=0, **FAST)
+
+
+def test_interrupted_while_scoring_again_keeps_what_was_done():
+    def stop(stage, done, total):
+        if (stage, done, total) == ("score", 2, 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(SearchInterrupted) as stopped:
+        search(space, "digits:8", fidelity=[zc.Fidelity(batch=8), FULL], reduction=2, progress=stop, **FAST)
+    result = stopped.value.result
+    assert [len(result.earlier[0]), len(result.table)] == [6, 2]
+    assert [stage.name for stage in result.stages] == ["sample", "score", "score again"]
+
+
+def test_a_study_in_a_database_is_of_these_settings_and_these_data(tmp_path):
+    url = f"sqlite:///{tmp_path}/study.db"
+    first = search(space, "digits:8", study_storage=url, **FAST)
+    again = search(space, "digits:8", study_storage=url, **FAST)
+    assert first.order == again.order
+    other = search(space, (torch.rand(100, 3, 8, 8), torch.arange(100) % 10), study_storage=url, **FAST)
+    assert not other.table.frame.equals(first.table.frame)

@@ -4,7 +4,7 @@ from zerocost import benchmarks, data, presets, proxies, spaces
 from zerocost.benchmarks.evaluate import Evaluation, evaluate
 from zerocost.engine.signals import signal
 from zerocost.errors import InputError, ZerocostError
-from zerocost.pipeline import SearchResult, search
+from zerocost.pipeline import Pipeline, SearchResult, search
 from zerocost.proxies.registry import proxy
 from zerocost.scoring import ScoreCard, explain, rank, score
 from zerocost.select import select
@@ -19,6 +19,7 @@ __all__ = [
     "Evaluation",
     "Fidelity",
     "InputError",
+    "Pipeline",
     "ScoreCard",
     "ScoreTable",
     "SearchResult",

@@ -1,273 +1,200 @@
-"""search(): choose a space, initialise many architectures, score them, filter, train only the survivors."""
+"""The whole way: choose a space, initialise many architectures, score them, filter, train only the survivors."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch import nn
 
 from zerocost import data as data_
-from zerocost.data.balance import class_labels
-from zerocost.data.dataset import length
-from zerocost.errors import InputError
-from zerocost.proxies.registry import Proxy, resolve
-from zerocost.scoring import rank_batch
-from zerocost.seeding import Builder
-from zerocost.select import proxies_in, select
-from zerocost.spaces import FULL, Fidelity, SearchSpace, distinct, from_function, resize
-from zerocost.spaces import get as get_space
-from zerocost.tables import Interrupted as RankingInterrupted
-from zerocost.tables import ScoreTable
-from zerocost.train.run import Interrupted as TrainingInterrupted
-from zerocost.train.run import Run
-from zerocost.version import VERSION
+from zerocost.benchmarks.base import Benchmark
+from zerocost.errors import InputError, unknown
+from zerocost.proxies.registry import Proxy
+from zerocost.scoring import usable
+from zerocost.search.accuracy import Held
+from zerocost.search.limits import Limit
+from zerocost.search.objectives import SCORE
+from zerocost.search.quantities import Accuracy
+from zerocost.search.result import SearchInterrupted, SearchResult, Stage
+from zerocost.spaces import FULL, Fidelity, SearchSpace
+from zerocost.store import Store
+
+__all__ = ["PROXIES", "Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
 
 PROXIES = ("jacob_cov", "log_synflow")
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Stage:
-    """One stage of a search: how many came out of it and how long it took."""
+class Pipeline:
+    """A search, written down: what is searched, how, what for, and what happens with the best.
 
-    name: str
-    count: int
-    seconds: float
-    detail: str
+    `run(data)` holds a fifth of the data out for validation, stratified; scores never see it. The strategy proposes
+    architectures until `candidates` of them were judged, twins once; those over a limit are refused before anything of
+    them is scored. The best are scored again at each further fidelity, those that pass `where` are kept, and the best
+    `keep` of them are trained, beside as many architectures drawn at random: the difference is what the search bought.
 
+    Args:
+        space: a `SearchSpace`, the name of one ("cnn"), or a plain function of choices (see `spaces.from_function`).
+        strategy: a name (see `search.strategies.names`) or an Optuna sampler.
+        candidates: number of architectures to judge; all of a smaller space.
+        proxies: names of the proxies that "score" combines, by the log-rank sum within all that was judged.
+        objectives: what is wanted: "score", "accuracy", a proxy, or a size or latency, of which less is better. Of
+            several, architectures are ranked by fronts, the least crowded first.
+        where: conditions, as in `select`: "params < 2e6 and latency < 5 and snip > 0". Those on sizes, latencies and
+            looked-up numbers alone are limits; proxies named in the others are scored too, but not ranked by.
+        limits: functions of your own, from an `Architecture` to whether it is allowed, or why not.
+        hardware: a benchmark whose untrained numbers, such as `raspi4_latency`, can be named like sizes.
+        accuracy: what the objective "accuracy" is: a benchmark to look it up in, or a function of an `Architecture`. If
+            None, networks are trained for `epochs`, and it is their validation accuracy.
+        warmup, moves: for "accuracy" with strategies that can be guided: the scores choose the start among `warmup`
+            random architectures, and each proposal among `moves` (Abdelfattah et al., ICLR 2021).
+        trials, seconds, patience: stop after so many proposals of any kind, so much time, or so many judged
+            architectures in a row that left the front as it was.
+        fidelity: the fidelity to score at; of several, the best one in `reduction` are scored again at the next one.
+        reduction: see `fidelity`.
+        keep: number of survivors.
+        epochs: epochs of training; 0 stops after the filter.
+        training_seeds: trainings of each survivor, with seeds 0, 1, ….
+        halving: train by successive halving: all a little, the best third three times as long, and so on.
+        batch: samples in the scoring batch.
+        seed: draws the split, the architectures, the batch and the random picks, and initialises the networks.
+        device: where to score, measure latency and train.
+        workers: processes to score in; the result does not depend on it.
 
-@dataclass
-class SearchResult:
-    """What a search did and found; a search that was interrupted has what was done until then.
+    Raises:
+        InputError: a setting out of range.
 
-    Attributes:
-        space: name of the search space.
-        table: every scored architecture; its index is the architecture's exact text.
-        kept: the survivors, best score first; `kept.dropped` says why each other one was dropped.
-        survivors: training runs of the survivors, one for each of them and each training seed.
-        random: training runs of as many architectures drawn at random, anew for each training seed.
-        stages: what each stage produced and cost.
-        settings: everything that the result depends on.
+    >>> def net(choose):
+    ...     width = choose.int("width", 2, 16, step=2)
+    ...     return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))
+    >>> short = {"candidates": 6, "keep": 2, "epochs": 1}
+    >>> found = Pipeline(net, strategy="evolution", proxies="snip", where="params < 3e3", **short).run("digits:8")
+    >>> len(found.table), len(found.kept), len(found.survivors), len(found.random)
+    (6, 2, 2, 2)
     """
 
-    space: str
-    table: ScoreTable
-    kept: ScoreTable
-    survivors: list[Run] = field(default_factory=list)
-    random: list[Run] = field(default_factory=list)
-    stages: list[Stage] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
+    space: SearchSpace | str | Callable[..., nn.Module]
+    strategy: Any = "random"
+    candidates: int = 200
+    proxies: Iterable[str | Proxy] | str = PROXIES
+    objectives: Iterable[str] | str = (SCORE,)
+    where: str | None = None
+    limits: Sequence[Limit] = ()
+    hardware: Benchmark | None = None
+    accuracy: Accuracy | None = None
+    warmup: int = 0
+    moves: int = 1
+    trials: int | None = None
+    seconds: float | None = None
+    patience: int | None = None
+    fidelity: Fidelity | Sequence[Fidelity] = FULL
+    reduction: int = 4
+    keep: int = 5
+    epochs: int = 8
+    training_seeds: int = 1
+    halving: bool = False
+    batch: int = 64
+    seed: int = 0
+    device: str | torch.device | None = None
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        least = {"candidates": 1, "keep": 1, "epochs": 0, "training_seeds": 1, "batch": 1, "workers": 1, "reduction": 2}
+        least |= {name: 1 for name in ("trials", "patience") if getattr(self, name) is not None}
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise InputError(f"{name} must be at least {bound}, but got {getattr(self, name)}")
+        if not self.fidelities:
+            raise InputError("fidelity must be one Fidelity or several, but got an empty sequence")
 
     @property
-    def best(self) -> str | None:
-        """The survivor of the highest mean validation accuracy over its training seeds; None before training."""
-        accuracies: dict[str, list[float]] = {}
-        for run in self.survivors:
-            if run.accuracy is not None and run.failure is None:
-                accuracies.setdefault(run.name, []).append(run.accuracy)
-        return max(accuracies, key=lambda name: float(np.mean(accuracies[name])), default=None)
+    def fidelities(self) -> tuple[Fidelity, ...]:
+        """From the cheapest to the one that decides."""
+        return (self.fidelity,) if isinstance(self.fidelity, Fidelity) else tuple(self.fidelity)
 
+    def run(
+        self,
+        data: Any,
+        *,
+        store: str | Path | None = None,
+        study_storage: str | None = None,
+        workdir: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> SearchResult:
+        """Search and train; the same settings and data give the same result.
 
-class SearchInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a search; `result` holds what was done until then."""
+        Args:
+            data: anything `zerocost.data.load` takes, with class labels.
+            store: a file, or the URL of a database, to keep scores in: after a break the same call goes on from there,
+                and nothing that anybody scored there is scored again. None keeps them in memory.
+            study_storage: URL of a database for Optuna's study, for its dashboard, and for several processes or
+                machines that search together: each is given the same settings, store and storage. What they find
+                depends on who was faster; without it, on the seed alone.
+            workdir: folder in which trainings are kept, to go on after a break; None keeps nothing.
+            progress: called with the stage ("score", "train"), the number of steps done and the total.
 
-    def __init__(self, result: SearchResult) -> None:
-        super().__init__(f"interrupted; {len(result.table)} scored, {len(result.survivors)} survivor runs trained")
-        self.result = result
+        Returns:
+            A `SearchResult`; nothing was trained when no architecture passes.
+
+        Raises:
+            InputError: settings or data that cannot be used.
+            SearchInterrupted: at Ctrl-C, with what was done.
+        """
+        from zerocost.search.fitted import fitted
+        from zerocost.search.plan import Plan
+        from zerocost.search.stages import searched
+        from zerocost.search.training import train_both
+
+        usable(self.device)
+        fitting, validation = data_.split(data_.load(data), 0.2, seed=self.seed)
+        held = Held(fitting, validation, workdir)
+        with ExitStack() as stack:
+            opened = stack.enter_context(Store(store))
+            space, sizes = fitted(self.space, fitting)
+            plan = Plan.of(self, space, held, opened, stack)
+            settings = plan.settings(self) | {"data": data if isinstance(data, str) else type(data).__name__}
+            try:
+                result = searched(self, plan, study_storage, progress)
+            except SearchInterrupted as stop:
+                stop.result.settings = settings
+                raise
+            result.settings, result.sizes, result.sample = settings, sizes, plan.sample
+            if self.epochs and len(result.kept):
+                train_both(self, plan, result, held, progress)
+        return result
 
 
 def search(
     space: SearchSpace | str | Callable[..., nn.Module],
     data: Any,
     *,
-    candidates: int = 200,
-    proxies: Iterable[str | Proxy] | str = PROXIES,
-    where: str | None = None,
-    keep: int = 5,
-    epochs: int = 8,
-    training_seeds: int = 1,
-    batch: int = 64,
-    fidelity: Fidelity = FULL,
-    seed: int = 0,
-    device: str | torch.device | None = None,
+    store: str | Path | None = None,
+    study_storage: str | None = None,
     workdir: str | Path | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
 ) -> SearchResult:
-    """Search a space without training, then train only the survivors of the filter, and as many at random beside them.
+    """Search a space without training, then train only the survivors: `Pipeline(space, **settings).run(data, …)`.
 
-    A fifth of the data, stratified, is held out for validation first; scores never see it. `candidates` distinct
-    architectures are drawn, initialised and scored on one batch, ranked by the log-rank sum of the proxies, and the
-    best `keep` of those that pass `where` are trained. For each training seed as many architectures are drawn at
-    random from all that were scored and trained in the same way: the difference is what the filter bought.
+    `settings` are those of `Pipeline`, the rest is as in `Pipeline.run`, and so are result and errors; a setting that
+    does not exist is an `InputError`.
 
-    Args:
-        space: a `SearchSpace`, the name of one ("cnn"), or a plain function of choices (see `spaces.from_function`).
-        data: anything `zerocost.data.load` takes, with class labels.
-        candidates: number of architectures to draw and score; all of a smaller space.
-        proxies: names of the proxies to rank by.
-        where: conditions on scores, as in `select`: "params < 2e6 and flops < 1e8". Proxies named here are scored too,
-            but not ranked by.
-        keep: number of survivors.
-        epochs: epochs of training; 0 stops after the filter.
-        training_seeds: trainings of each survivor, with seeds 0, 1, ….
-        batch: samples in the scoring batch.
-        fidelity: score scaled-down siblings; training is always at full size.
-        seed: draws the split, the architectures, the batch and the random picks, and initialises the networks.
-        device: where to score and train.
-        workdir: folder in which trainings are kept, to go on after a break; None keeps nothing.
-        progress: called with the stage ("score", "train"), the number of steps done and the total.
-
-    Returns:
-        A `SearchResult`; nothing was trained when no architecture passes `where`.
-
-    Raises:
-        InputError: settings or data that cannot be used.
-        SearchInterrupted: at Ctrl-C, with what was done.
-
-    >>> import zerocost as zc
     >>> def net(choose):
     ...     width = choose.int("width", 2, 16, step=2)
     ...     return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))
-    >>> found = search(net, "digits:8", candidates=6, proxies="snip", keep=2, epochs=1)
-    >>> len(found.table), len(found.kept), len(found.survivors), len(found.random)
-    (6, 2, 2, 2)
+    >>> found = search(net, "digits:8", candidates=6, proxies="snip", keep=2, epochs=0)
+    >>> len(found.table), list(found.kept.frame.index) == list(found.table.frame.index)[:2]
+    (6, True)
     """
-    for name, number, least in (("candidates", candidates, 1), ("keep", keep, 1), ("epochs", epochs, 0)):
-        if number < least:
-            raise InputError(f"{name} must be at least {least}, but got {number}")
-    fitting, validation = data_.split(data_.load(data), 0.2, seed=seed)
-    chosen = resolve_space(space, fitting)
-    ranked = resolve(proxies)
-    names = ",".join(p.name for p in ranked)
-    settings = {
-        "zerocost": VERSION,
-        "torch": torch.__version__,
-        "space": chosen.name,
-        "data": data if isinstance(data, str) else type(data).__name__,
-        "candidates": candidates,
-        "proxies": names,
-        "where": where,
-        "keep": keep,
-        "epochs": epochs,
-        "training_seeds": training_seeds,
-        "batch": fidelity.batch or batch,
-        "fidelity": str(fidelity),
-        "seed": seed,
-        "device": str(device or "cpu"),
-    }
-    draws = np.random.default_rng(seed)
-    start = time.perf_counter()
-    architectures = {str(a): a for a in distinct(chosen, candidates, draws)}
-    stages = [
-        Stage("sample", len(architectures), time.perf_counter() - start, f"distinct architectures of {chosen.name}")
-    ]
-
-    drawn = data_.draw(fitting, fidelity.batch or batch, seed=seed)
-    drawn = data_.Batch(resize(drawn.inputs, fidelity.resolution), drawn.targets)
-    siblings = {name: partial(chosen.build, a, fidelity) for name, a in architectures.items()}
-    builders: dict[str, Builder | nn.Module] = {n: partial(chosen.build, a) for n, a in architectures.items()}
-    try:
-        table = rank_batch(
-            siblings,
-            drawn,
-            ranked,
-            also=proxies_in(where),
-            seed=seed,
-            device=device,
-            fidelity=str(fidelity),
-            progress=partial(progress, "score") if progress else None,
-        )
-    except RankingInterrupted as stop:
-        table = stop.table
-        stages.append(Stage("score", len(table), table.seconds, names))
-        kept = select(table, where, top=keep)
-        raise SearchInterrupted(SearchResult(chosen.name, table, kept, stages=stages, settings=settings)) from None
-    table = ScoreTable(table.frame, table.proxies, table.cards, builders, seconds=table.seconds)
-    stages.append(Stage("score", len(table), table.seconds, names))
-
-    kept = select(table, where, top=keep)
-    stages.append(Stage("filter", len(kept), 0.0, f"top {keep} by rank_score" + (f" where {where}" if where else "")))
-    result = SearchResult(chosen.name, table, kept, stages=stages, settings=settings)
-    if epochs and len(kept):
-        train_both(result, fitting, validation, epochs, training_seeds, draws, device, workdir, progress)
-    return result
-
-
-def train_both(
-    result: SearchResult,
-    fitting: Dataset[Any],
-    validation: Dataset[Any],
-    epochs: int,
-    seeds: int,
-    draws: np.random.Generator,
-    device: str | torch.device | None,
-    workdir: str | Path | None,
-    progress: Callable[[str, int, int], None] | None,
-) -> None:
-    """Train the survivors and, for each seed, as many random picks; fills in the result's runs."""
-    from zerocost.train import train
-
-    names, count = list(result.table.candidates), len(result.kept)
-    picks = {seed: [names[i] for i in draws.choice(len(names), count, replace=False)] for seed in range(seeds)}
-    jobs = [(result.survivors, seed, name) for seed in range(seeds) for name in result.kept.frame.index]
-    jobs += [(result.random, seed, name) for seed in range(seeds) for name in picks[seed]]
-    finished: dict[tuple[int, str], Run] = {}
-    start = time.perf_counter()
-
-    try:
-        for done, (runs, seed, name) in enumerate(jobs):
-            if (seed, name) not in finished:
-                [finished[seed, name]] = train(
-                    {name: result.table.candidates[name]},
-                    train=fitting,
-                    validation=validation,
-                    epochs=epochs,
-                    seeds=[seed],
-                    device=device,
-                    workdir=workdir,
-                    progress=epoch_progress(progress, done, len(jobs)),
-                )
-            runs.append(finished[seed, name])
-    except TrainingInterrupted:
-        raise SearchInterrupted(result) from None
-    finally:
-        detail = f"survivors and as many random picks, {epochs} epochs, {seeds} seeds"
-        result.stages.append(Stage("train", len(finished), time.perf_counter() - start, detail))
-
-
-def epoch_progress(
-    progress: Callable[[str, int, int], None] | None, done: int, jobs: int
-) -> Callable[[str, int, int, int, float], None] | None:
-    """Turns the trainer's report after each epoch into the search's: epochs done of all epochs to do."""
-    if progress is None:
-        return None
-
-    def report(_name: str, _seed: int, epoch: int, epochs: int, _accuracy: float) -> None:
-        progress("train", done * epochs + epoch, jobs * epochs)
-
-    return report
-
-
-def resolve_space(space: SearchSpace | str | Callable[..., nn.Module], data: Dataset[Any]) -> SearchSpace:
-    """The space itself, a function of choices made one, or the named one sized for the data's images and classes."""
-    if isinstance(space, SearchSpace):
-        return space
-    if callable(space):
-        return from_function(space)
-    first = data[0]
-    if not isinstance(first, tuple | list) or len(first) != 2:
-        raise InputError(f"space {space!r} needs class labels, one output each, but the data has none")
-    sample = first[0]
-    if not isinstance(sample, Tensor) or sample.ndim != 3 or sample.shape[1] != sample.shape[2]:
-        shape = tuple(sample.shape) if isinstance(sample, Tensor) else type(sample).__name__
-        raise InputError(f"space {space!r} takes square images C×H×W, but the data's samples are {shape}")
-    labels = class_labels(data)
-    classes = 1 + int(max(data[i][1] for i in range(length(data))) if labels is None else labels.max())
-    return get_space(space, classes=classes, in_channels=sample.shape[0], resolution=sample.shape[1])
+    known = [field.name for field in fields(Pipeline)]
+    for name in settings:
+        if name not in known:
+            raise unknown("setting", name, known)
+    pipeline = Pipeline(space, **settings)
+    return pipeline.run(data, store=store, study_storage=study_storage, workdir=workdir, progress=progress)

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import math
-import operator
-from collections.abc import Callable
-from typing import Any
 
-import pandas as pd
+import numpy as np
 
-from zerocost.errors import InputError, unknown
+from zerocost.conditions import Clause, clauses
+from zerocost.errors import InputError
 from zerocost.proxies.registry import names
 from zerocost.tables import ScoreTable
-
-COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-}
-ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
 
 
 def select(
@@ -69,11 +53,11 @@ def select(
     scored = ordered > -math.inf
     kept = list(ordered[scored].index)
     dropped = {name: f"it has no {by}: {why_unscored(table, name)}" for name in ordered[~scored].index}
+    columns = {str(name): values.to_numpy() for name, values in table.frame.items()}
     for clause in clauses(where) if where else []:
-        passes = truth(clause, table.frame)
-        dropped |= {
-            name: f"{ast.unparse(clause)} is false: {seen(clause, table, name)}" for name in kept if not passes[name]
-        }
+        holds = np.broadcast_to(clause.holds(columns), len(table))
+        passes = dict(zip(table.frame.index, holds, strict=True))
+        dropped |= {name: f"{clause.text} is false: {seen(clause, table, name)}" for name in kept if not passes[name]}
         kept = [name for name in kept if passes[name]]
     if percentile is not None:
         limit = ordered[scored].quantile(percentile / 100)
@@ -97,66 +81,18 @@ def proxies_in(where: str | None) -> list[str]:
     ['snip', 'params']
     """
     parts = clauses(where) if where else []
-    every = pd.DataFrame(columns=[*names(), "rank_score"], dtype=float)
+    every = dict.fromkeys([*names(), "rank_score"], math.nan)
     for part in parts:
-        truth(part, every)
-    return [name for name in dict.fromkeys(n for part in parts for n in columns(part)) if name != "rank_score"]
+        part.holds(every)
+    return [name for name in dict.fromkeys(n for part in parts for n in part.names) if name != "rank_score"]
 
 
-def clauses(where: str) -> list[ast.expr]:
-    """The conditions that must all hold, each to be explained on its own."""
-    try:
-        tree = ast.parse(where.strip(), mode="eval").body
-    except SyntaxError as error:
-        raise InputError(f"cannot read the condition {where!r}: {error.msg}") from None
-    return tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
-
-
-def truth(node: ast.expr, scores: pd.DataFrame) -> Any:
-    """For each candidate whether a condition holds: a Series of truth values."""
-    if isinstance(node, ast.BoolOp):
-        parts = [truth(part, scores) for part in node.values]
-        joined = pd.concat(parts, axis=1)
-        return joined.all(axis=1) if isinstance(node.op, ast.And) else joined.any(axis=1)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        known = [scores[name].notna() for name in columns(node)]
-        return pd.concat([~truth(node.operand, scores), *known], axis=1).all(axis=1)
-    if isinstance(node, ast.Compare) and all(type(op) in COMPARE for op in node.ops):
-        sides = [number(side, scores) for side in (node.left, *node.comparators)]
-        pairs = zip(node.ops, sides, sides[1:], strict=False)
-        return pd.concat([COMPARE[type(op)](left, right) for op, left, right in pairs], axis=1).all(axis=1)
-    raise InputError(
-        f"cannot use {ast.unparse(node)!r} as a condition; write for example 'snip > 0.05 and params < 2e6'"
-    )
-
-
-def number(node: ast.expr, scores: pd.DataFrame) -> pd.Series[float]:
-    """For each candidate the value of one side of a comparison."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return pd.Series(float(node.value), index=scores.index)
-    if isinstance(node, ast.Name):
-        if node.id not in scores:
-            raise unknown("column", node.id, scores.columns)
-        return scores[node.id]
-    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-        combined: pd.Series[float] = ARITHMETIC[type(node.op)](number(node.left, scores), number(node.right, scores))
-        return combined
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -number(node.operand, scores)
-    raise InputError(f"cannot use {ast.unparse(node)!r} in a condition; columns, numbers and + - * / are understood")
-
-
-def seen(clause: ast.expr, table: ScoreTable, name: str) -> str:
+def seen(clause: Clause, table: ScoreTable, name: str) -> str:
     """The values that a clause looked at, for one candidate."""
-    values = {column: float(table.frame[column][name]) for column in columns(clause)}
+    values = {column: float(table.frame[column][name]) for column in clause.names}
     return ", ".join(f"{c} failed" if math.isnan(v) else f"{c} = {v:.6g}" for c, v in values.items())
 
 
 def why_unscored(table: ScoreTable, name: str) -> str:
     """The reason of a candidate's first failure."""
     return next(iter(table.cards[name].failures.values()), "it was not scored")
-
-
-def columns(node: ast.expr) -> list[str]:
-    """The columns that a condition names, in order."""
-    return list(dict.fromkeys(part.id for part in ast.walk(node) if isinstance(part, ast.Name)))

@@ -8,9 +8,9 @@ import pandas as pd
 from zerocost import spaces
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.benchmarks.base import Table
-from zerocost.benchmarks.cache import Score
 from zerocost.benchmarks.evaluate import BASELINES, Evaluation, judged, tabulated
 from zerocost.spaces import Fidelity, SearchSpace, distinct
+from zerocost.store import Score
 
 ACCURACY = Query("made-up", "test_accuracy", 1, "mean")
 SMALL = Fidelity(width=0.2, depth=0.4)

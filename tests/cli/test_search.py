@@ -51,7 +51,9 @@ def test_reduced_fidelity_is_part_of_the_provenance(run):
 def test_a_filter_that_nobody_passes_is_exit_code_1(run):
     result = run("search", *SMALL, "--where", "params < 1")
     assert result.code == 1
-    assert "no candidate passed the filter" in result.err
+    assert (
+        "no architecture keeps to the limits, so nothing was scored; the first one: params < 1 is false" in result.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,6 +67,40 @@ def test_a_filter_that_nobody_passes_is_exit_code_1(run):
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(run, options, message):
+    result = run("search", *SMALL, *options)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_the_best_network_is_written(run, user_file, tmp_path):
+    result = run("search", "--space", f"{user_file}:space", *SMALL, "--export", tmp_path / "best", "--json")
+    assert result.code == 0, result.err
+    assert {"best.pt", "best.py"} <= {path.name for path in (tmp_path / "best").iterdir()}
+    assert result.json["best"] in result.json["order"]
+
+
+def test_json_says_what_was_refused_and_the_front(run, user_file):
+    options = ("--where", "params < 3000", "--objectives", "score,params", "--strategy", "evolution", "--epochs", 0)
+    result = run("search", "--space", f"{user_file}:space", *SMALL, *options, "--json")
+    assert result.code == 0, result.err
+    assert set(result.json["front"]) <= set(result.json["order"])
+    assert all(reason.startswith("params < 3000 is false") for reason in result.json["rejected"].values())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--strategy", "evolutoin"), "did you mean 'evolution'"),
+        (("--strategy", "cmaes", "--objectives", "score,params"), "one objective"),
+        (("--strategy", "gradient"), "a method mixture"),
+        (("--objectives", "snipp"), "did you mean 'snip'"),
+        (("--export", "best", "--epochs", 0), "nothing to export"),
+        (("--study-storage", "mysql://here/there"), "mysql"),
+        (("--store", "/no/such/folder/scores.db"), "cannot keep scores"),
+    ],
+)
+def test_bad_settings_of_the_search_are_one_line_too(run, options, message):
     result = run("search", *SMALL, *options)
     assert result.code == 2
     assert message in result.err

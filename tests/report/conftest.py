@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import nn
 
 from zerocost.pipeline import SearchResult, Stage
 from zerocost.scoring import ScoreCard
+from zerocost.search.objectives import Objectives
 from zerocost.select import select
 from zerocost.tables import ScoreTable
 from zerocost.train import Epoch, Run
@@ -111,6 +113,54 @@ def ranked_only(candidates: int, proxies: list[str] = PROXIES, top: int | None =
     return SearchResult("cnn", table, select(table, top=top) if top else table)
 
 
+def judged_table(cards: dict[str, ScoreCard], objectives: Objectives) -> ScoreTable:
+    columns = dict.fromkeys([*objectives.columns, "params"])
+    table = ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), objectives.columns, list(columns), 1.0)
+    frame = table.frame.assign(rank_score=objectives.fitness(table.frame))
+    return replace(table, frame=frame.sort_values("rank_score", ascending=False, kind="stable"))
+
+
+def searched(count: int = 60, names: tuple[str, ...] = ("score", "params")) -> SearchResult:
+    """A search with limits, the best quarter scored again, and survivors that successive halving stopped but two."""
+    proxies = ("log_synflow", "jacob_cov")
+    objectives = Objectives(names, proxies)
+    first = score_cards(count)
+    best = next(iter(first))
+    first = {NASTY if name == best else name: card for name, card in first.items()}
+    low = judged_table(first, objectives)
+    again = {}
+    for place, name in enumerate([NASTY, *low.frame.index.drop(NASTY)][: count // 4]):
+        scores = dict(first[name].scores)
+        again[name] = ScoreCard(scores | {"jacob_cov": scores["jacob_cov"] + (-1) ** place}, {})
+    high = judged_table(again, objectives)
+    kept = select(high, top=5)
+    runs = [run(name, 0, 0.7 - 0.05 * place) for place, name in enumerate(kept.frame.index)]
+    survivors = [*runs[:2], *(Run.of(r.name, 0, r.epochs[: 4 - 3 * (r is runs[-1])], stopped=True) for r in runs[2:])]
+    random = [run("elsewhere", 0, 0.5), Run.of("far away", 0, run("far away", 0, 0.4).epochs[:4], stopped=True)]
+    stages = [Stage(name, 9, 1.0, "") for name in ("sample", "score", "score again", "filter", "train")]
+    settings = {
+        "space": "cnn",
+        "strategy": "evolution",
+        "proxies": ",".join(proxies),
+        "objectives": ",".join(names),
+        "fidelity": "width=0.5 > full",
+        "epochs": 12,
+        "training_seeds": 1,
+    }
+    rejected = {f"large {i}": f"params < 2e5 is false: params = {200_000 + i:,}" for i in range(7)}
+    rejected["trial 9"] = "no path from input to output"
+    return SearchResult(
+        **{"space": "cnn", "table": high, "kept": kept, "survivors": survivors, "random": random, "stages": stages},
+        **{"settings": settings, "objectives": names, "front": objectives.front(high.frame), "order": list(first)},
+        **{"rejected": rejected, "earlier": [low]},
+    )
+
+
+@pytest.fixture(scope="session")
+def found() -> SearchResult:
+    return searched()
+
+
 @pytest.fixture(scope="session")
 def result() -> SearchResult:
     return search_result()
@@ -124,5 +174,6 @@ def make() -> SimpleNamespace:
         score_cards=score_cards,
         table_of=table_of,
         ranked_only=ranked_only,
+        searched=searched,
         nasty=NASTY,
     )

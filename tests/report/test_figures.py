@@ -75,7 +75,7 @@ def test_mean_curve_ends_where_the_first_finished_run_ends():
     def rows(name: str, values: list[float], finished: bool = True) -> pd.DataFrame:
         epochs = range(1, len(values) + 1)
         return pd.DataFrame({"epoch": epochs, "accuracy": values}).assign(
-            group=SURVIVORS, name=name, seed=0, finished=finished
+            group=SURVIVORS, name=name, seed=0, state=frames.FINISHED if finished else frames.FAILED
         )
 
     epochs = pd.concat([rows("a", [10, 20, 30]), rows("b", [30, 40]), rows("c", [90], finished=False)])

@@ -25,7 +25,7 @@ def test_ranking_is_best_first_with_the_unscored_last(result):
 def test_accuracy_stands_beside_the_trained_only(result):
     ranking = frames.ranking(result)
     trained = {run.name for run in (*result.survivors, *result.random) if run.failure is None}
-    assert set(ranking.index[ranking["accuracy"].notna()]) == trained
+    assert set(ranking.index[ranking[frames.TRAINED].notna()]) == trained
 
 
 def test_a_run_that_ended_early_is_not_compared(make):
@@ -33,6 +33,18 @@ def test_a_run_that_ended_early_is_not_compared(make):
     runs = [make.run("a", 0, 0.7), early]
     result = replace(make.ranked_only(5, ["snip"]), survivors=runs)
     assert frames.trained(frames.runs(result))[["seeds", "accuracy"]].values.tolist() == [[1, runs[0].accuracy]]
+
+
+def test_a_stopped_run_is_no_failure_and_has_no_accuracy(found):
+    runs = frames.runs(found)
+    assert runs["state"].value_counts().to_dict() == {frames.STOPPED: 4, frames.FINISHED: 3}
+    assert runs["accuracy"][runs["state"] == frames.STOPPED].isna().all()
+    assert "training" not in set(frames.exclusions(found, frames.ranking(found))["kind"])
+
+
+def test_what_other_processes_judged_was_not_refused(found):
+    both = replace(found, rejected={found.order[0]: "it has no score"})
+    assert "refused" not in set(frames.exclusions(both, frames.ranking(both))["kind"])
 
 
 def test_a_candidate_in_both_groups_is_ranked_once(make):
@@ -70,6 +82,8 @@ def test_exclusions_name_each_loss_once(result):
         (["snip = -0.5 is low", "snip = 3e-07 is low"], "snip = … is low"),
         (["no path", "no path"], "no path"),
         (["took 1,024 MB.", "took 7 MB."], "took … MB."),
+        (["rank 7 of the top 5", "rank 8 of the top 5"], "rank … of the top 5"),
+        (["a … b", "a 3 b"], "a … b"),
     ],
 )
 def test_reasons_that_differ_in_numbers_are_one(reasons, expected):
@@ -86,4 +100,4 @@ def test_epochs_hold_every_epoch_of_every_run(result):
     epochs = frames.epochs(result)
     assert len(epochs) == 29 * 12 + 3
     assert np.isclose(epochs["accuracy"].max(), max(run.accuracy for run in (*result.survivors, *result.random)))
-    assert (~epochs["finished"]).sum() == 3
+    assert (epochs["state"] == frames.FAILED).sum() == 3

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from zerocost.pipeline import Stage
 from zerocost.report import frames, headline
 from zerocost.report.frames import RANDOM, SURVIVORS
 from zerocost.report.sections import correlation
@@ -59,6 +62,33 @@ def test_sentence_without_training(make):
     result = make.ranked_only(1, ["snip"])
     text = headline.sentence(result, frames.ranking(result), frames.runs(result))
     assert text == "1 candidate of the space cnn scored with 1 proxy."
+
+
+def test_sentence_of_a_search(found):
+    text = headline.sentence(found, frames.ranking(found), frames.runs(found))
+    assert text.replace("\N{NO-BREAK SPACE}", " ") == (
+        "60 candidates of the space cnn, proposed by strategy evolution, judged by score (2 proxies) and params "
+        "(8 more were refused), 15 of them again at full size, 5 kept, "
+        "5 survivors (5 runs) and 2 random picks (2 runs) trained, in 5.0 s."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"stages": [Stage("score", 60, 1.0, "")], "survivors": []}, "interrupted before anything was trained"),
+        ({"random": []}, "interrupted before the random picks"),
+        ({}, ""),
+    ],
+)
+def test_an_interrupted_search_says_so(found, changes, said):
+    assert said in headline.interrupted(replace(found, **changes))
+    assert bool(headline.interrupted(replace(found, **changes))) == bool(said)
+
+
+def test_interrupted_training_counts_the_runs_done(found):
+    text = headline.interrupted(replace(found, survivors=found.survivors[:2]))
+    assert "2 of 5 runs of survivors were done" in text
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from torch import nn
 import zerocost as zc
 from zerocost.errors import InputError
 from zerocost.pipeline import SearchResult, Stage
+from zerocost.report import format as fmt
 from zerocost.report import sections, write
 from zerocost.report.page import render
 from zerocost.scoring import ScoreCard
@@ -162,7 +163,7 @@ def test_funnel_shows_counts_and_times(page):
 
 def test_lost_candidates_are_grouped_by_reason(page):
     lost = words(page.sections["lost"])
-    assert "rank … by rank_score, of which the top … were kept 195" in lost
+    assert "rank … by rank_score, of which the top 5 were kept 195" in lost
     assert "no path from input to output 1 all proxies cnn-no-path" in lost
     assert "the second derivative is not finite 1 grasp" in lost
     assert "loss became NaN at epoch 4 1 seed 2" in lost
@@ -227,7 +228,7 @@ def test_interrupted_while_scoring(make):
 
 def test_scaled_down_scoring_is_said(make):
     page = Page(render(replace(make.ranked_only(5, ["snip"]), settings={"fidelity": "width=0.5"})))
-    assert "parameters as scored (width=0.5); not trained" in words(page.sections["answer"])
+    assert "k parameters as scored (width=0.5); not trained" in words(page.sections["answer"])
     assert "scaled-down networks that were scored (width=0.5)" in page.sections["ranking"]
 
 
@@ -246,7 +247,7 @@ def test_survivors_without_random_picks(make):
     answer = words(page.sections["answer"])
     assert "(one seed)" in answer
     assert "random" not in answer
-    assert "n = 1, too few to correlate" in page.sections["accuracy"]
+    assert "accuracy" not in page.sections
 
 
 def test_two_thousand_candidates_stay_below_ten_megabytes(make):
@@ -277,6 +278,92 @@ def test_a_real_ranking(make, tmp_path):
     )
     assert "not a net" in page.sections["lost"]
     assert "params < 40 is false" in page.sections["lost"]
+
+
+def test_a_search_shows_how_it_went(found):
+    page = Page(render(found))
+    ids = [attrs["id"] for tag, attrs in page.elements if tag == "section"]
+    assert ids[:6] == ["answer", "funnel", "front", "history", "ladder", "outcome-section"]
+    links = {attrs["href"][1:] for tag, attrs in page.elements if tag == "a"}
+    assert links == {name for name in ids if name != "answer"}
+    assert {"front-0", "history-plot", "ladder-0"} <= set(page.figures) <= {a.get("id") for _, a in page.elements}
+    tags = [tag for tag, _ in page.elements]
+    assert tags.count("table") == tags.count("caption")
+    assert "15 of 60 candidates scored again" in page.sections["ladder"]
+    assert f"Pareto front {len(found.front)} architectures" in words(page.sections["answer"])
+
+
+def test_hostile_names_in_a_search_are_text(found, make):
+    name, reason = f"{make.nasty}, too", f"{make.nasty} is false"
+    page = Page(render(replace(found, rejected={name: reason})))
+    assert reason in page.sections["lost"]
+    assert fmt.shorten(name) in page.sections["lost"]
+    hover = [t for figure in page.figures.values() for trace in figure["data"] for t in trace.get("text", [])]
+    assert any("&lt;script&gt;" in str(t) for t in hover)
+    assert not any("<script" in str(t) for t in hover)
+
+
+def test_what_a_search_refused_and_left_behind_is_counted(found):
+    lost = words(Page(render(found)).sections["lost"])
+    assert "params < 2e5 is false: params = … 7 large 0, large 1, large 2" in lost
+    assert "no path from input to output 1 trial 9" in lost
+    assert "Not scored again at full size" in lost
+    assert "of 60 at width=0.5 45" in lost
+
+
+def test_stopped_runs_are_no_failures(found):
+    page = Page(render(found))
+    assert "Failed in training" not in page.sections["lost"]
+    assert "2 candidates, 2 runs; 3 stopped runs left out" in words(page.sections["answer"])
+    assert "successive halving stopped 4 before" in page.sections["answer"]
+    assert "4 that successive halving stopped" in page.sections["curves"]
+    assert page.sections["ranking"].count("stopped") == 3
+    rings = [t for t in sections.curves(found)[0].figure.data if (t.name or "").endswith("stopped")]
+    assert [list(trace.x) for trace in rings] == [[4, 4, 1], [4]]
+
+
+def test_sizes_of_a_search_are_those_of_the_full_network(make):
+    one = replace(make.searched(), earlier=[], settings={**make.searched().settings, "fidelity": "width=0.5"})
+    page = Page(render(one))
+    assert "sizes are those of the full ones" in page.sections["ranking"]
+    assert "as scored" not in page.sections["answer"]
+
+
+def test_three_objectives_are_shown_in_pairs(make):
+    page = Page(render(make.searched(names=("score", "params", "naswot"))))
+    assert [name for name in page.figures if name.startswith("front")] == ["front-0", "front-1", "front-2"]
+    assert "hypervolume" in page.sections["history"]
+
+
+def test_the_accuracy_that_was_searched_for_stands_beside_the_trained_one(make):
+    cards = {f"net {i}": ScoreCard({"accuracy": 0.5 + i / 10, "params": 1.0 * i}, {}) for i in range(4)}
+    table = make.table_of(cards, ["accuracy"])
+    settings = {"strategy": "local", "proxies": "snip", "objectives": "accuracy"}
+    runs = [make.run(name, 0, 0.6) for name in cards]
+    given = SearchResult("cnn", table, table, runs, objectives=("accuracy",), settings=settings, order=list(cards))
+    page = Page(render(given))
+    assert "judged by accuracy" in page.sections["top"]
+    assert "accuracy trained accuracy parameters" in words(page.sections["ranking"])
+    assert f"net 3 0.8 {100 * runs[3].accuracy:.1f} % 3" in words(page.sections["ranking"])
+
+
+def test_nothing_passed(make):
+    table = make.table_of(make.score_cards(6), ["snip"])
+    kept = table.narrow([], dict.fromkeys(table.frame.index, "params < 1 is false: params = 3"))
+    stages = [Stage("score", 6, 1.0, ""), Stage("filter", 0, 0.0, "")]
+    page = Page(render(SearchResult("cnn", table, kept, stages=stages)))
+    answer = words(page.sections["answer"])
+    assert "Kept none no candidate passed the filter" in answer
+    assert f"Ranked first {table.frame.index[0]}" in answer
+
+
+def test_everything_was_refused(make):
+    table = make.table_of({}, ["snip"])
+    rejected = {f"a{i}": f"params < 3 is false: params = {i}" for i in range(4, 9)}
+    page = Page(render(SearchResult("cnn", table, table, rejected=rejected)))
+    assert "every proposal was refused" in page.sections["answer"]
+    assert "params < 3 is false: params = … 5" in words(page.sections["lost"])
+    assert "No candidate was scored." in page.sections["ranking"]
 
 
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium on the PATH")

@@ -19,6 +19,7 @@ runs = st.builds(
     st.lists(epochs, max_size=4),
     st.none() | st.just(Path("some/best.pt")),
     st.none() | st.text(),
+    st.booleans(),
 )
 
 

@@ -15,16 +15,16 @@ import torch
 
 from zerocost.benchmarks import bootstrap, latex
 from zerocost.benchmarks.base import Benchmark, Query
-from zerocost.benchmarks.cache import Cache
-from zerocost.benchmarks.cache import Score as Score_
-from zerocost.benchmarks.scores import Job, batches_of, scored
 from zerocost.benchmarks.sources import get
 from zerocost.benchmarks.statistics import Values, regret_at
 from zerocost.combine import log_rank
 from zerocost.errors import InputError
 from zerocost.proxies.registry import Proxy, resolve, split
+from zerocost.run import Job, Scorer, batches_of
 from zerocost.scoring import DEFAULT
 from zerocost.spaces import FULL, Fidelity, SearchSpace
+from zerocost.store import Score as Score_
+from zerocost.store import Store
 from zerocost.version import VERSION
 
 BASELINES = ("params", "flops", "depth")
@@ -180,7 +180,8 @@ def evaluate(
         seed: draws the architectures and the resamples, and is the first seed of the scores.
         device: where networks are scored.
         workers: processes to score in, with one torch thread each; results and their order are the same.
-        cache: a file to keep scores in; the same scores are not computed again, so a broken run goes on.
+        cache: where to keep scores, a file or the URL of a database (`zerocost.store.Store`), which several processes
+            can share; the same scores are not computed again, so a broken run goes on.
         progress: called with the number of networks scored, each seed counting, and the total.
 
     Raises:
@@ -219,8 +220,8 @@ def evaluate(
     made = batches_of(source, each, batch, batches, balanced, fidelity)
     job = Job(chosen.space, (*given, *BASELINES), made, fidelity, None if device is None else str(device))
     start = time.perf_counter()
-    with Cache(cache) as file:
-        found = scored(job, list(drawn.index), workers=workers, cache=file, progress=progress)
+    with Store(cache) as store, Scorer(job, store=store, workers=workers) as score:
+        found = score(list(drawn.index), progress=progress)
     seconds = time.perf_counter() - start
     scores, failures = tabulated(found, list(drawn.index), each, names)
     table, paired = judged(scores, drawn, k, resamples, seed)

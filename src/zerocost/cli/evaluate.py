@@ -70,7 +70,10 @@ def evaluate(
     device: Device = "cpu",
     workers: Annotated[int, typer.Option(min=1, help="Processes to score in.")] = 1,
     cache: Annotated[
-        Path | None, typer.Option(help="Keep scores in this file; the same command goes on after a break.")
+        str | None,
+        typer.Option(
+            help="Keep scores in this file or postgresql://… database; the same command goes on after a break."
+        ),
     ] = None,
     report_to: Annotated[Path | None, typer.Option("--report", help="Write an HTML report here.")] = None,
     pictures: Annotated[
@@ -84,7 +87,8 @@ def evaluate(
     resolve(proxies)
     place = checked_device(device)
     scale = Fidelity.parse(fidelity)
-    for path in (report_to, csv, latex, cache):
+    file = Path(cache) if cache and "://" not in cache else None
+    for path in (report_to, csv, latex, file):
         if path is not None and not path.resolve().parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {path.resolve().parent}")
     table = benchmarks.get(benchmark, truth)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zerocost import pipeline, report, spaces
+from zerocost import benchmarks, pipeline, report, spaces
 from zerocost.cli.common import (
     BAD_INPUT,
     INTERRUPTED,
@@ -29,13 +29,16 @@ from zerocost.cli.common import (
 from zerocost.cli.rank import as_dict
 from zerocost.cli.tables import print_failures, print_ranking, print_training
 from zerocost.errors import InputError
-from zerocost.files import load
 from zerocost.pipeline import SearchInterrupted, SearchResult
 from zerocost.proxies.registry import resolve
+from zerocost.search import export as export_
 from zerocost.spaces import Fidelity
 
 DEFAULT = ",".join(pipeline.PROXIES)
 SPACES = ", ".join(spaces.names())
+STRATEGIES = "random, evolution, local, reinforce, gradient, tpe, nsga2, cmaes or gp"
+FORMATS = "state, torchscript, onnx"
+GO_ON = "the same command goes on after a break"
 
 
 @command
@@ -45,63 +48,123 @@ def search(
         str,
         typer.Option(help=f"A space by name ({SPACES}), or FILE.py:NAME."),
     ] = "cnn",
-    candidates: Annotated[int, typer.Option(min=1, help="Architectures to draw and score.")] = 200,
+    strategy: Annotated[str, typer.Option(help=f"What proposes architectures: {STRATEGIES}.")] = "random",
+    candidates: Annotated[int, typer.Option(min=1, help="Architectures to score.")] = 200,
     proxies: Proxies = DEFAULT,
-    where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None,
+    objectives: Annotated[
+        str, typer.Option(help="What is wanted: score, accuracy, proxies; or sizes and latency, which are made small.")
+    ] = "score",
+    where: Annotated[
+        str | None,
+        typer.Option(help="Conditions, such as 'params < 2e6 and latency < 5 and snip > 0'; sizes are checked first."),
+    ] = None,
+    hardware: Annotated[
+        Path | None, typer.Option(help="A table of the benchmark of this space, with latencies and energies.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="Look the objective accuracy up in this table instead of training.")
+    ] = None,
+    warmup: Annotated[
+        int, typer.Option(min=0, help="With objective accuracy: start from the best by score of so many.")
+    ] = 0,
+    moves: Annotated[
+        int, typer.Option(min=1, help="With objective accuracy: take the best by score of so many moves.")
+    ] = 1,
+    trials: Annotated[int | None, typer.Option(min=1, help="Stop after so many proposals of any kind.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop proposing after so much time.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop when so many architectures in a row brought nothing better.")
+    ] = None,
     keep: Annotated[int, typer.Option(min=1, help="Survivors to train.")] = 5,
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of training; 0 stops after the filter.")] = 8,
     training_seeds: Annotated[int, typer.Option(min=1, help="Trainings of each survivor.")] = 1,
+    halving: Annotated[bool, typer.Option("--halving", help="Train by successive halving.")] = False,
     fidelity: Annotated[
-        str, typer.Option(help="Score smaller siblings: full, or settings such as width=0.5,resolution=16.")
+        str,
+        typer.Option(
+            help="Score smaller siblings: full, or settings such as width=0.5,resolution=16; "
+            "with 'width=0.5 > full' the best are scored again."
+        ),
     ] = "full",
+    reduction: Annotated[int, typer.Option(min=2, help="One in how many is scored again at the next fidelity.")] = 4,
     batch: Batch = 64,
     seed: Seed = 0,
     device: Device = "cpu",
-    workdir: Annotated[
-        Path | None, typer.Option(help="Keep trainings here; the same command goes on after a break.")
+    workers: Annotated[int, typer.Option(min=1, help="Processes to score in.")] = 1,
+    store: Annotated[
+        str | None, typer.Option(help=f"Keep scores in this file or postgresql://… database; {GO_ON}.")
     ] = None,
+    study_storage: Annotated[
+        str | None, typer.Option(help="Database of Optuna's study, for its dashboard and for several processes.")
+    ] = None,
+    workdir: Annotated[Path | None, typer.Option(help=f"Keep trainings here; {GO_ON}.")] = None,
+    export: Annotated[Path | None, typer.Option(help="Write the best network to this folder.")] = None,
+    formats: Annotated[str, typer.Option(help=f"What to write there: {FORMATS}.")] = "state",
     report_to: Annotated[Path | None, typer.Option("--report", help="Write an HTML report here.")] = None,
     as_json: Json = False,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
     chosen = resolve(proxies)
-    scale = Fidelity.parse(fidelity)
     place = checked_device(device)
-    where_to_look: Any = load(space) if ":" in space else space
+    own = ":" in space
     if report_to is not None and not report_to.resolve().parent.is_dir():
         raise InputError(f"cannot write the report: there is no folder {report_to.resolve().parent}")
+    if export is not None and not epochs:
+        raise InputError("there is nothing to export without training; use --epochs 1 or more")
+    tables = {"hardware": hardware, "accuracy": truth}
+    settings: dict[str, Any] = {
+        **{name: None if path is None else benchmarks.get(space, path) for name, path in tables.items()},
+        "strategy": strategy,
+        "candidates": candidates,
+        "proxies": chosen,
+        "objectives": objectives,
+        "where": where,
+        "warmup": warmup,
+        "moves": moves,
+        "trials": trials,
+        "seconds": seconds,
+        "patience": patience,
+        "keep": keep,
+        "epochs": epochs,
+        "training_seeds": training_seeds,
+        "halving": halving,
+        "fidelity": [Fidelity.parse(part.strip()) for part in fidelity.split(">")],
+        "reduction": reduction,
+        "batch": batch,
+        "seed": seed,
+        "device": place,
+        "workers": workers,
+    }
+    kept = workdir or (export / "trainings" if export else None)
     interrupted = False
     with progress_bar({"score": "scoring", "train": "training, epochs"}) as progress:
         try:
             result = pipeline.search(
-                where_to_look,
+                export_.own_space(space) if own else space,
                 data,
-                candidates=candidates,
-                proxies=chosen,
-                where=where,
-                keep=keep,
-                epochs=epochs,
-                training_seeds=training_seeds,
-                batch=batch,
-                fidelity=scale,
-                seed=seed,
-                device=place,
-                workdir=workdir,
+                store=store,
+                study_storage=study_storage,
+                workdir=kept,
                 progress=progress,
+                **settings,
             )
         except SearchInterrupted as stop:
             result, interrupted = stop.result, True
-    if report_to is not None:
-        report.write(result, report_to)
+    written = [] if report_to is None else [report.write(result, report_to)]
+    if export is not None and result.best:
+        written += result.export(export, formats.replace(" ", "").split(","), space=space if own else None).values()
     if as_json:
         print_json(summary(result))
     else:
         show(result)
-        if report_to is not None:
-            out.print(f"report: {report_to}", highlight=False, soft_wrap=True)
+        for path in written:
+            out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
-    if nothing_ran(chosen, result.table.scored):
+    if not len(result.table):
+        reason = next(iter(result.rejected.values()), "nothing was proposed")
+        fail(f"no architecture keeps to the limits, so nothing was scored; the first one: {reason}", NOTHING_FOUND)
+    if nothing_ran(chosen, result.table.scored) and "score" in result.objectives:
         fail(f"no candidate could be scored: {result.table.failures['reason'].iloc[0]}", BAD_INPUT)
     if not len(result.kept):
         reason = next(iter(result.kept.dropped.values()), "no candidates")
@@ -112,9 +175,16 @@ def show(result: SearchResult) -> None:
     """The stages, the survivors and what they were worth."""
     for stage in result.stages:
         out.print(
-            f"{stage.name:<8}{stage.count:>6}  {stage.seconds:7.1f} s  {stage.detail}", highlight=False, markup=False
+            f"{stage.name:<12}{stage.count:>6,}  {stage.seconds:7.1f} s  {stage.detail}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
     print_failures(result.table)
+    if len(result.objectives) > 1:
+        out.print(
+            f"front: {len(result.front)} architectures that no other beats in all of {', '.join(result.objectives)}"
+        )
     if len(result.kept):
         print_ranking(result.kept, f"survivors, {len(result.kept)} of {len(result.table)}")
     for run in (*result.survivors, *result.random):
@@ -132,6 +202,9 @@ def summary(result: SearchResult) -> dict[str, object]:
         "settings": result.settings,
         "stages": [vars(stage) for stage in result.stages],
         **as_dict(result.kept, result.table),
+        "front": result.front,
+        "order": result.order,
+        "rejected": result.rejected,
         "survivors": [run.to_dict() for run in result.survivors],
         "random": [run.to_dict() for run in result.random],
         "best": result.best,

@@ -26,3 +26,24 @@ def log_rank(scores: pd.DataFrame) -> pd.Series:
     combined = terms.mean(axis=1) * scores.shape[1]
     total: pd.Series = combined.where(combined.notna(), -np.inf)
     return total
+
+
+def log_rank_against(scores: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
+    r"""`log_rank` of each candidate alone among a fixed reference, so that it is the same whoever else is asked about.
+
+    :math:`r_m` is one more than the number of reference scores below the candidate's, half for equal ones, out of
+    n + 1. Failed scores count as in `log_rank`.
+
+    >>> reference = pd.DataFrame({"a": [1.0, 2.0, 3.0]})
+    >>> log_rank_against(pd.DataFrame({"a": [0.0, 9.0]}), reference).round(3).tolist()
+    [-1.386, 0.0]
+    """
+    terms = {}
+    for name in scores:
+        known = np.sort(reference[name].dropna().to_numpy())
+        value = scores[name].to_numpy()
+        below = (np.searchsorted(known, value, "left") + np.searchsorted(known, value, "right")) / 2
+        terms[name] = np.where(np.isnan(value), np.nan, np.log((below + 1) / (len(known) + 1)))
+    combined = pd.DataFrame(terms, index=scores.index).mean(axis=1) * scores.shape[1]
+    total: pd.Series = combined.where(combined.notna(), -np.inf)
+    return total

@@ -13,7 +13,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from zerocost.report.format import count, number, percent, shorten
-from zerocost.report.frames import RANDOM, SURVIVORS
+from zerocost.report.frames import FINISHED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.statistics import mean_interval
 
 GROUPS = (SURVIVORS, RANDOM)
@@ -65,6 +65,11 @@ def label(name: str) -> str:
 def blank(height: int, **layout: object) -> go.Figure:
     """An empty figure in the style of the page."""
     return go.Figure(layout={"template": TEMPLATES["light"], "height": height, **layout})
+
+
+def is_wide(column: pd.Series[float]) -> bool:
+    """Whether positive values span more than three powers of ten, and ask for a logarithmic axis."""
+    return bool(len(column) and column.min() > 0 and column.max() / column.min() > 1000)
 
 
 def outcome(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
@@ -126,8 +131,7 @@ def outcome(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
 def against_accuracy(points: pd.DataFrame, axis: str) -> go.Figure:
     """Scatter of one score against accuracy (%); `points` has group, name, score, accuracy, one row a candidate."""
     points = points[np.isfinite(points["score"])]
-    positive = len(points) > 0 and points["score"].min() > 0
-    wide = bool(positive and points["score"].max() / points["score"].min() > 1000)
+    wide = is_wide(points["score"])
     write, least_exponent = (count, 3) if axis == "parameters" else (number, 6)
     figure = blank(
         250,
@@ -188,7 +192,7 @@ def agreement(correlations: pd.DataFrame) -> go.Figure:
 
 def _mean_curve(rows: pd.DataFrame, column: str) -> pd.Series[float]:
     """Mean over finished runs at each epoch that all of them reached."""
-    finished = rows[rows["finished"]].groupby("epoch")[column].agg(["mean", "size"])
+    finished = rows[rows["state"] == FINISHED].groupby("epoch")[column].agg(["mean", "size"])
     return pd.Series(finished["mean"][finished["size"] == finished["size"].max()], dtype=float)
 
 
@@ -205,7 +209,10 @@ def _joined(rows: pd.DataFrame, column: str) -> tuple[Sequence[object], Sequence
 
 
 def curves(epochs: pd.DataFrame, column: str, axis: str, also: str | None = None) -> go.Figure:
-    """Learning curves: a thin line a run, a thick mean a group; `also` is a second column shown as dotted mean."""
+    """Learning curves: a thin line a run, a thick mean a group, a ring where a run was stopped.
+
+    `also` is a second column shown as dotted mean.
+    """
     last = int(epochs["epoch"].max())
     figure = blank(
         360,
@@ -225,6 +232,17 @@ def curves(epochs: pd.DataFrame, column: str, axis: str, also: str | None = None
             opacity=0.4,
             hovertemplate="%{text}<br>epoch %{x}: %{y:.3g}<extra></extra>",
         )
+        ends = rows[rows["state"] == STOPPED].groupby(["name", "seed"], sort=False).last()
+        if len(ends):
+            figure.add_scatter(
+                x=ends["epoch"],
+                y=ends[column],
+                text=[f"{label(str(name))}, seed {seed}" for name, seed in ends.index],
+                mode="markers",
+                name=f"{group}, stopped",
+                marker={"color": COLOURS[group], "size": 7, "symbol": "circle-open", "line": {"width": 1.5}},
+                hovertemplate="%{text}<br>stopped after epoch %{x}: %{y:.3g}<extra></extra>",
+            )
     for group, rows in present.items():
         for series, dash, name in ((column, "solid", group), (also, "dot", f"{group}, training")):
             mean = _mean_curve(rows, series) if series else pd.Series(dtype=float)

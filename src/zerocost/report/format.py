@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 Formatter = Callable[[float], str]
 MISSING = "–"
+COUNTED = ("params", "non_embedding_params", "flops")
 SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -43,7 +44,7 @@ def fixed(value: float | None, digits: int = 2) -> str:
 
 
 def count(value: float | None) -> str:
-    """A number of parameters with its unit prefix.
+    """A number of parameters or operations with its unit prefix.
 
     >>> [count(v).replace(SPACE, " ") for v in (987, 12_345, 999_990, 1.24e6)]
     ['987', '12.3 k', '1.0 M', '1.2 M']
@@ -56,6 +57,15 @@ def count(value: float | None) -> str:
         if round(value / scale, 1) < 1000:
             return f"{value / scale:.1f}{SPACE}{prefix}"
     return f"{value / 1e9:.1f}{SPACE}G"
+
+
+def quantity(name: str) -> Formatter:
+    """How the values of a score or a size are written.
+
+    >>> quantity("params")(12_345).replace(SPACE, " "), quantity("snip")(12_345)
+    ('12.3 k', '12,345')
+    """
+    return count if name in COUNTED else number
 
 
 def percent(fraction: float | None) -> str:
@@ -104,6 +114,15 @@ def plural(number_of: int, one: str, many: str = "") -> str:
     ('1 seed', '2,000 proxies')
     """
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
+
+
+def listing(parts: Sequence[str]) -> str:
+    """Parts as one enumeration.
+
+    >>> listing(["a"]), listing(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join([", ".join(parts[:-1]), *parts[-1:]]) if len(parts) > 1 else "".join(parts)
 
 
 def shorten(name: str, limit: int = 44) -> str:

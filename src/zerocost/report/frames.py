@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+
+from zerocost.report import goals
 
 if TYPE_CHECKING:
     from zerocost.pipeline import SearchResult
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
 NUMBER = r"(?<![\w.])-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?!\w)"
 
 SURVIVORS, RANDOM = "survivors", "random picks"
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
+TRAINED, SPREAD = "trained accuracy", "trained sd"
+"""Columns of the ranking; no score can have these names."""
 
 
 def _runs(result: SearchResult) -> Iterator[tuple[str, Run]]:
@@ -23,17 +30,23 @@ def _runs(result: SearchResult) -> Iterator[tuple[str, Run]]:
     yield from ((RANDOM, run) for run in result.random)
 
 
-def _finished(run: Run) -> bool:
-    return run.accuracy is not None and run.failure is None
+def _state(run: Run) -> str:
+    if run.accuracy is None or run.failure is not None:
+        return FAILED
+    return STOPPED if run.stopped else FINISHED
 
 
 def runs(result: SearchResult) -> pd.DataFrame:
-    """One row a training run: group, name, seed, accuracy in [0, 1].
+    """One row a training run: group, name, seed, accuracy in [0, 1], state (finished, stopped or failed), epochs.
 
     A run that ended early has no accuracy (NaN): it was not trained as long as those it would be compared with.
     """
-    columns = ["group", "name", "seed", "accuracy"]
-    rows = [(group, run.name, run.seed, run.accuracy if _finished(run) else np.nan) for group, run in _runs(result)]
+    rows = [
+        (group, run.name, run.seed, run.accuracy if state == FINISHED else np.nan, state, len(run.epochs))
+        for group, run in _runs(result)
+        for state in [_state(run)]
+    ]
+    columns = ["group", "name", "seed", "accuracy", "state", "epochs"]
     return pd.DataFrame(rows, columns=columns).astype({"accuracy": float})
 
 
@@ -45,12 +58,12 @@ def trained(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def epochs(result: SearchResult) -> pd.DataFrame:
-    """One row an epoch of a run: group, name, seed, epoch, train_loss, validation_loss, accuracy, finished."""
-    columns = ["group", "name", "seed", "epoch", "train_loss", "validation_loss", "accuracy", "finished"]
+    """One row an epoch of a run: group, name, seed, epoch, train_loss, validation_loss, accuracy, state."""
+    columns = ["group", "name", "seed", "epoch", "train_loss", "validation_loss", "accuracy", "state"]
     rows = [
         (
             *(group, run.name, run.seed, e.epoch),
-            *(e.train_loss, e.validation_loss, e.validation_accuracy, _finished(run)),
+            *(e.train_loss, e.validation_loss, e.validation_accuracy, _state(run)),
         )
         for group, run in _runs(result)
         for e in run.epochs
@@ -71,13 +84,18 @@ def agreement(scores: ScoreTable) -> pd.DataFrame:
 
 
 def ranking(result: SearchResult) -> pd.DataFrame:
-    """Every candidate, best first: the score table with rank, accuracy, sd, and why it was dropped ("": kept).
+    """Every candidate, best first: the score table with its objectives, rank, trained accuracy and sd, and `dropped`.
 
-    A candidate without any score has no rank (NaN).
+    `dropped` says why it was dropped ("": kept). A candidate without any score has no rank (NaN).
     """
     frame = result.table.frame.replace([np.inf, -np.inf], np.nan)
-    accuracy = trained(runs(result)).drop_duplicates("name").set_index("name")[["accuracy", "sd"]]
-    ranked = frame.join(accuracy).assign(rank=frame["rank_score"].rank(ascending=False, method="min"))
+    if not goals.plain(result):
+        frame = frame.assign(**{str(name): column for name, column in goals.values(result, result.table).items()})
+    columns = {"accuracy": TRAINED, "sd": SPREAD}
+    accuracy = trained(runs(result)).drop_duplicates("name").set_index("name").rename(columns=columns)
+    ranked = frame.join(accuracy[[TRAINED, SPREAD]]).assign(
+        rank=frame["rank_score"].rank(ascending=False, method="min")
+    )
     ranked = ranked.sort_values("rank", kind="stable", na_position="last")
     reasons, kept = {**result.table.dropped, **result.kept.dropped}, set(result.kept.frame.index)
     dropped = [
@@ -90,20 +108,35 @@ def ranking(result: SearchResult) -> pd.DataFrame:
 def exclusions(result: SearchResult, ranking: pd.DataFrame) -> pd.DataFrame:
     """Everything lost on the way, one row each: kind, candidate, part (proxy or seed), reason.
 
-    A candidate without any score stands under its failures only.
+    A candidate without any score stands under its failures only. A run that was stopped is not lost.
     """
     dropped = ranking["dropped"][(ranking["dropped"] != "") & ranking["rank"].notna()]
-    rows = [("dropped", str(name), "", reason) for name, reason in dropped.items()]
-    failures = result.table.failures
-    if len(failures):
-        columns = (failures[name].astype(str) for name in ("candidate", "proxy", "reason"))
-        rows += [("scoring", *failure) for failure in zip(*columns, strict=True)]
+    judged = set(result.order)
+    rows = [("refused", name, "", reason) for name, reason in result.rejected.items() if name not in judged]
+    rows += _left_behind(result)
+    rows += [("dropped", str(name), "", reason) for name, reason in dropped.items()]
+    failures = pd.concat([table.failures for table in [*result.earlier, result.table]]).astype(str).drop_duplicates()
+    rows += [("scoring", *failure) for failure in failures.itertuples(index=False, name=None)]
     rows += [
         ("training", run.name, f"seed {run.seed}", run.failure or "no accuracy was recorded")
         for _, run in _runs(result)
-        if not _finished(run)
+        if _state(run) == FAILED
     ]
     return pd.DataFrame(rows, columns=["kind", "candidate", "part", "reason"])
+
+
+def _left_behind(result: SearchResult) -> list[tuple[str, str, str, str]]:
+    tables = [*result.earlier, result.table]
+    rows = []
+    for (low, high), fidelity in zip(pairwise(tables), goals.fidelities(result), strict=False):
+        again, ranks = set(high.frame.index), low.frame["rank_score"].rank(ascending=False, method="min")
+        scored = low.frame["rank_score"] > -np.inf
+        rows += [
+            ("behind", str(name), "", f"rank {rank:.0f} of {len(low):,} at {goals.sized(fidelity)}")
+            for name, rank in ranks[scored].items()
+            if name not in again
+        ]
+    return rows
 
 
 def by_reason(lost: pd.DataFrame) -> pd.DataFrame:
@@ -112,12 +145,19 @@ def by_reason(lost: pd.DataFrame) -> pd.DataFrame:
     >>> lost = pd.DataFrame({"candidate": ["a", "b", "c"], "part": ["", "", ""],
     ...                      "reason": ["rank 7 of 9", "no gradient", "rank 8 of 9"]})
     >>> by_reason(lost)[["reason", "candidates"]].values.tolist()
-    [['rank … of …', ['a', 'c']], ['no gradient', ['b']]]
+    [['rank … of 9', ['a', 'c']], ['no gradient', ['b']]]
     """
     pattern = lost["reason"].str.replace(NUMBER, "…", regex=True)
     rows = []
-    for key, group in lost.groupby(pattern, sort=False):
-        reason = group["reason"].iloc[0] if group["reason"].nunique() == 1 else key
-        rows.append((reason, group["part"].unique().tolist(), group["candidate"].unique().tolist()))
+    for _, group in lost.groupby(pattern, sort=False):
+        reasons, parts, names = (group[column].unique().tolist() for column in ("reason", "part", "candidate"))
+        rows.append((_common(reasons), parts, names))
     rows.sort(key=lambda row: -len(row[2]))
     return pd.DataFrame(rows, columns=["reason", "parts", "candidates"])
+
+
+def _common(reasons: Sequence[str]) -> str:
+    """Reasons that differ in numbers as one, with the numbers that are the same in all."""
+    numbers = zip(*(re.findall(NUMBER, reason) for reason in reasons), strict=False)
+    common = iter([found[0] if len(set(found)) == 1 else "…" for found in numbers])
+    return re.sub(NUMBER, lambda _: next(common, "…"), reasons[0])

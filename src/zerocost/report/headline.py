@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from zerocost.report import format as fmt
-from zerocost.report.frames import RANDOM, SURVIVORS
+from zerocost.report import goals
+from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.statistics import difference
 
 if TYPE_CHECKING:
@@ -28,16 +29,15 @@ class Fact:
 
 def sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame) -> str:
     """What was done, with numbers."""
-    scored, kept = len(ranking), len(result.kept.frame)
-    failed = int(ranking["rank"].isna().sum())
-    text = (
-        f"{fmt.plural(scored, 'candidate')} of the space {result.space} scored with "
-        f"{fmt.plural(len(result.table.proxies), 'proxy', 'proxies')}"
-    )
-    if failed:
-        text += f" ({failed:,} could not be ranked)"
+    proposed = f", proposed by strategy {result.settings['strategy']}," if goals.searched(result) else ""
+    text = f"{fmt.plural(count(result), 'candidate')} of the space {result.space}{proposed} {judged(result)}"
+    numbers = {"more were refused": len(result.rejected), "could not be ranked": int(ranking["rank"].isna().sum())}
+    asides = [f"{number:,} {what}" for what, number in numbers.items() if number]
+    text += f" ({', '.join(asides)})" if asides else ""
+    for table, scale in zip([*result.earlier[1:], result.table], goals.fidelities(result)[1:], strict=False):
+        text += f", {len(table):,} of them again at {goals.sized(scale)}"
     if result.kept.dropped:
-        text += f", {kept:,} kept"
+        text += f", {len(result.kept.frame):,} kept"
     parts = [
         f"{fmt.plural(ours['name'].nunique(), noun)} ({fmt.plural(len(ours), 'run')})"
         for group, noun in ((SURVIVORS, "survivor"), (RANDOM, "random pick"))
@@ -45,24 +45,54 @@ def sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame) ->
     ]
     if parts:
         text += f", {' and '.join(parts)} trained"
-    total = sum(stage.seconds for stage in result.stages)
-    return f"{text}, in {fmt.seconds(total)}." if result.stages else f"{text}."
+    if result.stages:
+        text += f", in {fmt.seconds(sum(stage.seconds for stage in result.stages))}"
+    return f"{text}. {interrupted(result)}".strip()
+
+
+def count(result: SearchResult) -> int:
+    """How many candidates were judged in all."""
+    return len(result.order) or len(result.table)
+
+
+def judged(result: SearchResult) -> str:
+    """By what candidates were judged, in words."""
+    scores = fmt.plural(len(goals.scored_by(result)), "proxy", "proxies")
+    if goals.plain(result):
+        return f"scored with {scores}"
+    named = [f"score ({scores})" if name == "score" else name for name in result.objectives]
+    return f"judged by {fmt.listing(named)}"
+
+
+def interrupted(result: SearchResult) -> str:
+    """Where a search ended too early, as a sentence; empty where it is not known to have."""
+    if not result.stages:
+        return ""
+    if "filter" not in [stage.name for stage in result.stages]:
+        return "The search was interrupted before anything was trained."
+    wanted = len(result.kept) * int(result.settings.get("training_seeds", 1)) if result.settings.get("epochs") else 0
+    if len(result.survivors) < wanted:
+        return f"Training was interrupted: {len(result.survivors):,} of {wanted:,} runs of survivors were done."
+    return "Training was interrupted before the random picks." if wanted and not result.random else ""
 
 
 def fidelity(result: SearchResult) -> str:
-    """The scale at which the candidates were scored; empty for full size."""
-    scale = str(result.settings.get("fidelity", "full"))
+    """The scale at which the ranked candidates were scored; empty for full size."""
+    scale = goals.fidelities(result)[-1]
     return "" if scale == "full" else scale
 
 
 def facts(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame, trained: pd.DataFrame) -> list[Fact]:
-    """The best candidate, and what the two groups reached; only the ranking's first where nothing was trained."""
+    """The front of several objectives, the best candidate, and what the two groups reached.
+
+    Where nothing was trained, the ranking's first takes their place.
+    """
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
     scale = fidelity(result)
-    size = f"parameters as scored ({scale})" if scale else "parameters"
+    size = f"parameters as scored ({scale})" if scale and not goals.searched(result) else "parameters"
     if survivors.empty and random.empty:
-        return _ranked_first(ranking, size)
-    answer = [_best(survivors if len(survivors) else random, ranking, size)]
+        return [*_front(result), *_ranked_first(result, ranking, size)]
+    answer = [*_front(result), _best(survivors if len(survivors) else random, ranking, size)]
     answer += [
         Fact(
             f"{group.capitalize()}, mean accuracy",
@@ -104,8 +134,12 @@ def verdict(trained: pd.DataFrame) -> str:
 
 
 def _sample(trained: pd.DataFrame, runs: pd.DataFrame) -> str:
-    failed = int(runs["accuracy"].isna().sum())
-    note = f"; {fmt.plural(failed, 'failed run')} left out" if failed else ""
+    left_out = [
+        fmt.plural(found, f"{state} run")
+        for state in (STOPPED, FAILED)
+        if (found := int((runs["state"] == state).sum()))
+    ]
+    note = f"; {' and '.join(left_out)} left out" if left_out else ""
     return f"{fmt.plural(len(trained), 'candidate')}, {fmt.plural(int(trained['seeds'].sum()), 'run')}{note}"
 
 
@@ -120,11 +154,25 @@ def _best(trained: pd.DataFrame, ranking: pd.DataFrame, size: str) -> Fact:
     return Fact(f"Best {kind}", best["name"], f"{accuracy} accuracy ({over}){weight}", best["group"])
 
 
-def _ranked_first(ranking: pd.DataFrame, size: str) -> list[Fact]:
+def _front(result: SearchResult) -> list[Fact]:
+    if len(result.objectives) < 2 or not result.front:
+        return []
+    judged = "scored again" if result.earlier else "judged"
+    note = f"of {len(result.table):,} {judged}, by {fmt.listing(list(map(goals.aim, result.objectives)))}"
+    return [Fact("Pareto front", fmt.plural(len(result.front), "architecture"), note)]
+
+
+def _ranked_first(result: SearchResult, ranking: pd.DataFrame, size: str) -> list[Fact]:
     ranked = ranking.dropna(subset=["rank_score"])
+    if ranking.empty and result.rejected:
+        return [Fact("Best candidate", "none", "every proposal was refused; the reasons are under Dropped")]
     if ranked.empty:
         return [Fact("Best candidate", "none", "no candidate could be ranked; the reasons are under Dropped")]
     first = ranked.iloc[0]
-    score, params = fmt.number(first["rank_score"]), fmt.count(first["params"])
-    note = f"rank score {score}, {params} {size}; not trained"
-    return [Fact("Ranked first", str(ranked.index[0]), note)]
+    names = ["rank_score"] if goals.plain(result) else [name for name in result.objectives if name != "params"]
+    parts = [f"{name.replace('_', ' ')} {fmt.quantity(name)(first[name])}" for name in names]
+    parts.append(f"{fmt.count(first['params'])} {size}")
+    fact = Fact("Ranked first", str(ranked.index[0]), f"{', '.join(parts)}; not trained")
+    if len(result.kept.frame) or not result.kept.dropped:
+        return [fact]
+    return [Fact("Kept", "none", "no candidate passed the filter; the reasons are under Dropped"), fact]

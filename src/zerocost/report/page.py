@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from zerocost.benchmarks.evaluate import Evaluation
 from zerocost.errors import InputError
-from zerocost.report import evaluation, frames, headline, sections
+from zerocost.report import evaluation, frames, headline, search_sections, sections
 from zerocost.report import format as fmt
 from zerocost.report.statistics import ENOUGH
 from zerocost.report.template import fill
@@ -23,12 +23,11 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     result gives the same bytes. Missing parent folders are made. Raises `InputError` when `path` is a folder.
 
     >>> import tempfile, pandas as pd
-    >>> from types import SimpleNamespace as Plain
+    >>> from zerocost import SearchResult, ScoreTable
     >>> scores = pd.DataFrame({"snip": [1, 2], "params": [10, 20], "rank_score": [0, 1]}, index=["a", "b"])
-    >>> table = Plain(proxies=["snip"], frame=scores, failures=pd.DataFrame(), dropped={})
-    >>> result = Plain(space="mlp", table=table, kept=table, survivors=[], random=[], stages=[], settings={})
+    >>> table = ScoreTable(scores, ["snip"], {}, {})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     page = write(result, Path(folder) / "report.html")
+    ...     page = write(SearchResult("mlp", table, table), Path(folder) / "report.html")
     ...     page.name, "Ranked first" in page.read_text(encoding="utf-8")
     ('report.html', True)
     """
@@ -47,15 +46,23 @@ def render(result: SearchResult) -> str:
     trained = frames.trained(runs)
     outcome, agreement = sections.outcome(trained, runs), sections.agreement(result)
     relations, curves = sections.relations(result, ranking, trained), sections.curves(result)
-    plots = [plot for plot in (outcome, *relations, agreement, *curves) if plot]
+    front, ladder = search_sections.front(result), search_sections.ladder(result)
+    history = search_sections.history(result)
+    how = [*front, *([history.plot] if history else []), *(step.plot for step in ladder)]
+    plots = [plot for plot in (*how, outcome, *relations, agreement, *curves) if plot]
     return fill(
         "page.html.j2",
         plots,
-        title=f"{result.space}: {fmt.plural(len(ranking), 'candidate')} scored",
+        title=f"{result.space}: {fmt.plural(headline.count(result), 'candidate')} scored",
         sentence=headline.sentence(result, ranking, runs),
         facts=headline.facts(result, ranking, runs, trained),
         verdict=headline.verdict(trained),
         stages=sections.stages(result),
+        objectives=fmt.listing(result.objectives),
+        front=front,
+        history=history,
+        ladder=ladder,
+        stopped=int((runs["state"] == frames.STOPPED).sum()),
         outcome=outcome,
         ranking=sections.ranking(result, ranking, trained),
         relations=relations,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report import figures, frames, headline
+from zerocost.report import figures, frames, goals, headline
 from zerocost.report import format as fmt
 from zerocost.report.statistics import Association, association
 
@@ -46,9 +46,8 @@ class Ranking:
     rows: list[Row]
     total: int
     has_status: bool
-    listed: int
     visible: int
-    fidelity: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -94,21 +93,50 @@ def ranking(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) ->
     """The best `LISTED_ROWS` candidates and every trained one."""
     groups = trained.groupby("name")["group"].agg(list).to_dict()
     kept = set(result.kept.frame.index) if result.kept.dropped else set()
-    proxies = [name for name in result.table.proxies if name in table and name != "params"]
-    formats: dict[str, fmt.Formatter] = {"rank_score": fmt.number}
+    front = set(result.front) if len(result.objectives) > 1 else set()
+    runs = frames.runs(result)
+    stopped = set(runs["name"][runs["state"] == frames.STOPPED]) - set(groups)
+    shown = dict.fromkeys(["rank_score"] if goals.plain(result) else result.objectives)
     if len(trained):
-        formats["accuracy"] = fmt.percent
-    formats |= {"params": fmt.count, **dict.fromkeys(proxies, fmt.number)}
+        shown[frames.TRAINED] = None
+    scores = [str(name) for name in result.table.frame if name != "rank_score"]
+    shown |= dict.fromkeys(["params", *(name for name in result.table.proxies if name in table), *scores])
+    formats = {name: fmt.percent if name == frames.TRAINED else fmt.quantity(name) for name in shown}
     listed = (table.reset_index().index < LISTED_ROWS) | table.index.isin(groups)
     rows = []
     for name, values in table[listed].iterrows():
         cells = [_cell(values["rank"], lambda v: f"{v:.0f}")]
         cells += [_cell(values[column], write) for column, write in formats.items()]
-        marks = ["kept"] * (name in kept) + ["random pick"] * (frames.RANDOM in groups.get(name, []))
+        marks = ["front"] * (name in front) + ["kept"] * (name in kept)
+        marks += ["random pick"] * (frames.RANDOM in groups.get(name, [])) + ["stopped"] * (name in stopped)
         rows.append(Row(str(name), cells, marks, values["dropped"]))
     columns = [NAMES.get(column, column) for column in formats]
     has_status = any(row.marks or row.dropped for row in rows)
-    return Ranking(columns, rows, len(table), has_status, LISTED_ROWS, VISIBLE_ROWS, headline.fidelity(result))
+    return Ranking(columns, rows, len(table), has_status, VISIBLE_ROWS, explained(result, len(rows)))
+
+
+def explained(result: SearchResult, listed: int) -> str:
+    """What is to be known of the ranking's order, its columns and its rows."""
+    scale = headline.fidelity(result)
+    parts = [
+        "Best rank score first"
+        if goals.plain(result)
+        else f"Best first by {', '.join(map(goals.aim, result.objectives))}"
+    ]
+    if len(result.objectives) > 1:
+        parts[0] += ": front by front, the least crowded of a front first"
+    parts += ["A header sorts by its column", "Higher is better for every proxy", f"“{fmt.MISSING}”: no value"]
+    if scale and goals.searched(result):
+        parts.append(f"Scores are those of scaled-down networks ({scale}); sizes are those of the full ones")
+    elif scale:
+        parts.append(f"Scores and parameters are those of the scaled-down networks that were scored ({scale})")
+    if result.earlier:
+        parts.append(
+            f"Listed are the {len(result.table):,} scored again at {goals.sized(goals.fidelities(result)[-1])}"
+        )
+    if listed < len(result.table):
+        parts.append(f"Listed are the best {LISTED_ROWS:,} of {len(result.table):,}, and every trained one")
+    return ". ".join(parts) + "."
 
 
 def _cell(value: float, write: fmt.Formatter) -> Cell:
@@ -116,19 +144,17 @@ def _cell(value: float, write: fmt.Formatter) -> Cell:
 
 
 def relations(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> list[Plot]:
-    """One scatter a score against accuracy over the trained candidates, with its rank correlation."""
-    points = trained.drop_duplicates("name").merge(
-        table.drop(columns=["accuracy", "sd"]), left_on="name", right_index=True
-    )
-    if points.empty:
+    """One scatter a score against accuracy over the trained candidates, with its rank correlation; from three on."""
+    points = trained[trained["name"].isin(table.index)].drop_duplicates("name")
+    if len(points) < 3:
         return []
     plots = []
-    for place, column in enumerate(["rank_score", *frames.measures(result.table)]):
+    first = ["rank_score"] if goals.plain(result) else list(result.objectives)
+    for place, column in enumerate(dict.fromkeys([*first, *frames.measures(result.table)])):
         name = NAMES.get(column, column)
-        figure = figures.against_accuracy(
-            points[["group", "name", "accuracy"]].assign(score=points[column].astype(float)), name
-        )
-        found = association(points[column], points["accuracy"])
+        scored = points.assign(score=table[column].astype(float)[points["name"]].to_numpy())
+        figure = figures.against_accuracy(scored, name)
+        found = association(scored["score"], scored["accuracy"])
         plots.append(Plot(f"relation-{place}", figure, name, correlation(found)))
     return plots
 
@@ -173,7 +199,10 @@ def curves(result: SearchResult) -> list[Plot]:
 def lost(result: SearchResult, table: pd.DataFrame) -> list[Loss]:
     """What was dropped, could not be scored, or failed in training, by reason."""
     everything = frames.exclusions(result, table)
+    again = goals.sized(goals.fidelities(result)[-1])
     kinds = {
+        "refused": ("Refused before anything of it was scored", ""),
+        "behind": (f"Not scored again at {again}" if len(result.earlier) == 1 else "Not scored again", ""),
         "dropped": ("Dropped by the filter", ""),
         "scoring": ("Could not be scored", "proxy"),
         "training": ("Failed in training", "run"),

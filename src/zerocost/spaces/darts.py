@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from zerocost.spaces.base import Architecture, Value, check_sizes
-from zerocost.spaces.choose import Choose
+from zerocost.spaces.choose import Choose, Options
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.darts_code import NODES, Cell, Edge, Genotype, pairs, read
 from zerocost.spaces.darts_ops import OPERATIONS, FactorizedReduce, ReLUConvNorm, Zero
 from zerocost.spaces.fidelity import FULL, Fidelity
+from zerocost.spaces.mixture import Mixed, Mixture, Weights
 from zerocost.spaces.twins import SKIP, cell_key
 
 CHANNELS, CELLS = 32, 8
@@ -41,11 +43,26 @@ class Node(nn.Module):
         return total
 
 
+class MixedNode(nn.Module):
+    """A node fed by every operation on every input; see `DARTS.mixture`."""
+
+    def __init__(self, node: int, channels: int, reduction: bool) -> None:
+        super().__init__()
+        strides = [2 if reduction and source < 2 else 1 for source in range(node)]
+        mixed = [Mixed([make(channels, stride) for make in OPERATIONS.values()]) for stride in strides]
+        self.edges = nn.ModuleList(mixed)
+
+    def forward(self, states: list[Tensor]) -> Tensor:
+        total: Tensor = reduce(torch.add, [mixed(state) for mixed, state in zip(self.edges, states, strict=True)])
+        return total
+
+
 class DARTSCell(nn.Module):
     """Two inputs brought to one shape, four nodes, their channels side by side."""
 
     def __init__(self, cell: Cell, before: int, last: int, channels: int, reduction: bool, reduced: bool) -> None:
         super().__init__()
+        self.channels, self.reduction = channels, reduction
         prepare = FactorizedReduce if reduced else ReLUConvNorm
         self.inputs = nn.ModuleList([prepare(before, channels), ReLUConvNorm(last, channels)])
         self.nodes = nn.ModuleList([Node(edges, channels, reduction) for _, *edges in pairs(cell)])
@@ -99,6 +116,27 @@ class DARTS(CodedSpace):
         child = super().crossover(a, b, rng)
         return next((parent for parent in (a, b) if parent.choices == child.choices), child)
 
+    def mixture(self, fidelity: Fidelity = FULL) -> Mixture:
+        """All cells in one network; see `zerocost.spaces.mixture`. A node has each operation once on each input."""
+        network = self.build(self.sample(np.random.default_rng(0)), fidelity)
+        mixed: dict[tuple[str, int, int], list[Mixed]] = {}
+        edges = [(node, source) for node in NODES for source in range(node)]
+        for cell in network.modules():
+            if isinstance(cell, DARTSCell):
+                kind = "reduce" if cell.reduction else "normal"
+                nodes = [MixedNode(node, cell.channels, cell.reduction) for node in NODES]
+                for to, source in edges:
+                    mixed.setdefault((kind, to, source), []).append(cast(Mixed, nodes[to - 2].edges[source]))
+                cell.nodes = nn.ModuleList(nodes)
+        asked: dict[str, Options] = {}
+
+        def first(name: str, options: Options) -> Value:
+            asked[name] = options
+            return options[0]
+
+        self._choose(Choose(first))
+        return Mixture(network, asked, [(same, partial(_coefficients, *edge)) for edge, same in mixed.items()])
+
 
 def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> DARTS:
     """The DARTS space (Liu et al., ICLR 2019) as NAS-Bench-301 trained it (Zela et al., ICLR 2022).
@@ -142,6 +180,15 @@ def _choose(choose: Choose) -> Genotype:
                 edges.append((choose.one_of(f"{cell}_{node}_{name}", operations), int(source)))
         cells.append(tuple(edges))
     return Genotype(*cells)
+
+
+def _coefficients(cell: str, node: int, source: int, weights: Weights) -> Tensor:
+    """The weight of each operation on an input of a node: as the first of two, or as the second."""
+    inputs, a, b = (weights[f"{cell}_{node}_{choice}"] for choice in ("inputs", "a", "b"))
+    pairs = [[int(number) for number in pair.split("_")] for pair in INPUTS[node]]
+    first, second = torch.tensor(pairs).eq(source).to(inputs).T
+    coefficients: Tensor = (inputs @ first) * a + (inputs @ second) * b
+    return coefficients
 
 
 def _build(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int) -> DARTSNet:

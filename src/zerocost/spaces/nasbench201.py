@@ -15,7 +15,8 @@ from zerocost.errors import InputError, unknown
 from zerocost.spaces.base import Architecture, check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
-from zerocost.spaces.fidelity import Fidelity
+from zerocost.spaces.fidelity import FULL, Fidelity
+from zerocost.spaces.mixture import Mixture, mixture_of_edges
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(from, to) of each edge, in the order of the text."""
@@ -129,6 +130,18 @@ class NASBench201(CodedSpace):
 
     def __iter__(self) -> Iterator[Architecture]:
         return (self.parse(FORM.format(*operations)) for operations in _in_official_order())
+
+    def mixture(self, fidelity: Fidelity = FULL) -> Mixture:
+        """All cells in one network; see `zerocost.spaces.mixture`."""
+        cells = [FORM.format(*[operation] * len(EDGES)) for operation in OPERATIONS]
+        networks = [self.build(self.parse(cell), fidelity) for cell in cells]
+        names = {
+            f"{path}.layers.{i}": f"{to}<-{source}"
+            for path, module in networks[0].named_modules()
+            if isinstance(module, Cell)
+            for i, (source, to) in enumerate(EDGES)
+        }
+        return mixture_of_edges(networks, tuple(OPERATIONS), names)
 
 
 def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> NASBench201:

@@ -15,7 +15,8 @@ from zerocost.spaces.base import Architecture, Value, check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.darts_ops import FactorizedReduce, ReLUConvNorm, Zero
-from zerocost.spaces.fidelity import Fidelity
+from zerocost.spaces.fidelity import FULL, Fidelity
+from zerocost.spaces.mixture import Mixture, mixture_of_edges
 from zerocost.spaces.twins import SKIP, cell_key
 
 CHANNELS, BLOCKS = 64, 2
@@ -111,7 +112,7 @@ class TransNASNet(nn.Module):
         return logits
 
 
-def micro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> CodedSpace:
+def micro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> TransNASMicro:
     """The cells of TransNAS-Bench-101 (Duan et al., CVPR 2021): 4,096 networks, written like `64-41414-1_02_333`.
 
     The last part holds the cell's operations by node: on the edges 1←0, then 2←0 and 2←1, then 3←0, 3←1 and 3←2;
@@ -132,7 +133,7 @@ def micro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     check_sizes("transnas_micro", classes, in_channels)
     build = partial(_build_micro, classes=classes, in_channels=in_channels)
     size = len(OPERATIONS) ** len(EDGES)
-    return CodedSpace("transnas_micro", _choose_cell, build, size, _write_cell, _read_cell, _cell_key)
+    return TransNASMicro("transnas_micro", _choose_cell, build, size, _write_cell, _read_cell, _cell_key)
 
 
 def macro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> CodedSpace:
@@ -157,6 +158,22 @@ def macro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
         _write_modules,
         _read_modules,
     )
+
+
+class TransNASMicro(CodedSpace):
+    """See `micro`."""
+
+    def mixture(self, fidelity: Fidelity = FULL) -> Mixture:
+        """All cells in one network; see `zerocost.spaces.mixture`."""
+        digits = range(len(OPERATIONS))
+        networks = [self.build(self.parse(f"{CHANNELS}-{SKELETON}-{d}_{d}{d}_{d}{d}{d}"), fidelity) for d in digits]
+        names = {
+            f"{path}.edges.{i}": f"{to}<-{source}"
+            for path, module in networks[0].named_modules()
+            if isinstance(module, MicroCell)
+            for i, (source, to) in enumerate(EDGES)
+        }
+        return mixture_of_edges(networks, OPERATIONS, names)
 
 
 class TransNASMacro(CodedSpace):

@@ -53,19 +53,23 @@ class Folder:
         for file in (self.result, self.last, self.best):
             file.unlink(missing_ok=True)
 
+    def go_on(self) -> None:
+        """Take the result of a stopped run away: it says nothing of the epochs to come, which change the weights."""
+        self.result.unlink(missing_ok=True)
+
     def save_best(self, weights: dict[str, Tensor]) -> None:
         """Keep the weights of the best epoch so far."""
         weights = {name: tensor.detach().cpu() for name, tensor in weights.items()}
-        _replace(self.best, lambda part: torch.save(weights, part))
+        replace(self.best, lambda part: torch.save(weights, part))
 
     def save_last(self, save: Callable[[Path], object]) -> None:
         """Keep the state after an epoch, which `save` writes to the path it is given."""
-        _replace(self.last, save)
+        replace(self.last, save)
 
     def save_result(self, run: Run) -> None:
         """Keep a finished run."""
         text = json.dumps({"settings": self.settings, "run": run.to_dict()}, indent=1)
-        _replace(self.result, lambda part: part.write_text(text, encoding="utf-8"))
+        replace(self.result, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def slug(name: str) -> str:
@@ -78,7 +82,8 @@ def slug(name: str) -> str:
     return f"{legible}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}".lstrip("-")
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file as a whole or not at all: `write` is given another path, which then takes its place."""
     part = path.with_name(f"{path.name}.part")
     write(part)
     part.replace(path)

@@ -29,6 +29,8 @@ WARM_UP = 0.3
 class Training(LightningModule):
     """A network in training; `epochs` is its curve so far and may be given from a run that was cut off.
 
+    `report` is told of every epoch and says whether to stop after it; `stopped` is what it said last.
+
     AdamW, one cycle of the learning rate (up to its peak in the first 30 % of the steps, then down along a cosine) and
     gradients clipped to norm 1: plain and normalised convolutional networks both learn with it in few epochs.
     """
@@ -42,12 +44,13 @@ class Training(LightningModule):
         seed: int,
         epochs: list[Epoch],
         folder: Folder | None,
-        report: Callable[[Epoch], object],
+        report: Callable[[Epoch], bool],
     ) -> None:
         super().__init__()
         self.network, self.settings, self.seed = network, settings, seed
         self.batches, self.validation = batches, validation
         self.epochs, self.folder, self.report = epochs, folder, report
+        self.stopped = False
         floating = (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point())
         self.network_dtype = next(floating, torch.get_default_dtype())
 
@@ -103,12 +106,12 @@ class Training(LightningModule):
         seconds = time.perf_counter() - self.started
         epoch = Epoch(self.current_epoch + 1, train_loss, validation_loss, accuracy, seconds)
         self.epochs.append(epoch)
-        self.trainer.should_stop = over(self.epochs, self.settings)
         if self.folder is not None:
             if best(self.epochs) is epoch:
                 self.folder.save_best(self.network.state_dict())
             self.folder.save_last(self.trainer.save_checkpoint)
-        self.report(epoch)
+        self.stopped = self.report(epoch)
+        self.trainer.should_stop = self.stopped or over(self.epochs, self.settings)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the curve and the settings it was trained under into Lightning's checkpoint."""

@@ -28,6 +28,7 @@ class Run:
     `accuracy` is the best validation accuracy in [0, 1], `None` when no epoch was completed. `epochs` is the curve and
     `seconds` its total time. `checkpoint` is the file with the weights of the best epoch (a state dict), where a
     working directory was given. `failure` is the reason the run ended early; what was trained before it is kept.
+    `stopped` says that it was ended on purpose, by `stop`, before it had all its epochs.
 
     >>> run = Run.of("tiny", 0, [Epoch(1, 1.9, 1.8, 0.30, 2.0), Epoch(2, 1.2, 1.4, 0.55, 2.0)])
     >>> run.accuracy, run.seconds
@@ -43,6 +44,7 @@ class Run:
     seconds: float
     checkpoint: Path | None = None
     failure: str | None = None
+    stopped: bool = False
 
     @classmethod
     def of(
@@ -52,11 +54,12 @@ class Run:
         epochs: Sequence[Epoch],
         checkpoint: Path | None = None,
         failure: str | None = None,
+        stopped: bool = False,
     ) -> Run:
         """The run that a curve amounts to."""
         accuracy = max((epoch.validation_accuracy for epoch in epochs), default=None)
         seconds = float(sum(epoch.seconds for epoch in epochs))
-        return cls(name, seed, accuracy, tuple(epochs), seconds, checkpoint, failure)
+        return cls(name, seed, accuracy, tuple(epochs), seconds, checkpoint, failure, stopped)
 
     def to_dict(self) -> dict[str, Any]:
         """The run in plain types that JSON can hold."""

@@ -24,6 +24,7 @@ from zerocost.train.settings import Loss, Settings, resolve_device
 
 Candidates = Mapping[str, Builder | nn.Module]
 Progress = Callable[[str, int, int, int, float], object]
+Stop = Callable[[str, int, int, float], bool]
 
 
 class HasCandidates(Protocol):
@@ -48,6 +49,7 @@ def train(
     device: str | torch.device | None = None,
     progress: Progress | None = None,
     loss: Loss = cross_entropy,
+    stop: Stop | None = None,
 ) -> list[Run]:
     """Train candidates for classification, each from every seed, and return their runs in that order.
 
@@ -80,6 +82,13 @@ def train(
         ends the training.
     loss
         From outputs (N×classes) and labels (N, int64) to the mean loss.
+    stop
+        Asked after every epoch, with name, seed, epoch (from 1 on) and validation accuracy, whether to end the run
+        there; the run is then `stopped`, unless it was its last epoch anyway. The schedule of the learning rate is
+        that of all `epochs`. A second call asks again about the epochs that it reads from `workdir`, one by one until
+        the answer is yes: the same answers end a run where it ended before. Where there is no `stop` or no yes among
+        the answers, a stopped run goes on from where it was, as if it had never been stopped. A run that was
+        trained further than to the first yes is returned as it is. What `stop` raises ends the training.
 
     Raises
     ------
@@ -95,19 +104,19 @@ def train(
     >>> run.name, len(run.epochs), run.failure
     ('linear', 2, None)
     """
-    named = _named(candidates)
+    by_name = named(candidates)
     settings = Settings(epochs, batch_size, learning_rate, patience, loss)
     folder = None if workdir is None else _writable(Path(workdir))
-    plan = _Plan(settings, *_data(train, validation, batch_size), folder, resolve_device(device), progress)
+    plan = _Plan(settings, *_data(train, validation, batch_size), folder, resolve_device(device), progress, stop)
     runs: list[Run] = []
     try:
         with isolated(plan.device):
-            for name, candidate in named.items():
+            for name, candidate in by_name.items():
                 for seed in seeds:
                     runs.append(_run(name, candidate, seed, plan))  # noqa: PERF401  those before Ctrl-C are kept
     except KeyboardInterrupt as error:
         raise Interrupted(runs) from error
-    except _ProgressRaised as error:
+    except _CallbackRaised as error:
         raise error.error from None
     return runs
 
@@ -121,10 +130,11 @@ class _Plan(NamedTuple):
     workdir: Path | None
     device: torch.device
     progress: Progress | None
+    stop: Stop | None
 
 
-class _ProgressRaised(BaseException):
-    """Carries what `progress` raised past the net that catches the candidates' errors."""
+class _CallbackRaised(BaseException):
+    """Carries what `progress` or `stop` raised past the net that catches the candidates' errors."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
@@ -133,37 +143,50 @@ class _ProgressRaised(BaseException):
 
 def _run(name: str, candidate: Builder | nn.Module, seed: int, plan: _Plan) -> Run:
     """One run: read where it is finished, gone on with where it was cut off, else trained from the start."""
-    from zerocost.train.module import Training, fit
+    from zerocost.train.module import Training, fit, over
 
-    def report(epoch: Epoch) -> None:
+    def asked(epoch: Epoch) -> bool:
+        try:
+            return plan.stop is not None and bool(plan.stop(name, seed, epoch.epoch, epoch.validation_accuracy))
+        except Exception as error:
+            raise _CallbackRaised(error) from error
+
+    def report(epoch: Epoch) -> bool:
         if plan.progress is not None:
             try:
                 plan.progress(name, seed, epoch.epoch, plan.settings.epochs, epoch.validation_accuracy)
             except Exception as error:
-                raise _ProgressRaised(error) from error
+                raise _CallbackRaised(error) from error
+        return asked(epoch)
 
     epochs: list[Epoch] = []
     folder = failure = None
+    stopped = False
     try:
         network = copy.deepcopy(initialise(candidate, seed)).train()
         if any(isinstance(parameter, UninitializedParameter) for parameter in network.parameters()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch in its builder")
         if plan.workdir is not None:
             folder = Folder(plan.workdir / slug(name) / f"seed-{seed}", _record(network, seed, plan))
-            if (run := folder.finished()) is not None:
+            run = folder.finished()
+            known = folder.unfinished() if run is None else list(run.epochs)
+            stopped = any(map(asked, known))
+            if run is not None and (stopped or not run.stopped):
                 return run
-            epochs = folder.unfinished()
-            if not epochs:
-                folder.clear()
-        with seeded(seed, plan.device):
-            training = Training(network, plan.train, plan.validation, plan.settings, seed, epochs, folder, report)
-            fit(training, plan.device)
+            epochs = known if run is None else folder.unfinished()
+            folder.go_on() if epochs else folder.clear()
+        if not stopped:
+            with seeded(seed, plan.device):
+                training = Training(network, plan.train, plan.validation, plan.settings, seed, epochs, folder, report)
+                fit(training, plan.device)
+            stopped = training.stopped
+        stopped = stopped and not over(epochs, plan.settings)
         if folder is not None:
-            folder.save_result(Run.of(name, seed, epochs, folder.best))
+            folder.save_result(Run.of(name, seed, epochs, folder.best, stopped=stopped))
     except Exception as error:  # noqa: BLE001  whatever a candidate raises is its own failure
         failure = _reason(error, plan.settings.batch_size)
     checkpoint = folder.best if folder is not None and epochs and folder.best.exists() else None
-    return Run.of(name, seed, epochs, checkpoint, failure)
+    return Run.of(name, seed, epochs, checkpoint, failure, stopped and failure is None)
 
 
 def _record(network: nn.Module, seed: int, plan: _Plan) -> dict[str, Any]:
@@ -187,20 +210,20 @@ def _reason(error: Exception, batch_size: int) -> str:
     return str(error) if isinstance(error, ZerocostError) else described(error)
 
 
-def _named(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:
+def named(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:
     """The candidates by name, each seen to be a builder or a module."""
-    named = candidates if isinstance(candidates, Mapping) else getattr(candidates, "candidates", None)
-    if not isinstance(named, Mapping):
+    by_name = candidates if isinstance(candidates, Mapping) else getattr(candidates, "candidates", None)
+    if not isinstance(by_name, Mapping):
         raise InputError(
             f"candidates must be builders by name, or a table with `.candidates`, but got {type(candidates).__name__}"
         )
-    for name, candidate in named.items():
+    for name, candidate in by_name.items():
         if not callable(candidate):
             raise InputError(
                 f"candidate {name!r} must be a torch.nn.Module or a function that builds one, "
                 f"but got {type(candidate).__name__}"
             )
-    return named
+    return by_name
 
 
 def _data(train: Any, validation: Any, batch_size: int) -> tuple[Batches, Batches]:

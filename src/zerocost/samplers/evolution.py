@@ -1,0 +1,80 @@
+"""Regularised evolution."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from zerocost.errors import InputError
+from zerocost.samplers.base import Combine, Guide, History, Past, SpaceSampler
+from zerocost.spaces.base import Architecture, SearchSpace
+
+
+class EvolutionSampler(SpaceSampler):
+    """Regularised evolution (Real et al., "Regularized evolution for image classifier architecture search", AAAI 2019).
+
+    The population is the last `population` finished trials: the oldest dies, not the worst. A parent is the best of
+    `tournament` of them drawn at random; its child is one mutation away, or, with probability `crossover`, a mix of
+    two parents' choices. The first `population` trials are the best of the warm-up, then random. Several asks may be
+    in flight; they are not repeated, and join the population when they have finished. Of several objectives the best
+    is on the first front, where it is least crowded.
+
+    Args:
+        space, seed, combine, guide, warmup, moves: see `SpaceSampler`.
+        population: how many finished trials can have children.
+        tournament: how many of them compete to be a parent.
+        crossover: the probability that a child has two parents.
+
+    Raises `InputError` unless 1 <= `tournament` <= `population` and 0 <= `crossover` <= 1.
+
+    >>> import optuna
+    >>> from torch import nn
+    >>> from zerocost.search.suggest import suggest
+    >>> from zerocost.spaces import from_function
+    >>> space = from_function(lambda choose: nn.Linear(choose.int("in", 1, 50), choose.int("out", 1, 50)), "linear")
+    >>> study = optuna.create_study(sampler=EvolutionSampler(space, population=10))
+    >>> study.optimize(lambda trial: sum(size for _, size in suggest(space, trial).choices), n_trials=60)
+    >>> study.best_value < 10
+    True
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        population: int = 30,
+        tournament: int = 10,
+        crossover: float = 0.25,
+        seed: int = 0,
+        combine: Combine | None = None,
+        guide: Guide | None = None,
+        warmup: int = 0,
+        moves: int = 1,
+    ) -> None:
+        super().__init__(space, seed=seed, combine=combine, guide=guide, warmup=warmup, moves=moves)
+        if not 1 <= tournament <= population:
+            raise InputError(
+                f"a tournament is held among 1 to population={population} trials, but got tournament={tournament}"
+            )
+        if not 0 <= crossover <= 1:
+            raise InputError(f"crossover is a probability, 0 to 1, but got {crossover}")
+        self.population = self.window = population
+        self.tournament = tournament
+        self.crossover = crossover
+
+    def propose(self, history: History, rng: np.random.Generator) -> Architecture:
+        if len(history.past) < self.population:
+            return self.start(history, rng)
+        return self.novel(history, lambda: self._child(history.past, rng))
+
+    def _child(self, alive: list[Past], rng: np.random.Generator) -> Architecture:
+        if rng.random() < self.crossover:
+            return self.space.crossover(self._winner(alive, rng), self._winner(alive, rng), rng)
+        return self.space.mutate(self._winner(alive, rng), rng)
+
+    def _winner(self, alive: list[Past], rng: np.random.Generator) -> Architecture:
+        drawn = rng.choice(len(alive), self.tournament, replace=False)
+        return max([alive[int(i)] for i in drawn], key=_fitness).architecture
+
+
+def _fitness(past: Past) -> float:
+    return past.fitness

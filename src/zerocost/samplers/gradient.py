@@ -1,0 +1,138 @@
+"""Gradient-based search: the choices of a relaxed super-network follow the gradient of a zero-cost proxy."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zerocost.data import Batch
+from zerocost.errors import InputError, unknown
+from zerocost.samplers.base import TRIES, Combine, Guide, History, SpaceSampler
+from zerocost.samplers.relaxed import EXPLODE, OBJECTIVES
+from zerocost.seeding import initialise, seeded, stream
+from zerocost.spaces.base import Architecture, SearchSpace, Value
+from zerocost.spaces.choose import Choose, Options
+from zerocost.spaces.fidelity import Fidelity, resize
+from zerocost.spaces.mixture import Mixable, Weights
+
+SMALL = Fidelity(width=0.25, depth=0.1, resolution=16, batch=32)
+LEARNING_RATE = 0.1
+"""Of Adam."""
+
+
+class GradientSampler(SpaceSampler):
+    """Gradient ascent of a proxy over a mixture of all architectures, as NASI does (Shu et al., ICLR 2022).
+
+    The space's mixture weighs the options of each choice by a softmax of logits with Gumbel noise, anew each step;
+    the logits follow the gradient of the objective. They are learnt when the first architecture is asked for, from
+    `seed` and `batch` alone, and not from the trials of the study. The first proposal has the most likely option of
+    each choice; each later one is drawn at the lowest temperature at which something new is found.
+
+    The objective is the logarithm of one of
+
+    - `log_synflow`, which needs no labels; it grows with every convolution;
+    - `gradient_norm`, the norms of the loss's gradients to the operations' weights, summed;
+    - `ntk_trace`, the sum of their squares, for the trace of the neural tangent kernel.
+
+    Gradients that explode are no good either, so the last two are followed up to their mean over the steps so far,
+    and down from above it.
+
+    Args:
+        space: one that can build a mixture, see `zerocost.spaces.mixture.Mixable`.
+        batch: `(images, labels)`, or images alone where labels are not needed.
+        objective: see above.
+        steps: gradient steps.
+        fidelity: of the mixture and the batch.
+        seed, combine, guide, moves: see `SpaceSampler`.
+
+    Raises `InputError` for a space without a mixture, an unknown objective, labels that are needed and not there, and
+    `steps` below 1.
+
+    >>> from zerocost.spaces import get
+    >>> sampler = GradientSampler(get("nasbench201"), (torch.ones(1, 3, 8, 8), None), steps=1)
+    >>> sorted(sampler.logits())
+    ['1<-0', '2<-0', '2<-1', '3<-0', '3<-1', '3<-2']
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        batch: Any,
+        *,
+        objective: str = "log_synflow",
+        steps: int = 25,
+        fidelity: Fidelity = SMALL,
+        seed: int = 0,
+        combine: Combine | None = None,
+        guide: Guide | None = None,
+        moves: int = 1,
+    ) -> None:
+        super().__init__(space, seed=seed, combine=combine, guide=guide, moves=moves)
+        if not isinstance(space, Mixable):
+            raise InputError(
+                f"the gradient strategy needs a space with a method mixture(fidelity), which {space.name!r} has not; "
+                "darts, nasbench201 and transnas_micro have one"
+            )
+        if objective not in OBJECTIVES:
+            raise unknown("objective", objective, OBJECTIVES)
+        if steps < 1:
+            raise InputError(f"the gradient strategy needs steps >= 1, but got {steps}")
+        self.batch = Batch(batch) if isinstance(batch, Tensor) else Batch(*batch)
+        self.objective = objective
+        self.steps = steps
+        self.fidelity = fidelity
+        self._mixable: Mixable = space
+        self._logits: dict[str, Tensor] | None = None
+
+    def propose(self, history: History, rng: np.random.Generator) -> Architecture:
+        logits = self.logits()
+        draws = itertools.count()
+        return self.novel(history, lambda: self._draw(logits, rng, next(draws) / TRIES))
+
+    def logits(self) -> dict[str, Tensor]:
+        """What was learnt of each choice, by name: one number an option."""
+        if self._logits is None:
+            with torch.inference_mode(False), torch.enable_grad(), seeded(self.seed):
+                self._logits = self._learn()
+        return self._logits
+
+    def _draw(self, logits: dict[str, Tensor], rng: np.random.Generator, temperature: float) -> Architecture:
+        """Drawn from the softmax of logits divided by the temperature, 0 for the most likely."""
+
+        def pick(name: str, options: Options) -> Value:
+            return options[int(np.argmax(logits[name].numpy() + temperature * rng.gumbel(size=len(options))))]
+
+        return self.space.choose(Choose(pick))
+
+    def _learn(self) -> dict[str, Tensor]:
+        images, labels = self.batch
+        count, resolution = self.fidelity.batch, self.fidelity.resolution
+        batch = Batch(resize(images[:count], resolution), None if labels is None else labels[:count])
+        mixture: Any = initialise(lambda: self._mixable.mixture(self.fidelity), self.seed)
+        logits = {
+            name: torch.zeros(len(options), dtype=torch.float32, device="cpu", requires_grad=True)
+            for name, options in mixture.options.items()
+        }
+        optimizer = torch.optim.Adam(logits.values(), lr=LEARNING_RATE, maximize=True)
+        noise, seen = stream(self.seed, "gumbel"), 0.0
+        for step in range(1, self.steps + 1):
+            value = OBJECTIVES[self.objective](mixture, batch, _relaxed(logits, noise))
+            seen += value.item()
+            exploding = self.objective in EXPLODE and value.item() > seen / step
+            optimizer.zero_grad()
+            goal = -value if exploding else value
+            goal.backward(inputs=list(logits.values()))  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return {name: values.detach() for name, values in logits.items()}
+
+
+def _relaxed(logits: dict[str, Tensor], noise: torch.Generator) -> Weights:
+    """A sample of the Gumbel-softmax of each choice."""
+    return {
+        name: (values - torch.empty_like(values).exponential_(generator=noise).log()).softmax(0)
+        for name, values in logits.items()
+    }

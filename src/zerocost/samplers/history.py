@@ -1,0 +1,75 @@
+"""What a study knows: its finished trials, and all that was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from optuna import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from zerocost.search.suggest import ARCHITECTURE
+from zerocost.spaces.base import Architecture, SearchSpace
+
+PARENT = "parent"
+"""The attribute of a trial that holds the number of the trial it was made from, where a sampler needs that."""
+
+Known = Callable[[str], tuple[Architecture, str]]
+
+
+class Past(NamedTuple):
+    """One finished trial: its number, architecture and fitness (higher is better), and the number of its parent."""
+
+    number: int
+    architecture: Architecture
+    fitness: float
+    parent: int | None = None
+
+
+class History(NamedTuple):
+    """The finished trials in the order of their numbers, the keys of all that was tried, and the name of the study.
+
+    Tried is what a trial was started with, whether it runs, has finished, was pruned or failed.
+    """
+
+    past: list[Past]
+    tried: AbstractSet[str]
+    study: str = ""
+
+
+class Reader:
+    """Reads one study again and again, each of its trials no more than once after it ended."""
+
+    def __init__(self, space: SearchSpace, study: str, known: Known) -> None:
+        self.space = space
+        self.study = study
+        self.known = known
+        self._ended = 0  # this many trials, the first ones, have ended and are in `_done` and `_tried`
+        self._done: list[FrozenTrial] = []
+        self._tried: set[str] = set()
+        self._order = iter(space)
+        self._first = next(self._order, None)
+
+    def read(self, study: Study) -> tuple[list[FrozenTrial], set[str]]:
+        """The finished trials, and the keys of all that was tried."""
+        trials = study.get_trials(deepcopy=False)
+        while self._ended < len(trials) and trials[self._ended].state.is_finished():
+            self._take(trials[self._ended], self._done, self._tried)
+            self._ended += 1
+        done, tried = list(self._done), set(self._tried)
+        for trial in trials[self._ended :]:
+            self._take(trial, done, tried)
+        return done, tried
+
+    def left(self, tried: AbstractSet[str]) -> Architecture | None:
+        """The first architecture in the order of the space that has no twin among those tried, which only grow."""
+        while self._first is not None and self.space.canonical(self._first) in tried:
+            self._first = next(self._order, None)
+        return self._first
+
+    def _take(self, trial: FrozenTrial, done: list[FrozenTrial], tried: set[str]) -> None:
+        if ARCHITECTURE in trial.user_attrs:
+            tried.add(self.known(trial.user_attrs[ARCHITECTURE])[1])
+            if trial.state == TrialState.COMPLETE:
+                done.append(trial)

@@ -1,0 +1,135 @@
+"""REINFORCE: a recurrent controller that learns which answers lead to good architectures."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from optuna import Study
+from optuna.trial import FrozenTrial
+from scipy.stats import rankdata
+
+from zerocost.errors import InputError
+from zerocost.samplers.base import TRIES, Combine, Guide, History, SpaceSampler
+from zerocost.samplers.controller import Controller, Step
+from zerocost.search.suggest import ARCHITECTURE
+from zerocost.spaces.base import Architecture, SearchSpace, Value
+from zerocost.spaces.choose import Choose, Options
+
+WARMING = 0.2
+"""How much the temperature rises, from 1, with each draw of a proposal that brings nothing new."""
+
+
+class ReinforceSampler(SpaceSampler):
+    """A recurrent controller trained by REINFORCE (Zoph & Le, "Neural architecture search with RL", ICLR 2017).
+
+    The controller answers choice by choice. It learns from finished trials in the order of their numbers, `batch` at
+    a time: an architecture's reward is the rank of its fitness among those finished so far, from -1 to 1, less a moving
+    average of earlier rewards. The first `batch` trials are the best of the warm-up, then random. Once the policy is
+    so sure that it draws only what was tried, it draws at a higher temperature. With several asks in flight it may
+    learn a batch anew, when a trial finishes after one with a higher number.
+
+    Args:
+        space, seed, combine, guide, warmup, moves: see `SpaceSampler`.
+        batch: finished trials an update.
+        hidden: size of the controller's LSTM.
+        learning_rate: of Adam.
+        entropy: weight of the policy's entropy, which keeps it from being sure too early.
+        baseline: how much of the moving average of rewards is kept from one batch to the next.
+
+    Raises `InputError` for `batch` or `hidden` below 1, a `learning_rate` not above 0, and unless 0 <= `baseline` < 1.
+
+    >>> import optuna
+    >>> from torch import nn
+    >>> from zerocost.search.suggest import suggest
+    >>> from zerocost.spaces import from_function
+    >>> space = from_function(lambda choose: nn.Linear(choose.int("in", 1, 20), choose.int("out", 1, 20)), "linear")
+    >>> study = optuna.create_study(sampler=ReinforceSampler(space))
+    >>> study.optimize(lambda trial: sum(size for _, size in suggest(space, trial).choices), n_trials=60)
+    >>> study.best_value < 10
+    True
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        *,
+        batch: int = 10,
+        hidden: int = 32,
+        learning_rate: float = 0.02,
+        entropy: float = 0.1,
+        baseline: float = 0.9,
+        seed: int = 0,
+        combine: Combine | None = None,
+        guide: Guide | None = None,
+        warmup: int = 0,
+        moves: int = 1,
+    ) -> None:
+        super().__init__(space, seed=seed, combine=combine, guide=guide, warmup=warmup, moves=moves)
+        if batch < 1 or hidden < 1 or learning_rate <= 0 or not 0 <= baseline < 1:
+            raise InputError(
+                "a controller needs batch >= 1, hidden >= 1, learning_rate > 0 and 0 <= baseline < 1, but got "
+                f"batch={batch}, hidden={hidden}, learning_rate={learning_rate}, baseline={baseline}"
+            )
+        self.batch = batch
+        self.hidden = hidden
+        self.learning_rate = learning_rate
+        self.entropy = entropy
+        self.baseline = baseline
+        self._forget()
+
+    def history(self, study: Study) -> History:
+        done, _ = self._read(study).read(study)
+        self._learn(study, done)
+        return super().history(study)
+
+    def propose(self, history: History, rng: np.random.Generator) -> Architecture:
+        if len(history.past) < self.batch:
+            return self.start(history, rng)
+        draws = itertools.count()
+        return self.novel(history, lambda: self._draw(rng, 1 + WARMING * next(draws)))
+
+    def _draw(self, rng: np.random.Generator, temperature: float) -> Architecture:
+        """Drawn by the controller; at random when `TRIES` times in a row its answers make no architecture."""
+        for _ in range(TRIES):
+            try:
+                return self._controller.draw(self.space, rng, temperature)
+            except InputError:
+                continue
+        return self.space.sample(rng)
+
+    def _forget(self) -> None:
+        self._controller = Controller(self.seed, self.hidden, self.learning_rate)
+        self._learnt: list[tuple[str, int]] = []  # (study, trial), in the order they were learnt from
+        self._average = 0.0
+
+    def _learn(self, study: Study, done: Sequence[FrozenTrial]) -> None:
+        """Learn from the batches of finished trials that are new; from all anew, where the old ones are others now."""
+        numbers = [(study.study_name, trial.number) for trial in done]
+        if numbers[: len(self._learnt)] != self._learnt:
+            self._forget()
+        for end in range(len(self._learnt) + self.batch, len(done) + 1, self.batch):
+            ranks = rankdata(self.fitness(study, done[:end]))[-self.batch :]
+            rewards = (2 * ranks - 1) / end - 1
+            taken = zip(done[end - self.batch : end], rewards - self._average, strict=True)
+            paths = [(path, advantage) for trial, advantage in taken if (path := self._path(trial))]
+            if paths:
+                self._controller.learn([path for path, _ in paths], [advantage for _, advantage in paths], self.entropy)
+            self._average = self.baseline * self._average + (1 - self.baseline) * float(rewards.mean())
+            self._learnt = numbers[:end]
+
+    def _path(self, trial: FrozenTrial) -> list[Step]:
+        """The choices on the way to a trial's architecture; none for one that the space reads but never asks for."""
+        answers = dict(self.known(trial.user_attrs[ARCHITECTURE])[0].choices)
+        steps: list[Step] = []
+
+        def pick(name: str, options: Options) -> Value:
+            steps.append(Step(name, options, options.index(answers[name])))  # type: ignore[arg-type]
+            return answers[name]
+
+        try:
+            self.space.choose(Choose(pick))
+        except ValueError:
+            return []
+        return steps

@@ -1,0 +1,69 @@
+"""Differentiable proxies of a mixture of architectures: what the gradient strategy can follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from zerocost.data import Batch
+from zerocost.engine.observe import Flow
+from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.passes.flow import absolute
+from zerocost.errors import InputError
+from zerocost.proxies.grad_norm import grad_norm
+from zerocost.proxies.log_synflow import log_synflow as log_scaled_flow
+from zerocost.spaces.mixture import Mixed, Mixture, Weights
+
+Objective = Callable[[Mixture, Batch, Weights], Tensor]
+
+
+def log_synflow(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
+    """Logarithm of proxy `log_synflow`: absolute weights, normalisation as identity, one input of ones."""
+    tensors = {name: absolute(p.detach()).requires_grad_() for name, p in mixture.named_parameters()}
+    matrices = [p for p in tensors.values() if p.ndim >= 2]
+    ones = torch.ones_like(batch.inputs[:1], dtype=torch.float64)
+    with Flow(frozenset(), lambda call: None):
+        outputs = functional_call(mixture.eval(), tensors, (ones, weights))
+    return log_scaled_flow(matrices, _gradients(outputs.sum(), matrices)).log()
+
+
+def gradient_norm(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
+    """Logarithm of proxy `grad_norm`, of the weights that the mixture chooses among."""
+    return grad_norm(_loss_gradients(mixture, batch, weights)).log()
+
+
+def ntk_trace(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
+    r"""Logarithm of :math:`\lVert\nabla_\theta L\rVert_2^2`, which stands for the trace of the neural tangent kernel.
+
+    As in NASI (Shu et al., ICLR 2022), by the weights that the mixture chooses among.
+    """
+    return torch.stack([g.square().sum() for g in _loss_gradients(mixture, batch, weights)]).sum().log()
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "gradient_norm": gradient_norm,
+    "log_synflow": log_synflow,
+    "ntk_trace": ntk_trace,
+}
+"""Each takes a mixture, a batch and the weights of all choices, and gives a scalar to be made large."""
+EXPLODE = ("gradient_norm", "ntk_trace")
+"""Those that architectures without shortcuts or with few paths make so large that nothing can be trained."""
+
+
+def _loss_gradients(mixture: Mixture, batch: Batch, weights: Weights) -> list[Tensor]:
+    """Of the mean loss, to the weight matrices of the operations, in train mode.
+
+    Those of the stem and the head, which all architectures share, would drown the others.
+    """
+    if batch.targets is None:
+        raise InputError("this objective needs labels; give the batch as (inputs, labels), or take log_synflow")
+    operations = [module for module in mixture.modules() if isinstance(module, Mixed)]
+    matrices = [p for module in operations for p in module.parameters() if p.ndim >= 2]
+    return _gradients(cross_entropy(mixture.train()(batch.inputs, weights), batch.targets), matrices)
+
+
+def _gradients(value: Tensor, matrices: Sequence[Tensor]) -> list[Tensor]:
+    return list(torch.autograd.grad(value, matrices, create_graph=True))

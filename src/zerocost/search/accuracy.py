@@ -1,0 +1,40 @@
+"""The accuracy of one network, trained for it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from torch.utils.data import Dataset
+
+from zerocost.errors import Failure
+from zerocost.spaces import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from zerocost.pipeline import Pipeline
+
+
+class Held(NamedTuple):
+    """Data in two parts, and the folder in which trainings are kept."""
+
+    fitting: Dataset[Any]
+    validation: Dataset[Any]
+    workdir: str | Path | None
+
+
+def accuracy_of(pipeline: Pipeline, space: SearchSpace, held: Held, arch: Architecture) -> float:
+    """The validation accuracy of a network trained from seed 0; `Failure` with the reason where there is none."""
+    from zerocost.train import train
+
+    [run] = train(
+        {str(arch): partial(space.build, arch)},
+        train=held.fitting,
+        validation=held.validation,
+        epochs=pipeline.epochs,
+        device=pipeline.device,
+        workdir=held.workdir,
+    )
+    if run.accuracy is None or run.failure is not None:
+        raise Failure(f"training failed: {run.failure}")
+    return run.accuracy

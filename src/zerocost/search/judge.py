@@ -1,0 +1,46 @@
+"""Judging architectures: by proxies at a fidelity, by sizes, and by an accuracy that is looked up or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from zerocost.errors import Failure
+from zerocost.run import Scorer
+from zerocost.search.sizes import Quantity
+from zerocost.spaces.base import Architecture
+
+
+class Judged(NamedTuple):
+    """What is known of an architecture: its numbers by name, and why others are missing."""
+
+    scores: dict[str, float]
+    failures: dict[str, str]
+
+
+Judge = Callable[[Sequence[Architecture]], Iterator[Judged]]
+
+
+def judge(scorer: Scorer | None, quantities: Mapping[str, Quantity]) -> Judge:
+    """A function that judges architectures in the order given, one at a time where there is a single process.
+
+    `scorer` gives the proxies, from the first seed of its job; `quantities` all other numbers.
+
+    >>> from zerocost import spaces
+    >>> made = judge(None, {"length": lambda arch: float(len(str(arch)))})
+    >>> next(made([Architecture("abc", ())]))
+    Judged(scores={'length': 3.0}, failures={})
+    """
+
+    def judged(archs: Sequence[Architecture]) -> Iterator[Judged]:
+        alone = scorer is None or scorer.workers == 1
+        for group in [[arch] for arch in archs] if alone else [list(archs)]:
+            scored = scorer([str(arch) for arch in group]) if scorer else {}
+            for arch in group:
+                found: dict[str, float | Failure] = {name: quantity(arch) for name, quantity in quantities.items()}
+                for name, score in next((s for (text, _), s in scored.items() if text == str(arch)), {}).items():
+                    found[name] = Failure(score.reason or "") if score.value is None else score.value
+                numbers = {name: value for name, value in found.items() if not isinstance(value, Failure)}
+                yield Judged(numbers, {name: str(value) for name, value in found.items() if isinstance(value, Failure)})
+
+    return judged

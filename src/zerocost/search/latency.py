@@ -1,0 +1,228 @@
+"""How long a network takes on the device at hand, measured; and what a benchmark's table says it takes elsewhere."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import MutableMapping
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils._pytree import tree_map
+
+from zerocost.benchmarks.base import MEAN, Benchmark
+from zerocost.engine.memory import alone
+from zerocost.engine.network import Network
+from zerocost.errors import Failure, InputError
+from zerocost.scoring import usable
+from zerocost.search.sizes import Quantity, built, first_sample, repeated
+from zerocost.spaces import Architecture, SearchSpace
+
+WARM_UP, LEAST, PRECISION = 3, 10, 0.01
+
+
+class Timing(NamedTuple):
+    """The median of several runs and their spread (the distance between the quartiles), both in milliseconds."""
+
+    median: float
+    spread: float
+    runs: int
+
+
+def latency(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    batch: int = 1,
+    device: str | torch.device = "cpu",
+    seconds: float = 2.0,
+) -> Timing:
+    """Measure one forward run in eval mode, without gradients; the model comes back as it was.
+
+    Three runs warm up. Then runs are timed one by one, on an accelerator until it has finished, at least ten of them
+    and until the median is known to one per cent (spread / √runs) or the time is over. Inputs lie on the device
+    before, and torch uses as many threads as it is set to: `conditions` says how many.
+
+    Args:
+        model: any network.
+        inputs: what it takes; the first sample, repeated.
+        batch: number of samples that are run at once.
+        device: where to run; the model's parameters are copied there.
+        seconds: when to stop measuring, warming up included; the runs may be fewer than ten then, but one is timed.
+
+    Raises:
+        InputError: a device that cannot be used, or a batch or time out of range.
+        Failure: the network cannot be run.
+
+    >>> timing = latency(nn.Linear(4, 2), torch.zeros(1, 4), seconds=0.01)
+    >>> 0 < timing.median < 1000, timing.runs > 0
+    (True, True)
+    """
+    if batch < 1 or not seconds > 0:
+        raise InputError(f"batch must be at least 1 and seconds above 0, but got batch={batch!r}, seconds={seconds!r}")
+    usable(device)
+    found = alone(measured, model, repeated(first_sample(inputs), batch), torch.device(device), seconds)
+    if isinstance(found, Failure):
+        raise found
+    timing: Timing = found
+    return timing
+
+
+def measured(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> Timing:
+    """The timing of a model on inputs: both moved to the device first."""
+    network = Network(model)
+    arguments = tree_map(lambda t: t.to(device) if isinstance(t, torch.Tensor) else t, network.prepare(inputs))
+    tensors = {name: tensor.detach().to(device) for name, tensor in network.tensors.items()}
+    times: list[float] = []
+    with network.fresh(0, training=False), torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        start = now(device)
+        for _ in range(WARM_UP):
+            network.run(tensors, arguments)
+            if now(device) - start > seconds:
+                break
+        while not times or (not precise(times) and now(device) - start < seconds):
+            begin = now(device)
+            call(network.model, arguments)  # `run` left `tensors` in the model's places
+            times.append(1e3 * (now(device) - begin))
+    return Timing(statistics.median(times), spread(times), len(times))
+
+
+def call(model: nn.Module, inputs: Any) -> None:
+    """Run a model: a tuple or list of inputs is unpacked, a mapping gives keywords."""
+    if isinstance(inputs, dict):
+        model(**inputs)
+    elif isinstance(inputs, tuple | list):
+        model(*inputs)
+    else:
+        model(inputs)
+
+
+def now(device: torch.device) -> float:
+    """Seconds, once the device has finished what it was given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+    return time.perf_counter()
+
+
+def spread(times: list[float]) -> float:
+    """The distance between the quartiles; 0 for a single time."""
+    if len(times) < 2:
+        return 0.0
+    low, _, high = statistics.quantiles(times, n=4, method="inclusive")
+    return high - low
+
+
+def precise(times: list[float]) -> bool:
+    """Whether the median is known to one per cent."""
+    return len(times) >= LEAST and spread(times) <= PRECISION * statistics.median(times) * len(times) ** 0.5
+
+
+def conditions(*, batch: int = 1, device: str | torch.device = "cpu") -> str:
+    """What a latency depends on beside the network, as a key: processor, device, threads, batch, torch.
+
+    Raises `InputError` for a device that cannot be used.
+
+    >>> conditions(batch=8)
+    'latency; processor=...; device=cpu; threads=...; batch=8; torch=...'
+    """
+    usable(device)
+    place = torch.device(device)
+    name = torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
+    return (
+        f"latency; processor={processor()}; device={name}; threads={torch.get_num_threads()}; batch={batch}; "
+        f"torch={torch.__version__}"
+    )
+
+
+@cache
+def processor() -> str:
+    """The name of the host's processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def measured_latency(
+    space: SearchSpace,
+    inputs: Any,
+    *,
+    batch: int = 1,
+    device: str | torch.device = "cpu",
+    seconds: float = 2.0,
+    kept: MutableMapping[str, Timing] | None = None,
+) -> Quantity:
+    """The median latency in milliseconds of a space's full networks, each measured when asked for, and once.
+
+    A measured value is never the same twice: `kept`, timings by architecture text, is read before anything is measured
+    and gets what was. Keep it under `conditions`. Other arguments and errors are those of `latency`.
+
+    >>> from zerocost import spaces
+    >>> space, images = spaces.get("cnn"), torch.zeros(1, 3, 32, 32)
+    >>> measured_latency(space, images, kept={"a": Timing(1.5, 0.1, 20)})(Architecture("a", ()))
+    1.5
+    """
+    known: MutableMapping[str, Timing] = {} if kept is None else kept
+    failed: dict[str, Failure] = {}
+    usable(device)
+    sample = first_sample(inputs)
+
+    def measure(arch: Architecture) -> Timing:
+        return latency(built(space, arch, "cpu"), sample, batch=batch, device=device, seconds=seconds)
+
+    def quantity(arch: Architecture) -> float | Failure:
+        if str(arch) not in known and str(arch) not in failed:
+            found = alone(measure, arch)
+            if isinstance(found, Failure):
+                failed[str(arch)] = Failure(str(found))
+            else:
+                known[str(arch)] = found
+        return failed[str(arch)] if str(arch) in failed else known[str(arch)].median
+
+    return quantity
+
+
+def looked_up(benchmark: Benchmark, dataset: str | None = None) -> dict[str, Quantity]:
+    """What a benchmark's table says of an architecture that no training changes: latencies, energies, parameters, …
+
+    `dataset` is that of `benchmark.default` unless given. For each metric a function from an architecture to its
+    number, in the benchmark's units, or to the `Failure` that says why there is none.
+
+    Raises `InputError` for a dataset that the benchmark does not have.
+
+    >>> from zerocost import spaces
+    >>> from zerocost.benchmarks.base import Query
+    >>> from zerocost.benchmarks.table import Row, gather
+    >>> arch = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+    >>> default = Query("cifar10", "raspi4_latency", 0, "mean")
+    >>> benchmark = Benchmark("demo", spaces.get("nasbench201"), gather([Row(arch, {default: 3.5})]), default)
+    >>> {metric: number(benchmark.space.parse(arch)) for metric, number in looked_up(benchmark).items()}
+    {'raspi4_latency': 3.5}
+    """
+    dataset = dataset or benchmark.default.dataset
+    if dataset not in benchmark.datasets:
+        raise InputError(f"{benchmark.name} has no dataset {dataset!r}; it has {', '.join(benchmark.datasets)}")
+    return {m: partial(look_up, benchmark, dataset, m) for m in benchmark.metrics if untrained(benchmark, dataset, m)}
+
+
+def untrained(benchmark: Benchmark, dataset: str, metric: str) -> bool:
+    """Whether a benchmark has a metric that no training changes."""
+    try:
+        return bool(len(benchmark.truth(dataset=dataset, metric=metric, epochs=0)))
+    except InputError:
+        return False
+
+
+def look_up(benchmark: Benchmark, dataset: str, metric: str, arch: Architecture) -> float | Failure:
+    """One number of a benchmark's table, or the reason why it has none."""
+    try:
+        return benchmark.query(arch, dataset=dataset, metric=metric, epochs=0, seed=MEAN)
+    except InputError as error:
+        return Failure(str(error))

@@ -1,0 +1,91 @@
+"""What a search wants: one number for each objective, of all that was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from zerocost.combine import log_rank
+from zerocost.search.front import Floats, crowded, fronts
+
+SCORE = "score"
+ACCURACY = "accuracy"
+SMALL_IS_BETTER = ("params", "flops", "depth", "memory", "latency", "energy")
+
+
+def minimised(name: str) -> bool:
+    """Whether less of it is better: sizes, latencies and energies, whatever the device in front of their names.
+
+    >>> minimised("params"), minimised("raspi4_latency"), minimised("snip")
+    (True, True, False)
+    """
+    return name.rpartition("_")[2] in SMALL_IS_BETTER if name != "non_embedding_params" else True
+
+
+@dataclass(frozen=True)
+class Objectives:
+    """The objectives of a search: "score", "accuracy", a proxy or a size; sizes are made small, all others large.
+
+    "score" is the log-rank sum of `proxies` within all that was judged, so it changes as more is.
+
+    >>> wanted = Objectives(("score", "params"), ("snip",))
+    >>> judged = pd.DataFrame({"snip": [1.0, 2.0, 3.0], "params": [10.0, 30.0, 20.0]}, index=["a", "b", "c"])
+    >>> wanted.directions, wanted.front(judged)
+    (['maximize', 'minimize'], ['a', 'c'])
+    """
+
+    names: tuple[str, ...]
+    proxies: tuple[str, ...]
+
+    @property
+    def directions(self) -> list[Literal["minimize", "maximize"]]:
+        """Optuna's names for the direction of each objective."""
+        return ["minimize" if minimised(name) else "maximize" for name in self.names]
+
+    @property
+    def columns(self) -> list[str]:
+        """What the objectives are made of."""
+        parts = [self.proxies if name == SCORE else (name,) for name in self.names]
+        return list(dict.fromkeys(column for part in parts for column in part))
+
+    def values(self, judged: pd.DataFrame) -> pd.DataFrame:
+        """One column an objective, as it is; NaN where it could not be had."""
+        score = log_rank(judged.reindex(columns=list(self.proxies))).replace(-np.inf, np.nan)
+        columns = {name: score if name == SCORE else judged.get(name, np.nan) for name in self.names}
+        return pd.DataFrame(columns, index=judged.index, dtype=float)
+
+    def fitness(self, judged: pd.DataFrame) -> pd.Series[float]:
+        """How good each is: the objective, or of several the place in the order of the fronts; higher is better.
+
+        NaN for one that lacks an objective.
+        """
+        values = self._more_is_better(judged)
+        found = values[:, 0] if len(self.names) == 1 else crowded(values)
+        return pd.Series(np.where(np.isfinite(values).all(axis=1), found, np.nan), index=judged.index)
+
+    def front(self, judged: pd.DataFrame) -> list[str]:
+        """Those that no other is better than, the best alone where there is one objective, in the order judged."""
+        values = self._more_is_better(judged)
+        known = np.isfinite(values).all(axis=1)
+        if not known.any():
+            return []
+        return [str(name) for name in judged.index[(fronts(values) == 0) & known]]
+
+    def _more_is_better(self, judged: pd.DataFrame) -> Floats:
+        signs = [-1.0 if minimised(name) else 1.0 for name in self.names]
+        values: Floats = self.values(judged).to_numpy(dtype=np.float64) * signs
+        return values
+
+
+def listed(objectives: Iterable[str] | str) -> tuple[str, ...]:
+    """Names of objectives, out of a sequence or a comma-separated text.
+
+    >>> listed("score, params")
+    ('score', 'params')
+    """
+    given = objectives.split(",") if isinstance(objectives, str) else objectives
+    return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))

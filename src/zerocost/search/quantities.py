@@ -1,0 +1,71 @@
+"""Every number of an architecture that needs no score: sizes, latency measured or looked up, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import cache
+from typing import Any
+
+from zerocost.benchmarks.base import Benchmark
+from zerocost.errors import Failure, InputError
+from zerocost.search.latency import Timing, conditions, looked_up, measured_latency
+from zerocost.search.sizes import Quantity, sizes
+from zerocost.spaces.base import Architecture, SearchSpace
+from zerocost.store import Score, Store
+
+Accuracy = Benchmark | Callable[[Architecture], float]
+
+
+class Timings(MutableMapping[str, Timing]):
+    """Measured latencies, by architecture text, each kept in a store as soon as it is known."""
+
+    def __init__(self, store: Store, made: str) -> None:
+        self.store, self.made = store, made
+        self.known = {
+            arch: Timing(s.value, 0.0, 0) for (arch, *_), s in store.known(made).items() if s.value is not None
+        }
+
+    def __setitem__(self, arch: str, timing: Timing) -> None:
+        self.known[arch] = timing
+        self.store.add(self.made, {(arch, 0, "latency"): Score(timing.median, None)})
+
+    def __getitem__(self, arch: str) -> Timing:
+        return self.known[arch]
+
+    def __delitem__(self, arch: str) -> None:
+        del self.known[arch]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+def quantities(
+    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str
+) -> dict[str, Quantity]:
+    """By name, cheapest first: what `hardware` has in its table, the sizes, and the latency measured on `device`."""
+    made = f"{space.name}; input={tuple(getattr(inputs, 'shape', ())[1:])}; {conditions(device=device)}"
+    timings = Timings(store, made)
+    table = looked_up(hardware) if hardware is not None else {}
+    return {**table, **sizes(space, inputs), "latency": measured_latency(space, inputs, device=device, kept=timings)}
+
+
+def accuracy(source: Accuracy) -> Quantity:
+    """The accuracy of an architecture, asked once: looked up in a benchmark, or by a function of your own.
+
+    >>> accuracy(lambda arch: 0.5)(Architecture("a", ()))
+    0.5
+    """
+
+    @cache
+    def asked(arch: Architecture) -> float | Failure:
+        try:
+            if isinstance(source, Benchmark):
+                return source.query(arch, **source.default._asdict())
+            return float(source(arch))
+        except (Failure, InputError) as error:
+            return Failure(str(error))
+
+    return asked

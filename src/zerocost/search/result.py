@@ -1,0 +1,107 @@
+"""What a search did and found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zerocost.errors import InputError
+from zerocost.seeding import initialise
+from zerocost.tables import ScoreTable
+from zerocost.train.run import Run
+
+NO_SIZES = {"classes": 0, "in_channels": 0, "resolution": 0}
+"""A space of the user's own has sizes of its own."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a search: how many came out of it and how long it took."""
+
+    name: str
+    count: int
+    seconds: float
+    detail: str
+
+
+@dataclass
+class SearchResult:
+    """What a search did and found; a search that was interrupted has what was done until then.
+
+    Attributes:
+        space: name of the search space.
+        table: every judged architecture, best first; its index is the architecture's exact text.
+        kept: the survivors, best first; `kept.dropped` says why each other one was dropped.
+        survivors: training runs of the survivors, one for each of them and each training seed.
+        random: training runs of as many architectures drawn at random, anew for each training seed.
+        stages: what each stage produced and cost.
+        settings: everything that the result depends on.
+        objectives: what was made large or small, by name.
+        front: the architectures that no other is better than in all objectives; of one objective, the best.
+        order: all judged architectures in the order they were proposed.
+        rejected: why each other proposal was not judged: the limit it is over.
+        earlier: the tables of lower fidelities, from which the best were scored again.
+        sizes: what a shipped space was made for: classes, in_channels and resolution.
+        sample: the inputs of one sample, as networks take them.
+    """
+
+    space: str
+    table: ScoreTable
+    kept: ScoreTable
+    survivors: list[Run] = field(default_factory=list)
+    random: list[Run] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+    settings: dict[str, Any] = field(default_factory=dict)
+    objectives: tuple[str, ...] = ("score",)
+    front: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+    earlier: list[ScoreTable] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
+    sample: Any = field(default=None, repr=False)
+
+    @property
+    def best(self) -> str | None:
+        """The survivor of the highest mean validation accuracy over its training seeds; None before training."""
+        accuracies: dict[str, list[float]] = {}
+        for run in self.survivors:
+            if run.accuracy is not None and run.failure is None and not run.stopped:
+                accuracies.setdefault(run.name, []).append(run.accuracy)
+        return max(accuracies, key=lambda name: float(np.mean(accuracies[name])), default=None)
+
+    def export(
+        self, folder: str | Path, formats: Iterable[str] = ("state",), *, space: str | None = None
+    ) -> dict[str, Path]:
+        """Write the best trained network as files, and a Python file `best.py` whose `build()` makes it untrained.
+
+        The weights are those of its best epoch, from the `workdir` of the search. `space` is `FILE.py:NAME` where the
+        space is your own; without it no `best.py` is written for one. Formats, files and errors are those of
+        `zerocost.search.export`; `InputError` when nothing was trained, or no `workdir` kept it.
+        """
+        from zerocost.search.export import export, write_spec
+
+        runs = [run for run in self.survivors if run.name == self.best and run.checkpoint is not None]
+        if self.best is None or not runs:
+            why = "no survivor was trained to the end" if self.best is None else "its weights were not kept"
+            raise InputError(f"there is no best network to write: {why}; search with epochs >= 1 and a workdir")
+        run = max(runs, key=lambda run: run.accuracy or 0.0)
+        model = initialise(self.table.candidates[self.best], run.seed)
+        model.load_state_dict(torch.load(str(run.checkpoint), weights_only=True))
+        written = export(model, self.sample, folder, formats)
+        if self.sizes or space:
+            spec = Path(folder) / "best.py"
+            written["spec"] = write_spec(spec, space or self.space, self.best, **(self.sizes or NO_SIZES))
+        return written
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a search; `result` holds what was done until then."""
+
+    def __init__(self, result: SearchResult) -> None:
+        super().__init__(f"interrupted; {len(result.table)} scored, {len(result.survivors)} survivor runs trained")
+        self.result = result

@@ -1,0 +1,118 @@
+"""What an architecture costs, known without training it: parameters, multiply-adds, depth, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from zerocost.data import Batch
+from zerocost.engine.inputs import by_sample, cut
+from zerocost.engine.memory import alone
+from zerocost.engine.network import Network
+from zerocost.errors import Failure, InputError
+from zerocost.scoring import as_batch, score
+from zerocost.seeding import initialise
+from zerocost.spaces import Architecture, SearchSpace
+
+Quantity = Callable[[Architecture], float | Failure]
+"""A number for an architecture, always the same for the same one, or the reason why it cannot be had."""
+
+PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,depth"}
+"""The sizes that are proxies, each with those that one run gives together."""
+MEGABYTE = 1e6
+
+
+def sizes(space: SearchSpace, inputs: Any) -> dict[str, Quantity]:
+    """The sizes of a space's full networks, cheapest first: each is computed when asked for, and once.
+
+    Networks are built on the meta device, where weights take no memory and nothing is computed; one that cannot be
+    built or run there is built on the CPU. Fidelity plays no part: sizes are those of the network to be trained.
+
+    - `params`, `flops`, `depth`: what `zerocost.score` gives for the proxies of these names.
+    - `memory`: MB (10⁶ bytes) of the parameters, and of what a forward run in train mode keeps of one image for the
+      backward run: the mean of two images, as batch normalisation cannot be trained on one. Gradients and the
+      optimiser's state are not counted; each takes as much as the parameters, or a multiple of it.
+
+    Args:
+        space: the space.
+        inputs: what the networks take: a tensor N×C×H×W, or a structure of tensors. One sample of it is used.
+
+    Returns:
+        For each name a function from an architecture to its size, or to the `Failure` that says why there is none.
+
+    Raises:
+        InputError: inputs that no network can be run on.
+
+    >>> from zerocost import spaces
+    >>> known = sizes(spaces.get("nasbench201"), torch.zeros(1, 3, 32, 32))
+    >>> arch = spaces.get("nasbench201").parse("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
+    >>> {name: size(arch) for name, size in known.items()}
+    {'params': 73306.0, 'flops': 7783040.0, 'depth': 6.0, 'memory': 0.7738}
+    """
+    sample = first_sample(inputs)
+    build = lru_cache(maxsize=1)(partial(built, space))
+    card = lru_cache(maxsize=1)(lambda model, names: score(model, Batch(sample, None), names))
+
+    def scored(name: str, model: nn.Module, _: Any) -> float:
+        found = card(model, PROXIES[name])
+        if name in found.failures:
+            raise Failure(found.failures[name])
+        return found[name]
+
+    def size(measure: Callable[[nn.Module, Any], float], arch: Architecture) -> float | Failure:
+        with torch.inference_mode(False), torch.enable_grad():
+            found = alone(lambda: measure(build(arch, "meta"), sample))
+            if isinstance(found, Failure):
+                found = alone(lambda: measure(build(arch, "cpu"), sample))
+        return Failure(str(found)) if isinstance(found, Failure) else float(found)
+
+    measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in PROXIES}
+    return {name: cache(partial(size, measure)) for name, measure in (measures | {"memory": memory}).items()}
+
+
+def first_sample(inputs: Any) -> Any:
+    """The first sample of a batch of inputs; `InputError` for inputs that cannot be used."""
+    return cut(as_batch(Batch(inputs, None)).inputs, 0, 1)
+
+
+def repeated(sample: Any, count: int) -> Any:
+    """A batch of the same sample `count` times.
+
+    >>> repeated(torch.ones(1, 3), 2).shape
+    torch.Size([2, 3])
+    """
+    sampled = by_sample(sample)
+    return tree_map(lambda value: torch.cat([value] * count) if sampled(value) else value, sample)
+
+
+def built(space: SearchSpace, arch: Architecture, device: str) -> nn.Module:
+    """The full network of an architecture; `Failure` when it cannot be built there."""
+    try:
+        with torch.device(device):
+            return initialise(partial(space.build, arch))
+    except InputError as error:
+        raise Failure(str(error)) from error
+
+
+def memory(model: nn.Module, sample: Any) -> float:
+    """MB of a network's parameters and of what it keeps of one sample for the backward run."""
+    network = Network(model)
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage
+        return tensor
+
+    inputs = network.prepare(repeated(sample, 2))
+    with network.fresh(0, training=True), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network.run(network.tensors, inputs)
+    for tensor in network.tensors.values():
+        kept.pop(tensor.untyped_storage()._cdata, None)
+    parameters = sum(p.numel() * p.element_size() for p in network.parameters.values())
+    return (parameters + sum(storage.nbytes() for storage in kept.values()) / 2) / MEGABYTE

@@ -1,0 +1,141 @@
+"""Successive halving: train all a little, the best of them longer, the best of those to the end."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from zerocost.errors import InputError
+from zerocost.train import trainer
+from zerocost.train.run import Interrupted, Run
+
+
+def halving(
+    candidates: trainer.Candidates | trainer.HasCandidates,
+    *,
+    train: Any,
+    validation: Any = None,
+    epochs: int = 10,
+    seeds: Sequence[int] = (0,),
+    reduction: int = 3,
+    least: int = 1,
+    workdir: str | Path | None = None,
+    **settings: Any,
+) -> list[Run]:
+    """Train candidates by successive halving (Jamieson & Talwalkar, AISTATS 2016), and return their runs.
+
+    All candidates are trained for `least` epochs; the best one in `reduction` of them go on to `reduction` times as
+    many, and so on until the last ones have all `epochs`. Nothing is decided before every candidate has got as far as
+    the others (asynchronous halving, as of Optuna's pruner when runs come one after the other, promotes the first ones
+    unseen). A run that goes on does so from its last checkpoint: it is the same, bit for bit on the CPU, as if it had
+    been trained without a break, for the learning rate follows the schedule of all `epochs` from the start.
+
+    Candidates go by the mean over their seeds of the best validation accuracy so far; those that failed come last, ties
+    are decided by the order they were given in.
+
+    Parameters
+    ----------
+    candidates, train, validation, epochs, seeds
+        As in `zerocost.train.train`; every candidate is trained from every seed.
+    reduction
+        One in how many goes on, rounded up: at least one.
+    least
+        Epochs that every candidate is trained for.
+    workdir
+        Folder for results, as in `zerocost.train.train`. After a break the same call goes on where it was, to the same
+        result. Without it a temporary folder is used, and runs have no checkpoint.
+    **settings
+        The other settings of `zerocost.train.train`.
+
+    Returns
+    -------
+    list[Run]
+        A run for each candidate and seed, in that order; those that were not trained to the end are `stopped`.
+
+    Raises
+    ------
+    InputError
+        For `reduction` below 2, `least` not from 1 to `epochs`, and what `zerocost.train.train` refuses.
+    Interrupted
+        On Ctrl-C; a KeyboardInterrupt that carries, in `.runs`, the runs as far as they were trained.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> from torch.utils.data import TensorDataset
+    >>> labels = torch.arange(64) % 2
+    >>> data = TensorDataset(torch.randn(64, 8) + 3 * labels[:, None], labels)
+    >>> networks = {"blind": lambda: nn.Sequential(nn.Dropout(1.0), nn.Linear(8, 2)), "sees": lambda: nn.Linear(8, 2)}
+    >>> runs = halving(networks, train=data, epochs=4, reduction=2, learning_rate=0.1)
+    >>> [(run.name, len(run.epochs), run.stopped) for run in runs]
+    [('blind', 1, True), ('sees', 4, False)]
+    """
+    steps = rungs(least, epochs, reduction)
+    named = trainer.named(candidates)
+    alive = list(named)
+    runs: dict[tuple[str, int], Run] = {}
+    with ExitStack() as stack:
+        folder = workdir or stack.enter_context(tempfile.TemporaryDirectory(prefix="zerocost-halving-"))
+        try:
+            for step in steps:
+                done = trainer.train(
+                    {name: named[name] for name in alive},
+                    train=train,
+                    validation=validation,
+                    epochs=epochs,
+                    seeds=seeds,
+                    workdir=folder,
+                    stop=partial(reached, step),
+                    **settings,
+                )
+                runs |= {(run.name, run.seed): run for run in done}
+                alive = best(alive, done, step)[: math.ceil(len(alive) / reduction)]
+        except Interrupted as error:
+            runs |= {(run.name, run.seed): run for run in error.runs}
+            raise Interrupted(given_back(runs, workdir)) from error
+    ordered = {(name, seed): runs[name, seed] for name in named for seed in seeds}
+    return given_back(ordered, workdir)
+
+
+def rungs(least: int, epochs: int, reduction: int) -> list[int]:
+    """After how many epochs candidates are compared; the last is the end.
+
+    >>> rungs(1, 20, 3), rungs(4, 4, 2)
+    ([1, 3, 9, 20], [4])
+    """
+    if not isinstance(reduction, int) or reduction < 2:
+        raise InputError(f"reduction must be a whole number from 2 on, but got {reduction!r}")
+    if not isinstance(least, int) or not isinstance(epochs, int) or not 1 <= least <= epochs:
+        raise InputError(f"least must be a whole number from 1 to epochs ({epochs!r}), but got {least!r}")
+    steps = []
+    while least < epochs:
+        steps.append(least)
+        least *= reduction
+    return [*steps, epochs]
+
+
+def reached(step: int, _name: str, _seed: int, epoch: int, _accuracy: float) -> bool:
+    """Whether a run has got to the end of a rung."""
+    return epoch >= step
+
+
+def best(names: Sequence[str], runs: Sequence[Run], step: int) -> list[str]:
+    """The candidates, best first, by what their runs had reached after `step` epochs."""
+
+    def accuracy(name: str) -> float:
+        own = [run for run in runs if run.name == name]
+        accuracies = [max((e.validation_accuracy for e in run.epochs[:step]), default=-math.inf) for run in own]
+        failed = any(run.failure is not None and len(run.epochs) < step for run in own)
+        return -math.inf if failed or not own else sum(accuracies) / len(own)
+
+    return sorted(names, key=accuracy, reverse=True)
+
+
+def given_back(runs: dict[tuple[str, int], Run], workdir: str | Path | None) -> list[Run]:
+    """The runs, without the checkpoints of a temporary folder."""
+    return [run if workdir else replace(run, checkpoint=None) for run in runs.values()]

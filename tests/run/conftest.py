@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+import pytest
+
+from run.small import Noted
+from zerocost.proxies.registry import REGISTRY
+
+
+@pytest.fixture
+def noted(tmp_path):
+    yield Noted(tmp_path)
+    REGISTRY.pop("noted", None)

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zerocost import benchmarks, spaces
+from zerocost.errors import Failure, InputError
+from zerocost.search.latency import Timing, conditions, latency, looked_up, measured_latency
+from zerocost.spaces import from_function
+from zerocost.testing.state import state
+
+HARDWARE = Path(__file__).parents[2].parent / "shared" / "data" / "nasbench201-cifar10-hardware.csv"
+
+
+class Sleeps(nn.Module):
+    """Takes some milliseconds a sample."""
+
+    def __init__(self, milliseconds: float) -> None:
+        super().__init__()
+        self.seconds = milliseconds / 1e3
+        self.shapes: list[tuple[int, ...]] = []
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert not self.training and not torch.is_grad_enabled()
+        self.shapes.append(tuple(x.shape))
+        time.sleep(self.seconds * len(x))
+        return self.linear(x)
+
+
+def test_it_is_the_time_of_one_run_in_milliseconds() -> None:
+    timing = latency(Sleeps(4), torch.rand(7, 4), seconds=1)
+    assert 4 <= timing.median < 40
+    assert timing.runs >= 10
+    assert latency(Sleeps(4), torch.rand(7, 4), batch=10, seconds=1).median >= 40
+
+
+def test_it_ends_when_the_time_is_over_or_the_median_is_known() -> None:
+    start = time.perf_counter()
+    assert latency(Sleeps(30), torch.rand(1, 4), seconds=0.05).runs == 1
+    assert latency(nn.Linear(4, 2), torch.rand(1, 4), seconds=30).runs >= 10
+    assert time.perf_counter() - start < 5
+
+
+def test_the_model_comes_back_as_it_was() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2)).train()
+    before = state(model)
+    latency(model, torch.rand(2, 4), batch=2, seconds=0.05)
+    assert state(model) == before
+
+
+def test_several_inputs_and_mappings() -> None:
+    class Two(nn.Bilinear):
+        def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+            return super().forward(input1, input2)
+
+    model = Two(3, 4, 2)
+    inputs = torch.rand(5, 3), torch.rand(5, 4)
+    assert latency(model, inputs, batch=2, seconds=0.02).median > 0
+    named = dict(zip(("input1", "input2"), inputs, strict=True))
+    assert latency(model, named, seconds=0.02).median > 0
+
+
+def test_what_cannot_be_run_or_asked_is_said() -> None:
+    with pytest.raises(Failure, match="the network raised RuntimeError"):
+        latency(nn.Linear(4, 2), torch.rand(1, 5))
+    with pytest.raises(InputError, match="batch must be at least 1"):
+        latency(nn.Linear(4, 2), torch.rand(1, 4), batch=0)
+    with pytest.raises(InputError, match="seconds above 0"):
+        latency(nn.Linear(4, 2), torch.rand(1, 4), seconds=0)
+    with pytest.raises(InputError, match="device 'cuda:99' cannot be used"):
+        latency(nn.Linear(4, 2), torch.rand(1, 4), device="cuda:99")
+
+
+def test_a_space_is_measured_once_and_what_was_kept_is_read() -> None:
+    builds: list[int] = []
+
+    def network(choose) -> nn.Module:
+        width = choose.int("width", 1, 3)
+        builds.append(width)
+        return nn.Linear(4 if width < 3 else 5, width)
+
+    space = from_function(network)
+    one, two, three = space
+    kept = {str(two): Timing(7.5, 0.1, 20)}
+    quantity = measured_latency(space, torch.rand(1, 4), seconds=0.02, kept=kept)
+    del builds[:]
+    assert quantity(one) == quantity(one) == kept[str(one)].median > 0
+    assert quantity(two) == 7.5
+    failed = quantity(three)
+    assert isinstance(failed, Failure) and "RuntimeError" in str(failed)
+    assert quantity(three) is failed and str(three) not in kept
+    assert builds == [1, 3]
+
+
+def test_conditions_tell_what_latencies_must_not_be_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = conditions()
+    assert key == conditions(device=torch.device("cpu")) != conditions(batch=2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
+    assert "threads=77" in conditions() != key
+
+
+@pytest.mark.skipif(not HARDWARE.exists(), reason="the table of hardware metrics is not here")
+def test_a_table_of_hardware_metrics_answers_as_the_benchmark_does() -> None:
+    benchmark = benchmarks.get("nasbench201", HARDWARE)
+    numbers = looked_up(benchmark)
+    assert {"raspi4_latency", "fpga_energy", "edgegpu_latency"} <= set(numbers)
+    truth = benchmark.truth(dataset="cifar10", metric="raspi4_latency", epochs=0)
+    for text in truth.index[:: len(truth) // 5]:
+        assert numbers["raspi4_latency"](benchmark.space.parse(text)) == truth[text]
+    other = spaces.get("cnn").sample(np.random.default_rng(0))
+    assert isinstance(numbers["raspi4_latency"](other), Failure)
+    with pytest.raises(InputError, match="no dataset 'mnist'; it has cifar10"):
+        looked_up(benchmark, "mnist")

@@ -1,0 +1,33 @@
+"""Real searches that are killed, and real searches that share a study, through bench/unbroken.py."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "bench" / "unbroken.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    return runpy.run_path(str(SCRIPT))
+
+
+def test_a_killed_search_goes_on_to_the_result_of_an_unbroken_one(script, tmp_path):
+    row = script["broken"](tmp_path, 2, ["--candidates", 12, "--keep", 1, "--epochs", 1], pause=0.1)
+    assert row.kills == row.restarts > 0
+    assert row.equal
+    assert row.twice == row.lost == 0
+    assert row.again <= row.kills
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_two_processes_in_one_study_judge_each_architecture_once(script, place, tmp_path, kill):
+    where = str(place) if "://" in str(place) else None
+    row = script["shared"](tmp_path, where, kill, 12, ["--epochs", 0])
+    assert row.equal
+    assert row.twice == row.lost == 0
+    assert row.again <= row.kills

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zerocost.errors import InputError
+from zerocost.store.urls import located, shown
+
+
+@pytest.mark.parametrize("where", [None, "sqlite://", "sqlite:///:memory:"])
+def test_memory_has_no_database_name(where):
+    assert (located(where).drivername, located(where).database) == ("sqlite", None)
+
+
+def test_paths_and_urls_of_a_file_mean_the_same():
+    assert located(Path("a/b.db")) == located("a/b.db") == located("sqlite:///a/b.db")
+    assert shown(located("sqlite:////tmp/b.db")) == "/tmp/b.db"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_every_postgresql_url_is_driven_by_psycopg_3(scheme):
+    url = located(f"{scheme}://me:p%40ss@here:5433/scores?sslmode=require")
+    assert (url.drivername, url.password, url.query["sslmode"]) == ("postgresql+psycopg", "p@ss", "require")
+    assert shown(url) == "postgresql://me:***@here:5433/scores"
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("mysql://me:pa55word@here/db", "cannot be kept in mysql://…; expected a path, sqlite:///FILE or postgresql"),
+        ("postgresql://me:pa55word@here:port/db", "cannot be read; expected"),
+        ("postgresql://me:first@pa55word@here/db", "must be written %40"),
+    ],
+)
+def test_another_url_is_bad_input_and_its_password_not_shown(where, message):
+    with pytest.raises(InputError, match=message) as raised:
+        located(where)
+    assert "pa55word" not in str(raised.value)
