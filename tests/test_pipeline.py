@@ -263,7 +263,7 @@ def test_accuracy_by_training_trains_what_is_judged_and_nothing_else(tmp_path):
 def test_trials_and_seconds_end_a_search():
     for setting, message in (
         ({"trials": 3}, "3 proposals"),
-        ({"seconds": 0.0}, "0 seconds"),
+        ({"seconds": 1e-9}, "seconds are over"),
     ):
         result = search(space, "digits:8", **{**FAST, "candidates": 12}, **setting)
         assert message in result.stages[0].detail
@@ -290,3 +290,33 @@ def test_a_study_in_a_database_is_of_these_settings_and_these_data(tmp_path):
     assert first.order == again.order
     other = search(space, (torch.rand(100, 3, 8, 8), torch.arange(100) % 10), study_storage=url, **FAST)
     assert not other.table.frame.equals(first.table.frame)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seconds": -1}, "seconds must be above 0"),
+        ({"candidates": 2.5}, "candidates must be a whole number"),
+        ({"hardware": "table.csv"}, "hardware must be what benchmarks.get returns"),
+        ({"objectives": ""}, "objectives must name what is wanted"),
+        ({"objectives": "raspi4_latency"}, "need hardware, a table"),
+        ({"objectives": "latncy"}, "did you mean 'latency'"),
+        ({"warmup": 5}, "for the objective 'accuracy'"),
+        ({"objectives": "accuracy", "epochs": 0}, "needs epochs >= 1"),
+        ({"objectives": "accuracy", "accuracy": lambda arch: 1 / 0}, "accuracy function .* ZeroDivisionError"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(zc.InputError, match=message):
+        search(space, "digits:8", **{**SMALL, "epochs": 0, **settings})
+
+
+def test_the_front_keeps_to_every_condition_and_a_single_limit_needs_no_list():
+    found = search(space, "digits:8", where="snip > 1e9", limits=lambda arch: True, **{**SMALL, "epochs": 0})
+    assert len(found.table) == 6
+    assert found.front == list(found.kept.frame.index) == []
+
+
+def test_fidelities_are_read_from_a_text():
+    found = search("cnn", "digits:16", fidelity="width=0.5,resolution=8 > full", **{**SMALL, "epochs": 0})
+    assert [stage.name for stage in found.stages] == ["sample", "score", "score again", "filter"]

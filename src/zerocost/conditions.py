@@ -68,7 +68,9 @@ def clauses(where: str) -> list[Clause]:
     try:
         tree = ast.parse(where, mode="eval").body
     except SyntaxError as error:
-        raise InputError(f"cannot read the condition {where!r}: {error.msg}") from None
+        raise InputError(
+            f"cannot read the condition {where!r}: {error.msg}; write for example 'snip > 0.05 and params < 2e6'"
+        ) from None
     parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
     return [Clause(ast.get_source_segment(where, part) or where, part) for part in parts]
 

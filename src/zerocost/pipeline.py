@@ -18,7 +18,7 @@ from zerocost.proxies.registry import Proxy
 from zerocost.scoring import usable
 from zerocost.search.accuracy import Held
 from zerocost.search.limits import Limit
-from zerocost.search.objectives import SCORE
+from zerocost.search.objectives import ACCURACY, SCORE, listed
 from zerocost.search.quantities import Accuracy
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.spaces import FULL, Fidelity, SearchSpace
@@ -48,7 +48,7 @@ class Pipeline:
             several, architectures are ranked by fronts, the least crowded first.
         where: conditions, as in `select`: "params < 2e6 and latency < 5 and snip > 0". Those on sizes, latencies and
             looked-up numbers alone are limits; proxies named in the others are scored too, but not ranked by.
-        limits: functions of your own, from an `Architecture` to whether it is allowed, or why not.
+        limits: a function of your own or several, from an `Architecture` to whether it is allowed, or why not.
         hardware: a benchmark whose untrained numbers, such as `raspi4_latency`, can be named like sizes.
         accuracy: what the objective "accuracy" is: a benchmark to look it up in, or a function of an `Architecture`. If
             None, networks are trained for `epochs`, and it is their validation accuracy.
@@ -56,7 +56,8 @@ class Pipeline:
             random architectures, and each proposal among `moves` (Abdelfattah et al., ICLR 2021).
         trials, seconds, patience: stop after so many proposals of any kind, so much time, or so many judged
             architectures in a row that left the front as it was.
-        fidelity: the fidelity to score at; of several, the best one in `reduction` are scored again at the next one.
+        fidelity: the fidelity to score at; of several, as in "width=0.5,resolution=16 > full", the best one in
+            `reduction` are scored again at the next one.
         reduction: see `fidelity`.
         keep: number of survivors.
         epochs: epochs of training; 0 stops after the filter.
@@ -85,7 +86,7 @@ class Pipeline:
     proxies: Iterable[str | Proxy] | str = PROXIES
     objectives: Iterable[str] | str = (SCORE,)
     where: str | None = None
-    limits: Sequence[Limit] = ()
+    limits: Limit | Sequence[Limit] = ()
     hardware: Benchmark | None = None
     accuracy: Accuracy | None = None
     warmup: int = 0
@@ -93,7 +94,7 @@ class Pipeline:
     trials: int | None = None
     seconds: float | None = None
     patience: int | None = None
-    fidelity: Fidelity | Sequence[Fidelity] = FULL
+    fidelity: Fidelity | str | Sequence[Fidelity | str] = FULL
     reduction: int = 4
     keep: int = 5
     epochs: int = 8
@@ -106,17 +107,35 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         least = {"candidates": 1, "keep": 1, "epochs": 0, "training_seeds": 1, "batch": 1, "workers": 1, "reduction": 2}
+        least |= {"seed": 0, "warmup": 0, "moves": 1}
         least |= {name: 1 for name in ("trials", "patience") if getattr(self, name) is not None}
         for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InputError(f"{name} must be at least {bound}, but got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, int):
+                raise InputError(f"{name} must be a whole number, but got {value!r}")
+            if value < bound:
+                raise InputError(f"{name} must be at least {bound}, but got {value}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise InputError(f"seconds must be above 0, but got {self.seconds!r}")
+        if self.hardware is not None and not isinstance(self.hardware, Benchmark):
+            raise InputError(f"hardware must be what benchmarks.get returns, but got {self.hardware!r}")
+        names, trained = listed(self.objectives), self.accuracy is None
+        if not names:
+            raise InputError(f"objectives must name what is wanted, such as {SCORE!r}, but got {self.objectives!r}")
+        if (self.warmup or self.moves > 1) and ACCURACY not in names:
+            raise InputError(f"warmup and moves are for the objective {ACCURACY!r}; without it scores need no guide")
+        if ACCURACY in names and trained and not self.epochs:
+            raise InputError("objective 'accuracy' needs epochs >= 1 to train, or a table to look it up in")
         if not self.fidelities:
             raise InputError("fidelity must be one Fidelity or several, but got an empty sequence")
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:
         """From the cheapest to the one that decides."""
-        return (self.fidelity,) if isinstance(self.fidelity, Fidelity) else tuple(self.fidelity)
+        if isinstance(self.fidelity, Fidelity):
+            return (self.fidelity,)
+        parts = self.fidelity.split(">") if isinstance(self.fidelity, str) else self.fidelity
+        return tuple(part if isinstance(part, Fidelity) else Fidelity.parse(part.strip()) for part in parts)
 
     def run(
         self,

@@ -66,7 +66,10 @@ def test_a_file_saved_by_a_spreadsheet(tmp_path):
         ("name,test_accuracy\n01111202,90\n", "a column arch, architecture or genotype .* but got name, test_accuracy"),
         ("arch,index\n01111202,0\n", "one for each metric, but got arch, index"),
         ("arch,test_accuracy\n01111202,90\n0111,90\n", r"line 3 of .*truth\.csv: an architecture of space macro"),
-        ("arch,test_accuracy\n01111202,high\n", r"line 2 of .*truth\.csv: could not convert .* 'high'"),
+        (
+            "arch,test_accuracy\n01111202,high\n",
+            r"line 2 of .*truth\.csv: column test_accuracy must hold finite numbers, .* 'high'",
+        ),
         ("arch,epochs,test_accuracy\n01111202,all,90\n", r"line 2 of .*: invalid literal .* 'all'"),
         ("test_accuracy,arch\n90\n", r"line 2 of .*truth\.csv"),
     ],

@@ -41,7 +41,7 @@ def test_a_search_from_the_shell(tmp_path):
     result = zerocost("search", *small, "--report", "run.html", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
-    assert "best: depth=" in result.stdout
+    assert "best survivor: depth=" in result.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["run.html"]
 
 
@@ -62,7 +62,7 @@ def test_ctrl_c_from_the_shell_keeps_what_was_done(tmp_path):
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert json.loads(output)["stages"][0]["count"] == 5000
+    assert 0 < json.loads(output)["stages"][0]["count"] < 5000
 
 
 def test_proxies_lists_every_proxy(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -36,6 +37,8 @@ def read(path: Path, space: SearchSpace, default: Query, spell: Callable[[str], 
         try:
             architecture, metrics = _columns(lines.fieldnames or ())
             for line in lines:
+                if None in line or None in line.values():
+                    raise ValueError(f"expected {len(lines.fieldnames or ())} cells, as in the heading")
                 dataset, epochs = line.get("dataset") or default.dataset, int(line.get("epochs") or default.epochs)
                 values: dict[Query, float] = {}
                 for metric in metrics:
@@ -61,5 +64,16 @@ def _cell(column: str, cell: str, dataset: str, epochs: int) -> dict[Query, floa
     metric = column.removesuffix(SEEDS).removesuffix(MEANS)
     query = Query(dataset, metric, 0 if UNTRAINED.fullmatch(metric) else epochs, MEAN)
     if column.endswith(SEEDS):
-        return {query._replace(seed=seed): float(number) for seed, number in enumerate(cell.split())}
-    return {query: float(cell)} if cell.strip() else {}
+        return {query._replace(seed=seed): _number(column, part) for seed, part in enumerate(cell.split())}
+    return {query: _number(column, cell)} if cell.strip() else {}
+
+
+def _number(column: str, cell: str) -> float:
+    """A finite number; `ValueError` for any other text."""
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"column {column} must hold finite numbers, or nothing, but has {cell.strip()!r}")
+    return number

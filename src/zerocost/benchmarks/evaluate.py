@@ -15,6 +15,7 @@ import torch
 
 from zerocost.benchmarks import bootstrap, latex
 from zerocost.benchmarks.base import Benchmark, Query
+from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
 from zerocost.benchmarks.statistics import Values, regret_at
 from zerocost.combine import log_rank
@@ -138,7 +139,7 @@ def evaluate(
     batch: int = 64,
     batches: int = 1,
     balanced: bool = False,
-    fidelity: Fidelity = FULL,
+    fidelity: Fidelity | str = FULL,
     k: int = 10,
     resamples: int = 1000,
     seed: int = 0,
@@ -206,6 +207,12 @@ def evaluate(
     given = tuple(split(proxies) if isinstance(proxies, str) else proxies)
     names = [p.name for p in resolve(given)]
     query = truth or chosen.default
+    fidelity = Fidelity.parse(fidelity) if isinstance(fidelity, str) else fidelity
+    if UNTRAINED.fullmatch(query.metric) or query.metric.endswith("loss"):
+        raise InputError(
+            f"of {query.metric} less is better, or nothing is; proxies are judged by what more is better of, such as "
+            f"{chosen.default.metric}"
+        )
     source = (chosen.data or STAND_IN) if data is None else data
     named = source if isinstance(source, str) else type(source).__name__
     if data is None and chosen.data is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from zerocost import benchmarks, pipeline, report, spaces
+from zerocost.benchmarks import Benchmark
 from zerocost.cli.common import (
     BAD_INPUT,
     INTERRUPTED,
@@ -28,11 +30,11 @@ from zerocost.cli.common import (
 )
 from zerocost.cli.rank import as_dict
 from zerocost.cli.tables import print_failures, print_ranking, print_training
-from zerocost.errors import InputError
+from zerocost.errors import InputError, unknown
 from zerocost.pipeline import SearchInterrupted, SearchResult
-from zerocost.proxies.registry import resolve
+from zerocost.proxies.registry import Proxy, resolve
 from zerocost.search import export as export_
-from zerocost.spaces import Fidelity
+from zerocost.train.run import Run
 
 DEFAULT = ",".join(pipeline.PROXIES)
 SPACES = ", ".join(spaces.names())
@@ -107,13 +109,14 @@ def search(
     chosen = resolve(proxies)
     place = checked_device(device)
     own = ":" in space
+    chosen_formats = checked_formats(formats)
     if report_to is not None and not report_to.resolve().parent.is_dir():
         raise InputError(f"cannot write the report: there is no folder {report_to.resolve().parent}")
     if export is not None and not epochs:
         raise InputError("there is nothing to export without training; use --epochs 1 or more")
-    tables = {"hardware": hardware, "accuracy": truth}
     settings: dict[str, Any] = {
-        **{name: None if path is None else benchmarks.get(space, path) for name, path in tables.items()},
+        "hardware": table_of(space, hardware),
+        "accuracy": table_of(space, truth),
         "strategy": strategy,
         "candidates": candidates,
         "proxies": chosen,
@@ -128,7 +131,7 @@ def search(
         "epochs": epochs,
         "training_seeds": training_seeds,
         "halving": halving,
-        "fidelity": [Fidelity.parse(part.strip()) for part in fidelity.split(">")],
+        "fidelity": fidelity,
         "reduction": reduction,
         "batch": batch,
         "seed": seed,
@@ -152,7 +155,7 @@ def search(
             result, interrupted = stop.result, True
     written = [] if report_to is None else [report.write(result, report_to)]
     if export is not None and result.best:
-        written += result.export(export, formats.replace(" ", "").split(","), space=space if own else None).values()
+        written += result.export(export, chosen_formats, space=space if own else None).values()
     if as_json:
         print_json(summary(result))
     else:
@@ -161,6 +164,11 @@ def search(
             out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
+    explain_nothing(result, chosen)
+
+
+def explain_nothing(result: SearchResult, chosen: Sequence[Proxy]) -> None:
+    """Fail where a search ended without a survivor, and say why."""
     if not len(result.table):
         reason = next(iter(result.rejected.values()), "nothing was proposed")
         fail(f"no architecture keeps to the limits, so nothing was scored; the first one: {reason}", NOTHING_FOUND)
@@ -169,6 +177,25 @@ def search(
     if not len(result.kept):
         reason = next(iter(result.kept.dropped.values()), "no candidates")
         fail(f"no candidate passed the filter, so nothing was trained; the best one: {reason}", NOTHING_FOUND)
+
+
+def checked_formats(text: str) -> list[str]:
+    """The formats of an export; `InputError` for one that does not exist."""
+    formats = text.replace(" ", "").split(",")
+    for one in formats:
+        if one not in export_.FORMATS:
+            raise unknown("format", one, export_.FORMATS)
+    return formats
+
+
+def table_of(space: str, path: Path | None) -> Benchmark | None:
+    """The table of a benchmark's space; `InputError` where the space is not one of a benchmark."""
+    if path is None:
+        return None
+    if space not in benchmarks.names():
+        known = ", ".join(benchmarks.names())
+        raise InputError(f"{path} can be a table of a benchmark's space, {known}; but got --space {space}")
+    return benchmarks.get(space, path)
 
 
 def show(result: SearchResult) -> None:
@@ -193,7 +220,15 @@ def show(result: SearchResult) -> None:
     if result.survivors:
         print_training(result.survivors, result.random)
     if result.best:
-        out.print(f"best: {result.best}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"best survivor: {result.best}", highlight=False, markup=False, soft_wrap=True)
+        if (better := best_of(result.random)) > best_of(result.survivors):
+            note = f"a random pick reached {100 * better:.1f} %, more than any survivor"
+            out.print(note, highlight=False, markup=False)
+
+
+def best_of(runs: Sequence[Run]) -> float:
+    """The highest accuracy of the runs that ended well."""
+    return max((run.accuracy for run in runs if run.accuracy and not run.failure and not run.stopped), default=0.0)
 
 
 def summary(result: SearchResult) -> dict[str, object]:

@@ -109,7 +109,8 @@ def _archived(path: Path, folders: tuple[str, ...], wanted: set[str]) -> dict[st
                 file = archive.extractfile(member)
                 contents[name.name] = file.read() if file else b""
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is neither a folder nor a readable .tar.gz archive: {error}") from error
+        hint = f"; write npz:{path}" if path.suffix == ".npz" else f": {error}"
+        raise InputError(f"{path} is neither a folder nor a readable .tar.gz archive{hint}") from error
     return contents
 
 

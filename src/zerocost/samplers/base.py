@@ -91,6 +91,8 @@ class SpaceSampler(BaseSampler):
         self._known: dict[str, tuple[Architecture, str]] = {}
         self._plans: dict[int, Architecture] = {}
         self._parent: int | None = None
+        self._past: list[Past] = []
+        self._seen = 0
 
     @abstractmethod
     def propose(self, history: History, rng: np.random.Generator) -> Architecture:
@@ -137,12 +139,14 @@ class SpaceSampler(BaseSampler):
         """What the study knows now; trials that this sampler was asked for are tried, even when they have not begun."""
         reader = self._read(study)
         done, tried = reader.read(study)
-        done = done if self.window is None else done[max(0, len(done) - self.window) :]
-        past = [
-            Past(trial.number, self.known(trial.user_attrs[ARCHITECTURE])[0], fitness, trial.user_attrs.get(PARENT))
-            for trial, fitness in zip(done, self.fitness(study, done), strict=True)
-        ]
-        return History(past, tried | {self.space.canonical(arch) for arch in self._plans.values()}, reader.study)
+        if len(done) != self._seen:
+            last = done if self.window is None else done[max(0, len(done) - self.window) :]
+            self._seen = len(done)
+            self._past = [
+                Past(trial.number, self.known(trial.user_attrs[ARCHITECTURE])[0], fitness, trial.user_attrs.get(PARENT))
+                for trial, fitness in zip(last, self.fitness(study, last), strict=True)
+            ]
+        return History(self._past, tried | {self.space.canonical(arch) for arch in self._plans.values()}, reader.study)
 
     def fitness(self, study: Study, trials: Sequence[FrozenTrial]) -> list[float]:
         """How good each finished trial is; higher is better, -inf where `combine` has no number."""
@@ -188,7 +192,7 @@ class SpaceSampler(BaseSampler):
 
     def __getstate__(self) -> dict[str, Any]:
         """What was read of a study is left out: whoever goes on in another process reads it anew."""
-        return self.__dict__ | {"_reader": None, "_plans": {}}
+        return self.__dict__ | {"_reader": None, "_plans": {}, "_past": [], "_seen": 0}
 
     def _next(self, history: History, rng: np.random.Generator, left: Architecture | None) -> Architecture:
         """What the strategy proposes or, where that was tried, one at random or what is `left`, `None` for nothing."""

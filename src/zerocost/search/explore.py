@@ -12,6 +12,7 @@ from typing import NamedTuple
 import optuna
 import pandas as pd
 from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState
 
 from zerocost.errors import InputError
@@ -179,6 +180,7 @@ class Proposals:
                 if key not in batch:
                     self.tell([twins.pop()])
             elif self.several and not shared.needed(self.study, trial, key, self.candidates):
+                trial.set_user_attr(REJECTED, "another process has a twin of it, or there are enough")
                 self.study.tell(trial, state=TrialState.FAIL)
                 break
             else:
@@ -208,7 +210,7 @@ class Proposals:
         if self.several:
             shared.sign(trial)
         try:
-            arch = suggest(self.space, trial)
+            arch = suggest(self.space, trial, numeric=isinstance(self.study.sampler, CmaEsSampler))
         except InputError as error:
             return "", str(error)
         return str(arch), self.limit(arch) or ""

@@ -20,7 +20,9 @@ from zerocost import data as data_
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import log_rank_against
 from zerocost.conditions import clauses
-from zerocost.proxies.registry import Proxy, resolve
+from zerocost.errors import InputError, unknown
+from zerocost.proxies.registry import AGGREGATES, Proxy, resolve
+from zerocost.proxies.registry import names as names_
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.run.fingerprint import fingerprints, identity
 from zerocost.samplers.guided import BatchGuide
@@ -95,9 +97,14 @@ class Plan:
         limits, where = split(pipeline.where, known)
         if ACCURACY in names:
             known[ACCURACY] = accuracy(pipeline.accuracy or partial(accuracy_of, pipeline, space, held))
+        functions = (pipeline.limits,) if callable(pipeline.limits) else tuple(pipeline.limits)
         scores = [p.name for p in ranked] if SCORE in names or pipeline.warmup or pipeline.moves > 1 else []
         asked = dict.fromkeys([*names, *scores, *named(where)])
         further = [name for name in asked if name not in (SCORE, *known)]
+        for name in further:
+            if name.isidentifier() and name not in (*names_(), *AGGREGATES, *(p.name for p in ranked)):
+                hint = "" if pipeline.hardware else " Latencies and energies of other devices need hardware, a table."
+                raise InputError(f"{unknown('quantity', name, [SCORE, ACCURACY, *known, *names_()])}{hint}")
         chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
         proxies = tuple(chosen[name] for name in asked if name in chosen and name not in known)
         wanted = {"params", *asked, *named(limits)}
@@ -119,7 +126,7 @@ class Plan:
             Objectives(names, tuple(p.name for p in ranked)),
             proxies,
             {name: quantity for name, quantity in known.items() if name in wanted},
-            Limits(limits, known, pipeline.limits),
+            Limits(limits, known, functions),
             where,
             job,
             scorer,
@@ -191,7 +198,7 @@ class Plan:
             "strategy": pipeline.strategy if isinstance(pipeline.strategy, str) else type(pipeline.strategy).__name__,
             "proxies": ",".join(self.objectives.proxies),
             "objectives": ",".join(self.objectives.names),
-            "limits": ", ".join(map(called, pipeline.limits)) or None,
+            "limits": ", ".join(map(called, self.limits.functions)) or None,
             "hardware": None if pipeline.hardware is None else repr(pipeline.hardware),
             "accuracy": None if pipeline.accuracy is None else called(pipeline.accuracy),
             "batch": pipeline.fidelities[0].batch or pipeline.batch,

@@ -55,17 +55,30 @@ def quantities(
 def accuracy(source: Accuracy) -> Quantity:
     """The accuracy of an architecture, asked once: looked up in a benchmark, or by a function of your own.
 
+    Raises `InputError` for a benchmark without a trained metric, and for what is neither. So does the quantity when the
+    function raises, or returns no number; a `Failure` that it raises is this architecture's alone.
+
     >>> accuracy(lambda arch: 0.5)(Architecture("a", ()))
     0.5
     """
+    if isinstance(source, Benchmark) and not source.default.epochs:
+        raise InputError(f"{source!r} has no accuracy, only {', '.join(source.metrics)}; give a table of accuracies")
+    if not isinstance(source, Benchmark) and not callable(source):
+        raise InputError(f"accuracy must be a benchmark or a function of an architecture, but got {source!r}")
 
     @cache
     def asked(arch: Architecture) -> float | Failure:
-        try:
-            if isinstance(source, Benchmark):
+        if isinstance(source, Benchmark):
+            try:
                 return source.query(arch, **source.default._asdict())
+            except InputError as error:
+                return Failure(str(error))
+        try:
             return float(source(arch))
-        except (Failure, InputError) as error:
-            return Failure(str(error))
+        except Failure as error:
+            return error
+        except Exception as error:
+            name = getattr(source, "__name__", type(source).__name__)
+            raise InputError(f"accuracy function {name} failed for {arch}: {type(error).__name__}: {error}") from error
 
     return asked

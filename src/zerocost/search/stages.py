@@ -31,6 +31,7 @@ def searched(
     stages: list[Stage] = []
 
     def result() -> SearchResult:
+        passing = select(tables[-1], plan.where)
         kept = select(tables[-1], plan.where, top=pipeline.keep)
         return SearchResult(
             plan.space.name,
@@ -38,7 +39,7 @@ def searched(
             kept,
             stages=stages,
             objectives=plan.objectives.names,
-            front=plan.objectives.front(tables[-1].frame),
+            front=plan.objectives.front(passing.frame),
             order=list(found.judged),
             rejected=found.rejected,
             earlier=tables[:-1],
