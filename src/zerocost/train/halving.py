@@ -62,7 +62,7 @@ def halving(
     ------
     InputError
         For `reduction` below 2, `least` not from 1 to `epochs`, and what `zerocost.train.train` refuses.
-    Interrupted
+    zerocost.train.Interrupted
         On Ctrl-C; a KeyboardInterrupt that carries, in `.runs`, the runs as far as they were trained.
 
     >>> import torch
