@@ -21,7 +21,7 @@ SHOWS = {
     "own_proxy": ["3 proxies: 1 forward and 1 backward runs", "depth=8"],
     "rank_candidates": ["rank_score", "broken failed: the network raised", "kept: width=", "is false: params ="],
     "score_a_model": ["10 proxies: 2 forward and 4 backward runs", "jacob_cov", "float32 on cpu"],
-    "search_and_train": ["distinct architectures of small_cnn", "random picks", "best: width="],
+    "search_and_train": ["proposals of strategy random", "random picks", "best: width="],
 }
 
 
