@@ -320,3 +320,14 @@ def test_the_front_keeps_to_every_condition_and_a_single_limit_needs_no_list():
 def test_fidelities_are_read_from_a_text():
     found = search("cnn", "digits:16", fidelity="width=0.5,resolution=8 > full", **{**SMALL, "epochs": 0})
     assert [stage.name for stage in found.stages] == ["sample", "score", "score again", "filter"]
+
+
+def test_a_proxy_in_a_file_is_scored_in_other_processes_too(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import zerocost as zc\n\n\n"
+        '@zc.proxy(paper="none")\n'
+        "def half_norm(weights):\n    return sum(w.norm() for w in weights) / 2\n"
+    )
+    settings = {"proxies": f"{tmp_path}/mine.py:half_norm", "candidates": 3, "keep": 1, "epochs": 0, "batch": 8}
+    alone, spread = (search("cnn", "digits:8", workers=workers, **settings) for workers in (1, 2))
+    assert spread.table.frame.equals(alone.table.frame)

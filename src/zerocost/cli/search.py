@@ -119,7 +119,7 @@ def search(
         "accuracy": table_of(space, truth),
         "strategy": strategy,
         "candidates": candidates,
-        "proxies": chosen,
+        "proxies": proxies,
         "objectives": objectives,
         "where": where,
         "warmup": warmup,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
@@ -23,6 +23,7 @@ from zerocost.conditions import clauses
 from zerocost.errors import InputError, unknown
 from zerocost.proxies.registry import AGGREGATES, Proxy, resolve
 from zerocost.proxies.registry import names as names_
+from zerocost.proxies.registry import split as split_
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.run.fingerprint import fingerprints, identity
 from zerocost.samplers.guided import BatchGuide
@@ -107,11 +108,12 @@ class Plan:
                 raise InputError(f"{unknown('quantity', name, [SCORE, ACCURACY, *known, *names_()])}{hint}")
         chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
         proxies = tuple(chosen[name] for name in asked if name in chosen and name not in known)
+        given = spelled(pipeline.proxies)
         wanted = {"params", *asked, *named(limits)}
 
         def job(fidelity: Fidelity) -> Job:
             batches = batches_of(held.fitting, [pipeline.seed], pipeline.batch, 1, False, fidelity)
-            return Job(space, proxies, batches, fidelity, place)
+            return Job(space, tuple(given.get(p.name, p.name) for p in proxies), batches, fidelity, place)
 
         def scorer(fidelity: Fidelity) -> Scorer:
             return stack.enter_context(Scorer(job(fidelity), store=store, workers=pipeline.workers))
@@ -221,6 +223,19 @@ class Plan:
         fitness = self.objectives.fitness(table.frame).fillna(-np.inf)
         frame = table.frame.assign(rank_score=fitness).sort_values("rank_score", ascending=False, kind="stable")
         return ScoreTable(frame, table.proxies, cards, table.candidates, {}, seconds)
+
+
+def spelled(proxies: Iterable[str | Proxy] | str) -> dict[str, str | Proxy]:
+    """How other processes are told of each proxy: by the text that was given for it, or its name, where it has one.
+
+    >>> spelled("snip,paper:zen,az_nas")["paper:zen"], sorted(spelled("az_nas"))[:2]
+    ('paper:zen', ['az_expressivity', 'az_progressivity'])
+    """
+    found: dict[str, str | Proxy] = {}
+    for item in split_(proxies) if isinstance(proxies, str) else proxies:
+        for p in resolve([item]):
+            found[p.name] = item if not isinstance(item, str) or ":" in item else p.name
+    return found
 
 
 def named(where: str | None) -> list[str]:
