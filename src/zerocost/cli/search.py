@@ -29,7 +29,7 @@ from zerocost.cli.common import (
     progress_bar,
 )
 from zerocost.cli.rank import as_dict
-from zerocost.cli.tables import print_failures, print_ranking, print_training
+from zerocost.cli.tables import accuracies, print_failures, print_ranking, print_training
 from zerocost.errors import InputError, unknown
 from zerocost.pipeline import SearchInterrupted, SearchResult
 from zerocost.proxies.registry import Proxy, resolve
@@ -228,7 +228,7 @@ def show(result: SearchResult) -> None:
 
 def best_of(runs: Sequence[Run]) -> float:
     """The highest accuracy of the runs that ended well."""
-    return max((run.accuracy for run in runs if run.accuracy and not run.failure and not run.stopped), default=0.0)
+    return max(accuracies([run for run in runs if not run.stopped]), default=0.0)
 
 
 def summary(result: SearchResult) -> dict[str, object]:

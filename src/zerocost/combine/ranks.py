@@ -22,10 +22,7 @@ def log_rank(scores: pd.DataFrame) -> pd.Series:
     >>> log_rank(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 2.0]}, index=["x", "y"])).round(3).to_dict()
     {'x': -1.386, 'y': 0.0}
     """
-    terms = np.log(scores.rank() / scores.notna().sum())
-    combined = terms.mean(axis=1) * scores.shape[1]
-    total: pd.Series = combined.where(combined.notna(), -np.inf)
-    return total
+    return added(pd.DataFrame(np.log(scores.rank() / scores.notna().sum())))
 
 
 def log_rank_against(scores: pd.DataFrame, reference: pd.DataFrame) -> pd.Series:
@@ -44,6 +41,11 @@ def log_rank_against(scores: pd.DataFrame, reference: pd.DataFrame) -> pd.Series
         value = scores[name].to_numpy()
         below = (np.searchsorted(known, value, "left") + np.searchsorted(known, value, "right")) / 2
         terms[name] = np.where(np.isnan(value), np.nan, np.log((below + 1) / (len(known) + 1)))
-    combined = pd.DataFrame(terms, index=scores.index).mean(axis=1) * scores.shape[1]
+    return added(pd.DataFrame(terms, index=scores.index))
+
+
+def added(terms: pd.DataFrame) -> pd.Series:
+    """The sum of each row, the mean of the others in place of a missing term; −∞ for a row without any."""
+    combined = terms.mean(axis=1) * terms.shape[1]
     total: pd.Series = combined.where(combined.notna(), -np.inf)
     return total

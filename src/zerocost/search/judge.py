@@ -36,9 +36,10 @@ def judge(scorer: Scorer | None, quantities: Mapping[str, Quantity]) -> Judge:
         alone = scorer is None or scorer.workers == 1
         for group in [[arch] for arch in archs] if alone else [list(archs)]:
             scored = scorer([str(arch) for arch in group]) if scorer else {}
+            by_text = {text: scores for (text, _), scores in scored.items()}
             for arch in group:
                 found: dict[str, float | Failure] = {name: quantity(arch) for name, quantity in quantities.items()}
-                for name, score in next((s for (text, _), s in scored.items() if text == str(arch)), {}).items():
+                for name, score in by_text.get(str(arch), {}).items():
                     found[name] = Failure(score.reason or "") if score.value is None else score.value
                 numbers = {name: value for name, value in found.items() if not isinstance(value, Failure)}
                 yield Judged(numbers, {name: str(value) for name, value in found.items() if isinstance(value, Failure)})

@@ -32,7 +32,7 @@ def searched(
 
     def result() -> SearchResult:
         passing = select(tables[-1], plan.where)
-        kept = select(tables[-1], plan.where, top=pipeline.keep)
+        kept = select(passing, top=pipeline.keep)
         return SearchResult(
             plan.space.name,
             tables[-1],
