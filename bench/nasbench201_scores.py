@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import zerocost as zc
-from zerocost.combine import log_rank_against
+from zerocost.combine import log_rank
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.samplers import BatchGuide, GradientSampler
 from zerocost.search.explore import Limit, explore
@@ -125,7 +125,7 @@ def guide(scores: pd.DataFrame, seed: int, reference: int) -> tuple[BatchGuide, 
     def many(archs: list[Architecture]) -> list[float]:
         names = [str(arch) for arch in archs]
         asked.update(key(name) for name in names)
-        return log_rank_against(scores.loc[names], among).tolist()
+        return log_rank(scores.loc[names], reference=among).tolist()
 
     return BatchGuide(many), asked
 

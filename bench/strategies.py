@@ -25,7 +25,7 @@ from rich.table import Table
 
 import nasbench201_scores as known
 import zerocost as zc
-from zerocost.combine import log_rank
+from zerocost.combine import log_rank, of
 from zerocost.search.objectives import Objectives
 
 GUIDED = ("random", "evolution", "local", "reinforce")
@@ -86,7 +86,7 @@ def by_proxies(
     strategy: str, scores: pd.DataFrame, accuracy: pd.Series[float], counts: Sequence[int], seed: int, data: str
 ) -> list[float]:
     """The accuracy of the architecture of the best score after so many were scored."""
-    wanted = Objectives(("score",), tuple(scores.columns))
+    wanted = Objectives(("score",), of(",".join(scores)))
     order = known.searched(strategy, scores, wanted, candidates=max(counts), seed=seed, data=data)
     return anytime(order, scores, wanted, accuracy, counts)
 
@@ -105,7 +105,7 @@ def by_lookups(
     reference: int = 64,
 ) -> tuple[list[float], int]:
     """The accuracy of the architecture with the best look-up after so many of them, and how many were scored for it."""
-    wanted = Objectives(("accuracy",), ())
+    wanted = Objectives(("accuracy",))
     numbers = looked_up.to_frame("accuracy")
     options: dict[str, Any] = {}
     asked: set[str] = set()

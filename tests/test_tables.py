@@ -5,9 +5,12 @@ import math
 import pytest
 from torch import nn
 
+from zerocost.combine import Combination
 from zerocost.errors import InputError
 from zerocost.scoring import ScoreCard
 from zerocost.tables import Interrupted, ScoreTable
+
+A, BOTH = Combination({"a": 1}), Combination({"a": 1, "b": 1})
 
 
 def table(**scores):
@@ -18,7 +21,7 @@ def table(**scores):
         cards[name] = ScoreCard(
             {p: v for p, v in values.items() if v is not None}, {p: f"no {p}" for p, v in values.items() if v is None}
         )
-    return ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), ["a", "b"], ["a", "b", "params"], 1.5)
+    return ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), BOTH, ["a", "b", "params"], 1.5)
 
 
 def test_best_first_by_the_combined_rank():
@@ -65,7 +68,7 @@ def test_the_spread_has_a_row_a_candidate_and_a_column_for_what_was_repeated():
         "x": ScoreCard({"a": 1.0, "b": 2.0, "params": 3.0}, {}, spread={"a": 0.5}),
         "y": ScoreCard({"a": 2.0, "params": 4.0}, {"b": "no b"}, spread={"a": 0.25, "b": math.nan}),
     }
-    made = ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), ["a"], ["a", "b", "params"], 0.0)
+    made = ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), A, ["a", "b", "params"], 0.0)
     assert list(made.spread.columns) == ["a"] and made.spread.loc[["x", "y"], "a"].tolist() == [0.5, 0.25]
     assert list(made.spread.index) == list(made.frame.index) == ["y", "x"]
     assert list(made.narrow(["x"], {}).spread.index) == ["x"]
@@ -73,7 +76,7 @@ def test_the_spread_has_a_row_a_candidate_and_a_column_for_what_was_repeated():
 
 
 def test_an_empty_table_and_an_interruption():
-    empty = ScoreTable.of({}, {}, ["a"], ["a", "params"], 0.0)
+    empty = ScoreTable.of({}, {}, A, ["a", "params"], 0.0)
     assert len(empty) == 0 and empty.failures.empty and isinstance(repr(empty), str)
     stopped = Interrupted(table(x=(1, 1, 1)))
     assert isinstance(stopped, KeyboardInterrupt) and len(stopped.table) == 1 and "1 candidates" in str(stopped)

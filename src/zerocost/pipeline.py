@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import nn
 
 from zerocost import data as data_
 from zerocost.benchmarks.base import Benchmark
+from zerocost.combine import Combination, default, of
+from zerocost.conditions import clauses, joined
 from zerocost.errors import InputError, unknown
 from zerocost.proxies.registry import Proxy
 from zerocost.scoring import usable
@@ -24,9 +27,8 @@ from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
 
-__all__ = ["PROXIES", "Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
+__all__ = ["Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
 
-PROXIES = ("jacob_cov", "log_synflow")
 Progress = Callable[[str, int, int], None]
 
 
@@ -43,7 +45,8 @@ class Pipeline:
         space: a `SearchSpace`, the name of one ("cnn"), or a plain function of choices (see `spaces.from_function`).
         strategy: a name (see `search.strategies.names`) or an Optuna sampler.
         candidates: number of architectures to judge; all of a smaller space.
-        proxies: names of the proxies that "score" combines, by the log-rank sum within all that was judged.
+        proxies: names of the proxies that "score" combines, by the log-rank sum within all that was judged; or a
+            `zerocost.combine.Combination`, or the .json file of one. Its settings hold where none are given here.
         objectives: what is wanted: "score", "accuracy", a proxy, or a size or latency, of which less is better. Of
             several, architectures are ranked by fronts, the least crowded first.
         where: conditions, as in `select`: "params < 2e6 and latency < 5 and snip > 0". Those on sizes, latencies and
@@ -56,14 +59,15 @@ class Pipeline:
             random architectures, and each proposal among `moves` (Abdelfattah et al., ICLR 2021).
         trials, seconds, patience: stop after so many proposals of any kind, so much time, or so many judged
             architectures in a row that left the front as it was.
-        fidelity: the fidelity to score at; of several, as in "width=0.5,resolution=16 > full", the best one in
-            `reduction` are scored again at the next one.
+        fidelity: the fidelity to score at, full size if None; of several, as in "width=0.5,resolution=16 > full", the
+            best one in `reduction` are scored again at the next one.
         reduction: see `fidelity`.
         keep: number of survivors.
         epochs: epochs of training; 0 stops after the filter.
         training_seeds: trainings of each survivor, with seeds 0, 1, ….
         halving: train by successive halving: all a little, the best third three times as long, and so on.
-        batch: samples in the scoring batch.
+        batch: samples in the scoring batch, 64 if None.
+        repeats: from how many initialisations, each on a batch of its own, scores are means; 1 if None.
         seed: draws the split, the architectures, the batch and the random picks, and initialises the networks.
         device: where to score, measure latency and train.
         workers: processes to score in; the result does not depend on it.
@@ -83,7 +87,7 @@ class Pipeline:
     space: SearchSpace | str | Callable[..., nn.Module]
     strategy: Any = "random"
     candidates: int = 200
-    proxies: Iterable[str | Proxy] | str = PROXIES
+    proxies: Combination | Iterable[str | Proxy] | str = default
     objectives: Iterable[str] | str = (SCORE,)
     where: str | None = None
     limits: Limit | Sequence[Limit] = ()
@@ -94,21 +98,22 @@ class Pipeline:
     trials: int | None = None
     seconds: float | None = None
     patience: int | None = None
-    fidelity: Fidelity | str | Sequence[Fidelity | str] = FULL
+    fidelity: Fidelity | str | Sequence[Fidelity | str] | None = None
     reduction: int = 4
     keep: int = 5
     epochs: int = 8
     training_seeds: int = 1
     halving: bool = False
-    batch: int = 64
+    batch: int | None = None
+    repeats: int | None = None
     seed: int = 0
     device: str | torch.device | None = None
     workers: int = 1
 
     def __post_init__(self) -> None:
-        least = {"candidates": 1, "keep": 1, "epochs": 0, "training_seeds": 1, "batch": 1, "workers": 1, "reduction": 2}
+        least = {"candidates": 1, "keep": 1, "epochs": 0, "training_seeds": 1, "workers": 1, "reduction": 2}
         least |= {"seed": 0, "warmup": 0, "moves": 1}
-        least |= {name: 1 for name in ("trials", "patience") if getattr(self, name) is not None}
+        least |= {name: 1 for name in ("trials", "patience", "batch", "repeats") if getattr(self, name) is not None}
         for name, bound in least.items():
             value = getattr(self, name)
             if not isinstance(value, int):
@@ -129,12 +134,40 @@ class Pipeline:
         if not self.fidelities:
             raise InputError("fidelity must be one Fidelity or several, but got an empty sequence")
 
+    @cached_property
+    def combination(self) -> Combination:
+        """What "score" is."""
+        return of(self.proxies)
+
+    @property
+    def plain(self) -> bool:
+        """Whether "score" is a log-rank sum of equal weights, which the names of the proxies tell all about."""
+        combination = self.combination
+        return combination.equal and combination.method == "log_rank" and combination.reference is None
+
+    @property
+    def samples(self) -> int:
+        """Samples in the scoring batch, at a fidelity that does not say."""
+        return self.batch or self.combination.batch or 64
+
+    @property
+    def repetitions(self) -> int:
+        """From how many initialisations scores are means."""
+        return self.repeats or self.combination.repeats or 1
+
+    @property
+    def conditions(self) -> str | None:
+        """The conditions of the search and those of its combination."""
+        parts = [part for where in (self.where, self.combination.where) if where for part in clauses(where)]
+        return joined(parts)
+
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:
         """From the cheapest to the one that decides."""
-        if isinstance(self.fidelity, Fidelity):
-            return (self.fidelity,)
-        parts = self.fidelity.split(">") if isinstance(self.fidelity, str) else self.fidelity
+        given = self.combination.fidelity or FULL if self.fidelity is None else self.fidelity
+        if isinstance(given, Fidelity):
+            return (given,)
+        parts = given.split(">") if isinstance(given, str) else given
         return tuple(part if isinstance(part, Fidelity) else Fidelity.parse(part.strip()) for part in parts)
 
     def run(

@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
+from zerocost import combine
 from zerocost import data as data_
 from zerocost.candidates import named
+from zerocost.combine import Combination
 from zerocost.data.tensors import as_inputs
 from zerocost.engine.memory import alone
 from zerocost.engine.network import described, first_line, out_of_memory
@@ -25,6 +27,7 @@ from zerocost.engine.run import Measurement, measure, neutral
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import arguments
 from zerocost.errors import Failure, InputError
+from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import Proxy, resolve
 from zerocost.seeding import Builder, initialise, seeded
 from zerocost.tables import Interrupted, ScoreTable
@@ -97,7 +100,8 @@ def score(
     was, and so do the global random states.
 
     Args:
-        model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`).
+        model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`), or a Keras 3 model, whose
+            images may be channels last.
         batch: `(inputs, labels)`, or the inputs alone for proxies that need no labels. Inputs are a tensor with the
             samples along the first axis, or a tuple, list or mapping of such tensors for a network of several inputs
             (then the batch must be a `zerocost.data.Batch` or a pair). A list of such pairs is several batches:
@@ -119,13 +123,17 @@ def score(
     >>> card["params"], card["flops"], card.failures
     (122.0, 112.0, {})
     """
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, nn.Module) and not keras.is_model(model):
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
     return evaluate(model, as_batches(batch), plan(resolve(proxies)), loss, seed)
 
 
 def evaluate(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """Run a plan on one model and compute the proxies of it."""
+    if keras.is_model(model):
+        from zerocost.integrations.keras.scoring import evaluate as evaluate_keras
+
+        return evaluate_keras(model, batches, steps, loss, seed)
     found = measure(model, batches, steps, loss, seed)
     device = torch.device(found.device)
     scopes: dict[Settings, dict[str, Any]] = {}
@@ -227,15 +235,15 @@ def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
 def rank(
     candidates: Any,
     data: Any,
-    proxies: Iterable[str | Proxy] | str = DEFAULT,
+    proxies: Combination | Iterable[str | Proxy] | str = combine.default,
     *,
     also: Iterable[str] | str = (),
-    batch: int = 64,
+    batch: int | None = None,
     batches: int = 1,
     balanced: bool = False,
     loss: Loss = cross_entropy,
     seed: int = 0,
-    repeats: int = 1,
+    repeats: int | None = None,
     device: str | torch.device | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ScoreTable:
@@ -246,16 +254,17 @@ def rank(
             either. Builders run one at a time with torch seeded by `seed`, so that a network's initial weights do not
             depend on the others.
         data: anything `zerocost.data.draw` takes: a spec such as "digits", tensors or arrays, a Dataset, a DataLoader.
-        proxies: names of the proxies to rank by, as a sequence or comma-separated.
+        proxies: names of the proxies to rank by, as a sequence or comma-separated, or a `zerocost.combine.Combination`
+            or the .json file of one. Its `where` is for `select`, its fidelity for architectures of a space.
         also: names of proxies to score but not to rank by, for conditions of `select`; `params` always is.
-        batch: number of samples drawn, once for all candidates.
+        batch: number of samples drawn, once for all candidates; 64 unless the combination says otherwise.
         batches: how many batches are drawn; proxies that compare batches (`zico`) see them all, the others the first.
             Of a single one, those compare the halves.
         balanced: draw equally many of each class.
         loss: function of outputs and labels, a mean over samples.
         seed: draws the batch, initialises the networks and seeds the passes.
         repeats: how often each network is initialised and scored, from `seed` on; scores are means, and the table's
-            `spread` has their standard deviations.
+            `spread` has their standard deviations. Once, unless the combination says otherwise.
         device: where built networks are moved before scoring; None leaves them where they are.
         progress: called with the number done and the total after each candidate.
 
@@ -273,10 +282,10 @@ def rank(
     >>> sorted(table.frame.columns)
     ['naswot', 'params', 'rank_score', 'snip']
     """
-    for name, number in (("batches", batches), ("repeats", repeats)):
-        if not isinstance(number, int) or number < 1:
+    for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
+        if number is not None and (not isinstance(number, int) or number < 1):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
-    drawn = draw_batches(data, batch, batches, seed, balanced)
+    drawn = draw_batches(data, batch or combine.of(proxies).batch or 64, batches, seed, balanced)
     return rank_batch(
         candidates, drawn, proxies, also=also, loss=loss, seed=seed, repeats=repeats, device=device, progress=progress
     )
@@ -290,18 +299,20 @@ def draw_batches(data: Any, size: int, count: int, seed: int, balanced: bool) ->
 def rank_batch(
     candidates: Any,
     batch: Any,
-    proxies: Iterable[str | Proxy] | str = DEFAULT,
+    proxies: Combination | Iterable[str | Proxy] | str = combine.default,
     *,
     also: Iterable[str] | str = (),
     loss: Loss = cross_entropy,
     seed: int = 0,
-    repeats: int = 1,
+    repeats: int | None = None,
     device: str | torch.device | None = None,
     fidelity: str = "full",
     progress: Callable[[int, int], None] | None = None,
 ) -> ScoreTable:
     """`rank` on a batch, or a list of batches, already drawn; `fidelity` is noted in the provenance of every score."""
     builders = named(candidates)
+    combination = combine.of(proxies)
+    repeats = repeats or combination.repeats or 1
     ranked = resolve(proxies)
     beside = resolve(also) if also else []
     steps = plan(resolve([*ranked, *beside, "params"]))
@@ -317,8 +328,7 @@ def rank_batch(
 
     def table() -> ScoreTable:
         done = {name: builders[name] for name in cards}
-        names = [p.name for p in ranked]
-        return ScoreTable.of(cards, done, names, [p.name for p in steps.proxies], time.perf_counter() - start)
+        return ScoreTable.of(cards, done, combination, [p.name for p in steps.proxies], time.perf_counter() - start)
 
     try:
         for done, (name, build) in enumerate(builders.items(), start=1):
@@ -343,7 +353,7 @@ def rank_batch(
 
 def initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str:
     """Where a candidate's weights come from, in words."""
-    if isinstance(build, nn.Module):
+    if isinstance(build, nn.Module) or keras.is_model(build):
         return "as given"
     return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
 
@@ -374,7 +384,8 @@ def usable(device: str | torch.device | None) -> None:
 def built(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:
     """The candidate's network, initialised from the seed and moved to the device; a finished one stays where it is."""
     model = initialise(build, seed)
-    return model if device is None or model is build else model.to(device)
+    stays = device is None or model is build or keras.is_model(model)
+    return model if stays else model.to(device)
 
 
 def as_batches(batch: Any) -> list[data_.Batch]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from torch import nn
 
-from zerocost.combine import log_rank
+from zerocost.combine import Combination
 from zerocost.errors import InputError
 from zerocost.seeding import Builder
 
@@ -24,7 +24,7 @@ class ScoreTable:
     Attributes:
         frame: one row a candidate (index: its name); a column for each score (NaN where it failed), among them
             `params`, and `rank_score`, the combination of the proxies' ranks; higher is better.
-        proxies: the proxies that `rank_score` combines.
+        combination: what `rank_score` is.
         cards: each candidate's `ScoreCard`, with its failures, passes and provenance.
         candidates: each candidate's builder, for training.
         dropped: candidates that `select` dropped, with the reason; empty for a table that `rank` returned.
@@ -32,7 +32,7 @@ class ScoreTable:
     """
 
     frame: pd.DataFrame
-    proxies: list[str]
+    combination: Combination
     cards: dict[str, ScoreCard]
     candidates: dict[str, Builder | nn.Module]
     dropped: dict[str, str] = field(default_factory=dict)
@@ -43,20 +43,25 @@ class ScoreTable:
         cls,
         cards: Mapping[str, ScoreCard],
         candidates: Mapping[str, Builder | nn.Module],
-        proxies: Sequence[str],
+        combination: Combination,
         columns: Sequence[str],
         seconds: float,
     ) -> ScoreTable:
-        """The table of the given cards with the scores named by `columns`, ranked by `proxies`."""
+        """The table of the given cards with the scores named by `columns`, ranked by the combination."""
         frame = pd.DataFrame(
             [[card.scores.get(name, float("nan")) for name in columns] for card in cards.values()],
             index=pd.Index(list(cards), name="candidate"),
             columns=list(columns),
             dtype=float,
         )
-        frame["rank_score"] = log_rank(frame[list(proxies)])
+        frame["rank_score"] = combination(frame)
         frame = frame.sort_values("rank_score", ascending=False, kind="stable")
-        return cls(frame, list(proxies), dict(cards), dict(candidates), {}, seconds)
+        return cls(frame, combination, dict(cards), dict(candidates), {}, seconds)
+
+    @property
+    def proxies(self) -> list[str]:
+        """The proxies that `rank_score` combines."""
+        return self.combination.proxies
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -87,7 +92,7 @@ class ScoreTable:
         """The rows of the given names, in that order, with what was dropped."""
         return ScoreTable(
             self.frame.loc[list(names)],
-            self.proxies,
+            self.combination,
             {name: self.cards[name] for name in names},
             {name: self.candidates[name] for name in names},
             {**self.dropped, **dropped},

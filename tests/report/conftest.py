@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from zerocost.combine import Combination
 from zerocost.pipeline import SearchResult, Stage
 from zerocost.scoring import ScoreCard
 from zerocost.search.objectives import Objectives
@@ -42,7 +43,8 @@ def score_cards(count: int, seed: int = 0) -> dict[str, ScoreCard]:
 
 
 def table_of(cards: dict[str, ScoreCard], proxies: list[str]) -> ScoreTable:
-    return ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), proxies, [*proxies, "params"], 1.0)
+    wanted = Combination(dict.fromkeys(proxies, 1))
+    return ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), wanted, [*proxies, "params"], 1.0)
 
 
 def run(name: str, seed: int, ceiling: float, epochs: int = 12) -> Run:
@@ -115,7 +117,8 @@ def ranked_only(candidates: int, proxies: list[str] = PROXIES, top: int | None =
 
 def judged_table(cards: dict[str, ScoreCard], objectives: Objectives) -> ScoreTable:
     columns = dict.fromkeys([*objectives.columns, "params"])
-    table = ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), objectives.columns, list(columns), 1.0)
+    wanted = Combination(dict.fromkeys(objectives.columns, 1))
+    table = ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), wanted, list(columns), 1.0)
     frame = table.frame.assign(rank_score=objectives.fitness(table.frame))
     return replace(table, frame=frame.sort_values("rank_score", ascending=False, kind="stable"))
 
@@ -123,7 +126,7 @@ def judged_table(cards: dict[str, ScoreCard], objectives: Objectives) -> ScoreTa
 def searched(count: int = 60, names: tuple[str, ...] = ("score", "params")) -> SearchResult:
     """A search with limits, the best quarter scored again, and survivors that successive halving stopped but two."""
     proxies = ("log_synflow", "jacob_cov")
-    objectives = Objectives(names, proxies)
+    objectives = Objectives(names, Combination(dict.fromkeys(proxies, 1)))
     first = score_cards(count)
     best = next(iter(first))
     first = {NASTY if name == best else name: card for name, card in first.items()}

@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerocost.combine import of
 from zerocost.report import goals
 from zerocost.search.front import fronts, hypervolume
 from zerocost.search.objectives import Objectives
 
 
 def test_values_of_several_objectives_are_those_of_the_search(found):
-    expected = Objectives(("score", "params"), ("log_synflow", "jacob_cov")).values(found.table.frame)
+    expected = Objectives(("score", "params"), of("log_synflow,jacob_cov")).values(found.table.frame)
     pd.testing.assert_frame_equal(goals.values(found, found.table), expected)
 
 

@@ -14,7 +14,7 @@ from zerocost.search.shared import TWIN
 from zerocost.search.suggest import REJECTED
 from zerocost.spaces import from_function
 
-WIDTH = Objectives(("width",), ())
+WIDTH = Objectives(("width",))
 SPACE = from_function(lambda choose: nn.Linear(choose.int("width", 1, 40), 1), "linear")
 
 
@@ -137,7 +137,7 @@ def test_patience_ends_it_when_the_front_stands_still():
 
 
 def test_several_objectives_are_told_in_their_own_directions():
-    wanted = Objectives(("width", "params"), ())
+    wanted = Objectives(("width", "params"))
 
     def judge(archs):
         for arch in archs:

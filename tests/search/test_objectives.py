@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from zerocost.combine import of
 from zerocost.search.objectives import Objectives, listed, minimised
 
 JUDGED = pd.DataFrame(
@@ -15,7 +16,7 @@ JUDGED = pd.DataFrame(
 
 
 def test_the_score_is_the_log_rank_sum_within_all_that_was_judged():
-    wanted = Objectives(("score",), ("snip", "naswot"))
+    wanted = Objectives(("score",), of("snip,naswot"))
     few, all_ = wanted.values(JUDGED.loc[["a", "b"]]), wanted.values(JUDGED)
     assert few.loc["b", "score"] == 0 > few.loc["a", "score"]
     assert all_.loc["b", "score"] < 0
@@ -24,16 +25,16 @@ def test_the_score_is_the_log_rank_sum_within_all_that_was_judged():
 
 def test_one_that_lacks_an_objective_has_no_fitness_and_is_on_no_front():
     for names in (("score",), ("score", "params")):
-        wanted = Objectives(names, ("snip",))
+        wanted = Objectives(names, of("snip"))
         assert np.isnan(wanted.fitness(JUDGED)["d"])
         assert "d" not in wanted.front(JUDGED)
-    assert Objectives(("score", "params"), ("snip",)).front(JUDGED) == ["a", "b"]
+    assert Objectives(("score", "params"), of("snip")).front(JUDGED) == ["a", "b"]
 
 
 @pytest.mark.parametrize("name", ["params", "flops", "latency", "raspi4_latency", "edgegpu_energy", "memory"])
 def test_sizes_latencies_and_energies_are_made_small(name):
     assert minimised(name)
-    assert Objectives((name, "snip"), ()).directions == ["minimize", "maximize"]
+    assert Objectives((name, "snip")).directions == ["minimize", "maximize"]
 
 
 def test_names_are_read_from_a_text_or_a_sequence_each_once():

@@ -54,7 +54,7 @@ def judge(archs):
 
 
 def search(made, candidates=12, **options):
-    return explore(SPACE, made, judge, Objectives(("width",), ()), candidates=candidates, several=True, **options)
+    return explore(SPACE, made, judge, Objectives(("width",)), candidates=candidates, several=True, **options)
 
 
 def left_by_a_dead_process(made, monkeypatch):

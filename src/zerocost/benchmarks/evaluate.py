@@ -18,9 +18,9 @@ from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
 from zerocost.benchmarks.statistics import Values, regret_at
-from zerocost.combine import log_rank
+from zerocost.combine import Combination, of
 from zerocost.errors import InputError
-from zerocost.proxies.registry import Proxy, resolve, split
+from zerocost.proxies.registry import Proxy, spelled
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.scoring import DEFAULT
 from zerocost.spaces import FULL, Fidelity, SearchSpace
@@ -47,8 +47,9 @@ class Difference(NamedTuple):
 class Evaluation:
     """How well each score agrees with the truth of a benchmark.
 
-    Rows of `table`, and columns of `scores`, are the proxies in the order given, their log-rank sum under the name
-    "all together" where there are several, and the baselines that were not among them.
+    Rows of `table`, and columns of `scores`, are the proxies in the order given, their combination (the log-rank sum,
+    unless one was given) under the name "all together" where there are several, and the baselines that were not among
+    them.
 
     Attributes:
         benchmark: the benchmark's name.
@@ -130,16 +131,16 @@ class Evaluation:
 
 def evaluate(
     benchmark: Benchmark | str,
-    proxies: Iterable[str | Proxy] | str = DEFAULT,
+    proxies: Combination | Iterable[str | Proxy] | str = DEFAULT,
     *,
     data: Any = None,
     n: int = 200,
     seeds: int = 3,
     truth: Query | None = None,
-    batch: int = 64,
+    batch: int | None = None,
     batches: int = 1,
     balanced: bool = False,
-    fidelity: Fidelity | str = FULL,
+    fidelity: Fidelity | str | None = None,
     k: int = 10,
     resamples: int = 1000,
     seed: int = 0,
@@ -166,16 +167,18 @@ def evaluate(
 
     Args:
         benchmark: a `Benchmark`, or a name that `benchmarks.get` finds the truth for.
-        proxies: names of the proxies, as a sequence or comma-separated.
+        proxies: names of the proxies, as a sequence or comma-separated; or a `zerocost.combine.Combination`, or the
+            .json file of one.
         data: anything `zerocost.data.draw` takes, of the shape and classes that the benchmark's networks are made for;
             if None, `benchmark.data` or, of a benchmark that comes without, scikit-learn's digits in its place.
         n: number of architectures; all of a smaller benchmark.
         seeds: number of seeds, from `seed` on.
         truth: metric (of which more is better), dataset, epochs and seed of the truth; the benchmark's default if None.
-        batch: number of samples drawn.
+        batch: number of samples drawn; 64 unless the combination says otherwise.
         batches: how many batches are drawn, for proxies that compare batches.
         balanced: draw equally many of each class.
-        fidelity: score scaled-down siblings; parameters and FLOPs are then theirs too.
+        fidelity: score scaled-down siblings; parameters and FLOPs are then theirs too. Full size unless the
+            combination says otherwise.
         k: how many of the highest scores `precision@k` and the like pick.
         resamples: number of bootstrap resamples.
         seed: draws the architectures and the resamples, and is the first seed of the scores.
@@ -204,8 +207,10 @@ def evaluate(
         if number < 1:
             raise InputError(f"{name} must be at least 1, but got {number}")
     chosen = get(benchmark) if isinstance(benchmark, str) else benchmark
-    given = tuple(split(proxies) if isinstance(proxies, str) else proxies)
-    names = [p.name for p in resolve(given)]
+    combination = of(proxies)
+    given = spelled(proxies)
+    names = list(given)
+    batch, fidelity = batch or combination.batch or 64, fidelity or combination.fidelity or FULL
     query = truth or chosen.default
     fidelity = Fidelity.parse(fidelity) if isinstance(fidelity, str) else fidelity
     if UNTRAINED.fullmatch(query.metric) or query.metric.endswith("loss"):
@@ -225,12 +230,12 @@ def evaluate(
         )
     each = range(seed, seed + seeds)
     made = batches_of(source, each, batch, batches, balanced, fidelity)
-    job = Job(chosen.space, (*given, *BASELINES), made, fidelity, None if device is None else str(device))
+    job = Job(chosen.space, (*given.values(), *BASELINES), made, fidelity, None if device is None else str(device))
     start = time.perf_counter()
     with Store(cache) as store, Scorer(job, store=store, workers=workers) as score:
         found = score(list(drawn.index), progress=progress)
     seconds = time.perf_counter() - start
-    scores, failures = tabulated(found, list(drawn.index), each, names)
+    scores, failures = tabulated(found, list(drawn.index), each, names, combination)
     table, paired = judged(scores, drawn, k, resamples, seed)
     settings = {
         "zerocost": VERSION,
@@ -239,6 +244,7 @@ def evaluate(
         **{f"truth, {field}": value for field, value in query._asdict().items()},
         "architectures": f"{len(drawn):,} of {len(known):,}",
         "proxies": ", ".join(names),
+        "all together": str(combination),
         "seeds": ", ".join(map(str, each)),
         "data": named,
         "batch": fidelity.batch or batch,
@@ -263,16 +269,20 @@ def architectures(space: SearchSpace, texts: list[str], n: int, seed: int) -> li
 
 
 def tabulated(
-    found: Mapping[tuple[str, int], Mapping[str, Score_]], texts: list[str], seeds: Iterable[int], names: list[str]
+    found: Mapping[tuple[str, int], Mapping[str, Score_]],
+    texts: list[str],
+    seeds: Iterable[int],
+    names: list[str],
+    combination: Combination,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All scores, with the log-rank sum of `names` where they are several, and all failures with their reasons."""
+    """All scores, what the combination makes of them where they are several, and all failures with their reasons."""
     columns = list(dict.fromkeys([*names, *BASELINES]))
     frames, failures = {}, []
     for seed in seeds:
         rows = {text: {p: found[text, seed][p].value for p in columns} for text in texts}
         frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
         if len(names) > 1:
-            frame.insert(len(names), TOGETHER, log_rank(frame[names]).replace(-np.inf, np.nan))
+            frame.insert(len(names), TOGETHER, combination(frame).replace(-np.inf, np.nan))
         frames[seed] = frame
         failures += [(t, seed, p, r) for t in texts for p in columns if (r := found[t, seed][p].reason) is not None]
     scores = pd.concat(frames, names=["seed", "architecture"])

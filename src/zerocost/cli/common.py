@@ -39,12 +39,28 @@ err = Console(stderr=True)
 SPECS = ", ".join(source.usage for source in SOURCES.values())
 Data = Annotated[str, typer.Option("--data", help=f"Where batches come from: {SPECS}.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Samples in the batch that networks are scored on.")]
+OwnBatch = Annotated[
+    int | None,
+    typer.Option("--batch", min=1, help="Samples in the batch that networks are scored on: 64, or as tuned."),
+]
+Repeats = Annotated[
+    int | None,
+    typer.Option(min=1, help="Seeds that each network is built and scored with; scores are means. 1, or as tuned."),
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(
+        "--fidelity",
+        help="Score smaller siblings: settings such as width=0.5,resolution=16. Full size, or as tuned.",
+    ),
+]
 Balanced = Annotated[bool, typer.Option("--balanced", help="Draw equally many samples of each class.")]
 Proxies = Annotated[
     str,
     typer.Option(
         "--proxies",
-        help="Names, comma-separated, as in 'snip,zico(parts=4),my_proxy.py:mine'; see `zerocost proxies`.",
+        help="Names, comma-separated, as in 'snip,zico(parts=4),my_proxy.py:mine', see `zerocost proxies`; or the "
+        ".json file of a combination.",
     ),
 ]
 Batches = Annotated[int, typer.Option("--batches", min=1, help="Batches drawn, for proxies that compare batches.")]

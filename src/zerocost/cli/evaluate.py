@@ -17,11 +17,12 @@ from zerocost.benchmarks.evaluate import evaluate as judge
 from zerocost.cli.common import (
     SPECS,
     Balanced,
-    Batch,
     Batches,
     Device,
     Json,
+    OwnBatch,
     Proxies,
+    Scale,
     Seed,
     checked_device,
     command,
@@ -56,12 +57,10 @@ def evaluate(
     dataset: Annotated[str | None, typer.Option(help="Dataset of the truth.")] = None,
     metric: Annotated[str | None, typer.Option(help="Metric of the truth, of which more is better.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of training behind the truth.")] = None,
-    batch: Batch = 64,
+    batch: OwnBatch = None,
     batches: Batches = 1,
     balanced: Balanced = False,
-    fidelity: Annotated[
-        str, typer.Option(help="Score smaller siblings: full, or settings such as width=0.5,resolution=16.")
-    ] = "full",
+    fidelity: Scale = None,
     k: Annotated[
         int, typer.Option("--k", min=1, help="Highest scores that precision, best rank and regret pick.")
     ] = 10,
@@ -86,7 +85,7 @@ def evaluate(
     """Judge proxies against trained truth, beside parameters, FLOPs and depth."""
     resolve(proxies)
     place = checked_device(device)
-    scale = Fidelity.parse(fidelity)
+    scale = None if fidelity is None else Fidelity.parse(fidelity)
     file = Path(cache) if cache and "://" not in cache else None
     for path in (report_to, csv, latex, file):
         if path is not None and not path.resolve().parent.is_dir():

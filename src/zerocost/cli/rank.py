@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -11,22 +12,27 @@ from zerocost.cli.common import (
     BAD_INPUT,
     INTERRUPTED,
     Balanced,
-    Batch,
     Batches,
     Data,
     Device,
     Json,
+    OwnBatch,
     Proxies,
+    Repeats,
     Seed,
     checked_device,
     command,
     fail,
     nothing_ran,
+    out,
     print_json,
     progress_bar,
 )
 from zerocost.cli.tables import print_failures, print_ranking
+from zerocost.combine import of
+from zerocost.data import load as open_data
 from zerocost.files import load
+from zerocost.integrations import timm
 from zerocost.proxies.registry import resolve
 from zerocost.select import proxies_in, select
 from zerocost.tables import Interrupted, ScoreTable
@@ -37,33 +43,41 @@ def rank(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="FILE.py:NAME",
-            help="A mapping from name to a function that builds a network, or a function that returns one.",
+            metavar="FILE.py:NAME|timm:NAMES",
+            help="A mapping from name to a function that builds a network, or a function that returns one; or models "
+            "of timm, as in 'timm:resnet1*,vit_tiny_*'.",
         ),
     ],
     data: Data,
-    proxies: Proxies = "jacob_cov,log_synflow",
+    proxies: Proxies = "default",
     where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None,
     top: Annotated[int | None, typer.Option(min=1, help="Show only the best so many.")] = None,
-    batch: Batch = 64,
+    batch: OwnBatch = None,
     batches: Batches = 1,
-    repeats: Annotated[int, typer.Option(min=1, help="Seeds each network is built and scored with.")] = 1,
+    repeats: Repeats = None,
     balanced: Balanced = False,
     seed: Seed = 0,
     device: Device = "cpu",
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the combination here with these scores as reference; --proxies takes the file."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
+    combination = of(proxies)
     chosen = resolve(proxies)
+    if combination.where:
+        where = f"({where}) and ({combination.where})" if where else combination.where
     place = checked_device(device)
-    candidates = load(target)
+    candidates, source = asked_for(target, data)
     interrupted = False
     with progress_bar({"score": "scoring"}) as report:
         try:
             table = scoring.rank(
                 candidates,
-                data,
-                chosen,
+                source,
+                combination if proxies.endswith(".json") else chosen,
                 also=proxies_in(where),
                 batch=batch,
                 batches=batches,
@@ -76,19 +90,32 @@ def rank(
         except Interrupted as stop:
             table, interrupted = stop.table, True
     kept = select(table, where, top=top)
+    if save is not None:
+        table.combination.against(table.frame).save(save)
     unusable = nothing_ran(chosen, table.scored)
     if as_json:
         print_json(as_dict(kept, table))
     elif not unusable:
         print_ranking(
             kept,
-            f"{len(kept)} of {len(table)} candidates, best first by the log-rank sum of {', '.join(table.proxies)}",
+            f"{len(kept)} of {len(table)} candidates, best first by {table.combination}",
         )
         print_failures(table)
+        if save is not None:
+            out.print(f"wrote {save}", highlight=False, markup=False, soft_wrap=True)
     if interrupted:
         fail(f"interrupted; the {len(table)} candidates scored until then are above", INTERRUPTED)
     if unusable:
         fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
+
+
+def asked_for(target: str, data: str) -> tuple[Any, Any]:
+    """The candidates, and the data to score them on."""
+    collection, _, names = target.partition(":")
+    if collection != "timm":
+        return load(target), data
+    source = open_data(data)
+    return timm.candidates(names, source), source
 
 
 def as_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:

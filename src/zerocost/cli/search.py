@@ -14,11 +14,12 @@ from zerocost.cli.common import (
     BAD_INPUT,
     INTERRUPTED,
     NOTHING_FOUND,
-    Batch,
     Data,
     Device,
     Json,
+    OwnBatch,
     Proxies,
+    Repeats,
     Seed,
     checked_device,
     command,
@@ -36,7 +37,6 @@ from zerocost.proxies.registry import Proxy, resolve
 from zerocost.search import export as export_
 from zerocost.train.run import Run
 
-DEFAULT = ",".join(pipeline.PROXIES)
 SPACES = ", ".join(spaces.names())
 STRATEGIES = "random, evolution, local, reinforce, gradient, tpe, nsga2, cmaes or gp"
 FORMATS = "state, torchscript, onnx"
@@ -52,7 +52,7 @@ def search(
     ] = "cnn",
     strategy: Annotated[str, typer.Option(help=f"What proposes architectures: {STRATEGIES}.")] = "random",
     candidates: Annotated[int, typer.Option(min=1, help="Architectures to score.")] = 200,
-    proxies: Proxies = DEFAULT,
+    proxies: Proxies = "default",
     objectives: Annotated[
         str, typer.Option(help="What is wanted: score, accuracy, proxies; or sizes and latency, which are made small.")
     ] = "score",
@@ -82,14 +82,15 @@ def search(
     training_seeds: Annotated[int, typer.Option(min=1, help="Trainings of each survivor.")] = 1,
     halving: Annotated[bool, typer.Option("--halving", help="Train by successive halving.")] = False,
     fidelity: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Score smaller siblings: full, or settings such as width=0.5,resolution=16; "
-            "with 'width=0.5 > full' the best are scored again."
+            help="Score smaller siblings: settings such as width=0.5,resolution=16; with 'width=0.5 > full' the best "
+            "are scored again. Full size, or as tuned."
         ),
-    ] = "full",
+    ] = None,
     reduction: Annotated[int, typer.Option(min=2, help="One in how many is scored again at the next fidelity.")] = 4,
-    batch: Batch = 64,
+    batch: OwnBatch = None,
+    repeats: Repeats = None,
     seed: Seed = 0,
     device: Device = "cpu",
     workers: Annotated[int, typer.Option(min=1, help="Processes to score in.")] = 1,
@@ -134,6 +135,7 @@ def search(
         "fidelity": fidelity,
         "reduction": reduction,
         "batch": batch,
+        "repeats": repeats,
         "seed": seed,
         "device": place,
         "workers": workers,

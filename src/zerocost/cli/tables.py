@@ -10,8 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost.cli.common import out
+from zerocost.combine import Combination
+from zerocost.combine.explain import Explanation, explain
+from zerocost.report.format import fixed, plural, shorten
 from zerocost.tables import ScoreTable
 from zerocost.train.run import Run
+
+COLUMNS = 6
+"""Proxies whose moves are shown, at most."""
 
 
 def print_ranking(table: ScoreTable, title: str, limit: int = 50) -> None:
@@ -48,6 +54,74 @@ def print_failures(table: ScoreTable, limit: int = 5) -> None:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         proxies = ", ".join(dict.fromkeys(group["proxy"]))
         out.print(f"  {escape(str(reason))} [dim]({proxies})[/dim]: {shown}", highlight=False, soft_wrap=True)
+
+
+def print_explanation(
+    table: ScoreTable, kept: ScoreTable, combination: Combination | None = None, limit: int = 10
+) -> None:
+    """Why the kept candidates of a table are where they are: what moved the best, what each proxy adds, what is size.
+
+    `combination` is what to explain; what the table is ranked by if None.
+    """
+    why = explain(table, combination, top=len(kept) or None)
+    names = list(kept.frame.index[:limit])
+    parts = why.moved if why.moved.notna().any(axis=None) else why.climbed
+    shown = list(parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable").index[:COLUMNS])
+    shown = [name for name in parts if name in shown]
+    out.print(f"\n[bold]why these[/bold], by {escape(str(why.combination))}", highlight=False, soft_wrap=True)
+    if not why.follows:
+        out.print("the ranking above is not by this score alone; places here are by this score", style="dim")
+    grid = Table("", box=None, pad_edge=False)
+    grid.add_column("candidate", overflow="fold")
+    for name in shown:
+        grid.add_column(escape(name), justify="right")
+    for name in names:
+        moves = [move(float(parts[p][name]), float(why.climbed[p][name])) for p in shown]
+        grid.add_row(fixed(float(why.place[name]), 0), escape(shorten(name)), *moves)
+    if names:
+        out.print(grid)
+        out.print(told(why, len(why.proxies) - len(shown)), style="dim", soft_wrap=True)
+    print_proxies(why)
+    out.print(f"\n{escape(why.about_size(shorten))}", highlight=False, soft_wrap=True)
+
+
+def move(part: float, places: float) -> str:
+    """How far a proxy moved a candidate, and the places that it has from it."""
+    if math.isnan(part):
+        return "[dim]–[/dim]"
+    arrow, colour = ("▲", "green") if part > 0 else ("▼", "red") if part < 0 else ("·", "dim")
+    size = "" if part == places else f" {abs(part):.2f}"
+    steps = "" if math.isnan(places) else f" ({places:+.0f})".replace("-", "−").replace("+0", "0")
+    return f"[{colour}]{arrow}{size}[/{colour}]{steps}"
+
+
+def told(why: Explanation, hidden: int) -> str:
+    """What the cells of the moves are."""
+    several = len(why.proxies) > 1
+    if why.moved.isna().all(axis=None):
+        text = "in brackets: the places it would lose without the proxy" if several else "a vote is no sum of parts"
+    else:
+        text = "▲ ▼ what the proxy adds to the score, against its mean over all"
+        text += "; in brackets the places it would lose without the proxy" if several else ""
+    return text + (f"; {plural(hidden, 'proxy', 'proxies')} that moved these less not shown" if hidden else "")
+
+
+def print_proxies(why: Explanation) -> None:
+    """What each proxy adds to a ranking."""
+    shown = Table("proxy", box=None, pad_edge=False)
+    titles = ["weight", "τ without it", f"new in top {why.top}", "ρ with score", "beyond size", "ρ with params"]
+    for title in titles:
+        shown.add_column(title, justify="right")
+    shown.add_column("closest to")
+    for name, row in why.proxies.iterrows():
+        numbers = (row["tau_without"], row["spearman"], row["beyond_size"])
+        tau, rho, beyond = (fixed(float(value)) for value in numbers)
+        size = fixed(float(why.sizes["params"][name])) if "params" in why.sizes else "–"
+        closest = f"{escape(row['closest'])} ({fixed(float(row['redundancy']))})" if row["closest"] else "–"
+        weight, new = f"{row['weight']:g}".replace("-", "−"), fixed(float(row["replaced"]), 0)
+        shown.add_row(escape(str(name)), weight, tau, new, rho, beyond, size, closest)
+    out.print("")
+    out.print(shown)
 
 
 def print_training(survivors: Sequence[Run], random: Sequence[Run]) -> None:

@@ -1,5 +1,9 @@
-"""Several proxies made one."""
+"""Several proxies made one number."""
 
-from zerocost.combine.ranks import log_rank, log_rank_against
+from zerocost.combine.combination import Combination, load, of
+from zerocost.combine.ranks import log_rank, rank_mean, vote
 
-__all__ = ["log_rank", "log_rank_against"]
+__all__ = ["Combination", "default", "load", "log_rank", "of", "rank_mean", "vote"]
+
+default = of("default")
+"""The combination that rankings and searches use unless told otherwise; docs/combining.md shows why this one."""

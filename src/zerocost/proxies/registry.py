@@ -8,13 +8,16 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zerocost.engine import settings as settings_
 from zerocost.engine.settings import DEFAULT, Settings, written
 from zerocost.engine.signals import requested
 from zerocost.errors import InputError, unknown
 from zerocost.files import load
+
+if TYPE_CHECKING:
+    from zerocost.combine import Combination
 
 Formula = TypeVar("Formula", bound=Callable[..., Any])
 
@@ -137,24 +140,49 @@ def names() -> list[str]:
     return list(REGISTRY)
 
 
-def resolve(wanted: Iterable[str | Proxy] | str | Proxy) -> list[Proxy]:
+def resolve(wanted: Combination | Iterable[str | Proxy] | str | Proxy) -> list[Proxy]:
     """The proxies of the given names in their order, each once; a single string may hold several, comma-separated.
 
     A name may carry options, as in "zico(parts=4)", or a file, as in "my_proxy.py:mine"; "paper:zen" is `zen` with
-    the settings of its paper, and the name of an aggregate, such as "az_nas", stands for its parts.
+    the settings of its paper. The name of an aggregate, such as "az_nas", stands for its parts, and so do a
+    `zerocost.combine.Combination` and the .json file of one.
 
     >>> [p.name for p in resolve("snip,zico(parts=4),grasp")]
     ['snip', 'zico(parts=4)', 'grasp']
     """
-    single = isinstance(wanted, Proxy) or not isinstance(wanted, Iterable)
-    listed: Iterable[Any] = split(wanted) if isinstance(wanted, str) else [wanted] if single else wanted  # type: ignore[assignment]
     chosen: dict[str, Proxy] = {}
-    for item in listed:
+    for item in items(wanted):
         for found in meant(item):
             chosen.setdefault(found.name, found)
     if not chosen:
         raise InputError(f"no proxy was named; choose from {', '.join(names())}")
     return list(chosen.values())
+
+
+def items(wanted: Combination | Iterable[str | Proxy] | str | Proxy) -> list[Any]:
+    """What was named, one by one: by a text, a sequence, a combination or the file of one."""
+    from zerocost.combine.combination import Combination, load
+
+    if isinstance(wanted, str) and wanted.strip().endswith(".json"):
+        wanted = load(wanted.strip())
+    if isinstance(wanted, Combination):
+        return wanted.proxies
+    if isinstance(wanted, str):
+        return split(wanted)
+    return list(wanted) if isinstance(wanted, Iterable) else [wanted]
+
+
+def spelled(wanted: Combination | Iterable[str | Proxy] | str | Proxy) -> dict[str, str | Proxy]:
+    """How other processes are told of each proxy: by the text that was given for it, or its name, where it has one.
+
+    >>> spelled("snip,paper:zen,az_nas")["paper:zen"], sorted(spelled("az_nas"))[:2]
+    ('paper:zen', ['az_expressivity', 'az_progressivity'])
+    """
+    found: dict[str, str | Proxy] = {}
+    for item in items(wanted):
+        for p in meant(item):
+            found[p.name] = item if not isinstance(item, str) or ":" in item else p.name
+    return found
 
 
 def meant(item: Any) -> list[Proxy]:
@@ -170,6 +198,7 @@ def meant(item: Any) -> list[Proxy]:
 
 
 AGGREGATES = {
+    "default": ("jacob_cov", "log_synflow", "meco"),
     "az_nas": ("az_expressivity", "az_progressivity", "az_trainability", "flops"),
     "vkdnw_agg": ("vkdnw_single", "jacob_cov", "az_expressivity", "az_trainability", "flops"),
 }

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from zerocost.combine import Combination
 from zerocost.report.statistics import Association, association
 from zerocost.search.front import Floats, hypervolume
-from zerocost.search.objectives import SCORE, Objectives, listed, minimised
+from zerocost.search.objectives import SCORE, Objectives, minimised
 
 if TYPE_CHECKING:
     from zerocost.pipeline import SearchResult
@@ -34,9 +35,9 @@ def plain(result: SearchResult) -> bool:
     return result.objectives == (SCORE,)
 
 
-def scored_by(result: SearchResult) -> tuple[str, ...]:
-    """The proxies that "score" combines."""
-    return listed(result.settings["proxies"]) if searched(result) else tuple(result.table.proxies)
+def scored_by(result: SearchResult) -> Combination:
+    """What "score" is."""
+    return result.combination or result.table.combination
 
 
 def aim(name: str) -> str:

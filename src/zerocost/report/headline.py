@@ -57,7 +57,7 @@ def count(result: SearchResult) -> int:
 
 def judged(result: SearchResult) -> str:
     """By what candidates were judged, in words."""
-    scores = fmt.plural(len(goals.scored_by(result)), "proxy", "proxies")
+    scores = fmt.plural(len(goals.scored_by(result).proxies), "proxy", "proxies")
     if goals.plain(result):
         return f"scored with {scores}"
     named = [f"score ({scores})" if name == "score" else name for name in result.objectives]

@@ -11,6 +11,7 @@ from zerocost.report import evaluation, frames, headline, search_sections, secti
 from zerocost.report import format as fmt
 from zerocost.report.statistics import ENOUGH
 from zerocost.report.template import fill
+from zerocost.report.why import why
 
 if TYPE_CHECKING:
     from zerocost.pipeline import SearchResult
@@ -23,9 +24,9 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     result gives the same bytes. Missing parent folders are made. Raises `InputError` when `path` is a folder.
 
     >>> import tempfile, pandas as pd
-    >>> from zerocost import SearchResult, ScoreTable
+    >>> from zerocost import SearchResult, ScoreTable, combine
     >>> scores = pd.DataFrame({"snip": [1, 2], "params": [10, 20], "rank_score": [0, 1]}, index=["a", "b"])
-    >>> table = ScoreTable(scores, ["snip"], {}, {})
+    >>> table = ScoreTable(scores, combine.of("snip"), {}, {})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = write(SearchResult("mlp", table, table), Path(folder) / "report.html")
     ...     page.name, "Ranked first" in page.read_text(encoding="utf-8")
@@ -48,8 +49,11 @@ def render(result: SearchResult) -> str:
     relations, curves = sections.relations(result, ranking, trained), sections.curves(result)
     front, ladder = search_sections.front(result), search_sections.ladder(result)
     history = search_sections.history(result)
+    explained = why(result)
     how = [*front, *([history.plot] if history else []), *(step.plot for step in ladder)]
-    plots = [plot for plot in (*how, outcome, *relations, agreement, *curves) if plot]
+    plots = [
+        plot for plot in (*how, outcome, explained.plot if explained else None, *relations, agreement, *curves) if plot
+    ]
     return fill(
         "page.html.j2",
         plots,
@@ -65,6 +69,7 @@ def render(result: SearchResult) -> str:
         stopped=int((runs["state"] == frames.STOPPED).sum()),
         outcome=outcome,
         ranking=sections.ranking(result, ranking, trained),
+        why=explained,
         relations=relations,
         enough=ENOUGH,
         agreement=agreement,

@@ -100,7 +100,7 @@ def explore(
     >>> study = optuna.create_study(sampler=RandomSampler(space), direction="maximize")
     >>> def judge(archs):
     ...     yield from [Judged({"length": len(str(arch))}, {}) for arch in archs]
-    >>> found = explore(space, study, judge, Objectives(("length",), ()), candidates=10)
+    >>> found = explore(space, study, judge, Objectives(("length",)), candidates=10)
     >>> len(found.judged), found.stopped
     (4, 'the space is exhausted')
     """

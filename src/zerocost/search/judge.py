@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from zerocost.errors import Failure
 from zerocost.run import Scorer
+from zerocost.run.job import Scores
 from zerocost.search.sizes import Quantity
 from zerocost.spaces.base import Architecture
 
@@ -24,7 +26,7 @@ Judge = Callable[[Sequence[Architecture]], Iterator[Judged]]
 def judge(scorer: Scorer | None, quantities: Mapping[str, Quantity]) -> Judge:
     """A function that judges architectures in the order given, one at a time where there is a single process.
 
-    `scorer` gives the proxies, from the first seed of its job; `quantities` all other numbers.
+    `scorer` gives the proxies, the mean over the seeds of its job; `quantities` all other numbers.
 
     >>> from zerocost import spaces
     >>> made = judge(None, {"length": lambda arch: float(len(str(arch)))})
@@ -36,12 +38,20 @@ def judge(scorer: Scorer | None, quantities: Mapping[str, Quantity]) -> Judge:
         alone = scorer is None or scorer.workers == 1
         for group in [[arch] for arch in archs] if alone else [list(archs)]:
             scored = scorer([str(arch) for arch in group]) if scorer else {}
-            by_text = {text: scores for (text, _), scores in scored.items()}
             for arch in group:
                 found: dict[str, float | Failure] = {name: quantity(arch) for name, quantity in quantities.items()}
-                for name, score in by_text.get(str(arch), {}).items():
-                    found[name] = Failure(score.reason or "") if score.value is None else score.value
+                found |= averaged([scores for (text, _), scores in scored.items() if text == str(arch)])
                 numbers = {name: value for name, value in found.items() if not isinstance(value, Failure)}
                 yield Judged(numbers, {name: str(value) for name, value in found.items() if isinstance(value, Failure)})
 
     return judged
+
+
+def averaged(seeds: Sequence[Scores]) -> dict[str, float | Failure]:
+    """The mean of each score over seeds, or the first of its failures."""
+    found: dict[str, float | Failure] = {}
+    for name in seeds[0] if seeds else ():
+        values = [scores[name].value for scores in seeds if scores[name].value is not None]
+        failed = next((scores[name].reason for scores in seeds if scores[name].value is None), None)
+        found[name] = Failure(failed or "") if len(values) < len(seeds) else fmean(v for v in values if v is not None)
+    return found

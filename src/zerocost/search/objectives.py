@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from zerocost.combine import log_rank
+from zerocost.combine import Combination
 from zerocost.search.front import Floats, crowded, fronts
 
 SCORE = "score"
@@ -30,16 +30,21 @@ def minimised(name: str) -> bool:
 class Objectives:
     """The objectives of a search: "score", "accuracy", a proxy or a size; sizes are made small, all others large.
 
-    "score" is the log-rank sum of `proxies` within all that was judged, so it changes as more is.
+    "score" is what the combination makes of all that was judged, so without a reference it changes as more is.
 
-    >>> wanted = Objectives(("score", "params"), ("snip",))
+    >>> wanted = Objectives(("score", "params"), Combination({"snip": 1}))
     >>> judged = pd.DataFrame({"snip": [1.0, 2.0, 3.0], "params": [10.0, 30.0, 20.0]}, index=["a", "b", "c"])
     >>> wanted.directions, wanted.front(judged)
     (['maximize', 'minimize'], ['a', 'c'])
     """
 
     names: tuple[str, ...]
-    proxies: tuple[str, ...]
+    combination: Combination | None = None
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The proxies that "score" combines."""
+        return tuple(self.combination.proxies) if self.combination else ()
 
     @property
     def directions(self) -> list[Literal["minimize", "maximize"]]:
@@ -54,8 +59,10 @@ class Objectives:
 
     def values(self, judged: pd.DataFrame) -> pd.DataFrame:
         """One column an objective, as it is; NaN where it could not be had."""
-        score = log_rank(judged.reindex(columns=list(self.proxies))).replace(-np.inf, np.nan)
-        columns = {name: score if name == SCORE else judged.get(name, np.nan) for name in self.names}
+        columns = {name: judged.get(name, np.nan) for name in self.names}
+        if SCORE in self.names and self.combination:
+            scores = judged.reindex(columns=list(self.proxies))
+            columns[SCORE] = self.combination(scores).replace(-np.inf, np.nan)
         return pd.DataFrame(columns, index=judged.index, dtype=float)
 
     def fitness(self, judged: pd.DataFrame) -> pd.Series[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from functools import partial
@@ -18,12 +18,11 @@ from optuna.storages import RDBStorage
 
 from zerocost import data as data_
 from zerocost.benchmarks.base import Benchmark
-from zerocost.combine import log_rank_against
+from zerocost.combine import Combination
 from zerocost.conditions import clauses
 from zerocost.errors import InputError, unknown
-from zerocost.proxies.registry import AGGREGATES, Proxy, resolve
+from zerocost.proxies.registry import AGGREGATES, Proxy, resolve, spelled
 from zerocost.proxies.registry import names as names_
-from zerocost.proxies.registry import split as split_
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.run.fingerprint import fingerprints, identity
 from zerocost.samplers.guided import BatchGuide
@@ -95,7 +94,7 @@ class Plan:
         sample = data_.draw(held.fitting, 1, seed=pipeline.seed).inputs
         known = quantities(space, sample, store, pipeline.hardware, place or "cpu")
         ranked, names = resolve(pipeline.proxies), listed(pipeline.objectives)
-        limits, where = split(pipeline.where, known)
+        limits, where = split(pipeline.conditions, known)
         if ACCURACY in names:
             known[ACCURACY] = accuracy(pipeline.accuracy or partial(accuracy_of, pipeline, space, held))
         functions = (pipeline.limits,) if callable(pipeline.limits) else tuple(pipeline.limits)
@@ -112,7 +111,8 @@ class Plan:
         wanted = {"params", *asked, *named(limits)}
 
         def job(fidelity: Fidelity) -> Job:
-            batches = batches_of(held.fitting, [pipeline.seed], pipeline.batch, 1, False, fidelity)
+            seeds = range(pipeline.seed, pipeline.seed + pipeline.repetitions)
+            batches = batches_of(held.fitting, seeds, pipeline.samples, 1, False, fidelity)
             return Job(space, tuple(given.get(p.name, p.name) for p in proxies), batches, fidelity, place)
 
         def scorer(fidelity: Fidelity) -> Scorer:
@@ -125,7 +125,7 @@ class Plan:
 
         return cls(
             space,
-            Objectives(names, tuple(p.name for p in ranked)),
+            Objectives(names, pipeline.combination),
             proxies,
             {name: quantity for name, quantity in known.items() if name in wanted},
             Limits(limits, known, functions),
@@ -172,7 +172,7 @@ class Plan:
     def name(self, pipeline: Pipeline) -> str:
         """A name for the study that all with the same settings and data share."""
         made = [*fingerprints(self.job(pipeline.fidelities[0])).values(), *map(identity, self.proxies)]
-        every = json.dumps([self.settings(pipeline), made], sort_keys=True, default=str)
+        every = json.dumps([self.settings(pipeline), pipeline.combination.plain(), made], sort_keys=True, default=str)
         return f"zerocost {self.space.name} {hashlib.sha256(every.encode()).hexdigest()[:12]}"
 
     def guide(self, pipeline: Pipeline) -> BatchGuide:
@@ -185,8 +185,10 @@ class Plan:
         def framed(archs: list[Architecture]) -> pd.DataFrame:
             return pd.DataFrame([one.scores for one in scored(archs)], columns=names, dtype=float)
 
-        reference = framed(drawn)
-        return BatchGuide(lambda archs: log_rank_against(framed(archs), reference).tolist())
+        combination = pipeline.combination
+        if combination.reference is None:
+            combination = combination.against(framed(drawn))
+        return BatchGuide(lambda archs: combination(framed(archs)).tolist())
 
     def described(self, fidelity: Fidelity) -> str:
         """What is judged at a fidelity, in words."""
@@ -203,7 +205,10 @@ class Plan:
             "limits": ", ".join(map(called, self.limits.functions)) or None,
             "hardware": None if pipeline.hardware is None else repr(pipeline.hardware),
             "accuracy": None if pipeline.accuracy is None else called(pipeline.accuracy),
-            "batch": pipeline.fidelities[0].batch or pipeline.batch,
+            "combination": None if pipeline.plain else str(pipeline.combination),
+            "batch": pipeline.fidelities[0].batch or pipeline.samples,
+            "repeats": pipeline.repetitions,
+            "where": pipeline.conditions,
             "fidelity": " > ".join(map(str, pipeline.fidelities)),
             "device": str(pipeline.device or "cpu"),
         }
@@ -217,25 +222,14 @@ class Plan:
         made = {**self.provenance, "fidelity": str(fidelity)}
         cards = {text: ScoreCard(one.scores, one.failures, (), made) for text, one in judged.items()}
         builders = {text: partial(self.space.build, self.space.parse(text)) for text in judged}
-        ranked = self.objectives.columns
-        columns = dict.fromkeys([*ranked, *(p.name for p in self.proxies), *self.quantities])
+        ranked = self.objectives.combination
+        if ranked is None or self.objectives.names != (SCORE,):
+            ranked = Combination(dict.fromkeys(self.objectives.columns, 1.0))
+        columns = dict.fromkeys([*ranked.proxies, *(p.name for p in self.proxies), *self.quantities])
         table = ScoreTable.of(cards, builders, ranked, list(columns), seconds)
         fitness = self.objectives.fitness(table.frame).fillna(-np.inf)
         frame = table.frame.assign(rank_score=fitness).sort_values("rank_score", ascending=False, kind="stable")
-        return ScoreTable(frame, table.proxies, cards, table.candidates, {}, seconds)
-
-
-def spelled(proxies: Iterable[str | Proxy] | str) -> dict[str, str | Proxy]:
-    """How other processes are told of each proxy: by the text that was given for it, or its name, where it has one.
-
-    >>> spelled("snip,paper:zen,az_nas")["paper:zen"], sorted(spelled("az_nas"))[:2]
-    ('paper:zen', ['az_expressivity', 'az_progressivity'])
-    """
-    found: dict[str, str | Proxy] = {}
-    for item in split_(proxies) if isinstance(proxies, str) else proxies:
-        for p in resolve([item]):
-            found[p.name] = item if not isinstance(item, str) or ":" in item else p.name
-    return found
+        return ScoreTable(frame, ranked, cards, table.candidates, {}, seconds)
 
 
 def named(where: str | None) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from zerocost.combine import Combination
 from zerocost.errors import InputError
 from zerocost.seeding import initialise
 from zerocost.tables import ScoreTable
@@ -42,6 +43,7 @@ class SearchResult:
         stages: what each stage produced and cost.
         settings: everything that the result depends on.
         objectives: what was made large or small, by name.
+        combination: what "score" is.
         front: the architectures that no other is better than in all objectives; of one objective, the best.
         order: all judged architectures in the order they were proposed.
         rejected: why each other proposal was not judged: the limit it is over.
@@ -58,6 +60,7 @@ class SearchResult:
     stages: list[Stage] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
     objectives: tuple[str, ...] = ("score",)
+    combination: Combination | None = None
     front: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)

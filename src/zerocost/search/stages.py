@@ -39,6 +39,7 @@ def searched(
             kept,
             stages=stages,
             objectives=plan.objectives.names,
+            combination=plan.objectives.combination,
             front=plan.objectives.front(passing.frame),
             order=list(found.judged),
             rejected=found.rejected,

@@ -1,0 +1,180 @@
+"""A combination of proxies, written down: their weights, how they are scored, and what they are ranked among."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from zerocost.combine.ranks import METHODS, terms
+from zerocost.conditions import clauses
+from zerocost.errors import InputError, unknown
+from zerocost.proxies.registry import Proxy, resolve
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Combination:
+    r"""Several proxies made one number, by rank; `rank`, `search` and `evaluate` take it where they take proxies.
+
+    Attributes:
+        weights: of each proxy, from −1 to 1; one of negative weight is ranked the other way round.
+        method: "log_rank", "rank_mean" or "vote", the functions of `zerocost.combine`.
+        batch, repeats: samples in the scoring batch, and from how many initialisations scores are means; the caller's
+            where None.
+        fidelity: the fidelity to score architectures of a space at; the caller's where None.
+        where: conditions that a candidate must pass, as in `select`.
+        reference: scores of other candidates, one column a proxy, to rank among. With it a candidate's number is the
+            same whoever else is asked about, today or next year; without it numbers are relative to the pool.
+        made: how the combination was found, as plain values.
+
+    Raises:
+        InputError: no weights, a weight or setting out of range, a reference that lacks a proxy.
+
+    >>> both = Combination({"jacob_cov": 1.0, "params": -0.5})
+    >>> scores = pd.DataFrame({"jacob_cov": [1.0, 2.0], "params": [10.0, 30.0]}, index=["a", "b"])
+    >>> both(scores).round(3).to_dict()
+    {'a': -0.693, 'b': -0.347}
+    """
+
+    weights: Mapping[str, float]
+    method: str = "log_rank"
+    batch: int | None = None
+    repeats: int | None = None
+    fidelity: str | None = None
+    where: str | None = None
+    reference: pd.DataFrame | None = None
+    made: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise unknown("method", self.method, METHODS)
+        if not isinstance(self.weights, Mapping) or not self.weights:
+            raise InputError(f"weights must map names of proxies to numbers, but got {self.weights!r}")
+        for name, weight in self.weights.items():
+            number = isinstance(weight, int | float) and not isinstance(weight, bool) and math.isfinite(weight)
+            if not number or abs(weight) > 1:
+                raise InputError(f"the weight of {name} must lie between -1 and 1, but got {weight!r}")
+        if not any(self.weights.values()):
+            raise InputError(f"all weights are 0, of {', '.join(self.weights)}; give one proxy a weight")
+        for name in ("batch", "repeats"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise InputError(f"{name} must be a whole number from 1, but got {value!r}")
+        if self.reference is not None:
+            missing = [name for name in self.proxies if name not in self.reference]
+            if missing or not len(self.reference):
+                raise InputError(f"the reference has no scores of {', '.join(missing or self.proxies)}")
+
+    @property
+    def proxies(self) -> list[str]:
+        """The names of the proxies whose weight is not 0."""
+        return [name for name, weight in self.weights.items() if weight]
+
+    @property
+    def equal(self) -> bool:
+        """Whether all weights are the same, and positive."""
+        return len({self.weights[name] for name in self.proxies}) == 1 and max(self.weights.values()) > 0
+
+    def __str__(self) -> str:
+        named = {"log_rank": "the log-rank sum", "rank_mean": "the mean rank", "vote": "the vote"}[self.method]
+        parts = [name if self.equal else f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
+        among = "" if self.reference is None else f" among {len(self.reference):,} reference networks"
+        return f"{named} of {', '.join(parts)}{among}"
+
+    @property
+    def conditions(self) -> list[str]:
+        """The columns that `where` names, but for `rank_score`."""
+        return [n for part in clauses(self.where) for n in part.names if n != "rank_score"] if self.where else []
+
+    def __call__(self, scores: pd.DataFrame) -> pd.Series[float]:
+        """One number a candidate, higher is better; −∞ for one without any of the scores.
+
+        `scores` has a row a candidate and a column a proxy, NaN where it failed; other columns are left alone.
+        """
+        return METHODS[self.method](self._of(scores), self.weights, self.reference)
+
+    def terms(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """What each proxy adds to each candidate's number, candidates by proxies, NaN where its score failed.
+
+        Raises `InputError` for a vote, which is no sum.
+        """
+        return terms(self.method, self._of(scores), self.weights, self.reference)
+
+    def against(self, scores: pd.DataFrame) -> Combination:
+        """This combination, ranking among the given scores from now on: those of a sample of the space, say.
+
+        >>> fixed = Combination({"a": 1}).against(pd.DataFrame({"a": [1.0, 2.0, 3.0]}))
+        >>> fixed(pd.DataFrame({"a": [2.5]})).round(3).tolist()
+        [-0.288]
+        """
+        return replace(self, reference=self._of(scores).reset_index(drop=True))
+
+    def plain(self) -> dict[str, Any]:
+        """All that was set, as plain values."""
+        values = {name: value for name, value in vars(self).items() if value is not None and name != "reference"}
+        values |= {"weights": dict(self.weights), "made": dict(self.made)}
+        if self.reference is not None:
+            rows = self.reference.astype(object).where(self.reference.notna(), None)
+            values["reference"] = {str(name): column.tolist() for name, column in rows.items()}
+        return values
+
+    def save(self, path: str | Path) -> None:
+        """Write the combination as JSON; `load` reads it, and so does `--proxies FILE.json` at the shell."""
+        text = json.dumps({"zerocost combination": FORMAT, **self.plain()}, indent=1, allow_nan=False)
+        try:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}") from None
+
+    def _of(self, scores: pd.DataFrame) -> pd.DataFrame:
+        missing = [name for name in self.proxies if name not in scores]
+        if missing:
+            raise InputError(
+                f"there are no scores of {', '.join(missing)}; the columns are {', '.join(map(str, scores))}"
+            )
+        return scores[self.proxies]
+
+
+def load(path: str | Path) -> Combination:
+    """The combination in a JSON file; `InputError` for a file that holds none.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Combination({"snip": 0.5, "naswot": 1.0}).save(f"{folder}/mine.json")
+    ...     print(load(f"{folder}/mine.json"))
+    the log-rank sum of +0.5 snip, +1 naswot
+    """
+    try:
+        plain = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON: {error}") from None
+    if not isinstance(plain, dict) or plain.pop("zerocost combination", None) != FORMAT:
+        raise InputError(f'{path} is no combination of proxies: it lacks "zerocost combination": {FORMAT}')
+    reference = plain.pop("reference", None)
+    try:
+        frame = None if reference is None else pd.DataFrame(reference, dtype=float)
+        return Combination(**plain, reference=frame)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path} is no combination of proxies: {error}") from None
+
+
+def of(wanted: Combination | Iterable[str | Proxy] | str | Proxy) -> Combination:
+    """A combination as it is, out of a JSON file where the text ends in .json, or of proxies of equal weight.
+
+    >>> print(of("snip,naswot"))
+    the log-rank sum of snip, naswot
+    """
+    if isinstance(wanted, Combination):
+        return wanted
+    if isinstance(wanted, str) and wanted.strip().endswith(".json"):
+        return load(wanted.strip())
+    return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))

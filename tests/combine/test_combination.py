@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import zerocost as zc
+from zerocost.combine import Combination, default, load, log_rank, of, rank_mean, vote
+from zerocost.errors import InputError
+from zerocost.proxies import get
+
+whole = st.integers(-50, 50).map(float)
+cells = st.one_of(whole, st.just(math.nan))
+tables = st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=8).map(
+    lambda rows: pd.DataFrame(rows, columns=["a", "b", "c"])
+)
+weights = st.fixed_dictionaries({name: st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1.0]) for name in "abc"}).filter(
+    lambda found: any(found.values())
+)
+methods = pytest.mark.parametrize("method", ["log_rank", "rank_mean", "vote"])
+SCORES = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [4.0, 1, 3, 2]}, index=list("wxyz"))
+
+
+@methods
+@given(tables, weights)
+def test_a_missing_score_is_a_number_for_who_has_others_and_last_for_who_has_none(method, scores, weights):
+    used = [name for name, weight in weights.items() if weight]
+    combined = Combination(weights, method)(scores)
+    assert (np.isfinite(combined) == scores[used].notna().any(axis=1)).all()
+
+
+@methods
+@given(tables, weights)
+def test_a_negative_weight_is_the_score_turned_round(method, scores, weights):
+    turned = scores * [math.copysign(1, weights[name]) for name in scores]
+    sizes = {name: abs(weight) for name, weight in weights.items()}
+    pd.testing.assert_series_equal(Combination(weights, method)(scores), Combination(sizes, method)(turned))
+
+
+@methods
+@given(tables, weights)
+def test_a_weight_of_nothing_is_a_proxy_left_out(method, scores, weights):
+    rest = {name: weight for name, weight in weights.items() if weight}
+    pd.testing.assert_series_equal(Combination(weights, method)(scores), Combination(rest, method)(scores[list(rest)]))
+
+
+@methods
+@given(tables, tables)
+def test_with_a_reference_a_candidate_is_worth_the_same_alone_and_among_others(method, scores, reference):
+    fixed = Combination(dict.fromkeys("abc", 1.0), method).against(reference)
+    together = fixed(scores)
+    for place in range(len(scores)):
+        assert fixed(scores.iloc[[place]]).iloc[0] == pytest.approx(together.iloc[place])
+
+
+@given(tables, weights)
+def test_terms_add_up_where_nothing_failed(scores, weights):
+    whole = scores.dropna()
+    combination = Combination(weights)
+    assert combination.terms(whole).sum(axis=1).to_numpy() == pytest.approx(combination(whole).to_numpy())
+
+
+def test_equal_weights_are_the_plain_functions():
+    both = {"a": 1.0, "b": 1.0}
+    for method, function in (("log_rank", log_rank), ("rank_mean", rank_mean), ("vote", vote)):
+        pd.testing.assert_series_equal(Combination(both, method)(SCORES), function(SCORES))
+
+
+def test_a_heavier_proxy_decides():
+    assert Combination({"a": 1.0, "b": 0.1})(SCORES).idxmax() == "z"
+    assert Combination({"a": 0.1, "b": 1.0})(SCORES).idxmax() == "w"
+
+
+def test_a_vote_worked_by_hand():
+    scores = pd.DataFrame({"a": [1.0, 2, 3], "b": [2.0, 1, 3], "c": [2.0, math.nan, 1]}, index=["x", "y", "z"])
+    # x-y: one vote each and no third: a half; x-z: z by two of three; y-z: z by both
+    assert vote(scores).to_dict() == {"x": 0.25, "y": 0.25, "z": 1.0}
+
+
+def test_a_vote_of_many_candidates_is_that_of_all_pairs():
+    values = np.random.default_rng(0).normal(size=(600, 3))
+    wins = np.sign(np.sign(values[:, None] - values[None]).sum(-1)).sum(1)
+    assert vote(pd.DataFrame(values)).to_numpy() == pytest.approx((wins / 599 + 1) / 2)
+
+
+def test_a_vote_has_no_terms():
+    with pytest.raises(InputError, match="leave proxies out one at a time"):
+        Combination({"a": 1}, "vote").terms(SCORES)
+
+
+def test_it_is_written_and_read_whole(tmp_path):
+    reference = pd.DataFrame({"snip": [1.0, math.nan, 3.0], "naswot": [1e-300, 2.5, 7.0]})
+    made = Combination(
+        {"snip": -0.25, "naswot": 1.0},
+        "rank_mean",
+        batch=32,
+        repeats=2,
+        fidelity="width=0.5",
+        where="params > 10",
+        reference=reference,
+        made={"kendall": 0.5},
+    )
+    made.save(tmp_path / "made.json")
+    read = load(tmp_path / "made.json")
+    pd.testing.assert_frame_equal(read.reference, reference)
+    assert {**read.plain(), "reference": 0} == {**made.plain(), "reference": 0}
+    assert of(str(tmp_path / "made.json")).weights == made.weights
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "is no combination"),
+        ("{", "is no JSON"),
+        ('{"weights": {"snip": 1}}', 'lacks "zerocost combination"'),
+        ('{"zerocost combination": 1, "weights": {"snip": 2}}', "between -1 and 1"),
+        ('{"zerocost combination": 1, "weights": {"snip": 1}, "colour": 3}', "colour"),
+        ('{"zerocost combination": 1, "weights": {"snip": 1}, "reference": {"fisher": [1]}}', "no scores of snip"),
+        ('{"zerocost combination": 1, "weights": {"snip": 1}, "reference": {"snip": ["x"]}}', "is no combination"),
+    ],
+)
+def test_a_bad_file_says_what_is_wrong(tmp_path, text, message):
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load(tmp_path / "bad.json")
+
+
+def test_a_missing_file_and_a_folder_are_errors(tmp_path):
+    with pytest.raises(InputError, match="cannot read"):
+        load(tmp_path / "none.json")
+    with pytest.raises(InputError, match="cannot write"):
+        default.save(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("weights", "settings", "message"),
+    [
+        ({}, {}, "weights must map"),
+        ({"a": 0.0}, {}, "all weights are 0"),
+        ({"a": math.nan}, {}, "between -1 and 1"),
+        ({"a": 1}, {"method": "mean"}, "unknown method 'mean'"),
+        ({"a": 1}, {"batch": 0}, "batch must be a whole number"),
+        ({"a": 1}, {"reference": pd.DataFrame({"a": []})}, "reference has no scores"),
+    ],
+)
+def test_settings_out_of_range(weights, settings, message):
+    with pytest.raises(InputError, match=message):
+        Combination(weights, **settings)
+
+
+def test_scores_that_are_not_there_are_named():
+    with pytest.raises(InputError, match="no scores of c; the columns are a, b"):
+        Combination({"a": 1, "c": 1})(SCORES)
+
+
+def test_what_it_says_of_itself():
+    assert str(of("snip,naswot")) == "the log-rank sum of snip, naswot"
+    assert str(Combination({"a": -0.5, "b": 1, "c": 0}, "rank_mean")) == "the mean rank of -0.5 a, +1 b"
+    assert str(Combination({"a": 1}, "vote").against(SCORES)) == "the vote of a among 4 reference networks"
+
+
+def test_proxies_are_named_in_every_way_that_rankings_take():
+    assert of([get("snip"), "zico(parts=4)"]).proxies == ["snip", "zico(parts=4)"]
+    assert of("default").weights == default.weights
+    assert of("az_nas").proxies == ["az_expressivity", "az_progressivity", "az_trainability", "flops"]
+
+
+def test_rank_takes_a_combination_and_its_settings(tmp_path, monkeypatch):
+    import torch
+
+    nets = {f"w{w}": lambda w=w: torch.nn.Sequential(torch.nn.Linear(4, w), torch.nn.ReLU()) for w in (2, 4, 8)}
+    data = (torch.rand(16, 4), torch.arange(16) % 2)
+    small_first = Combination({"params": -1.0, "naswot": 0.1}, batch=8, repeats=2)
+    table = zc.rank(nets, data, small_first)
+    assert list(table.frame.index) == ["w2", "w4", "w8"]
+    assert table.combination is small_first
+    assert not table.spread.empty
+    fixed = small_first.against(table.frame)
+    alone = zc.rank({"w4": nets["w4"]}, data, fixed)
+    assert alone.frame.rank_score["w4"] == pytest.approx(zc.rank(nets, data, fixed).frame.rank_score["w4"])
+
+
+def test_search_takes_a_combination_and_its_settings(tmp_path):
+    tuned = Combination({"params": 1.0, "naswot": 0.5}, batch=8, repeats=2, fidelity="width=0.5", where="params < 1e5")
+    tuned.save(tmp_path / "tuned.json")
+    settings = {"candidates": 4, "keep": 2, "epochs": 0}
+    found = zc.search("cnn", "digits:8", proxies=str(tmp_path / "tuned.json"), **settings)
+    assert found.settings["fidelity"] == "width=0.5"
+    assert (found.settings["batch"], found.settings["repeats"], found.settings["where"]) == (8, 2, "params < 1e5")
+    assert (found.kept.frame.params < 1e5).all()
+    assert json.loads((tmp_path / "tuned.json").read_text())["weights"] == dict(found.combination.weights)
+    other = zc.search("cnn", "digits:8", proxies=tuned, fidelity="width=0.25", batch=4, repeats=1, **settings)
+    assert (other.settings["fidelity"], other.settings["batch"], other.settings["repeats"]) == ("width=0.25", 4, 1)
