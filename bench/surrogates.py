@@ -47,7 +47,7 @@ def truth_of(file: Path, column: str) -> pd.Series:
     return table.set_index("arch" if "arch" in table else "architecture")[column]
 
 
-def fitted_once(surrogate: Surrogate, scores: pd.DataFrame, truth: pd.Series, n: int, draw: int) -> tuple[float, ...]:
+def held_out(surrogate: Surrogate, scores: pd.DataFrame, truth: pd.Series, n: int, draw: int) -> tuple[float, ...]:
     """Spearman's correlation on what was held out; the standard deviation of errors in units of that predicted; and
     how many are within twice of that."""
     order = np.random.default_rng(draw).permutation(len(scores))
@@ -96,7 +96,7 @@ def main(
         cells = []
         for size in sizes:
             found = [
-                fitted_once(Surrogate(space, estimator, parts), table, known, size, draw)
+                held_out(Surrogate(space, estimator, parts), table, known, size, draw)
                 for draw in range(first, first + draws)
             ]
             ranked, errors, covered = zip(*found, strict=True)

@@ -1,7 +1,8 @@
 """zerocost ranks neural networks before they are trained."""
 
-from zerocost import benchmarks, data, presets, proxies, spaces
+from zerocost import benchmarks, combine, data, predict, presets, proxies, spaces
 from zerocost.benchmarks.evaluate import Evaluation, evaluate
+from zerocost.combine import Combination
 from zerocost.engine.signals import signal
 from zerocost.errors import InputError, ZerocostError
 from zerocost.pipeline import Pipeline, SearchResult, search
@@ -11,11 +12,13 @@ from zerocost.select import select
 from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.tables import ScoreTable
 from zerocost.train import train
+from zerocost.tuning import Tuned, tune
 from zerocost.version import VERSION
 
 __version__ = VERSION
 
 __all__ = [
+    "Combination",
     "Evaluation",
     "Fidelity",
     "InputError",
@@ -24,12 +27,15 @@ __all__ = [
     "ScoreTable",
     "SearchResult",
     "SearchSpace",
+    "Tuned",
     "ZerocostError",
     "__version__",
     "benchmarks",
+    "combine",
     "data",
     "evaluate",
     "explain",
+    "predict",
     "presets",
     "proxies",
     "proxy",
@@ -40,4 +46,5 @@ __all__ = [
     "signal",
     "spaces",
     "train",
+    "tune",
 ]

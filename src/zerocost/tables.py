@@ -14,6 +14,7 @@ from zerocost.errors import InputError
 from zerocost.seeding import Builder
 
 if TYPE_CHECKING:
+    from zerocost.combine.explain import Explanation
     from zerocost.scoring import ScoreCard
 
 
@@ -74,6 +75,15 @@ class ScoreTable:
         """Standard deviation of each score over repeats, candidates by proxies; empty without repeats."""
         rows = {name: self.cards[name].spread for name in self.frame.index}
         return pd.DataFrame.from_dict(rows, orient="index").dropna(axis="columns", how="all")
+
+    def explained(self, combination: Combination | None = None, *, top: int | None = None) -> Explanation:
+        """Why the candidates are where they are: what each proxy adds, the order without it, the share of mere size.
+
+        Arguments and result are those of `zerocost.combine.explain.explain`; it prints well.
+        """
+        from zerocost.combine.explain import explain
+
+        return explain(self, combination, top=top)
 
     @property
     def scored(self) -> list[str]:

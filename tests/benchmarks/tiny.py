@@ -9,6 +9,7 @@ from zerocost import spaces
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.benchmarks.base import Table
 from zerocost.benchmarks.evaluate import BASELINES, Evaluation, judged, tabulated
+from zerocost.combine import Combination
 from zerocost.spaces import Fidelity, SearchSpace, distinct
 from zerocost.store import Score
 
@@ -41,7 +42,7 @@ def evaluation(n: int = 40, seeds: int = 2, proxies: tuple[str, ...] = ("good", 
                 scores[proxies[-1]] = Score(None, f"no gradient in layer {i}")
             plain = dict(zip(BASELINES, (size[i], 2 * size[i], float(i % 3)), strict=True))
             found[text, seed] = scores | {name: Score(float(v), None) for name, v in plain.items()}
-    scores_, failures = tabulated(found, texts, range(seeds), list(proxies))
+    scores_, failures = tabulated(found, texts, range(seeds), list(proxies), Combination(dict.fromkeys(proxies, 1)))
     table, paired = judged(scores_, truth, k=5, count=50, seed=0)
     settings = {"benchmark": "tiny", "architectures": f"{n} of {n}"}
     return Evaluation("tiny", ACCURACY, list(proxies), truth, scores_, table, paired, failures, settings)

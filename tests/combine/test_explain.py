@@ -49,7 +49,7 @@ def test_worked_by_hand():
     assert why.follows and why.top == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(2, 30), st.integers(0, 10**6), st.sampled_from([BOTH, WEIGHTED]))
 def test_moves_sum_to_what_the_score_has_above_the_mean(count, seed, combination):
     why = explain(table(pool(count, seed), combination))
@@ -100,7 +100,7 @@ def test_a_reference_is_what_terms_are_among():
 def test_size_explains_a_score_that_is_size():
     why = explain(table(pool().assign(big=lambda f: f.params), Combination({"big": 1})))
     assert why.about_size() == (
-        "100 % of the score's order is explained by params alone (Spearman 1.00). Nothing is left without size."
+        "100 % of the score’s order is explained by params alone (Spearman 1.00). Nothing is left without size."
     )
     assert why.sizeless.isna().all()
     assert math.isnan(why.proxies.beyond_size["big"])
@@ -127,7 +127,7 @@ def test_rises_and_falls_are_of_the_top():
     riser, faller = why.rises.index[0], why.falls.index[0]
     share = round(100 * why.sizes.params["score"] ** 2)
     assert why.about_size(lambda name: f"<{name}>") == (
-        f"{share} % of the score's order is explained by params alone (Spearman {why.sizes.params['score']:.2f}). "
+        f"{share} % of the score’s order is explained by params alone (Spearman {why.sizes.params['score']:.2f}). "
         f"Without size, <{riser}> rises from {why.place[riser]:.0f} to {why.sizeless[riser]:.0f} and "
         f"<{faller}> falls from {why.place[faller]:.0f} to {why.sizeless[faller]:.0f}."
     )

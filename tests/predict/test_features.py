@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 
@@ -21,6 +21,7 @@ def pool(n: int = 12) -> pd.DataFrame:
     return pd.DataFrame({"snip": np.arange(float(n)), "zen": np.arange(float(n))[::-1]}, index=texts)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.lists(st.floats(-2e6, 2e6), min_size=1))
 def test_ranks_are_in_order_and_above_zero(known: list[float], asked: list[float]) -> None:
     values = np.sort(asked)

@@ -155,7 +155,7 @@ def searched(count: int = 60, names: tuple[str, ...] = ("score", "params")) -> S
     return SearchResult(
         **{"space": "cnn", "table": high, "kept": kept, "survivors": survivors, "random": random, "stages": stages},
         **{"settings": settings, "objectives": names, "front": objectives.front(high.frame), "order": list(first)},
-        **{"rejected": rejected, "earlier": [low]},
+        **{"rejected": rejected, "earlier": [low], "combination": objectives.combination},
     )
 
 

@@ -90,7 +90,8 @@ def test_page_loads_nothing_from_outside(page, text):
 
 
 def test_full_page_has_every_section(page):
-    expected = ["answer", "funnel", "outcome-section", "ranking", "accuracy", "proxies", "curves", "lost", "settings"]
+    expected = ["answer", "funnel", "outcome-section", "ranking", "why"]
+    expected += ["accuracy", "proxies", "curves", "lost", "settings"]
     assert [attrs["id"] for tag, attrs in page.elements if tag == "section"] == expected
     assert {attrs.get("lang") for tag, attrs in page.elements if tag == "html"} == {"en"}
     assert "width=device-width, initial-scale=1" in [attrs.get("content") for _, attrs in page.elements]
@@ -101,7 +102,7 @@ def test_ids_are_unique_and_links_lead_somewhere(page):
     assert len(ids) == len(set(ids))
     links = {attrs["href"][1:] for tag, attrs in page.elements if tag == "a"}
     assert links <= set(ids)
-    assert len(links) == 8
+    assert len(links) == 9
     assert set(page.figures) <= set(ids)
 
 
@@ -189,9 +190,9 @@ def test_a_folder_is_refused(result, tmp_path):
 @pytest.mark.parametrize(
     ("count", "proxies", "top", "expected"),
     [
-        (30, ["snip", "naswot"], 3, ["answer", "ranking", "proxies", "lost"]),
-        (30, ["snip", "naswot"], None, ["answer", "ranking", "proxies"]),
-        (12, ["snip"], None, ["answer", "ranking", "proxies"]),
+        (30, ["snip", "naswot"], 3, ["answer", "ranking", "why", "proxies", "lost"]),
+        (30, ["snip", "naswot"], None, ["answer", "ranking", "why", "proxies"]),
+        (12, ["snip"], None, ["answer", "ranking", "why", "proxies"]),
         (1, ["snip", "naswot"], None, ["answer", "ranking"]),
     ],
 )
@@ -375,4 +376,4 @@ def test_a_browser_draws_every_plot(result, tmp_path):
     drawn = Page(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout.decode())
     plots = [attrs["id"] for _, attrs in drawn.elements if "js-plotly-plot" in (attrs.get("class") or "")]
     assert sorted(plots) == sorted(drawn.figures)
-    assert len(plots) == 12
+    assert len(plots) == 13

@@ -66,6 +66,9 @@ Proxies = Annotated[
 Batches = Annotated[int, typer.Option("--batches", min=1, help="Batches drawn, for proxies that compare batches.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, …")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Say which proxy moved whom, and how much of the order is only size.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines instead of a table.")]
 
 

@@ -12,6 +12,7 @@ from zerocost.cli.proxies import proxies
 from zerocost.cli.rank import rank
 from zerocost.cli.score import score
 from zerocost.cli.search import search
+from zerocost.cli.tune import tune
 from zerocost.version import VERSION
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (score, rank, search, evaluate, proxies, explain):
+for command in (score, rank, search, evaluate, tune, proxies, explain):
     app.command()(command)
 
 

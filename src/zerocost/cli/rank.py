@@ -15,6 +15,7 @@ from zerocost.cli.common import (
     Batches,
     Data,
     Device,
+    Explain,
     Json,
     OwnBatch,
     Proxies,
@@ -28,7 +29,7 @@ from zerocost.cli.common import (
     print_json,
     progress_bar,
 )
-from zerocost.cli.tables import print_failures, print_ranking
+from zerocost.cli.tables import print_explanation, print_failures, print_ranking
 from zerocost.combine import of
 from zerocost.data import load as open_data
 from zerocost.files import load
@@ -62,6 +63,7 @@ def rank(
         Path | None,
         typer.Option(help="Write the combination here with these scores as reference; --proxies takes the file."),
     ] = None,
+    explain: Explain = False,
     as_json: Json = False,
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
@@ -101,6 +103,8 @@ def rank(
             f"{len(kept)} of {len(table)} candidates, best first by {table.combination}",
         )
         print_failures(table)
+        if explain:
+            print_explanation(table, kept)
         if save is not None:
             out.print(f"wrote {save}", highlight=False, markup=False, soft_wrap=True)
     if interrupted:

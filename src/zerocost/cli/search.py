@@ -16,6 +16,7 @@ from zerocost.cli.common import (
     NOTHING_FOUND,
     Data,
     Device,
+    Explain,
     Json,
     OwnBatch,
     Proxies,
@@ -30,11 +31,12 @@ from zerocost.cli.common import (
     progress_bar,
 )
 from zerocost.cli.rank import as_dict
-from zerocost.cli.tables import accuracies, print_failures, print_ranking, print_training
+from zerocost.cli.tables import accuracies, print_explanation, print_failures, print_ranking, print_training
 from zerocost.errors import InputError, unknown
 from zerocost.pipeline import SearchInterrupted, SearchResult
 from zerocost.proxies.registry import Proxy, resolve
 from zerocost.search import export as export_
+from zerocost.search.objectives import SCORE
 from zerocost.train.run import Run
 
 SPACES = ", ".join(spaces.names())
@@ -104,6 +106,7 @@ def search(
     export: Annotated[Path | None, typer.Option(help="Write the best network to this folder.")] = None,
     formats: Annotated[str, typer.Option(help=f"What to write there: {FORMATS}.")] = "state",
     report_to: Annotated[Path | None, typer.Option("--report", help="Write an HTML report here.")] = None,
+    explain: Explain = False,
     as_json: Json = False,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
@@ -162,6 +165,10 @@ def search(
         print_json(summary(result))
     else:
         show(result)
+        if explain and SCORE in result.objectives:
+            print_explanation(result.table, result.kept, result.combination)
+        elif explain:
+            out.print("nothing is ranked by a combination of proxies here, so there is none to explain", style="dim")
         for path in written:
             out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     if interrupted:

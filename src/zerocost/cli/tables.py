@@ -116,7 +116,7 @@ def print_proxies(why: Explanation) -> None:
     for name, row in why.proxies.iterrows():
         numbers = (row["tau_without"], row["spearman"], row["beyond_size"])
         tau, rho, beyond = (fixed(float(value)) for value in numbers)
-        size = fixed(float(why.sizes["params"][name])) if "params" in why.sizes else "–"
+        size = fixed(float(why.sizes["params"][str(name)])) if "params" in why.sizes else "–"
         closest = f"{escape(row['closest'])} ({fixed(float(row['redundancy']))})" if row["closest"] else "–"
         weight, new = f"{row['weight']:g}".replace("-", "−"), fixed(float(row["replaced"]), 0)
         shown.add_row(escape(str(name)), weight, tau, new, rho, beyond, size, closest)

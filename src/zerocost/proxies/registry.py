@@ -198,7 +198,7 @@ def meant(item: Any) -> list[Proxy]:
 
 
 AGGREGATES = {
-    "default": ("jacob_cov", "log_synflow", "meco"),
+    "default": ("jacob_cov", "log_synflow", "meco", "az_trainability", "flops"),
     "az_nas": ("az_expressivity", "az_progressivity", "az_trainability", "flops"),
     "vkdnw_agg": ("vkdnw_single", "jacob_cov", "az_expressivity", "az_trainability", "flops"),
 }

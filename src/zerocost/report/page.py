@@ -51,9 +51,8 @@ def render(result: SearchResult) -> str:
     history = search_sections.history(result)
     explained = why(result)
     how = [*front, *([history.plot] if history else []), *(step.plot for step in ladder)]
-    plots = [
-        plot for plot in (*how, outcome, explained.plot if explained else None, *relations, agreement, *curves) if plot
-    ]
+    moved = explained.plot if explained else None
+    plots = [plot for plot in (*how, outcome, moved, *relations, agreement, *curves) if plot]
     return fill(
         "page.html.j2",
         plots,

@@ -1,0 +1,152 @@
+"""What a surrogate sees of an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from zerocost.errors import InputError, unknown
+from zerocost.predict.graph import graph_features, without_cells
+from zerocost.spaces import SearchSpace, get
+
+PARTS = ("proxies", "encoding", "graph")
+
+
+class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Scores as ranks, the space's own encoding, and what can be counted in cells, as one table of numbers.
+
+    A scikit-learn transformer of pandas data frames: the index holds the texts of architectures, the columns proxy
+    scores, NaN where one failed. `fit` keeps the scores as the pool that others are ranked among: with scores of all
+    candidates, trained or not, what is learnt is transductive; with those of the trained ones alone, inductive.
+
+    - `proxies`: of each score its rank in the pool, in (0, 1], the highest is 1; ties share their mean rank. A failed
+      score gets the mean rank, and a column `failed:…` tells, for each proxy of which one failed in the pool.
+    - `encoding`: `space.encode`.
+    - `graph`: `graph_features`.
+
+    Args:
+        space: the architectures' space, or its name; None for any networks, of which only the scores are seen.
+        parts: which of the above, in any order; "all" for those that there are for this space; "auto" for those
+            without the encoding where there is a graph, which says the same in fewer words.
+
+    Raises `InputError` for parts that the space does not have, and for scores that are no numbers.
+
+    >>> pool = pd.DataFrame({"snip": [1.0, 3.0, None]}, index=["a", "b", "c"])
+    >>> features = Features().fit(pool)
+    >>> features.transform(pool)
+       rank:snip  failed:snip
+    a       0.50          0.0
+    b       1.00          0.0
+    c       0.75          1.0
+    """
+
+    def __init__(self, space: SearchSpace | str | None = None, parts: str | Sequence[str] = "auto") -> None:
+        self.space = space
+        self.parts = parts
+
+    def fit(self, X: pd.DataFrame, y: object = None) -> Self:  # noqa: N803
+        """Keep the scores to rank others among."""
+        scores = checked(X)
+        self.space_ = get(self.space) if isinstance(self.space, str) else self.space
+        self.parts_ = parts_of(self.space_, self.parts, scores)
+        self.feature_names_in_ = np.array(scores.columns, dtype=object)
+        self.n_features_in_ = scores.shape[1]
+        self.pool_ = {str(name): np.sort(scores[name].dropna().to_numpy()) for name in scores}
+        self.failing_ = [str(name) for name in scores if scores[name].isna().any()]
+        self.names_ = list(self._table(scores.iloc[:1]).columns)
+        return self
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
+        """One row an architecture, one column a feature, none of them missing."""
+        check_is_fitted(self)
+        return self._table(checked(X))
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
+        """The names of the columns that `transform` gives."""
+        check_is_fitted(self)
+        return np.array(self.names_, dtype=object)
+
+    def _table(self, scores: pd.DataFrame) -> pd.DataFrame:
+        missing = [name for name in self.pool_ if name not in scores]
+        if missing:
+            raise InputError(f"the scores lack {', '.join(missing)}, with which the surrogate was fitted; add them")
+        make = {"proxies": self._ranks, "encoding": self._encoding, "graph": self._graph}
+        return pd.concat([make[part](scores) for part in self.parts_], axis=1)
+
+    def _ranks(self, scores: pd.DataFrame) -> pd.DataFrame:
+        columns: dict[str, Any] = {}
+        for name, known in self.pool_.items():
+            columns[f"rank:{name}"] = ranks(scores[name].to_numpy(), known)
+        for name in self.failing_:
+            columns[f"failed:{name}"] = scores[name].isna().astype(float)
+        return pd.DataFrame(columns, index=scores.index)
+
+    def _encoding(self, scores: pd.DataFrame) -> pd.DataFrame:
+        assert self.space_ is not None
+        rows = [self.space_.encode(self.space_.parse(str(text))) for text in scores.index]
+        return pd.DataFrame(rows, index=scores.index).add_prefix("encoding:")
+
+    def _graph(self, scores: pd.DataFrame) -> pd.DataFrame:
+        assert self.space_ is not None
+        table = graph_features(self.space_, [str(text) for text in scores.index])
+        return table.set_axis(scores.index).add_prefix("graph:")
+
+
+def ranks(values: npt.NDArray[np.float64], known: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Each value's rank among `known` (sorted), as a share of them in (0, 1]; the mean rank for NaN.
+
+    >>> ranks(np.array([0.0, 1.0, 5.0, 9.0, np.nan]), np.array([1.0, 1.0, 5.0, 7.0])).tolist()
+    [0.25, 0.375, 0.75, 1.0, 0.625]
+    """
+    n = max(1, len(known))
+    below, upto = np.searchsorted(known, values, "left"), np.searchsorted(known, values, "right")
+    ranked = np.clip((below + upto + 1) / 2, 1, n) / n
+    return np.where(np.isnan(values), (n + 1) / (2 * n), ranked)
+
+
+def checked(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores as numbers; what is infinite counts as failed."""
+    if not isinstance(scores, pd.DataFrame):
+        raise InputError(
+            f"scores are a pandas DataFrame, one row an architecture (index: its text), one column a proxy, but got "
+            f"{type(scores).__name__}"
+        )
+    try:
+        numbers = scores.astype(float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"scores must be numbers: {error}; leave out the columns that are not") from error
+    return numbers.replace([np.inf, -np.inf], np.nan)
+
+
+def parts_of(space: SearchSpace | None, parts: str | Sequence[str], scores: pd.DataFrame) -> tuple[str, ...]:
+    """The parts asked for; with "all" or "auto" those that there are."""
+    lacking = {
+        "proxies": None if scores.shape[1] else "the scores have no column; add one or leave out the part 'proxies'",
+        "encoding": "without a space there is no encoding; name it in space= or leave out the part 'encoding'"
+        if space is None
+        else None,
+        "graph": "without a space there is no graph; name it in space= or leave out the part 'graph'"
+        if space is None
+        else without_cells(space),
+    }
+    if parts in ("all", "auto"):
+        there = tuple([part for part in PARTS if lacking[part] is None])
+        if not there:
+            raise InputError("there is nothing to learn from: give scores with a column, or the space")
+        return tuple([p for p in there if p != "encoding"]) if parts == "auto" and "graph" in there else there
+    asked = (parts,) if isinstance(parts, str) else tuple(parts)
+    if not asked:
+        raise InputError(f"parts are {', '.join(PARTS)}, 'all' or 'auto', but got none")
+    for part in asked:
+        if part not in lacking:
+            raise unknown("part", part, [*PARTS, "all", "auto"])
+        reason = lacking[part]
+        if reason:
+            raise InputError(reason)
+    return asked

@@ -1,0 +1,77 @@
+"""Whether a surrogate's order is worth anything, from predictions of what it was not shown."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+RESAMPLES = 1000
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What cross-validation says of a surrogate.
+
+    Attributes:
+        kendall: Kendall's τ on architectures left out, NaN when there is none.
+        low, high: its 95 % interval.
+        n: the architectures there were.
+        reason: why there is none; None when there is.
+    """
+
+    kendall: float
+    low: float
+    high: float
+    n: int
+    reason: str | None = None
+
+    @classmethod
+    def without(cls, n: int, reason: str) -> Validation:
+        return cls(math.nan, math.nan, math.nan, n, reason)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the whole interval is above 0."""
+        return self.low > 0
+
+    def __str__(self) -> str:
+        if self.reason:
+            return f"not trusted: {self.reason}"
+        shown = f"τ {self.kendall:.2f}, 95 % interval {self.low:.2f} to {self.high:.2f}, {self.n} architectures"
+        return shown if self.trusted else f"not trusted: {shown}"
+
+
+def judged(predictions: Values, folds: npt.NDArray[np.int64], targets: Values, seed: int) -> Validation:
+    """Kendall's τ over the pairs that were in one fold, where one model predicted both.
+
+    Pairs across folds are left out: a model not shown the best expects less of all others, which alone would make the
+    order wrong. Pairs of equal targets do not count, equal predictions are half right.
+
+    Args:
+        predictions: repeats × architectures.
+        folds: the number of each architecture's fold, repeats × architectures.
+        targets: one an architecture.
+        seed: of the resamples.
+
+    >>> order = np.arange(10.0)
+    >>> judged(np.stack([order, -order]), np.zeros((2, 10), dtype=int), order, 0).kendall
+    0.0
+    """
+    n = len(targets)
+    order = np.sign(targets[:, None] - targets)
+    agreed, counted = np.zeros((2, n, n))
+    for predicted, fold in zip(predictions, folds, strict=True):
+        compared = (fold[:, None] == fold) & (order != 0)
+        agreed += np.where(compared, order * np.sign(predicted[:, None] - predicted), 0.0)
+        counted += compared
+    if not counted.any():
+        return Validation.without(n, "no two architectures of different targets fell into one fold")
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
+    above = np.einsum("ri,ij,rj->r", weights, agreed, weights, optimize=True)
+    below = np.einsum("ri,ij,rj->r", weights, counted, weights, optimize=True)
+    low, high = np.percentile(above[below > 0] / below[below > 0], [2.5, 97.5])
+    return Validation(float(agreed.sum() / counted.sum()), float(low), float(high), n)

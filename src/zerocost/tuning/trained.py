@@ -1,0 +1,74 @@
+"""The accuracies that a tuning goes by, out of whatever holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from zerocost import benchmarks
+from zerocost.benchmarks.base import Benchmark
+from zerocost.benchmarks.evaluate import architectures
+from zerocost.errors import InputError
+from zerocost.search.result import SearchResult
+from zerocost.spaces import SearchSpace
+from zerocost.train.run import Run
+
+LEAST = 8
+"""Trained architectures below which nothing can be held out that tells anything."""
+
+Trained = Mapping[str, float] | pd.Series | Benchmark | SearchResult | Iterable[Run] | str | Path
+
+
+def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0) -> pd.Series[float]:
+    """The accuracy of each trained architecture by its text, twins made one by their mean.
+
+    `trained` is what `zerocost.tune` takes; of a benchmark, `n` architectures are drawn with `seed`.
+
+    Raises `InputError` for a text that is no architecture of the space, a number that is not finite, fewer than
+    `LEAST` architectures, or one accuracy for all.
+    """
+    known = numbers(trained, space, n, seed)
+    first: dict[str, str] = {}
+    texts = []
+    for text, value in known.items():
+        if not np.isfinite(value):
+            raise InputError(f"the accuracy of {text} must be a finite number, but got {value}; leave it out")
+        arch = space.parse(str(text))
+        texts.append(first.setdefault(space.canonical(arch), str(arch)))
+    found = known.groupby(np.array(texts, dtype=object), sort=False).mean()
+    if len(found) < LEAST:
+        raise InputError(
+            f"{len(found)} different trained architectures are too few to tune with; train at least {LEAST}, and "
+            "better 30 or more"
+        )
+    if found.nunique() == 1:
+        raise InputError(
+            f"all {len(found)} trained architectures have the same accuracy, {found.iloc[0]:g}; nothing can be learnt"
+        )
+    return found.astype(float)
+
+
+def numbers(trained: Trained, space: SearchSpace, n: int, seed: int) -> pd.Series[float]:
+    """The accuracies as they were given."""
+    if isinstance(trained, str | Path):
+        trained = benchmarks.read(trained, space, dataset="the data", epochs=0)
+        n = len(trained.architectures())
+    if isinstance(trained, Benchmark):
+        truth = trained.truth(**trained.default._asdict())
+        return truth[architectures(trained.space, list(truth.index), n, seed)]
+    if isinstance(trained, pd.Series | Mapping):
+        try:
+            return pd.Series(trained, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"trained must map architecture texts to accuracies: {error}") from None
+    runs = [*trained.survivors, *trained.random] if isinstance(trained, SearchResult) else list(trained)
+    if strange := [run for run in runs if not isinstance(run, Run)]:
+        raise InputError(
+            "trained must be a mapping from architecture texts to accuracies, a CSV file, a benchmark, or the runs of "
+            f"a training, but holds {strange[0]!r:.60}"
+        )
+    ended = [run for run in runs if run.accuracy is not None and run.failure is None and not run.stopped]
+    return pd.Series([run.accuracy for run in ended], [run.name for run in ended], dtype=float)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from zerocost import benchmarks, spaces
+from zerocost.errors import InputError
+from zerocost.search.result import SearchResult
+from zerocost.train.run import Epoch, Run
+from zerocost.tuning.trained import accuracies
+
+SPACE = spaces.get("macro")
+TEXTS = [f"{i % 3}{i // 3}000110" for i in range(9)]
+KNOWN = {text: 0.5 + i / 100 for i, text in enumerate(TEXTS)}
+
+
+def runs(known):
+    return [Run.of(text, 0, [Epoch(1, 1.0, 1.0, value, 1.0)]) for text, value in known.items()]
+
+
+def test_a_mapping_a_csv_and_runs_say_the_same(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("arch,accuracy\n" + "".join(f"{text},{value}\n" for text, value in KNOWN.items()))
+    failed = Run.of("22222222", 0, [Epoch(1, 1.0, 1.0, 0.1, 1.0)], failure="ran out of memory")
+    result = SearchResult("macro", None, None, survivors=runs(KNOWN)[:4], random=[*runs(KNOWN)[4:], failed])
+    for trained in (KNOWN, file, str(file), runs(KNOWN), result):
+        found = accuracies(trained, SPACE)
+        assert len(found) >= 8
+        assert found.sort_index().equals(accuracies(KNOWN, SPACE).sort_index())
+
+
+def test_twins_and_trainings_from_several_seeds_are_one():
+    cell = "|none~0|+|none~0|none~1|+|{}~0|none~1|none~2|"
+    space = spaces.get("nasbench201")
+    twin = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"  # node 1 leads nowhere
+    others = [f"|{a}~0|+|none~0|none~1|+|none~0|{b}~1|none~2|" for a in OPS for b in OPS]
+    known = {cell.format("skip_connect"): 0.2, twin: 0.4} | {text: 0.5 + i / 99 for i, text in enumerate(others)}
+    assert accuracies(known, space)[cell.format("skip_connect")] == pytest.approx(0.3)
+    twice = [*runs(KNOWN), *runs({text: value + 0.1 for text, value in KNOWN.items()})]
+    assert accuracies(twice, SPACE)[TEXTS[0]] == pytest.approx(0.55)
+
+
+OPS = ("nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+
+def test_of_a_benchmark_so_many_are_drawn():
+    digits = benchmarks.get("digits")
+    first, again, other = (accuracies(digits, digits.space, n=20, seed=seed) for seed in (0, 0, 1))
+    assert len(first) == 20
+    assert first.equals(again)
+    assert set(first.index) != set(other.index)
+
+
+@pytest.mark.parametrize(
+    ("trained", "message"),
+    [
+        (dict(list(KNOWN.items())[:7]), "train at least 8"),
+        (dict.fromkeys(KNOWN, 0.5), "the same accuracy, 0.5"),
+        (KNOWN | {TEXTS[0]: float("nan")}, "finite number"),
+        (KNOWN | {"nonsense": 0.5}, "nonsense"),
+        ({"00000000": "high"}, "architecture texts to accuracies"),
+        (["00000000"], "but holds '00000000'"),
+        ("nowhere.csv", "nowhere.csv"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(trained, message):
+    with pytest.raises(InputError, match=message):
+        accuracies(trained, SPACE)
