@@ -29,7 +29,7 @@ from zerocost.engine.signals import arguments
 from zerocost.errors import Failure, InputError
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import Proxy, resolve
-from zerocost.seeding import Builder, initialise, seeded
+from zerocost.seeding import Builder, initialise, is_network, seeded
 from zerocost.tables import Interrupted, ScoreTable
 from zerocost.version import VERSION
 
@@ -123,7 +123,7 @@ def score(
     >>> card["params"], card["flops"], card.failures
     (122.0, 112.0, {})
     """
-    if not isinstance(model, nn.Module) and not keras.is_model(model):
+    if not is_network(model):
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
     return evaluate(model, as_batches(batch), plan(resolve(proxies)), loss, seed)
 
@@ -353,7 +353,7 @@ def rank_batch(
 
 def initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str:
     """Where a candidate's weights come from, in words."""
-    if isinstance(build, nn.Module) or keras.is_model(build):
+    if is_network(build):
         return "as given"
     return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
 

@@ -6,12 +6,15 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from typing_extensions import TypeIs
 
 from zerocost.errors import Failure, InputError
+from zerocost.integrations.keras import library as keras
 
 Builder = Callable[[], nn.Module]
 
@@ -66,6 +69,11 @@ def generator_state(device: torch.device) -> bytes:
     return state + torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else state
 
 
+def is_network(value: Any) -> TypeIs[nn.Module]:
+    """Whether a value is a finished network: a torch module, or a Keras model, which is one on the torch backend."""
+    return isinstance(value, nn.Module) or keras.is_model(value)
+
+
 def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:
     """Build a network whose initial weights depend on `seed` alone. A finished module is returned as it is.
 
@@ -76,13 +84,13 @@ def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:
     >>> bool((a.weight == b.weight).all())
     True
     """
-    if isinstance(build, nn.Module):
+    if is_network(build):
         return build
     try:
         with seeded(seed):
             model = build()
     except Exception as error:
         raise Failure(f"building the network raised {type(error).__name__}: {error}") from error
-    if not isinstance(model, nn.Module):
+    if not is_network(model):
         raise InputError(f"a candidate must build a torch.nn.Module, but got {type(model).__name__}")
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -21,8 +22,17 @@ SHOWS = {
     "own_proxy": ["3 proxies: 1 forward and 1 backward runs", "depth=8"],
     "rank_candidates": ["rank_score", "broken failed: the network raised", "kept: width=", "is false: params ="],
     "score_a_model": ["10 proxies: 2 forward and 4 backward runs", "jacob_cov", "float32 on cpu"],
+    "train_fit_choose": ["best of 12 trained", "surrogate: ", "best of the others: "],
     "search_and_train": ["proposals of strategy random", "random picks", "best: width="],
+    "with_huggingface": ["non_embedding_params", "rank_score"],
+    "with_keras_tuner": ["val_accuracy", "accuracy "],
+    "with_lightning": ["loss: training_step"],
+    "with_optuna": ["best untrained:", "skipped; best accuracy"],
+    "tune_a_combination": ["on held-out architectures: Kendall", "95 % interval", "depth="],
 }
+
+
+NEEDS = {"with_huggingface": "transformers", "with_keras_tuner": "keras_tuner"}
 
 
 def test_every_example_is_tested() -> None:
@@ -31,6 +41,8 @@ def test_every_example_is_tested() -> None:
 
 @pytest.mark.parametrize("name", SHOWS)
 def test_example(name: str, tmp_path: Path) -> None:
+    if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
+        pytest.skip(f"needs {NEEDS[name]}")
     shown = run(name, tmp_path)
     for text in SHOWS[name]:
         assert text in shown

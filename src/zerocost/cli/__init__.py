@@ -1,4 +1,4 @@
-"""The shell command: `zerocost score | rank | search | evaluate | proxies | explain`."""
+"""The shell command: `zerocost score | rank | search | evaluate | tune | proxies | explain`."""
 
 from zerocost.cli.main import main
 

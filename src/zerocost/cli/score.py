@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
-from torch import nn
 
 from zerocost import scoring
 from zerocost.cli.common import (
@@ -29,15 +28,17 @@ from zerocost.cli.common import (
 from zerocost.cli.tables import cell
 from zerocost.errors import InputError
 from zerocost.files import load
+from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
-from zerocost.seeding import initialise
 
 DEFAULT = ",".join(scoring.DEFAULT)
 
 
 @command
 def score(
-    target: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A function that builds a network.")],
+    target: Annotated[
+        str, typer.Argument(metavar="FILE.py:NAME", help="A function that builds a network, or a .keras file.")
+    ],
     data: Data,
     proxies: Proxies = DEFAULT,
     batch: Batch = 64,
@@ -50,10 +51,10 @@ def score(
     """Score one untrained network."""
     chosen = resolve(proxies)
     place = checked_device(device)
-    built = load(target)
+    built = keras.load(target) if target.endswith(keras.SUFFIXES) else load(target)
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
-    model: nn.Module = initialise(built, seed).to(place)
+    model = scoring.built(built, seed, place)
     drawn = scoring.draw_batches(data, batch, batches, seed, balanced)
     card = scoring.score(model, drawn, chosen, seed=seed)
     unusable = nothing_ran(chosen, card.scores)

@@ -1,0 +1,19 @@
+"""Keras 3: its models are scored as torch ones are, whatever backend the session runs on."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+PLACES = {
+    "as_module": "zerocost.integrations.keras.module",
+    "load": "zerocost.integrations.keras.library",
+    "ZeroCostTuner": "zerocost.integrations.tuner",
+}
+__all__ = ["ZeroCostTuner", "as_module", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(PLACES[name]), name)

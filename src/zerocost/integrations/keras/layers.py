@@ -1,0 +1,351 @@
+"""Keras layers as torch modules: the same arithmetic on channels-first tensors, and the weights in torch's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ELEMENTWISE = {
+    *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "softplus", "softsign"),
+    *("tanh", "sigmoid", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "exponential", "linear", "squareplus"),
+}
+ELEMENTWISE_OPERATIONS = {
+    *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Silu", "Softplus", "Softsign", "Tanh", "Sigmoid"),
+    *("HardSigmoid", "HardSilu", "HardTanh"),
+}
+
+
+class Layout(NamedTuple):
+    """How a weight of Keras is turned into torch's axes, and back."""
+
+    torch: Callable[[Tensor], Tensor]
+    keras: Callable[[Tensor], Tensor]
+
+
+class Held(NamedTuple):
+    """A Keras variable, and the module and name under which its tensor is kept in torch's layout."""
+
+    variable: Any
+    module: nn.Module
+    name: str
+    layout: Layout
+
+    @property
+    def value(self) -> Tensor:
+        """What stands for the variable now, in Keras's layout."""
+        found: Tensor = getattr(self.module, self.name)
+        return self.layout.keras(found)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The torch modules that stand for a layer, by what is added to its name, and how they are called."""
+
+    modules: dict[str, nn.Module]
+    call: Callable[..., Any]
+    held: Sequence[Held] = ()
+
+
+SAME = Layout(lambda t: t, lambda t: t)
+OUTPUTS_FIRST = Layout(lambda t: t.movedim((-1, -2), (0, 1)), lambda t: t.movedim((0, 1), (-1, -2)))
+"""(height, width, in, out) and (in, out) to (out, in, height, width) and (out, in)."""
+
+
+def first(values: Tensor) -> Tensor:
+    """N×…×C to N×C×…."""
+    return values.movedim(-1, 1)
+
+
+def last(values: Tensor) -> Tensor:
+    """N×C×… to N×…×C."""
+    return values.movedim(1, -1)
+
+
+def holding(module: nn.Module, **kept: tuple[Any, Layout] | Any) -> list[Held]:
+    """Put copies of Keras variables into a module, under the names given; those that are None become None."""
+    found = []
+    for name, given in kept.items():
+        variable, layout = given if isinstance(given, tuple) else (given, SAME)
+        if variable is None:
+            setattr(module, name, None)
+            continue
+        tensor = layout.torch(variable.value.detach()).clone(memory_format=torch.contiguous_format)
+        setattr(module, name, tensor if name in module._buffers else nn.Parameter(tensor, tensor.is_floating_point()))
+        found.append(Held(variable, module, name, layout))
+    return found
+
+
+def named_activation(layer: Any) -> str:
+    """The name of a layer's activation function."""
+    return getattr(layer.activation, "__name__", "")
+
+
+def finished(layer: Any, values: Tensor, turned: bool) -> Tensor:
+    """A layer's activation on what it computed, channels first while it works on each value by itself."""
+    alone = layer.activation is None or named_activation(layer) in ELEMENTWISE
+    if alone and named_activation(layer) not in ("", "linear"):
+        values = layer.activation(values)
+    values = last(values) if turned else values
+    return values if alone else layer.activation(values)
+
+
+def between(layer: Any, module: Callable[[Tensor], Tensor], least: int = 3) -> Callable[..., Tensor]:
+    """A call of a module that works channels first, on tensors of `least` axes or more that have them last."""
+    turned = getattr(layer, "data_format", "channels_last") == "channels_last"
+
+    def call(values: Tensor, **_: Any) -> Tensor:
+        return last(module(first(values))) if turned and values.ndim >= least else module(values)
+
+    return call
+
+
+def dense(layer: Any) -> Twin:
+    inputs, outputs = layer.kernel.shape
+    module = nn.Linear(inputs, outputs, device="meta")
+    held = holding(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias)
+    return Twin({"": module}, lambda values, **_: finished(layer, module(values), turned=False), held)
+
+
+def padded(layer: Any, values: Tensor) -> Tensor:
+    """Zeros around N×C×…, as the layer's padding asks for: an odd one goes to the end."""
+    if layer.padding == "valid":
+        return values
+    widths: list[int] = []
+    for size, kernel, stride, dilation in zip(
+        values.shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate, strict=True
+    ):
+        reach = (kernel - 1) * dilation + 1
+        total = max(0, (-(-size // stride) - 1) * stride + reach - size)
+        before = reach - 1 if layer.padding == "causal" else total // 2
+        widths = [before, 0 if layer.padding == "causal" else total - before, *widths]
+    return F.pad(values, widths) if any(widths) else values
+
+
+def convolved(layer: Any, modules: dict[str, nn.Module], held: list[Held]) -> Twin:
+    """Convolutions in a row, the first one with the layer's padding, the last one followed by its activation."""
+    turned = layer.data_format == "channels_last"
+
+    def call(values: Tensor, **_: Any) -> Tensor:
+        values = padded(layer, first(values) if turned else values)
+        for module in modules.values():
+            values = module(values)
+        return finished(layer, values, turned)
+
+    return Twin(modules, call, held)
+
+
+def convolution_of(rank: int, *args: Any, **kwargs: Any) -> nn.Module:
+    """A convolution in so many dimensions, its weights to be put in."""
+    kind: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
+    module: nn.Module = kind(*args, device="meta", **kwargs)
+    return module
+
+
+def convolution(layer: Any) -> Twin:
+    *size, inputs, outputs = layer.kernel.shape
+    steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
+    module = convolution_of(layer.rank, inputs * layer.groups, outputs, tuple(size), groups=layer.groups, **steps)
+    return convolved(layer, {"": module}, holding(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias))
+
+
+def by_channel(layer: Any, kernel: Any, bias: Any) -> tuple[nn.Module, list[Held]]:
+    """A convolution of each channel by itself; (height, width, in, times) to (in · times, 1, height, width)."""
+    *size, inputs, multiplier = kernel.shape
+    layout = Layout(
+        lambda t: t.movedim((-2, -1), (0, 1)).flatten(0, 1).unsqueeze(1),
+        lambda t: t.squeeze(1).reshape(inputs, multiplier, *size).movedim((0, 1), (-2, -1)),
+    )
+    steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
+    module = convolution_of(layer.rank, inputs, inputs * multiplier, tuple(size), groups=inputs, **steps)
+    return module, holding(module, weight=(kernel, layout), bias=bias)
+
+
+def depthwise(layer: Any) -> Twin:
+    module, held = by_channel(layer, layer.kernel, layer.bias)
+    return convolved(layer, {"": module}, held)
+
+
+def separable(layer: Any) -> Twin:
+    apart, held = by_channel(layer, layer.depthwise_kernel, None)
+    *size, inputs, outputs = layer.pointwise_kernel.shape
+    across = convolution_of(layer.rank, inputs, outputs, tuple(size))
+    held += holding(across, weight=(layer.pointwise_kernel, OUTPUTS_FIRST), bias=layer.bias)
+    return convolved(layer, {"depthwise": apart, "pointwise": across}, held)
+
+
+def batch_norm(layer: Any) -> Twin | None:
+    rank = layer.input_spec.ndim
+    if rank not in (2, 3, 4, 5) or layer.axis not in (-1, rank - 1, 1):
+        return None
+    kind = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[rank]
+    module = kind(layer.moving_mean.shape[0], eps=layer.epsilon, momentum=1 - layer.momentum, device="meta")
+    module.num_batches_tracked = torch.tensor(0)
+    held = holding(
+        module,
+        weight=layer.gamma if layer.scale else None,
+        bias=layer.beta if layer.center else None,
+        running_mean=layer.moving_mean,
+        running_var=layer.moving_variance,
+    )
+    turned = layer.axis != 1 and rank > 2
+
+    def call(values: Tensor, training: bool | None = None, **_: Any) -> Tensor:
+        module.training = bool(training) and layer.trainable
+        return last(module(first(values))) if turned else module(values)
+
+    return Twin({"": module}, call, held)
+
+
+def layer_norm(layer: Any) -> Twin | None:
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    if list(axes) != [-1] or getattr(layer, "rms_scaling", False):
+        return None
+    weight: Any = layer.gamma if layer.scale else None
+    bias: Any = layer.beta if layer.center else None
+    if weight is None and bias is None:
+        return None
+    module = nn.LayerNorm((weight if weight is not None else bias).shape, eps=layer.epsilon, device="meta")
+    return Twin({"": module}, lambda values, **_: module(values), holding(module, weight=weight, bias=bias))
+
+
+def group_norm(layer: Any) -> Twin | None:
+    weight: Any = layer.gamma if layer.scale else None
+    bias: Any = layer.beta if layer.center else None
+    if layer.axis != -1 or (weight is None and bias is None):
+        return None
+    channels = (weight if weight is not None else bias).shape[0]
+    module = nn.GroupNorm(layer.groups, channels, eps=layer.epsilon, device="meta")
+    return Twin({"": module}, between(layer, module), holding(module, weight=weight, bias=bias))
+
+
+def embedding(layer: Any) -> Twin:
+    words, size = layer.embeddings.shape
+    module = nn.Embedding(words, size, device="meta")
+    return Twin({"": module}, lambda values, **_: module(values.int()), holding(module, weight=layer.embeddings))
+
+
+class Own(nn.Module):
+    """A Keras layer's own arithmetic, which is the same wherever the channels are, as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.function(values)
+
+
+def activation(layer: Any) -> Twin | None:
+    if hasattr(layer, "activation") and named_activation(layer) not in ELEMENTWISE:
+        return None
+    module = Own(layer.call)
+    return Twin({"": module}, between(layer, module, least=4))
+
+
+def dropout(layer: Any) -> Twin | None:
+    kinds = {"Dropout": nn.Dropout, "SpatialDropout1D": nn.Dropout1d, "SpatialDropout2D": nn.Dropout2d}
+    if getattr(layer, "noise_shape", None) is not None and type(layer).__name__ == "Dropout":
+        return None
+    module = kinds[type(layer).__name__](layer.rate)
+    turn = between(layer, module, least=4 if type(layer).__name__ == "Dropout" else 3)
+
+    def call(values: Tensor, training: bool | None = None, **_: Any) -> Tensor:
+        module.training = bool(training)
+        return turn(values)
+
+    return Twin({"": module}, call)
+
+
+def pooling(layer: Any) -> Twin | None:
+    if layer.padding != "valid":
+        return None
+    kind = getattr(nn, f"{type(layer).__name__[:3]}Pool{len(layer.pool_size)}d".replace("Ave", "Avg"))
+    module = kind(layer.pool_size, layer.strides)
+    return Twin({"": module}, between(layer, module))
+
+
+class Attention(nn.Module):
+    """Multi-head attention of N×T×E: four linear layers around scaled dot-product attention."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__()
+        self.heads, self.dropout = layer.num_heads, layer.dropout
+        self.held: list[Held] = []
+        for name in ("query", "key", "value"):
+            part = getattr(layer, f"_{name}_dense")
+            inputs, heads, size = part.kernel.shape
+            kernel = Layout(lambda t: t.flatten(1).T, lambda t, s=size: t.T.unflatten(1, (-1, s)))  # type: ignore[misc]
+            bias = Layout(Tensor.flatten, lambda t, s=size: t.unflatten(0, (-1, s)))  # type: ignore[misc]
+            linear = nn.Linear(inputs, heads * size, device="meta")
+            self.add_module(name, linear)
+            self.held += holding(linear, weight=(part.kernel, kernel), bias=(part.bias, bias))
+        part = layer._output_dense
+        heads, size, outputs = part.kernel.shape
+        kernel = Layout(lambda t: t.flatten(0, 1).T, lambda t: t.T.reshape(heads, size, outputs))
+        self.output = nn.Linear(heads * size, outputs, device="meta")
+        self.held += holding(self.output, weight=(part.kernel, kernel), bias=part.bias)
+
+    def forward(self, query: Tensor, value: Tensor, key: Tensor, causal: bool) -> Tensor:
+        parts = (("query", query), ("key", key), ("value", value))
+        q, k, v = (getattr(self, name)(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for name, x in parts)
+        dropout = self.dropout if self.training else 0.0
+        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
+        found: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
+        return found
+
+
+def attention(layer: Any) -> Twin | None:
+    if layer._query_dense.kernel.ndim != 3 or layer._output_dense.kernel.ndim != 3 or layer._attention_axes != (1,):
+        return None
+    module, own = Attention(layer), layer.call
+    held, module.held = module.held, []
+
+    def call(
+        query: Tensor,
+        value: Tensor,
+        key: Tensor | None = None,
+        *masks: Any,
+        use_causal_mask: bool = False,
+        training: bool | None = None,
+        **others: Any,
+    ) -> Any:
+        module.training = bool(training)
+        if any(other is not None and other is not False for other in (*masks, *others.values())):
+            others |= {"use_causal_mask": use_causal_mask, "training": training}
+            return own(query, value, key, *masks, **others)
+        return module(query, value, value if key is None else key, use_causal_mask)
+
+    return Twin({"": module}, call, held)
+
+
+TWINS: dict[str, Callable[[Any], Twin | None]] = {
+    "Dense": dense,
+    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), convolution),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), depthwise),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), separable),
+    "BatchNormalization": batch_norm,
+    "LayerNormalization": layer_norm,
+    "GroupNormalization": group_norm,
+    "Embedding": embedding,
+    **dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "Activation"), activation),
+    **dict.fromkeys(("Dropout", "SpatialDropout1D", "SpatialDropout2D"), dropout),
+    **dict.fromkeys(
+        (f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)),
+        pooling,
+    ),
+    "MultiHeadAttention": attention,
+}
+
+
+def twin(layer: Any) -> Twin | None:
+    """The torch modules that stand for a layer, or None for one that runs its own code."""
+    kind = type(layer)
+    changed = getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
+    if not kind.__module__.startswith("keras.src.layers.") or changed or kind.__name__ not in TWINS:
+        return None
+    return TWINS[kind.__name__](layer)

@@ -1,0 +1,56 @@
+"""Keras itself: imported when it is needed, on the torch backend where we are free to choose."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from zerocost.errors import InputError, MissingExtraError
+
+SUFFIXES = (".keras", ".h5")
+
+
+def library() -> Any:
+    """The module `keras`; the first import of a session gets the torch backend unless `KERAS_BACKEND` names another.
+
+    Raises `MissingExtraError` where Keras 3 is not installed, or its backend is not.
+    """
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    try:
+        keras = importlib.import_module("keras")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Keras models need the extra keras: pip install 'zerocost[keras]' ({error})"
+        ) from error
+    if not hasattr(keras, "StatelessScope"):
+        raise MissingExtraError(f"needs Keras 3, this is {keras.__version__}: pip install 'zerocost[keras]'")
+    return keras
+
+
+def is_model(value: Any) -> bool:
+    """Whether a value is a Keras model or layer. Keras is not imported for it: what it made, it was imported for.
+
+    >>> is_model("a string")
+    False
+    """
+    layers = getattr(sys.modules.get("keras"), "layers", None)
+    return layers is not None and isinstance(value, layers.Layer)
+
+
+def load(path: str | Path) -> Any:
+    """The model in a file that Keras saved, `.keras` or `.h5`, whatever the backend it was saved under.
+
+    Raises `InputError` for a file that is missing or that Keras cannot read.
+    """
+    if not Path(path).is_file():
+        raise InputError(f"no such file: {path}")
+    try:
+        return library().saving.load_model(path, compile=False)
+    except MissingExtraError:
+        raise
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} cannot be loaded as a Keras model: {reason}") from error

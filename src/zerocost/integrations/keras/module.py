@@ -1,0 +1,211 @@
+"""A Keras model, on the torch backend, as the torch module that the engine takes.
+
+The module is a tree like that of the model's layers. A layer that torch has too is a torch module with the same weights
+in torch's layout; any other runs its own code, on whatever tensors stand for its variables. Images and maps are
+channels first wherever a module begins or ends. The model's own variables are read once and never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from zerocost.errors import Failure
+from zerocost.integrations.keras.layers import (
+    ELEMENTWISE_OPERATIONS,
+    OUTPUTS_FIRST,
+    SAME,
+    Held,
+    between,
+    first,
+    holding,
+    last,
+    twin,
+)
+from zerocost.integrations.keras.library import library
+
+
+class Part(nn.Module):
+    """A layer that runs its own code: a model, a layer of layers, or one that torch does not have.
+
+    Takes and returns tensors of four axes or more channels first where `turned`, others as they are.
+    """
+
+    def __init__(self, run: Callable[..., Any], turned: bool) -> None:
+        super().__init__()
+        self.run = run
+        self.turned = turned
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = (turn(given, last) for given in (args, kwargs)) if self.turned else (args, kwargs)
+        found = self.run(*args, **kwargs)
+        return turn(found, first) if self.turned else found
+
+
+def turn(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
+    """Nested tensors with the channels of images and maps moved."""
+    return tree_map(lambda value: way(value) if isinstance(value, Tensor) and value.ndim > 3 else value, values)
+
+
+def as_module(model: Any) -> nn.Module:
+    """A Keras model as a torch module that computes the same from copies of its weights.
+
+    It takes images channels first, N×C×H×W, where the model takes them last, and lists parameters and layers as the
+    same network written in torch does. A softmax that ends the model is left out: outputs are logits, as the loss
+    expects. In train mode it runs as with `training=True`, and batch statistics go to its own buffers.
+
+    Raises `Failure` for a model whose layers have no weights yet.
+
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3)])  # doctest: +SKIP
+    >>> as_module(model)(torch.zeros(2, 1, 8, 8)).shape  # doctest: +SKIP
+    torch.Size([2, 4, 6, 6])
+    """
+    if not model.built:
+        raise Failure("the Keras model has no weights yet; call build(), or run it once on a batch, then score it")
+    return Translation(model, turns(model)).module
+
+
+def turns(model: Any) -> bool:
+    """Whether the model takes images channels last."""
+    return all(getattr(layer, "data_format", None) != "channels_first" for layer in model._flatten_layers())
+
+
+class Translation:
+    """How the layers of a model are called while its module runs, and which tensors stand for its variables.
+
+    Attributes:
+        module: the whole model.
+    """
+
+    def __init__(self, model: Any, turned: bool) -> None:
+        self.turned = turned
+        self.calls: list[tuple[Any, Callable[..., Any]]] = []
+        self.held: list[Held] = []
+        self.seen: set[int] = set()
+        self.model = model
+        self.module = self.part(model, self.run)
+        softmax = closing(model)
+        if softmax is not None:
+            usual = next((call for layer, call in self.calls if layer is softmax), None)
+            others = [(layer, call) for layer, call in self.calls if layer is not softmax]
+            self.calls = [*others, *without_softmax(softmax, usual)]
+
+    def part(self, layer: Any, run: Callable[..., Any]) -> Part:
+        """A module for a layer that runs its own code, with those of the layers in it."""
+        part = Part(run, self.turned)
+        made = {id(v) for v in layer._trainable_variables}  # to be trained, whether frozen since or not
+        for place, variable in enumerate(own_variables(layer)):
+            name = free(part, variable.name if variable.name else f"variable_{place}")
+            if id(variable) not in made:
+                part.register_buffer(name, None)
+            kernel = "kernel" in variable.name and len(variable.shape) > 1
+            self.held += holding(part, **{name: (variable, OUTPUTS_FIRST if kernel else SAME)})
+        for inner in sublayers(layer):
+            self.add(part, inner)
+        for operation in getattr(layer, "operations", ()):
+            if type(operation).__name__ in ELEMENTWISE_OPERATIONS and id(operation) not in self.seen:
+                self.seen.add(id(operation))
+                if self.turned:
+                    self.calls.append((operation, between(None, operation.call, least=4)))
+        return part
+
+    def add(self, parent: nn.Module, layer: Any) -> None:
+        """Put what stands for a layer into the module of the one it is in, at the first place where it is met."""
+        if id(layer) in self.seen:
+            return
+        self.seen.add(id(layer))
+        found = twin(layer)
+        if found is not None:
+            for suffix, module in found.modules.items():
+                name = f"{layer.name}_{suffix}" if suffix else layer.name
+                parent.add_module(free(parent, name), module)
+            self.held += found.held
+            self.calls.append((layer, found.call))
+        elif own_variables(layer) or list(sublayers(layer)):
+            part = self.part(layer, layer.call)
+            parent.add_module(free(parent, layer.name), part)
+            self.calls.append((layer, self.inner(part)))
+
+    def inner(self, part: Part) -> Callable[..., Any]:
+        """How Keras calls a part: with its own axes."""
+        if not self.turned:
+            return part
+        return lambda *args, **kwargs: turn(part(*turn(args, first), **turn(kwargs, first)), last)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """The model on its own axes, its layers called as modules and its variables read from them."""
+        keras = library()
+        given = args[0] if len(args) == 1 and not kwargs else list(args) if args else kwargs
+        device = next((held.value.device for held in self.held), torch.device("cpu"))
+        scope = keras.StatelessScope()
+        for held in self.held:
+            scope.state_mapping[id(held.variable)] = held.value
+        with keras.device(str(device)), scope, replaced(self.calls):
+            return self.model(given, training=self.module.training)
+
+
+@contextmanager
+def replaced(calls: Sequence[tuple[Any, Callable[..., Any]]]) -> Iterator[None]:
+    """Layers and operations called as given, inside the block."""
+    before = [(vars(layer), vars(layer).get("call")) for layer, _ in calls]
+    for layer, call in calls:
+        vars(layer)["call"] = call
+    try:
+        yield
+    finally:
+        for held, call in reversed(before):
+            held.pop("call") if call is None else held.update(call=call)
+
+
+def sublayers(layer: Any) -> Iterator[Any]:
+    """The layers directly in one, in their order."""
+    yield from getattr(layer, "layers", None) or layer._layers
+
+
+def own_variables(layer: Any) -> list[Any]:
+    """A layer's floating-point variables, without those of the layers in it."""
+    found = [*layer._trainable_variables, *layer._non_trainable_variables]
+    return [v for v in found if "float" in v.dtype]
+
+
+def free(module: nn.Module, name: str) -> str:
+    """A name that a module does not have yet."""
+    name = name.replace(".", "_")
+    while hasattr(module, name):
+        name += "_"
+    return name
+
+
+def closing(model: Any) -> Any:
+    """The layer or operation that ends a model and applies a softmax to the last axis; None where it is not known."""
+    while True:
+        try:
+            operation = model.outputs[0]._keras_history.operation
+        except (AttributeError, IndexError, TypeError):
+            return None
+        if not hasattr(operation, "outputs") or not hasattr(operation, "layers"):
+            break
+        model = operation
+    name = getattr(getattr(operation, "activation", None), "__name__", "")
+    return operation if name == "softmax" or type(operation).__name__ == "Softmax" else None
+
+
+def without_softmax(operation: Any, call: Callable[..., Any] | None) -> list[tuple[Any, Callable[..., Any]]]:
+    """How the last operation is called so that it gives logits, out of how it is called otherwise."""
+    if call is None:
+        alone = type(operation).__name__ in ("Softmax", "Activation")
+        return [(operation, lambda values, *_, **__: values)] if alone else []
+
+    def logits(*args: Any, **kwargs: Any) -> Any:
+        activation, operation.activation = operation.activation, None
+        try:
+            return call(*args, **kwargs)
+        finally:
+            operation.activation = activation
+
+    return [(operation, logits)]

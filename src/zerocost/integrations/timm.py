@@ -1,0 +1,76 @@
+"""The models of timm as candidates, untrained and fitted to the data."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from zerocost.data import load
+from zerocost.data.balance import class_labels
+from zerocost.errors import InputError, MissingExtraError
+from zerocost.seeding import Builder
+
+
+def candidates(pattern: str, data: Any) -> dict[str, Builder]:
+    """The models of timm whose names match, with random weights, and inputs and outputs as the data has them.
+
+    Nothing is downloaded. All are scored at the data's resolution, which a model made for one size is told of; one
+    that cannot take it fails in the ranking with its reason.
+
+    Args:
+        pattern: names with wildcards, several separated by commas, as in "resnet1*,vit_tiny_*"; a name that begins
+            with "-" takes away.
+        data: anything `zerocost.data.load` takes: images C×H×W, labelled by class.
+
+    Returns:
+        Model name to builder, for `zerocost.rank`.
+
+    Raises:
+        InputError: no model of such a name, or data that are not labelled images.
+        MissingExtraError: timm is not installed, or cannot be imported.
+    """
+    timm = library()
+    asked = [part.strip() for part in pattern.split(",") if part.strip()]
+    without = [part[1:] for part in asked if part.startswith("-")]
+    names = timm.list_models([part for part in asked if not part.startswith("-")] or "*", exclude_filters=without)
+    if not names:
+        near = ", ".join(timm.list_models(f"*{pattern.strip('*')[:4]}*")[:5])
+        raise InputError(f"timm has no model {pattern!r}; {f'it has {near}, …' if near else 'see timm.list_models()'}")
+    channels, size, classes = form(load(data))
+    return {name: partial(build, timm, name, channels, size, classes) for name in names}
+
+
+def form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:
+    """Channels, height and width, and number of classes of labelled images."""
+    labels = class_labels(dataset)
+    if labels is None:
+        raise InputError("the data has no class labels, which say how many outputs timm's models need")
+    image = dataset[0][0]
+    if not isinstance(image, Tensor) or image.ndim != 3:
+        got = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+        raise InputError(f"timm's models take images C×H×W, the data holds {got}")
+    return image.shape[0], (image.shape[1], image.shape[2]), int(labels.max()) + 1
+
+
+def build(timm: ModuleType, name: str, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
+    """One untrained model."""
+    fixed = {"img_size": size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    model: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=classes, **fixed)
+    return model
+
+
+def library() -> ModuleType:
+    """The package timm; `MissingExtraError` where it cannot be had."""
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"timm's models need the extra timm: pip install 'zerocost[timm]' ({error})") from error
+    except (ImportError, RuntimeError) as error:
+        raise MissingExtraError(
+            f"timm cannot be imported: {error}; it needs the torchvision that was built for this torch"
+        ) from error
+    return timm

@@ -1,0 +1,186 @@
+"""A KerasTuner search that scores every model before training and trains only the best."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from zerocost.data import Batch
+from zerocost.errors import InputError, MissingExtraError
+from zerocost.integrations.keras.library import library
+from zerocost.proxies.registry import Proxy
+from zerocost.scoring import rank_batch
+from zerocost.tables import ScoreTable
+
+COLLISIONS = 100
+"""Proposals in a row that may bring nothing new."""
+
+
+class ZeroCostTuner:
+    """Proposes hyperparameters at random, scores the untrained model of each, and trains the few of highest score.
+
+    It is used as KerasTuner's own tuners are; one of those, `tuner`, does the training.
+
+    Args:
+        hypermodel: a function of hyperparameters that returns a compiled model, or a `keras_tuner.HyperModel`.
+        proxies: names of the proxies; several are combined by their ranks.
+        objective: what the trained models are compared by, as in KerasTuner.
+        max_trials: how many models to score.
+        train_top: how many of them to train.
+        batch: what to score on: a number of samples, drawn from the data of `search`, or a batch.
+        seed: of the proposals, the batch, the initial weights and the passes.
+        settings: further arguments of `keras_tuner.Tuner`, such as `directory`, `project_name` and `overwrite`.
+
+    Attributes:
+        tuner: the `keras_tuner.Tuner` that trains.
+        table: the `ScoreTable` of all models scored, after `search`.
+
+    Raises:
+        InputError: numbers that mean nothing.
+        MissingExtraError: Keras or KerasTuner is not installed.
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any,
+        proxies: Iterable[str | Proxy] | str = "jacob_cov,log_synflow",
+        *,
+        objective: Any = "val_accuracy",
+        max_trials: int = 20,
+        train_top: int = 3,
+        batch: int | Any = 64,
+        seed: int = 0,
+        **settings: Any,
+    ) -> None:
+        if not 1 <= train_top <= max_trials:
+            raise InputError(f"train_top must be from 1 to max_trials={max_trials}, got {train_top}")
+        self.queue: list[dict[str, Any]] = []
+        self.proxies, self.max_trials, self.train_top = proxies, max_trials, train_top
+        self.batch, self.seed = batch, seed
+        tuners = keras_tuner()
+        oracle = queued(tuners, self.queue)(objective=objective, max_trials=train_top, seed=seed)
+        self.tuner = tuners.Tuner(oracle=oracle, hypermodel=hypermodel, **settings)
+        self.table: ScoreTable | None = None
+
+    def search(self, x: Any, y: Any = None, **fit: Any) -> None:
+        """Score `max_trials` models, then train the best as `model.fit(x, y, **fit)` does.
+
+        Raises `InputError` when the data cannot be sampled, or no model could be scored.
+        """
+        batch = sample(x, y, self.batch, self.seed) if isinstance(self.batch, int) else self.batch
+        proposals = {named(values): values for values in self.proposals()}
+        builders = {name: partial(self.build, values) for name, values in proposals.items()}
+        self.table = rank_batch(builders, batch, self.proxies, seed=self.seed)
+        usable = self.table.frame[np.isfinite(self.table.frame["rank_score"])]
+        if usable.empty:
+            raise InputError(f"no model could be scored: {self.table.failures['reason'].iloc[0]}")
+        self.queue[:] = [proposals[name] for name in usable.index[: self.train_top]]
+        with old_ways():
+            self.tuner.search(x, **({} if y is None else {"y": y}), **fit)
+
+    def proposals(self) -> list[dict[str, Any]]:
+        """Different hyperparameter values, `max_trials` of them, or all there are."""
+        oracle = self.tuner.oracle
+        found: dict[str, dict[str, Any]] = {}
+        idle = 0
+        while len(found) < self.max_trials and idle < COLLISIONS:
+            values = oracle._random_values()
+            if values is None:
+                break
+            idle = idle + 1 if named(values) in found else 0
+            found.setdefault(named(values), values)
+        return list(found.values())
+
+    def build(self, values: dict[str, Any]) -> Any:
+        """The untrained model of some hyperparameter values."""
+        space = self.tuner.oracle.get_space()
+        space.values = dict(values)
+        space.ensure_active_values()
+        return self.tuner.hypermodel.build(space)
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """One row a model scored, best score first: its scores, and the objective where it was trained."""
+        if self.table is None:
+            raise InputError("nothing was searched yet; call search()")
+        objective = self.tuner.oracle.objective.name
+        trained = {named(trial.hyperparameters.values): trial.score for trial in self.tuner.oracle.trials.values()}
+        return self.table.frame.assign(**{objective: [trained.get(name, np.nan) for name in self.table.frame.index]})
+
+    def results_summary(self, num_trials: int = 10) -> None:
+        """Print the best scores, and what was trained of them."""
+        sys.stdout.write(f"{self.results.head(num_trials).to_string()}\n")
+
+    def get_best_models(self, num_models: int = 1) -> list[Any]:
+        """The trained models, best objective first."""
+        with old_ways():
+            models: list[Any] = self.tuner.get_best_models(num_models)
+        return models
+
+    def get_best_hyperparameters(self, num_trials: int = 1) -> list[Any]:
+        """Hyperparameters of the trained models, best objective first."""
+        found: list[Any] = self.tuner.get_best_hyperparameters(num_trials)
+        return found
+
+
+def named(values: dict[str, Any]) -> str:
+    """A name made of hyperparameter values.
+
+    >>> named({"width": 8, "act": "relu"})
+    'act=relu, width=8'
+    """
+    return ", ".join(f"{name}={values[name]}" for name in sorted(values))
+
+
+def sample(x: Any, y: Any, size: int, seed: int) -> Batch:
+    """A batch drawn from arrays of inputs and of labels: classes, or one column a class.
+
+    >>> sample(np.zeros((9, 4)), np.eye(9), 4, seed=0).targets.shape
+    torch.Size([4])
+    """
+    if y is None or not hasattr(x, "__getitem__") or not hasattr(x, "shape"):
+        raise InputError("a batch is drawn from arrays x and y only; give batch=(inputs, labels) for other data")
+    picked = np.random.default_rng(seed).permutation(len(x))[:size]
+    inputs, labels = np.asarray(x)[picked], np.asarray(y)[picked]
+    labels = labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(len(picked))
+    return Batch(torch.from_numpy(inputs.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)))
+
+
+def queued(tuners: Any, queue: list[dict[str, Any]]) -> Callable[..., Any]:
+    """A class of KerasTuner oracles that propose what is in the queue, then stop."""
+
+    class Queued(tuners.Oracle):  # type: ignore[misc]
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            if not queue:
+                return {"status": "STOPPED", "values": None}
+            return {"status": "RUNNING", "values": queue.pop(0)}
+
+    return Queued
+
+
+@contextmanager
+def old_ways() -> Iterator[None]:
+    """No warnings of what KerasTuner 1.4.8 and Keras 3.12 do among themselves: how they ask for a thread's name and a
+    tensor's array, and that a model's optimizer is new where its weights are loaded."""
+    with warnings.catch_warnings():
+        for message in (r"(currentThread|getName)\(\) is deprecated", "__array__ impl", "Skipping variable loading"):
+            warnings.filterwarnings("ignore", message)
+        yield
+
+
+def keras_tuner() -> Any:
+    """The package keras_tuner; `MissingExtraError` without it."""
+    library()
+    try:
+        return import_module("keras_tuner")
+    except ImportError as error:
+        raise MissingExtraError(f"KerasTuner needs the extra keras: pip install 'zerocost[keras]' ({error})") from error

@@ -1,0 +1,138 @@
+"""Scores in Optuna studies, on the digits."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+import torch
+from torch import nn
+
+from zerocost import data
+from zerocost.errors import InputError
+from zerocost.integrations.optuna import FAILURES, SCORES, ScoreFilter, objective
+from zerocost.scoring import score
+from zerocost.seeding import initialise
+
+BATCH = data.draw("digits:8", 16)
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def network(width: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))
+
+
+def build(trial: optuna.Trial) -> nn.Module:
+    return network(trial.suggest_int("width", 4, 64))
+
+
+def study(**settings: object) -> optuna.Study:
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0), **settings)
+
+
+def test_the_value_is_the_score_of_the_seeded_network() -> None:
+    made = study(direction="maximize")
+    made.optimize(objective(build, BATCH, "snip", seed=3), n_trials=2)
+    for trial in made.trials:
+        model = initialise(lambda width=trial.params["width"]: network(width), 3)
+        assert trial.value == score(model, BATCH, "snip", seed=3)["snip"]
+
+
+def test_several_proxies_are_several_objectives() -> None:
+    made = study(directions=["maximize", "maximize"])
+    made.optimize(objective(build, BATCH, "params,snip"), n_trials=2)
+    assert [t.values for t in made.trials] == [
+        [t.user_attrs[SCORES][n] for n in ("params", "snip")] for t in made.trials
+    ]
+
+
+@pytest.mark.parametrize("directions", [["maximize"], ["maximize", "maximize"]])
+def test_a_failure_prunes_and_its_reason_is_kept(directions: list[str]) -> None:
+    def broken(trial: optuna.Trial) -> nn.Module:
+        if trial.number == 0:
+            raise RuntimeError("no such layer")
+        return nn.Sequential(nn.Flatten(), nn.Linear(7, 10))
+
+    made = study(directions=directions)
+    made.optimize(objective(broken, BATCH, ["snip", "synflow"][: len(directions)]), n_trials=2)
+    assert {t.state.name for t in made.trials} == {"PRUNED"}
+    assert "no such layer" in made.trials[0].user_attrs[FAILURES]["snip"]
+    assert "mat1 and mat2" in made.trials[1].user_attrs[FAILURES]["snip"]
+
+
+def test_a_prune_of_the_users_own_stays_one() -> None:
+    def choosy(trial: optuna.Trial) -> nn.Module:
+        raise optuna.TrialPruned("not today")
+
+    trial = study().ask()
+    with pytest.raises(optuna.TrialPruned, match=r"^not today$"):
+        objective(choosy, BATCH, "snip")(trial)
+
+
+def test_unknown_proxies_are_told_at_once() -> None:
+    with pytest.raises(InputError, match="did you mean 'snip'"):
+        objective(build, BATCH, "snpi")
+    with pytest.raises(InputError, match="did you mean 'snip'"):
+        ScoreFilter(BATCH, "snpi")
+
+
+def filtered(widths: list[int], worth: ScoreFilter, made: optuna.Study) -> list[str]:
+    trained = []
+
+    def train(trial: optuna.Trial) -> float:
+        model = build(trial)
+        worth(trial, model)
+        trained.append(trial.params["width"])
+        return 0.0
+
+    for width in widths:
+        made.enqueue_trial({"width": width})
+    made.optimize(train, n_trials=len(widths))
+    assert len(trained) == sum(t.state.name == "COMPLETE" for t in made.trials[-len(widths) :])
+    return [t.state.name[0] for t in made.trials]
+
+
+def test_the_lower_part_is_not_trained_after_the_warm_up() -> None:
+    worth = ScoreFilter(BATCH, "params", fraction=0.5, warmup=3)
+    assert filtered([40, 30, 20, 10, 15, 50, 31], worth, study()) == list("CCCPPCC")
+
+
+def test_several_proxies_and_equal_scores() -> None:
+    worth = ScoreFilter(BATCH, "params,flops", fraction=0.65, warmup=2)
+    assert filtered([40, 30, 64, 4, 40], worth, study()) == list("CCCPP")
+
+
+@pytest.mark.parametrize("fraction", [0.3, 0.7])
+def test_about_that_fraction_is_skipped(fraction: float) -> None:
+    widths = torch.randperm(61, generator=torch.Generator().manual_seed(0)).add(4).tolist()[:40]
+    states = filtered(widths, ScoreFilter(BATCH, "params", fraction=fraction, warmup=1), study())
+    assert abs(states.count("P") / 40 - fraction) < 0.15
+
+
+def test_processes_on_one_study_filter_by_one_pool(tmp_path) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    study(storage=storage, study_name="shared")
+    for widths, states in (([30, 40], "CC"), ([10, 50], "CCPC")):
+        again = optuna.load_study(study_name="shared", storage=storage)
+        assert filtered(widths, ScoreFilter(BATCH, "params", warmup=2), again) == list(states)
+        again._storage.remove_session()
+        again._storage._backend.engine.dispose()
+
+
+def test_what_cannot_be_scored_is_not_trained_even_in_the_warm_up() -> None:
+    trial = study().ask()
+    with pytest.raises(optuna.TrialPruned, match="snip: the network raised"):
+        ScoreFilter(BATCH, "snip")(trial, nn.Linear(7, 10))
+    assert "snip" in trial.study.trials[0].user_attrs[FAILURES]
+
+
+def test_a_trial_outside_a_study_is_never_pruned() -> None:
+    made = study(direction="maximize")
+    worth = ScoreFilter(BATCH, "params", fraction=0.9, warmup=1)
+    filtered([64, 4], worth, made)
+    assert worth(made.best_trial, network(4))["params"] == worth(optuna.trial.FixedTrial({}), network(4))["params"]
+
+
+@pytest.mark.parametrize("settings", [{"fraction": 1}, {"fraction": -0.1}, {"warmup": 0}])
+def test_settings_that_mean_nothing(settings: dict[str, float]) -> None:
+    with pytest.raises(InputError, match=next(iter(settings))):
+        ScoreFilter(BATCH, "params", **settings)
