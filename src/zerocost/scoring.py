@@ -19,6 +19,7 @@ from zerocost import data as data_
 from zerocost.candidates import named
 from zerocost.combine import Combination
 from zerocost.data.tensors import as_inputs
+from zerocost.engine.inputs import count
 from zerocost.engine.memory import alone
 from zerocost.engine.network import described, first_line, out_of_memory
 from zerocost.engine.passes.batch import Loss, cross_entropy
@@ -312,11 +313,17 @@ def rank_batch(
     """`rank` on a batch, or a list of batches, already drawn; `fidelity` is noted in the provenance of every score."""
     builders = named(candidates)
     combination = combine.of(proxies)
+    if combination.reference is not None and combination.fidelity not in (None, fidelity):
+        raise InputError(
+            f"the reference of this combination was scored at fidelity {combination.fidelity}, candidates are at "
+            f"{fidelity}; give it to search, which scores at that fidelity, or leave out the reference"
+        )
     repeats = repeats or combination.repeats or 1
     ranked = resolve(proxies)
     beside = resolve(also) if also else []
     steps = plan(resolve([*ranked, *beside, "params"]))
     given = as_batches(batch)
+    size = count(given[0].inputs)
     usable(device)
     cards: dict[str, ScoreCard] = {}
     rejected: list[InputError] = []
@@ -328,7 +335,8 @@ def rank_batch(
 
     def table() -> ScoreTable:
         done = {name: builders[name] for name in cards}
-        return ScoreTable.of(cards, done, combination, [p.name for p in steps.proxies], time.perf_counter() - start)
+        scored = replace(combination, batch=size, repeats=repeats)
+        return ScoreTable.of(cards, done, scored, [p.name for p in steps.proxies], time.perf_counter() - start)
 
     try:
         for done, (name, build) in enumerate(builders.items(), start=1):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import zerocost as zc
@@ -52,6 +52,7 @@ def test_a_weight_of_nothing_is_a_proxy_left_out(method, scores, weights):
 @methods
 @given(tables, tables)
 def test_with_a_reference_a_candidate_is_worth_the_same_alone_and_among_others(method, scores, reference):
+    assume(reference.notna().any(axis=None))
     fixed = Combination(dict.fromkeys("abc", 1.0), method).against(reference)
     together = fixed(scores)
     for place in range(len(scores)):
@@ -118,6 +119,12 @@ def test_it_is_written_and_read_whole(tmp_path):
         ("[]", "is no combination"),
         ("{", "is no JSON"),
         ('{"weights": {"snip": 1}}', 'lacks "zerocost combination"'),
+        ('{"zerocost combination": 2, "weights": {"snip": 1}}', "has format 2, but this version"),
+        ('{"zerocost combination": true, "weights": {"snip": 1}}', "has format True"),
+        ('{"zerocost combination": 1}', "it has no weights"),
+        ('{"zerocost combination": 1, "wieghts": {"snip": 1}}', "unknown setting 'wieghts'; did you mean 'weights'"),
+        ('{"zerocost combination": 1, "weights": {"snip": 1}, "method": ["vote"]}', "unknown method"),
+        ('{"zerocost combination": 1, "weights": {"snip": 1}, "reference": {"snip": 3}}', "map each proxy to a list"),
         ('{"zerocost combination": 1, "weights": {"snip": 2}}', "between -1 and 1"),
         ('{"zerocost combination": 1, "weights": {"snip": 1}, "colour": 3}', "colour"),
         ('{"zerocost combination": 1, "weights": {"snip": 1}, "reference": {"fisher": [1]}}', "no scores of snip"),
@@ -134,7 +141,8 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
         load(tmp_path / "none.json")
     with pytest.raises(InputError, match="cannot write"):
-        default.save(tmp_path)
+        (tmp_path / "folder.json").mkdir()
+        default.save(tmp_path / "folder.json")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +154,11 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path):
         ({"a": 1}, {"method": "mean"}, "unknown method 'mean'"),
         ({"a": 1}, {"batch": 0}, "batch must be a whole number"),
         ({"a": 1}, {"reference": pd.DataFrame({"a": []})}, "reference has no scores"),
+        ({"a": 1}, {"reference": pd.DataFrame({"a": [math.nan]})}, "reference has no scores"),
+        ({"a": 1}, {"where": 7}, "where must be of type str"),
+        ({"a": 1}, {"where": "params <"}, "cannot read the condition"),
+        ({"a": 1}, {"fidelity": "widht=0.5"}, "widht"),
+        ({"a": 1}, {"made": [1]}, "made must be"),
     ],
 )
 def test_settings_out_of_range(weights, settings, message):
@@ -178,7 +191,8 @@ def test_rank_takes_a_combination_and_its_settings(tmp_path, monkeypatch):
     small_first = Combination({"params": -1.0, "naswot": 0.1}, batch=8, repeats=2)
     table = zc.rank(nets, data, small_first)
     assert list(table.frame.index) == ["w2", "w4", "w8"]
-    assert table.combination is small_first
+    assert (table.combination.batch, table.combination.repeats) == (8, 2)
+    assert table.combination.weights == small_first.weights
     assert not table.spread.empty
     fixed = small_first.against(table.frame)
     alone = zc.rank({"w4": nets["w4"]}, data, fixed)
@@ -196,3 +210,43 @@ def test_search_takes_a_combination_and_its_settings(tmp_path):
     assert json.loads((tmp_path / "tuned.json").read_text())["weights"] == dict(found.combination.weights)
     other = zc.search("cnn", "digits:8", proxies=tuned, fidelity="width=0.25", batch=4, repeats=1, **settings)
     assert (other.settings["fidelity"], other.settings["batch"], other.settings["repeats"]) == ("width=0.25", 4, 1)
+
+
+def test_a_proxy_without_a_reference_abstains():
+    reference = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [math.nan] * 3})
+    fixed = Combination({"a": 1, "b": 1}).against(reference)
+    assert fixed(pd.DataFrame({"a": [1.0, 1.0], "b": [5.0, math.nan]})).nunique() == 1
+
+
+def test_weights_by_name_and_paths_are_taken_where_proxies_are(tmp_path):
+    assert of({"snip": 0.5, "meco": -1}).weights == {"snip": 0.5, "meco": -1}
+    default.save(tmp_path / "d.json")
+    assert of(tmp_path / "d.json").weights == default.weights
+
+
+def test_it_keeps_what_it_was_given():
+    weights, reference = {"a": 1.0}, pd.DataFrame({"a": [1.0, math.inf]})
+    made = Combination(weights, reference=reference)
+    weights["a"], reference.loc[:, "a"] = -1.0, 100.0
+    assert made.weights == {"a": 1.0}
+    assert made.reference["a"].fillna(0).tolist() == [1.0, 0.0]
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    made = Combination({"a": np.float32(0.5)}, batch=np.int64(8), made={"kendall": np.float32(0.25)})
+    made.save(tmp_path / "made.json")
+    assert (load(tmp_path / "made.json").weights, load(tmp_path / "made.json").batch) == ({"a": 0.5}, 8)
+
+
+@pytest.mark.parametrize(("name", "made"), [("a.txt", {}), ("a.json", {"x": math.nan}), ("a.json", {"x": object()})])
+def test_what_cannot_be_written_is_an_input_error(tmp_path, name, made):
+    with pytest.raises(InputError):
+        Combination({"a": 1}, made=made).save(tmp_path / name)
+
+
+def test_a_reference_of_another_fidelity_is_refused():
+    import torch
+
+    small = Combination({"params": 1}, fidelity="width=0.5").against(pd.DataFrame({"params": [1.0]}))
+    with pytest.raises(InputError, match=r"scored at fidelity width=0\.5"):
+        zc.rank({"a": lambda: torch.nn.Linear(2, 2)}, (torch.rand(64, 2), torch.arange(64) % 2), small)

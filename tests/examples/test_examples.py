@@ -24,6 +24,7 @@ SHOWS = {
     "score_a_model": ["10 proxies: 2 forward and 4 backward runs", "jacob_cov", "float32 on cpu"],
     "train_fit_choose": ["best of 12 trained", "surrogate: ", "best of the others: "],
     "search_and_train": ["proposals of strategy random", "random picks", "best: width="],
+    "with_autokeras": ["val_accuracy", "accuracy "],
     "with_huggingface": ["non_embedding_params", "rank_score"],
     "with_keras_tuner": ["val_accuracy", "accuracy "],
     "with_lightning": ["loss: training_step"],
@@ -32,7 +33,7 @@ SHOWS = {
 }
 
 
-NEEDS = {"with_huggingface": "transformers", "with_keras_tuner": "keras_tuner"}
+NEEDS = {"with_autokeras": "autokeras", "with_huggingface": "transformers", "with_keras_tuner": "keras_tuner"}
 
 
 def test_every_example_is_tested() -> None:

@@ -32,6 +32,7 @@ from zerocost.cli.common import (
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
 from zerocost.combine import of
 from zerocost.data import load as open_data
+from zerocost.errors import InputError
 from zerocost.files import load
 from zerocost.integrations import timm
 from zerocost.proxies.registry import resolve
@@ -71,6 +72,8 @@ def rank(
     chosen = resolve(proxies)
     if combination.where:
         where = f"({where}) and ({combination.where})" if where else combination.where
+    if save is not None and (save.suffix != ".json" or not save.resolve().parent.is_dir()):
+        raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     place = checked_device(device)
     candidates, source = asked_for(target, data)
     interrupted = False
@@ -92,9 +95,9 @@ def rank(
         except Interrupted as stop:
             table, interrupted = stop.table, True
     kept = select(table, where, top=top)
-    if save is not None:
-        table.combination.against(table.frame).save(save)
     unusable = nothing_ran(chosen, table.scored)
+    if save is not None and not unusable:
+        table.combination.against(table.frame).save(save)
     if as_json:
         print_json(as_dict(kept, table))
     elif not unusable:

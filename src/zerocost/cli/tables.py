@@ -63,7 +63,7 @@ def print_explanation(
 
     `combination` is what to explain; what the table is ranked by if None.
     """
-    why = explain(table, combination, top=len(kept) or None)
+    why = explain(table, combination, top=len(kept) if 0 < len(kept) < len(table) else None)
     names = list(kept.frame.index[:limit])
     parts = why.moved if why.moved.notna().any(axis=None) else why.climbed
     shown = list(parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable").index[:COLUMNS])

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from zerocost.combine.ranks import METHODS, terms
 from zerocost.conditions import clauses
 from zerocost.errors import InputError, unknown
 from zerocost.proxies.registry import Proxy, resolve
+from zerocost.spaces import fidelity
 
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Combination:
     r"""Several proxies made one number, by rank; `rank`, `search` and `evaluate` take it where they take proxies.
 
@@ -53,24 +54,29 @@ class Combination:
     made: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise unknown("method", self.method, METHODS)
+        if not isinstance(self.method, str) or self.method not in METHODS:
+            raise unknown("method", str(self.method), METHODS)
         if not isinstance(self.weights, Mapping) or not self.weights:
             raise InputError(f"weights must map names of proxies to numbers, but got {self.weights!r}")
-        for name, weight in self.weights.items():
-            number = isinstance(weight, int | float) and not isinstance(weight, bool) and math.isfinite(weight)
-            if not number or abs(weight) > 1:
-                raise InputError(f"the weight of {name} must lie between -1 and 1, but got {weight!r}")
-        if not any(self.weights.values()):
-            raise InputError(f"all weights are 0, of {', '.join(self.weights)}; give one proxy a weight")
-        for name in ("batch", "repeats"):
+        for name, kind in (("where", str), ("fidelity", str), ("made", Mapping)):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise InputError(f"{name} must be a whole number from 1, but got {value!r}")
+            if value is not None and not isinstance(value, kind):
+                raise InputError(f"{name} must be of type {kind.__name__}, but got {value!r}")
+        clauses(self.where) if self.where else None
+        for part in (self.fidelity or "full").split(">"):
+            fidelity.Fidelity.parse(part.strip())
+        plain = {
+            "weights": {name: weight(name, value) for name, value in self.weights.items()},
+            "batch": whole("batch", self.batch),
+            "repeats": whole("repeats", self.repeats),
+            "made": dict(self.made),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+        if not self.proxies:
+            raise InputError(f"all weights are 0, of {', '.join(self.weights)}; give one proxy a weight")
         if self.reference is not None:
-            missing = [name for name in self.proxies if name not in self.reference]
-            if missing or not len(self.reference):
-                raise InputError(f"the reference has no scores of {', '.join(missing or self.proxies)}")
+            object.__setattr__(self, "reference", finite(self.reference, self.proxies))
 
     @property
     def proxies(self) -> list[str]:
@@ -127,11 +133,17 @@ class Combination:
 
     def save(self, path: str | Path) -> None:
         """Write the combination as JSON; `load` reads it, and so does `--proxies FILE.json` at the shell."""
-        text = json.dumps({"zerocost combination": FORMAT, **self.plain()}, indent=1, allow_nan=False)
+        if Path(path).suffix != ".json":
+            raise InputError(f"a combination is written to a .json file, by which it is known; but got {path}")
         try:
+            text = json.dumps(
+                {"zerocost combination": FORMAT, **self.plain()}, indent=1, allow_nan=False, default=float
+            )
             Path(path).write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror}") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"cannot write {path}: made holds what JSON cannot: {error}") from None
 
     def _of(self, scores: pd.DataFrame) -> pd.DataFrame:
         missing = [name for name in self.proxies if name not in scores]
@@ -140,6 +152,33 @@ class Combination:
                 f"there are no scores of {', '.join(missing)}; the columns are {', '.join(map(str, scores))}"
             )
         return scores[self.proxies]
+
+
+def weight(name: str, value: Any) -> float:
+    """A checked weight."""
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not abs(float(value)) <= 1:
+        raise InputError(f"the weight of {name} must lie between -1 and 1, but got {value!r}")
+    return float(value)
+
+
+def whole(name: str, value: Any) -> int | None:
+    """A checked whole number, or None."""
+    if value is None:
+        return None
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or int(value) < 1:
+        raise InputError(f"{name} must be a whole number from 1, but got {value!r}")
+    return int(value)
+
+
+def finite(reference: pd.DataFrame, proxies: list[str]) -> pd.DataFrame:
+    """The scores of a reference, NaN where they are not finite."""
+    missing = [name for name in proxies if name not in reference]
+    if not missing:
+        kept = reference[proxies].astype(float).replace([np.inf, -np.inf], np.nan)
+        if kept.notna().any(axis=None):
+            return kept
+    raise InputError(f"the reference has no scores of {', '.join(missing or proxies)}")
 
 
 def load(path: str | Path) -> Combination:
@@ -157,24 +196,46 @@ def load(path: str | Path) -> Combination:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
         raise InputError(f"{path} is no JSON: {error}") from None
-    if not isinstance(plain, dict) or plain.pop("zerocost combination", None) != FORMAT:
+    made = plain.pop("zerocost combination", None) if isinstance(plain, dict) else None
+    if made is None:
         raise InputError(f'{path} is no combination of proxies: it lacks "zerocost combination": {FORMAT}')
-    reference = plain.pop("reference", None)
+    if made is True or made != FORMAT:
+        raise InputError(f"{path} has format {made!r}, but this version of zerocost reads format {FORMAT}")
+    known = [field.name for field in fields(Combination)]
     try:
-        frame = None if reference is None else pd.DataFrame(reference, dtype=float)
+        for name in plain:
+            if name not in known:
+                raise unknown("setting", name, known)
+        if "weights" not in plain:
+            raise InputError("it has no weights")
+        reference = plain.pop("reference", None)
+        frame = None if reference is None else columns(reference)
         return Combination(**plain, reference=frame)
-    except (TypeError, ValueError) as error:
+    except InputError as error:
         raise InputError(f"{path} is no combination of proxies: {error}") from None
 
 
-def of(wanted: Combination | Iterable[str | Proxy] | str | Proxy) -> Combination:
-    """A combination as it is, out of a JSON file where the text ends in .json, or of proxies of equal weight.
+def columns(reference: Any) -> pd.DataFrame:
+    """The table of a reference that was read from a file."""
+    lists = isinstance(reference, dict) and all(isinstance(column, list) for column in reference.values())
+    try:
+        if lists:
+            return pd.DataFrame(reference, dtype=float)
+    except (TypeError, ValueError):
+        pass
+    raise InputError("reference must map each proxy to a list of numbers, all of one length")
+
+
+def of(wanted: Combination | Mapping[str, float] | Path | Iterable[str | Proxy] | str | Proxy) -> Combination:
+    """A combination as it is, of weights by name, out of a .json file, or of proxies of equal weight.
 
     >>> print(of("snip,naswot"))
     the log-rank sum of snip, naswot
     """
     if isinstance(wanted, Combination):
         return wanted
-    if isinstance(wanted, str) and wanted.strip().endswith(".json"):
-        return load(wanted.strip())
+    if isinstance(wanted, Mapping):
+        return Combination(wanted)
+    if isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json")):
+        return load(str(wanted).strip())
     return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))

@@ -21,7 +21,8 @@ def relative(
     r"""The relative rank :math:`r_m / n` of each score in its column, 1 for the best, ties sharing their mean rank.
 
     A column of negative weight is ranked the other way round. With a reference, :math:`r_m` is one more than the
-    number of reference scores below the candidate's, half for equal ones, out of n + 1. NaN where a score failed.
+    number of reference scores below the candidate's, half for equal ones, out of n + 1. NaN where a score failed, or
+    all those of the reference did.
 
     >>> relative(pd.DataFrame({"a": [1.0, 2.0, None]})).a.tolist()
     [0.5, 1.0, nan]
@@ -37,7 +38,7 @@ def among(values: pd.Series[float], reference: pd.Series[float]) -> Floats:
     """The relative rank of each value alone among the reference."""
     known, value = np.sort(reference.dropna().to_numpy()), values.to_numpy(np.float64)
     below = (np.searchsorted(known, value, "left") + np.searchsorted(known, value, "right")) / 2
-    return np.where(np.isnan(value), np.nan, (below + 1) / (len(known) + 1))
+    return np.where(np.isnan(value) | (len(known) == 0), np.nan, (below + 1) / (len(known) + 1))
 
 
 def weighted(columns: pd.DataFrame, weights: Mapping[str, float] | None) -> Floats:

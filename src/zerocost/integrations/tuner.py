@@ -80,41 +80,24 @@ class ZeroCostTuner:
         proposals = {named(values): values for values in self.proposals()}
         builders = {name: partial(self.build, values) for name, values in proposals.items()}
         self.table = rank_batch(builders, batch, self.proxies, seed=self.seed)
-        usable = self.table.frame[np.isfinite(self.table.frame["rank_score"])]
-        if usable.empty:
-            raise InputError(f"no model could be scored: {self.table.failures['reason'].iloc[0]}")
-        self.queue[:] = [proposals[name] for name in usable.index[: self.train_top]]
+        self.queue[:] = [proposals[name] for name in best(self.table, self.train_top)]
         with old_ways():
             self.tuner.search(x, **({} if y is None else {"y": y}), **fit)
 
     def proposals(self) -> list[dict[str, Any]]:
         """Different hyperparameter values, `max_trials` of them, or all there are."""
-        oracle = self.tuner.oracle
-        found: dict[str, dict[str, Any]] = {}
-        idle = 0
-        while len(found) < self.max_trials and idle < COLLISIONS:
-            values = oracle._random_values()
-            if values is None:
-                break
-            idle = idle + 1 if named(values) in found else 0
-            found.setdefault(named(values), values)
-        return list(found.values())
+        return proposals(self.tuner.oracle, self.max_trials)
 
     def build(self, values: dict[str, Any]) -> Any:
         """The untrained model of some hyperparameter values."""
-        space = self.tuner.oracle.get_space()
-        space.values = dict(values)
-        space.ensure_active_values()
-        return self.tuner.hypermodel.build(space)
+        return self.tuner.hypermodel.build(spaced(self.tuner.oracle, values))
 
     @property
     def results(self) -> pd.DataFrame:
         """One row a model scored, best score first: its scores, and the objective where it was trained."""
         if self.table is None:
             raise InputError("nothing was searched yet; call search()")
-        objective = self.tuner.oracle.objective.name
-        trained = {named(trial.hyperparameters.values): trial.score for trial in self.tuner.oracle.trials.values()}
-        return self.table.frame.assign(**{objective: [trained.get(name, np.nan) for name in self.table.frame.index]})
+        return beside(self.table, self.tuner.oracle)
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best scores, and what was trained of them."""
@@ -132,6 +115,47 @@ class ZeroCostTuner:
         return found
 
 
+def proposals(
+    oracle: Any, count: int, whole: Callable[[dict[str, Any]], dict[str, Any]] = lambda values: values
+) -> list[dict[str, Any]]:
+    """Different hyperparameter values drawn at random by a KerasTuner oracle: so many, or all there are.
+
+    `whole` returns the values with those that only building the model brings to light.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    idle = 0
+    while len(found) < count and idle < COLLISIONS:
+        drawn = oracle._random_values()
+        if drawn is None:
+            break
+        values = whole(drawn)
+        idle = idle + 1 if named(values) in found else 0
+        found.setdefault(named(values), values)
+    return list(found.values())
+
+
+def spaced(oracle: Any, values: dict[str, Any]) -> Any:
+    """The space that an oracle knows, at some values."""
+    space = oracle.get_space()
+    space.values = dict(values)
+    space.ensure_active_values()
+    return space
+
+
+def best(table: ScoreTable, count: int) -> list[str]:
+    """Names of the models of highest score; `InputError` when none has one."""
+    usable = table.frame[np.isfinite(table.frame["rank_score"])]
+    if usable.empty:
+        raise InputError(f"no model could be scored: {table.failures['reason'].iloc[0]}")
+    return [str(name) for name in usable.index[:count]]
+
+
+def beside(table: ScoreTable, oracle: Any) -> pd.DataFrame:
+    """The scores of all models, and the oracle's objective of those that were trained."""
+    trained = {named(trial.hyperparameters.values): trial.score for trial in oracle.trials.values()}
+    return table.frame.assign(**{oracle.objective.name: [trained.get(name, np.nan) for name in table.frame.index]})
+
+
 def named(values: dict[str, Any]) -> str:
     """A name made of hyperparameter values.
 
@@ -142,7 +166,7 @@ def named(values: dict[str, Any]) -> str:
 
 
 def sample(x: Any, y: Any, size: int, seed: int) -> Batch:
-    """A batch drawn from arrays of inputs and of labels: classes, or one column a class.
+    """A batch drawn from arrays of inputs and of labels: classes, or one column a class. Other targets are left out.
 
     >>> sample(np.zeros((9, 4)), np.eye(9), 4, seed=0).targets.shape
     torch.Size([4])
@@ -152,7 +176,9 @@ def sample(x: Any, y: Any, size: int, seed: int) -> Batch:
     picked = np.random.default_rng(seed).permutation(len(x))[:size]
     inputs, labels = np.asarray(x)[picked], np.asarray(y)[picked]
     labels = labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(len(picked))
-    return Batch(torch.from_numpy(inputs.astype(np.float32)), torch.from_numpy(labels.astype(np.int64)))
+    classes = labels.astype(np.int64)
+    whole = np.array_equal(classes, labels)
+    return Batch(torch.from_numpy(inputs.astype(np.float32)), torch.from_numpy(classes) if whole else None)
 
 
 def queued(tuners: Any, queue: list[dict[str, Any]]) -> Callable[..., Any]:
@@ -169,10 +195,16 @@ def queued(tuners: Any, queue: list[dict[str, Any]]) -> Callable[..., Any]:
 
 @contextmanager
 def old_ways() -> Iterator[None]:
-    """No warnings of what KerasTuner 1.4.8 and Keras 3.12 do among themselves: how they ask for a thread's name and a
-    tensor's array, and that a model's optimizer is new where its weights are loaded."""
+    """No warnings of what KerasTuner 1.4.8, AutoKeras 3.0.0 and Keras 3.12 do among themselves: how they ask for a
+    thread's name and a tensor's array, that a model's optimizer is new where its weights are loaded, and that one input
+    is given as it is, not in a list."""
     with warnings.catch_warnings():
-        for message in (r"(currentThread|getName)\(\) is deprecated", "__array__ impl", "Skipping variable loading"):
+        for message in (
+            r"(currentThread|getName)\(\) is deprecated",
+            "__array__ impl",
+            "Skipping variable loading",
+            "The structure of `inputs` doesn't match",
+        ):
             warnings.filterwarnings("ignore", message)
         yield
 

@@ -163,8 +163,8 @@ def items(wanted: Combination | Iterable[str | Proxy] | str | Proxy) -> list[Any
     """What was named, one by one: by a text, a sequence, a combination or the file of one."""
     from zerocost.combine.combination import Combination, load
 
-    if isinstance(wanted, str) and wanted.strip().endswith(".json"):
-        wanted = load(wanted.strip())
+    if isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json")):
+        wanted = load(str(wanted).strip())
     if isinstance(wanted, Combination):
         return wanted.proxies
     if isinstance(wanted, str):

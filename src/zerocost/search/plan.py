@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,7 @@ class Plan:
 
         return cls(
             space,
-            Objectives(names, pipeline.combination),
+            Objectives(names, replace(pipeline.combination, batch=pipeline.samples, repeats=pipeline.repetitions)),
             proxies,
             {name: quantity for name, quantity in known.items() if name in wanted},
             Limits(limits, known, functions),

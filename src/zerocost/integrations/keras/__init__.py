@@ -9,8 +9,9 @@ PLACES = {
     "as_module": "zerocost.integrations.keras.module",
     "load": "zerocost.integrations.keras.library",
     "ZeroCostTuner": "zerocost.integrations.tuner",
+    "filtered": "zerocost.integrations.autokeras",
 }
-__all__ = ["ZeroCostTuner", "as_module", "load"]
+__all__ = ["ZeroCostTuner", "as_module", "filtered", "load"]
 
 
 def __getattr__(name: str) -> Any:
