@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -66,11 +67,10 @@ def build(timm: ModuleType, name: str, channels: int, size: tuple[int, int], cla
 def library() -> ModuleType:
     """The package timm; `MissingExtraError` where it cannot be had."""
     try:
-        import timm
+        return importlib.import_module("timm")
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"timm's models need the extra timm: pip install 'zerocost[timm]' ({error})") from error
     except (ImportError, RuntimeError) as error:
         raise MissingExtraError(
             f"timm cannot be imported: {error}; it needs the torchvision that was built for this torch"
         ) from error
-    return timm
