@@ -42,7 +42,7 @@ def test_a_tuning_of_real_networks_reports_what_it_is_worth_on_others(found):
     assert "held-out" in tuned.verdict
 
 
-def test_it_is_a_combination_that_rank_and_a_file_take(found, tmp_path):
+def test_it_is_a_combination_that_a_file_and_at_its_fidelity_rank_take(found, tmp_path):
     tuned, _, _ = found
     assert len(tuned.combination.reference) == 4
     tuned.save(tmp_path / "tuned.json")
@@ -52,7 +52,10 @@ def test_it_is_a_combination_that_rank_and_a_file_take(found, tmp_path):
     assert made["measured"]["gain"] == [tuned.gain, tuned.low, tuned.high]
     space = DIGITS.space
     builders = {str(a): (lambda a=a: space.build(a)) for a in list(space)[:2]}
-    table = zc.rank(builders, "digits:8", str(tmp_path / "tuned.json"))
+    with pytest.raises(InputError, match="give it to search"):
+        zc.rank(builders, "digits:8", str(tmp_path / "tuned.json"))
+    dataclasses.replace(tuned.combination, fidelity=None).save(tmp_path / "full.json")
+    table = zc.rank(builders, "digits:8", str(tmp_path / "full.json"))
     assert set(table.proxies) == set(tuned.combination.proxies)
 
 

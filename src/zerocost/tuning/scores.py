@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from zerocost.errors import InputError
+from zerocost.errors import Failure, InputError
 from zerocost.proxies.registry import Proxy
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.search.judge import averaged
-from zerocost.spaces import Fidelity, SearchSpace
+from zerocost.search.sizes import PROXIES, sizes
+from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
 
 
@@ -70,6 +71,8 @@ def scored(
 ) -> dict[Setting, pd.DataFrame]:
     """The scores under each setting, architectures by proxies, NaN where one failed; means over repeats.
 
+    Parameters, FLOPs and depth are those of the full networks under every setting.
+
     Each fidelity and batch is scored once, from as many seeds as its most repeats, in the order of `wanted`.
     `progress` is called with "score", the number of networks scored and how many there are in all.
 
@@ -101,4 +104,21 @@ def scored(
                 frames[one] = pd.DataFrame.from_dict(plain, orient="index", columns=names, dtype=float)
     if all(frame.isna().all(axis=None) for frame in frames.values()):
         raise InputError(f"no network could be scored: {reasons[0]}")
-    return {one: frames[one] for one in wanted}
+    own = full_sizes(texts, space, data, seed, [name for name in PROXIES if name in names])
+    return {one: frames[one].assign(**own) for one in wanted}
+
+
+def full_sizes(
+    texts: Sequence[str], space: SearchSpace, data: Any, seed: int, names: Sequence[str]
+) -> dict[str, list[float]]:
+    """The named sizes of the full networks, which a search means whatever it scores at; NaN where there is none."""
+    if not names:
+        return {}
+    inputs, _ = batches_of(data, [seed], 1, 1, False, FULL)[seed][0]
+    known = sizes(space, inputs)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for arch in map(space.parse, texts):
+        for name in names:
+            size = known[name](arch)
+            found[name].append(math.nan if isinstance(size, Failure) else size)
+    return found
