@@ -66,7 +66,7 @@ def shares(
 ) -> list[float]:
     """The hypervolume ratio after so many architectures were scored."""
     name = str(cost.name)
-    wanted = Objectives(("score", name), of(",".join(scores)))
+    wanted = Objectives(("score", name), of(dict.fromkeys(map(str, scores), 1.0)))
     numbers = scores.assign(**{name: cost})
     order = known.searched(
         strategy,
@@ -106,7 +106,7 @@ def main(
         shown.add_row(strategy, *[known.interval(column, 3) for column in zip(*found, strict=True)])
     Console(width=150).print(shown)
     allowed = scores.loc[numbers.index[numbers <= limit]].assign(**{cost: numbers})
-    best = Objectives(("score", cost), of(",".join(scores))).front(allowed)
+    best = Objectives(("score", cost), of(dict.fromkeys(map(str, scores), 1.0))).front(allowed)
     true, reference = true_front(accuracy, numbers, limit)
     share = hypervolume_ratio(points(accuracy, numbers, best), true, reference)
     print(f"all {len(allowed):,} with {cost} <= {limit:g}: {share:.3f} by a front of {len(best)}; the true one has")

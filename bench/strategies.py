@@ -86,7 +86,7 @@ def by_proxies(
     strategy: str, scores: pd.DataFrame, accuracy: pd.Series[float], counts: Sequence[int], seed: int, data: str
 ) -> list[float]:
     """The accuracy of the architecture of the best score after so many were scored."""
-    wanted = Objectives(("score",), of(",".join(scores)))
+    wanted = Objectives(("score",), of(dict.fromkeys(map(str, scores), 1.0)))
     order = known.searched(strategy, scores, wanted, candidates=max(counts), seed=seed, data=data)
     return anytime(order, scores, wanted, accuracy, counts)
 
