@@ -133,7 +133,8 @@ class SpaceSampler(BaseSampler):
         return own.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        self._plans.pop(trial.number, None)
+        with LOCK:  # a proposal being made must find each trial among the plans or in the study
+            self._plans.pop(trial.number, None)
 
     def history(self, study: Study) -> History:
         """What the study knows now; trials that this sampler was asked for are tried, even when they have not begun."""
