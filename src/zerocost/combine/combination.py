@@ -62,7 +62,8 @@ class Combination:
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
                 raise InputError(f"{name} must be of type {kind.__name__}, but got {value!r}")
-        clauses(self.where) if self.where else None
+        if self.where:
+            clauses(self.where)
         for part in (self.fidelity or "full").split(">"):
             fidelity.Fidelity.parse(part.strip())
         plain = {
@@ -93,11 +94,6 @@ class Combination:
         parts = [name if self.equal else f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
         among = "" if self.reference is None else f" among {len(self.reference):,} reference networks"
         return f"{named} of {', '.join(parts)}{among}"
-
-    @property
-    def conditions(self) -> list[str]:
-        """The columns that `where` names, but for `rank_score`."""
-        return [n for part in clauses(self.where) for n in part.names if n != "rank_score"] if self.where else []
 
     def __call__(self, scores: pd.DataFrame) -> pd.Series[float]:
         """One number a candidate, higher is better; −∞ for one without any of the scores.

@@ -38,9 +38,12 @@ def judge(scorer: Scorer | None, quantities: Mapping[str, Quantity]) -> Judge:
         alone = scorer is None or scorer.workers == 1
         for group in [[arch] for arch in archs] if alone else [list(archs)]:
             scored = scorer([str(arch) for arch in group]) if scorer else {}
+            by_text: dict[str, list[Scores]] = {}
+            for (text, _), scores in scored.items():
+                by_text.setdefault(text, []).append(scores)
             for arch in group:
                 found: dict[str, float | Failure] = {name: quantity(arch) for name, quantity in quantities.items()}
-                found |= averaged([scores for (text, _), scores in scored.items() if text == str(arch)])
+                found |= averaged(by_text.get(str(arch), []))
                 numbers = {name: value for name, value in found.items() if not isinstance(value, Failure)}
                 yield Judged(numbers, {name: str(value) for name, value in found.items() if isinstance(value, Failure)})
 
