@@ -340,6 +340,19 @@ def test_a_layer_torch_does_not_have_runs_its_own_code() -> None:
     assert card["params"] == model.count_params()
 
 
+def test_preparing_the_data_in_the_model_is_as_preparing_them_before_it() -> None:
+    plain, *_ = pair("plain")
+    scale, offset, mean, variance = 2.0, -9.0, np.array([3.0, 5.0, 7.0]), np.array([1.0, 2.0, 3.0])
+    preparing = [L.Rescaling(scale, offset), L.Normalization(mean=mean, variance=variance)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), *preparing, plain])
+    inputs, labels = np.random.default_rng(1).normal(size=(8, 8, 8, 3)), torch.arange(8) % 5
+    before = (inputs * scale + offset - mean) / np.sqrt(variance)
+    proxies = "log_synflow,synflow(normalisation=kept),snip,naswot(inputs=noise),zen(inputs=noise),naswot,depth"
+    assert dict(zc.score(model, (inputs, labels), proxies)) == pytest.approx(
+        dict(zc.score(plain, (before, labels), proxies)), rel=1e-9
+    )
+
+
 def test_images_may_be_channels_first_as_torch_data_is() -> None:
     model, _, inputs, labels = pair("plain")
     last, first = (zc.score(model, (x, labels), "snip,zen") for x in (inputs, channels_first(inputs)))

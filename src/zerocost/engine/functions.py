@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
 Function = Callable[..., Any]
 
 RECTIFIERS = {
@@ -24,6 +27,19 @@ DROPOUT = {
     *("feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
 }
 NORMALISATION = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
+
+
+def prepared(values: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
+    """What a network's own preparation of its data makes of them, seen as one torch function.
+
+    A pass that has no data skips it.
+    """
+    if has_torch_function_unary(values):
+        return handle_torch_function(prepared, (values,), values, way)
+    return way(values)
+
+
+PREPARATION = {prepared.__name__}
 
 
 def named(function: Function) -> str:

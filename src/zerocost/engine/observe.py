@@ -16,7 +16,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from zerocost.engine.functions import CHANNEL_AXIS, DROPOUT, NORMALISATION, RECTIFIERS, Function, in_place, named
+from zerocost.engine.functions import (
+    CHANNEL_AXIS,
+    DROPOUT,
+    NORMALISATION,
+    PREPARATION,
+    RECTIFIERS,
+    Function,
+    in_place,
+    named,
+    prepared,
+)
 from zerocost.engine.network import described
 from zerocost.engine.watch.activations import Kernel, Patterns
 from zerocost.engine.watch.attention import Attention
@@ -83,10 +93,19 @@ class SeeInside(TorchFunctionMode):
         raise NotImplementedError
 
 
-class Skeleton(SeeInside):
-    """Runs what leaves shapes alone as the identity: normalisation, dropout and activations."""
+class Unprepared(TorchFunctionMode):
+    """Runs a network's preparation of its data as the identity, for inputs that are not its data."""
 
-    skipped = NORMALISATION | DROPOUT | RECTIFIERS
+    def __torch_function__(
+        self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0] if function is prepared else function(*args, **(kwargs or {}))
+
+
+class Skeleton(SeeInside):
+    """Runs what leaves shapes alone as the identity: normalisation, of the data too, dropout and activations."""
+
+    skipped = PREPARATION | NORMALISATION | DROPOUT | RECTIFIERS
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in self.skipped:
@@ -95,7 +114,7 @@ class Skeleton(SeeInside):
 
 
 class Flow(Skeleton):
-    """Runs normalisation (unless it is kept) and dropout as the identity and everything in float64.
+    """Runs normalisation (unless it is kept, or of data) and dropout as the identity and everything in float64.
 
     `see` is told the name and arguments of each call before it runs.
     """
@@ -105,7 +124,7 @@ class Flow(Skeleton):
     ) -> None:
         super().__init__(originals)
         self.see = see
-        self.skipped = DROPOUT if keep_normalisation else NORMALISATION | DROPOUT
+        self.skipped = PREPARATION | DROPOUT | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.see(Call(function, name, args, kwargs))

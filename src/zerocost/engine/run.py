@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from zerocost.engine.initialise import initialised
 from zerocost.engine.inputs import cut, noise
 from zerocost.engine.memory import alone, attempt, measure_batch, signals_of
 from zerocost.engine.network import Network
+from zerocost.engine.observe import Unprepared
 from zerocost.engine.passes import batch
 from zerocost.engine.passes.batches import batches
 from zerocost.engine.passes.flow import flow
@@ -90,7 +91,8 @@ def measure(
     with neutral(network.device):
         placed = alone(network.prepare, list(batches))
         for group in plan.groups:
-            found = alone(measure_group, network, placed, group, loss, seed, result)
+            with Unprepared() if group.settings.inputs == "noise" else nullcontext():
+                found = alone(measure_group, network, placed, group, loss, seed, result)
             result.signals[group.settings] = (
                 dict.fromkeys(group.signals, found) if isinstance(found, Failure) else found
             )

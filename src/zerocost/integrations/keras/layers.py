@@ -344,8 +344,17 @@ TWINS: dict[str, Callable[[Any], Twin | None]] = {
 
 def twin(layer: Any) -> Twin | None:
     """The torch modules that stand for a layer, or None for one that runs its own code."""
-    kind = type(layer)
     changed = getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
-    if not kind.__module__.startswith("keras.src.layers.") or changed or kind.__name__ not in TWINS:
+    if changed or not of_keras(layer) or type(layer).__name__ not in TWINS:
         return None
-    return TWINS[kind.__name__](layer)
+    return TWINS[type(layer).__name__](layer)
+
+
+def prepares(layer: Any) -> bool:
+    """Whether a layer is one of Keras's that bring data to a scale."""
+    return of_keras(layer) and type(layer).__name__ in ("Normalization", "Rescaling")
+
+
+def of_keras(layer: Any) -> bool:
+    """Whether a layer is Keras's own and not a subclass of a user's."""
+    return type(layer).__module__.startswith("keras.src.layers.")

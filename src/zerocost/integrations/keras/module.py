@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from zerocost.engine.functions import prepared
 from zerocost.errors import Failure
 from zerocost.integrations.keras.layers import (
     ELEMENTWISE_OPERATIONS,
@@ -25,6 +27,7 @@ from zerocost.integrations.keras.layers import (
     first,
     holding,
     last,
+    prepares,
     twin,
 )
 from zerocost.integrations.keras.library import library
@@ -126,8 +129,8 @@ class Translation:
                 parent.add_module(free(parent, name), module)
             self.held += found.held
             self.calls.append((layer, found.call))
-        elif own_variables(layer) or list(sublayers(layer)):
-            part = self.part(layer, layer.call)
+        elif prepares(layer) or own_variables(layer) or list(sublayers(layer)):
+            part = self.part(layer, partial(prepared, way=layer.call) if prepares(layer) else layer.call)
             parent.add_module(free(parent, layer.name), part)
             self.calls.append((layer, self.inner(part)))
 
