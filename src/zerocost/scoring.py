@@ -429,8 +429,13 @@ def labels(targets: Any) -> Tensor | None:
 
 
 def tensor(value: Any) -> Any:
-    """A tensor with a copy of a numpy array; anything else as it is."""
-    return torch.from_numpy(value.copy()) if isinstance(value, np.ndarray) else value
+    """A tensor with a copy of an array of numpy, TensorFlow or JAX; anything else as it is."""
+    if isinstance(value, Tensor | np.generic) or not hasattr(value, "__array__"):
+        return value
+    try:
+        return torch.from_numpy(np.array(value))
+    except TypeError as error:
+        raise InputError(f"the inputs of a batch must be numbers, got {type(value).__name__}: {error}") from error
 
 
 def shape_of(inputs: Any) -> Any:

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import importlib.util
+import json
+
 import pytest
+
+transformers = pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="needs transformers")
 
 DATA = ("--data", "digits:8", "--batch", 16, "--proxies", "snip,jacob_cov")
 
@@ -52,6 +57,68 @@ def test_ctrl_c_keeps_what_was_scored(run, user_file):
 )
 def test_bad_input_is_one_line_and_exit_code_2(run, user_file, name, options, message):
     result = run("rank", f"{user_file}:{name}", *DATA, *options)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def configs(tmp_path):
+    """A folder of two language models, the first of which has fewer words."""
+    for name, size, width in (("small", 20, 8), ("wide", 50, 16)):
+        config = {"model_type": "gpt2", "vocab_size": size, "n_embd": width, "n_layer": 1, "n_head": 2}
+        ends = {"bos_token_id": 1, "eos_token_id": 1, "n_positions": 64}
+        (tmp_path / f"{name}.json").write_text(json.dumps(config | ends))
+    return tmp_path
+
+
+@transformers
+def test_configurations_of_hugging_face(run, configs):
+    result = run("rank", f"hf:{configs}", "--data", "tokens:40", "--batch", 4, "--json")
+    assert result.code == 0
+    assert [row["candidate"] for row in result.json["ranking"]] == ["wide", "small"]
+    assert all(row["params"] - row["non_embedding_params"] > 0 for row in result.json["ranking"])
+    assert {failure["proxy"] for failure in result.json["failures"]} >= {"jacob_cov"}
+    assert "no derivative to it" in str(result.json["failures"])
+
+
+@transformers
+def test_proxies_that_need_labels_fail_by_name(run, configs):
+    tokens = ("--data", "tokens", "--batch", 4)
+    result = run("rank", f"hf:{configs / 'small.json'}", *tokens, "--proxies", "dss,naswot,snip")
+    assert result.code == 0
+    assert "needs labels: give the batch as (inputs, labels) (snip): small" in result.out
+    result = run("rank", f"hf:{configs}", *tokens, "--proxies", "snip")
+    assert (result.code, result.out) == (2, "")
+    assert "no candidate could be scored: needs labels" in result.err
+
+
+@transformers
+def test_a_task_is_named_before_the_path(run, tmp_path):
+    layers = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    bert, vit = {"model_type": "bert", "vocab_size": 30}, {"model_type": "vit", "image_size": 32, "patch_size": 8}
+    for name, config in (("bert", bert), ("vit", vit)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(config | layers | {"num_labels": 10}))
+    proxies = ("--batch", 4, "--json", "--proxies")
+    result = run("rank", f"hf:masked-lm:{tmp_path / 'bert.json'}", "--data", "tokens", *proxies, "log_synflow,dss")
+    assert (result.code, result.json["failures"]) == (0, [])
+    place = f"hf:image-classification:{tmp_path / 'vit.json'}"
+    result = run("rank", place, "--data", "digits:32", *proxies, "snip,jacob_cov,dss")
+    assert (result.code, result.json["failures"]) == (0, [])
+
+
+@transformers
+@pytest.mark.parametrize(
+    ("target", "data", "message"),
+    [
+        ("hf:{}", "tokens:8:21", "small has a vocabulary of 20, but got one of 21; write tokens:8:20"),
+        ("hf:{}", "digits:8", "give tokens"),
+        ("hf:{}/none", "tokens", "no configuration is at"),
+        ("hf:masked:{}", "tokens", "did you mean 'masked-lm'"),
+    ],
+)
+def test_what_hugging_face_cannot_use_is_one_line(run, configs, target, data, message):
+    result = run("rank", target.format(configs), "--data", data)
     assert result.code == 2
     assert message in result.err
     assert len(result.err.strip().splitlines()) == 1

@@ -9,6 +9,7 @@ from zerocost.errors import InputError
 def test_each_source_says_how_it_is_written():
     assert list(SOURCES) == [
         "digits", "digits-hard", "cifar10", "cifar10-test", "cifar100", "cifar100-test", "images", "npz", "noise",
+        "tokens",
     ]  # fmt: skip
     for name, source in SOURCES.items():
         assert source.usage.partition(":")[0].partition("[")[0] == name
@@ -19,6 +20,7 @@ def test_each_source_says_how_it_is_written():
 def test_what_follows_the_first_colon_reaches_the_source():
     assert open_source("digits:8").images.shape == (1797, 3, 8, 8)
     assert open_source("noise:1x2x3:4")[5][1] == 1
+    assert open_source("tokens:3:1")[5].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if ":PATH" in source.usage])

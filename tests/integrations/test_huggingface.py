@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from zerocost import rank, score
+from zerocost.data import load
 from zerocost.errors import InputError, MissingExtraError
 from zerocost.integrations import huggingface
 from zerocost.scoring import rank_batch
@@ -38,15 +39,55 @@ BERT = {
     "num_attention_heads": 2,
     "max_position_embeddings": 64,
 }
+GPT2 = {
+    "model_type": "gpt2",
+    "vocab_size": 100,
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 2,
+    "n_positions": 64,
+    "bos_token_id": 1,
+    "eos_token_id": 1,
+}
+VIT = {
+    "model_type": "vit",
+    "image_size": 8,
+    "patch_size": 4,
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_labels": 10,
+}
 PROXIES = "params,non_embedding_params,synflow,log_synflow,naswot,dss,head_confidence,flops"
 
 
-def test_label_free_proxies_on_random_tokens() -> None:
-    model = huggingface.candidates({"llama": LLAMA})["llama"]()
-    card = score(model, huggingface.tokens(LLAMA, 8, 16), PROXIES)
+@pytest.mark.parametrize("config", [LLAMA, GPT2], ids=["llama", "gpt2"])
+def test_label_free_proxies_on_random_tokens(config: dict[str, Any]) -> None:
+    model = huggingface.candidates({"one": config})["one"]()
+    card = score(model, huggingface.tokens(config, 8, 16), PROXIES)
     assert card.failures == {}
     assert card["params"] == sum(p.numel() for p in model.parameters())
-    assert card["non_embedding_params"] == card["params"] - 100 * 32
+    assert card["non_embedding_params"] == card["params"] - (100 + config.get("n_positions", 0)) * 32
+
+
+def test_every_layer_of_gpt2_counts() -> None:
+    """Its own kind of linear layer four times a block, and the head."""
+    model = huggingface.candidates({"one": GPT2})["one"]()
+    assert score(model, huggingface.tokens(GPT2, 8, 16), "depth")["depth"] == 4 * 2 + 1
+
+
+@pytest.mark.parametrize("name", huggingface.FUSED)
+def test_an_activation_in_one_call_computes_the_same(name: str) -> None:
+    inputs = torch.linspace(-6, 6, 400, dtype=torch.float64)
+    ours, theirs = (transformers.activations.ACT2FN[n](inputs) for n in (huggingface.FUSED[name], name))
+    assert torch.allclose(ours, theirs, atol=1e-9)
+
+
+def test_the_configuration_keeps_its_name_of_the_activation() -> None:
+    config = huggingface.read(GPT2)
+    assert huggingface.build(config).config.activation_function == "gelu_pytorch_tanh"
+    assert config.activation_function == "gelu_new"
 
 
 def test_more_layers_are_more_of_what_counts_them() -> None:
@@ -64,6 +105,56 @@ def test_a_folder_of_configurations_as_saved_by_transformers(tmp_path: Path) -> 
     assert list(one) == ["config"]
     direct = huggingface.build(transformers.AutoConfig.for_model(**LLAMA))
     assert [p.shape for p in one["config"]().parameters()] == [p.shape for p in direct.parameters()]
+
+
+def test_a_saved_model_is_its_configuration_alone(tmp_path: Path) -> None:
+    huggingface.build(huggingface.read(GPT2)).save_pretrained(tmp_path / "small")
+    assert len(list(tmp_path.rglob("*.json"))) > 1
+    assert list(huggingface.candidates(tmp_path)) == ["small/config"]
+
+
+def written(folder: Path, **configs: dict[str, Any]) -> Path:
+    """A folder of configurations."""
+    for name, config in configs.items():
+        (folder / f"{name}.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize(("task", "kind"), [("", "GPT2LMHeadModel"), ("sequence-classification:", "GPT2ForSequence")])
+def test_a_text_names_the_task_and_the_place(task: str, kind: str, tmp_path: Path) -> None:
+    builders, source = huggingface.named(f"{task}{written(tmp_path, small=GPT2)}", load("tokens:9"))
+    assert list(builders) == ["small"]
+    assert type(builders["small"]()).__name__.startswith(kind)
+    assert source[0].shape == (9,)
+
+
+@pytest.mark.parametrize(("spec", "size"), [("tokens", 20), ("tokens:9", 20), ("tokens:9:12", 12)])
+def test_tokens_are_below_the_smallest_vocabulary(spec: str, size: int, tmp_path: Path) -> None:
+    place = written(tmp_path, small=LLAMA | {"vocab_size": 20}, large=GPT2)
+    source = huggingface.named(str(place), load(spec))[1]
+    assert torch.stack([source[index] for index in range(100)]).max() == size - 1
+
+
+@pytest.mark.parametrize(
+    ("task", "spec", "message"),
+    [
+        ("", "tokens:9:100", "b has a vocabulary of 90, but got one of 100; write tokens:9:90, or leave it out"),
+        ("", "tokens:65", "a takes 64 tokens, but got 65; write tokens:64"),
+        ("", "digits:8", "models for causal-lm take token ids, the data holds other numbers; give tokens"),
+        ("masked:", "tokens", "unknown task 'masked'; did you mean 'masked-lm'"),
+    ],
+)
+def test_data_that_no_language_model_takes(task: str, spec: str, message: str, tmp_path: Path) -> None:
+    place = written(tmp_path, a=GPT2, b=LLAMA | {"vocab_size": 90, "max_position_embeddings": 128})
+    with pytest.raises(InputError, match=message):
+        huggingface.named(f"{task}{place}", load(spec))
+
+
+def test_tokens_for_images_and_no_place_at_all(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="vit has no vocab_size"):
+        huggingface.named(f"image-classification:{written(tmp_path, vit=VIT)}", load("tokens"))
+    with pytest.raises(InputError, match="no configuration is at ''"):
+        huggingface.named("", load("tokens"))
 
 
 @pytest.mark.parametrize(
@@ -86,9 +177,7 @@ def test_a_classifier_is_scored_with_labels() -> None:
 
 
 def test_images() -> None:
-    vit = {"model_type": "vit", "image_size": 8, "patch_size": 4, "hidden_size": 16, "intermediate_size": 32}
-    vit |= {"num_hidden_layers": 1, "num_attention_heads": 2, "num_labels": 10}
-    table = rank(huggingface.candidates({"vit": vit}, "image-classification"), "digits:8", "snip,jacob_cov", batch=8)
+    table = rank(huggingface.candidates({"vit": VIT}, "image-classification"), "digits:8", "snip,jacob_cov", batch=8)
     assert table.failures.empty
 
 

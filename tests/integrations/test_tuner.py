@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from zerocost.errors import InputError
+from zerocost.errors import Failure, InputError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 keras = pytest.importorskip("keras")
@@ -72,5 +72,42 @@ def test_what_cannot_be_used(tmp_path: Path) -> None:
     made = tuner(tmp_path)
     with pytest.raises(InputError, match="nothing was searched yet"):
         made.results_summary()
-    with pytest.raises(InputError, match="arrays x and y only"):
+    with pytest.raises(InputError, match="arrays x and y or from batches of both, got ndarray and NoneType"):
         made.search(IMAGES)
+    with pytest.raises(InputError, match="list does not give batches"):
+        made.search([1, 2])
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, place: int) -> tuple[np.ndarray, np.ndarray]:
+        return IMAGES[place * 20 : place * 20 + 20], LABELS[place * 20 : place * 20 + 20]
+
+
+def test_a_batch_of_batches() -> None:
+    tensors = torch.utils.data.TensorDataset(torch.tensor(IMAGES), torch.tensor(LABELS))
+    for dataset in Batches(), torch.utils.data.DataLoader(tensors, batch_size=20):
+        batch = sample(dataset, None, 30, 0)
+        assert sorted(batch.targets.tolist()) == sorted(LABELS[:30])
+        assert batch.inputs.sum() == pytest.approx(IMAGES[:30].sum())
+    assert len(sample(Batches(), None, 1000, 0).inputs) == 100
+
+
+def test_a_search_on_a_dataset_of_batches(tmp_path: Path) -> None:
+    made = tuner(tmp_path, max_trials=2, train_top=1)
+    made.search(Batches(), epochs=1, verbose=0, validation_data=(IMAGES[1200:], LABELS[1200:]))
+    assert made.results["val_accuracy"].notna().sum() == 1
+
+
+def test_scores_are_kept_when_nothing_can_be_trained(tmp_path: Path) -> None:
+    made = tuner(tmp_path, max_trials=3, train_top=3)
+    with pytest.raises(Failure, match=r"none of the 3 models of .* could be trained; the last one: .*hopeless"):
+        made.search(IMAGES[:64], LABELS[:64], verbose=0, callbacks=[Hopeless()])
+    assert len(made.table.frame) == 3
+
+
+class Hopeless(keras.callbacks.Callback):  # type: ignore[misc]
+    def on_epoch_begin(self, *_: object) -> None:
+        raise ValueError("hopeless")

@@ -34,7 +34,8 @@ from zerocost.combine import of
 from zerocost.data import load as open_data
 from zerocost.errors import InputError
 from zerocost.files import load
-from zerocost.integrations import timm
+from zerocost.integrations import huggingface, timm
+from zerocost.integrations.huggingface import TASKS
 from zerocost.proxies.registry import resolve
 from zerocost.select import proxies_in, select
 from zerocost.tables import Interrupted, ScoreTable
@@ -45,9 +46,11 @@ def rank(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="FILE.py:NAME|timm:NAMES",
-            help="A mapping from name to a function that builds a network, or a function that returns one; or models "
-            "of timm, as in 'timm:resnet1*,vit_tiny_*'.",
+            metavar="FILE.py:NAME|timm:NAMES|hf:[TASK:]PATH",
+            help="A mapping from name to a function that builds a network, or a function that returns one; models of "
+            "timm, as in 'timm:resnet1*,vit_tiny_*'; or models of Hugging Face transformers from a JSON configuration "
+            f"or a folder of them, as in 'hf:configs/' or 'hf:masked-lm:configs/', for a task of {', '.join(TASKS)}, "
+            "the first unless named.",
         ),
     ],
     data: Data,
@@ -76,6 +79,7 @@ def rank(
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     place = checked_device(device)
     candidates, source = asked_for(target, data)
+    sizes = ["non_embedding_params"] if target.startswith("hf:") else []
     interrupted = False
     with progress_bar({"score": "scoring"}) as report:
         try:
@@ -83,7 +87,7 @@ def rank(
                 candidates,
                 source,
                 combination if proxies.endswith(".json") else chosen,
-                also=proxies_in(where),
+                also=[*proxies_in(where), *sizes],
                 batch=batch,
                 batches=batches,
                 repeats=repeats,
@@ -119,10 +123,12 @@ def rank(
 def asked_for(target: str, data: str) -> tuple[Any, Any]:
     """The candidates, and the data to score them on."""
     collection, _, names = target.partition(":")
-    if collection != "timm":
-        return load(target), data
-    source = open_data(data)
-    return timm.candidates(names, source), source
+    if collection == "timm":
+        source = open_data(data)
+        return timm.candidates(names, source), source
+    if collection == "hf":
+        return huggingface.named(names, open_data(data))
+    return load(target), data
 
 
 def as_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:

@@ -40,7 +40,7 @@ def cell(value: float, column: object) -> str:
     """A number to read: counts whole, scores with four digits that matter."""
     if math.isnan(value):
         return "failed"
-    return f"{value:,.0f}" if column in ("params", "flops") else f"{value:.6g}"
+    return f"{value:,.0f}" if column in ("params", "non_embedding_params", "flops") else f"{value:.6g}"
 
 
 def print_failures(table: ScoreTable, limit: int = 5) -> None:

@@ -14,6 +14,7 @@ from zerocost.data.folder import load_folder
 from zerocost.data.hard_digits import load_hard_digits
 from zerocost.data.noise import load_noise
 from zerocost.data.npz import load_npz
+from zerocost.data.tokens import load_tokens
 from zerocost.errors import unknown
 
 
@@ -45,6 +46,7 @@ SOURCES: dict[str, Source] = {
     "images": Source(load_folder, "images:PATH[:SIZE]", "one folder of images a class, cropped square, 3×32×32"),
     "npz": Source(load_npz, "npz:PATH", "arrays images and labels (or x, y; x_train, y_train) of a numpy .npz file"),
     "noise": Source(load_noise, "noise[:CxHxW[:CLASSES]]", "10,000 Gaussian inputs, 3x32x32, labelled if asked"),
+    "tokens": Source(load_tokens, "tokens[:LENGTH[:VOCAB]]", "10,000 texts of 32 random token ids, without labels"),
 }
 
 

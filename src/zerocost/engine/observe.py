@@ -30,7 +30,7 @@ from zerocost.engine.functions import (
 from zerocost.engine.network import described
 from zerocost.engine.watch.activations import Kernel, Patterns
 from zerocost.engine.watch.attention import Attention
-from zerocost.engine.watch.base import Call, Scene, Watcher
+from zerocost.engine.watch.base import Call, Scene, Watcher, seen
 from zerocost.engine.watch.blocks import Blocks
 from zerocost.engine.watch.channels import Channels
 from zerocost.engine.watch.gradients import GradientWatcher, Responses
@@ -127,7 +127,7 @@ class Flow(Skeleton):
         self.skipped = PREPARATION | DROPOUT | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self.see(Call(function, name, args, kwargs))
+        self.see(seen(function, name, args, kwargs))
         if function in NARROWING:
             return args[0].double()
         if not in_place(function, kwargs):
@@ -191,7 +191,8 @@ class Observer(SeeInside):
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.scene.aside:
             return function(*args, **kwargs)
-        call, self.scene.attended = Call(function, name, args, kwargs), self.attended
+        call, self.scene.attended = seen(function, name, args, kwargs), self.attended
+        name = call.name
         self._tell("before", call)
         result = function(*args, **kwargs)
         if name in MOVES and isinstance(result, Tensor):

@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.data import Dataset
 
 from zerocost.data import Batch
+from zerocost.data.tokens import Tokens
 from zerocost.errors import InputError, MissingExtraError, unknown
 from zerocost.seeding import Builder, stream
 
@@ -26,6 +28,9 @@ TASKS = {
     "image-classification": "AutoModelForImageClassification",
 }
 """What transformers calls the class that builds a model for a task."""
+
+FUSED = {"gelu_new": "gelu_pytorch_tanh", "gelu_fast": "gelu_pytorch_tanh", "gelu_python": "gelu"}
+"""Activations that transformers writes out of several calls, and the one that computes the same in a single call."""
 
 
 def candidates(configs: Any, task: str = "causal-lm") -> dict[str, Builder]:
@@ -50,14 +55,59 @@ def candidates(configs: Any, task: str = "causal-lm") -> dict[str, Builder]:
     return {str(name): partial(build, read(config), task) for name, config in found.items()}
 
 
+def named(target: str, source: Dataset[Any]) -> tuple[dict[str, Builder], Dataset[Any]]:
+    """`candidates` of a text PATH or TASK:PATH, and the data; tokens without a vocabulary get the models' smallest.
+
+    Raises `InputError` as `candidates` does, and for data that not every model takes.
+    """
+    task, colon, place = target.partition(":")
+    if not colon or Path(target).exists():
+        task, place = "causal-lm", target
+    configs = {name: read(file) for name, file in files(place).items()}
+    builders = candidates(configs, task)
+    if isinstance(source, Tokens):
+        return builders, fitted(source, configs)
+    first = source[0]
+    sample = first[0] if isinstance(first, tuple | list) else first
+    if task != "image-classification" and sample.is_floating_point():
+        raise InputError(
+            f"models for {task} take token ids, the data holds other numbers; give tokens, as in tokens:64"
+        )
+    return builders, source
+
+
+def fitted(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
+    """Tokens of a length and a vocabulary that every model takes; `InputError` where those that are given are none."""
+    sizes = {name: vocabulary(config) for name, config in configs.items()}
+    lengths = {
+        name: getattr(config, "max_position_embeddings", None) or tokens.length for name, config in configs.items()
+    }
+    least, short = min(sizes, key=lambda name: sizes[name]), min(lengths, key=lambda name: lengths[name])
+    size, length = sizes[least], lengths[short]
+    if tokens.length > length:
+        raise InputError(f"{short} takes {length} tokens, but got {tokens.length}; write tokens:{length}")
+    if tokens.vocabulary and tokens.vocabulary > size:
+        raise InputError(
+            f"{least} has a vocabulary of {size}, but got one of {tokens.vocabulary}; "
+            f"write tokens:{tokens.length}:{size}, or leave it out"
+        )
+    return Tokens(tokens.length, tokens.vocabulary or size)
+
+
 def files(place: str | Path) -> dict[str, Path]:
     """Name to path of the JSON files at a path."""
     path = Path(place)
     folder = path if path.is_dir() else path.parent
-    found = sorted(path.rglob("*.json")) if path.is_dir() else [path] if path.is_file() else []
+    inside = filter(configures, path.rglob("*.json")) if place and path.is_dir() else ()
+    found = sorted(inside) or ([path] if path.is_file() else [])
     if not found:
-        raise InputError(f"no configuration is at {place}; give a JSON file or a folder of them")
+        raise InputError(f"no configuration is at {str(place)!r}; give a JSON file or a folder of them")
     return {str(file.relative_to(folder).with_suffix("")): file for file in found}
+
+
+def configures(file: Path) -> bool:
+    """Whether a JSON file is a configuration, not what `save_pretrained` writes beside its `config.json`."""
+    return file.name == "config.json" or not file.with_name("config.json").exists()
 
 
 def read(config: Any) -> Any:
@@ -78,8 +128,11 @@ def read(config: Any) -> Any:
 
 def build(config: Any, task: str = "causal-lm") -> nn.Module:
     """A model of random weights. Attention is computed step by step, so that proxies that look into it, or need a
-    second derivative, can; nothing is cached."""
+    second derivative, can, and activations in one call; nothing is cached."""
     made = copy.deepcopy(config)
+    for key, value in vars(made).items():
+        if isinstance(value, str) and value in FUSED:
+            setattr(made, key, FUSED[value])
     if hasattr(made, "use_cache"):
         made.use_cache = False
     model: nn.Module = getattr(library(), TASKS[task]).from_config(made, attn_implementation="eager")
@@ -95,11 +148,18 @@ def tokens(config: Any, size: int = 16, length: int = 32, *, seed: int = 0) -> B
     >>> tokens({"model_type": "gpt2", "vocab_size": 50}, size=2, length=3).inputs["input_ids"].shape
     torch.Size([2, 3])
     """
-    vocabulary = getattr(read(config), "vocab_size", None)
-    if not vocabulary:
-        raise InputError("the configuration has no vocab_size; give a batch of your own")
-    drawn = torch.randint(vocabulary, (size, length), generator=stream(seed, "tokens"))
+    drawn = torch.randint(vocabulary(read(config)), (size, length), generator=stream(seed, "tokens"))
     return Batch({"input_ids": drawn}, None)
+
+
+def vocabulary(config: Any) -> int:
+    """How many tokens a configuration knows; `InputError` where it knows none."""
+    size: int | None = getattr(config.get_text_config(), "vocab_size", None)
+    if not size:
+        raise InputError(
+            f"a configuration of {config.model_type} has no vocab_size: it takes no tokens; give other data"
+        )
+    return size
 
 
 def library() -> ModuleType:

@@ -15,7 +15,7 @@ import pandas as pd
 import torch
 
 from zerocost.data import Batch
-from zerocost.errors import InputError, MissingExtraError
+from zerocost.errors import Failure, InputError, MissingExtraError
 from zerocost.integrations.keras.library import library
 from zerocost.proxies.registry import Proxy
 from zerocost.scoring import rank_batch
@@ -67,14 +67,17 @@ class ZeroCostTuner:
         self.proxies, self.max_trials, self.train_top = proxies, max_trials, train_top
         self.batch, self.seed = batch, seed
         tuners = keras_tuner()
-        oracle = queued(tuners, self.queue)(objective=objective, max_trials=train_top, seed=seed)
+        oracle = queued(tuners, self.queue)(
+            objective=objective, max_trials=train_top, seed=seed, max_consecutive_failed_trials=train_top + 1
+        )
         self.tuner = tuners.Tuner(oracle=oracle, hypermodel=hypermodel, **settings)
         self.table: ScoreTable | None = None
 
     def search(self, x: Any, y: Any = None, **fit: Any) -> None:
         """Score `max_trials` models, then train the best as `model.fit(x, y, **fit)` does.
 
-        Raises `InputError` when the data cannot be sampled, or no model could be scored.
+        `x` may also be a dataset of batches, without `y`. Raises `InputError` when the data cannot be sampled or no
+        model could be scored, and `Failure` when none could be trained; `table` is kept.
         """
         batch = sample(x, y, self.batch, self.seed) if isinstance(self.batch, int) else self.batch
         proposals = {named(values): values for values in self.proposals()}
@@ -83,6 +86,10 @@ class ZeroCostTuner:
         self.queue[:] = [proposals[name] for name in best(self.table, self.train_top)]
         with old_ways():
             self.tuner.search(x, **({} if y is None else {"y": y}), **fit)
+        trials = list(self.tuner.oracle.trials.values())
+        if all(trial.score is None for trial in trials):
+            reason = (trials[-1].message or "it gave no objective").strip().splitlines()[-1]
+            raise Failure(f"none of the {len(trials)} models of best score could be trained; the last one: {reason}")
 
     def proposals(self) -> list[dict[str, Any]]:
         """Different hyperparameter values, `max_trials` of them, or all there are."""
@@ -168,17 +175,45 @@ def named(values: dict[str, Any]) -> str:
 def sample(x: Any, y: Any, size: int, seed: int) -> Batch:
     """A batch drawn from arrays of inputs and of labels: classes, or one column a class. Other targets are left out.
 
+    Where `y` is None, `x` gives batches of both, and the first samples are taken.
+
     >>> sample(np.zeros((9, 4)), np.eye(9), 4, seed=0).targets.shape
     torch.Size([4])
+    >>> sample([(np.zeros((3, 4)), np.arange(3))] * 2, None, 5, seed=0).inputs.shape
+    torch.Size([5, 4])
     """
-    if y is None or not hasattr(x, "__getitem__") or not hasattr(x, "shape"):
-        raise InputError("a batch is drawn from arrays x and y only; give batch=(inputs, labels) for other data")
+    if y is None and not hasattr(x, "shape"):
+        x, y = gathered(x, size)
+    if y is None or not hasattr(x, "shape"):
+        raise InputError(
+            f"a batch is drawn from arrays x and y or from batches of both, got {type(x).__name__} and "
+            f"{type(y).__name__}; give batch=(inputs, labels) for other data"
+        )
     picked = np.random.default_rng(seed).permutation(len(x))[:size]
     inputs, labels = np.asarray(x)[picked], np.asarray(y)[picked]
     labels = labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.reshape(len(picked))
     classes = labels.astype(np.int64)
     whole = np.array_equal(classes, labels)
     return Batch(torch.from_numpy(inputs.astype(np.float32)), torch.from_numpy(classes) if whole else None)
+
+
+def gathered(batches: Any, size: int) -> tuple[Any, Any]:
+    """Inputs and labels of the first samples of a `tf.data.Dataset`, a DataLoader, a `PyDataset` or the like."""
+    indexed = not hasattr(batches, "__iter__") and hasattr(batches, "__len__")
+    parts: list[tuple[Any, Any]] = []
+    try:
+        for part in (batches[place] for place in range(len(batches))) if indexed else batches:
+            inputs, labels = part[:2]
+            parts.append((np.asarray(inputs), np.asarray(labels)))
+            if sum(len(labels) for _, labels in parts) >= size:
+                break
+        inputs, labels = (np.concatenate(found) for found in zip(*parts, strict=True))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{type(batches).__name__} does not give batches of (inputs, labels), each an array: {error}; "
+            "give batch=(inputs, labels)"
+        ) from error
+    return inputs[:size], labels[:size]
 
 
 def queued(tuners: Any, queue: list[dict[str, Any]]) -> Callable[..., Any]:

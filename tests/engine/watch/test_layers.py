@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
+import zerocost as zc
 from zerocost.engine.passes.batch import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.rows import agreement
@@ -63,6 +65,58 @@ def test_a_layer_called_twice_has_one_kernel_the_sum_of_both():
     found = kernels(model, data)
     assert [layer.weight for layer in found] == [0, 1]
     assert torch.equal(found[0].kernel, agreement(once > 0) + agreement(again > 0))
+
+
+class Added(nn.Module):
+    """A linear layer on tokens, written as its bias and the product with a matrix in×out."""
+
+    def __init__(self, layer, named):
+        super().__init__()
+        self.weight, self.bias, self.named = nn.Parameter(layer.weight.detach().T.contiguous()), layer.bias, named
+
+    def forward(self, x):
+        rows = x.view(-1, x.shape[-1])
+        if self.named:
+            return torch.addmm(input=self.bias, mat1=rows, mat2=self.weight).view(*x.shape[:-1], -1)
+        return torch.addmm(self.bias, rows, self.weight).view(*x.shape[:-1], -1)
+
+
+class Attending(nn.Module):
+    """Attends, then feeds forward, with linear layers of some make."""
+
+    def __init__(self, make=lambda layer: layer):
+        super().__init__()
+        torch.manual_seed(0)
+        self.qkv, self.wide, self.last = (make(nn.Linear(*sizes)) for sizes in ((8, 24), (8, 16), (16, 3)))
+
+    def forward(self, x):
+        q, k, v = self.qkv(x).chunk(3, -1)
+        mixed = x + (q @ k.mT).softmax(-1) @ v
+        return self.last(torch.relu(self.wide(mixed))).mean(1)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_product_with_a_bias_added_is_a_linear_layer(named):
+    proxies = "dss,fisher,lnwot,near,naswot_conv,t_cet,depth,flops,snip,grasp,meco_opt,az_expressivity"
+    linear, added = (
+        zc.score(Attending(make).double(), batch(5, 8), proxies)
+        for make in (lambda layer: layer, lambda layer: Added(layer, named))
+    )
+    assert not linear.failures
+    assert dict(added) == pytest.approx(dict(linear))
+
+
+def test_a_product_with_a_matrix_added_is_none():
+    class Summed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.layer, self.mixing = nn.Linear(4, 4), nn.Parameter(torch.eye(4))
+
+        def forward(self, x):
+            return torch.addmm(x, self.layer(x), self.mixing)
+
+    assert len(kernels(Summed(), batch(4))) == 1
 
 
 def test_a_weight_that_is_computed_belongs_to_no_matrix():

@@ -18,6 +18,7 @@ from zerocost.engine.network import Network
 from zerocost.engine.observe import Skeleton
 from zerocost.engine.passes.batch import Batch
 from zerocost.engine.signals import LayerSize
+from zerocost.engine.watch.base import seen
 from zerocost.errors import Failure
 
 aten = torch.ops.aten
@@ -72,6 +73,7 @@ class Layers(Skeleton):
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         behind = self.depth((args, kwargs))
         result = super().call(function, name, args, kwargs)
+        name = seen(function, name, args, kwargs).name
         if name in CHANNEL_AXIS:
             behind += 1
             channels = result.shape[CHANNEL_AXIS[name]]

@@ -43,6 +43,19 @@ class Call(NamedTuple):
         return rectifies(self.name, self.args, self.kwargs)
 
 
+def seen(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """A call as watchers are told of it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out).
+
+    >>> bias, inputs, weight = torch.zeros(3), torch.zeros(5, 2), torch.zeros(2, 3)
+    >>> seen(torch.addmm, "addmm", (bias, inputs, weight), {}).name
+    'linear'
+    """
+    call = Call(function, name, args, kwargs)
+    if name != "addmm" or call.input.ndim != 1:
+        return call
+    return Call(function, "linear", (call.argument(1, "mat1"), call.argument(2, "mat2"), call.input), {})
+
+
 @dataclass
 class Scene:
     """Where calls happen.

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from importlib import import_module
 from threading import Lock
 from typing import IO, Any
 
@@ -18,7 +19,8 @@ BUSY = Lock()
 
 
 def ask(backend: str, question: tuple[Any, ...]) -> Any:
-    """The scores that the helper gives for `(path, batches, plan, loss, seed)`; it is started at the first question.
+    """The scores that the helper gives for `(path, modules, batches, plan, loss, seed)`, the modules being those that
+    define the model's layers. It is started at the first question.
 
     Raises `InputError` when a proxy or loss cannot be sent, being defined where no other process finds it, and what
     scoring raised in the helper.
@@ -91,11 +93,13 @@ def answered(questions: IO[bytes]) -> Any:
     from zerocost.integrations.keras.scoring import evaluate
 
     try:
-        path, batches, steps, loss, seed = pickle.load(questions)
+        path, modules, batches, steps, loss, seed = pickle.load(questions)
+        for module in modules:
+            import_module(module)
     except EOFError:
         return None
     except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
-        return InputError(f"the helper process cannot find a proxy or the loss: {error}")
+        return InputError(f"the helper process cannot find a layer, a proxy or the loss: {error}")
     try:
         return evaluate(load(path), batches, steps, loss, seed)
     except InputError as error:

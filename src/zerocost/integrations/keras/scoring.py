@@ -49,7 +49,8 @@ def elsewhere(
     with TemporaryDirectory(prefix="zerocost-") as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
-        card: scoring.ScoreCard = ask(backend, (str(path), list(batches), steps, loss, seed))
+        modules = sorted({type(layer).__module__ for layer in model._flatten_layers()} - {"__main__"})
+        card: scoring.ScoreCard = ask(backend, (str(path), modules, list(batches), steps, loss, seed))
     card.provenance["keras_backend"] = f"torch, in a helper process; the session runs on {backend}"
     return card
 

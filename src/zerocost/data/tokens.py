@@ -1,0 +1,46 @@
+"""Random token ids: inputs for language models whose proxies need no data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from zerocost.data.paths import positive
+
+COUNT = 10_000
+BYTES = 256
+USAGE = "tokens:LENGTH:VOCAB, such as tokens:64:5000"
+
+
+class Tokens(Dataset[Any]):
+    """`COUNT` sequences of ids from 0 to `vocabulary` − 1, each as likely as the others. Item `i` depends on `i` alone.
+
+    Where no vocabulary is given it is `BYTES`; configurations of Hugging Face put in their own.
+
+    >>> Tokens(4, vocabulary=10)[0]
+    tensor([8, 6, 5, 2])
+    """
+
+    def __init__(self, length: int, vocabulary: int | None = None) -> None:
+        self.length, self.vocabulary = length, vocabulary
+
+    def __len__(self) -> int:
+        return COUNT
+
+    def __getitem__(self, index: int) -> Tensor:
+        if not 0 <= index < COUNT:
+            raise IndexError(f"index {index} is outside 0..{COUNT - 1}")
+        return torch.from_numpy(np.random.default_rng(index).integers(self.vocabulary or BYTES, size=self.length))
+
+
+def load_tokens(argument: str = "") -> Tokens:
+    """Tokens of the length and the vocabulary that `argument` spells (`64:5000`); 32 long if empty.
+
+    Raises `InputError` when they are not whole numbers of at least 1.
+    """
+    length, _, vocabulary = argument.partition(":")
+    return Tokens(positive(length or "32", USAGE), positive(vocabulary, USAGE) if vocabulary else None)
