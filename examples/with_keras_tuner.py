@@ -33,7 +33,7 @@ def build(hp: keras_tuner.HyperParameters) -> keras.Model:
 
 
 with tempfile.TemporaryDirectory() as folder:
-    tuner = ZeroCostTuner(build, "jacob_cov,log_synflow", max_trials=10, train_top=2, directory=folder)
+    tuner = ZeroCostTuner(build, max_trials=10, train_top=2, batch=32, directory=folder)
     tuner.search(
         images[train], labels[train], epochs=2, verbose=0, validation_data=(images[validation], labels[validation])
     )

@@ -52,7 +52,8 @@ def test_all_are_scored_and_the_best_few_trained(tmp_path: Path) -> None:
     assert results["rank_score"].is_monotonic_decreasing
     assert np.isfinite(results["jacob_cov"]).all()
     assert auto.tuner.table.failures.empty
-    assert all("optimizer=adam" in name for name in results.index)
+    assert all("reduction_type=" in name and "optimizer" not in name for name in results.index)
+    assert all(sum("spatial_reduction" in key for key in found) == 1 for found in auto.tuner.candidates.values())
     assert len(auto.tuner.oracle.trials) == 2
     with old_ways():
         assert len(auto.predict(IMAGES[:3], verbose=0)) == 3

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zerocost import combine
+from zerocost.combine import Combination
 from zerocost.errors import Failure, InputError, MissingExtraError
-from zerocost.integrations.tuner import beside, best, keras_tuner, named, old_ways, proposals, queued, sample, spaced
+from zerocost.integrations.tuner import beside, best, keras_tuner, labelled, old_ways, proposals, queued, sample, spaced
 from zerocost.proxies.registry import Proxy
 from zerocost.scoring import rank_batch
 from zerocost.seeding import initialise
@@ -20,7 +22,7 @@ from zerocost.tables import ScoreTable
 
 
 def filtered(
-    proxies: Iterable[str | Proxy] | str = "jacob_cov,log_synflow", *, candidates: int = 20, batch: int | Any = 64
+    proxies: Combination | Iterable[str | Proxy] | str = combine.default, *, candidates: int = 20, batch: int | Any = 64
 ) -> Any:
     """A class to give to AutoKeras as `tuner=`: it trains the best by score of so many random candidates.
 
@@ -28,7 +30,7 @@ def filtered(
     candidates and its `results` has the objective of the trained ones beside the scores.
 
     Args:
-        proxies: names of the proxies; several are combined by their ranks.
+        proxies: names of proxies, several combined by their ranks, or a `Combination`.
         candidates: how many models to score.
         batch: what to score on: a number of samples, drawn from the data of `fit`, or a batch.
 
@@ -72,17 +74,16 @@ def filtered(
             _, (x, y), _ = self._prepare_model_build(self.oracle.get_space(), **self.data)
             given = sample(x, y, batch, seed) if isinstance(batch, int) else batch
             drawn = proposals(self.oracle, candidates, self.whole)
-            complete = [dict(spaced(self.oracle, values).values) for values in drawn]  # as a trial of them will be
-            found = {named(values): values for values in complete}
-            builders = {name: partial(self.untrained, values, given[0]) for name, values in found.items()}
+            self.candidates = labelled([dict(spaced(self.oracle, values).values) for values in drawn])  # as in a trial
+            builders = {name: partial(self.untrained, values, given[0]) for name, values in self.candidates.items()}
             self.table = rank_batch(builders, given, proxies, seed=seed)
-            self.queue[:] = [found[name] for name in best(self.table, self.max_trials)]
+            self.queue[:] = [self.candidates[name] for name in best(self.table, self.max_trials)]
 
         def whole(self, values: dict[str, Any]) -> dict[str, Any]:
             """The values with those that AutoKeras meets as it builds; the oracle draws them too from now on."""
             space = spaced(self.oracle, values)
             with suppress(Failure):
-                initialise(partial(self.hypermodel.build, space))
+                initialise(partial(self._try_build, space))  # in a fresh session, so that blocks keep their names
             self.oracle.update_space(space)
             return dict(space.values)
 
@@ -99,7 +100,7 @@ def filtered(
             """One row a candidate, best score first: its scores, and the objective where it was trained."""
             if self.table is None:
                 raise InputError("nothing was searched yet; call fit()")
-            return beside(self.table, self.oracle)
+            return beside(self.table, self.candidates, self.oracle)
 
     return Filtered
 

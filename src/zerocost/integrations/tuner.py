@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from zerocost import combine
+from zerocost.combine import Combination
 from zerocost.data import Batch
 from zerocost.errors import Failure, InputError, MissingExtraError
 from zerocost.integrations.keras.library import library
@@ -32,7 +34,7 @@ class ZeroCostTuner:
 
     Args:
         hypermodel: a function of hyperparameters that returns a compiled model, or a `keras_tuner.HyperModel`.
-        proxies: names of the proxies; several are combined by their ranks.
+        proxies: names of proxies, several combined by their ranks, or a `Combination`.
         objective: what the trained models are compared by, as in KerasTuner.
         max_trials: how many models to score.
         train_top: how many of them to train.
@@ -43,6 +45,7 @@ class ZeroCostTuner:
     Attributes:
         tuner: the `keras_tuner.Tuner` that trains.
         table: the `ScoreTable` of all models scored, after `search`.
+        candidates: their hyperparameters, by the names they have in the table.
 
     Raises:
         InputError: numbers that mean nothing.
@@ -52,7 +55,7 @@ class ZeroCostTuner:
     def __init__(
         self,
         hypermodel: Any,
-        proxies: Iterable[str | Proxy] | str = "jacob_cov,log_synflow",
+        proxies: Combination | Iterable[str | Proxy] | str = combine.default,
         *,
         objective: Any = "val_accuracy",
         max_trials: int = 20,
@@ -71,6 +74,7 @@ class ZeroCostTuner:
             objective=objective, max_trials=train_top, seed=seed, max_consecutive_failed_trials=train_top + 1
         )
         self.tuner = tuners.Tuner(oracle=oracle, hypermodel=hypermodel, **settings)
+        self.candidates: dict[str, dict[str, Any]] = {}
         self.table: ScoreTable | None = None
 
     def search(self, x: Any, y: Any = None, **fit: Any) -> None:
@@ -80,10 +84,10 @@ class ZeroCostTuner:
         model could be scored, and `Failure` when none could be trained; `table` is kept.
         """
         batch = sample(x, y, self.batch, self.seed) if isinstance(self.batch, int) else self.batch
-        proposals = {named(values): values for values in self.proposals()}
-        builders = {name: partial(self.build, values) for name, values in proposals.items()}
+        self.candidates = labelled(self.proposals())
+        builders = {name: partial(self.build, values) for name, values in self.candidates.items()}
         self.table = rank_batch(builders, batch, self.proxies, seed=self.seed)
-        self.queue[:] = [proposals[name] for name in best(self.table, self.train_top)]
+        self.queue[:] = [self.candidates[name] for name in best(self.table, self.train_top)]
         with old_ways():
             self.tuner.search(x, **({} if y is None else {"y": y}), **fit)
         trials = list(self.tuner.oracle.trials.values())
@@ -104,7 +108,7 @@ class ZeroCostTuner:
         """One row a model scored, best score first: its scores, and the objective where it was trained."""
         if self.table is None:
             raise InputError("nothing was searched yet; call search()")
-        return beside(self.table, self.tuner.oracle)
+        return beside(self.table, self.candidates, self.tuner.oracle)
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best scores, and what was trained of them."""
@@ -157,10 +161,34 @@ def best(table: ScoreTable, count: int) -> list[str]:
     return [str(name) for name in usable.index[:count]]
 
 
-def beside(table: ScoreTable, oracle: Any) -> pd.DataFrame:
+def beside(table: ScoreTable, candidates: dict[str, dict[str, Any]], oracle: Any) -> pd.DataFrame:
     """The scores of all models, and the oracle's objective of those that were trained."""
     trained = {named(trial.hyperparameters.values): trial.score for trial in oracle.trials.values()}
-    return table.frame.assign(**{oracle.objective.name: [trained.get(name, np.nan) for name in table.frame.index]})
+    objective = [trained.get(named(candidates[name]), np.nan) for name in table.frame.index]
+    return table.frame.assign(**{oracle.objective.name: objective})
+
+
+def labelled(proposals: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Proposals by names made of the values that are not the same in all of them.
+
+    >>> list(labelled([{"block/width": 8, "block/act": "relu"}, {"block/width": 16, "block/act": "relu"}]))
+    ['width=8', 'width=16']
+    """
+    keys = {key for values in proposals for key in values}
+    telling = [key for key in keys if len({values.get(key) for values in proposals}) > 1] or keys
+    short = {key: shortest(key, keys) for key in telling}
+    return {named({short[key]: values[key] for key in telling if key in values}): values for values in proposals}
+
+
+def shortest(path: str, paths: Iterable[str]) -> str:
+    """The end of a path, of as few parts as tell it from the other paths.
+
+    >>> [shortest(path, ["block_1/width", "block_2/width", "rate"]) for path in ("block_1/width", "rate")]
+    ['block_1/width', 'rate']
+    """
+    parts = path.split("/")
+    ends = ["/".join(parts[place:]) for place in reversed(range(len(parts)))]
+    return next((end for end in ends if sum(f"/{other}".endswith(f"/{end}") for other in paths) == 1), path)
 
 
 def named(values: dict[str, Any]) -> str:
