@@ -48,8 +48,8 @@ def test_reduced_fidelity_is_part_of_the_provenance(run):
     assert {p["fidelity"] for p in result.json["provenance"].values()} == {"width=0.5,resolution=8"}
 
 
-def test_a_filter_that_nobody_passes_is_exit_code_1(run):
-    result = run("search", *SMALL, "--where", "params < 1")
+def test_a_filter_that_nobody_passes_is_exit_code_1(run, user_file):
+    result = run("search", "--space", f"{user_file}:space", *SMALL, "--where", "params < 1")
     assert result.code == 1
     assert (
         "no architecture keeps to the limits, so nothing was scored; the first one: params < 1 is false" in result.err

@@ -2,7 +2,8 @@
 
 A `python` block runs in the namespace that the blocks above it left; one that begins with `# name.py` is also the file
 of that name. A `text` block under it is what it prints, with `...` for what differs. Commands in `sh` blocks run
-where those files are, with searches cut to a small size.
+where those files are, with searches cut to a small size. Blocks whose tool is not installed are passed over, and the
+page's test skips after the others.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from typer.testing import CliRunner
 
 from zerocost.cli.main import app
 from zerocost.engine.signals import SIGNALS
+from zerocost.errors import MissingExtraError
 from zerocost.proxies.registry import AGGREGATES, REGISTRY
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/integrations/*.md"))]
+TOOLS = ("autokeras", "keras", "keras_tuner", "timm", "transformers")
 SMALL = ["--candidates", "4", "--keep", "1", "--epochs", "1", "--training-seeds", "1"]
 MATCH = doctest.OutputChecker().check_output
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -58,15 +61,29 @@ def registries() -> Iterator[None]:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registries: None) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
     namespace: dict[str, object] = {"__name__": path.stem}
+    missing = []
     for block, below in pairwise([*blocks(path.read_text(encoding="utf-8")), Block("", "", 0)]):
-        if block.language == "python":
-            printed = run_python(block, path, namespace)
-            if below.language == "text":
-                shown = f"{path.name}:{below.line}: shown\n{below.text}\nprinted\n{printed}"
-                assert MATCH(below.text, printed, FLAGS), shown
-        elif block.language == "sh":
-            run_commands(block, path)
+        try:
+            run(block, below, path, namespace)
+        except ImportError as error:
+            if not isinstance(error, MissingExtraError) and error.name not in TOOLS:
+                raise
+            missing.append(f"{path.name}:{block.line}: {error}")
+    if missing:
+        pytest.skip("; ".join(missing))
+
+
+def run(block: Block, below: Block, path: Path, namespace: dict[str, object]) -> None:
+    """Run a block, if it is one to run, and compare what it prints with the text below it."""
+    if block.language == "python":
+        printed = run_python(block, path, namespace)
+        if below.language == "text":
+            shown = f"{path.name}:{below.line}: shown\n{below.text}\nprinted\n{printed}"
+            assert MATCH(below.text, printed, FLAGS), shown
+    elif block.language == "sh":
+        run_commands(block, path)
 
 
 def run_python(block: Block, path: Path, namespace: dict[str, object]) -> str:
@@ -81,11 +98,13 @@ def run_python(block: Block, path: Path, namespace: dict[str, object]) -> str:
 
 
 def run_commands(block: Block, path: Path) -> None:
-    """Run the lines that call zerocost; each must succeed."""
+    """Run the lines that call zerocost; each must succeed, unless `MissingExtraError` says what is not installed."""
     for line in block.text.splitlines():
         if line.startswith("zerocost "):
             arguments = shlex.split(line, comments=True)[1:]
             result = CliRunner().invoke(app, arguments + SMALL * (arguments[0] == "search"), catch_exceptions=False)
+            if result.exit_code and "pip install 'zerocost[" in result.stderr:
+                raise MissingExtraError(result.stderr.strip())
             assert result.exit_code == 0, f"{path.name}:{block.line}: {line}\n{result.output}"
 
 

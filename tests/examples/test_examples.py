@@ -1,19 +1,29 @@
-"""The examples run as they are, in a fresh interpreter outside the repository, and show what they promise."""
+"""The examples run as they are, outside the repository, show what they promise and leave nothing behind.
+
+In this process, where what they import was imported before; `make check` runs each in an interpreter of its own, as one
+test does here.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import re
+import runpy
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pytest
+import torch
 
 from zerocost import spaces
+from zerocost.proxies.registry import REGISTRY
 
+Run = Callable[..., str]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWS = {
     "abdelfattah_2021": ["usage: abdelfattah_2021.py", "--data"],
@@ -36,15 +46,39 @@ SHOWS = {
 NEEDS = {"with_autokeras": "autokeras", "with_huggingface": "transformers", "with_keras_tuner": "keras_tuner"}
 
 
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs an example, and returns what it prints, which must be all it does."""
+    registered, verbosity, generator = dict(REGISTRY), optuna.logging.get_verbosity(), torch.get_rng_state()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+
+    def run(name: str, *arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])
+        try:
+            runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, end.code
+        printed, errors = capfd.readouterr()
+        assert not errors
+        return printed
+
+    yield run
+    REGISTRY.clear()
+    REGISTRY.update(registered)
+    optuna.logging.set_verbosity(verbosity)
+    torch.set_rng_state(generator)
+
+
 def test_every_example_is_tested() -> None:
     assert sorted(path.stem for path in EXAMPLES.glob("*.py")) == sorted(SHOWS)
 
 
 @pytest.mark.parametrize("name", SHOWS)
-def test_example(name: str, tmp_path: Path) -> None:
+def test_example(name: str, run: Run, tmp_path: Path) -> None:
     if name in NEEDS and importlib.util.find_spec(NEEDS[name]) is None:
         pytest.skip(f"needs {NEEDS[name]}")
-    shown = run(name, tmp_path)
+    shown = run(name)
     for text in SHOWS[name]:
         assert text in shown
     assert not list(tmp_path.iterdir())
@@ -57,13 +91,13 @@ def test_example(name: str, tmp_path: Path) -> None:
         ("az_nas", ["params", "flops", "gradsign", "zen", "zico", "az_expressivity", "az_nas"]),
     ],
 )
-def test_the_table_of_a_paper(name: str, proxies: list[str], tmp_path: Path) -> None:
+def test_the_table_of_a_paper(name: str, proxies: list[str], run: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     cells = spaces.distinct(spaces.get("nasbench201"), 4, rng)
     truth = tmp_path / "truth.csv"
     truth.write_text("arch,test_accuracy\n" + "".join(f"{cell},{rng.uniform(80, 95):.2f}\n" for cell in cells))
     small = ("--batch", "4", "--fidelity", "width=0.25,depth=0.2,resolution=8")
-    shown = run(name, tmp_path, "--truth", str(truth), "--data", "noise:3x8x8:10", *small)
+    shown = run(name, "--truth", str(truth), "--data", "noise:3x8x8:10", *small)
     assert "test_accuracy on cifar10 after 200 epochs, seed mean; 4 cells" in shown
     for proxy in proxies:
         row = re.search(rf"^{proxy} +(0\.\d+|–) +(-?[01]\.\d+)", shown, re.M)
@@ -71,17 +105,16 @@ def test_the_table_of_a_paper(name: str, proxies: list[str], tmp_path: Path) -> 
         assert -1 <= float(row[2]) <= 1
 
 
-def run(name: str, folder: Path, *arguments: str) -> str:
-    """What an example prints, which must be all it does."""
+def test_an_example_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py", *arguments],
-        cwd=folder,
+        [sys.executable, "-W", "error", EXAMPLES / "own_proxy.py"],
+        cwd=tmp_path,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
-    assert ran.returncode == 0, ran.stderr
-    assert not ran.stderr
-    return ran.stdout
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert SHOWS["own_proxy"][0] in ran.stdout
+    assert not list(tmp_path.iterdir())
