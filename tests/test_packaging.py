@@ -112,3 +112,9 @@ def test_the_source_archive_can_be_tested(tmp_path: Path) -> None:
     wanted = ("src/zerocost/py.typed", "docs/conf.py", "Makefile", "constraints.txt", "README.md", "CHANGELOG.md")
     assert {*here, *wanted} <= files
     assert not [name for name in files if name.startswith((".venv", "docs/_build", "docs/proxies/"))]
+
+
+def test_slow_libraries_are_not_imported_before_they_are_needed() -> None:
+    slow = "scipy.stats sklearn plotly optuna pytorch_lightning sqlalchemy keras transformers"
+    code = f"import sys, zerocost; print([name for name in '{slow}'.split() if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

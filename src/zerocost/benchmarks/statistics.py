@@ -10,10 +10,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
-from scipy.stats import rankdata
 
 Values = npt.NDArray[np.float64]
 TINY = 1e-12
+
+
+def ranks(values: Values, method: str = "average") -> Values:
+    """Ranks along the last axis, 1 for the lowest. SciPy's statistics take as long to import as the whole package."""
+    from scipy.stats import rankdata
+
+    found: Values = rankdata(values, method=method, axis=-1)
+    return found
 
 
 def pearson(x: Values, y: Values) -> Values:
@@ -35,7 +42,7 @@ def spearman(scores: Values, truth: Values) -> Values:
     >>> float(spearman(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])))
     0.8
     """
-    return pearson(rankdata(scores, axis=-1), rankdata(truth, axis=-1))
+    return pearson(ranks(scores), ranks(truth))
 
 
 def kendall(scores: Values, truth: Values) -> Values:
@@ -148,7 +155,7 @@ def partial_spearman(scores: Values, truth: Values, given: Values) -> Values:
     >>> float(partial_spearman(size, truth, size))
     nan
     """
-    s, t, z = (rankdata(v, axis=-1) for v in (scores, truth, given))
+    s, t, z = (ranks(v) for v in (scores, truth, given))
     st, sz, tz = pearson(s, t), pearson(s, z), pearson(t, z)
     return divided(st - sz * tz, np.sqrt(np.clip((1 - sz**2) * (1 - tz**2), 0, None)))
 
@@ -185,7 +192,7 @@ def best_rank_at(scores: Values, truth: Values, k: int) -> Values:
     2.0
     """
     chance, best_first = chance_of_best(scores, truth, k)
-    result: Values = (chance * taken(rankdata(-truth, method="min", axis=-1), best_first)).sum(axis=-1)
+    result: Values = (chance * taken(ranks(-truth, "min"), best_first)).sum(axis=-1)
     return result
 
 
@@ -248,7 +255,7 @@ def ndcg(scores: Values, truth: Values, share: float = 0.1) -> Values:
     discounts = 1 / np.log2(np.arange(2, n + 2))
     discounts[int(np.ceil(share * n)) :] = 0
     sums = np.concatenate([[0.0], np.cumsum(discounts)])
-    first, last = (rankdata(-scores, method=method, axis=-1).astype(int) for method in ("min", "max"))
+    first, last = (ranks(-scores, method).astype(int) for method in ("min", "max"))
     discount = (sums[last] - sums[first - 1]) / (last - first + 1)
     best = truth.max(axis=-1, keepdims=True)
     gain = np.exp2(truth - best) - np.exp2(-best)

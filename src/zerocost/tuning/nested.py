@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from zerocost.combine import Combination
 from zerocost.tuning.filters import Passed, passed
@@ -128,7 +128,7 @@ def difference(held: list[Held], first: str = "tuned", second: str = "default") 
     value = averaged(gains, sizes)
     left = averaged(each, size)
     deviation = math.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())
-    reach = float(student.ppf(0.975, count - 1)) * deviation
+    reach = float(stdtrit(count - 1, 0.975)) * deviation
     return Interval(float(value), float(value) - reach, float(value) + reach)
 
 
