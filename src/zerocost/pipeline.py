@@ -15,7 +15,6 @@ from torch import nn
 from zerocost import data as data_
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, default, of
-from zerocost.conditions import clauses, joined
 from zerocost.errors import InputError, unknown
 from zerocost.proxies.registry import Proxy
 from zerocost.scoring import usable
@@ -158,8 +157,7 @@ class Pipeline:
     @property
     def conditions(self) -> str | None:
         """The conditions of the search and those of its combination."""
-        parts = [part for where in (self.where, self.combination.where) if where for part in clauses(where)]
-        return joined(parts)
+        return self.combination.conditions(self.where)
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

@@ -59,6 +59,9 @@ VIT = {
     "num_attention_heads": 2,
     "num_labels": 10,
 }
+T5 = {"model_type": "t5", "vocab_size": 100, "d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 1, "num_heads": 4}
+MIXTRAL = LLAMA | {"model_type": "mixtral", "num_local_experts": 4}
+BLOOM = {"model_type": "bloom", "vocab_size": 100, "hidden_size": 32, "n_layer": 1, "n_head": 2}
 PROXIES = "params,non_embedding_params,synflow,log_synflow,naswot,dss,head_confidence,flops"
 
 
@@ -69,6 +72,51 @@ def test_label_free_proxies_on_random_tokens(config: dict[str, Any]) -> None:
     assert card.failures == {}
     assert card["params"] == sum(p.numel() for p in model.parameters())
     assert card["non_embedding_params"] == card["params"] - (100 + config.get("n_positions", 0)) * 32
+
+
+def test_the_default_proxies_work_where_there_is_attention() -> None:
+    bart = {"model_type": "bart", "vocab_size": 100, "d_model": 32, "encoder_layers": 1, "decoder_layers": 1}
+    bart |= dict.fromkeys(("encoder_attention_heads", "decoder_attention_heads"), 2)
+    models = {
+        **huggingface.candidates({"llama": LLAMA, "gpt2": GPT2, "bloom": BLOOM}),
+        **huggingface.candidates({"bert": BERT}, "masked-lm"),
+        **huggingface.candidates({"t5": T5, "bart": bart}, "seq2seq-lm"),
+    }
+    assert rank_batch(models, huggingface.tokens(LLAMA, 4, 8), huggingface.PROXIES).failures.empty
+
+
+def test_a_decoder_without_ids_of_its_own_takes_those_of_the_encoder() -> None:
+    model = huggingface.candidates(T5, "seq2seq-lm")["t5"]().eval()
+    ids = huggingface.tokens(T5, 4, 8).inputs["input_ids"]
+    both = model(input_ids=ids, decoder_input_ids=ids).logits
+    assert torch.equal(model(ids).logits, both)
+    assert torch.equal(model(input_ids=ids).logits, both)
+    assert not torch.equal(model(input_ids=ids, decoder_input_ids=ids.flip(1)).logits, both)
+
+
+def test_experts_are_run_one_by_one() -> None:
+    """All of them count, and in double precision, which torch's grouped product does not know."""
+    one, two = (huggingface.build(huggingface.read(MIXTRAL | {"num_experts_per_tok": n})) for n in (1, 2))
+    cards = [score(model, huggingface.tokens(MIXTRAL, 4, 8), "log_synflow,dss,flops") for model in (one, two)]
+    assert [card.failures for card in cards] == [{}, {}]
+    assert cards[1]["flops"] > cards[0]["flops"]
+
+
+def test_the_activation_of_bloom_computes_the_same() -> None:
+    ours = huggingface.build(huggingface.read(BLOOM)).eval()
+    theirs = transformers.AutoModelForCausalLM.from_config(huggingface.read(BLOOM)).eval()
+    theirs.load_state_dict(ours.state_dict())
+    ids = huggingface.tokens(BLOOM, 4, 8).inputs["input_ids"]
+    assert torch.allclose(ours(ids).logits, theirs(ids).logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", [GPT2, LLAMA], ids=["gpt2", "llama"])
+def test_a_classifier_without_padding_reads_the_last_token(config: dict[str, Any]) -> None:
+    model = huggingface.candidates({"one": config | {"num_labels": 3}}, "sequence-classification")["one"]().eval()
+    ids = huggingface.tokens(config, 6, 8).inputs["input_ids"]
+    ids[:, -2:] = 0
+    assert torch.allclose(model(ids).logits, torch.cat([model(row[None]).logits for row in ids]), atol=1e-6)
+    assert score(model, (ids, torch.arange(6) % 3), "snip,log_synflow,dss,naswot").failures == {}
 
 
 def test_every_layer_of_gpt2_counts() -> None:
@@ -128,6 +176,46 @@ def test_a_text_names_the_task_and_the_place(task: str, kind: str, tmp_path: Pat
     assert source[0].shape == (9,)
 
 
+@pytest.mark.parametrize(
+    ("config", "task"),
+    [
+        (GPT2, "causal-lm"),
+        (BERT, "causal-lm"),
+        (BERT, "masked-lm"),
+        (BERT, "sequence-classification"),
+        (T5, "seq2seq-lm"),
+    ],
+)
+def test_a_saved_model_is_built_for_its_own_task(config: dict[str, Any], task: str, tmp_path: Path) -> None:
+    saved = huggingface.build(huggingface.read(config), task)
+    saved.save_pretrained(tmp_path)
+    builders, _ = huggingface.named(str(tmp_path), load("tokens"))
+    assert type(builders["config"]()) is type(saved)
+    assert type(huggingface.candidates(saved.config)[str(config["model_type"])]()) is type(saved)
+    other = huggingface.named(f"token-classification:{tmp_path}", load("tokens"))[0]["config"]()
+    assert type(other).__name__.endswith("ForTokenClassification")
+
+
+def test_a_class_for_no_task_is_a_causal_language_model() -> None:
+    model = huggingface.candidates(BERT | {"architectures": ["BertModel"]})["bert"]()
+    assert type(model).__name__ == "BertLMHeadModel"
+
+
+@pytest.mark.parametrize(
+    ("task", "config", "message"),
+    [
+        (None, T5, "one: t5 has no model for causal-lm; name another task, seq2seq-lm or .*, as in hf:seq2seq-lm:PATH"),
+        (None, VIT, "vit has no model for causal-lm; name another task, image-classification, as in"),
+        ("seq2seq-lm", GPT2, "gpt2 has no model for seq2seq-lm; name another task, causal-lm or"),
+        ("causal-lm", {"model_type": "clip_vision_model"}, "clip_vision_model has no model for causal-lm; nor for an"),
+    ],
+)
+def test_a_task_that_there_is_no_model_for(task: str | None, config: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        huggingface.candidates({"one": config}, task)
+    assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize(("spec", "size"), [("tokens", 20), ("tokens:9", 20), ("tokens:9:12", 12)])
 def test_tokens_are_below_the_smallest_vocabulary(spec: str, size: int, tmp_path: Path) -> None:
     place = written(tmp_path, small=LLAMA | {"vocab_size": 20}, large=GPT2)
@@ -151,7 +239,7 @@ def test_data_that_no_language_model_takes(task: str, spec: str, message: str, t
 
 
 def test_tokens_for_images_and_no_place_at_all(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="vit has no vocab_size"):
+    with pytest.raises(InputError, match="vit has no vocab_size: vit takes no tokens; give other data"):
         huggingface.named(f"image-classification:{written(tmp_path, vit=VIT)}", load("tokens"))
     with pytest.raises(InputError, match="no configuration is at ''"):
         huggingface.named("", load("tokens"))
@@ -192,11 +280,47 @@ def test_the_seed_is_all_that_matters_and_the_configuration_is_left_alone() -> N
 
 @pytest.mark.parametrize(
     ("config", "message"),
-    [({}, "no model_type"), ({"model_type": "lama"}, "no configuration of transformers"), (7, "no configuration")],
+    [
+        ({}, "one has no model_type: got None, expected a text such as 'gpt2'"),
+        ({"model_type": ["gpt2"]}, r"one has no model_type: got \['gpt2'\]"),
+        ({"model_type": "lama"}, "one: transformers has no model_type 'lama'; it has .*llama"),
+        ({"model_type": "?"}, "no model_type '\\?'; see transformers.CONFIG_MAPPING"),
+        ({"model_type": "gpt2", "n_embd": "x"}, "(?s)one is no configuration of gpt2: .*'n_embd' expected int"),
+        (7, "one is no configuration: got a int, expected a configuration of transformers, a mapping with"),
+        ("gpt2", "cannot read gpt2: No such file or directory; expected a configuration of transformers, a"),
+    ],
 )
 def test_what_is_no_configuration(config: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         huggingface.candidates({"one": config})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[1, 2]", "bad.json is no configuration: got a list, expected a configuration"),
+        ('"gpt2"', "bad.json is no configuration: got a str"),
+        ("{", "bad.json is no JSON: Expecting"),
+        ('{"model_type": "gpt2", "n_embd": "x"}', "bad.json is no configuration of gpt2"),
+        (json.dumps(GPT2 | {"vocab_size": -5}), "bad has a vocab_size of -5; give it one of at least 1"),
+    ],
+)
+def test_one_bad_file_of_a_folder_is_named(text: str, message: str, tmp_path: Path) -> None:
+    place = written(tmp_path, good=GPT2)
+    (place / "bad.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        huggingface.named(str(place), load("tokens"))
+
+
+@pytest.mark.parametrize("make", [dict, lambda config: transformers.AutoConfig.for_model(**config)])
+def test_a_single_configuration_is_named_by_its_type(make: Any) -> None:
+    assert list(huggingface.candidates(make(LLAMA))) == ["llama"]
+    assert list(huggingface.candidates(huggingface.read(make(LLAMA)).to_dict())) == ["llama"]
+
+
+def test_a_list_of_configurations_is_refused() -> None:
+    with pytest.raises(InputError, match="got a list; give a configuration of transformers, a mapping from name to"):
+        huggingface.candidates([LLAMA])
 
 
 def test_other_input_that_cannot_be_used(tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ def test_names_are_matched_and_taken_away() -> None:
     assert not any("clip" in name for name in found)
 
 
+def test_a_sequence_of_names_is_as_good_as_commas() -> None:
+    assert list(ours.candidates(["resnet18", "resnet10t"], DIGITS)) == ["resnet10t", "resnet18"]
+
+
 @pytest.mark.parametrize("spec", ["noise:1x40x24:7", "noise:3x32x32:10"])
 @pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "test_efficientnet"])
 def test_inputs_and_outputs_are_those_of_the_data(name: str, spec: str) -> None:
@@ -112,6 +116,11 @@ def test_at_the_shell() -> None:
     ("pattern", "source", "message"),
     [
         ("resnett*", DIGITS, "timm has no model 'resnett\\*'; it has .*resn"),
+        ("resnet18,resnt34", DIGITS, "timm has no model 'resnt34'; it has resnet34"),
+        ("ResNet10t", DIGITS, "timm has no model 'ResNet10t'; it has resnet10t"),
+        ("resnet10t.c3_in1k", DIGITS, "'c3_in1k' is a set of trained weights, .*; write resnet10t$"),
+        ("resnet1*,-resnet1*", DIGITS, "no model of timm is left of 'resnet1\\*,-resnet1\\*': the names after - take"),
+        ("xyzzy", DIGITS, r"see timm.list_models\(\)"),
         ("resnet18", (torch.rand(4, 9), torch.arange(4)), "images C×H×W"),
         ("resnet18", "noise:3x8x8", "no class labels"),
     ],

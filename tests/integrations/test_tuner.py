@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from zerocost.combine import Combination
 from zerocost.errors import Failure, InputError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -51,6 +52,22 @@ def test_all_are_scored_and_the_best_few_trained(tmp_path: Path, capsys: pytest.
     assert f"width={made.get_best_hyperparameters()[0].values['width']}" == results["val_accuracy"].idxmax()
     made.results_summary()
     assert results.index[4] in capsys.readouterr().out
+
+
+def test_only_models_that_pass_the_conditions_are_trained(tmp_path: Path) -> None:
+    of_its_own = Combination({"params": 1.0}, where="depth < 9", batch=16)
+    made = ZeroCostTuner(build, of_its_own, max_trials=6, train_top=2, where="flops < 1500", directory=tmp_path)
+    made.search(IMAGES[:64], LABELS[:64], verbose=0, validation_data=(IMAGES[1200:], LABELS[1200:]))
+    results = made.results
+    small = results["flops"] < 1500
+    assert 0 < small.sum() < 6
+    assert results["val_accuracy"].notna().tolist() == (small & (small.cumsum() <= 2)).tolist()
+    assert made.kept is not None
+    assert "flops < 1500 is false" in made.kept.dropped[results.index[0]]
+    assert made.table is not None
+    assert made.table.cards[results.index[0]].provenance["inputs"] == (16, 64)
+    with pytest.raises(InputError, match="no model is left to train; the best one: flops < 1 is false"):
+        tuner(tmp_path, where="flops < 1").search(IMAGES[:64], LABELS[:64])
 
 
 def test_all_there_are_when_there_are_fewer_and_the_seed_decides(tmp_path: Path) -> None:

@@ -49,8 +49,9 @@ def rank(
             metavar="FILE.py:NAME|timm:NAMES|hf:[TASK:]PATH",
             help="A mapping from name to a function that builds a network, or a function that returns one; models of "
             "timm, as in 'timm:resnet1*,vit_tiny_*'; or models of Hugging Face transformers from a JSON configuration "
-            f"or a folder of them, as in 'hf:configs/' or 'hf:masked-lm:configs/', for a task of {', '.join(TASKS)}, "
-            "the first unless named.",
+            f"or a folder of them, as in 'hf:configs/' or 'hf:masked-lm:configs/', for a task of {', '.join(TASKS)}; "
+            "unless named it is that of the saved model, else the first. On token ids they are ranked by "
+            f"{huggingface.PROXIES} unless --proxies names others.",
         ),
     ],
     data: Data,
@@ -71,14 +72,15 @@ def rank(
     as_json: Json = False,
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
-    combination = of(proxies)
-    chosen = resolve(proxies)
-    if combination.where:
-        where = f"({where}) and ({combination.where})" if where else combination.where
     if save is not None and (save.suffix != ".json" or not save.resolve().parent.is_dir()):
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     place = checked_device(device)
     candidates, source = asked_for(target, data)
+    if target.startswith("hf:") and proxies == "default" and huggingface.holds_ids(source):
+        proxies = huggingface.PROXIES
+    combination = of(proxies)
+    chosen = resolve(proxies)
+    where = combination.conditions(where)
     sizes = ["non_embedding_params"] if target.startswith("hf:") else []
     interrupted = False
     with progress_bar({"score": "scoring"}) as report:

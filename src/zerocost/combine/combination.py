@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from zerocost.combine.ranks import METHODS, terms
-from zerocost.conditions import clauses
+from zerocost.conditions import clauses, joined
 from zerocost.errors import InputError, unknown
 from zerocost.proxies.registry import Proxy, resolve
 from zerocost.spaces import fidelity
@@ -108,6 +108,14 @@ class Combination:
         Raises `InputError` for a vote, which is no sum.
         """
         return terms(self.method, self._of(scores), self.weights, self.reference)
+
+    def conditions(self, where: str | None = None) -> str | None:
+        """The conditions given and those of the combination, all of which must hold.
+
+        >>> Combination({"snip": 1}, where="params < 1e6").conditions("flops < 1e8 or depth < 9")
+        '(flops < 1e8 or depth < 9) and params < 1e6'
+        """
+        return joined([part for text in (where, self.where) if text for part in clauses(text)])
 
     def against(self, scores: pd.DataFrame) -> Combination:
         """This combination, ranking among the given scores from now on: those of a sample of the space, say.

@@ -14,25 +14,42 @@ import pandas as pd
 from zerocost import combine
 from zerocost.combine import Combination
 from zerocost.errors import Failure, InputError, MissingExtraError
-from zerocost.integrations.tuner import beside, best, keras_tuner, labelled, old_ways, proposals, queued, sample, spaced
+from zerocost.integrations.tuner import (
+    beside,
+    keras_tuner,
+    labelled,
+    old_ways,
+    proposals,
+    queued,
+    sample,
+    spaced,
+    survivors,
+)
 from zerocost.proxies.registry import Proxy
 from zerocost.scoring import rank_batch
 from zerocost.seeding import initialise
+from zerocost.select import proxies_in
 from zerocost.tables import ScoreTable
 
 
 def filtered(
-    proxies: Combination | Iterable[str | Proxy] | str = combine.default, *, candidates: int = 20, batch: int | Any = 64
+    proxies: Combination | Iterable[str | Proxy] | str = combine.default,
+    *,
+    candidates: int = 20,
+    where: str | None = None,
+    batch: int | Any = None,
 ) -> Any:
     """A class to give to AutoKeras as `tuner=`: it trains the best by score of so many random candidates.
 
     How many are trained is AutoKeras's own `max_trials`. After `fit`, the tuner's `table` is the `ScoreTable` of all
-    candidates and its `results` has the objective of the trained ones beside the scores.
+    candidates, `kept` that of the ones to train, and `results` has the objective of the trained ones beside the scores.
 
     Args:
         proxies: names of proxies, several combined by their ranks, or a `Combination`.
         candidates: how many models to score.
-        batch: what to score on: a number of samples, drawn from the data of `fit`, or a batch.
+        where: conditions that a model must pass to be trained, such as "params < 1e6 and flops < 1e7".
+        batch: what to score on: a number of samples, drawn from the data of `fit`, or a batch; without it, as many
+            samples as the combination asks for, or 64.
 
     Raises `InputError` for numbers that mean nothing, and `MissingExtraError` where AutoKeras is not installed.
 
@@ -40,10 +57,13 @@ def filtered(
     """
     if candidates < 1:
         raise InputError(f"candidates must be at least 1, got {candidates}")
-    tuners = keras_tuner()
+    tuners, combination = keras_tuner(), combine.of(proxies)
+    conditions = combination.conditions(where)
+    also, batch = proxies_in(conditions), combination.batch or 64 if batch is None else batch
 
     class Filtered(auto_tuner()):  # type: ignore[misc]
         table: ScoreTable | None = None
+        kept: ScoreTable | None = None
 
         def __init__(
             self,
@@ -76,8 +96,9 @@ def filtered(
             drawn = proposals(self.oracle, candidates, self.whole)
             self.candidates = labelled([dict(spaced(self.oracle, values).values) for values in drawn])  # as in a trial
             builders = {name: partial(self.untrained, values, given[0]) for name, values in self.candidates.items()}
-            self.table = rank_batch(builders, given, proxies, seed=seed)
-            self.queue[:] = [self.candidates[name] for name in best(self.table, self.max_trials)]
+            self.table = rank_batch(builders, given, combination, also=also, seed=seed)
+            self.kept = survivors(self.table, conditions, self.max_trials)
+            self.queue[:] = [self.candidates[str(name)] for name in self.kept.frame.index]
 
         def whole(self, values: dict[str, Any]) -> dict[str, Any]:
             """The values with those that AutoKeras meets as it builds; the oracle draws them too from now on."""

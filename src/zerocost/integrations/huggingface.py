@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -21,8 +22,8 @@ from zerocost.seeding import Builder, stream
 
 TASKS = {
     "causal-lm": "AutoModelForCausalLM",
-    "masked-lm": "AutoModelForMaskedLM",
     "seq2seq-lm": "AutoModelForSeq2SeqLM",
+    "masked-lm": "AutoModelForMaskedLM",
     "sequence-classification": "AutoModelForSequenceClassification",
     "token-classification": "AutoModelForTokenClassification",
     "image-classification": "AutoModelForImageClassification",
@@ -32,27 +33,73 @@ TASKS = {
 FUSED = {"gelu_new": "gelu_pytorch_tanh", "gelu_fast": "gelu_pytorch_tanh", "gelu_python": "gelu"}
 """Activations that transformers writes out of several calls, and the one that computes the same in a single call."""
 
+NO_TOKEN = -1
+"""A padding that no text holds."""
 
-def candidates(configs: Any, task: str = "causal-lm") -> dict[str, Builder]:
+EXPECTED = "a configuration of transformers, a mapping with model_type, or the path of a JSON file that holds one"
+
+PROXIES = "log_synflow,dss,naswot"
+"""What token ids are ranked by at the shell unless told otherwise, for these need no labels and no derivative."""
+
+
+def candidates(configs: Any, task: str | None = None) -> dict[str, Builder]:
     """Builders of untrained models, for `zerocost.rank`. Nothing is downloaded.
 
     Args:
-        configs: a mapping from name to configuration, or the path of a JSON file or of a folder of them. A
-            configuration is one of transformers, a mapping with `model_type`, or the path of a JSON file.
-        task: what the model is for, a key of `TASKS`; causal language models by default.
+        configs: a configuration, a mapping from name to configuration, or the path of a JSON file or of a folder of
+            them. A configuration is one of transformers, a mapping with `model_type`, or the path of a JSON file.
+        task: what the model is for, a key of `TASKS`; unless given, that of the class which a saved configuration
+            names in `architectures`, else "causal-lm".
 
     Returns:
-        Name (of a file, its path in the folder, without `.json`) to builder.
+        Name (of a file, its path in the folder, without `.json`; of a single configuration, its type) to builder.
 
     Raises:
-        InputError: an unknown task, no such file, or a configuration that transformers does not know.
+        InputError: an unknown task, one that there is no model for, no such file, or a configuration that transformers
+            does not know.
         MissingExtraError: transformers is not installed.
     """
-    library()
-    if task not in TASKS:
+    return {name: partial(build, config, suited) for name, (config, suited) in chosen(configs, task).items()}
+
+
+def chosen(configs: Any, task: str | None) -> dict[str, tuple[Any, str]]:
+    """Name to configuration and task."""
+    if task is not None and task not in TASKS:
         raise unknown("task", task, TASKS)
-    found = configs if isinstance(configs, Mapping) else files(configs)
-    return {str(name): partial(build, read(config), task) for name, config in found.items()}
+    found = {name: read(config, name) for name, config in listed(configs).items()}
+    return {name: (config, suited(config, name, task)) for name, config in found.items()}
+
+
+def listed(configs: Any) -> dict[str, Any]:
+    """Name to configuration."""
+    if isinstance(configs, library().PretrainedConfig):
+        return {configs.model_type: configs}
+    if isinstance(configs, str | Path):
+        return dict(files(configs))
+    if not isinstance(configs, Mapping):
+        raise InputError(
+            f"got a {type(configs).__name__}; give a configuration of transformers, a mapping from name to "
+            "configuration, or the path of a JSON file or of a folder of them"
+        )
+    kind = configs.get("model_type")
+    return {kind: configs} if isinstance(kind, str) else {str(name): config for name, config in configs.items()}
+
+
+def suited(config: Any, name: str, task: str | None) -> str:
+    """The task to build a model for; `InputError` where transformers has none for it."""
+    named = next((each for each in TASKS if {*(config.architectures or ())} & classes(config, each)), "causal-lm")
+    if classes(config, task or named):
+        return task or named
+    others = [each for each in TASKS if classes(config, each)]
+    hint = f"name another task, {' or '.join(others)}, as in hf:{others[0]}:PATH" if others else "nor for another task"
+    raise InputError(f"{name}: {config.model_type} has no model for {task or named}; {hint}")
+
+
+def classes(config: Any, task: str) -> set[str]:
+    """The names of transformers' models of this configuration for a task."""
+    models = getattr(library(), TASKS[task])._model_mapping
+    found = models.get(type(config), ())
+    return {model.__name__ for model in (found if isinstance(found, tuple) else (found,))}
 
 
 def named(target: str, source: Dataset[Any]) -> tuple[dict[str, Builder], Dataset[Any]]:
@@ -60,25 +107,31 @@ def named(target: str, source: Dataset[Any]) -> tuple[dict[str, Builder], Datase
 
     Raises `InputError` as `candidates` does, and for data that not every model takes.
     """
-    task, colon, place = target.partition(":")
-    if not colon or Path(target).exists():
-        task, place = "causal-lm", target
-    configs = {name: read(file) for name, file in files(place).items()}
-    builders = candidates(configs, task)
+    first, colon, rest = target.partition(":")
+    task, place = (first, rest) if colon and not Path(target).exists() else (None, target)
+    found = chosen(place, task)
+    builders: dict[str, Builder] = {name: partial(build, *both) for name, both in found.items()}
     if isinstance(source, Tokens):
-        return builders, fitted(source, configs)
-    first = source[0]
-    sample = first[0] if isinstance(first, tuple | list) else first
-    if task != "image-classification" and sample.is_floating_point():
+        return builders, fitted(source, {name: config for name, (config, _) in found.items()})
+    languages = sorted({suited for _, suited in found.values()} - {"image-classification"})
+    if languages and not holds_ids(source):
         raise InputError(
-            f"models for {task} take token ids, the data holds other numbers; give tokens, as in tokens:64"
+            f"models for {', '.join(languages)} take token ids, the data holds other numbers; "
+            "give tokens, as in tokens:64"
         )
     return builders, source
 
 
+def holds_ids(source: Dataset[Any]) -> bool:
+    """Whether the inputs of a dataset are whole numbers."""
+    first = source[0]
+    sample = first[0] if isinstance(first, tuple | list) else first
+    return isinstance(sample, torch.Tensor) and not sample.is_floating_point()
+
+
 def fitted(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
     """Tokens of a length and a vocabulary that every model takes; `InputError` where those that are given are none."""
-    sizes = {name: vocabulary(config) for name, config in configs.items()}
+    sizes = {name: vocabulary(config, name) for name, config in configs.items()}
     lengths = {
         name: getattr(config, "max_position_embeddings", None) or tokens.length for name, config in configs.items()
     }
@@ -110,33 +163,68 @@ def configures(file: Path) -> bool:
     return file.name == "config.json" or not file.with_name("config.json").exists()
 
 
-def read(config: Any) -> Any:
+def read(config: Any, name: str = "the configuration") -> Any:
     """A configuration of transformers, out of one, a mapping or the path of a JSON file."""
-    transformers = library()
-    if isinstance(config, transformers.PretrainedConfig):
+    if isinstance(config, library().PretrainedConfig):
         return copy.deepcopy(config)
-    source = str(config) if isinstance(config, str | Path) else "the mapping"
+    if isinstance(config, str | Path):
+        name, config = str(config), contents(Path(config))
+    if not isinstance(config, Mapping):
+        raise InputError(f"{name} is no configuration: got a {type(config).__name__}, expected {EXPECTED}")
+    values = dict(config)
+    kind = values.pop("model_type", None)
+    if not isinstance(kind, str):
+        raise InputError(f"{name} has no model_type: got {kind!r}, expected a text such as 'gpt2' or 'bert'")
+    known = library().CONFIG_MAPPING
+    if kind not in known:
+        near = ", ".join(difflib.get_close_matches(kind, known, n=5))
+        hint = f"it has {near}" if near else "see transformers.CONFIG_MAPPING"
+        raise InputError(f"{name}: transformers has no model_type {kind!r}; {hint}")
     try:
-        values = json.loads(Path(config).read_text()) if isinstance(config, str | Path) else dict(config)
-        kind = values.pop("model_type")
-        return transformers.AutoConfig.for_model(kind, **values)
-    except KeyError:
-        raise InputError(f"{source} has no model_type, such as 'gpt2' or 'bert'") from None
-    except (OSError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{source} is no configuration of transformers: {error}") from error
+        return library().AutoConfig.for_model(kind, **values)
+    except Exception as error:
+        raise InputError(f"{name} is no configuration of {kind}: {error}") from error
+
+
+def contents(file: Path) -> Any:
+    """What a JSON file holds."""
+    try:
+        return json.loads(file.read_text())
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error.strerror}; expected {EXPECTED}") from None
+    except ValueError as error:
+        raise InputError(f"{file} is no JSON: {error}") from error
 
 
 def build(config: Any, task: str = "causal-lm") -> nn.Module:
-    """A model of random weights. Attention is computed step by step, so that proxies that look into it, or need a
-    second derivative, can, and activations in one call; nothing is cached."""
+    """A model of random weights, such that proxies can look into it and need no labels for it.
+
+    Attention is computed step by step, experts one by one, activations in one call, and nothing is cached. A decoder
+    without ids of its own takes the encoder's. A classifier that knows no padding reads the last token.
+    """
     made = copy.deepcopy(config)
     for key, value in vars(made).items():
         if isinstance(value, str) and value in FUSED:
             setattr(made, key, FUSED[value])
     if hasattr(made, "use_cache"):
         made.use_cache = False
+    made._experts_implementation = "eager"
     model: nn.Module = getattr(library(), TASKS[task]).from_config(made, attn_implementation="eager")
+    for name, module in list(model.named_modules()):
+        if type(module).__name__ == "BloomGelu":
+            model.set_submodule(name, nn.GELU("tanh"))
+    if task == "seq2seq-lm":
+        model.register_forward_pre_hook(decoded, with_kwargs=True)
+    settings: Any = model.config
+    if task == "sequence-classification" and getattr(settings, "pad_token_id", None) is None:
+        settings.pad_token_id = NO_TOKEN
     return model
+
+
+def decoded(model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, the encoder's ids for the decoder where it gets none."""
+    ids = inputs[0] if inputs else named.get("input_ids")
+    return inputs, {"decoder_input_ids": ids, **named}
 
 
 def tokens(config: Any, size: int = 16, length: int = 32, *, seed: int = 0) -> Batch:
@@ -148,17 +236,19 @@ def tokens(config: Any, size: int = 16, length: int = 32, *, seed: int = 0) -> B
     >>> tokens({"model_type": "gpt2", "vocab_size": 50}, size=2, length=3).inputs["input_ids"].shape
     torch.Size([2, 3])
     """
-    drawn = torch.randint(vocabulary(read(config)), (size, length), generator=stream(seed, "tokens"))
+    found = read(config)
+    highest = vocabulary(found, f"a configuration of {found.model_type}")
+    drawn = torch.randint(highest, (size, length), generator=stream(seed, "tokens"))
     return Batch({"input_ids": drawn}, None)
 
 
-def vocabulary(config: Any) -> int:
+def vocabulary(config: Any, name: str) -> int:
     """How many tokens a configuration knows; `InputError` where it knows none."""
     size: int | None = getattr(config.get_text_config(), "vocab_size", None)
-    if not size:
-        raise InputError(
-            f"a configuration of {config.model_type} has no vocab_size: it takes no tokens; give other data"
-        )
+    if size is None:
+        raise InputError(f"{name} has no vocab_size: {config.model_type} takes no tokens; give other data")
+    if size < 1:
+        raise InputError(f"{name} has a vocab_size of {size}; give it one of at least 1")
     return size
 
 

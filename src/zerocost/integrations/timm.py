@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+from collections.abc import Iterable
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -16,33 +18,50 @@ from zerocost.errors import InputError, MissingExtraError
 from zerocost.seeding import Builder
 
 
-def candidates(pattern: str, data: Any) -> dict[str, Builder]:
+def candidates(pattern: str | Iterable[str], data: Any) -> dict[str, Builder]:
     """The models of timm whose names match, with random weights, and inputs and outputs as the data has them.
 
     Nothing is downloaded. All are scored at the data's resolution, which a model made for one size is told of; one
     that cannot take it fails in the ranking with its reason.
 
     Args:
-        pattern: names with wildcards, several separated by commas, as in "resnet1*,vit_tiny_*"; a name that begins
-            with "-" takes away.
+        pattern: names with wildcards, several as a sequence or separated by commas, as in "resnet1*,vit_tiny_*"; a
+            name that begins with "-" takes away.
         data: anything `zerocost.data.load` takes: images C×H×W, labelled by class.
 
     Returns:
         Model name to builder, for `zerocost.rank`.
 
     Raises:
-        InputError: no model of such a name, or data that are not labelled images.
+        InputError: a name that no model has, none left, or data that are not labelled images.
         MissingExtraError: timm is not installed, or cannot be imported.
     """
     timm = library()
-    asked = [part.strip() for part in pattern.split(",") if part.strip()]
-    without = [part[1:] for part in asked if part.startswith("-")]
-    names = timm.list_models([part for part in asked if not part.startswith("-")] or "*", exclude_filters=without)
-    if not names:
-        near = ", ".join(timm.list_models(f"*{pattern.strip('*')[:4]}*")[:5])
-        raise InputError(f"timm has no model {pattern!r}; {f'it has {near}, …' if near else 'see timm.list_models()'}")
+    names = matched(timm, pattern if isinstance(pattern, str) else ",".join(pattern))
     channels, size, classes = form(load(data))
     return {name: partial(build, timm, name, channels, size, classes) for name in names}
+
+
+def matched(timm: ModuleType, pattern: str) -> list[str]:
+    """The names of models that match; `InputError` for a part that matches none, and where none are left."""
+    asked = [part.strip() for part in pattern.split(",") if part.strip()]
+    wanted = [part for part in asked if not part.startswith("-")]
+    for part in wanted:
+        if not timm.list_models(part):
+            raise InputError(f"timm has no model {part!r}; {hint(timm, part)}")
+    names: list[str] = timm.list_models(wanted or "*", exclude_filters=[p[1:] for p in asked if p.startswith("-")])
+    if not names:
+        raise InputError(f"no model of timm is left of {pattern!r}: the names after - take all away")
+    return names
+
+
+def hint(timm: ModuleType, part: str) -> str:
+    """What to write in place of a name that no model has."""
+    name, _, tag = part.partition(".")
+    if tag and timm.list_models(name):
+        return f"{tag!r} is a set of trained weights, which models here have none of; write {name}"
+    near = difflib.get_close_matches(name.strip("*").lower(), timm.list_models(), n=5)
+    return f"it has {', '.join(near)}" if near else "see timm.list_models()"
 
 
 def form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:

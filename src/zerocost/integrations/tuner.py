@@ -21,6 +21,7 @@ from zerocost.errors import Failure, InputError, MissingExtraError
 from zerocost.integrations.keras.library import library
 from zerocost.proxies.registry import Proxy
 from zerocost.scoring import rank_batch
+from zerocost.select import proxies_in, select
 from zerocost.tables import ScoreTable
 
 COLLISIONS = 100
@@ -38,13 +39,16 @@ class ZeroCostTuner:
         objective: what the trained models are compared by, as in KerasTuner.
         max_trials: how many models to score.
         train_top: how many of them to train.
-        batch: what to score on: a number of samples, drawn from the data of `search`, or a batch.
+        where: conditions that a model must pass to be trained, such as "params < 1e6 and flops < 1e7".
+        batch: what to score on: a number of samples, drawn from the data of `search`, or a batch; without it, as many
+            samples as the combination asks for, or 64.
         seed: of the proposals, the batch, the initial weights and the passes.
         settings: further arguments of `keras_tuner.Tuner`, such as `directory`, `project_name` and `overwrite`.
 
     Attributes:
         tuner: the `keras_tuner.Tuner` that trains.
         table: the `ScoreTable` of all models scored, after `search`.
+        kept: that of the ones to train; `kept.dropped` says of each other one why it was not.
         candidates: their hyperparameters, by the names they have in the table.
 
     Raises:
@@ -60,15 +64,17 @@ class ZeroCostTuner:
         objective: Any = "val_accuracy",
         max_trials: int = 20,
         train_top: int = 3,
-        batch: int | Any = 64,
+        where: str | None = None,
+        batch: int | Any = None,
         seed: int = 0,
         **settings: Any,
     ) -> None:
         if not 1 <= train_top <= max_trials:
             raise InputError(f"train_top must be from 1 to max_trials={max_trials}, got {train_top}")
         self.queue: list[dict[str, Any]] = []
-        self.proxies, self.max_trials, self.train_top = proxies, max_trials, train_top
-        self.batch, self.seed = batch, seed
+        self.combination, self.max_trials, self.train_top = combine.of(proxies), max_trials, train_top
+        self.where = self.combination.conditions(where)
+        self.batch, self.seed = self.combination.batch or 64 if batch is None else batch, seed
         tuners = keras_tuner()
         oracle = queued(tuners, self.queue)(
             objective=objective, max_trials=train_top, seed=seed, max_consecutive_failed_trials=train_top + 1
@@ -76,18 +82,20 @@ class ZeroCostTuner:
         self.tuner = tuners.Tuner(oracle=oracle, hypermodel=hypermodel, **settings)
         self.candidates: dict[str, dict[str, Any]] = {}
         self.table: ScoreTable | None = None
+        self.kept: ScoreTable | None = None
 
     def search(self, x: Any, y: Any = None, **fit: Any) -> None:
         """Score `max_trials` models, then train the best as `model.fit(x, y, **fit)` does.
 
         `x` may also be a dataset of batches, without `y`. Raises `InputError` when the data cannot be sampled or no
-        model could be scored, and `Failure` when none could be trained; `table` is kept.
+        model is left to train, and `Failure` when none could be trained; `table` is kept.
         """
         batch = sample(x, y, self.batch, self.seed) if isinstance(self.batch, int) else self.batch
         self.candidates = labelled(self.proposals())
         builders = {name: partial(self.build, values) for name, values in self.candidates.items()}
-        self.table = rank_batch(builders, batch, self.proxies, seed=self.seed)
-        self.queue[:] = [self.candidates[name] for name in best(self.table, self.train_top)]
+        self.table = rank_batch(builders, batch, self.combination, also=proxies_in(self.where), seed=self.seed)
+        self.kept = survivors(self.table, self.where, self.train_top)
+        self.queue[:] = [self.candidates[str(name)] for name in self.kept.frame.index]
         with old_ways():
             self.tuner.search(x, **({} if y is None else {"y": y}), **fit)
         trials = list(self.tuner.oracle.trials.values())
@@ -153,12 +161,12 @@ def spaced(oracle: Any, values: dict[str, Any]) -> Any:
     return space
 
 
-def best(table: ScoreTable, count: int) -> list[str]:
-    """Names of the models of highest score; `InputError` when none has one."""
-    usable = table.frame[np.isfinite(table.frame["rank_score"])]
-    if usable.empty:
-        raise InputError(f"no model could be scored: {table.failures['reason'].iloc[0]}")
-    return [str(name) for name in usable.index[:count]]
+def survivors(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
+    """The models of highest score that pass the conditions; `InputError` when none does."""
+    kept = select(table, where, top=count)
+    if not len(kept):
+        raise InputError(f"no model is left to train; the best one: {next(iter(kept.dropped.values()))}")
+    return kept
 
 
 def beside(table: ScoreTable, candidates: dict[str, dict[str, Any]], oracle: Any) -> pd.DataFrame:
