@@ -1,6 +1,6 @@
 """KerasTuner and AutoKeras on the digits: the best few by score trained, against as many drawn at random.
 
-    python bench/keras_tuners.py [--candidates 20 --trained 3 --epochs 3]
+    python bench/keras_tuners.py [--candidates 20 --trained 3 --epochs 3] [--tool AutoKeras] [--where "flops < 2e7"]
 
 Both ways train the same number of models for the same epochs on the same data, each tool by its own random search and
 by ours in front of it; a third way is its random search for as long as ours took, scoring included. The model of best
@@ -57,7 +57,9 @@ def network(hp: Any, shape: tuple[int, ...]) -> Any:
     return model
 
 
-def keras_tuned(scored: bool, proxies: str, candidates: int, trained: int, epochs: int, seed: int) -> tuple[Any, Any]:
+def keras_tuned(
+    scored: bool, proxies: str, where: str | None, candidates: int, trained: int, epochs: int, seed: int
+) -> tuple[Any, Any]:
     """The predicted classes of the test images by KerasTuner's best model, and the oracle."""
     images, labels = digits(seed)
 
@@ -67,7 +69,7 @@ def keras_tuned(scored: bool, proxies: str, candidates: int, trained: int, epoch
     with tempfile.TemporaryDirectory() as folder:
         shared = {"objective": "val_accuracy", "directory": folder, "seed": seed}
         tuner: Any = (
-            ZeroCostTuner(build, proxies, max_trials=candidates, train_top=trained, batch=BATCH, **shared)
+            ZeroCostTuner(build, proxies, max_trials=candidates, train_top=trained, where=where, batch=BATCH, **shared)
             if scored
             else keras_tuner.RandomSearch(build, max_trials=trained, **shared)
         )
@@ -77,7 +79,9 @@ def keras_tuned(scored: bool, proxies: str, candidates: int, trained: int, epoch
         return found, (tuner.tuner if scored else tuner).oracle
 
 
-def auto_keras(scored: bool, proxies: str, candidates: int, trained: int, epochs: int, seed: int) -> tuple[Any, Any]:
+def auto_keras(
+    scored: bool, proxies: str, where: str | None, candidates: int, trained: int, epochs: int, seed: int
+) -> tuple[Any, Any]:
     """The same of AutoKeras, its optimizer held: no score of an untrained model tells of it."""
     images, labels = digits(seed)
     given = autokeras.ImageInput()
@@ -88,7 +92,7 @@ def auto_keras(scored: bool, proxies: str, candidates: int, trained: int, epochs
         auto = autokeras.AutoModel(
             given,
             autokeras.ClassificationHead()(autokeras.ConvBlock()(autokeras.Normalization()(given))),
-            tuner=filtered(proxies, candidates=candidates, batch=BATCH) if scored else "random",
+            tuner=filtered(proxies, candidates=candidates, where=where, batch=BATCH) if scored else "random",
             max_trials=trained,
             objective="val_accuracy",
             hyperparameters=fixed,
@@ -112,6 +116,7 @@ TOOLS = {"KerasTuner": keras_tuned, "AutoKeras": auto_keras}
 def main(
     tool: Annotated[list[str] | None, typer.Option(help="KerasTuner, AutoKeras or both.")] = None,
     proxies: str = "default",
+    where: Annotated[str | None, typer.Option(help="Conditions to train a model, such as 'flops < 2e7'.")] = None,
     candidates: Annotated[int, typer.Option(help="Models to score.")] = 20,
     trained: Annotated[int, typer.Option(help="Models to train.")] = 3,
     epochs: int = 3,
@@ -123,7 +128,7 @@ def main(
         keras.utils.set_random_seed(seed)
         start = time.perf_counter()
         with old_ways():
-            found, oracle = TOOLS[name](scored, proxies, candidates, trained, epochs, seed)
+            found, oracle = TOOLS[name](scored, proxies, where, candidates, trained, epochs, seed)
         seconds = time.perf_counter() - start
         accuracy = float((found == digits(seed)[1][TEST]).mean())
         validation = np.mean([trial.score for trial in oracle.trials.values() if trial.score is not None])
@@ -133,7 +138,8 @@ def main(
 
     for name in tool or TOOLS:
         for seed in range(seeds):
-            ours = measure(name, f"best {trained} of {candidates} by score", True, trained, seed)
+            best = f"best {trained} of {candidates} by score" + (f", {where}" if where else "")
+            ours = measure(name, best, True, trained, seed)
             theirs = measure(name, f"{trained} at random", False, trained, seed)
             measure(name, "at random for as long", False, max(trained, round(trained * ours / theirs)), seed)
     frame = pd.DataFrame(rows, columns=["tool", "way", "seed", "test", "validation", "trained", "seconds"])
