@@ -45,27 +45,76 @@ def test_several_proxies_are_several_objectives() -> None:
     ]
 
 
-@pytest.mark.parametrize("directions", [["maximize"], ["maximize", "maximize"]])
-def test_a_failure_prunes_and_its_reason_is_kept(directions: list[str]) -> None:
-    def broken(trial: optuna.Trial) -> nn.Module:
-        if trial.number == 0:
-            raise RuntimeError("no such layer")
-        return nn.Sequential(nn.Flatten(), nn.Linear(7, 10))
+def test_sizes_may_be_minimised() -> None:
+    made = study(directions=["minimize", "maximize", "minimize"])
+    made.optimize(objective(build, BATCH, "params,snip,depth"), n_trials=2)
+    assert {t.state.name for t in made.trials} == {"COMPLETE"}
 
+
+@pytest.mark.parametrize(
+    ("proxies", "directions", "message"),
+    [
+        ("snip", ["minimize"], r"directions are \['minimize'\]; write optuna.create_study\(direction='maximize'\)"),
+        ("snip", ["maximize", "maximize"], r"direction='maximize'\)"),
+        ("snip,synflow", ["maximize"], r"directions=\['maximize', 'maximize'\]\)"),
+        ("snip,params", ["minimize", "minimize"], r"directions=\['maximize', 'minimize'\]\)"),
+    ],
+)
+def test_a_study_of_other_directions_is_refused(proxies: str, directions: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        study(directions=directions).optimize(objective(build, BATCH, proxies), n_trials=1)
+
+
+@pytest.mark.parametrize("directions", [["maximize"], ["maximize", "maximize"]])
+def test_what_cannot_be_scored_is_pruned_and_the_reason_is_kept(directions: list[str]) -> None:
     made = study(directions=directions)
-    made.optimize(objective(broken, BATCH, ["snip", "synflow"][: len(directions)]), n_trials=2)
-    assert {t.state.name for t in made.trials} == {"PRUNED"}
-    assert "no such layer" in made.trials[0].user_attrs[FAILURES]["snip"]
-    assert "mat1 and mat2" in made.trials[1].user_attrs[FAILURES]["snip"]
+    names = ["snip", "synflow"][: len(directions)]
+    made.optimize(objective(lambda trial: nn.Sequential(nn.Flatten(), nn.Linear(7, 10)), BATCH, names), n_trials=1)
+    assert made.trials[0].state.name == "PRUNED"
+    assert "mat1 and mat2" in made.trials[0].user_attrs[FAILURES]["snip"]
+
+
+def test_what_build_raises_is_the_users() -> None:
+    def broken(trial: optuna.Trial) -> nn.Module:
+        try:
+            return {}["layer"]
+        except KeyError as error:
+            raise RuntimeError("no such layer") from error
+
+    made = study(direction="maximize")
+    with pytest.raises(RuntimeError, match=r"^no such layer$") as raised:
+        made.optimize(objective(broken, BATCH, "snip"), n_trials=2)
+    assert isinstance(raised.value.__cause__, KeyError)
+    made.optimize(objective(broken, BATCH, "snip"), n_trials=2, catch=RuntimeError)
+    assert [t.state.name for t in made.trials] == ["FAIL"] * 3
 
 
 def test_a_prune_of_the_users_own_stays_one() -> None:
     def choosy(trial: optuna.Trial) -> nn.Module:
         raise optuna.TrialPruned("not today")
 
-    trial = study().ask()
+    trial = study(direction="maximize").ask()
     with pytest.raises(optuna.TrialPruned, match=r"^not today$"):
         objective(choosy, BATCH, "snip")(trial)
+
+
+def test_a_build_that_returns_no_network() -> None:
+    with pytest.raises(InputError, match=r"build must return a torch\.nn\.Module, but got NoneType"):
+        objective(lambda trial: None, BATCH, "params")(optuna.trial.FixedTrial({}))
+
+
+@pytest.mark.parametrize("batch", ["digits:8", (BATCH.inputs, BATCH.targets[:3])])
+def test_a_batch_of_no_use_is_told_at_once(batch: object) -> None:
+    with pytest.raises(InputError, match=r"batch must hold tensors, got str|16 targets"):
+        ScoreFilter(batch, "snip")
+    with pytest.raises(InputError, match=r"batch must hold tensors, got str|16 targets"):
+        objective(build, batch, "snip")
+
+
+def test_a_filter_prints_in_one_line() -> None:
+    assert repr(ScoreFilter(BATCH, "snip,params")) == (
+        "ScoreFilter(proxies='snip,params', fraction=0.5, warmup=10, seed=0)"
+    )
 
 
 def test_unknown_proxies_are_told_at_once() -> None:
@@ -98,7 +147,55 @@ def test_the_lower_part_is_not_trained_after_the_warm_up() -> None:
 
 def test_several_proxies_and_equal_scores() -> None:
     worth = ScoreFilter(BATCH, "params,flops", fraction=0.65, warmup=2)
-    assert filtered([40, 30, 64, 4, 40], worth, study()) == list("CCCPP")
+    assert filtered([40, 30, 64, 4, 40, 30], worth, study()) == list("CCCPCP")
+
+
+def test_equal_scores_alone_prune_nothing() -> None:
+    worth = ScoreFilter(BATCH, "params,flops", fraction=0.9, warmup=1)
+    assert filtered([16] * 5, worth, study()) == list("CCCCC")
+
+
+def test_two_filters_in_one_objective() -> None:
+    first, second = (ScoreFilter(BATCH, name, warmup=2) for name in ("params", "depth"))
+    made = study()
+
+    def train(trial: optuna.Trial) -> float:
+        model = build(trial)
+        first(trial, model)
+        second(trial, model)
+        return 0.0
+
+    for width in (20, 30, 10, 40):
+        made.enqueue_trial({"width": width})
+    made.optimize(train, n_trials=4)
+    assert [t.state.name[0] for t in made.trials] == list("CCPC")
+    assert [sorted(t.user_attrs[SCORES]) for t in made.trials] == [
+        ["depth", "params"],
+        ["depth", "params"],
+        ["params"],
+        ["depth", "params"],
+    ]
+
+
+def test_trials_of_other_proxies_do_not_count() -> None:
+    made = study()
+    filtered([40, 30, 20], ScoreFilter(BATCH, "params", warmup=1), made)
+    states = filtered([10, 9, 8], ScoreFilter(BATCH, "params,flops", warmup=2), made)
+    assert states[3:] == list("CCP")
+
+
+def test_a_trial_counts_where_one_of_the_proxies_failed() -> None:
+    worth = ScoreFilter(BATCH.inputs, "snip,params", warmup=2)
+    assert filtered([20, 30, 10], worth, study()) == list("CCP")
+
+
+def test_scores_of_a_trial_are_those_of_its_last_network() -> None:
+    trial = study().ask()
+    ScoreFilter(BATCH.inputs, "snip,params")(trial, network(4))
+    assert set(trial.user_attrs[FAILURES]) == {"snip"}
+    ScoreFilter(BATCH, "snip")(trial, network(4))
+    assert set(trial.user_attrs[SCORES]) == {"snip", "params"}
+    assert not trial.user_attrs[FAILURES]
 
 
 @pytest.mark.parametrize("fraction", [0.3, 0.7])

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import optuna
 import pandas as pd
+from optuna.study import StudyDirection
 from torch import nn
 
 from zerocost.combine.ranks import log_rank
 from zerocost.engine.passes.batch import Loss, cross_entropy
-from zerocost.errors import Failure, InputError
+from zerocost.engine.signals import measured
+from zerocost.errors import InputError
 from zerocost.proxies.registry import Proxy, resolve
-from zerocost.scoring import ScoreCard, score
-from zerocost.seeding import initialise
+from zerocost.scoring import ScoreCard, as_batches, score
+from zerocost.seeding import is_network, seeded
 
 SCORES, FAILURES = "zerocost:scores", "zerocost:failures"
 """User attributes of a trial: proxy to value, and proxy to the reason why it has none."""
+
+COUNTS = {"parameter_count", "non_embedding_count", "parameter_tensors", "multiply_adds", "weight_depth"}
+"""Signals that say how large a network is. A study may minimise what is made of them alone."""
 
 
 def objective(
@@ -32,8 +37,9 @@ def objective(
     """An objective that scores the network of a trial untrained.
 
     Higher is better: create the study with direction "maximize", or with one "maximize" for each of several proxies.
-    A trial whose network cannot be built or scored is pruned; its user attribute `zerocost:failures` says why, as
-    `zerocost:scores` has what could be computed.
+    Only sizes (`params`, `non_embedding_params`, `layer_count`, `flops`, `depth`) may be minimised. A trial whose
+    network cannot be scored is pruned; its user attribute `zerocost:failures` says why, as `zerocost:scores` has what
+    could be computed. What `build` raises is raised, as by any objective.
 
     Args:
         build: makes a network out of what it suggests; torch is seeded by `seed` meanwhile.
@@ -43,7 +49,8 @@ def objective(
         seed: of the initial weights and of the passes.
 
     Raises:
-        InputError: an unknown proxy, or, in a trial, a batch that no network could be scored on.
+        InputError: an unknown proxy, or a batch that no network could be scored on; in a trial, directions of the study
+            that do not fit the proxies, or a `build` that returns no network.
 
     >>> import torch
     >>> batch = torch.rand(8, 4), torch.arange(8) % 2
@@ -55,42 +62,44 @@ def objective(
     >>> study.best_value == study.best_trial.user_attrs["zerocost:scores"]["synflow"]
     True
     """
-    wanted = resolve(proxies)
+    wanted, batches = resolve(proxies), as_batches(batch)
 
     def value(trial: optuna.Trial) -> float | tuple[float, ...]:
-        try:
-            model = initialise(lambda: build(trial), seed)
-        except Failure as failure:
-            if isinstance(failure.__cause__, optuna.TrialPruned):
-                raise failure.__cause__ from None
-            reject(trial, {p.name: str(failure) for p in wanted})
-        card = noted(trial, score(model, batch, wanted, loss=loss, seed=seed))
+        if isinstance(trial, optuna.Trial):
+            check(trial.study.directions, wanted)
+        with seeded(seed):
+            model = build(trial)
+        if not is_network(model):
+            raise InputError(f"build must return a torch.nn.Module, but got {type(model).__name__}")
+        card = noted(trial, score(model, batches, wanted, loss=loss, seed=seed))
         if card.failures:
-            reject(trial, card.failures)
+            raise optuna.TrialPruned(reasons(card))
         values = tuple(card[p.name] for p in wanted)
         return values if len(values) > 1 else values[0]
 
     return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ScoreFilter:
     """Keeps networks of low score from being trained, when called in an objective before its training.
 
     The scores of every trial are kept in the study, so that all processes that work on it filter by the same pool.
-    Several proxies are combined by `zerocost.combine.log_rank` among the trials scored so far.
+    Several proxies are combined by `zerocost.combine.log_rank` among the trials scored so far. Trials that were not
+    scored by all of these proxies, as before a study went on with others, do not count.
 
     Args:
         batch: what `zerocost.score` takes.
         proxies: names of the proxies.
         fraction: share of the trials to skip, the lowest: a trial is pruned when fewer than this share of the others
-            score lower; equal scores count half.
-        warmup: how many trials are let through before the first is pruned.
+            score lower or the same, so that none is for being equal.
+        warmup: how many trials are scored before the first is pruned.
         loss: function of outputs and labels, a mean over samples.
         seed: of the passes; the weights are scored as the network has them.
 
     Raises:
-        InputError: a fraction outside [0, 1), a warm-up below 1, an unknown proxy.
+        InputError: a fraction outside [0, 1), a warm-up below 1, an unknown proxy, a batch that no network could be
+            scored on.
 
     >>> import torch
     >>> worth = ScoreFilter((torch.rand(8, 4), torch.arange(8) % 2), "synflow", fraction=0.5, warmup=1)
@@ -119,6 +128,16 @@ class ScoreFilter:
         if self.warmup < 1:
             raise InputError(f"warmup must be at least 1 trial, got {self.warmup}")
         object.__setattr__(self, "proxies", resolve(self.proxies))
+        object.__setattr__(self, "batch", as_batches(self.batch))
+
+    def __repr__(self) -> str:
+        names = ",".join(self.names)
+        return f"ScoreFilter(proxies={names!r}, fraction={self.fraction}, warmup={self.warmup}, seed={self.seed})"
+
+    @property
+    def names(self) -> list[str]:
+        """Of the proxies."""
+        return [p.name for p in resolve(self.proxies)]
 
     def __call__(self, trial: optuna.trial.BaseTrial, model: nn.Module) -> ScoreCard:
         """The scores of a trial's network; `optuna.TrialPruned` when it is not worth training.
@@ -130,37 +149,53 @@ class ScoreFilter:
         if not isinstance(trial, optuna.Trial):
             return card
         if not card.scores:
-            reject(trial, card.failures)
-        others = [t.user_attrs[SCORES] for t in trial.study.get_trials(deepcopy=False) if self.other(t, trial)]
+            raise optuna.TrialPruned(reasons(card))
+        others = [t for t in trial.study.get_trials(deepcopy=False) if t.number != trial.number and self.knows(t)]
         if len(others) >= self.warmup:
-            below = position(pd.DataFrame([*others, dict(card)], columns=[p.name for p in resolve(self.proxies)]))
-            if below < self.fraction:
+            scores = [t.user_attrs[SCORES] for t in others]
+            reached = share(pd.DataFrame([*scores, dict(card)], columns=self.names))
+            if reached < self.fraction:
                 raise optuna.TrialPruned(
-                    f"scored higher than {below:.0%} of {len(others)} trials, below the {self.fraction:.0%} asked for"
+                    f"scored as high as {reached:.0%} of {len(others)} trials, below the {self.fraction:.0%} asked for"
                 )
         return card
 
-    def other(self, candidate: optuna.trial.FrozenTrial, trial: optuna.Trial) -> bool:
-        """Whether a trial of the study is another one that has scores."""
-        return candidate.number != trial.number and bool(candidate.user_attrs.get(SCORES))
+    def knows(self, trial: optuna.trial.FrozenTrial) -> bool:
+        """Whether a trial was scored by all of these proxies, and some of them could be computed."""
+        scores, failures = (trial.user_attrs.get(key, {}) for key in (SCORES, FAILURES))
+        return all(name in scores or name in failures for name in self.names) and any(n in scores for n in self.names)
 
 
-def position(scores: pd.DataFrame) -> float:
-    """The share of all rows but the last that combine to less than the last; equal ones count half."""
+def check(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
+    """Raise `InputError` where a study looks for low scores, or for another number of values."""
+    given = [direction.name.lower() for direction in directions]
+    right = ["maximize"] * len(proxies)
+    if len(given) == len(right):
+        right = [g if measured(p.signals) <= COUNTS else r for g, p, r in zip(given, proxies, right, strict=True)]
+    if given != right:
+        told = f"directions={right}" if len(right) > 1 else f"direction={right[0]!r}"
+        raise InputError(
+            f"the objective returns {', '.join(p.name for p in proxies)} (higher is better), but the study's "
+            f"directions are {given}; write optuna.create_study({told})"
+        )
+
+
+def share(scores: pd.DataFrame) -> float:
+    """The share of all rows but the last that combine to no more than the last."""
     combined = log_rank(scores.astype(float))
-    others, own = combined.iloc[:-1], combined.iloc[-1]
-    return float(((others < own) + 0.5 * (others == own)).mean())
+    return float((combined.iloc[:-1] <= combined.iloc[-1]).mean())
 
 
 def noted(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
-    """The card, its scores and failures written into the trial."""
-    trial.set_user_attr(SCORES, card.scores)
-    if card.failures:
-        trial.set_user_attr(FAILURES, card.failures)
+    """The card, its scores and failures written into the trial, beside those of other proxies."""
+    for key, found in ((SCORES, card.scores), (FAILURES, card.failures)):
+        before = trial.user_attrs.get(key, {})
+        kept = {name: value for name, value in before.items() if name not in {*card.scores, *card.failures}}
+        if kept | found != before:
+            trial.set_user_attr(key, kept | found)
     return card
 
 
-def reject(trial: optuna.trial.BaseTrial, failures: dict[str, str]) -> NoReturn:
-    """Prune a trial, the reasons kept in it."""
-    trial.set_user_attr(FAILURES, failures)
-    raise optuna.TrialPruned("; ".join(f"{name}: {reason}" for name, reason in failures.items()))
+def reasons(card: ScoreCard) -> str:
+    """Why proxies have no value, for Optuna's log."""
+    return "; ".join(f"{name}: {reason}" for name, reason in card.failures.items())
