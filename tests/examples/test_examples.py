@@ -36,14 +36,22 @@ SHOWS = {
     "search_and_train": ["proposals of strategy random", "random picks", "best: width="],
     "with_autokeras": ["val_accuracy", "accuracy "],
     "with_huggingface": ["non_embedding_params", "rank_score"],
+    "with_keras": ["outputs: logits, before the final softmax", "rank_score"],
     "with_keras_tuner": ["val_accuracy", "accuracy "],
     "with_lightning": ["loss: training_step"],
+    "with_timm": ["rank_score", "kept: ", "params < 1e7 is false"],
     "with_optuna": ["best untrained:", "skipped; best accuracy"],
     "tune_a_combination": ["on held-out architectures: Kendall", "95 % interval", "depth="],
 }
 
 
-NEEDS = {"with_autokeras": "autokeras", "with_huggingface": "transformers", "with_keras_tuner": "keras_tuner"}
+NEEDS = {
+    "with_autokeras": "autokeras",
+    "with_huggingface": "transformers",
+    "with_keras": "keras",
+    "with_keras_tuner": "keras_tuner",
+    "with_timm": "timm",
+}
 
 
 @pytest.fixture
