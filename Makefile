@@ -33,7 +33,7 @@ demo: $(INSTALLED)
 	@echo "Open it in a browser: $(CURDIR)/demo.html"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(INSTALLED) docs
 	$(BIN)/ruff check
