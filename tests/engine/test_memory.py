@@ -48,7 +48,7 @@ def test_most_proxies_can_be_had_in_parts():
     assert {"ntk_condition", "wrcor", "lnwot", "swap", "zen", "near"} <= WHOLE_ONLY
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_each_proxy_alone_is_the_same_in_parts_or_says_what_fits(name):
     whole, parts = zc.score(mlp(), batch(), name), zc.score(Rationed(mlp(), 4), batch(), name)
     if name in WHOLE_ONLY:

@@ -112,7 +112,9 @@ def test_what_needs_no_run_runs_nothing(count):
 
 
 @pytest.mark.parametrize(
-    "mode", [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu"), torch.enable_grad], ids=str
+    "mode",
+    [torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu"), torch.enable_grad],
+    ids=["no_grad", "inference_mode", "autocast", "enable_grad"],
 )
 def test_the_callers_modes_do_not_apply(mode):
     expected = dict(zc.score(cnn(), batch(), zc.proxies.names()))
