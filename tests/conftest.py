@@ -7,6 +7,9 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from zerocost.engine.signals import SIGNALS
+from zerocost.proxies.registry import REGISTRY
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
@@ -15,6 +18,16 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def registries() -> Iterator[None]:
+    """Forget the proxies and signals that a test registers."""
+    before = [(table, dict(table)) for table in (REGISTRY, SIGNALS)]
+    yield
+    for table, contents in before:
+        table.clear()
+        table.update(contents)
 
 
 @pytest.fixture

@@ -322,7 +322,7 @@ def test_fidelities_are_read_from_a_text():
     assert [stage.name for stage in found.stages] == ["sample", "score", "score again", "filter"]
 
 
-def test_a_proxy_in_a_file_is_scored_in_other_processes_too(tmp_path):
+def test_a_proxy_in_a_file_is_scored_in_other_processes_too(tmp_path, registries):
     (tmp_path / "mine.py").write_text(
         "import zerocost as zc\n\n\n"
         '@zc.proxy(paper="none")\n'

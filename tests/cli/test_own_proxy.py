@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from zerocost.engine.signals import SIGNALS
-from zerocost.proxies.registry import REGISTRY
-
 OWN = '''
 import torch
 import zerocost as zc
@@ -30,11 +27,9 @@ def no_proxy():
 
 
 @pytest.fixture
-def own(tmp_path):
+def own(tmp_path, registries):
     (tmp_path / "my_proxy.py").write_text(OWN)
-    yield f"{tmp_path}/my_proxy.py"
-    REGISTRY.pop("mine", None)
-    SIGNALS.pop("gradient_sizes", None)
+    return f"{tmp_path}/my_proxy.py"
 
 
 @pytest.mark.parametrize("command", ["rank", "score"])

@@ -13,7 +13,6 @@ import doctest
 import io
 import re
 import shlex
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +21,6 @@ import pytest
 from typer.testing import CliRunner
 
 from zerocost.cli.main import app
-from zerocost.engine.signals import SIGNALS
 from zerocost.errors import MissingExtraError
 from zerocost.proxies.registry import AGGREGATES, REGISTRY
 
@@ -46,16 +44,6 @@ def blocks(page: str) -> list[Block]:
     """The fenced blocks of a Markdown page."""
     found = re.finditer(r"^```(\S*)\n(.*?)^```$", page, re.M | re.S)
     return [Block(m[1], m[2], page.count("\n", 0, m.start()) + 2) for m in found]
-
-
-@pytest.fixture
-def registries() -> Iterator[None]:
-    """Forget the proxies and signals that a page registers."""
-    before = [(table, dict(table)) for table in (REGISTRY, SIGNALS)]
-    yield
-    for table, contents in before:
-        table.clear()
-        table.update(contents)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)

@@ -21,7 +21,6 @@ import pytest
 import torch
 
 from zerocost import spaces
-from zerocost.proxies.registry import REGISTRY
 
 Run = Callable[..., str]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -55,9 +54,11 @@ NEEDS = {
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], registries: None
+) -> Iterator[Run]:
     """Runs an example, and returns what it prints, which must be all it does."""
-    registered, verbosity, generator = dict(REGISTRY), optuna.logging.get_verbosity(), torch.get_rng_state()
+    verbosity, generator = optuna.logging.get_verbosity(), torch.get_rng_state()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_BACKEND", "torch")
 
@@ -72,8 +73,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         return printed
 
     yield run
-    REGISTRY.clear()
-    REGISTRY.update(registered)
     optuna.logging.set_verbosity(verbosity)
     torch.set_rng_state(generator)
 
