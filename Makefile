@@ -39,7 +39,8 @@ check: $(INSTALLED) docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	@set -e; for example in examples/*.py; do echo "$(BIN)/python $$example"; $(BIN)/python $$example; done
+	@printf '%s\n' examples/*.py | xargs -n 1 -P 2 sh -c 'out=$$($(BIN)/python "$$0" 2>&1); status=$$?; \
+	  echo "$(BIN)/python $$0"; echo "$$out"; exit $$status'
 
 bench: $(INSTALLED)
 	$(BIN)/python bench/fusion.py
