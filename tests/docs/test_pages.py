@@ -106,6 +106,10 @@ def test_links_lead_somewhere() -> None:
     assert not broken
 
 
+def test_no_page_has_the_name_of_one_that_sphinx_writes_itself() -> None:
+    assert not {"search", "genindex", "py-modindex"} & {path.stem for path in (ROOT / "docs").glob("*.md")}
+
+
 def test_the_readme_has_every_proxy_in_a_group() -> None:
     table = re.findall(r"^\| [^`|]+ \| (`.+`) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     listed = [name for row in table for name in re.findall(r"`(\w+)`", row)]
