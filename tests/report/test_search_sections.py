@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from zerocost.combine import Combination
 from zerocost.report import search_sections as sections
 
 
@@ -22,6 +23,13 @@ def test_history_says_when_nothing_better_came(make):
     assert best_first is not None and best_last is not None
     assert best_first.plot.text == "nothing better after 1 of 12"
     assert best_last.plot.text == "better to the very end"
+
+
+def test_history_says_what_a_score_compares_with(make):
+    result = make.ranked_only(12, ["snip"])
+    assert "with all that were judged" in sections.told(result)
+    fixed = Combination({"snip": 1.0}).against(result.table.frame)
+    assert "with 12 reference networks" in sections.told(replace(result, combination=fixed))
 
 
 def test_a_ranking_has_no_history(result):

@@ -71,7 +71,10 @@ def told(result: SearchResult) -> str:
     if result.earlier:
         parts.append(f"Values are those at {goals.sized(goals.fidelities(result)[0])}.")
     if "score" in result.objectives:
-        parts.append("A score compares an architecture with all that were judged, also with those that came later.")
+        fixed = result.combination.reference if result.combination else None
+        others = "all that were judged, also with those that came later"
+        compared = others if fixed is None else f"{len(fixed):,} reference networks, whatever else was judged"
+        parts.append(f"A score compares an architecture with {compared}.")
     if 1 < len(result.objectives) <= goals.MEASURABLE:
         parts.append(
             "The hypervolume is what the front dominates, each objective scaled to the range of all that was judged, "
