@@ -76,7 +76,7 @@ def keras_tuned(
         validation = (images[VALIDATION], labels[VALIDATION])
         tuner.search(images[TRAIN], labels[TRAIN], epochs=epochs, verbose=0, validation_data=validation)
         found = tuner.get_best_models()[0].predict(images[TEST], verbose=0).argmax(1)
-        return found, (tuner.tuner if scored else tuner).oracle
+        return found, tuner.oracle
 
 
 def auto_keras(

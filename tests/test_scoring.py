@@ -6,7 +6,9 @@ from collections import UserDict
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import zerocost as zc
 from zerocost.proxies import registry
@@ -184,6 +186,84 @@ def test_a_list_of_pairs_is_several_batches_and_a_pair_in_a_list_is_one():
     assert dict(zc.score(fixed(), arrays, "zico,snip")) == dict(several)
     with pytest.raises(zc.InputError, match="empty"):
         zc.score(fixed(), [one, (torch.zeros(0, 4), torch.zeros(0))], "zico")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda y: y[:, None],
+        lambda y: y[:, None].to(torch.uint8).numpy(),
+        lambda y: F.one_hot(y, 3),
+        lambda y: F.one_hot(y, 3).float(),
+    ],
+)
+def test_labels_in_a_column_and_one_hot(form):
+    x, y = batch()
+    expected = dict(zc.score(fixed(), (x, y), "snip,epe_nas,zico"))
+    assert dict(zc.score(fixed(), (x, form(y)), "snip,epe_nas,zico")) == expected
+    assert dict(zc.score(fixed(), [(x, form(y))], "snip,epe_nas,zico")) == expected
+
+
+def test_another_loss_gets_the_labels_as_they_are():
+    x, y = batch()
+    seen = []
+
+    def soft(outputs, labels):
+        seen.append(labels)
+        return F.cross_entropy(outputs, labels)
+
+    zc.score(fixed(), (x, F.one_hot(y, 3).float()), "snip", loss=soft)
+    assert seen[0].shape == (len(y), 3)
+
+
+class Logits(nn.Module):
+    """A network of one output as one of two."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        z = self.inner(x)
+        return torch.cat([torch.zeros_like(z), z], 1)
+
+
+def test_one_output_scores_as_two_logits_of_which_the_first_is_0():
+    torch.manual_seed(0)
+    maps = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    net = nn.Sequential(maps, nn.Linear(8, 1)).double()
+    x, y = torch.randn(8, 3, 8, 8, dtype=torch.double), torch.arange(8) % 2
+    ours, two = zc.score(net, (x, y), EVERY), zc.score(Logits(net), (x, y), EVERY)
+    assert "snip" in ours and "epe_nas" in ours and "gradsign" in ours
+    assert dict(ours) == pytest.approx({name: two[name] for name in ours}, rel=1e-9)
+    for labels in (y[:, None], y.bool(), y.float(), y[:, None].double().numpy(), F.one_hot(y)):
+        assert dict(zc.score(net, (x, labels), EVERY)) == dict(ours)
+    vector = nn.Sequential(net, nn.Flatten(0))
+    assert zc.score(vector, (x, y), "snip")["snip"] == pytest.approx(ours["snip"])
+
+
+def test_one_output_takes_labels_0_and_1_only():
+    x, y = batch()
+    with pytest.raises(zc.InputError, match="1 output, so labels must be 0 or 1; for other targets pass loss="):
+        zc.score(nn.Linear(4, 1), (x, torch.full_like(y, 2)), "snip")
+    with pytest.raises(zc.InputError, match="needs integer classes"):
+        zc.score(nn.Linear(4, 1), (x, torch.rand(len(y), 1)), "snip")
+
+
+def test_what_yields_batches_is_not_a_batch():
+    loader = DataLoader(TensorDataset(*batch()), batch_size=4)
+    with pytest.raises(zc.InputError, match=r"got DataLoader; take one batch .*next\(iter\(loader\)\)"):
+        zc.score(mlp(), loader, "snip")
+
+
+def test_the_order_of_axes_in_memory_does_not_matter():
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3))
+    x = torch.randn(8, 3, 8, 8)
+    last = x.contiguous(memory_format=torch.channels_last)
+    scores = [
+        dict(zc.score(net, (given, torch.arange(8) % 3), "snip,zico,fisher")) for given in (x, last, last.numpy())
+    ]
+    assert scores[0] == scores[1] == scores[2]
 
 
 def test_uint8_images_become_floats():

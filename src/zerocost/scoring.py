@@ -102,13 +102,15 @@ def score(
 
     Args:
         model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`), or a Keras 3 model, whose
-            images may be channels last.
+            images may be channels last, and which gets weights from a run on one sample where it has none yet.
         batch: `(inputs, labels)`, or the inputs alone for proxies that need no labels. Inputs are a tensor with the
             samples along the first axis, or a tuple, list or mapping of such tensors for a network of several inputs
             (then the batch must be a `zerocost.data.Batch` or a pair). A list of such pairs is several batches:
             proxies that compare batches (`zico`) see them all, the others the first.
         proxies: names, as a sequence or comma-separated; a name may carry options, as in "zico(parts=4)".
-        loss: function of outputs and labels, a mean over samples; labels are checked only for the default.
+        loss: function of outputs and labels, a mean over samples. The default, cross-entropy, takes class numbers, a
+            column of them or one-hot rows, and checks them; for a network of one output it is the binary one, of
+            labels 0 and 1. Another loss gets the labels as they are.
         seed: seeds each pass (dropout and the like); the value of a score for a given seed is always the same.
 
     Returns:
@@ -135,6 +137,8 @@ def evaluate(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss
         from zerocost.integrations.keras.scoring import evaluate as evaluate_keras
 
         return evaluate_keras(model, batches, steps, loss, seed)
+    if loss is cross_entropy:
+        batches = [data_.Batch(inputs, class_numbers(targets)) for inputs, targets in batches]
     found = measure(model, batches, steps, loss, seed)
     device = torch.device(found.device)
     scopes: dict[Settings, dict[str, Any]] = {}
@@ -348,7 +352,9 @@ def rank_batch(
             if isinstance(card, Failure):
                 card = ScoreCard({}, {p.name: str(card) for p in steps.proxies})
             card.provenance["fidelity"] = fidelity
-            card.provenance["initialisation"] = initialisation(build, seed, repeats)
+            card.provenance["initialisation"] = initialisation(build, seed, repeats) or card.provenance.get(
+                "initialisation", "as given"
+            )
             cards[name] = card
             if progress:
                 progress(done, len(builders))
@@ -359,10 +365,10 @@ def rank_batch(
     return table()
 
 
-def initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str:
-    """Where a candidate's weights come from, in words."""
+def initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
+    """Where a built candidate's weights come from, in words; None for a finished one."""
     if is_network(build):
-        return "as given"
+        return None
     return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
 
 
@@ -409,6 +415,11 @@ def as_batch(batch: Any) -> data_.Batch:
     """A checked `Batch` out of `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = tuple(batch) if pair else (batch, None)
+    if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not is_structure(inputs):
+        raise InputError(
+            f"a batch must hold its samples as tensors, got {type(inputs).__name__}; take one batch out of it, "
+            "batch = next(iter(loader)), or draw one with zerocost.data.draw"
+        )
     inputs = tree_map(tensor, dict(inputs) if isinstance(inputs, Mapping) else inputs)
     targets = labels(targets)
     if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
@@ -418,22 +429,50 @@ def as_batch(batch: Any) -> data_.Batch:
     return made
 
 
+def is_structure(inputs: Any) -> bool:
+    """Whether inputs are an array, or hold arrays, and are not what yields batches of them."""
+    return isinstance(inputs, Tensor | Mapping | Sequence) or hasattr(inputs, "__array__")
+
+
 def labels(targets: Any) -> Tensor | None:
     """A tensor of labels out of a tensor, array or list of numbers."""
     if targets is None or isinstance(targets, Tensor):
         return targets
     try:
-        return torch.from_numpy(np.array(targets))
+        return torch.from_numpy(np.array(np.asarray(targets)))
     except (TypeError, ValueError) as error:
         raise InputError(f"labels must be a tensor, array or list of numbers, got {targets!r:.60}") from error
 
 
+def class_numbers(targets: Tensor | None) -> Tensor | None:
+    """Labels as cross-entropy takes them: a column as a vector, one-hot rows and floating 0 and 1 as class numbers.
+
+    Labels of any other kind are left as they are.
+
+    >>> class_numbers(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
+    tensor([1, 0])
+    """
+    if targets is None:
+        return None
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        targets = targets.squeeze(1)
+    zeros_and_ones = bool(((targets == 0) | (targets == 1)).all())
+    if targets.ndim == 2 and zeros_and_ones and bool(((targets == 1).sum(1) == 1).all()):
+        return targets.long().argmax(1)
+    return targets.long() if targets.is_floating_point() and targets.ndim != 2 and zeros_and_ones else targets
+
+
 def tensor(value: Any) -> Any:
-    """A tensor with a copy of an array of numpy, TensorFlow or JAX; anything else as it is."""
-    if isinstance(value, Tensor | np.generic) or not hasattr(value, "__array__"):
+    """A tensor with a copy of an array of numpy, TensorFlow or JAX, contiguous as a tensor is; anything else as it is.
+
+    The order of axes in memory decides how sums are rounded, and is the same for all.
+    """
+    if isinstance(value, Tensor):
+        return value.contiguous() if value.layout == torch.strided else value
+    if isinstance(value, np.generic) or not hasattr(value, "__array__"):
         return value
     try:
-        return torch.from_numpy(np.array(value))
+        return torch.from_numpy(np.array(np.asarray(value), order="C"))
     except TypeError as error:
         raise InputError(f"the inputs of a batch must be numbers, got {type(value).__name__}: {error}") from error
 

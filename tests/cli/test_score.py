@@ -93,3 +93,14 @@ def test_data_of_the_wrong_shape_is_one_line_and_exit_code_2(run, user_file):
     assert (result.code, result.out) == (2, "")
     assert len(result.err.strip().splitlines()) == 1
     assert "mat1 and mat2 shapes cannot be multiplied" in result.err
+
+
+def test_a_folder_is_told_apart_from_a_file_of_keras(run, tmp_path):
+    result = run("score", tmp_path, *DATA)
+    assert result.code == 2
+    assert "is a folder" in result.err and "model.save('model.keras')" in result.err
+
+
+def test_help_names_the_files_of_keras(run):
+    said = run("score", "--help").out
+    assert ".keras" in said and ".h5" in said

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from zerocost.errors import InputError
@@ -61,6 +62,56 @@ def test_all_are_scored_and_the_best_few_trained(tmp_path: Path) -> None:
     assert len(auto.tuner.oracle.trials) == 2
     with old_ways():
         assert len(auto.predict(IMAGES[:3], verbose=0)) == 3
+
+
+def dense(folder: Path, head: Any, proxies: str = "params", **settings: Any) -> Any:
+    """A search among few small dense networks."""
+    inputs = autokeras.Input()
+    middle = autokeras.DenseBlock(num_layers=1, use_batchnorm=False, dropout=0.0)(inputs)
+    fixed = keras_tuner.HyperParameters()
+    for name, value in {"optimizer": "adam", "learning_rate": 1e-3}.items():
+        fixed.Fixed(name, value)
+    settings = {
+        "tuner": filtered(proxies, candidates=3),
+        "max_trials": 1,
+        "objective": "val_loss",
+        "seed": 1,
+    } | settings
+    return autokeras.AutoModel(inputs, head(middle), directory=folder, hyperparameters=fixed, **settings)
+
+
+def fit(auto: Any, labels: np.ndarray) -> Any:
+    """The results of a short search on the digits."""
+    images = IMAGES.reshape(len(IMAGES), -1)
+    auto.fit(images[:32], labels[:32], validation_data=(images[32:64], labels[32:64]), epochs=1, verbose=0)
+    return auto.tuner.results
+
+
+def test_a_search_goes_on_in_the_same_folder(tmp_path: Path) -> None:
+    head = autokeras.ClassificationHead(dropout=0.0)
+    before, after = (fit(dense(tmp_path, head, max_trials=trials), LABELS)["val_loss"] for trials in (1, 2))
+    assert before.index.tolist() == after.index.tolist()
+    assert len(after.dropna()) == 2
+    assert (after[before.dropna().index] == before.dropna()).all()
+    with pytest.raises(InputError, match=r"auto_model holds another search, .* overwrite=True"):
+        fit(dense(tmp_path, autokeras.ClassificationHead(), max_retries_per_trial=1), LABELS)
+
+
+def test_labels_are_those_of_a_head_of_classes(tmp_path: Path) -> None:
+    def squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return (outputs - targets).square().mean()
+
+    two = fit(dense(tmp_path, autokeras.ClassificationHead(), "snip,params", project_name="two"), LABELS % 2)
+    assert np.isfinite(two["snip"]).all()
+    number = fit(dense(tmp_path, autokeras.RegressionHead(), "snip,params", project_name="number"), LABELS)
+    assert number["snip"].isna().all()
+    given = filtered("snip", candidates=2, loss=squared)
+    assert np.isfinite(fit(dense(tmp_path, autokeras.RegressionHead(), tuner=given), LABELS)["snip"]).all()
+
+
+def test_a_model_above_the_size_is_not_trained(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no model is left to train; the best one: .* more than max_model_size=9"):
+        fit(dense(tmp_path, autokeras.ClassificationHead(), max_model_size=9), LABELS)
 
 
 def test_what_cannot_be_used(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import zerocost as zc
 from zerocost.cli.main import app
-from zerocost.errors import MissingExtraError
+from zerocost.errors import Failure, MissingExtraError
 from zerocost.integrations.keras.library import library
 from zerocost.proxies.registry import REGISTRY
 
@@ -213,12 +213,69 @@ class Transformer(nn.Module):
         return self.head(x.flatten(1))
 
 
+def sequence_keras() -> Any:
+    given = keras.Input((12, 3))
+    x = L.ReLU()(L.BatchNormalization()(L.Conv1D(6, 3, padding="same", use_bias=False)(given)))
+    x = L.Activation("gelu")(L.Add()([x, L.Conv1D(6, 3, padding="same")(x)]))
+    x = L.Conv1D(8, 3)(L.Dropout(0.2)(L.MaxPooling1D(2)(x)))
+    return keras.Model(given, L.Dense(5)(L.GlobalAveragePooling1D()(L.ReLU()(x))))
+
+
+class Sequence(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv1d(3, 6, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm1d(6, eps=1e-3, momentum=0.01)
+        self.two = nn.Conv1d(6, 6, 3, padding=1)
+        self.pool, self.drop, self.gelu = nn.MaxPool1d(2), nn.Dropout(0.2), nn.GELU()
+        self.three, self.head = nn.Conv1d(6, 8, 3), nn.Linear(8, 5)
+        self.relu, self.relu_again = nn.ReLU(), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.norm(self.one(x.transpose(1, 2))))
+        x = self.gelu(x + self.two(x))
+        return self.head(self.relu_again(self.three(self.drop(self.pool(x)))).mean(2))
+
+
+def decoder_keras() -> Any:
+    return keras.Sequential(
+        [
+            keras.Input((9, 9, 3)),
+            L.Conv2D(6, 3, strides=2),
+            L.PReLU(shared_axes=[1, 2]),
+            L.Conv2DTranspose(8, 2, strides=2, activation="relu"),
+            L.Conv2DTranspose(4, 3, strides=2, padding="same", use_bias=False),
+            L.BatchNormalization(),
+            L.PReLU(shared_axes=[1, 2, 3]),
+            L.GlobalMaxPooling2D(),
+            L.PReLU(),
+            L.Dense(5),
+        ]
+    )
+
+
+class Decoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.relu = nn.Conv2d(3, 6, 3, stride=2), nn.PReLU(6)
+        self.two = nn.ConvTranspose2d(6, 8, 2, stride=2)
+        self.three = nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1, output_padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(4, eps=1e-3, momentum=0.01)
+        self.relu_again, self.relu_at_last, self.head = nn.PReLU(1), nn.PReLU(4), nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.two(self.relu(self.one(x))))
+        return self.head(self.relu_at_last(self.relu_again(self.norm(self.three(x))).amax((2, 3))))
+
+
 NETWORKS: dict[str, tuple[Any, type[nn.Module], tuple[int, ...]]] = {
     "plain": (plain_keras, Plain, (8, 8, 3)),
     "residual": (residual_keras, Residual, (8, 8, 3)),
     "depthwise": (depthwise_keras, Depthwise, (9, 9, 3)),
     "perceptron": (perceptron_keras, Perceptron, (10,)),
     "transformer": (transformer_keras, Transformer, (6,)),
+    "sequence": (sequence_keras, Sequence, (12, 3)),
+    "decoder": (decoder_keras, Decoder, (9, 9, 3)),
 }
 
 
@@ -228,6 +285,8 @@ def in_torch_axes(variable: Any) -> Tensor:
     path = variable.path
     if "embeddings" in path or value.ndim == 1:
         return torch.tensor(value)
+    if "alpha" in path:
+        return torch.tensor(value.reshape(-1))
     if "depthwise" in path:
         height, width, channels, multiplier = value.shape
         return torch.tensor(value.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width))
@@ -277,12 +336,151 @@ def test_a_keras_model_scores_as_the_same_network_in_torch(name: str) -> None:
     proxies = [proxy for proxy in REGISTRY if proxy not in OF_ROUNDING.get(name, ())]
     ours = zc.score(model, (inputs, labels), proxies)
     theirs = zc.score(network, (channels_first(inputs), labels), proxies)
-    assert set(ours.failures) == set(theirs.failures)
-    differ = {
-        p: (ours[p], theirs[p]) for p in theirs if not math.isclose(ours[p], theirs[p], rel_tol=1e-6, abs_tol=1e-9)
-    }
-    assert not differ
+    assert not differing(ours, theirs)
     assert len(theirs) > 20
+
+
+def differing(ours: zc.ScoreCard, theirs: zc.ScoreCard, tolerance: float = 1e-6) -> dict[str, tuple[float, float]]:
+    """The scores that are not the same."""
+    assert set(ours.failures) == set(theirs.failures)
+    pairs = {proxy: (ours[proxy], theirs[proxy]) for proxy in theirs}
+    return {p: pair for p, pair in pairs.items() if not math.isclose(*pair, rel_tol=tolerance, abs_tol=1e-9)}
+
+
+def copy_weights(source: Any, target: Any) -> None:
+    for theirs, ours in zip(source.variables, target.variables, strict=True):
+        ours.assign(theirs.value)
+
+
+def test_channels_first_models_score_as_channels_last_ones() -> None:
+    def build(**format: Any) -> Any:
+        axis = 1 if format else -1
+        pre_activated = [L.ReLU(), L.Conv2D(8, 3, **format), L.Dropout(0.0), L.Activation("gelu")]
+        layers = [L.Conv2D(6, 3, **format), L.BatchNormalization(axis=axis), *pre_activated]
+        head = [L.Conv2DTranspose(4, 2, 2, **format), L.GlobalMaxPooling2D(**format), L.Dense(5)]
+        return keras.Sequential([keras.Input((3, 8, 8) if format else (8, 8, 3)), *layers, *head])
+
+    last, first = build(), build(data_format="channels_first")
+    copy_weights(last, first)
+    inputs, labels = np.random.default_rng(0).normal(size=(8, 8, 8, 3)), torch.arange(8) % 5
+    ours = zc.score(first, (channels_first(inputs), labels), list(REGISTRY))
+    assert not differing(ours, zc.score(last, (inputs, labels), list(REGISTRY)))
+    assert len(ours) > 20
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_mixed_precision_model_scores_as_in_single_precision(policy: str) -> None:
+    def build(policy: str) -> Any:
+        keras.config.set_dtype_policy(policy)
+        layers = [L.Conv2D(6, 3), L.BatchNormalization(), L.ReLU(), L.Reshape((36, 6)), L.LSTM(4), L.Dense(5)]
+        return keras.Sequential([keras.Input((8, 8, 3)), *layers, L.Activation("softmax", dtype="float32")])
+
+    mixed, single = build(policy), build("float32")
+    copy_weights(single, mixed)
+    batch = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32"), torch.arange(8) % 5
+    ours = zc.score(mixed, batch, list(REGISTRY))
+    assert not differing(ours, zc.score(single, batch, list(REGISTRY)))
+    assert len(ours) > 20
+    assert mixed.layers[0].compute_dtype == policy.removeprefix("mixed_")
+
+
+SOFTMAX: dict[str, Callable[[], list[Any]]] = {
+    "the layer's own": list,
+    "layer": lambda: [L.Softmax()],
+    "activation": lambda: [L.Activation("softmax")],
+    "lambda": lambda: [L.Lambda(keras.ops.softmax)],
+    "followed by others": lambda: [L.Softmax(), L.Identity(), L.Reshape((5, 1)), L.Flatten()],
+}
+
+
+@pytest.mark.parametrize("kind", ["functional", "subclassed"])
+@pytest.mark.parametrize("end", SOFTMAX)
+def test_the_softmax_at_the_end_is_left_out(end: str, kind: str) -> None:
+    from zerocost.integrations.keras.module import as_module, closing
+
+    last = SOFTMAX[end]()
+    head, given = L.Dense(5, activation=None if last else "softmax"), keras.Input((7,))
+    attended = L.Dense(7, activation="softmax")
+    layers = [attended, L.Multiply(), head, *last]
+
+    def run(x: Any) -> Any:
+        x = head(layers[1]([x, attended(x)]))
+        for layer in last:
+            x = layer(x)
+        return x
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.parts = layers
+
+        def call(self, inputs: Any) -> Any:
+            return run(inputs)
+
+    model = Own() if kind == "subclassed" else keras.Model(given, run(given))
+    values = torch.randn(4, 7, dtype=torch.float64)
+    model(values)
+    module = as_module(model)
+    expected = (values * attended(values)) @ head.kernel.value + head.bias.value
+    assert torch.allclose(module(values), expected)
+    assert closing(module) == "softmax"
+    assert torch.allclose(model(values), expected.softmax(1))
+    assert not zc.score(model, (values, torch.arange(4)), "snip,synflow").failures
+
+
+@pytest.mark.parametrize(("units", "left_out"), [(1, True), (3, False)])
+def test_the_sigmoid_of_one_unit_is_left_out(units: int, left_out: bool) -> None:
+    from zerocost.integrations.keras.module import as_module, closing
+
+    model = keras.Sequential([keras.Input((7,)), L.Dense(units, activation="sigmoid")])
+    values = torch.randn(4, 7, dtype=torch.float64)
+    module = as_module(model)
+    logits = module(values)
+    assert closing(module) == ("sigmoid" if left_out else None)
+    assert torch.allclose(logits.sigmoid() if left_out else logits, model(values))
+
+
+def test_a_softmax_over_a_map_is_not_taken_for_attention() -> None:
+    model = keras.Sequential([keras.Input((6, 6, 3)), L.Conv2D(4, 3, activation="softmax")])
+    data = np.random.default_rng(0).normal(size=(4, 6, 6, 3)), torch.zeros(4, 4, 4, dtype=torch.long)
+    card = zc.score(model, data, "snip,head_confidence")
+    assert set(card) == {"snip"}
+    assert "no attention" in card.failures["head_confidence"]
+
+
+def test_a_layer_without_weights_is_named() -> None:
+    from zerocost.integrations.keras import as_module
+
+    class Own(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.flat, self.head = L.Flatten(), L.Dense(5, name="head")
+
+        def build(self, shape: Any) -> None:
+            self.built = True
+
+        def call(self, inputs: Any) -> Any:
+            return self.head(self.flat(inputs))
+
+    model, data = Own(), (np.ones((5, 4, 4, 1)), torch.arange(5))
+    model.build((None, 4, 4, 1))
+    with pytest.raises(Failure, match="the layer head of the Keras model has no weights yet; run the model once"):
+        as_module(model)
+    model(data[0])
+    assert not zc.score(model, data, "snip").failures
+
+
+def test_augmentation_prepares_the_data_whole_batch_by_whole_batch() -> None:
+    plain, *_ = pair("plain")
+    model = keras.Sequential([keras.Input((8, 8, 3)), L.RandomFlip(seed=1), L.RandomRotation(0.1, seed=1), plain])
+    data = np.random.default_rng(1).normal(size=(8, 8, 8, 3)), torch.arange(8) % 5
+    card, without = (
+        zc.score(m, data, "zen(inputs=noise),log_synflow,params,snip,ntk_trace,naswot") for m in (model, plain)
+    )
+    assert not card.failures
+    assert card["snip"] != without["snip"]
+    unprepared = card.keys() - {"snip", "ntk_trace", "naswot"}
+    assert {p: card[p] for p in unprepared} == pytest.approx({p: without[p] for p in unprepared}, rel=1e-9)
 
 
 def state(model: Any) -> list[Any]:
@@ -303,6 +501,8 @@ def test_the_model_comes_back_as_it_was(name: str) -> None:
 
 
 def test_a_model_of_the_users_own_class_scores_as_the_same_functional_one() -> None:
+    from zerocost.integrations.keras import as_module
+
     class Own(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
@@ -314,8 +514,8 @@ def test_a_model_of_the_users_own_class_scores_as_the_same_functional_one() -> N
 
     model, given = Own(), keras.Input((8, 8, 3))
     inputs, labels = np.random.default_rng(0).normal(size=(8, 8, 8, 3)), torch.arange(8) % 5
-    unbuilt = zc.score(model, (inputs, labels), "snip")
-    assert "no weights yet" in unbuilt.failures["snip"]
+    with pytest.raises(Failure, match="no weights yet"):
+        as_module(model)
     model(inputs[:1])
     mapped = keras.ops.relu(L.BatchNormalization()(L.Conv2D(6, 3, padding="same")(given)))
     functional = keras.Model(given, L.Dense(5)(L.GlobalAveragePooling2D()(mapped)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,7 +38,11 @@ DEFAULT = ",".join(scoring.DEFAULT)
 @command
 def score(
     target: Annotated[
-        str, typer.Argument(metavar="FILE.py:NAME", help="A function that builds a network, or a .keras file.")
+        str,
+        typer.Argument(
+            metavar="FILE.py:NAME",
+            help="A function that builds a network, or a file of a Keras model: .keras or .h5.",
+        ),
     ],
     data: Data,
     proxies: Proxies = DEFAULT,
@@ -51,7 +56,8 @@ def score(
     """Score one untrained network."""
     chosen = resolve(proxies)
     place = checked_device(device)
-    built = keras.load(target) if target.endswith(keras.SUFFIXES) else load(target)
+    of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
+    built = keras.load(target) if of_keras else load(target)
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model = scoring.built(built, seed, place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -13,21 +12,26 @@ import pandas as pd
 
 from zerocost import combine
 from zerocost.combine import Combination
-from zerocost.errors import Failure, InputError, MissingExtraError
+from zerocost.engine.passes.batch import Loss, cross_entropy
+from zerocost.errors import InputError, MissingExtraError
 from zerocost.integrations.tuner import (
+    OF_ORACLE,
     beside,
+    built,
+    enqueue,
     keras_tuner,
     labelled,
     old_ways,
     proposals,
     queued,
+    reader,
     sample,
-    spaced,
     survivors,
+    trials,
+    usable,
 )
 from zerocost.proxies.registry import Proxy
 from zerocost.scoring import rank_batch
-from zerocost.seeding import initialise
 from zerocost.select import proxies_in
 from zerocost.tables import ScoreTable
 
@@ -38,6 +42,7 @@ def filtered(
     candidates: int = 20,
     where: str | None = None,
     batch: int | Any = None,
+    loss: Loss = cross_entropy,
 ) -> Any:
     """A class to give to AutoKeras as `tuner=`: it trains the best by score of so many random candidates.
 
@@ -50,6 +55,12 @@ def filtered(
         where: conditions that a model must pass to be trained, such as "params < 1e6 and flops < 1e7".
         batch: what to score on: a number of samples, drawn from the data of `fit`, or a batch; without it, as many
             samples as the combination asks for, or 64.
+        loss: a torch function of outputs and targets, as in `zerocost.score`, which gets the targets as AutoKeras
+            encodes them. Without it the loss is cross-entropy, and proxies that need labels fail where the head is not
+            one of classes.
+
+    The seed is AutoKeras's own; without one, other candidates are drawn in each folder. In a folder that holds an
+    earlier search of the same settings, `fit` goes on with it.
 
     Raises `InputError` for numbers that mean nothing, and `MissingExtraError` where AutoKeras is not installed.
 
@@ -57,7 +68,7 @@ def filtered(
     """
     if candidates < 1:
         raise InputError(f"candidates must be at least 1, got {candidates}")
-    tuners, combination = keras_tuner(), combine.of(proxies)
+    tuners, combination, loss = keras_tuner(), combine.of(proxies), usable(loss)
     conditions = combination.conditions(where)
     also, batch = proxies_in(conditions), combination.batch or 64 if batch is None else batch
 
@@ -71,46 +82,44 @@ def filtered(
             objective: Any = "val_loss",
             max_trials: int = 3,
             seed: int | None = None,
-            hyperparameters: Any = None,
             **settings: Any,
         ) -> None:
             if max_trials > candidates:
                 raise InputError(f"max_trials must be at most candidates={candidates}, got {max_trials}")
-            self.queue: list[dict[str, Any]] = []
-            oracle = queued(tuners, self.queue)(
-                objective=objective, max_trials=max_trials, seed=seed, hyperparameters=hyperparameters
-            )
+            of_oracle = {name: settings.pop(name) for name in OF_ORACLE if name in settings}
+            oracle = queued(tuners)(objective=objective, max_trials=max_trials, seed=seed, **of_oracle)
             super().__init__(oracle, hypermodel, **settings)
+            self.seed, self.train_top = oracle.seed if seed is None else seed, max_trials
+            self.limit = settings.get("max_model_size")
 
         def search(self, *args: Any, **fit: Any) -> Any:
             self.data = {"x": fit["x"], "y": fit["y"]}
-            with old_ways():
-                return super().search(*args, **fit)
+            self.max_model_size = None  # it is for the candidates, not for the model of the default values
+            try:
+                with old_ways():
+                    return super().search(*args, **fit)
+            finally:
+                self.max_model_size = self.limit
 
         def on_search_begin(self) -> None:
             """Score the candidates, which is when AutoKeras knows the shapes of the data and nothing is trained yet."""
             super().on_search_begin()
-            seed = self.oracle.seed
+            self.max_model_size = self.limit
             _, (x, y), _ = self._prepare_model_build(self.oracle.get_space(), **self.data)
-            given = sample(x, y, batch, seed) if isinstance(batch, int) else batch
-            drawn = proposals(self.oracle, candidates, self.whole)
-            self.candidates = labelled([dict(spaced(self.oracle, values).values) for values in drawn])  # as in a trial
+            self.candidates = labelled(proposals(self, candidates, self.seed))
+            trials(self, self.candidates)
+            given = batch
+            if isinstance(given, int):
+                plain = [partial(built, self, values) for values in self.candidates.values()]
+                given = sample(x, y, given, self.seed, reader(loss, plain))
             builders = {name: partial(self.untrained, values, given[0]) for name, values in self.candidates.items()}
-            self.table = rank_batch(builders, given, combination, also=also, seed=seed)
-            self.kept = survivors(self.table, conditions, self.max_trials)
-            self.queue[:] = [self.candidates[str(name)] for name in self.kept.frame.index]
-
-        def whole(self, values: dict[str, Any]) -> dict[str, Any]:
-            """The values with those that AutoKeras meets as it builds; the oracle draws them too from now on."""
-            space = spaced(self.oracle, values)
-            with suppress(Failure):
-                initialise(partial(self._try_build, space))  # in a fresh session, so that blocks keep their names
-            self.oracle.update_space(space)
-            return dict(space.values)
+            self.table = rank_batch(builders, given, combination, also=also, loss=loss, seed=self.seed)
+            self.kept = survivors(self.table, conditions, self.train_top)
+            enqueue(self, self.candidates, self.kept)
 
         def untrained(self, values: dict[str, Any], inputs: Any) -> Any:
             """The untrained model of some values, its normalisation set to the inputs."""
-            return self.adapt(self._try_build(spaced(self.oracle, values)), np.asarray(inputs))
+            return self.adapt(built(self, values), np.asarray(inputs))
 
         def get_best_models(self, num_models: int = 1) -> Any:
             with old_ways():
@@ -121,7 +130,7 @@ def filtered(
             """One row a candidate, best score first: its scores, and the objective where it was trained."""
             if self.table is None:
                 raise InputError("nothing was searched yet; call fit()")
-            return beside(self.table, self.candidates, self.oracle)
+            return beside(self.table, self.candidates, self)
 
     return Filtered
 

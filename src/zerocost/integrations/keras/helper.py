@@ -13,14 +13,21 @@ from importlib import import_module
 from threading import Lock
 from typing import IO, Any
 
+from zerocost import files
+from zerocost.engine.network import described
 from zerocost.errors import Failure, InputError, ZerocostError
 
 BUSY = Lock()
+REMEDY = (
+    "(layers and functions of your own are found there if they are defined in a module that can be imported, and "
+    "registered with keras.saving.register_keras_serializable)"
+)
 
 
 def ask(backend: str, question: tuple[Any, ...]) -> Any:
     """The scores that the helper gives for `(path, modules, batches, plan, loss, seed)`, the modules being those that
-    define the model's layers. It is started at the first question.
+    define what is the user's own in the model, by name, each with its file. It is started at the first question, and
+    anew where it has ended.
 
     Raises `InputError` when a proxy or loss cannot be sent, being defined where no other process finds it, and what
     scoring raised in the helper.
@@ -33,19 +40,38 @@ def ask(backend: str, question: tuple[Any, ...]) -> Any:
             f"{error}; define proxies and losses in a file that can be imported"
         ) from error
     with BUSY:
-        process = helper(backend)
-        assert process.stdin is not None
-        assert process.stdout is not None
         try:
-            process.stdin.write(sent)
-            process.stdin.flush()
-            answer = pickle.load(process.stdout)
-        except (BrokenPipeError, EOFError) as error:
-            helper.cache_clear()
-            raise Failure(f"the helper process ended with exit code {process.wait()}") from error
+            answer = exchange(helper(backend), sent)
+        except (BrokenPipeError, EOFError):
+            answer = again(backend, sent)
     if isinstance(answer, ZerocostError):
         raise answer
     return answer
+
+
+def again(backend: str, sent: bytes) -> Any:
+    """The answer of a new helper, after the last one ended."""
+    process = helper(backend)
+    try:
+        return exchange(process, sent)
+    except (BrokenPipeError, EOFError) as error:
+        raise Failure(
+            f"the helper process ended with exit code {process.wait()}, and so did another; it may lack memory"
+        ) from error
+
+
+def exchange(process: subprocess.Popen[bytes], sent: bytes) -> Any:
+    """One question and its answer. A helper that was cut off in between answers no other."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(sent)
+        process.stdin.flush()
+        return pickle.load(process.stdout)
+    except BaseException:
+        helper.cache_clear()
+        process.kill()
+        raise
 
 
 @functools.cache
@@ -89,20 +115,36 @@ def serve() -> None:
 
 def answered(questions: IO[bytes]) -> Any:
     """A `ScoreCard`, or the error that says why there is none; None at the end."""
-    from zerocost.integrations.keras.library import load
+    from zerocost.integrations.keras.library import library, unreadable
     from zerocost.integrations.keras.scoring import evaluate
 
     try:
         path, modules, batches, steps, loss, seed = pickle.load(questions)
-        for module in modules:
-            import_module(module)
     except EOFError:
         return None
     except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
-        return InputError(f"the helper process cannot find a layer, a proxy or the loss: {error}")
+        return InputError(f"the helper process cannot find a proxy or the loss: {error}")
+    missing = [said for name, file in modules.items() if (said := unimportable(name, file))]
     try:
-        return evaluate(load(path), batches, steps, loss, seed)
-    except InputError as error:
-        return Failure(str(error)) if "cannot be loaded" in str(error) else error
+        model = library().saving.load_model(path, compile=False)
+    except Exception as error:  # noqa: BLE001  whatever Keras or the user's own code raises
+        reason = "; ".join([unreadable(error).partition(". Make sure")[0], *missing])
+        return Failure(f"the model cannot be loaded in the helper process: {reason} {REMEDY}")
+    try:
+        return evaluate(model, batches, steps, loss, seed)
     except ZerocostError as error:
         return error
+
+
+def unimportable(name: str, file: str | None) -> str | None:
+    """Why a module of the session cannot be had here, by its name or from its file; None where it can."""
+    try:
+        try:
+            import_module(name)
+        except ImportError:
+            if file is None:
+                raise
+            files.load(f"{file}:__name__")
+    except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
+        return f"importing {name} raised {described(error)}"
+    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -62,8 +64,19 @@ def first(values: Tensor) -> Tensor:
 
 
 def last(values: Tensor) -> Tensor:
-    """N×C×… to N×…×C."""
-    return values.movedim(1, -1)
+    """N×C×… to N×…×C, which is remembered of the tensor."""
+    return as_map(values.movedim(1, -1))
+
+
+def as_map(values: Tensor) -> Tensor:
+    """A tensor, remembered as one that has channels last and that torch would have channels first."""
+    vars(values)["is_map"] = True
+    return values
+
+
+def is_map(values: Any) -> bool:
+    """Whether a tensor is the outcome of a layer that works channels first: N×T×C may be that, or tokens."""
+    return getattr(values, "is_map", False)
 
 
 def holding(module: nn.Module, **kept: tuple[Any, Layout] | Any) -> list[Held]:
@@ -91,15 +104,19 @@ def finished(layer: Any, values: Tensor, turned: bool) -> Tensor:
     if alone and named_activation(layer) not in ("", "linear"):
         values = layer.activation(values)
     values = last(values) if turned else values
-    return values if alone else layer.activation(values)
+    if named_activation(layer) == "softmax":
+        values = torch.special.softmax(values, -1)  # by a name of its own: watchers take softmax for attention's
+    elif not alone:
+        values = layer.activation(values)
+    return values
 
 
-def between(layer: Any, module: Callable[[Tensor], Tensor], least: int = 3) -> Callable[..., Tensor]:
-    """A call of a module that works channels first, on tensors of `least` axes or more that have them last."""
-    turned = getattr(layer, "data_format", "channels_last") == "channels_last"
+def between(module: Callable[[Tensor], Tensor], turned: bool, least: int = 3) -> Callable[..., Tensor]:
+    """A call of a module that works channels first, where `turned` on maps, and tensors of `least` axes or more, that
+    have them last."""
 
     def call(values: Tensor, **_: Any) -> Tensor:
-        return last(module(first(values))) if turned and values.ndim >= least else module(values)
+        return last(module(first(values))) if turned and (values.ndim >= least or is_map(values)) else module(values)
 
     return call
 
@@ -109,6 +126,12 @@ def dense(layer: Any) -> Twin:
     module = nn.Linear(inputs, outputs, device="meta")
     held = holding(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias)
     return Twin({"": module}, lambda values, **_: finished(layer, module(values), turned=False), held)
+
+
+def channels_last(layer: Any) -> bool:
+    """Whether a layer that has a data format takes channels last."""
+    found: bool = layer.data_format == "channels_last"
+    return found
 
 
 def padded(layer: Any, values: Tensor) -> Tensor:
@@ -126,12 +149,12 @@ def padded(layer: Any, values: Tensor) -> Tensor:
     return F.pad(values, widths) if any(widths) else values
 
 
-def convolved(layer: Any, modules: dict[str, nn.Module], held: list[Held]) -> Twin:
+def convolved(layer: Any, modules: dict[str, nn.Module], held: list[Held], pad: Any = padded) -> Twin:
     """Convolutions in a row, the first one with the layer's padding, the last one followed by its activation."""
-    turned = layer.data_format == "channels_last"
+    turned = channels_last(layer)
 
     def call(values: Tensor, **_: Any) -> Tensor:
-        values = padded(layer, first(values) if turned else values)
+        values = pad(layer, first(values) if turned else values)
         for module in modules.values():
             values = module(values)
         return finished(layer, values, turned)
@@ -139,10 +162,9 @@ def convolved(layer: Any, modules: dict[str, nn.Module], held: list[Held]) -> Tw
     return Twin(modules, call, held)
 
 
-def convolution_of(rank: int, *args: Any, **kwargs: Any) -> nn.Module:
+def convolution_of(rank: int, *args: Any, kind: str = "Conv", **kwargs: Any) -> nn.Module:
     """A convolution in so many dimensions, its weights to be put in."""
-    kind: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
-    module: nn.Module = kind(*args, device="meta", **kwargs)
+    module: nn.Module = getattr(nn, f"{kind}{rank}d")(*args, device="meta", **kwargs)
     return module
 
 
@@ -151,6 +173,22 @@ def convolution(layer: Any) -> Twin:
     steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
     module = convolution_of(layer.rank, inputs * layer.groups, outputs, tuple(size), groups=layer.groups, **steps)
     return convolved(layer, {"": module}, holding(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias))
+
+
+def transposed(layer: Any) -> Twin:
+    backend = importlib.import_module("keras.src.backend.common.backend_utils")
+    *size, outputs, inputs = layer.kernel.shape
+    steps = {"strides": layer.strides, "dilation_rate": layer.dilation_rate}
+    shapes = {"input_shape": [None] * (layer.rank + 2), "kernel_shape": layer.kernel.shape}
+    with warnings.catch_warnings(action="ignore"):  # of other backends' padding, which Keras gives when it runs
+        padding, output_padding = backend.compute_conv_transpose_padding_args_for_torch(
+            **shapes, **steps, padding=layer.padding, output_padding=layer.output_padding
+        )
+    padding = {"padding": tuple(padding), "output_padding": tuple(output_padding)}
+    steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
+    module = convolution_of(layer.rank, inputs, outputs, tuple(size), kind="ConvTranspose", **padding, **steps)
+    held = holding(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias)
+    return convolved(layer, {"": module}, held, pad=lambda _, values: values)
 
 
 def by_channel(layer: Any, kernel: Any, bias: Any) -> tuple[nn.Module, list[Held]]:
@@ -220,7 +258,7 @@ def group_norm(layer: Any) -> Twin | None:
         return None
     channels = (weight if weight is not None else bias).shape[0]
     module = nn.GroupNorm(layer.groups, channels, eps=layer.epsilon, device="meta")
-    return Twin({"": module}, between(layer, module), holding(module, weight=weight, bias=bias))
+    return Twin({"": module}, between(module, turned=True), holding(module, weight=weight, bias=bias))
 
 
 def embedding(layer: Any) -> Twin:
@@ -240,19 +278,32 @@ class Own(nn.Module):
         return self.function(values)
 
 
-def activation(layer: Any) -> Twin | None:
+def activation(layer: Any, turned: bool) -> Twin | None:
     if hasattr(layer, "activation") and named_activation(layer) not in ELEMENTWISE:
         return None
     module = Own(layer.call)
-    return Twin({"": module}, between(layer, module, least=4))
+    return Twin({"": module}, between(module, turned, least=4))
 
 
-def dropout(layer: Any) -> Twin | None:
-    kinds = {"Dropout": nn.Dropout, "SpatialDropout1D": nn.Dropout1d, "SpatialDropout2D": nn.Dropout2d}
-    if getattr(layer, "noise_shape", None) is not None and type(layer).__name__ == "Dropout":
+def prelu(layer: Any, turned: bool) -> Twin | None:
+    shape, shared = layer.alpha.shape, set(layer.shared_axes or ())
+    axes = range(1, len(shape) + 1)
+    if shared not in (set(axes[:-1]), set(axes[1:]), set(axes)):
         return None
-    module = kinds[type(layer).__name__](layer.rate)
-    turn = between(layer, module, least=4 if type(layer).__name__ == "Dropout" else 3)
+    module = nn.PReLU(max(shape), device="meta")
+    held = holding(module, weight=(layer.alpha, Layout(Tensor.flatten, lambda t: t.reshape(shape))))
+    return Twin({"": module}, between(module, turned if 1 in shared and len(shape) in shared else 1 in shared), held)
+
+
+def dropout(layer: Any, turned: bool) -> Twin | None:
+    if type(layer).__name__ != "Dropout":
+        module: nn.Module = (nn.Dropout1d if "1D" in type(layer).__name__ else nn.Dropout2d)(layer.rate)
+        turn = between(module, getattr(layer, "data_format", "channels_last") == "channels_last")
+    elif layer.noise_shape is None:
+        module = nn.Dropout(layer.rate)
+        turn = between(module, turned, least=4)
+    else:
+        return None
 
     def call(values: Tensor, training: bool | None = None, **_: Any) -> Tensor:
         module.training = bool(training)
@@ -266,7 +317,7 @@ def pooling(layer: Any) -> Twin | None:
         return None
     kind = getattr(nn, f"{type(layer).__name__[:3]}Pool{len(layer.pool_size)}d".replace("Ave", "Avg"))
     module = kind(layer.pool_size, layer.strides)
-    return Twin({"": module}, between(layer, module))
+    return Twin({"": module}, between(module, channels_last(layer)))
 
 
 class Attention(nn.Module):
@@ -326,33 +377,43 @@ def attention(layer: Any) -> Twin | None:
 TWINS: dict[str, Callable[[Any], Twin | None]] = {
     "Dense": dense,
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), convolution),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), transposed),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), depthwise),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), separable),
     "BatchNormalization": batch_norm,
     "LayerNormalization": layer_norm,
     "GroupNormalization": group_norm,
     "Embedding": embedding,
-    **dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "Activation"), activation),
-    **dict.fromkeys(("Dropout", "SpatialDropout1D", "SpatialDropout2D"), dropout),
     **dict.fromkeys(
         (f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)),
         pooling,
     ),
     "MultiHeadAttention": attention,
 }
+ANYWHERE: dict[str, Callable[[Any, bool], Twin | None]] = {
+    **dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "Activation"), activation),
+    "PReLU": prelu,
+    **dict.fromkeys(("Dropout", "SpatialDropout1D", "SpatialDropout2D"), dropout),
+}
+"""Those of layers that work the same wherever the channels are, told whether the model has them last."""
 
 
-def twin(layer: Any) -> Twin | None:
-    """The torch modules that stand for a layer, or None for one that runs its own code."""
+def twin(layer: Any, turned: bool) -> Twin | None:
+    """The torch modules that stand for a layer of a model that has channels last if `turned`, or None for one that
+    runs its own code."""
     changed = getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
-    if changed or not of_keras(layer) or type(layer).__name__ not in TWINS:
+    if changed or not of_keras(layer):
         return None
-    return TWINS[type(layer).__name__](layer)
+    name = type(layer).__name__
+    return ANYWHERE[name](layer, turned) if name in ANYWHERE else TWINS[name](layer) if name in TWINS else None
 
 
 def prepares(layer: Any) -> bool:
-    """Whether a layer is one of Keras's that bring data to a scale."""
-    return of_keras(layer) and type(layer).__name__ in ("Normalization", "Rescaling")
+    """Whether a layer is one of Keras's that prepare data and leave their shape: to a scale, or augmented."""
+    if not of_keras(layer) or type(layer).__name__ in ("Resizing", "CenterCrop", "RandomCrop"):
+        return False
+    augments = ".image_preprocessing." in type(layer).__module__
+    return augments or type(layer).__name__ in ("Normalization", "Rescaling")
 
 
 def of_keras(layer: Any) -> bool:

@@ -21,9 +21,15 @@ def library() -> Any:
     os.environ.setdefault("KERAS_BACKEND", "torch")
     try:
         keras = importlib.import_module("keras")
-    except ImportError as error:
+    except (ImportError, ValueError) as error:
+        if getattr(error, "name", None) == "keras":
+            raise MissingExtraError(
+                f"Keras models need the extra keras: pip install 'zerocost[keras]' ({error})"
+            ) from error
+        backend = os.environ["KERAS_BACKEND"]
         raise MissingExtraError(
-            f"Keras models need the extra keras: pip install 'zerocost[keras]' ({error})"
+            f"Keras cannot be imported on the backend that KERAS_BACKEND names, {backend} ({error}): "
+            "install that backend, or set KERAS_BACKEND=torch"
         ) from error
     if not hasattr(keras, "StatelessScope"):
         raise MissingExtraError(f"needs Keras 3, this is {keras.__version__}: pip install 'zerocost[keras]'")
@@ -45,6 +51,11 @@ def load(path: str | Path) -> Any:
 
     Raises `InputError` for a file that is missing or that Keras cannot read.
     """
+    if Path(path).is_dir():
+        raise InputError(
+            f"{path} is a folder, as TensorFlow's SavedModel is; Keras 3 saves a model in one file: "
+            "model.save('model.keras')"
+        )
     if not Path(path).is_file():
         raise InputError(f"no such file: {path}")
     try:
@@ -52,5 +63,14 @@ def load(path: str | Path) -> Any:
     except MissingExtraError:
         raise
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} cannot be loaded as a Keras model: {reason}") from error
+        raise InputError(f"{path} cannot be loaded as a Keras model: {unreadable(error)}") from error
+
+
+def unreadable(error: Exception) -> str:
+    """Why Keras could not load a model: the cause that ends its message, else the first line, without a config.
+
+    >>> unreadable(TypeError("not deserialized. \\n\\nException encountered: No class 'Own'. Full object config: {}"))
+    "No class 'Own'."
+    """
+    cause = str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__
+    return cause.splitlines()[0].partition(" Full object config:")[0]

@@ -14,23 +14,29 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves, tree_map
 
-from zerocost.engine.functions import prepared
+from zerocost.engine.functions import named, prepared
 from zerocost.errors import Failure
 from zerocost.integrations.keras.layers import (
     ELEMENTWISE_OPERATIONS,
     OUTPUTS_FIRST,
     SAME,
     Held,
+    as_map,
     between,
     first,
     holding,
+    is_map,
     last,
     prepares,
     twin,
 )
 from zerocost.integrations.keras.library import library
+
+SAME_VALUES = {"reshape", "view", "flatten", "squeeze", "unsqueeze", "movedim", "permute", "transpose", "to", "clone"}
+"""Functions after which a softmax still is the end of a model."""
 
 
 class Part(nn.Module):
@@ -59,8 +65,11 @@ def as_module(model: Any) -> nn.Module:
     """A Keras model as a torch module that computes the same from copies of its weights.
 
     It takes images channels first, N×C×H×W, where the model takes them last, and lists parameters and layers as the
-    same network written in torch does. A softmax that ends the model is left out: outputs are logits, as the loss
-    expects. In train mode it runs as with `training=True`, and batch statistics go to its own buffers.
+    same network written in torch does. A softmax that ends the model, or the sigmoid of a single unit, is left out:
+    outputs are logits, as the loss expects. In train mode it runs as with `training=True`, and batch statistics go to
+    its own buffers; as in Keras, a frozen BatchNormalization (`trainable = False`) runs on its moving statistics even
+    then. Computes in the dtype of the weights: a model of a mixed precision policy in float32. Sequences N×T×C come
+    channels first, N×C×T, to convolutions and what follows them, and as they are to other layers.
 
     Raises `Failure` for a model whose layers have no weights yet.
 
@@ -70,6 +79,12 @@ def as_module(model: Any) -> nn.Module:
     """
     if not model.built:
         raise Failure("the Keras model has no weights yet; call build(), or run it once on a batch, then score it")
+    name = next(unbuilt(model), None)
+    if name is not None:
+        raise Failure(
+            f"the layer {name} of the Keras model has no weights yet; run the model once on a batch, then score it, "
+            "and drop the layer if the model never calls it"
+        )
     return Translation(model, turns(model)).module
 
 
@@ -83,6 +98,7 @@ class Translation:
 
     Attributes:
         module: the whole model.
+        ending: the softmax or sigmoid at the end of the model that its runs left out, by name.
     """
 
     def __init__(self, model: Any, turned: bool) -> None:
@@ -91,12 +107,13 @@ class Translation:
         self.held: list[Held] = []
         self.seen: set[int] = set()
         self.model = model
+        self.ending: str | None = None
+        self.policies = [
+            (layer, library().DTypePolicy(layer.variable_dtype))
+            for layer in model._flatten_layers()
+            if layer.compute_dtype != layer.variable_dtype and not layer.quantization_mode
+        ]
         self.module = self.part(model, self.run)
-        softmax = closing(model)
-        if softmax is not None:
-            usual = next((call for layer, call in self.calls if layer is softmax), None)
-            others = [(layer, call) for layer, call in self.calls if layer is not softmax]
-            self.calls = [*others, *without_softmax(softmax, usual)]
 
     def part(self, layer: Any, run: Callable[..., Any]) -> Part:
         """A module for a layer that runs its own code, with those of the layers in it."""
@@ -114,7 +131,7 @@ class Translation:
             if type(operation).__name__ in ELEMENTWISE_OPERATIONS and id(operation) not in self.seen:
                 self.seen.add(id(operation))
                 if self.turned:
-                    self.calls.append((operation, between(None, operation.call, least=4)))
+                    self.calls.append((operation, between(operation.call, turned=True, least=4)))
         return part
 
     def add(self, parent: nn.Module, layer: Any) -> None:
@@ -122,7 +139,7 @@ class Translation:
         if id(layer) in self.seen:
             return
         self.seen.add(id(layer))
-        found = twin(layer)
+        found = twin(layer, self.turned)
         if found is not None:
             for suffix, module in found.modules.items():
                 name = f"{layer.name}_{suffix}" if suffix else layer.name
@@ -130,7 +147,7 @@ class Translation:
             self.held += found.held
             self.calls.append((layer, found.call))
         elif prepares(layer) or own_variables(layer) or list(sublayers(layer)):
-            part = self.part(layer, partial(prepared, way=layer.call) if prepares(layer) else layer.call)
+            part = self.part(layer, partial(preparing, layer.call) if prepares(layer) else layer.call)
             parent.add_module(free(parent, layer.name), part)
             self.calls.append((layer, self.inner(part)))
 
@@ -148,21 +165,35 @@ class Translation:
         scope = keras.StatelessScope()
         for held in self.held:
             scope.state_mapping[id(held.variable)] = held.value
-        with keras.device(str(device)), scope, replaced(self.calls):
-            return self.model(given, training=self.module.training)
+        policies, calls = replaced("_dtype_policy", self.policies), replaced("call", self.calls)
+        with keras.device(str(device)), scope, policies, calls, Notes():
+            found = self.model(given, training=self.module.training)
+        return tree_map(self.logits, found)
+
+    def logits(self, output: Any) -> Any:
+        """An output without the softmax, or sigmoid of one unit, that it ends in."""
+        if not hasattr(output, "made"):
+            return output
+        self.ending, before = output.made
+        return before()
+
+
+def preparing(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
+    """What a layer that prepares data makes of them, as one call."""
+    return prepared(values, partial(way, **others))
 
 
 @contextmanager
-def replaced(calls: Sequence[tuple[Any, Callable[..., Any]]]) -> Iterator[None]:
-    """Layers and operations called as given, inside the block."""
-    before = [(vars(layer), vars(layer).get("call")) for layer, _ in calls]
-    for layer, call in calls:
-        vars(layer)["call"] = call
+def replaced(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
+    """An attribute of layers and operations as given, inside the block."""
+    before = [(vars(layer), vars(layer).get(name)) for layer, _ in values]
+    for layer, value in values:
+        vars(layer)[name] = value
     try:
         yield
     finally:
-        for held, call in reversed(before):
-            held.pop("call") if call is None else held.update(call=call)
+        for held, value in reversed(before):
+            held.pop(name) if value is None else held.update({name: value})
 
 
 def sublayers(layer: Any) -> Iterator[Any]:
@@ -184,31 +215,36 @@ def free(module: nn.Module, name: str) -> str:
     return name
 
 
-def closing(model: Any) -> Any:
-    """The layer or operation that ends a model and applies a softmax to the last axis; None where it is not known."""
-    while True:
-        try:
-            operation = model.outputs[0]._keras_history.operation
-        except (AttributeError, IndexError, TypeError):
-            return None
-        if not hasattr(operation, "outputs") or not hasattr(operation, "layers"):
-            break
-        model = operation
-    name = getattr(getattr(operation, "activation", None), "__name__", "")
-    return operation if name == "softmax" or type(operation).__name__ == "Softmax" else None
+def closing(module: nn.Module) -> str | None:
+    """The softmax or sigmoid at its end that the module of a model left out when it ran, by name."""
+    translation = getattr(getattr(module, "run", None), "__self__", None)
+    return translation.ending if isinstance(translation, Translation) else None
 
 
-def without_softmax(operation: Any, call: Callable[..., Any] | None) -> list[tuple[Any, Callable[..., Any]]]:
-    """How the last operation is called so that it gives logits, out of how it is called otherwise."""
-    if call is None:
-        alone = type(operation).__name__ in ("Softmax", "Activation")
-        return [(operation, lambda values, *_, **__: values)] if alone else []
+def unbuilt(model: Any) -> Iterator[str]:
+    """The names of layers that make weights when they are built, and were not."""
+    usual = library().layers.Layer.build
+    for layer in model._flatten_layers():
+        if not layer.built and type(layer).build is not usual and ".merging." not in type(layer).__module__:
+            yield layer.name
 
-    def logits(*args: Any, **kwargs: Any) -> Any:
-        activation, operation.activation = operation.activation, None
-        try:
-            return call(*args, **kwargs)
-        finally:
-            operation.activation = activation
 
-    return [(operation, logits)]
+class Notes(TorchFunctionMode):
+    """Writes on tensors what is asked of them later: which are maps, and what a closing activation was made of."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        found, name = function(*args, **(kwargs or {})), named(function)
+        if name in ("add", "cat") and all(
+            map(is_map, (value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)))
+        ):
+            as_map(found)
+        if not args or found is args[0]:
+            return found
+        if name in ("softmax", "special_softmax") or (name == "sigmoid" and found.shape[-1:] == (1,)):
+            vars(found)["made"] = name.removeprefix("special_"), lambda: args[0]
+        elif name in SAME_VALUES and hasattr(args[0], "made"):
+            ending, before = args[0].made
+            vars(found)["made"] = ending, lambda: function(before(), *args[1:], **(kwargs or {}))
+        return found

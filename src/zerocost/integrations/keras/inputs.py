@@ -1,0 +1,169 @@
+"""What a Keras model takes: its weights made on it, a batch compared with it, images with their channels moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
+
+from zerocost.data import Batch
+from zerocost.engine.inputs import cut
+from zerocost.engine.network import described
+from zerocost.engine.run import neutral
+from zerocost.errors import Failure
+from zerocost.integrations.keras.module import turns, unbuilt
+from zerocost.seeding import seeded
+
+Shape = tuple[int | None, ...]
+
+
+def build(keras: Any, model: Any, inputs: Any, seed: int) -> bool:
+    """Make the weights that a model does not have yet by running it once on one sample, as Keras's `fit` would.
+
+    Returns whether there were any to make; `Failure` where it cannot be run.
+    """
+    if model.built and not any(unbuilt(model)):
+        return False
+    before = len(model.weights)
+    try:
+        sample = as_keras(model, cut(inputs, 0, 1))
+        with neutral(torch.device("cpu")), torch.no_grad(), seeded(seed):
+            if isinstance(model, keras.Sequential) and hasattr(sample, "shape"):
+                model.build((None, *sample.shape[1:]))
+            model(sample, training=False)
+    except Exception as error:
+        raise Failure(
+            f"the Keras model has no weights yet, and making them on one sample raised {described(error)}"
+        ) from error
+    return len(model.weights) > before
+
+
+def as_keras(model: Any, inputs: Any) -> Any:
+    """Inputs as numpy arrays, as Keras takes them: channels last unless the model says otherwise, several in a list."""
+    last = turns(model)
+
+    def array(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return value
+        moves = last and value.ndim > 3 and has_channels_first(value.shape, None)
+        return (value.movedim(1, -1) if moves else value).numpy(force=True)
+
+    arrays = tree_map(array, inputs)
+    if isinstance(arrays, tuple | list):
+        return arrays[0] if len(arrays) == 1 else list(arrays)
+    return arrays
+
+
+def check(model: Any, inputs: Any) -> None:
+    """`Failure` for inputs of other sizes than those of the model, which Keras itself may run all the same."""
+    last = turns(model)
+    for name, value, shape in taken(model, inputs):
+        sizes = tuple(value.shape)
+        images = last and value.ndim > 3
+        ways = [sizes, (*sizes, 1), *([sizes[:-1]] if sizes[-1] == 1 else []), *([moved(sizes)] if images else [])]
+        if any(fits(way, shape) for way in ways):  # Keras adds and drops a last axis of one
+            continue
+        got = moved(sizes) if images and has_channels_first(sizes, shape) else sizes
+        one = f"input {name!r}" if name else "inputs"
+        raise Failure(
+            f"the model takes {one} of {printed(shape)}, got {printed(got)}{advice(got, shape) if images else ''}"
+        )
+
+
+def advice(got: Sequence[int], shape: Shape) -> str:
+    """What to do where images have one channel and the model takes three, or the reverse."""
+    if fits((*got[:-1], shape[-1] or 0), shape) and {got[-1], shape[-1]} == {1, 3}:
+        channels = "1 channel" if shape[-1] == 1 else "3 channels"
+        return f"; give images of {channels}, or a model that begins with keras.Input({printed(got)})"
+    return ""
+
+
+def printed(shape: Sequence[int | None]) -> str:
+    """The shape of one sample."""
+    return str(tuple(shape[1:]))
+
+
+def taken(model: Any, inputs: Any) -> Iterator[tuple[str, Tensor, Shape]]:
+    """Tensors of the inputs with the shapes that the model has for them, and their names where there are several.
+
+    Nothing for a model that does not tell what it takes.
+    """
+    shapes = input_shapes(model)
+    if not shapes:
+        return
+    if isinstance(inputs, Mapping):
+        pairs = [(name, inputs[name]) for name in shapes if name in inputs]
+    else:
+        leaves = tree_leaves(inputs)
+        if len(leaves) != len(shapes):
+            several = f"{len(shapes)} inputs ({', '.join(shapes)})" if len(shapes) > 1 else "1 input"
+            raise Failure(f"the model takes {several}, got {len(leaves)}")
+        pairs = list(zip(shapes, leaves, strict=True))
+    for name, value in pairs:
+        if isinstance(value, Tensor):
+            yield name if len(shapes) > 1 else "", value, shapes[name]
+
+
+def input_shapes(model: Any) -> dict[str, Shape]:
+    """The shapes of a model's inputs by name, with None for the samples; none where the model does not tell."""
+    try:
+        given = model.inputs
+    except AttributeError:
+        return {}
+    named = getattr(model, "_inputs_struct", None)
+    if isinstance(named, Mapping):
+        return {name: tuple(named[name].shape) for name in sorted(named)}
+    return {one.name: tuple(one.shape) for one in given or ()}
+
+
+def built_for(model: Any) -> Shape | None:
+    """The shape of the only input that a model was built for; others may fit as well."""
+    shape = (model.get_build_config() or {}).get("input_shape") or ()
+    return tuple(shape) if shape and all(size is None or isinstance(size, int) for size in shape) else None
+
+
+def channels_first(model: Any, batches: Sequence[Batch]) -> list[Batch]:
+    """The batches with their images channels first, which is how the model's module takes them."""
+    if not turns(model):
+        return list(batches)
+    return [Batch(turned(model, batch.inputs), batch.targets) for batch in batches]
+
+
+def turned(model: Any, inputs: Any) -> Any:
+    """Images channels first: moved, unless they are so already."""
+    known, usual = {id(value): shape for _, value, shape in taken(model, inputs)}, built_for(model)
+
+    def move(value: Any) -> Any:
+        if not isinstance(value, Tensor) or value.ndim < 4:
+            return value
+        if has_channels_first(value.shape, known.get(id(value), usual)):
+            return value
+        return value.movedim(-1, 1).contiguous()
+
+    return tree_map(move, inputs)
+
+
+def has_channels_first(sizes: Sequence[int], shape: Shape | None) -> bool:
+    """Whether images are channels first: the model's shape says so, or else a second axis of 1 or 3, and no such last.
+
+    >>> [has_channels_first(sizes, (None, 8, 8, 4)) for sizes in ((2, 8, 8, 4), (2, 4, 8, 8))]
+    [False, True]
+    >>> [has_channels_first(sizes, None) for sizes in ((2, 8, 8, 3), (2, 3, 8, 8))]
+    [False, True]
+    """
+    if shape is not None and fits(sizes, shape) != fits(moved(sizes), shape):
+        return not fits(sizes, shape)
+    return sizes[1] in (1, 3) and sizes[-1] not in (1, 3)
+
+
+def moved(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Sizes with the channels of images, the second axis, last."""
+    return (*sizes[:1], *sizes[2:], *sizes[1:2])
+
+
+def fits(sizes: Sequence[int], shape: Shape) -> bool:
+    """Whether a tensor's sizes are those that a model was built for, where None takes any."""
+    return len(sizes) == len(shape) and all(b is None or a == b for a, b in zip(sizes[1:], shape[1:], strict=True))
