@@ -19,7 +19,7 @@ keras = pytest.importorskip("keras")
 keras_tuner = pytest.importorskip("keras_tuner")
 
 from zerocost.integrations.keras import ZeroCostTuner  # noqa: E402
-from zerocost.integrations.tuner import as_given, classes, sample  # noqa: E402
+from zerocost.integrations.keras.targets import as_given, classes, sample  # noqa: E402
 
 IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = (IMAGES / 16).astype("float32")

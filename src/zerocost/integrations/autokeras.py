@@ -14,22 +14,10 @@ from zerocost import combine
 from zerocost.combine import Combination
 from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.errors import InputError, MissingExtraError
-from zerocost.integrations.tuner import (
-    OF_ORACLE,
-    beside,
-    built,
-    enqueue,
-    keras_tuner,
-    labelled,
-    old_ways,
-    proposals,
-    queued,
-    reader,
-    sample,
-    survivors,
-    trials,
-    usable,
-)
+from zerocost.integrations.keras.proposals import built, labelled, proposals
+from zerocost.integrations.keras.targets import reader, sample, usable
+from zerocost.integrations.keras.trained import OF_ORACLE, beside, enqueue, queued, survivors, trials
+from zerocost.integrations.tuner import keras_tuner, old_ways
 from zerocost.proxies.registry import Proxy
 from zerocost.scoring import rank_batch
 from zerocost.select import proxies_in

@@ -1,0 +1,91 @@
+"""What a KerasTuner search trains: the candidates that were kept, once each, also after a break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from zerocost.errors import InputError
+from zerocost.integrations.keras.proposals import drawn, named
+from zerocost.select import select
+from zerocost.tables import ScoreTable
+
+OF_ORACLE = (
+    "hyperparameters",
+    "tune_new_entries",
+    "allow_new_entries",
+    "max_retries_per_trial",
+    "max_consecutive_failed_trials",
+)
+"""The settings of KerasTuner's tuners that are their oracle's."""
+
+
+def queued(tuners: Any) -> Callable[..., Any]:
+    """A class of KerasTuner oracles that propose what is in their queue, then stop.
+
+    `begun` has the values that each trial was proposed by, and is saved and reloaded with the rest.
+    """
+
+    class Queued(tuners.Oracle):  # type: ignore[misc]
+        def __init__(self, **settings: Any) -> None:
+            super().__init__(**settings)
+            self.queue: list[dict[str, Any]] = []
+            self.begun: dict[str, dict[str, Any]] = {}
+
+        def populate_space(self, trial_id: str) -> dict[str, Any]:
+            if not self.queue:
+                return {"status": "STOPPED", "values": None}
+            values = self.begun[trial_id] = self.queue.pop(0)
+            return {"status": "RUNNING", "values": drawn(self, named(values), values).values}
+
+        def get_state(self) -> dict[str, Any]:
+            return {**super().get_state(), "begun": self.begun}
+
+        def set_state(self, state: dict[str, Any]) -> None:
+            super().set_state(state)
+            self.begun = state.get("begun", {})
+
+    return Queued
+
+
+def trials(tuner: Any, candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The trials of a tuner, by the name of the candidate that each trains.
+
+    Raises `InputError` for one that trains none of them, so is of another search in the same folder.
+    """
+    names = {named(values): name for name, values in candidates.items()}
+    found: dict[str, Any] = {}
+    for place, trial in tuner.oracle.trials.items():
+        values = named(tuner.oracle.begun.get(place, trial.hyperparameters.values))
+        if values not in names:
+            raise InputError(
+                f"{tuner.project_dir} holds another search, which trained {values}; use overwrite=True to replace it, "
+                "another project_name, or the settings and the seed it had"
+            )
+        found[names[values]] = trial
+    return found
+
+
+def enqueue(tuner: Any, candidates: dict[str, dict[str, Any]], kept: ScoreTable) -> None:
+    """Let a tuner train the candidates that were kept, and that it has not trained yet."""
+    begun = trials(tuner, candidates)
+    tuner.oracle.queue[:] = [candidates[str(name)] for name in kept.frame.index if name not in begun]
+    tuner.oracle.max_trials = len(begun) + len(tuner.oracle.queue)
+
+
+def survivors(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
+    """The models of highest score that pass the conditions; `InputError` when none does."""
+    kept = select(table, where, top=count)
+    if not len(kept):
+        raise InputError(f"no model is left to train; the best one: {kept.dropped[table.frame.index[0]]}")
+    return kept
+
+
+def beside(table: ScoreTable, candidates: dict[str, dict[str, Any]], tuner: Any) -> pd.DataFrame:
+    """The scores of all models, and the objective of those that were trained."""
+    scores = {name: trial.score for name, trial in trials(tuner, candidates).items() if trial.score is not None}
+    objective = [scores.get(name, np.nan) for name in table.frame.index]
+    return table.frame.assign(**{tuner.oracle.objective.name: objective})
