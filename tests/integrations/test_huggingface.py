@@ -148,17 +148,18 @@ def test_a_folder_of_configurations_as_saved_by_transformers(tmp_path: Path) -> 
     transformers.AutoConfig.for_model(**LLAMA).save_pretrained(tmp_path / "small")
     (tmp_path / "bert.json").write_text(json.dumps(BERT))
     found = huggingface.candidates(tmp_path, "sequence-classification")
-    assert list(found) == ["bert", "small/config"]
+    assert list(found) == ["bert", "small"]
     one = huggingface.candidates(tmp_path / "small" / "config.json")
-    assert list(one) == ["config"]
+    assert list(one) == ["small"]
+    assert huggingface.tokens(tmp_path / "small", size=2, length=3).inputs["input_ids"].shape == (2, 3)
     direct = huggingface.build(transformers.AutoConfig.for_model(**LLAMA))
-    assert [p.shape for p in one["config"]().parameters()] == [p.shape for p in direct.parameters()]
+    assert [p.shape for p in one["small"]().parameters()] == [p.shape for p in direct.parameters()]
 
 
 def test_a_saved_model_is_its_configuration_alone(tmp_path: Path) -> None:
     huggingface.build(huggingface.read(GPT2)).save_pretrained(tmp_path / "small")
     assert len(list(tmp_path.rglob("*.json"))) > 1
-    assert list(huggingface.candidates(tmp_path)) == ["small/config"]
+    assert list(huggingface.candidates(tmp_path)) == ["small"]
 
 
 def written(folder: Path, **configs: dict[str, Any]) -> Path:
@@ -190,9 +191,9 @@ def test_a_saved_model_is_built_for_its_own_task(config: dict[str, Any], task: s
     saved = huggingface.build(huggingface.read(config), task)
     saved.save_pretrained(tmp_path)
     builders, _ = huggingface.named(str(tmp_path), load("tokens"))
-    assert type(builders["config"]()) is type(saved)
+    assert type(builders[tmp_path.name]()) is type(saved)
     assert type(huggingface.candidates(saved.config)[str(config["model_type"])]()) is type(saved)
-    other = huggingface.named(f"token-classification:{tmp_path}", load("tokens"))[0]["config"]()
+    other = huggingface.named(f"token-classification:{tmp_path}", load("tokens"))[0][tmp_path.name]()
     assert type(other).__name__.endswith("ForTokenClassification")
 
 

@@ -428,11 +428,20 @@ def test_the_softmax_at_the_end_is_left_out(end: str, kind: str) -> None:
     assert not zc.score(model, (values, torch.arange(4)), "snip,synflow").failures
 
 
-@pytest.mark.parametrize(("units", "left_out"), [(1, True), (3, False)])
-def test_the_sigmoid_of_one_unit_is_left_out(units: int, left_out: bool) -> None:
+def squeezed(given: Any) -> Any:
+    return keras.ops.sigmoid(keras.ops.squeeze(L.Dense(1)(given), -1))
+
+
+@pytest.mark.parametrize(
+    ("end", "left_out"),
+    [(L.Dense(1, activation="sigmoid"), True), (squeezed, True), (L.Dense(3, activation="sigmoid"), False)],
+    ids=["one", "squeezed", "three"],
+)
+def test_the_sigmoid_of_one_unit_is_left_out(end: Any, left_out: bool) -> None:
     from zerocost.integrations.keras.module import as_module, closing
 
-    model = keras.Sequential([keras.Input((7,)), L.Dense(units, activation="sigmoid")])
+    given = keras.Input((7,), dtype="float64")
+    model = keras.Model(given, end(given))
     values = torch.randn(4, 7, dtype=torch.float64)
     module = as_module(model)
     logits = module(values)

@@ -120,12 +120,13 @@ def test_at_the_shell() -> None:
         ("ResNet10t", DIGITS, "timm has no model 'ResNet10t'; it has resnet10t"),
         ("resnet10t.c3_in1k", DIGITS, "'c3_in1k' is a set of trained weights, .*; write resnet10t$"),
         ("resnet1*,-resnet1*", DIGITS, "no model of timm is left of 'resnet1\\*,-resnet1\\*': the names after - take"),
+        ([], DIGITS, "no name of a model is given"),
         ("xyzzy", DIGITS, r"see timm.list_models\(\)"),
         ("resnet18", (torch.rand(4, 9), torch.arange(4)), "images C×H×W"),
         ("resnet18", "noise:3x8x8", "no class labels"),
     ],
 )
-def test_what_cannot_be_used(pattern: str, source: object, message: str) -> None:
+def test_what_cannot_be_used(pattern: str | list[str], source: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
         ours.candidates(pattern, source)
 

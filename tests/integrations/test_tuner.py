@@ -189,7 +189,9 @@ def test_targets_that_are_no_classes(tmp_path: Path) -> None:
     settings = {"objective": "val_loss", "max_trials": 2, "train_top": 1, "directory": tmp_path}
     data = {"verbose": 0, "validation_data": (IMAGES[32:64], LABELS[32:64])}
     without = ZeroCostTuner(regression, "params", where="snip > 0", **settings)
-    with pytest.raises(InputError, match="no model is left to train; the best one: snip > 0 is false: snip failed"):
+    with pytest.raises(
+        InputError, match=r"no model is left to train; .* snip > 0 is false: snip failed \(snip: needs labels"
+    ):
         without.search(IMAGES[:32], LABELS[:32].astype(float), **data)
     assert "label" in without.table.failures["reason"][0]
     made = ZeroCostTuner(regression, "snip", loss=squared, **settings)

@@ -79,7 +79,10 @@ def validate(batch: Batch, classes: int | None = None) -> None:
     """
     tensors = list(_tensors(batch.inputs))
     if not tensors:
-        raise InputError(f"the inputs of a batch must hold tensors, got {type(batch.inputs).__name__}")
+        raise InputError(
+            f"the inputs of a batch must hold tensors, got {type(batch.inputs).__name__}; "
+            "zerocost.data.draw makes a batch of data"
+        )
     count = next((len(tensor) for tensor in tensors if tensor.ndim), 0)
     if count == 0:
         raise InputError(f"the batch is empty: inputs of shape {tuple(tensors[0].shape)}")

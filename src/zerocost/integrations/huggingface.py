@@ -155,7 +155,14 @@ def files(place: str | Path) -> dict[str, Path]:
     found = sorted(inside) or ([path] if path.is_file() else [])
     if not found:
         raise InputError(f"no configuration is at {str(place)!r}; give a JSON file or a folder of them")
-    return {str(file.relative_to(folder).with_suffix("")): file for file in found}
+    return {called(file, folder): file for file in found}
+
+
+def called(file: Path, folder: Path) -> str:
+    """The name of a configuration: its path in the folder, or for a `config.json` that of the folder it is in."""
+    if file.name != "config.json":
+        return str(file.relative_to(folder).with_suffix(""))
+    return folder.resolve().name if file.parent == folder else str(file.parent.relative_to(folder))
 
 
 def configures(file: Path) -> bool:
@@ -187,7 +194,8 @@ def read(config: Any, name: str = "the configuration") -> Any:
 
 
 def contents(file: Path) -> Any:
-    """What a JSON file holds."""
+    """What a JSON file holds, or the `config.json` of a folder."""
+    file = file / "config.json" if file.is_dir() else file
     try:
         return json.loads(file.read_text())
     except OSError as error:

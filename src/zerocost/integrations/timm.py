@@ -45,6 +45,10 @@ def candidates(pattern: str | Iterable[str], data: Any) -> dict[str, Builder]:
 def matched(timm: ModuleType, pattern: str) -> list[str]:
     """The names of models that match; `InputError` for a part that matches none, and where none are left."""
     asked = [part.strip() for part in pattern.split(",") if part.strip()]
+    if not asked:
+        raise InputError(
+            'no name of a model is given; write one or several, as in "resnet1*,vit_tiny_*", or "*" for all'
+        )
     wanted = [part for part in asked if not part.startswith("-")]
     for part in wanted:
         if not timm.list_models(part):

@@ -242,7 +242,7 @@ class Notes(TorchFunctionMode):
             as_map(found)
         if not args or found is args[0]:
             return found
-        if name in ("softmax", "special_softmax") or (name == "sigmoid" and found.shape[-1:] == (1,)):
+        if name in ("softmax", "special_softmax") or (name == "sigmoid" and (found.ndim == 1 or found.shape[-1] == 1)):
             vars(found)["made"] = name.removeprefix("special_"), lambda: args[0]
         elif name in SAME_VALUES and hasattr(args[0], "made"):
             ending, before = args[0].made

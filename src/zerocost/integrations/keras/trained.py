@@ -80,7 +80,10 @@ def survivors(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
     """The models of highest score that pass the conditions; `InputError` when none does."""
     kept = select(table, where, top=count)
     if not len(kept):
-        raise InputError(f"no model is left to train; the best one: {kept.dropped[table.frame.index[0]]}")
+        first = str(table.frame.index[0])
+        failed = "; ".join(f"{name}: {why}" for name, why in table.cards[first].failures.items())
+        reason = f"{kept.dropped[first]}{f' ({failed})' if failed else ''}"
+        raise InputError(f"no model is left to train; the best one: {reason}")
     return kept
 
 
