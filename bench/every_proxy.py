@@ -58,7 +58,7 @@ def main(
     table.add_row(f"all {len(medians)}, apart", f"{sum(len(zc.explain(n).passes) for n in medians)}", f"{apart:.1f}")
     table.add_row(f"all {len(medians)}, together", f"{len(steps.passes)}", f"{together:.1f}")
     table.add_row("times cheaper", "", f"{apart / together:.2f}")
-    console = Console()
+    console = Console(width=120)
     console.print(table)
     console.print(f"median of {rounds} rounds; {machine()}")
 

@@ -134,7 +134,7 @@ def main(
     if as_data:
         print(as_json(units, unit_seconds))
         return
-    console = Console()
+    console = Console(width=120)
     console.print(table(units, small))
     console.print(f"1 unit: one plain forward and backward run, {unit_seconds:.3g} s of CPU; median of {rounds} rounds")
     console.print(machine())

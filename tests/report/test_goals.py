@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from zerocost.combine import of
@@ -47,6 +47,7 @@ def test_the_front_so_far_only_grows(found):
 
 
 @given(points)
+@example([(0.0, 0.0), (0.0, 2.3e-309), (np.nan, 1.0)])
 def test_each_step_is_the_hypervolume_of_all_until_then(found):
     frame = pd.DataFrame(found, columns=["snip", "grasp"])
     known = frame.dropna()

@@ -90,7 +90,8 @@ def fronts_so_far(points: Floats, steps: list[int]) -> list[float]:
     known = np.asarray(np.isfinite(points).all(axis=1))
     low = points[known].min(axis=0, initial=np.inf)
     span = points[known].max(axis=0, initial=-np.inf) - low
-    scaled = np.divide(points - low, span, out=np.ones_like(points), where=span > 0)
+    above = np.where(known[:, None], points - low, 0.0)  # what is not known could overflow in a span close to zero
+    scaled = np.divide(above, span, out=np.ones_like(points), where=span > 0)
     reference = np.full(points.shape[1], -MARGIN)
     front, found = np.empty((0, points.shape[1])), []
     for count, (point, usable) in enumerate(zip(scaled, known, strict=True), start=1):
