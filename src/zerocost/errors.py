@@ -22,6 +22,16 @@ class Failure(ZerocostError):
     """A measurement cannot be had for this model and batch; the message is the reason shown to the user."""
 
 
+def similar(name: str, known: Iterable[str], otherwise: str) -> str:
+    """What to say of a name that does not exist where there are too many to list: up to five like it.
+
+    >>> similar("resnt18", ["resnet18", "vit"], "see the list")
+    'it has resnet18'
+    """
+    near = difflib.get_close_matches(name, list(known), n=5)
+    return f"it has {', '.join(near)}" if near else otherwise
+
+
 def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
     """An `InputError` for a name that does not exist, with the nearest match.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import json
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +16,7 @@ from torch.utils.data import Dataset
 
 from zerocost.data import Batch
 from zerocost.data.tokens import Tokens
-from zerocost.errors import InputError, MissingExtraError, unknown
+from zerocost.errors import InputError, MissingExtraError, similar, unknown
 from zerocost.seeding import Builder, stream
 
 TASKS = {
@@ -184,8 +183,7 @@ def read(config: Any, name: str = "the configuration") -> Any:
         raise InputError(f"{name} has no model_type: got {kind!r}, expected a text such as 'gpt2' or 'bert'")
     known = library().CONFIG_MAPPING
     if kind not in known:
-        near = ", ".join(difflib.get_close_matches(kind, known, n=5))
-        hint = f"it has {near}" if near else "see transformers.CONFIG_MAPPING"
+        hint = similar(kind, known, "see transformers.CONFIG_MAPPING")
         raise InputError(f"{name}: transformers has no model_type {kind!r}; {hint}")
     try:
         return library().AutoConfig.for_model(kind, **values)

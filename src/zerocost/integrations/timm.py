@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Iterable
 from functools import partial
@@ -14,7 +13,7 @@ from torch.utils.data import Dataset
 
 from zerocost.data import load
 from zerocost.data.balance import class_labels
-from zerocost.errors import InputError, MissingExtraError
+from zerocost.errors import InputError, MissingExtraError, similar
 from zerocost.seeding import Builder
 
 
@@ -64,8 +63,7 @@ def hint(timm: ModuleType, part: str) -> str:
     name, _, tag = part.partition(".")
     if tag and timm.list_models(name):
         return f"{tag!r} is a set of trained weights, which models here have none of; write {name}"
-    near = difflib.get_close_matches(name.strip("*").lower(), timm.list_models(), n=5)
-    return f"it has {', '.join(near)}" if near else "see timm.list_models()"
+    return similar(name.strip("*").lower(), timm.list_models(), "see timm.list_models()")
 
 
 def form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:

@@ -15,6 +15,7 @@ from zerocost.data import Batch
 from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.errors import Failure, InputError
 from zerocost.integrations.keras.library import library
+from zerocost.scoring import class_numbers
 from zerocost.seeding import Builder, initialise
 
 NUMBERS = "biuf"
@@ -83,14 +84,14 @@ def classes(targets: np.ndarray, loss: str) -> Tensor | None:
     >>> [classes(np.eye(3), f"{kind}_crossentropy") for kind in ("categorical", "binary")]
     [tensor([0, 1, 2]), None]
     """
-    if "crossentropy" not in loss or targets.dtype.kind not in NUMBERS or targets.ndim > 2:
+    if "crossentropy" not in loss or targets.dtype.kind not in NUMBERS or targets.ndim > 2 or not targets.size:
         return None
-    rows = targets.reshape(len(targets), -1).astype(float)
-    if rows.shape[1] > 1:
-        exact = np.isin(rows, (0, 1)).all() and (rows.sum(1) == 1).all() and "binary" not in loss
-        return torch.from_numpy(rows.argmax(1)) if exact else None
-    whole = np.isfinite(rows).all() and (rows == rows.round()).all() and rows.size > 0
-    return torch.from_numpy(rows[:, 0].astype(np.int64)) if whole else None
+    numbers = targets.astype(float)
+    several = "binary" in loss and numbers.size > len(numbers)
+    if several or not np.isfinite(numbers).all() or (numbers != numbers.round()).any():
+        return None
+    found = class_numbers(torch.from_numpy(numbers.astype(np.int64)))
+    return found if found is not None and found.ndim == 1 else None
 
 
 def spoken(loss: Any) -> str:
