@@ -24,7 +24,8 @@ from rich.table import Table
 from scipy.stats import spearmanr
 
 import zerocost as zc
-from zerocost.spaces.fidelity import FULL, Fidelity, resize
+from zerocost.base.fidelity import FULL, Fidelity, resize
+from zerocost.scoring.rank import rank_batch
 
 OURS = {
     **{name: name for name in ("epe_nas", "fisher", "flops", "grad_norm", "grasp", "l2_norm", "params", "plain")},
@@ -49,7 +50,7 @@ def scored(
     drawn = zc.data.Batch(resize(drawn.inputs, fidelity.resolution), drawn.targets)
     for text in track([a for a in architectures if a not in done.index], f"seed {seed}", console=console):
         build = partial(space.build, space.parse(text), fidelity)
-        table = zc.scoring.rank_batch({text: build}, drawn, list(OURS.values()), seed=seed)
+        table = rank_batch({text: build}, drawn, list(OURS.values()), seed=seed)
         row = table.frame.drop(columns="rank_score").rename_axis("arch")
         row.to_csv(keep, mode="a", header=not keep.exists())
     return pd.read_csv(keep, index_col="arch").loc[architectures]

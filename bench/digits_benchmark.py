@@ -34,7 +34,7 @@ from torch import nn
 import zerocost as zc
 from zerocost.data.hard_digits import Parts, hard_digits
 from zerocost.data.tensors import TensorData
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
 from zerocost.spaces import distinct
 
 EPOCHS, BATCHES, PEAK, WARM_UP = 8, 6, 0.004, 0.3

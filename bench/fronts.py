@@ -27,8 +27,8 @@ import nasbench201_scores as known
 import zerocost as zc
 from strategies import Fidelity, Images, Kept, Proxies, Seeds, Strategies, Truth, accuracies
 from zerocost.combine import of
-from zerocost.search.front import fronts, hypervolume_ratio
 from zerocost.search.objectives import Objectives
+from zerocost.statistics.pareto import fronts, hypervolume_ratio
 
 COUNTS = (200, 1000)
 STRATEGIES = "random,evolution,local,reinforce,nsga2,tpe"

@@ -27,7 +27,7 @@ from rich.table import Table
 
 import zerocost as zc
 from zerocost.integrations.keras import ZeroCostTuner, filtered
-from zerocost.integrations.tuner import old_ways
+from zerocost.integrations.kerastuner import old_ways
 
 BATCH = 32  # fewer samples than the images have pixels, or the correlations of jacob_cov are of lower rank
 TRAIN, VALIDATION, TEST = slice(0, 1000), slice(1000, 1400), slice(1400, None)

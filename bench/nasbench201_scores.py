@@ -18,11 +18,11 @@ import zerocost as zc
 from zerocost.combine import log_rank
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.samplers import BatchGuide, GradientSampler
+from zerocost.samplers.strategies import quiet, sampler
 from zerocost.search.explore import Limit, explore
-from zerocost.search.judge import Judged
+from zerocost.search.measure import Judged
 from zerocost.search.objectives import Objectives
 from zerocost.search.sizes import sizes
-from zerocost.search.strategies import quiet, sampler
 from zerocost.spaces import Architecture, Fidelity
 from zerocost.store import Store
 

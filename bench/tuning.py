@@ -23,8 +23,8 @@ from rich.table import Table
 
 import zerocost as zc
 from zerocost import combine
-from zerocost.benchmarks.evaluate import architectures
 from zerocost.combine import Combination
+from zerocost.evaluation.evaluate import architectures
 from zerocost.proxies.registry import spelled
 from zerocost.store import Store
 from zerocost.tuning.find import Found, Frames, agreement

@@ -30,7 +30,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
-from zerocost.search.shared import KEY, TWIN, opened
+from zerocost.search.shared_study import KEY, TWIN, opened
 from zerocost.store import Store
 
 PROXY = """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
-from zerocost.version import VERSION
+from zerocost.base.version import VERSION
 
 project = "zerocost"
 author = "the zerocost authors"

@@ -8,7 +8,7 @@ except ImportError:
     sys.exit("this example needs the extra transformers: pip install 'zerocost[transformers]'")
 
 from zerocost.integrations import huggingface
-from zerocost.scoring import rank_batch
+from zerocost.scoring.rank import rank_batch
 
 shapes = {"wide": (64, 2), "square": (48, 4), "deep": (32, 8)}
 configs = {

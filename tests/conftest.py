@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from zerocost.engine.proxy import REGISTRY
 from zerocost.engine.signals import SIGNALS
-from zerocost.proxies.registry import REGISTRY
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -20,10 +20,12 @@ from zerocost import data
 from zerocost.benchmarks.sources import BENCHMARKS
 from zerocost.cli.main import app as shell
 from zerocost.engine.plan import PASSES, plan
-from zerocost.engine.settings import NAMES, Settings, written
+from zerocost.engine.settings import NAMES, Settings
+from zerocost.engine.options import written
 from zerocost.engine.signals import SIGNALS
-from zerocost.presets import PAPERS
-from zerocost.proxies.registry import AGGREGATES, Proxy, get
+from zerocost.proxies.papers import PAPERS
+from zerocost.proxies.aggregates import AGGREGATES
+from zerocost.engine.proxy import Proxy, get
 
 
 def proxies(*names: str) -> str:

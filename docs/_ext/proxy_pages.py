@@ -16,10 +16,11 @@ from rst import facts, plain
 from sphinx.application import Sphinx
 
 from zerocost.engine.plan import plan
-from zerocost.engine.settings import written
+from zerocost.engine.options import written
 from zerocost.engine.signals import SIGNALS, measured
-from zerocost.presets import PAPERS
-from zerocost.proxies.registry import AGGREGATES, REGISTRY, Proxy, formula_options
+from zerocost.proxies.papers import PAPERS
+from zerocost.proxies.aggregates import AGGREGATES
+from zerocost.engine.proxy import REGISTRY, Proxy, formula_options
 
 BUILT_IN = [p for p in REGISTRY.values() if p.formula.__module__.startswith("zerocost.")]
 LABELLED = {"loss", "batches", "samples"}

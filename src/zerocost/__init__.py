@@ -1,19 +1,22 @@
 """zerocost ranks neural networks before they are trained."""
 
-from zerocost import benchmarks, combine, data, predict, presets, proxies, spaces
-from zerocost.benchmarks.evaluate import Evaluation, evaluate
+from zerocost import benchmarks, combine, data, predict, proxies, spaces
+from zerocost.base.errors import InputError, ZerocostError
+from zerocost.base.version import VERSION
 from zerocost.combine import Combination
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import signal
-from zerocost.errors import InputError, ZerocostError
-from zerocost.pipeline import Pipeline, SearchResult, search
-from zerocost.proxies.registry import proxy
-from zerocost.scoring import ScoreCard, explain, rank, score
-from zerocost.select import select
+from zerocost.evaluation.evaluate import Evaluation, evaluate
+from zerocost.proxies import papers as presets
+from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.rank import rank
+from zerocost.scoring.score import explain, score
+from zerocost.scoring.select import select
+from zerocost.scoring.table import ScoreTable
+from zerocost.search.pipeline import Pipeline, SearchResult, search
 from zerocost.spaces import Fidelity, SearchSpace
-from zerocost.tables import ScoreTable
 from zerocost.train import train
 from zerocost.tuning import Tuned, tune
-from zerocost.version import VERSION
 
 __version__ = VERSION
 

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.handmade import analog, shared
 from data.handmade import Evil
 from zerocost import benchmarks
+from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.benchmarks.analog import installed
-from zerocost.errors import InputError, MissingExtraError
 
 FACTS = {"baseline_accuracy": 93.5, "ptq_accuracy": 92.5, "baseline_drift_60": (12.25, 1.93)}
 BASELINE = {"dataset": "cifar10", "metric": "baseline_accuracy", "epochs": 200, "seed": "mean"}

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerocost import spaces
+from zerocost.base.errors import InputError
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.benchmarks.table import Row, gather
-from zerocost.errors import InputError
 
 SPACE = spaces.get("macro")
 ACCURACY = Query("cifar10", "test_accuracy", 50, "mean")

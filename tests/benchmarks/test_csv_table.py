@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from zerocost import spaces
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Query
 from zerocost.benchmarks.csv_table import read
-from zerocost.errors import InputError
 
 SPACE = spaces.get("macro")
 DEFAULT = Query("cifar10", "test_accuracy", 50, "mean")

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks.handmade import shared
 from zerocost import benchmarks
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 FACTS = {"test_acc": [91.0, 92.0, 93.5], "mean_acc": 92.16, "std": 1.0, "params": 1769258, "flops": 54194688}
 ACCURACY = {"dataset": "cifar10", "metric": "test_accuracy", "epochs": 50}

@@ -9,8 +9,8 @@ import pytest
 
 from benchmarks.handmade import cell, shared, tfrecord, training
 from zerocost import benchmarks, spaces
+from zerocost.base.errors import InputError
 from zerocost.benchmarks import Query
-from zerocost.errors import InputError
 
 ACCURACY = {"dataset": "cifar10", "metric": "test_accuracy", "epochs": 108}
 CELLS = [cell("conv3x3-bn-relu", 8_555_530, (0.9, 0.91, 0.92)), cell("maxpool3x3", 300, (0.5, 0.6, 0.7))]

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.handmade import NATS
 from zerocost import benchmarks, spaces
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 CELLS = [str(arch) for arch in itertools.islice(spaces.get("nasbench201"), 2)]
 SIZES = [str(arch) for arch in itertools.islice(spaces.get("nats_size"), 2)]

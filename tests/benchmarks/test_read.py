@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import zerocost as zc
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.spaces import distinct, from_function
 
 

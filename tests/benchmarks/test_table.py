@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Query, Table
 from zerocost.benchmarks.table import Row, gather, load, save
-from zerocost.errors import InputError
 
 A, B = Query("cifar10", "test_accuracy", 200, 777), Query("cifar10", "params", 0, "mean")
 

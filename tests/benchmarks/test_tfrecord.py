@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.handmade import checksum, double, nested, tfrecord, varint
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.tfrecord import crc32c, fields, masked, records
-from zerocost.errors import InputError
 
 PUBLISHED = {
     bytes(32): 0x8A9136AA,

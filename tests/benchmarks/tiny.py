@@ -8,8 +8,8 @@ import pandas as pd
 from zerocost import spaces
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.benchmarks.base import Table
-from zerocost.benchmarks.evaluate import BASELINES, Evaluation, judged, tabulated
 from zerocost.combine import Combination
+from zerocost.evaluation.evaluate import BASELINES, Evaluation, judged, tabulated
 from zerocost.spaces import Fidelity, SearchSpace, distinct
 from zerocost.store import Score
 

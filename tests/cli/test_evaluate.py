@@ -37,7 +37,7 @@ def test_json_holds_the_table_the_pairs_and_the_settings(run, truth):
 def test_a_second_run_reads_the_cache(run, truth, tmp_path, monkeypatch):
     arguments = ("evaluate", "macro", *DATA, "--truth", truth, "--proxies", "naswot", *SMALL, "--json")
     first = run(*arguments, "--cache", tmp_path / "scores.db")
-    monkeypatch.setattr("zerocost.run.job.rank_batch", None)
+    monkeypatch.setattr("zerocost.run.job.score_candidate", None)
     assert run(*arguments, "--cache", tmp_path / "scores.db").json == first.json
 
 

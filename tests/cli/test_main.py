@@ -92,7 +92,7 @@ def test_terminated_is_not_success(run, monkeypatch):
     def ended(*_, **__):
         raise SystemExit
 
-    monkeypatch.setattr("zerocost.pipeline.search", ended)
+    monkeypatch.setattr("zerocost.search.pipeline.search", ended)
     result = run("search", "--data", "digits:8")
     assert result.code == 143
     assert "terminated" in result.err

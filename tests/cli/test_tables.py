@@ -6,8 +6,8 @@ import pytest
 
 from zerocost.cli.tables import print_explanation
 from zerocost.combine import Combination
-from zerocost.select import select
-from zerocost.tables import ScoreTable
+from zerocost.scoring.select import select
+from zerocost.scoring.table import ScoreTable
 
 BOTH = Combination({"a": 1, "b": 1})
 

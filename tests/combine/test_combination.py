@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import zerocost as zc
+from zerocost.base.errors import InputError
 from zerocost.combine import Combination, default, load, log_rank, of, rank_mean, vote
-from zerocost.errors import InputError
 from zerocost.proxies import get
 
 whole = st.integers(-50, 50).map(float)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import ConcatDataset, Dataset, Subset, TensorDataset
 
+from zerocost.base.errors import InputError
 from zerocost.data.balance import SETTLED, balanced_indices, class_labels
 from zerocost.data.tensors import TensorData
-from zerocost.errors import InputError
 
 
 class Listed(Dataset):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomSampler, TensorDataset
 
+from zerocost.base.errors import InputError
 from zerocost.data import Batch, draw, load, validate
-from zerocost.errors import InputError
 
 
 class Samples(Dataset):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from data.handmade import Evil, python2_pickle
+from zerocost.base.errors import InputError
 from zerocost.data import cifar, load
 from zerocost.data.cifar import CIFAR10, CIFAR100, load_cifar
-from zerocost.errors import InputError
 
 LAYOUTS = {"cifar10": CIFAR10, "cifar100": CIFAR100}
 ROWS = 4  # of each file

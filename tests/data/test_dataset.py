@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler, TensorDataset
 
+from zerocost.base.errors import InputError
 from zerocost.data import Batch, load, split
 from zerocost.data.tensors import TensorData
-from zerocost.errors import InputError
 
 
 class Stream(IterableDataset):

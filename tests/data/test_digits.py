@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits as sklearn_digits
 
+from zerocost.base.errors import InputError
 from zerocost.data.digits import load_digits
-from zerocost.errors import InputError
 
 
 def test_all_digits_come_in_three_equal_standardised_channels():

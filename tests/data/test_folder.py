@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
+from zerocost.base.errors import InputError
 from zerocost.data import draw
 from zerocost.data.folder import load_folder
-from zerocost.errors import InputError
 
 
 def write(path, colour, size=(32, 32), mode="RGB"):

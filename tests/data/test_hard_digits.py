@@ -6,8 +6,8 @@ import torch
 from sklearn.datasets import load_digits as sklearn_digits
 from torch.nn.functional import normalize, pad
 
+from zerocost.base.errors import InputError
 from zerocost.data.hard_digits import NOISE, hard_digits, load_hard_digits
-from zerocost.errors import InputError
 
 
 def test_each_digit_is_in_one_part_and_each_part_has_every_class():

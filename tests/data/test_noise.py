@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from zerocost.base.errors import InputError
 from zerocost.data.noise import load_noise
-from zerocost.errors import InputError
 
 
 def test_items_are_standard_normal_independent_and_repeatable():

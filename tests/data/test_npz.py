@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from zerocost.base.errors import InputError
 from zerocost.data.npz import load_npz
-from zerocost.errors import InputError
 
 CIFAR = Path(__file__).parents[2].parent / "shared" / "data" / "cifar10-train-first4000.npz"
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from zerocost.base.errors import InputError
 from zerocost.data.paths import existing_path, positive
-from zerocost.errors import InputError
 
 
 def test_the_home_folder_is_understood(tmp_path, monkeypatch):

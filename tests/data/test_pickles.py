@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from data.handmade import Evil, python2_pickle
+from zerocost.base.errors import InputError
 from zerocost.data.pickles import ADMITTED, PickledArray, Uint8, unpickle
-from zerocost.errors import InputError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 7), dtype=np.uint8)
 

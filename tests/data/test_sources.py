@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from zerocost.base.errors import InputError
 from zerocost.data.sources import SOURCES, open_source
-from zerocost.errors import InputError
 
 
 def test_each_source_says_how_it_is_written():

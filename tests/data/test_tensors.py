@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from zerocost.base.errors import InputError
 from zerocost.data.tensors import TensorData, as_inputs, as_labels, channel_statistics, standardised
-from zerocost.errors import InputError
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from zerocost.base.errors import InputError
 from zerocost.data import draw
 from zerocost.data.tokens import load_tokens
-from zerocost.errors import InputError
 
 
 def test_items_are_uniform_independent_and_repeatable():

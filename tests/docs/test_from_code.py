@@ -17,11 +17,12 @@ from zerocost import benchmarks
 from zerocost.cli.main import app
 from zerocost.data import SOURCES
 from zerocost.engine.plan import PASSES
+from zerocost.engine.proxy import get
 from zerocost.engine.settings import NAMES, Settings
 from zerocost.engine.signals import SIGNALS
-from zerocost.presets import PAPERS
-from zerocost.proxies.registry import AGGREGATES, get
-from zerocost.scoring import score
+from zerocost.proxies.aggregates import AGGREGATES
+from zerocost.proxies.papers import PAPERS
+from zerocost.scoring.score import score
 
 pytest.importorskip("sphinx", reason="the documentation's dependencies are not installed")
 

@@ -20,9 +20,10 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
+from zerocost.base.errors import MissingExtraError
 from zerocost.cli.main import app
-from zerocost.errors import MissingExtraError
-from zerocost.proxies.registry import AGGREGATES, REGISTRY
+from zerocost.engine.proxy import REGISTRY
+from zerocost.proxies.aggregates import AGGREGATES
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/integrations/*.md"))]

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 import zerocost as zc
+from zerocost.base.errors import Failure
 from zerocost.engine.initialise import initialised
 from zerocost.engine.network import Network
-from zerocost.errors import Failure
 from zerocost.testing.state import state
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from zerocost.base.errors import Failure
+from zerocost.base.seeding import stream
 from zerocost.engine.inputs import cloned, count, cut, leaves, noise
-from zerocost.errors import Failure
-from zerocost.seeding import stream
 
 
 def test_only_tensors_with_a_row_for_each_sample_are_cut():

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
+from zerocost.base.errors import Failure
 from zerocost.engine.memory import IN_PARTS, channels, kernel, merge, weighted
 from zerocost.engine.plan import plan
 from zerocost.engine.rows import agreement
 from zerocost.engine.signals import ChannelSaliency, measured
-from zerocost.errors import Failure
 from zerocost.proxies import resolve
 from zerocost.testing.proxies import Rationed
 
@@ -210,12 +210,10 @@ def test_only_the_pass_that_runs_out_fails():
     assert card["snip"] == zc.score(model, batch(), "snip")["snip"]
 
 
-def test_a_proxy_that_runs_out_of_memory_fails_alone(monkeypatch):
+def test_a_proxy_that_runs_out_of_memory_fails_alone(registries):
     def hungry(weights):
         raise torch.OutOfMemoryError("no")
 
-    registered = {**zc.proxies.registry.REGISTRY}
-    monkeypatch.setattr(zc.proxies.registry, "REGISTRY", registered)
     zc.proxy(paper="this test")(hungry)
     card = zc.score(mlp(), batch(), "hungry, snip")
     assert card.failures == {"hungry": "out of memory"} and "snip" in card

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import zerocost as zc
+from zerocost.base.errors import Failure
 from zerocost.engine.network import Network, logits, unwrapped
-from zerocost.errors import Failure
 
 
 def mlp():

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
+from zerocost.base.errors import Failure
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Observer
 from zerocost.engine.passes.batch import cross_entropy
@@ -15,7 +16,6 @@ from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
 from zerocost.engine.settings import DEFAULT
 from zerocost.engine.watch.base import Scene
-from zerocost.errors import Failure
 from zerocost.proxies import resolve
 
 N = 6

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerocost.base.errors import Failure
 from zerocost.engine import rows
 from zerocost.engine.rows import agreement, by_sample, row_correlation, sum_positions
-from zerocost.errors import Failure
 
 
 def numbered(*shape):

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
+from zerocost.base.seeding import stream
 from zerocost.engine.inputs import noise
+from zerocost.engine.options import call_options, written
 from zerocost.engine.plan import heeded, plan
-from zerocost.engine.settings import CHOICES, DEFAULT, Settings, written
+from zerocost.engine.settings import CHOICES, DEFAULT, Settings
 from zerocost.engine.signals import SIGNALS
-from zerocost.proxies import get, registry, resolve
-from zerocost.proxies.registry import call_options
-from zerocost.seeding import stream
+from zerocost.proxies import get, resolve
 from zerocost.testing.state import state
 
 N = 6
@@ -262,9 +262,7 @@ def test_repeats_run_again_only_what_differs(ran):
     assert card.spread == {"l2_norm(repeats=3)": 0.0}
 
 
-def test_a_repeat_that_fails_fails_the_proxy(monkeypatch):
-    monkeypatch.setattr(registry, "REGISTRY", dict(registry.REGISTRY))
-
+def test_a_repeat_that_fails_fails_the_proxy(registries):
     @zc.proxy(paper="this test")
     def at_times(weights):
         return float("nan") if torch.rand(()) < 0.5 else 1.0

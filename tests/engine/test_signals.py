@@ -5,18 +5,9 @@ import torch
 from torch import nn
 
 import zerocost as zc
+from zerocost.base.errors import Failure, InputError
+from zerocost.engine.proxy import REGISTRY
 from zerocost.engine.signals import SIGNALS, measured, requested, resolve
-from zerocost.errors import Failure, InputError
-from zerocost.proxies import registry
-
-
-@pytest.fixture
-def fresh_registries(monkeypatch):
-    monkeypatch.setattr(registry, "REGISTRY", dict(registry.REGISTRY))
-    before = dict(SIGNALS)
-    yield
-    SIGNALS.clear()
-    SIGNALS.update(before)
 
 
 def batch(n=6):
@@ -36,7 +27,7 @@ def test_an_unknown_parameter_fails_when_it_is_registered_with_the_nearest_match
         def norms(weigths):
             return 0
 
-    assert "mine" not in registry.REGISTRY and "norms" not in SIGNALS
+    assert "mine" not in REGISTRY and "norms" not in SIGNALS
 
 
 def test_a_measured_signal_cannot_be_replaced():
@@ -47,7 +38,7 @@ def test_a_measured_signal_cannot_be_replaced():
             return 0
 
 
-def test_a_derived_signal_is_planned_by_its_sources_and_computed_once(fresh_registries):
+def test_a_derived_signal_is_planned_by_its_sources_and_computed_once(registries):
     calls = []
 
     @zc.signal
@@ -77,7 +68,7 @@ def test_a_derived_signal_is_planned_by_its_sources_and_computed_once(fresh_regi
     assert card["steepest"] < 0 and card["grad_norm"] > -card["steepest"] and card["spread"] >= 1
 
 
-def test_a_derived_signal_that_fails_fails_each_proxy_with_its_reason(fresh_registries):
+def test_a_derived_signal_that_fails_fails_each_proxy_with_its_reason(registries):
     calls = []
 
     @zc.signal

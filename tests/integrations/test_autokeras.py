@@ -11,14 +11,14 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 keras_tuner = pytest.importorskip("keras_tuner")
 autokeras = pytest.importorskip("autokeras")
 
 from zerocost.integrations.keras import filtered  # noqa: E402
-from zerocost.integrations.tuner import old_ways  # noqa: E402
+from zerocost.integrations.kerastuner import old_ways  # noqa: E402
 
 DIGITS = load_digits()
 IMAGES, LABELS = DIGITS.images[..., None].astype("float32"), DIGITS.target

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from zerocost import rank, score
+from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.data import load
-from zerocost.errors import InputError, MissingExtraError
 from zerocost.integrations import huggingface
-from zerocost.scoring import rank_batch
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
+from zerocost.scoring.rank import rank_batch
 
 transformers = pytest.importorskip("transformers")
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import zerocost as zc
+from zerocost.base.errors import Failure, MissingExtraError
 from zerocost.cli.main import app
-from zerocost.errors import Failure, MissingExtraError
+from zerocost.engine.proxy import REGISTRY
 from zerocost.integrations.keras.library import library
-from zerocost.proxies.registry import REGISTRY
 
 try:
     keras = library()

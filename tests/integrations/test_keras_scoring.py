@@ -18,8 +18,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 import zerocost as zc
+from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.cli.main import app
-from zerocost.errors import InputError, MissingExtraError
 from zerocost.integrations.keras import helper, load, scoring
 from zerocost.integrations.keras.library import library
 

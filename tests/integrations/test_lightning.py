@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 import zerocost
 from zerocost import data
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.integrations.lightning import score
 
 PROXIES = "snip,grasp,fisher,grad_norm,jacob_cov,naswot,synflow,zico,epe_nas,params"

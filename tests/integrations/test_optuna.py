@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from zerocost import data
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.integrations.optuna import FAILURES, SCORES, ScoreFilter, objective
-from zerocost.scoring import score
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
+from zerocost.scoring.score import score
 
 BATCH = data.draw("digits:8", 16)
 optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from zerocost import data, rank
-from zerocost.errors import InputError, MissingExtraError
+from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.integrations import timm as ours
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
 
 DIGITS = data.load("digits:32")
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import KNeighborsRegressor
 
-from zerocost.errors import Failure, InputError
+from zerocost.base.errors import Failure, InputError
 from zerocost.predict import Stopped, Surrogate, expected_improvement, train_fit_choose, upper_bound
 
 RNG = np.random.default_rng(0)

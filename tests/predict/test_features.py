@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from zerocost import spaces
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.predict.features import Features, ranks
 
 SPACE = spaces.get("nasbench201")

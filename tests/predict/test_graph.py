@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from zerocost import spaces
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.predict.graph import VIEWS, graph_features
 
 

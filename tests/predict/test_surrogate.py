@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from zerocost import spaces
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.predict.estimators import ESTIMATORS
 from zerocost.predict.surrogate import Surrogate
 from zerocost.predict.validation import judged

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.signals import ChannelSaliency, LayerKernel, LayerSize, Response
-from zerocost.errors import Failure
 from zerocost.proxies import (
     apd,
     az_expressivity,

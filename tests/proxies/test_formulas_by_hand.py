@@ -18,6 +18,7 @@ from reference import vkdnw as by_hand
 from reference.cases import batch
 from reference.compare import network
 from reference.values import BATCH_SEED, Record, records
+from zerocost.scoring.candidates import initialise
 
 
 def block(c_in: int, c_out: int, stride: int = 1) -> nn.Module:
@@ -99,7 +100,7 @@ class Language(nn.Module):
 
 def seeded(build: Callable[[], nn.Module]) -> nn.Module:
     """The network with seeded weights in float64, and BatchNorm scales, shifts and statistics that are not 1 and 0."""
-    model = zc.seeding.initialise(build, seed=1).double()
+    model = initialise(build, seed=1).double()
     generator = torch.Generator().manual_seed(2)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

@@ -1,23 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
 
 import zerocost as zc
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import REGISTRY, get
 from zerocost.proxies import registry
-
-
-@pytest.fixture
-def own_names() -> Iterator[None]:
-    """Takes away whatever a test registers."""
-    before = dict(registry.REGISTRY)
-    yield
-    registry.REGISTRY.clear()
-    registry.REGISTRY.update(before)
+from zerocost.proxies.aggregates import AGGREGATES
 
 
 @pytest.fixture
@@ -32,7 +23,7 @@ BATCH = (torch.tensor([[1.0, -1.0, 0.5], [0.3, 2.0, -0.4]]), torch.tensor([0, 1]
 def test_every_registered_name_is_a_public_function_with_a_paper() -> None:
     assert {"snip", "naswot", "params"} <= set(zc.proxies.names())
     for name in zc.proxies.names():
-        entry = registry.get(name)
+        entry = get(name)
         assert getattr(zc.proxies, name) is entry.formula
         assert name in zc.proxies.__all__
         assert entry.summary.endswith(".")
@@ -42,7 +33,7 @@ def test_every_registered_name_is_a_public_function_with_a_paper() -> None:
 
 def test_an_unknown_name_gives_the_nearest_one() -> None:
     with pytest.raises(zc.InputError, match=r"unknown proxy 'synfow'; did you mean 'synflow'\? Known: .*snip"):
-        registry.get("synfow")
+        get("synfow")
     with pytest.raises(zc.InputError, match="unknown proxy 'gradnorm'; did you mean 'grad_norm'"):
         registry.resolve("snip, gradnorm")
 
@@ -58,22 +49,22 @@ def test_no_name_at_all_is_an_error_that_lists_them(wanted: str | list[str]) -> 
         registry.resolve(wanted)
 
 
-@pytest.mark.parametrize("name", list(registry.AGGREGATES))
+@pytest.mark.parametrize("name", list(AGGREGATES))
 def test_the_name_of_an_aggregate_stands_for_its_parts(name: str) -> None:
-    parts = list(registry.AGGREGATES[name])
+    parts = list(AGGREGATES[name])
     assert [entry.name for entry in registry.resolve(name)] == parts
     assert [entry.name for entry in registry.resolve(f"snip, {name}, flops")] == ["snip", *parts]
     assert name not in zc.proxies.names()
 
 
-@pytest.mark.usefixtures("own_names")
+@pytest.mark.usefixtures("registries")
 def test_settings_are_declared_and_checked_when_a_proxy_is_registered() -> None:
     @zc.proxy(paper="this test", mode="eval", samples=2)
     def largest(outputs: Tensor, *, power: float = 1.0) -> Tensor:
         """Largest output to a power."""
         return outputs.max() ** power
 
-    entry = registry.get("largest")
+    entry = get("largest")
     assert entry.settings.mode == "eval" and entry.settings.samples == 2 and entry.signals == ("outputs",)
     assert entry.using(power=2.0, mode="train").name == "largest(power=2.0, mode=train)"
     assert entry.using(power=2.0).options == {"power": 2.0}
@@ -85,10 +76,10 @@ def test_settings_are_declared_and_checked_when_a_proxy_is_registered() -> None:
         def wrong(outputs: Tensor) -> Tensor:
             return outputs.max()
 
-    assert "wrong" not in registry.REGISTRY
+    assert "wrong" not in REGISTRY
 
 
-@pytest.mark.usefixtures("own_names")
+@pytest.mark.usefixtures("registries")
 def test_an_option_reaches_the_formula(network: nn.Module) -> None:
     @zc.proxy(paper="this test")
     def scaled(parameter_count: int, *, factor: float = 1.0) -> float:
@@ -99,7 +90,7 @@ def test_an_option_reaches_the_formula(network: nn.Module) -> None:
     assert dict(card) == {"scaled": 26.0, "scaled(factor=0.5)": 13.0}
 
 
-@pytest.mark.usefixtures("own_names")
+@pytest.mark.usefixtures("registries")
 def test_a_proxy_of_ones_own_is_scored_like_any_other(network: nn.Module) -> None:
     @zc.proxy(paper="this test")
     def largest_gradient(weight_gradients: list[Tensor]) -> Tensor:
@@ -111,11 +102,11 @@ def test_a_proxy_of_ones_own_is_scored_like_any_other(network: nn.Module) -> Non
     card = zc.score(network, BATCH, "largest_gradient,snip")
     assert card["largest_gradient"] == pytest.approx(max(g.abs().max().item() for g in gradients), rel=1e-6)
     assert [step.name for step in card.passes] == ["data", "loss"]  # no run of its own
-    assert registry.get("largest_gradient").summary == "Largest entry of any weight's gradient."
+    assert get("largest_gradient").summary == "Largest entry of any weight's gradient."
     assert largest_gradient([torch.tensor([-3.0, 2.0])]).item() == 3.0  # still a plain function
 
 
-@pytest.mark.usefixtures("own_names")
+@pytest.mark.usefixtures("registries")
 def test_where_lower_is_better_the_score_is_negated(network: nn.Module) -> None:
     @zc.proxy(paper="this test", higher_is_better=False)
     def initial_loss(loss: Tensor) -> Tensor:
@@ -126,7 +117,7 @@ def test_where_lower_is_better_the_score_is_negated(network: nn.Module) -> None:
     assert zc.score(network, BATCH, "initial_loss")["initial_loss"] == pytest.approx(-expected, rel=1e-6)
 
 
-@pytest.mark.usefixtures("own_names")
+@pytest.mark.usefixtures("registries")
 def test_a_signal_of_ones_own_is_computed_once_for_all_proxies(network: nn.Module) -> None:
     calls: list[int] = []
 
@@ -156,7 +147,7 @@ def test_a_signal_of_ones_own_is_computed_once_for_all_proxies(network: nn.Modul
     assert 0 < card["largest_layer"] < card["all_layers"]
 
 
-@pytest.mark.usefixtures("own_names")
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize(
     ("result", "reason"),
     [(float("nan"), "the value is nan"), (float("inf"), "the value is inf"), (-float("inf"), "the value is -inf")],
@@ -172,7 +163,7 @@ def test_a_value_that_is_not_finite_is_a_failure(network: nn.Module, result: flo
     assert card["params"] == 26
 
 
-@pytest.mark.usefixtures("own_names")
+@pytest.mark.usefixtures("registries")
 def test_a_formula_that_raises_fails_alone_and_by_name(network: nn.Module) -> None:
     @zc.proxy(paper="this test")
     def raises(parameter_count: int) -> float:
@@ -202,10 +193,10 @@ def test_a_parameter_that_names_no_signal_is_refused_when_it_is_registered() -> 
         def typo(weight_gradient: Tensor) -> Tensor:
             return weight_gradient
 
-    assert "typo" not in registry.REGISTRY
+    assert "typo" not in REGISTRY
 
 
-@pytest.mark.usefixtures("own_names")
+@pytest.mark.usefixtures("registries")
 def test_a_name_registered_twice_is_the_last_one(network: nn.Module) -> None:
     def register(answer: float) -> None:
         @zc.proxy(paper="this test")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import zerocost as zc
+from zerocost.scoring.candidates import initialise
 
 ALL = [zc.proxies.get(name) for name in zc.proxies.__all__ if name in zc.proxies.names() and name != "swap_regularised"]
 ALL += zc.proxies.resolve("swap_regularised(mu=5, sigma=9)")
@@ -25,7 +26,7 @@ def batch(samples: int = 8) -> tuple[Tensor, Tensor]:
 
 
 def seeded(build: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
-    return zc.seeding.initialise(build, seed)
+    return initialise(build, seed)
 
 
 def cnn(activation: nn.Module | None = None) -> nn.Module:

@@ -10,11 +10,11 @@ import pytest
 from torch import nn
 
 from zerocost.combine import Combination
-from zerocost.pipeline import SearchResult, Stage
-from zerocost.scoring import ScoreCard
+from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.select import select
+from zerocost.scoring.table import ScoreTable
 from zerocost.search.objectives import Objectives
-from zerocost.select import select
-from zerocost.tables import ScoreTable
+from zerocost.search.pipeline import SearchResult, Stage
 from zerocost.train import Epoch, Run
 
 PROXIES = ["snip", "grasp", "synflow", "log_synflow", "jacob_cov", "naswot"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from zerocost.report import frames
-from zerocost.scoring import ScoreCard
+from zerocost.scoring.card import ScoreCard
 from zerocost.train import Run
 
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from zerocost.pipeline import Stage
 from zerocost.report import frames, headline
 from zerocost.report.frames import RANDOM, SURVIVORS
 from zerocost.report.sections import correlation
-from zerocost.report.statistics import Association
+from zerocost.search.pipeline import Stage
+from zerocost.statistics.association import Association
 
 
 def trained(survivors: list[float], random: list[float]) -> pd.DataFrame:

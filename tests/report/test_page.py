@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 import zerocost as zc
-from zerocost.errors import InputError
-from zerocost.pipeline import SearchResult, Stage
+from zerocost.base.errors import InputError
 from zerocost.report import format as fmt
 from zerocost.report import sections, write
 from zerocost.report.page import render
-from zerocost.scoring import ScoreCard
+from zerocost.scoring.card import ScoreCard
+from zerocost.search.pipeline import SearchResult, Stage
 from zerocost.train import Run
 
 LOADS = ("src", "href", "srcset", "poster", "action", "formaction", "xlink:href", "data")

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from benchmarks.tiny import evaluation
-from zerocost.errors import InputError, MissingExtraError
+from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.report import pictures
 
 

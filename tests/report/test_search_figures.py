@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zerocost.report import goals
+from zerocost.report import progress as goals
 from zerocost.report import search_figures as figures
 from zerocost.report.figures import TEMPLATES
 

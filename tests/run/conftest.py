@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from run.small import Noted
-from zerocost.proxies.registry import REGISTRY
+from zerocost.engine.proxy import REGISTRY
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import pytest
 from torch import nn
 
 from run.small import TEXTS, job, scores
-from zerocost import scoring, spaces
-from zerocost.errors import InputError, ZerocostError
+from zerocost import spaces
+from zerocost.base.errors import InputError, ZerocostError
 from zerocost.run import Scorer
 from zerocost.run import job as job_module
+from zerocost.scoring.rank import score_candidate
 from zerocost.spaces import FULL
 from zerocost.store import Score, Store
 
@@ -20,11 +21,12 @@ def calls(monkeypatch):
     """What is computed from now on: architecture, proxies and seed."""
     made = []
 
-    def counted(*args, **kwargs):
-        made.append((next(iter(args[0])), tuple(p.name for p in args[2]), kwargs["seed"]))
-        return scoring.rank_batch(*args, **kwargs)
+    def counted(*args):
+        build, _, steps, _, seeds, _ = args
+        made.append((str(build.args[0]), tuple(p.name for p in steps.proxies), seeds[0]))
+        return score_candidate(*args)
 
-    monkeypatch.setattr(job_module, "rank_batch", counted)
+    monkeypatch.setattr(job_module, "score_candidate", counted)
     return made
 
 

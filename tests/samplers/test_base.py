@@ -11,11 +11,11 @@ import pytest
 from optuna.trial import TrialState
 from torch import nn
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.samplers.base import History, SpaceSampler
 from zerocost.samplers.evolution import EvolutionSampler
 from zerocost.samplers.random import RandomSampler
-from zerocost.search.suggest import suggest
+from zerocost.samplers.suggest import suggest
 from zerocost.spaces import Architecture, Choose, from_function
 
 

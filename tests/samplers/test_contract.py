@@ -10,7 +10,7 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 from torch import nn
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
 from zerocost.samplers.base import History, SpaceSampler
 from zerocost.samplers.evolution import EvolutionSampler
 from zerocost.samplers.local import LocalSampler

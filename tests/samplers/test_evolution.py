@@ -11,11 +11,11 @@ import optuna
 import pytest
 from torch import nn
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.samplers.base import History, Past
 from zerocost.samplers.evolution import EvolutionSampler
 from zerocost.samplers.local import LocalSampler
-from zerocost.search.suggest import suggest
+from zerocost.samplers.suggest import suggest
 from zerocost.spaces import Choose, from_function, get
 
 TABLE = Path(__file__).parents[2].parent / "shared" / "data" / "nasbench201-cifar10.csv"

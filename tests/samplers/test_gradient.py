@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from zerocost import data
+from zerocost.base.errors import InputError
 from zerocost.data import Batch
-from zerocost.errors import InputError
 from zerocost.samplers.gradient import GradientSampler
 from zerocost.samplers.relaxed import OBJECTIVES
-from zerocost.scoring import score
-from zerocost.search.suggest import suggest
-from zerocost.seeding import initialise
+from zerocost.samplers.suggest import suggest
+from zerocost.scoring.candidates import initialise
+from zerocost.scoring.score import score
 from zerocost.spaces import FULL, ChoiceSpace, Fidelity, get
 from zerocost.spaces.mixture import Mixed, Mixture, one_hot
 from zerocost.testing.samplers import check_sampler

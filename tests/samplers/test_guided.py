@@ -9,13 +9,13 @@ import optuna
 import pytest
 from torch import nn
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
 from zerocost.samplers.base import SpaceSampler
 from zerocost.samplers.evolution import EvolutionSampler
 from zerocost.samplers.guided import BatchGuide, Ranking
 from zerocost.samplers.local import LocalSampler
 from zerocost.samplers.random import RandomSampler
-from zerocost.search.suggest import suggest
+from zerocost.samplers.suggest import suggest
 from zerocost.spaces import Architecture, Choose, distinct, from_function
 
 

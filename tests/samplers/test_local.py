@@ -6,7 +6,7 @@ import optuna
 from torch import nn
 
 from zerocost.samplers.local import LocalSampler
-from zerocost.search.suggest import suggest
+from zerocost.samplers.suggest import suggest
 from zerocost.spaces import Choose, from_function
 
 

@@ -9,12 +9,12 @@ import torch
 from optuna import Study
 from torch import nn
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.samplers.base import SpaceSampler
 from zerocost.samplers.controller import Controller, Step
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.reinforce import ReinforceSampler
-from zerocost.search.suggest import suggest
+from zerocost.samplers.suggest import suggest
 from zerocost.spaces import Architecture, Choose, SearchSpace, from_function, get
 from zerocost.testing.samplers import check_sampler
 

@@ -4,14 +4,14 @@ import optuna
 import pytest
 from torch import nn
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.samplers import EvolutionSampler, RandomSampler
 from zerocost.samplers.base import SCORES
+from zerocost.samplers.suggest import REJECTED
 from zerocost.search.explore import IDLE, TOGETHER, Explored, Stop, explore
-from zerocost.search.judge import Judged
+from zerocost.search.measure import Judged
 from zerocost.search.objectives import Objectives
-from zerocost.search.shared import TWIN
-from zerocost.search.suggest import REJECTED
+from zerocost.search.shared_study import TWIN
 from zerocost.spaces import from_function
 
 WIDTH = Objectives(("width",))

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from zerocost import files, spaces
+from zerocost import spaces
+from zerocost.base import user_code as files
+from zerocost.base.errors import Failure, InputError, MissingExtraError
 from zerocost.cli.main import app
-from zerocost.errors import Failure, InputError, MissingExtraError
+from zerocost.scoring.candidates import initialise
 from zerocost.search import export as module
 from zerocost.search.export import export, write_spec
-from zerocost.seeding import initialise
 
 HAS_ONNX = all(importlib.util.find_spec(package) for package in ("onnx", "onnxscript"))
 IMAGES = torch.rand(5, 3, 8, 8)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zerocost import benchmarks, spaces
-from zerocost.errors import Failure, InputError
+from zerocost.base.errors import Failure, InputError
 from zerocost.search.latency import Timing, conditions, latency, looked_up, measured_latency
 from zerocost.spaces import from_function
 from zerocost.testing.state import state

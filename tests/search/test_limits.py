@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerocost.conditions import clauses
-from zerocost.errors import Failure, InputError
+from zerocost.base.conditions import clauses
+from zerocost.base.errors import Failure, InputError
 from zerocost.search.limits import Limits, split
 from zerocost.spaces import Architecture
 

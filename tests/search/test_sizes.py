@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 import zerocost as zc
 from zerocost import spaces
-from zerocost.errors import Failure, InputError
+from zerocost.base.errors import Failure, InputError
+from zerocost.scoring.candidates import initialise
 from zerocost.search.sizes import PROXIES, sizes
 from zerocost.spaces import SearchSpace, from_function
 
@@ -33,7 +34,7 @@ def test_sizes_are_those_that_score_gives(name: str) -> None:
     known = sizes(space, IMAGES)
     for seed in range(2):
         arch = space.sample(np.random.default_rng(seed))
-        card = zc.score(zc.seeding.initialise(lambda arch=arch: space.build(arch)), (IMAGES, None), PROXIES)
+        card = zc.score(initialise(lambda arch=arch: space.build(arch)), (IMAGES, None), PROXIES)
         assert {size: known[size](arch) for size in PROXIES} == dict(card)
 
 

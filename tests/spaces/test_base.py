@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from torch import nn
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.spaces import Architecture, ChoiceSpace, Choose, SearchSpace, distinct, get, names
 
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from zerocost.errors import InputError
-from zerocost.seeding import initialise
+from zerocost.base.errors import InputError
+from zerocost.scoring.candidates import initialise
 from zerocost.spaces import Architecture, ChoiceSpace, Choose, Fidelity, from_function
 from zerocost.testing.spaces import check_space
 

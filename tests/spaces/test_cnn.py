@@ -14,8 +14,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from zerocost.errors import InputError
-from zerocost.seeding import initialise
+from zerocost.base.errors import InputError
+from zerocost.scoring.candidates import initialise
 from zerocost.spaces import Fidelity, distinct, get
 from zerocost.testing.spaces import check_space
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from zerocost.base.fidelity import FULL
 from zerocost.spaces import Architecture, ChoiceSpace, Choose, Fidelity
-from zerocost.spaces.fidelity import FULL
 from zerocost.testing.spaces import check_space
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.spaces import Architecture, Fidelity, SearchSpace, get
 from zerocost.spaces.darts import DARTSNet
 from zerocost.spaces.darts_code import read

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from zerocost.errors import InputError
-from zerocost.seeding import initialise
+from zerocost.base.errors import InputError
+from zerocost.scoring.candidates import initialise
 from zerocost.spaces import Fidelity, SearchSpace, get
 from zerocost.testing.spaces import check_space
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
 from zerocost.spaces import Architecture, Choose, Fidelity, get
 from zerocost.spaces.darts import DARTSNet
 from zerocost.spaces.mixture import Mixable, Mixture, one_hot, superpose

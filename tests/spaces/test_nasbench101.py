@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from zerocost.errors import InputError
-from zerocost.seeding import initialise
+from zerocost.base.errors import InputError
+from zerocost.scoring.candidates import initialise
 from zerocost.spaces import FULL, Fidelity, get, nasbench101
 from zerocost.spaces.dag import Dag, shapes
 from zerocost.spaces.nasbench101 import NASBench101, space

@@ -16,8 +16,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zerocost.errors import InputError
-from zerocost.seeding import initialise
+from zerocost.base.errors import InputError
+from zerocost.scoring.candidates import initialise
 from zerocost.spaces import FULL, Fidelity, get
 from zerocost.spaces.nasbench201 import EDGES, OPERATIONS, Cell, CellNetwork, Reduction
 from zerocost.testing.spaces import check_space

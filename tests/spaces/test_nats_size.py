@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 import torch
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.spaces import Fidelity, get
 from zerocost.testing.spaces import check_space
 

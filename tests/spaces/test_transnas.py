@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.spaces import FULL, Fidelity, SearchSpace, get
 from zerocost.testing.spaces import check_space
 

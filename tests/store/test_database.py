@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from zerocost.errors import InputError, MissingExtraError
+from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.store import Store
 from zerocost.store.database import Database
 

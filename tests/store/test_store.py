@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zerocost.errors import InputError, ZerocostError
+from zerocost.base.errors import InputError, ZerocostError
 from zerocost.store import Score, Store, owners, store
 
 ONE = {("a", 0, "snip"): Score(1.0, None)}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.store.urls import located, shown
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 import zerocost as zc
-from zerocost.proxies import registry
 from zerocost.testing import ZOO, Specimen, check_proxy
 from zerocost.testing.proxies import (
     CHECKS,
@@ -25,7 +24,7 @@ from zerocost.testing.proxies import (
 )
 from zerocost.testing.zoo import drawn
 
-BUILT_IN = registry.names()
+BUILT_IN = zc.proxies.names()
 AFRESH = (check_global_state, check_sign)
 """Checks for which it matters that a network is scored now."""
 
@@ -61,12 +60,11 @@ def test_tied_weights_count_once():
 
 
 @pytest.fixture
-def broken(monkeypatch):
+def broken(registries):
     """Registers a proxy for one test."""
-    monkeypatch.setattr(registry, "REGISTRY", dict(registry.REGISTRY))
 
     def register(function, **declared):
-        registry.proxy(paper="this test", **declared)(function)
+        zc.proxy(paper="this test", **declared)(function)
         return function.__name__
 
     return register

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
 from zerocost.testing.state import state
 from zerocost.testing.zoo import CLASSES, ZOO, CNNModel
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
+from zerocost.base.errors import InputError
 from zerocost.data import load
-from zerocost.errors import InputError
 from zerocost.train.batches import Batches, describe, digest, mix
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.train import Interrupted, train
 
 Build = Callable[[], nn.Module]

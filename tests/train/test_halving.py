@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from train.curves import curve
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.train import Interrupted, Run, halving, train
 
 Build = Callable[[], nn.Module]

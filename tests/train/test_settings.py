@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.train.settings import Settings, resolve_device
 
 GOOD: dict[str, Any] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.1, "patience": None, "loss": cross_entropy}

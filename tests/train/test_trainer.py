@@ -14,7 +14,7 @@ from torch.utils.data import Dataset, TensorDataset
 
 from train.curves import curve
 from zerocost.data import split
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
 from zerocost.train import train
 
 Build = Callable[[], nn.Module]

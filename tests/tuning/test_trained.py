@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from zerocost import benchmarks, spaces
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.search.result import SearchResult
 from zerocost.train.run import Epoch, Run
 from zerocost.tuning.trained import accuracies

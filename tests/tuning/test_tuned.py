@@ -8,7 +8,7 @@ import pytest
 
 import zerocost as zc
 from zerocost import combine
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.tuning import Tuned, tune
 from zerocost.tuning.scores import Setting, scored, settings
 
@@ -61,7 +61,7 @@ def test_it_is_a_combination_that_a_file_and_at_its_fidelity_rank_take(found, tm
 
 def test_again_it_finds_the_same_and_scores_nothing(found, monkeypatch):
     tuned, _, store = found
-    monkeypatch.setattr("zerocost.run.job.rank_batch", None)
+    monkeypatch.setattr("zerocost.run.job.score_candidate", None)
     again = tune(DIGITS, proxies=PROXIES, n=10, pool=4, store=store, **(SMALL | {"repeats": [1, 2], "trials": 8}))
     assert again.combination.weights == tuned.combination.weights
     assert (again.gain, again.low, again.high) == (tuned.gain, tuned.low, tuned.high)

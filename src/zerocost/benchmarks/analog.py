@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import MEAN, Query
 from zerocost.benchmarks.table import Row
-from zerocost.errors import InputError
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.nasbench201 import FORM
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zerocost.errors import InputError, unknown
-from zerocost.spaces.base import Architecture, SearchSpace
+from zerocost.base.errors import InputError, unknown
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace
 
 MEAN = "mean"
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import MEAN, Query
 from zerocost.benchmarks.table import Row
-from zerocost.errors import InputError
 from zerocost.spaces.base import SearchSpace
 
 ARCHITECTURE = ("arch", "architecture", "genotype")

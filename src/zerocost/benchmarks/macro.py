@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import MEAN, Query
 from zerocost.benchmarks.table import Row
-from zerocost.errors import InputError
 from zerocost.spaces.base import SearchSpace
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import MEAN, Query
 from zerocost.benchmarks.table import Row
 from zerocost.benchmarks.tfrecord import fields, records
-from zerocost.errors import InputError
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.nasbench101 import space as nasbench101
 

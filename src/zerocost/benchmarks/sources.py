@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from zerocost import spaces
+from zerocost.base.errors import InputError, MissingExtraError, unknown
 from zerocost.benchmarks import analog, csv_table, macro, nasbench101, nats, table, transnas
 from zerocost.benchmarks.base import MEAN, Benchmark, Query, Table
-from zerocost.errors import InputError, MissingExtraError, unknown
 from zerocost.spaces import SearchSpace
 
 Source = str | os.PathLike[str] | nats.API

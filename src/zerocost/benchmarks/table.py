@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Query, Table
-from zerocost.errors import InputError
 
 FORMAT = 1
 HEAD, TEXTS, KEYS, VALUES = "table.json", "architectures.npy", "keys.npy", "values.npy"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 
 def _crc_table() -> list[int]:

@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from zerocost.base.errors import InputError, ZerocostError
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
-from zerocost.errors import InputError, ZerocostError
-from zerocost.proxies.registry import Proxy
+from zerocost.engine.proxy import Proxy
 
 P = ParamSpec("P")
 BAD_INPUT, NOTHING_FOUND, INTERRUPTED, TERMINATED = 2, 1, 130, 143

@@ -10,10 +10,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost import benchmarks, scoring
+from zerocost import benchmarks
+from zerocost.base.errors import InputError
 from zerocost.benchmarks import Benchmark, Query
-from zerocost.benchmarks.evaluate import Evaluation
-from zerocost.benchmarks.evaluate import evaluate as judge
 from zerocost.cli.common import (
     SPECS,
     Balanced,
@@ -30,12 +29,15 @@ from zerocost.cli.common import (
     print_json,
     progress_bar,
 )
-from zerocost.errors import InputError
+from zerocost.combine import parts
+from zerocost.evaluation.evaluate import Evaluation
+from zerocost.evaluation.evaluate import evaluate as judge
 from zerocost.proxies.registry import resolve
 from zerocost.report.format import fixed, plural, seconds
+from zerocost.scoring.score import DEFAULT as SCORE_DEFAULT
 from zerocost.spaces import Fidelity
 
-DEFAULT = ",".join(scoring.DEFAULT)
+DEFAULT = ",".join(SCORE_DEFAULT)
 NAMES = ", ".join(benchmarks.names())
 
 
@@ -83,7 +85,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge proxies against trained truth, beside parameters, FLOPs and depth."""
-    resolve(proxies)
+    resolve(parts(proxies))
     place = checked_device(device)
     scale = None if fidelity is None else Fidelity.parse(fidelity)
     file = Path(cache) if cache and "://" not in cache else None

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from zerocost import scoring
 from zerocost.cli.common import Json, command, out, print_json
+from zerocost.scoring.score import explain as explained
 
 
 @command
@@ -16,7 +16,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Show which passes scoring with these proxies will run, and why."""
-    steps = scoring.explain(",".join(proxies))
+    steps = explained(",".join(proxies))
     if as_json:
         passes = [
             {

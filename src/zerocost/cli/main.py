@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from zerocost.base.version import VERSION
 from zerocost.cli.evaluate import evaluate
 from zerocost.cli.explain import explain
 from zerocost.cli.proxies import proxies
@@ -13,7 +14,6 @@ from zerocost.cli.rank import rank
 from zerocost.cli.score import score
 from zerocost.cli.search import search
 from zerocost.cli.tune import tune
-from zerocost.version import VERSION
 
 app = typer.Typer(
     name="zerocost",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from zerocost.cli.common import Json, command, out, print_json
-from zerocost.proxies.registry import REGISTRY
+from zerocost.engine.proxy import REGISTRY
 
 
 @command

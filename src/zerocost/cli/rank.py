@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from zerocost import scoring
+from zerocost.base.errors import InputError
+from zerocost.base.user_code import load
 from zerocost.cli.common import (
     BAD_INPUT,
     INTERRUPTED,
@@ -30,15 +31,14 @@ from zerocost.cli.common import (
     progress_bar,
 )
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
-from zerocost.combine import of
+from zerocost.combine import of, parts
 from zerocost.data import load as open_data
-from zerocost.errors import InputError
-from zerocost.files import load
 from zerocost.integrations import huggingface, timm
 from zerocost.integrations.huggingface import TASKS
 from zerocost.proxies.registry import resolve
-from zerocost.select import proxies_in, select
-from zerocost.tables import Interrupted, ScoreTable
+from zerocost.scoring.rank import rank as rank_candidates
+from zerocost.scoring.select import proxies_in, select
+from zerocost.scoring.table import Interrupted, ScoreTable
 
 
 @command
@@ -79,13 +79,13 @@ def rank(
     if target.startswith("hf:") and proxies == "default" and huggingface.holds_ids(source):
         proxies = huggingface.PROXIES
     combination = of(proxies)
-    chosen = resolve(proxies)
+    chosen = resolve(parts(proxies))
     where = combination.conditions(where)
     sizes = ["non_embedding_params"] if target.startswith("hf:") else []
     interrupted = False
     with progress_bar({"score": "scoring"}) as report:
         try:
-            table = scoring.rank(
+            table = rank_candidates(
                 candidates,
                 source,
                 combination if proxies.endswith(".json") else chosen,

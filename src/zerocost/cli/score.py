@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from zerocost import scoring
+from zerocost.base.errors import InputError
+from zerocost.base.user_code import load
 from zerocost.cli.common import (
     BAD_INPUT,
     Balanced,
@@ -27,12 +28,15 @@ from zerocost.cli.common import (
     print_json,
 )
 from zerocost.cli.tables import cell
-from zerocost.errors import InputError
-from zerocost.files import load
+from zerocost.combine import parts
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
+from zerocost.scoring.candidates import built as initialised
+from zerocost.scoring.rank import draw_batches
+from zerocost.scoring.score import DEFAULT as SCORE_DEFAULT
+from zerocost.scoring.score import score as score_model
 
-DEFAULT = ",".join(scoring.DEFAULT)
+DEFAULT = ",".join(SCORE_DEFAULT)
 
 
 @command
@@ -54,15 +58,15 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score one untrained network."""
-    chosen = resolve(proxies)
+    chosen = resolve(parts(proxies))
     place = checked_device(device)
     of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
     built = keras.load(target) if of_keras else load(target)
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
-    model = scoring.built(built, seed, place)
-    drawn = scoring.draw_batches(data, batch, batches, seed, balanced)
-    card = scoring.score(model, drawn, chosen, seed=seed)
+    model = initialised(built, seed, place)
+    drawn = draw_batches(data, batch, batches, seed, balanced)
+    card = score_model(model, drawn, chosen, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
     if as_json:
         print_json(

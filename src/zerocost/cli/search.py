@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from zerocost import benchmarks, pipeline, report, spaces
+from zerocost import benchmarks, report, spaces
+from zerocost.base.errors import InputError, unknown
 from zerocost.benchmarks import Benchmark
 from zerocost.cli.common import (
     BAD_INPUT,
@@ -32,11 +33,13 @@ from zerocost.cli.common import (
 )
 from zerocost.cli.rank import as_dict
 from zerocost.cli.tables import accuracies, print_explanation, print_failures, print_ranking, print_training
-from zerocost.errors import InputError, unknown
-from zerocost.pipeline import SearchInterrupted, SearchResult
-from zerocost.proxies.registry import Proxy, resolve
+from zerocost.combine import parts
+from zerocost.engine.proxy import Proxy
+from zerocost.proxies.registry import resolve
 from zerocost.search import export as export_
+from zerocost.search import pipeline
 from zerocost.search.objectives import SCORE
+from zerocost.search.pipeline import SearchInterrupted, SearchResult
 from zerocost.train.run import Run
 
 SPACES = ", ".join(spaces.names())
@@ -110,7 +113,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
-    chosen = resolve(proxies)
+    chosen = resolve(parts(proxies))
     place = checked_device(device)
     own = ":" in space
     chosen_formats = checked_formats(formats)

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from zerocost.cli.common import out
 from zerocost.combine import Combination
-from zerocost.combine.explain import Explanation, explain
 from zerocost.report.format import fixed, plural, shorten
-from zerocost.tables import ScoreTable
+from zerocost.scoring.explanation import Explanation
+from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run
 
 COLUMNS = 6
@@ -63,7 +63,7 @@ def print_explanation(
 
     `combination` is what to explain; what the table is ranked by if None.
     """
-    why = explain(table, combination, top=len(kept) if 0 < len(kept) < len(table) else None)
+    why = table.explained(combination, top=len(kept) if 0 < len(kept) < len(table) else None)
     names = list(kept.frame.index[:limit])
     parts = why.moved if why.moved.notna().any(axis=None) else why.climbed
     shown = list(parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable").index[:COLUMNS])

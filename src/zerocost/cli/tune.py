@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import benchmarks, spaces
+from zerocost.base.errors import InputError
 from zerocost.cli.common import SPECS, Device, Json, Seed, checked_device, command, out, print_json, progress_bar
-from zerocost.errors import InputError
 from zerocost.report.format import fixed
 from zerocost.search.export import own_space
 from zerocost.tuning import Tuned

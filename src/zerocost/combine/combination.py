@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from typing_extensions import TypeIs
 
+from zerocost.base.conditions import clauses, joined
+from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import Fidelity
 from zerocost.combine.ranks import METHODS, terms
-from zerocost.conditions import clauses, joined
-from zerocost.errors import InputError, unknown
-from zerocost.proxies.registry import Proxy, resolve
-from zerocost.spaces import fidelity
+from zerocost.proxies.registry import Wanted, resolve
 
 FORMAT = 1
 
@@ -65,7 +66,7 @@ class Combination:
         if self.where:
             clauses(self.where)
         for part in (self.fidelity or "full").split(">"):
-            fidelity.Fidelity.parse(part.strip())
+            Fidelity.parse(part.strip())
         plain = {
             "weights": {name: weight(name, value) for name, value in self.weights.items()},
             "batch": whole("batch", self.batch),
@@ -230,7 +231,23 @@ def columns(reference: Any) -> pd.DataFrame:
     raise InputError("reference must map each proxy to a list of numbers, all of one length")
 
 
-def of(wanted: Combination | Mapping[str, float] | Path | Iterable[str | Proxy] | str | Proxy) -> Combination:
+def parts(wanted: Combination | Path | Wanted) -> Wanted:
+    """What a combination, or the .json file of one, combines; proxies that were named otherwise, as they are.
+
+    >>> parts(Combination({"snip": 0.5, "naswot": 1.0, "params": 0.0})), parts("snip,zen")
+    (['snip', 'naswot'], 'snip,zen')
+    """
+    if is_file(wanted):
+        wanted = load(str(wanted).strip())
+    return wanted.proxies if isinstance(wanted, Combination) else wanted
+
+
+def is_file(wanted: object) -> TypeIs[str | Path]:
+    """Whether what was given is the file of a combination."""
+    return isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json"))
+
+
+def of(wanted: Combination | Mapping[str, float] | Path | Wanted) -> Combination:
     """A combination as it is, of weights by name, out of a .json file, or of proxies of equal weight.
 
     >>> print(of("snip,naswot"))
@@ -240,6 +257,6 @@ def of(wanted: Combination | Mapping[str, float] | Path | Iterable[str | Proxy] 
         return wanted
     if isinstance(wanted, Mapping):
         return Combination(wanted)
-    if isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json")):
+    if is_file(wanted):
         return load(str(wanted).strip())
     return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))

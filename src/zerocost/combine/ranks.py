@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 Floats = npt.NDArray[np.float64]
 AT_ONCE = 256

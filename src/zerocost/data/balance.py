@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
+from zerocost.base.errors import InputError
 from zerocost.data.tensors import is_integer
-from zerocost.errors import InputError
 
 SETTLED = 1000  # a scan takes the classes it met for all there are once so many samples brought no new one
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate
 
+from zerocost.base.errors import InputError
+from zerocost.base.seeding import seeded
 from zerocost.data.balance import balanced_indices
 from zerocost.data.dataset import length, load
 from zerocost.data.tensors import check_finite, is_integer, listed
-from zerocost.errors import InputError
-from zerocost.seeding import seeded
 
 
 class Batch(NamedTuple):
@@ -75,7 +75,7 @@ def validate(batch: Batch, classes: int | None = None) -> None:
 
     >>> validate(Batch(torch.zeros(2, 3), torch.tensor([0, 10])), classes=10)
     Traceback (most recent call last):
-    zerocost.errors.InputError: labels must be in 0..9 for a network with 10 outputs, got 10; ...
+    zerocost.base.errors.InputError: labels must be in 0..9 for a network with 10 outputs, got 10; ...
     """
     tensors = list(_tensors(batch.inputs))
     if not tensors:

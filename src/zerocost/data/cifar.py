@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from zerocost.base.errors import InputError
 from zerocost.data.paths import existing_path
 from zerocost.data.pickles import PickledArray, unpickle
 from zerocost.data.tensors import TensorData, as_inputs, as_labels, listed, standardised
-from zerocost.errors import InputError
 
 PIXELS = 3 * 32 * 32
 LARGEST = 2**28  # bytes; the largest official file has 50,000 records of 3,074 bytes

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler
 
+from zerocost.base.errors import InputError
 from zerocost.data.balance import class_labels
 from zerocost.data.sources import open_source
 from zerocost.data.tensors import TensorData, as_inputs, as_labels
-from zerocost.errors import InputError
 
 
 def load(data: Any) -> Dataset[Any]:

@@ -11,9 +11,9 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from zerocost.base.errors import InputError
 from zerocost.data.paths import existing_path, positive
 from zerocost.data.tensors import channel_statistics
-from zerocost.errors import InputError
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 SAMPLED = 256  # images that the channel statistics are computed from

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from zerocost.base.errors import InputError
 from zerocost.data.digits import BRIGHTEST
 from zerocost.data.tensors import TensorData, channel_statistics
-from zerocost.errors import InputError
 
 TRAIN, VALIDATION = 150, 647  # and 1,000 to test on
 SHIFT, NOISE = 1, 0.15  # at most so many pixels each way; standard deviation where a pixel is from 0 to 1

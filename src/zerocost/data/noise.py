@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from zerocost.base.errors import InputError
 from zerocost.data.paths import positive
-from zerocost.errors import InputError
 
 COUNT = 10_000
 USAGE = "noise:CHANNELSxHEIGHTxWIDTH:CLASSES, such as noise:3x32x32:10"

@@ -7,9 +7,9 @@ import zlib
 
 import numpy as np
 
+from zerocost.base.errors import InputError
 from zerocost.data.paths import existing_path
 from zerocost.data.tensors import TensorData, as_inputs, as_labels, standardised
-from zerocost.errors import InputError
 
 KEYS = {"images": "labels", "x": "y", "x_train": "y_train"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 
 def existing_path(text: str, usage: str) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 
 class Uint8:

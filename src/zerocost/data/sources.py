@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from torch.utils.data import Dataset
 
+from zerocost.base.errors import unknown
 from zerocost.data.cifar import CIFAR10, CIFAR100, load_cifar
 from zerocost.data.digits import load_digits
 from zerocost.data.folder import load_folder
@@ -15,7 +16,6 @@ from zerocost.data.hard_digits import load_hard_digits
 from zerocost.data.noise import load_noise
 from zerocost.data.npz import load_npz
 from zerocost.data.tokens import load_tokens
-from zerocost.errors import unknown
 
 
 class Source(NamedTuple):

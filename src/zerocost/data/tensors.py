@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 Array = Tensor | np.ndarray[Any, np.dtype[Any]]
 

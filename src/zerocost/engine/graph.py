@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
 
 ONCE = once_differentiable(lambda _: None).__code__
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
+from zerocost.base.seeding import stream
 from zerocost.engine.network import Network
-from zerocost.errors import Failure
-from zerocost.seeding import stream
 
 DEVIATION: dict[str, Callable[[int], float]] = {
     "gaussian": lambda fan_in: 1.0,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
 
 
 def count(inputs: Any) -> int:

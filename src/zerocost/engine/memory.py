@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure, InputError, described
+from zerocost.base.seeding import generator_state
 from zerocost.engine.inputs import cloned
-from zerocost.engine.network import described, out_of_memory
+from zerocost.engine.network import out_of_memory
 from zerocost.engine.passes.batch import IGNORED, PASSES, Batch, Part, cross_entropy
 from zerocost.engine.plan import PASSES as STEPS
 from zerocost.engine.plan import with_predecessors
 from zerocost.engine.rows import agreement
 from zerocost.engine.signals import SIGNALS, ChannelSaliency
-from zerocost.errors import Failure, InputError
-from zerocost.seeding import generator_state
 
 
 def rows(parts: Sequence[Tensor], _: Sequence[float]) -> Tensor:

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.utils._pytree import tree_map
 
+from zerocost.base.errors import Failure, described
+from zerocost.base.seeding import seeded
 from zerocost.engine.guard import Anatomy
-from zerocost.errors import Failure
-from zerocost.seeding import seeded
 
 NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
@@ -195,13 +195,3 @@ def logits(outputs: Any) -> Tensor:
 def out_of_memory(error: Exception) -> bool:
     """Whether torch could not get memory: its own error class, or the CPU allocator's RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def described(error: BaseException) -> str:
-    """An error's class and the first line of its message."""
-    return f"{type(error).__name__}: {first_line(error)}"
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).strip() or "(no message)").splitlines()[0]

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from zerocost.base.errors import Failure, described
 from zerocost.engine.functions import (
     CHANNEL_AXIS,
     DROPOUT,
@@ -27,7 +28,6 @@ from zerocost.engine.functions import (
     named,
     prepared,
 )
-from zerocost.engine.network import described
 from zerocost.engine.watch.activations import Kernel, Patterns
 from zerocost.engine.watch.attention import Attention
 from zerocost.engine.watch.base import Call, Scene, Watcher, seen
@@ -37,7 +37,6 @@ from zerocost.engine.watch.gradients import GradientWatcher, Responses
 from zerocost.engine.watch.layers import LayerKernels
 from zerocost.engine.watch.maps import Features, FeedForward, ModuleMaps, Neurons, NormOutputs, SampleMaps
 from zerocost.engine.watch.variances import Variances
-from zerocost.errors import Failure
 
 
 def undispatched(function: Function) -> Function:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from zerocost.engine.settings import Settings, written
+from zerocost.engine.options import written
+from zerocost.engine.proxy import Proxy
+from zerocost.engine.settings import Settings
 from zerocost.engine.signals import SIGNALS, measured
-from zerocost.proxies.registry import Proxy
 
 ON_BATCH = frozenset({"mode", "inputs", "initialisation", "samples", "pixels", "repeat"})
 HEEDED_BY_WEIGHTS = frozenset({"initialisation"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
 
 BLOCK = 2**22  # elements of an activation that are compared at a time
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from zerocost.base.errors import Failure
+from zerocost.base.seeding import stream
 from zerocost.engine.initialise import initialised
 from zerocost.engine.inputs import cut, noise
 from zerocost.engine.memory import alone, attempt, measure_batch, signals_of
@@ -27,8 +29,6 @@ from zerocost.engine.passes.tangents import BACKWARDS, tangents
 from zerocost.engine.plan import Group, Plan, heeded
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import SIGNALS
-from zerocost.errors import Failure
-from zerocost.seeding import stream
 
 READ_OFF: dict[str, Callable[[Network], Any]] = {
     "parameter_count": lambda network: sum(p.numel() for p in network.parameters.values()),

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
-from zerocost.errors import InputError, unknown
+from zerocost.base.errors import InputError, unknown
+from zerocost.engine.options import written
 
 CHOICES = {
     "mode": ("train", "eval"),
@@ -36,7 +37,7 @@ class Settings:
     Settings(mode=eval, samples=16)
     >>> Settings(mode="test")
     Traceback (most recent call last):
-    zerocost.errors.InputError: unknown mode 'test'. Known: eval, train.
+    zerocost.base.errors.InputError: unknown mode 'test'. Known: eval, train.
     """
 
     mode: str = "train"
@@ -85,12 +86,3 @@ class Settings:
 
 DEFAULT = Settings()
 NAMES = frozenset(f.name for f in fields(Settings)) - {"repeat"}
-
-
-def written(options: dict[str, Any]) -> str:
-    """Options as in a call.
-
-    >>> written({"mode": "eval", "samples": 4})
-    'mode=eval, samples=4'
-    """
-    return ", ".join(f"{name}={value}" for name, value in options.items())

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from zerocost.errors import Failure, InputError, unknown
+from zerocost.base.errors import Failure, InputError, unknown
 
 Tensors = Sequence[Tensor]
 

@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from zerocost import combine
+from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.combine import Combination
 from zerocost.engine.passes.batch import Loss, cross_entropy
-from zerocost.errors import InputError, MissingExtraError
+from zerocost.engine.proxy import Proxy
 from zerocost.integrations.keras.proposals import built, labelled, proposals
 from zerocost.integrations.keras.targets import reader, sample, usable
 from zerocost.integrations.keras.trained import OF_ORACLE, beside, enqueue, queued, survivors, trials
-from zerocost.integrations.tuner import keras_tuner, old_ways
-from zerocost.proxies.registry import Proxy
-from zerocost.scoring import rank_batch
-from zerocost.select import proxies_in
-from zerocost.tables import ScoreTable
+from zerocost.integrations.kerastuner import keras_tuner, old_ways
+from zerocost.scoring.rank import rank_batch
+from zerocost.scoring.select import proxies_in
+from zerocost.scoring.table import ScoreTable
 
 
 def filtered(

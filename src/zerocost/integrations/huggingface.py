@@ -14,10 +14,11 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from zerocost.base.errors import InputError, MissingExtraError, similar, unknown
+from zerocost.base.seeding import stream
 from zerocost.data import Batch
 from zerocost.data.tokens import Tokens
-from zerocost.errors import InputError, MissingExtraError, similar, unknown
-from zerocost.seeding import Builder, stream
+from zerocost.scoring.candidates import Builder
 
 TASKS = {
     "causal-lm": "AutoModelForCausalLM",

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from zerocost import data as data_
+from zerocost.base.errors import Failure, InputError, described
+from zerocost.data.as_batch import as_batches
 from zerocost.engine.inputs import cloned, count
-from zerocost.engine.network import Network, described, out_of_memory, unwrapped
-from zerocost.errors import Failure, InputError
-from zerocost.proxies.registry import Proxy
-from zerocost.scoring import DEFAULT, ScoreCard, as_batches
-from zerocost.scoring import score as score_module
+from zerocost.engine.network import Network, out_of_memory, unwrapped
+from zerocost.engine.proxy import Proxy
+from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.score import DEFAULT
+from zerocost.scoring.score import score as score_module
 
 Whole = Callable[[tuple[Any, ...], dict[str, Any], Tensor], Any]
 """What makes a batch out of the arguments that the network was called with and the labels."""

@@ -11,10 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from zerocost.base.errors import InputError, MissingExtraError, similar
 from zerocost.data import load
 from zerocost.data.balance import class_labels
-from zerocost.errors import InputError, MissingExtraError, similar
-from zerocost.seeding import Builder
+from zerocost.scoring.candidates import Builder
 
 
 def candidates(pattern: str | Iterable[str], data: Any) -> dict[str, Builder]:

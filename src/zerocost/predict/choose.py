@@ -13,8 +13,8 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.base import clone
 
+from zerocost.base.errors import Failure, InputError, ZerocostError, unknown
 from zerocost.combine.ranks import log_rank
-from zerocost.errors import Failure, InputError, ZerocostError, unknown
 from zerocost.predict.surrogate import FEWEST, Surrogate
 from zerocost.spaces import SearchSpace
 

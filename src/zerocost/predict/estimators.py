@@ -18,7 +18,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from zerocost.errors import InputError, unknown
+from zerocost.base.errors import InputError, unknown
 
 Values = npt.NDArray[np.float64]
 WEIGHTS = {"rank": 1.0, "failed": 0.1, "graph": 0.3, "encoding": 0.1}

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from zerocost.errors import InputError, unknown
+from zerocost.base.errors import InputError, unknown
 from zerocost.predict.graph import graph_features, without_cells
 from zerocost.spaces import SearchSpace, get
 

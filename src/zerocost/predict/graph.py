@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.spaces import (
     SearchSpace,
     darts_code,
@@ -21,7 +21,7 @@ from zerocost.spaces import (
     nasbench201,
     transnas,
 )
-from zerocost.spaces.base import Architecture
+from zerocost.spaces.architecture import Architecture
 
 LINK = ""
 """The operation of an edge that only passes on, as from the nodes of a DARTS cell to its output."""

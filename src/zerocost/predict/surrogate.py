@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.predict.estimators import Values, estimator_of, fit_quietly, spread
 from zerocost.predict.features import Features, checked
 from zerocost.predict.validation import Validation, judged

@@ -1,5 +1,6 @@
 """The built-in zero-cost proxies, one a file, and the decorator that registers more."""
 
+from zerocost.engine.proxy import Proxy, get, names, proxy
 from zerocost.proxies.apd import apd
 from zerocost.proxies.az_expressivity import az_expressivity
 from zerocost.proxies.az_progressivity import az_progressivity
@@ -32,7 +33,7 @@ from zerocost.proxies.ntk_condition import ntk_condition
 from zerocost.proxies.ntk_trace import ntk_trace
 from zerocost.proxies.params import params
 from zerocost.proxies.plain import plain
-from zerocost.proxies.registry import Proxy, get, names, proxy, resolve
+from zerocost.proxies.registry import resolve
 from zerocost.proxies.snip import snip
 from zerocost.proxies.snr_snip import snr_snip
 from zerocost.proxies.snr_synflow import snr_synflow

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.errors import Failure
 from zerocost.proxies.reduce import total
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Zhou et al., TF-TAS, CVPR 2022")

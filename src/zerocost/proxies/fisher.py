@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import ChannelSaliency
 from zerocost.proxies.reduce import total
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Theis et al., 2018; Turner et al., BlockSwap, ICLR 2020; as in Abdelfattah et al., ICLR 2021")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021")

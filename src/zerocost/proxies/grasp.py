@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Wang et al., GraSP, ICLR 2020; sign as in Abdelfattah et al., ICLR 2021")

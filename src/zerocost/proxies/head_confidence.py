@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Serianni and Kalita, ACL 2023; after Voita et al., ACL 2019")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zerocost.proxies.registry import proxy
+from zerocost.engine.proxy import proxy
 
 
 @proxy(paper="Chen et al., TE-NAS, ICLR 2021")

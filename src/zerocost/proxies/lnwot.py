@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import LayerKernel
-from zerocost.errors import Failure
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", mode="eval")

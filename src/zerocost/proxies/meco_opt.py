@@ -3,9 +3,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 from zerocost.proxies.meco import least_eigenvalue
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Jiang et al., MeCo, NeurIPS 2023")

@@ -3,9 +3,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.proxies.reduce import several, total
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Mellor et al., Neural Architecture Search without Training, ICML 2021")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import LayerKernel
 from zerocost.proxies.naswot import naswot
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", mode="eval")

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from zerocost.errors import Failure
-from zerocost.proxies.registry import proxy
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 
 
 @proxy(paper="Javaheripi et al., LiteTransformerSearch, NeurIPS 2022")

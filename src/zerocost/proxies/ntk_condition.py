@@ -3,9 +3,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.proxies.reduce import several
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Chen et al., TE-NAS, ICLR 2021", higher_is_better=False, samples=16)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zerocost.errors import Failure
-from zerocost.proxies.registry import proxy
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 
 
 @proxy(paper="Shu et al., HNAS, NeurIPS 2022", samples=16)

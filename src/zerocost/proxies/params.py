@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from zerocost.proxies.registry import proxy
+from zerocost.engine.proxy import proxy
 
 
 @proxy(paper="baseline")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
 
 
 def total(terms: Iterable[Tensor]) -> Tensor:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import signal_to_noise, total
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import math
 
-from zerocost.errors import Failure
-from zerocost.proxies.registry import proxy
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 
 
 @proxy(paper="Peng et al., SWAP-NAS, ICLR 2024")

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import LayerKernel, Tensors
-from zerocost.errors import Failure
 from zerocost.proxies.lnwot import log_determinant
 from zerocost.proxies.reduce import signal_to_noise, total
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", mode="eval")

@@ -3,8 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from zerocost.errors import Failure
-from zerocost.proxies.registry import proxy
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 
 
 @proxy(paper="Tybl and Neumann, VKDNW, CVPR 2025", mode="eval", samples=16)

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.errors import Failure
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Wang et al., W-PCA, ICLR 2025")

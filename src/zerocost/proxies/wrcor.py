@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Response
-from zerocost.errors import Failure
 from zerocost.proxies.reduce import several
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Jing et al., WRCor, 2025")

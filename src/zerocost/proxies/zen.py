@@ -3,9 +3,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.errors import Failure
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Lin et al., Zen-NAS, ICCV 2021")
@@ -16,7 +16,7 @@ def zen(features: Tensor, perturbed_features: Tensor, batch_norm_variances: Tens
     `perturbation` (0.01). :math:`{\bar\sigma}_b^2` is the mean over channels of the running variance of BatchNorm
     :math:`b` after both runs, which undoes its normalisation. In networks without maps :math:`f` is what the last
     linear layer is given. By default the network is scored as it is, on the batch; the paper draws weights from N(0,
-    1), feeds noise and averages 32 repeats (`zerocost.presets.paper("zen")`).
+    1), feeds noise and averages 32 repeats (`zerocost.proxies.papers.paper("zen")`).
 
     Args:
         features: :math:`f(x)`, N×….

@@ -3,9 +3,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.errors import Failure
-from zerocost.proxies.registry import proxy
 
 
 @proxy(paper="Li et al., ZiCo, ICLR 2023")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import LayerSize, Tensors
-from zerocost.proxies.registry import proxy
 from zerocost.proxies.zico import zico
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from zerocost.benchmarks.bootstrap import LESS_IS_BETTER
-from zerocost.benchmarks.evaluate import BASELINES, TOGETHER, Evaluation
+from zerocost.evaluation.evaluate import BASELINES, TOGETHER, Evaluation
 from zerocost.report import evaluation_figures as figures
 from zerocost.report import format as fmt
 from zerocost.report.figures import agreement
 from zerocost.report.headline import Fact
 from zerocost.report.sections import Loss, Plot, grouped
 from zerocost.report.template import fill
+from zerocost.statistics.bootstrap import LESS_IS_BETTER
 
 TITLES = {
     "spearman": "Spearman ρ",

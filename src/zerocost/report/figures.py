@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from zerocost.report.format import count, number, percent, shorten
 from zerocost.report.frames import FINISHED, RANDOM, STOPPED, SURVIVORS
-from zerocost.report.statistics import mean_interval
+from zerocost.statistics.association import mean_interval
 
 GROUPS = (SURVIVORS, RANDOM)
 COLOURS = {SURVIVORS: "#2f7ed8", RANDOM: "#d9650b"}

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from zerocost.report import goals
+from zerocost.report import progress as goals
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import SearchResult
-    from zerocost.tables import ScoreTable
+    from zerocost.scoring.table import ScoreTable
+    from zerocost.search.pipeline import SearchResult
     from zerocost.train import Run
 
 NUMBER = r"(?<![\w.])-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?!\w)"

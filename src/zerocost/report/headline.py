@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from zerocost.report import format as fmt
-from zerocost.report import goals
+from zerocost.report import progress as goals
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
-from zerocost.report.statistics import difference
+from zerocost.statistics.association import difference
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import SearchResult
+    from zerocost.search.pipeline import SearchResult
 
 
 @dataclass(frozen=True)

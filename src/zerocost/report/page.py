@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zerocost.benchmarks.evaluate import Evaluation
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
+from zerocost.evaluation.evaluate import Evaluation
 from zerocost.report import evaluation, frames, headline, search_sections, sections
 from zerocost.report import format as fmt
-from zerocost.report.statistics import ENOUGH
+from zerocost.report.explanation import why
 from zerocost.report.template import fill
-from zerocost.report.why import why
+from zerocost.statistics.association import ENOUGH
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import SearchResult
+    from zerocost.search.pipeline import SearchResult
 
 
 def write(result: SearchResult | Evaluation, path: str | Path) -> Path:

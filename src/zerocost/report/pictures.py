@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zerocost.benchmarks.evaluate import BASELINES, TOGETHER, Evaluation
-from zerocost.errors import MissingExtraError, unknown
+from zerocost.base.errors import MissingExtraError, unknown
+from zerocost.evaluation.evaluate import BASELINES, TOGETHER, Evaluation
 from zerocost.report.format import fixed
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from zerocost.report.figures import COLOURS, blank, is_wide, label
 from zerocost.report.format import quantity
 from zerocost.report.frames import SURVIVORS
-from zerocost.report.goals import aim
+from zerocost.report.progress import aim
 from zerocost.search.objectives import minimised
 
 JUDGED, FRONT, KEPT = "#8a93a1", "#1f9d72", COLOURS[SURVIVORS]

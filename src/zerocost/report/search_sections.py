@@ -7,13 +7,13 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from zerocost.report import format as fmt
-from zerocost.report import goals
+from zerocost.report import progress as goals
 from zerocost.report import search_figures as figures
 from zerocost.report.sections import Plot, correlation
 from zerocost.search.objectives import minimised
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import SearchResult
+    from zerocost.search.pipeline import SearchResult
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report import figures, frames, goals, headline
+from zerocost.report import figures, frames, headline
 from zerocost.report import format as fmt
-from zerocost.report.statistics import Association, association
+from zerocost.report import progress as goals
+from zerocost.statistics.association import Association, association
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import SearchResult
+    from zerocost.search.pipeline import SearchResult
 
 VISIBLE_ROWS = 100
 LISTED_ROWS = 2000

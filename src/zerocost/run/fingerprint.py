@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_leaves
 
-from zerocost.errors import Failure
-from zerocost.proxies.registry import Proxy
+from zerocost.base.errors import Failure
+from zerocost.base.version import VERSION
+from zerocost.engine.proxy import Proxy
 from zerocost.run.job import Job
-from zerocost.seeding import initialise
-from zerocost.version import VERSION
+from zerocost.scoring.candidates import initialise
 
 
 def fingerprints(job: Job) -> dict[int, str]:

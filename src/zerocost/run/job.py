@@ -7,9 +7,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from zerocost import data as data_
-from zerocost.errors import InputError
-from zerocost.proxies.registry import Proxy
-from zerocost.scoring import rank_batch
+from zerocost.base.errors import InputError
+from zerocost.data import Batch
+from zerocost.data.as_batch import as_batch
+from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.plan import plan
+from zerocost.engine.proxy import Proxy
+from zerocost.scoring.rank import score_candidate
 from zerocost.spaces import Fidelity, SearchSpace, resize
 from zerocost.store import Score
 
@@ -23,7 +27,7 @@ class Job(NamedTuple):
 
     space: SearchSpace
     proxies: tuple[str | Proxy, ...]
-    batches: dict[int, list[tuple[Any, ...]]]
+    batches: dict[int, list[Batch]]
     fidelity: Fidelity
     device: str | None
 
@@ -33,21 +37,20 @@ class Job(NamedTuple):
         chosen = [p for p in proxies if p.name in wanted]
         build = partial(self.space.build, self.space.parse(text), self.fidelity)
         try:
-            table = rank_batch({text: build}, self.batches[seed], chosen, seed=seed, device=self.device)
+            card = score_candidate(build, self.batches[seed], plan(chosen), cross_entropy, [seed], self.device)
         except InputError as reason:
             return {p.name: Score(None, str(reason)) for p in chosen}
-        card = table.cards[text]
         return {p.name: Score(card.scores.get(p.name), card.failures.get(p.name)) for p in chosen}
 
 
 def batches_of(
     data: Any, seeds: Sequence[int], batch: int, batches: int, balanced: bool, fidelity: Fidelity
-) -> dict[int, list[tuple[Any, ...]]]:
+) -> dict[int, list[Batch]]:
     """The batches of each seed, those that `rank` draws with it, at the resolution of the fidelity."""
     source = data_.load(data) if isinstance(data, str) else data
 
-    def drawn(seed: int) -> tuple[Any, ...]:
+    def drawn(seed: int) -> Batch:
         inputs, targets = data_.draw(source, fidelity.batch or batch, seed=seed, balanced=balanced)
-        return resize(inputs, fidelity.resolution), targets
+        return as_batch((resize(inputs, fidelity.resolution), targets))
 
     return {seed: [drawn(seed + i) for i in range(batches)] for seed in seeds}

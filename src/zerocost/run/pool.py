@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.proxies.registry import resolve
 from zerocost.run.job import Job, Key, Scores
 

@@ -10,12 +10,12 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from types import TracebackType
 
-from zerocost.errors import InputError, ZerocostError
+from zerocost.base.device import usable
+from zerocost.base.errors import InputError, ZerocostError
 from zerocost.proxies.registry import resolve
 from zerocost.run import pool
 from zerocost.run.fingerprint import fingerprints, identity
 from zerocost.run.job import Job, Key, Scores
-from zerocost.scoring import usable
 from zerocost.store import Store
 
 EVERY = 0.5

@@ -12,7 +12,7 @@ from zerocost.samplers.guided import BatchGuide
 from zerocost.samplers.local import LocalSampler
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.reinforce import ReinforceSampler
-from zerocost.search.suggest import suggest
+from zerocost.samplers.suggest import suggest
 
 __all__ = [
     "BatchGuide",

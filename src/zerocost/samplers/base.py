@@ -17,12 +17,13 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.samplers.guided import Guide, Ranking
 from zerocost.samplers.history import PARENT, History, Past, Reader
-from zerocost.search.front import crowded
-from zerocost.search.suggest import ARCHITECTURE, choice_name
-from zerocost.spaces.base import Architecture, SearchSpace, Value, distinct
+from zerocost.samplers.suggest import ARCHITECTURE, choice_name
+from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.base import SearchSpace, distinct
+from zerocost.statistics.pareto import crowded
 
 __all__ = ["Combine", "Guide", "History", "Past", "SpaceSampler"]
 
@@ -39,7 +40,7 @@ Combine = Callable[[pd.DataFrame], "pd.Series[float]"]
 class SpaceSampler(BaseSampler):
     """An Optuna sampler that proposes whole architectures of a `SearchSpace`.
 
-    The objective asks for its architecture with `zerocost.search.suggest(space, trial)`. A subclass says in `propose`
+    The objective asks for its architecture with `zerocost.samplers.suggest(space, trial)`. A subclass says in `propose`
     which one it is, from the history of the study and a generator; the same seed, trial number and history give the
     same proposal, in one process or many. None is a twin of another until the space is exhausted: `exhausted` is set
     with the last proposal that is new, and a study that is being optimised stops after it.
@@ -53,7 +54,7 @@ class SpaceSampler(BaseSampler):
         combine: makes the fitness of finished trials from their raw scores (attribute "scores"), all of them anew
             whenever one is added, such as `zerocost.combine.log_rank`; those a strategy has forgotten (see `window`)
             are left out. Without it the fitness is the trial's value or, of several objectives, the place in the order
-            of the fronts (see `zerocost.search.front`).
+            of the fronts (see `zerocost.statistics.pareto`).
         guide: a number for an architecture, higher is better; asked once about each. One it has none for (NaN, or a
             `Failure` raised) ranks last. A `BatchGuide` is asked about many at once.
         warmup: how many random architectures the guide ranks at the start.

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zerocost.seeding import stream
-from zerocost.spaces.base import Architecture, SearchSpace, Value
+from zerocost.base.seeding import stream
+from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
 
 START = "start"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.samplers.base import Combine, Guide, History, Past, SpaceSampler
-from zerocost.spaces.base import Architecture, SearchSpace
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace
 
 
 class EvolutionSampler(SpaceSampler):
@@ -28,7 +29,7 @@ class EvolutionSampler(SpaceSampler):
 
     >>> import optuna
     >>> from torch import nn
-    >>> from zerocost.search.suggest import suggest
+    >>> from zerocost.samplers.suggest import suggest
     >>> from zerocost.spaces import from_function
     >>> space = from_function(lambda choose: nn.Linear(choose.int("in", 1, 50), choose.int("out", 1, 50)), "linear")
     >>> study = optuna.create_study(sampler=EvolutionSampler(space, population=10))

@@ -9,14 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import Fidelity, resize
+from zerocost.base.seeding import seeded, stream
 from zerocost.data import Batch
-from zerocost.errors import InputError, unknown
 from zerocost.samplers.base import TRIES, Combine, Guide, History, SpaceSampler
 from zerocost.samplers.relaxed import EXPLODE, OBJECTIVES
-from zerocost.seeding import initialise, seeded, stream
-from zerocost.spaces.base import Architecture, SearchSpace, Value
+from zerocost.scoring.candidates import initialise
+from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
-from zerocost.spaces.fidelity import Fidelity, resize
 from zerocost.spaces.mixture import Mixable, Weights
 
 SMALL = Fidelity(width=0.25, depth=0.1, resolution=16, batch=32)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 
-from zerocost.errors import Failure
-from zerocost.spaces.base import Architecture
+from zerocost.base.errors import Failure
+from zerocost.spaces.architecture import Architecture
 
 Guide = Callable[[Architecture], float]
 

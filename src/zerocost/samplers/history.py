@@ -9,8 +9,9 @@ from typing import NamedTuple
 from optuna import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from zerocost.search.suggest import ARCHITECTURE
-from zerocost.spaces.base import Architecture, SearchSpace
+from zerocost.samplers.suggest import ARCHITECTURE
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace
 
 PARENT = "parent"
 """The attribute of a trial that holds the number of the trial it was made from, where a sampler needs that."""

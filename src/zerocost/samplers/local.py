@@ -7,7 +7,8 @@ from itertools import islice
 import numpy as np
 
 from zerocost.samplers.base import Combine, Guide, History, Past, SpaceSampler
-from zerocost.spaces.base import Architecture, SearchSpace
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace
 
 FEW = 20
 """Mutations in a row that may bring nothing new before the neighbours are gone through in their order."""
@@ -23,7 +24,7 @@ class LocalSampler(SpaceSampler):
 
     >>> import optuna
     >>> from torch import nn
-    >>> from zerocost.search.suggest import suggest
+    >>> from zerocost.samplers.suggest import suggest
     >>> from zerocost.spaces import from_function
     >>> space = from_function(lambda choose: nn.Linear(choose.int("in", 1, 9), choose.int("out", 1, 9)), "linear")
     >>> study = optuna.create_study(sampler=LocalSampler(space))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from zerocost.samplers.base import History, SpaceSampler
-from zerocost.spaces.base import Architecture
+from zerocost.spaces.architecture import Architecture
 
 
 class RandomSampler(SpaceSampler):
@@ -15,7 +15,7 @@ class RandomSampler(SpaceSampler):
 
     >>> import optuna
     >>> from torch import nn
-    >>> from zerocost.search.suggest import suggest
+    >>> from zerocost.samplers.suggest import suggest
     >>> from zerocost.spaces import from_function
     >>> space = from_function(lambda choose: nn.Linear(choose.int("width", 1, 4), 1), "linear")
     >>> study = optuna.create_study(sampler=RandomSampler(space))

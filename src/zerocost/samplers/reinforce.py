@@ -10,11 +10,12 @@ from optuna import Study
 from optuna.trial import FrozenTrial
 from scipy.stats import rankdata
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.samplers.base import TRIES, Combine, Guide, History, SpaceSampler
 from zerocost.samplers.controller import Controller, Step
-from zerocost.search.suggest import ARCHITECTURE
-from zerocost.spaces.base import Architecture, SearchSpace, Value
+from zerocost.samplers.suggest import ARCHITECTURE
+from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
 
 WARMING = 0.2
@@ -42,7 +43,7 @@ class ReinforceSampler(SpaceSampler):
 
     >>> import optuna
     >>> from torch import nn
-    >>> from zerocost.search.suggest import suggest
+    >>> from zerocost.samplers.suggest import suggest
     >>> from zerocost.spaces import from_function
     >>> space = from_function(lambda choose: nn.Linear(choose.int("in", 1, 20), choose.int("out", 1, 20)), "linear")
     >>> study = optuna.create_study(sampler=ReinforceSampler(space))

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from zerocost.base.errors import InputError
 from zerocost.data import Batch
 from zerocost.engine.observe import Flow
 from zerocost.engine.passes.batch import cross_entropy
 from zerocost.engine.passes.flow import absolute
-from zerocost.errors import InputError
 from zerocost.proxies.grad_norm import grad_norm
 from zerocost.proxies.log_synflow import log_synflow as log_scaled_flow
 from zerocost.spaces.mixture import Mixed, Mixture, Weights

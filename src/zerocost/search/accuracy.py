@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch.utils.data import Dataset
 
-from zerocost.errors import Failure
+from zerocost.base.errors import Failure
 from zerocost.spaces import Architecture, SearchSpace
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import Pipeline
+    from zerocost.search.pipeline import Pipeline
 
 
 class Held(NamedTuple):

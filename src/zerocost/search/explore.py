@@ -15,14 +15,15 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.samplers.base import SCORES
-from zerocost.search import shared
-from zerocost.search.judge import Judge, Judged
+from zerocost.samplers.suggest import ARCHITECTURE, REJECTED, suggest
+from zerocost.search import shared_study as shared
+from zerocost.search.measure import Judge, Judged
 from zerocost.search.objectives import Objectives
-from zerocost.search.shared import FAILURES, TWIN
-from zerocost.search.suggest import ARCHITECTURE, REJECTED, suggest
-from zerocost.spaces.base import Architecture, SearchSpace
+from zerocost.search.shared_study import FAILURES, TWIN
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace
 
 TOGETHER = 8
 """Architectures that are proposed before the strategy learns what they were worth, so that they can be judged at once.

@@ -16,14 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from zerocost import files, spaces
+from zerocost import spaces
+from zerocost.base import user_code as files
+from zerocost.base.errors import Failure, InputError, MissingExtraError, described, unknown
+from zerocost.base.version import VERSION
 from zerocost.engine.inputs import by_sample
-from zerocost.engine.network import described, logits
-from zerocost.errors import Failure, InputError, MissingExtraError, unknown
+from zerocost.engine.network import logits
 from zerocost.search.sizes import first_sample, repeated
 from zerocost.spaces import Architecture
 from zerocost.train.folder import replace
-from zerocost.version import VERSION
 
 
 def export(

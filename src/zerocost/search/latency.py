@@ -14,11 +14,11 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map
 
+from zerocost.base.device import usable
+from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import MEAN, Benchmark
 from zerocost.engine.memory import alone
 from zerocost.engine.network import Network
-from zerocost.errors import Failure, InputError
-from zerocost.scoring import usable
 from zerocost.search.sizes import Quantity, built, first_sample, repeated
 from zerocost.spaces import Architecture, SearchSpace
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from zerocost.conditions import Clause, clauses, joined
-from zerocost.errors import Failure, InputError, unknown
+from zerocost.base.conditions import Clause, clauses, joined
+from zerocost.base.errors import Failure, InputError, unknown
 from zerocost.search.sizes import Quantity
 from zerocost.spaces import Architecture
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zerocost.combine import Combination
-from zerocost.search.front import Floats, crowded, fronts
+from zerocost.statistics.pareto import Floats, crowded, fronts
 
 SCORE = "score"
 ACCURACY = "accuracy"

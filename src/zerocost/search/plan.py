@@ -17,31 +17,33 @@ from optuna import Study, create_study
 from optuna.storages import RDBStorage
 
 from zerocost import data as data_
+from zerocost.base.conditions import clauses
+from zerocost.base.errors import InputError, unknown
+from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
-from zerocost.combine import Combination
-from zerocost.conditions import clauses
-from zerocost.errors import InputError, unknown
-from zerocost.proxies.registry import AGGREGATES, Proxy, resolve, spelled
-from zerocost.proxies.registry import names as names_
+from zerocost.combine import Combination, parts
+from zerocost.engine.proxy import Proxy
+from zerocost.engine.proxy import names as names_
+from zerocost.proxies.aggregates import AGGREGATES
+from zerocost.proxies.registry import resolve, spelled
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.run.fingerprint import fingerprints, identity
 from zerocost.samplers.guided import BatchGuide
-from zerocost.scoring import ScoreCard
-from zerocost.search import shared
+from zerocost.samplers.strategies import quiet, sampler
+from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.table import ScoreTable
+from zerocost.search import shared_study as shared
 from zerocost.search.accuracy import Held, accuracy_of
-from zerocost.search.judge import Judge, Judged, judge
+from zerocost.search.costs import accuracy, quantities
 from zerocost.search.limits import Limits, split
+from zerocost.search.measure import Judge, Judged, judge
 from zerocost.search.objectives import ACCURACY, SCORE, Objectives, listed
-from zerocost.search.quantities import accuracy, quantities
 from zerocost.search.sizes import Quantity
-from zerocost.search.strategies import quiet, sampler
 from zerocost.spaces import Architecture, Fidelity, SearchSpace, distinct
 from zerocost.store import Store
-from zerocost.tables import ScoreTable
-from zerocost.version import VERSION
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import Pipeline
+    from zerocost.search.pipeline import Pipeline
 
 REFERENCE = 64
 """Random architectures that a guide compares with."""
@@ -93,7 +95,7 @@ class Plan:
         place = None if pipeline.device is None else str(pipeline.device)
         sample = data_.draw(held.fitting, 1, seed=pipeline.seed).inputs
         known = quantities(space, sample, store, pipeline.hardware, place or "cpu")
-        ranked, names = resolve(pipeline.proxies), listed(pipeline.objectives)
+        ranked, names = resolve(parts(pipeline.proxies)), listed(pipeline.objectives)
         limits, where = split(pipeline.conditions, known)
         if ACCURACY in names:
             known[ACCURACY] = accuracy(pipeline.accuracy or partial(accuracy_of, pipeline, space, held))
@@ -107,7 +109,7 @@ class Plan:
                 raise InputError(f"{unknown('quantity', name, [SCORE, ACCURACY, *known, *names_()])}{hint}")
         chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
         proxies = tuple(chosen[name] for name in asked if name in chosen and name not in known)
-        given = spelled(pipeline.proxies)
+        given = spelled(parts(pipeline.proxies))
         wanted = {"params", *asked, *named(limits)}
 
         def job(fidelity: Fidelity) -> Job:

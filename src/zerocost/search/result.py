@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from zerocost.base.errors import InputError
 from zerocost.combine import Combination
-from zerocost.errors import InputError
-from zerocost.seeding import initialise
-from zerocost.tables import ScoreTable
+from zerocost.scoring.candidates import initialise
+from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run
 
 NO_SIZES = {"classes": 0, "in_channels": 0, "resolution": 0}

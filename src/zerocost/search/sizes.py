@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from zerocost.base.errors import Failure, InputError
 from zerocost.data import Batch
+from zerocost.data.as_batch import as_batch
 from zerocost.engine.inputs import by_sample, cut
 from zerocost.engine.memory import alone
 from zerocost.engine.network import Network
-from zerocost.errors import Failure, InputError
-from zerocost.scoring import as_batch, score
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
+from zerocost.scoring.score import score
 from zerocost.spaces import Architecture, SearchSpace
 
 Quantity = Callable[[Architecture], float | Failure]

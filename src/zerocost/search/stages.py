@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from zerocost.scoring.select import select
+from zerocost.scoring.table import ScoreTable
 from zerocost.search.explore import Explored, Stop, explore
-from zerocost.search.judge import Judged
+from zerocost.search.measure import Judged
 from zerocost.search.plan import Plan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
-from zerocost.select import select
 from zerocost.spaces import Architecture, Fidelity
-from zerocost.tables import ScoreTable
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import Pipeline
+    from zerocost.search.pipeline import Pipeline
 
 Progress = Callable[[str, int, int], None]
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import nn
 
+from zerocost.scoring.candidates import Builder
 from zerocost.search.accuracy import Held
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
-from zerocost.seeding import Builder
 from zerocost.spaces import distinct
 from zerocost.train.run import Interrupted, Run
 
 if TYPE_CHECKING:
-    from zerocost.pipeline import Pipeline
+    from zerocost.search.pipeline import Pipeline
     from zerocost.search.plan import Plan
 
 Progress = Callable[[str, int, int], None]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from zerocost.errors import unknown
+from zerocost.base.errors import unknown
+from zerocost.base.fidelity import FULL, Fidelity, resize
 from zerocost.spaces import cnn, darts, macro, nasbench101, nasbench201, nats_size, transnas
-from zerocost.spaces.base import Architecture, SearchSpace, distinct
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace, distinct
 from zerocost.spaces.choices import ChoiceSpace, from_function
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.fidelity import FULL, Fidelity, resize
 
 __all__ = [
     "FULL",

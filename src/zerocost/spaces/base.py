@@ -4,40 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from zerocost.errors import InputError
-from zerocost.spaces.fidelity import FULL, Fidelity
+from zerocost.base.errors import InputError
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.spaces.architecture import Architecture
 
 if TYPE_CHECKING:
     from zerocost.spaces.choose import Choose
 
-Value = str | int | float | bool | None
 Vector = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, order=True)
-class Architecture:
-    """One architecture of a space: its exact text, and the choices that made it.
-
-    `text` is the benchmark's own string where there is one; architectures compare, hash and sort by it alone, and
-    `space.parse(text)` gives an equal one back. `choices` are (name, value) pairs in the order they were made.
-
-    >>> a = Architecture("depth=3,norm=batch", (("depth", 3), ("norm", "batch")))
-    >>> str(a), dict(a.choices)["depth"]
-    ('depth=3,norm=batch', 3)
-    """
-
-    text: str
-    choices: tuple[tuple[str, Value], ...] = field(compare=False, repr=False)
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class SearchSpace(ABC):

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from zerocost.errors import InputError
-from zerocost.seeding import seeded
-from zerocost.spaces.base import Architecture, SearchSpace, Value, Vector
+from zerocost.base.errors import InputError
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.base.seeding import seeded
+from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.base import SearchSpace, Vector
 from zerocost.spaces.choose import Choose, Options, Pick, listed
-from zerocost.spaces.fidelity import FULL, Fidelity
 
 
 class ChoiceSpace(SearchSpace):

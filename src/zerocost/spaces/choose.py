@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TypeAlias, TypeVar, cast
 
-from zerocost.errors import InputError
-from zerocost.spaces.base import Architecture, Value
+from zerocost.base.errors import InputError
+from zerocost.spaces.architecture import Architecture, Value
 
 T = TypeVar("T", bound=Value)
 Options = tuple[Value, ...] | range

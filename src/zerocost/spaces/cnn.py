@@ -9,10 +9,10 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
+from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.choices import ChoiceSpace
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.fidelity import Fidelity
 
 MAX_CHANNELS = 128
 NORMS: dict[str, Callable[[int], nn.Module]] = {

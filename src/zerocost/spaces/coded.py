@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from torch import nn
 
-from zerocost.spaces.base import Architecture, Value
+from zerocost.base.fidelity import Fidelity
+from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.choices import ChoiceSpace
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.fidelity import Fidelity
 
 Choices = tuple[tuple[str, Value], ...]
 

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zerocost.spaces.base import Architecture, Value, check_sizes
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose, Options
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.darts_code import NODES, Cell, Edge, Genotype, pairs, read
 from zerocost.spaces.darts_ops import OPERATIONS, FactorizedReduce, ReLUConvNorm, Zero
-from zerocost.spaces.fidelity import FULL, Fidelity
 from zerocost.spaces.mixture import Mixed, Mixture, Weights
 from zerocost.spaces.twins import SKIP, cell_key
 

@@ -6,7 +6,7 @@ import ast
 from functools import lru_cache
 from typing import NamedTuple
 
-from zerocost.errors import InputError, unknown
+from zerocost.base.errors import InputError, unknown
 from zerocost.spaces.darts_ops import OPERATIONS
 
 NODES = range(2, 6)

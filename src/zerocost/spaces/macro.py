@@ -8,11 +8,11 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
+from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
-from zerocost.spaces.fidelity import Fidelity
 
 STAGES = (2, 3, 3)
 LAYERS = tuple(f"layer{i}" for i in range(1, sum(STAGES) + 1))

@@ -10,9 +10,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from zerocost.spaces.base import Architecture
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.choose import Options
-from zerocost.spaces.fidelity import FULL, Fidelity
 
 Weights = Mapping[str, Tensor]
 """For each choice, by name, the weight of each option; in a one-hot vector, the option that is taken."""

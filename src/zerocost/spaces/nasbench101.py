@@ -9,11 +9,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from zerocost.errors import InputError, unknown
-from zerocost.spaces.base import Architecture, SearchSpace, Vector, check_sizes
+from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace, Vector, check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.dag import Dag, Edge, every, fingerprint, prune, shapes, spellings
-from zerocost.spaces.fidelity import FULL, Fidelity
 from zerocost.spaces.nasbench101_network import OPERATIONS, CellNetwork
 
 MOST_VERTICES, MOST_EDGES = 7, 9

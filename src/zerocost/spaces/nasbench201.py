@@ -11,11 +11,12 @@ from functools import lru_cache, partial, reduce
 import torch
 from torch import Tensor, nn
 
-from zerocost.errors import InputError, unknown
-from zerocost.spaces.base import Architecture, check_sizes
+from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
-from zerocost.spaces.fidelity import FULL, Fidelity
 from zerocost.spaces.mixture import Mixture, mixture_of_edges
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
+from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
-from zerocost.spaces.fidelity import Fidelity
 from zerocost.spaces.nasbench201 import CellNetwork
 
 CELL = ("nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_3x3")

@@ -10,12 +10,13 @@ from functools import lru_cache, partial
 import numpy as np
 from torch import Tensor, nn
 
-from zerocost.errors import InputError
-from zerocost.spaces.base import Architecture, Value, check_sizes
+from zerocost.base.errors import InputError
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, CodedSpace
 from zerocost.spaces.darts_ops import FactorizedReduce, ReLUConvNorm, Zero
-from zerocost.spaces.fidelity import FULL, Fidelity
 from zerocost.spaces.mixture import Mixture, mixture_of_edges
 from zerocost.spaces.twins import SKIP, cell_key
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from zerocost.errors import InputError, MissingExtraError, ZerocostError
+from zerocost.base.errors import InputError, MissingExtraError, ZerocostError
 from zerocost.store.urls import located, shown
 
 PATIENCE = 60.0

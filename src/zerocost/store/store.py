@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
-from zerocost.errors import ZerocostError
+from zerocost.base.errors import ZerocostError
 from zerocost.store import owners
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 EXPECTED = "expected a path, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"

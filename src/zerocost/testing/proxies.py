@@ -17,15 +17,17 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from zerocost.engine.memory import IN_PARTS
+from zerocost.engine.proxy import REGISTRY
 from zerocost.engine.signals import measured
-from zerocost.proxies import registry
-from zerocost.scoring import ScoreCard, explain, score
-from zerocost.seeding import initialise
+from zerocost.proxies import get, names, resolve
+from zerocost.scoring.candidates import initialise
+from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.score import explain, score
 from zerocost.testing.state import bits, global_state, state
 from zerocost.testing.zoo import ZOO, Specimen
 
 SAMPLES = 7
-BUILT_IN = registry.names()
+BUILT_IN = names()
 ALONE = {torch.float64: 1e-10, torch.float32: 1e-4}
 """Relative difference allowed between a score alone and together with others, by the network's dtype."""
 
@@ -38,7 +40,7 @@ def check_proxy(proxies: Iterable[str] | str, networks: Mapping[str, Specimen] =
 
     >>> check_proxy("snip", {"mlp": ZOO["mlp"]})
     """
-    names = [proxy.name for proxy in registry.resolve(proxies)]
+    names = [proxy.name for proxy in resolve(proxies)]
     for label, specimen in networks.items():
         for check in CHECKS:
             with about(label):
@@ -154,7 +156,7 @@ def check_split(names: Sequence[str], specimen: Specimen) -> None:
     model, batch = initialise(specimen.build).double(), specimen.batch(SAMPLES, seed=0)
     parts = score(Rationed(model, limit=4), batch, names)
     for name in whole.scores:
-        whole_only = not set(measured(registry.resolve(name)[0].signals)) <= IN_PARTS
+        whole_only = not set(measured(resolve(name)[0].signals)) <= IN_PARTS
         refused = (whole_only or not specimen.splits) and "try batch=" in parts.failures.get(name, "")
         assert refused or same(whole, parts, name, 1e-10), (
             f"{name} is {told(whole, name)} on the whole batch but {told(parts, name)} where only 4 samples fit"
@@ -176,13 +178,13 @@ def check_provenance(names: Sequence[str], specimen: Specimen) -> None:
 def check_sign(names: Sequence[str], specimen: Specimen) -> None:
     """A score is the formula's value, or its negative where lower is better."""
     card = scored(names, specimen)
-    declared = {proxy.name: proxy for proxy in (registry.get(name.partition("(")[0]) for name in names)}
+    declared = {proxy.name: proxy for proxy in (get(name.partition("(")[0]) for name in names)}
     try:
         for name, proxy in declared.items():
-            registry.REGISTRY[name] = replace(proxy, higher_is_better=not proxy.higher_is_better)
+            REGISTRY[name] = replace(proxy, higher_is_better=not proxy.higher_is_better)
         turned = scored(names, specimen)
     finally:
-        registry.REGISTRY.update(declared)
+        REGISTRY.update(declared)
     for name, value in card.scores.items():
         assert turned[name] == -value, f"{name} is {value} and, declared the other way, {turned[name]}"
 

@@ -15,8 +15,9 @@ from optuna import Trial
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
-from zerocost.search.suggest import ARCHITECTURE, suggest
-from zerocost.spaces.base import Architecture, SearchSpace
+from zerocost.samplers.suggest import ARCHITECTURE, suggest
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace
 
 Make = Callable[[SearchSpace, int], BaseSampler]
 SMALL = 60

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from zerocost.seeding import initialise, seeded
-from zerocost.spaces.base import Architecture, SearchSpace, distinct
+from zerocost.base.fidelity import Fidelity, resize
+from zerocost.base.seeding import seeded
+from zerocost.scoring.candidates import initialise
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace, distinct
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.fidelity import Fidelity, resize
 
 SCALED = (Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(resolution=16), Fidelity(0.25, 0.5, 16))
 AT_MOST = 2000

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
 
+from zerocost.base.errors import InputError
+from zerocost.base.seeding import seeded
 from zerocost.data.tensors import TensorData
-from zerocost.errors import InputError
-from zerocost.seeding import seeded
 
 
 def mix(*numbers: int) -> int:

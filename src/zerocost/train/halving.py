@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.train import trainer
 from zerocost.train.run import Interrupted, Run
 

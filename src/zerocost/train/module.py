@@ -16,8 +16,8 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from zerocost.base.errors import Failure
 from zerocost.engine.network import logits
-from zerocost.errors import Failure
 from zerocost.train.batches import Batches, mix
 from zerocost.train.folder import Folder
 from zerocost.train.run import Epoch
@@ -167,7 +167,7 @@ def one_cycle(progress: float) -> float:
 
 
 def reseed(seed: int, device: torch.device) -> None:
-    """Seed every generator a network or dataset may draw from; `zerocost.seeding.seeded` gives them back."""
+    """Seed every generator a network or dataset may draw from; `zerocost.base.seeding.seeded` gives them back."""
     random.seed(seed)
     np.random.seed(seed)
     torch.default_generator.manual_seed(seed)

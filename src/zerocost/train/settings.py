@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 
 Loss = Callable[[Any, Tensor], Tensor]
 

@@ -12,10 +12,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parameter import UninitializedParameter
 
+from zerocost.base.errors import Failure, InputError, ZerocostError, described
+from zerocost.base.seeding import seeded
 from zerocost.data import load, split
-from zerocost.engine.network import described, out_of_memory
-from zerocost.errors import Failure, InputError, ZerocostError
-from zerocost.seeding import Builder, initialise, seeded
+from zerocost.engine.network import out_of_memory
+from zerocost.scoring.candidates import Builder, initialise
 from zerocost.train.batches import Batches, describe, digest
 from zerocost.train.folder import Folder, slug
 from zerocost.train.isolate import isolated
@@ -53,9 +54,9 @@ def train(
 ) -> list[Run]:
     """Train candidates for classification, each from every seed, and return their runs in that order.
 
-    A run starts from the weights `zerocost.seeding.initialise` gives for its seed (a finished module is copied and
-    left alone) and depends on nothing but candidate, seed, data and settings: on the CPU the accuracy is the same bit
-    for bit whatever ran before. It uses AdamW, one cycle of the learning rate with its peak at `learning_rate`, and
+    A run starts from the weights `zerocost.scoring.candidates.initialise` gives for its seed (a finished module is
+    copied and left alone) and depends on nothing but candidate, seed, data and settings: on the CPU the accuracy is the
+    same bit for bit whatever ran before. It uses AdamW, one cycle of the learning rate with its peak at `learning_rate`, and
     gradients clipped to norm 1, in the network's own dtype.
 
     A candidate that raises, diverges or runs out of memory does not stop the others: its run says why in `failure`

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from zerocost.base.conditions import clauses
 from zerocost.combine import Combination
-from zerocost.conditions import clauses
 
 SHARE = 0.2
 """The best: this part of the trained architectures, by accuracy."""

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from zerocost.benchmarks.statistics import kendall
 from zerocost.combine.ranks import METHODS
+from zerocost.statistics.ranking import kendall
 from zerocost.tuning.scores import Setting
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def find(
     import optuna
     from optuna.samplers import TPESampler
 
-    from zerocost.search.strategies import quiet
+    from zerocost.samplers.strategies import quiet
 
     names = candidates(frames, default.weights)
     settings = list(frames)

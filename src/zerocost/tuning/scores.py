@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from zerocost.errors import Failure, InputError
-from zerocost.proxies.registry import Proxy
+from zerocost.base.errors import Failure, InputError
+from zerocost.engine.proxy import Proxy
 from zerocost.run import Job, Scorer, batches_of
-from zerocost.search.judge import averaged
+from zerocost.search.measure import averaged
 from zerocost.search.sizes import PROXIES, sizes
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from zerocost import benchmarks
+from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Benchmark
-from zerocost.benchmarks.evaluate import architectures
-from zerocost.errors import InputError
+from zerocost.evaluation.evaluate import architectures
 from zerocost.search.result import SearchResult
 from zerocost.spaces import SearchSpace
 from zerocost.train.run import Run

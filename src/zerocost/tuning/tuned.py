@@ -15,13 +15,15 @@ from torch import nn
 
 from zerocost import combine
 from zerocost import data as data_
+from zerocost.base.device import usable
+from zerocost.base.errors import InputError, unknown
+from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination
 from zerocost.combine.ranks import METHODS
-from zerocost.errors import InputError, unknown
-from zerocost.proxies.registry import Proxy, spelled
-from zerocost.scoring import usable
-from zerocost.search.fitted import fitted
+from zerocost.engine.proxy import Proxy
+from zerocost.proxies.registry import spelled
+from zerocost.search.fit_space import fitted
 from zerocost.spaces import Fidelity, SearchSpace, distinct
 from zerocost.store import Store
 from zerocost.tuning.filters import threshold
@@ -29,7 +31,6 @@ from zerocost.tuning.find import Found, agreement, find
 from zerocost.tuning.nested import chosen, difference, mean, tabulated, validated
 from zerocost.tuning.scores import Setting, scored, settings
 from zerocost.tuning.trained import Trained, accuracies
-from zerocost.version import VERSION
 
 CANDIDATES = (
     "jacob_cov",
@@ -182,7 +183,7 @@ def tune(
     wanted = settings(fidelities, batches, repeats)
     default = standard(wanted)
     wanted = sorted({*wanted, default.setting}, key=lambda one: (one.cost, one))
-    given = spelled(proxies) | spelled(combine.default) | spelled("params")
+    given = spelled(combine.parts(proxies)) | spelled(combine.default.proxies) | spelled("params")
     scoring = partial(
         scored,
         space=made,
@@ -193,7 +194,7 @@ def tune(
         device=None if device is None else str(device),
         progress=progress,
     )
-    tuning = partial(tuned, default=default, trials=trials, methods=rules, names=[*spelled(proxies)])
+    tuning = partial(tuned, default=default, trials=trials, methods=rules, names=[*spelled(combine.parts(proxies))])
 
     def told(done: int, total: int) -> None:
         if progress:
@@ -231,7 +232,7 @@ def tune(
         "space": made.name,
         "data": data if isinstance(data, str) else type(data).__name__,
         "trained": len(accuracy),
-        "proxies": ", ".join(spelled(proxies)),
+        "proxies": ", ".join(spelled(combine.parts(proxies))),
         "default": f"{combine.default}, {default.setting}",
         "settings": "; ".join(map(str, wanted)),
         "methods": ", ".join(rules),
@@ -250,7 +251,7 @@ def tune(
         best.kendall,
         means["default"],
         means["params"],
-        weighed(best, scores, accuracy, found, list(spelled(proxies))),
+        weighed(best, scores, accuracy, found, list(spelled(combine.parts(proxies)))),
         table,
         used | {"measured": measured},
     )

@@ -6,9 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
+from zerocost.base.errors import Failure
+from zerocost.base.seeding import stream
 from zerocost.engine.passes.blocks import channels_in_rows, gains, random_signs
-from zerocost.errors import Failure
-from zerocost.seeding import stream
 
 N, C, SIDE = 64, 3, 6
 

@@ -5,11 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from zerocost.base.errors import Failure
 from zerocost.engine.passes.batch import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
 from zerocost.engine.settings import DEFAULT
-from zerocost.errors import Failure
 from zerocost.proxies import resolve
 
 N = 5

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from zerocost.base.errors import Failure, InputError
+from zerocost.base.seeding import seeded, stream
 from zerocost.engine.graph import dense, differentiable_once, gradients
 from zerocost.engine.inputs import cloned, count, cut, leaves, noise
 from zerocost.engine.network import Network
@@ -19,8 +21,6 @@ from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.engine.signals import SIGNALS
 from zerocost.engine.watch.base import Scene
 from zerocost.engine.watch.maps import spectrum
-from zerocost.errors import Failure, InputError
-from zerocost.seeding import seeded, stream
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 IGNORED = -100  # the label that torch's cross-entropy leaves out

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.memory import measure_batch
 from zerocost.engine.passes.batch import IGNORED, Batch, without_loss
-from zerocost.errors import Failure
 
 
 def batches(batch: Batch) -> dict[str, Any]:

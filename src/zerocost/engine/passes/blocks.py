@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerocost.errors import Failure
-from zerocost.seeding import stream
+from zerocost.base.errors import Failure
+from zerocost.base.seeding import stream
 
 
 def gains(maps: Sequence[Tensor], seed: int) -> list[Tensor]:

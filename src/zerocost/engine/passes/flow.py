@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
 from zerocost.engine.inputs import cloned, cut, leaves
 from zerocost.engine.observe import Flow, widened
 from zerocost.engine.passes.batch import Batch
 from zerocost.engine.watch.roles import Roles
-from zerocost.errors import Failure
 
 
 def flow(batch: Batch) -> dict[str, Any]:

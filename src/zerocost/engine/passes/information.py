@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.inputs import cloned, cut
 from zerocost.engine.passes.batch import Batch, finite
 from zerocost.engine.passes.tangents import BACKWARDS
-from zerocost.errors import Failure
 
 ELEMENTS = 128
 SMOOTHING = 0.05

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.passes.batch import IGNORED, Batch, Part, data, loss, without_loss
-from zerocost.errors import Failure
 
 
 def samples(batch: Batch) -> dict[str, Any]:

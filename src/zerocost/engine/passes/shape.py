@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, Function
 from zerocost.engine.inputs import cloned, cut
 from zerocost.engine.network import Network
@@ -19,7 +20,6 @@ from zerocost.engine.observe import Skeleton
 from zerocost.engine.passes.batch import Batch
 from zerocost.engine.signals import LayerSize
 from zerocost.engine.watch.base import seen
-from zerocost.errors import Failure
 
 aten = torch.ops.aten
 UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' shapes

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
 from zerocost.engine.inputs import cloned
 from zerocost.engine.passes.batch import Batch, finite
-from zerocost.errors import Failure
 
 BACKWARDS = "backward runs"
 """Beside its signals, a pass that runs backward for each sample tells under this name how often it did."""

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.rows import agreement
 from zerocost.engine.watch.base import Call, Scene, Watcher, visible
-from zerocost.errors import Failure
 
 
 class Activations(Watcher):

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.watch.base import Call, Scene, Watcher, visible
-from zerocost.errors import Failure
 
 
 class Attention(Watcher):

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, rectifies
 from zerocost.engine.rows import by_sample
-from zerocost.errors import Failure
 
 SUMS = {"add", "iadd", "radd"}
 MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS}

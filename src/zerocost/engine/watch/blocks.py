@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.watch.base import Call, Scene, Watcher
-from zerocost.errors import Failure
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, in_place
 from zerocost.engine.rows import sum_positions
 from zerocost.engine.signals import ChannelSaliency
 from zerocost.engine.watch.base import Call, Scene, visible
 from zerocost.engine.watch.gradients import GradientWatcher
-from zerocost.errors import Failure
 
 
 class Channels(GradientWatcher):

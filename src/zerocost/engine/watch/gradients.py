@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.rows import row_correlation
 from zerocost.engine.signals import Response
 from zerocost.engine.watch.base import Call, Scene, Watcher, visible
-from zerocost.errors import Failure
 
 
 class GradientWatcher(Watcher):

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.rows import agreement
 from zerocost.engine.signals import LayerKernel
 from zerocost.engine.watch.base import Call, Scene, Watcher, visible
-from zerocost.errors import Failure
 
 
 class LayerKernels(Watcher):

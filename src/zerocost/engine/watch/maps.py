@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from zerocost.base.errors import Failure
+from zerocost.base.seeding import stream
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, POOLING
 from zerocost.engine.watch.base import MAPPING, SUMS, Call, Scene, Watcher, visible
-from zerocost.errors import Failure
-from zerocost.seeding import stream
 
 
 class Features(Watcher):

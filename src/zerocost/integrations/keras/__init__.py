@@ -8,7 +8,7 @@ from typing import Any
 PLACES = {
     "as_module": "zerocost.integrations.keras.module",
     "load": "zerocost.integrations.keras.library",
-    "ZeroCostTuner": "zerocost.integrations.tuner",
+    "ZeroCostTuner": "zerocost.integrations.kerastuner",
     "filtered": "zerocost.integrations.autokeras",
 }
 __all__ = ["ZeroCostTuner", "as_module", "filtered", "load"]

@@ -13,9 +13,8 @@ from importlib import import_module
 from threading import Lock
 from typing import IO, Any
 
-from zerocost import files
-from zerocost.engine.network import described
-from zerocost.errors import Failure, InputError, ZerocostError
+from zerocost.base import user_code as files
+from zerocost.base.errors import Failure, InputError, ZerocostError, described
 
 BUSY = Lock()
 REMEDY = (

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from zerocost.base.errors import Failure, described
+from zerocost.base.seeding import seeded
 from zerocost.data import Batch
 from zerocost.engine.inputs import cut
-from zerocost.engine.network import described
 from zerocost.engine.run import neutral
-from zerocost.errors import Failure
 from zerocost.integrations.keras.module import turns, unbuilt
-from zerocost.seeding import seeded
 
 Shape = tuple[int | None, ...]
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zerocost.errors import InputError, MissingExtraError
+from zerocost.base.errors import InputError, MissingExtraError
 
 SUFFIXES = (".keras", ".h5")
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from zerocost.base.errors import Failure
 from zerocost.engine.functions import named, prepared
-from zerocost.errors import Failure
 from zerocost.integrations.keras.layers import (
     ELEMENTWISE_OPERATIONS,
     OUTPUTS_FIRST,

@@ -9,9 +9,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from zerocost.errors import Failure, InputError
+from zerocost.base.errors import Failure, InputError
 from zerocost.integrations.keras.library import library
-from zerocost.seeding import initialise
+from zerocost.scoring.candidates import initialise
 
 COLLISIONS = 100
 """Proposals in a row that may bring nothing new."""

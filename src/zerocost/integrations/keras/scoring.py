@@ -11,21 +11,21 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from zipfile import ZipFile
 
-from zerocost import scoring
+from zerocost.base.errors import Failure, InputError, described
 from zerocost.data import Batch
-from zerocost.engine.network import described
 from zerocost.engine.passes.batch import Loss
 from zerocost.engine.plan import Plan
-from zerocost.errors import Failure, InputError
 from zerocost.integrations.keras.helper import REMEDY, ask
 from zerocost.integrations.keras.inputs import build, channels_first, check
 from zerocost.integrations.keras.library import library
 from zerocost.integrations.keras.module import as_module, closing
+from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.score import evaluate as evaluate_module
 
 Found = TypeVar("Found")
 
 
-def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> scoring.ScoreCard:
+def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """Run a plan on a Keras model and compute the proxies of it; where it cannot be run, each fails for that reason.
 
     Images may be channels last, as the model takes them, or channels first, as torch does. A model without weights gets
@@ -40,16 +40,16 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed
                 check(model, batch.inputs)
             card = score(keras, model, batches, steps, loss, seed)
         except Failure as reason:
-            return scoring.ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
+            return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
     if made:
         card.provenance["initialisation"] = f"weights made on one sample, seed {seed}"
     return card
 
 
-def here(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> scoring.ScoreCard:
+def here(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """The scores of the model as a torch module, in this process."""
     module = read(as_module, model)
-    card = scoring.evaluate(module, channels_first(model, batches), steps, loss, seed)
+    card = evaluate_module(module, channels_first(model, batches), steps, loss, seed)
     ending = closing(module)
     card.provenance["keras"] = keras.__version__
     card.provenance["keras_backend"] = "torch"
@@ -57,9 +57,7 @@ def here(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Lo
     return card
 
 
-def elsewhere(
-    keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int
-) -> scoring.ScoreCard:
+def elsewhere(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """The scores of a saved copy of the model, on the torch backend in a process of its own."""
     backend = keras.backend.backend()
     for layer in model._flatten_layers():
@@ -73,7 +71,7 @@ def elsewhere(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "__array__ implementation")  # Keras reads its variables as numpy 1 did
             read(keras.saving.save_model, model, path)
-        card: scoring.ScoreCard = ask(backend, (str(path), own(keras, model, path), list(batches), steps, loss, seed))
+        card: ScoreCard = ask(backend, (str(path), own(keras, model, path), list(batches), steps, loss, seed))
     card.provenance["keras_backend"] = f"torch, in a helper process; the session runs on {backend}"
     return card
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure, InputError
 from zerocost.data import Batch
+from zerocost.data.as_batch import class_numbers
 from zerocost.engine.passes.batch import Loss, cross_entropy
-from zerocost.errors import Failure, InputError
 from zerocost.integrations.keras.library import library
-from zerocost.scoring import class_numbers
-from zerocost.seeding import Builder, initialise
+from zerocost.scoring.candidates import Builder, initialise
 
 NUMBERS = "biuf"
 """The kinds of numpy's types that torch has too."""

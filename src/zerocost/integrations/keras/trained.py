@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zerocost.errors import InputError
+from zerocost.base.errors import InputError
 from zerocost.integrations.keras.proposals import drawn, named
-from zerocost.select import select
-from zerocost.tables import ScoreTable
+from zerocost.scoring.select import select
+from zerocost.scoring.table import ScoreTable
 
 OF_ORACLE = (
     "hyperparameters",

@@ -1,0 +1,125 @@
+"""The language of conditions, such as "snip > 0.05 and params < 2e6": read from text, never run as code."""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from zerocost.base.errors import InputError, unknown
+
+COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+}
+ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+Values = Mapping[str, Any]
+"""A number, or an array of them, for each name; NaN for what could not be had."""
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One condition: a comparison of names, numbers and + - * / of them, or several joined by `and`, `or`, `not`.
+
+    Attributes:
+        text: as it was written.
+        names: the names in it, in order.
+
+    >>> clause = clauses("a < 2 or a > 1e3")[0]
+    >>> clause.text, clause.names, bool(clause.holds({"a": 20.0}))
+    ('a < 2 or a > 1e3', ('a',), False)
+    """
+
+    text: str
+    node: ast.expr
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return names_in(self.node)
+
+    def holds(self, values: Values) -> npt.NDArray[np.bool_]:
+        """Whether it holds, for each value; a value that is NaN passes no condition on it, whichever way it is put.
+
+        Raises `InputError` for what is no condition, and for a name that `values` lack.
+        """
+        with np.errstate(all="ignore"):
+            return np.asarray(truth(self.node, values), dtype=bool)
+
+
+def clauses(where: str) -> list[Clause]:
+    """The conditions that must all hold, each to be explained on its own; `InputError` for a text that is none.
+
+    >>> [clause.text for clause in clauses("a > 1e3 and (b < 2 or b > 3)")]
+    ['a > 1e3', 'b < 2 or b > 3']
+    """
+    where = where.strip()
+    try:
+        tree = ast.parse(where, mode="eval").body
+    except SyntaxError as error:
+        raise InputError(
+            f"cannot read the condition {where!r}: {error.msg}; write for example 'snip > 0.05 and params < 2e6'"
+        ) from None
+    parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
+    return [Clause(ast.get_source_segment(where, part) or where, part) for part in parts]
+
+
+def joined(parts: Iterable[Clause]) -> str | None:
+    """The text of several conditions that must all hold; None when there are none.
+
+    >>> joined(clauses("a > 1e3 and (b < 2 or b > 3)"))
+    'a > 1e3 and (b < 2 or b > 3)'
+    """
+    texts = [f"({part.text})" if isinstance(part.node, ast.BoolOp) else part.text for part in parts]
+    return " and ".join(texts) or None
+
+
+def truth(node: ast.expr, values: Values) -> Any:
+    """Whether an expression of comparisons holds."""
+    if isinstance(node, ast.BoolOp):
+        join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
+        return join.reduce(np.broadcast_arrays(*[truth(part, values) for part in node.values]))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        opposite = ~np.asarray(truth(node.operand, values), dtype=bool)
+        for name in names_in(node):
+            opposite = opposite & ~np.isnan(np.asarray(values[name]))
+        return opposite
+    if isinstance(node, ast.Compare) and all(type(op) in COMPARE for op in node.ops):
+        sides = [number(side, values) for side in (node.left, *node.comparators)]
+        pairs = zip(node.ops, sides, sides[1:], strict=False)
+        parts = [COMPARE[type(op)](left, right) for op, left, right in pairs]
+        return np.logical_and.reduce(np.broadcast_arrays(*parts))
+    raise InputError(
+        f"cannot use {ast.unparse(node)!r} as a condition; write for example 'snip > 0.05 and params < 2e6'"
+    )
+
+
+def number(node: ast.expr, values: Values) -> Any:
+    """The value of one side of a comparison."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return np.float64(node.value)
+    if isinstance(node, ast.Name):
+        if node.id not in values:
+            raise unknown("column", node.id, values)
+        return np.asarray(values[node.id], dtype=np.float64)
+    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+        return ARITHMETIC[type(node.op)](number(node.left, values), number(node.right, values))
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -number(node.operand, values)
+    raise InputError(f"cannot use {ast.unparse(node)!r} in a condition; columns, numbers and + - * / are understood")
+
+
+def names_in(node: ast.expr) -> tuple[str, ...]:
+    """The names in an expression, in order."""
+    return tuple(dict.fromkeys([part.id for part in ast.walk(node) if isinstance(part, ast.Name)]))

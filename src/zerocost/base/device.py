@@ -1,0 +1,15 @@
+"""Devices, checked before anything runs on them."""
+
+from __future__ import annotations
+
+import torch
+
+from zerocost.base.errors import InputError, first_line
+
+
+def usable(device: str | torch.device | None) -> None:
+    """`InputError` for a device that this torch or this machine does not have."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {str(device)!r} cannot be used: {first_line(error)}") from None

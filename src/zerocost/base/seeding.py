@@ -1,0 +1,61 @@
+"""Randomness that is local: a seed holds inside a `with` block and nothing outside notices."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch, numpy and Python inside the block; give all three generators back as they were.
+
+    `device` is the accelerator whose generator is seeded as well; generators of other devices are not touched.
+
+    >>> with seeded(0):
+    ...     a = torch.rand(1)
+    >>> with seeded(0):
+    ...     b = torch.rand(1)
+    >>> bool(a == b)
+    True
+    """
+    cuda = device if device is not None and device.type == "cuda" else None
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    torch_state = torch.get_rng_state()
+    cuda_state = torch.cuda.get_rng_state(cuda) if cuda else None
+    try:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(cuda):
+                torch.cuda.manual_seed(seed)
+        yield
+    finally:
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(torch_state)
+        if cuda and cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state, cuda)
+
+
+def stream(seed: int, purpose: str) -> torch.Generator:
+    """A generator on the CPU whose numbers have nothing to do with those drawn from the same seed for another purpose.
+
+    >>> a, b = (torch.rand(1, generator=stream(0, purpose)) for purpose in ("noise", "weights"))
+    >>> bool(a == b)
+    False
+    """
+    mixed = np.random.SeedSequence([seed % 2**64, zlib.crc32(purpose.encode())]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(mixed[0] >> np.uint64(1)))
+
+
+def generator_state(device: torch.device) -> bytes:
+    """The state of torch's generators for the CPU and `device`: unchanged when no random number was drawn."""
+    state = torch.get_rng_state().numpy().tobytes()
+    return state + torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else state

@@ -1,0 +1,39 @@
+"""Objects out of the user's own Python files."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from zerocost.base.errors import InputError, unknown
+
+
+def load(target: str) -> Any:
+    """The object that `path/to/file.py:name` names.
+
+    Raises `InputError` when the file is missing, raises while it is imported, or has no such name.
+    """
+    path, colon, name = target.rpartition(":")
+    if not colon or not name or not path:
+        raise InputError(f"expected FILE.py:NAME, such as my_model.py:build, but got {target!r}")
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"no such file: {path}")
+    spec = importlib.util.spec_from_file_location(f"zerocost_user_{file.stem}", file.resolve())
+    if spec is None or spec.loader is None:
+        raise InputError(f"{path} is not a Python file; expected FILE.py:NAME")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"importing {path} raised {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    if not hasattr(module, name):
+        public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise unknown(f"name in {path}:", name, public)
+    return getattr(module, name)

@@ -1,0 +1,95 @@
+"""A checked batch out of whatever the user gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from zerocost.base.errors import InputError
+from zerocost.data.batch import Batch, validate
+from zerocost.data.tensors import as_inputs
+
+
+def as_batches(batch: Any) -> list[Batch]:
+    """Checked batches out of a list of `(inputs, labels)`, or out of a single batch."""
+    several = (
+        isinstance(batch, list) and bool(batch) and all(isinstance(b, tuple | list) and len(b) == 2 for b in batch)
+    )
+    several = several and not any(isinstance(b[0], int | float) for b in batch)  # a list of labels
+    return [as_batch(b) for b in (batch if several else [batch])]
+
+
+def as_batch(batch: Any) -> Batch:
+    """A checked `Batch` out of `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
+    pair = isinstance(batch, tuple | list) and len(batch) == 2
+    inputs, targets = tuple(batch) if pair else (batch, None)
+    if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not is_structure(inputs):
+        raise InputError(
+            f"a batch must hold its samples as tensors, got {type(inputs).__name__}; take one batch out of it, "
+            "batch = next(iter(loader)), or draw one with zerocost.data.draw"
+        )
+    inputs = tree_map(tensor, dict(inputs) if isinstance(inputs, Mapping) else inputs)
+    targets = labels(targets)
+    if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
+        inputs = as_inputs(inputs)
+    made = Batch(inputs, targets)
+    validate(made)
+    return made
+
+
+def is_structure(inputs: Any) -> bool:
+    """Whether inputs are an array, or hold arrays, and are not what yields batches of them."""
+    return isinstance(inputs, Tensor | Mapping | Sequence) or hasattr(inputs, "__array__")
+
+
+def labels(targets: Any) -> Tensor | None:
+    """A tensor of labels out of a tensor, array or list of numbers."""
+    if targets is None or isinstance(targets, Tensor):
+        return targets
+    try:
+        return torch.from_numpy(np.array(np.asarray(targets)))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"labels must be a tensor, array or list of numbers, got {targets!r:.60}") from error
+
+
+def class_numbers(targets: Tensor | None) -> Tensor | None:
+    """Labels as cross-entropy takes them: a column as a vector, one-hot rows and floating 0 and 1 as class numbers.
+
+    Labels of any other kind are left as they are.
+
+    >>> class_numbers(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
+    tensor([1, 0])
+    """
+    if targets is None:
+        return None
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        targets = targets.squeeze(1)
+    zeros_and_ones = bool(((targets == 0) | (targets == 1)).all())
+    if targets.ndim == 2 and zeros_and_ones and bool(((targets == 1).sum(1) == 1).all()):
+        return targets.long().argmax(1)
+    return targets.long() if targets.is_floating_point() and targets.ndim != 2 and zeros_and_ones else targets
+
+
+def tensor(value: Any) -> Any:
+    """A tensor with a copy of an array of numpy, TensorFlow or JAX, contiguous as a tensor is; anything else as it is.
+
+    The order of axes in memory decides how sums are rounded, and is the same for all.
+    """
+    if isinstance(value, Tensor):
+        return value.contiguous() if value.layout == torch.strided else value
+    if isinstance(value, np.generic) or not hasattr(value, "__array__"):
+        return value
+    try:
+        return torch.from_numpy(np.array(np.asarray(value), order="C"))
+    except TypeError as error:
+        raise InputError(f"the inputs of a batch must be numbers, got {type(value).__name__}: {error}") from error
+
+
+def shape_of(inputs: Any) -> Any:
+    """Shapes of the tensors in a nested structure."""
+    return tree_map(lambda t: tuple(t.shape) if isinstance(t, Tensor) else t, inputs)

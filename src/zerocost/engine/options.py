@@ -1,0 +1,37 @@
+"""Options as they are written in the name of a proxy: zico(parts=4)."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from zerocost.base.errors import InputError
+
+
+def call_options(text: str) -> dict[str, Any]:
+    """Options out of "name(option=value, …)"; values are numbers, None or words.
+
+    >>> call_options("zen(inputs=noise, samples=16)")
+    {'inputs': 'noise', 'samples': 16}
+    """
+    try:
+        call = ast.parse(text, mode="eval").body
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            raise ValueError
+        if len({k.arg for k in call.keywords}) < len(call.keywords):
+            raise ValueError
+        return {
+            str(k.arg): k.value.id if k.arg and isinstance(k.value, ast.Name) else ast.literal_eval(k.value)
+            for k in call.keywords
+        }
+    except (ValueError, SyntaxError):
+        raise InputError(f"expected NAME(OPTION=VALUE, …), as in zico(parts=4), got {text!r}") from None
+
+
+def written(options: dict[str, Any]) -> str:
+    """Options as in a call.
+
+    >>> written({"mode": "eval", "samples": 4})
+    'mode=eval, samples=4'
+    """
+    return ", ".join(f"{name}={value}" for name, value in options.items())

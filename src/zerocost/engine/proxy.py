@@ -1,0 +1,140 @@
+"""What a proxy is, and the decorator that makes a function one."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from zerocost.base.errors import InputError, unknown
+from zerocost.engine import settings as settings_
+from zerocost.engine.options import call_options, written
+from zerocost.engine.settings import DEFAULT, Settings
+from zerocost.engine.signals import requested
+
+Formula = TypeVar("Formula", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A registered proxy: its formula and what is declared about it.
+
+    Attributes:
+        name: what its scores are called.
+        formula: the function of the signals.
+        paper: the source of the formula.
+        higher_is_better: whether scores carry the formula's value as it is, or negated.
+        signals: the names of the signals the formula is given.
+        summary: the first line of its docstring.
+        settings: how the passes that deliver its signals are run.
+        options: values for the formula's own keyword arguments, where they differ from the default.
+        repeats: from how many seeds it is measured; its score is the mean.
+    """
+
+    name: str
+    formula: Callable[..., Any]
+    paper: str
+    higher_is_better: bool
+    signals: tuple[str, ...]
+    summary: str
+    settings: Settings = DEFAULT
+    options: Mapping[str, Any] = field(default_factory=dict)
+    repeats: int = 1
+
+    def using(self, **options: Any) -> Proxy:
+        """This proxy with other settings of its passes, options of its formula, or `repeats`.
+
+        Its name says what is changed, and names it: `score(model, batch, "zico(parts=4)")`. Raises
+        `InputError` for an option that it does not have.
+
+        >>> from zerocost.proxies import get
+        >>> get("snip").using(initialisation="kaiming", repeats=3).name
+        'snip(initialisation=kaiming, repeats=3)'
+        """
+        own = formula_options(self.formula)
+        unknown_ = [name for name in options if name not in {*own, *settings_.NAMES, "repeats"}]
+        if unknown_:
+            raise unknown(f"option of proxy {self.name}:", unknown_[0], [*own, *settings_.NAMES, "repeats"])
+        repeats = options.get("repeats", self.repeats)
+        if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
+            raise InputError(f"repeats must be a whole number from 1, got {repeats!r}")
+        for name in own.keys() & options.keys():
+            number = isinstance(options[name], int | float) and math.isfinite(options[name])
+            if not number and (own[name] is None or type(own[name]) in (int, float)):
+                raise InputError(f"{name} of proxy {self.name} must be a number, got {options[name]!r}")
+        given = {name: value for name, value in options.items() if name in settings_.NAMES}
+        formula = {name: value for name, value in options.items() if name in own}
+        base, bracket, told = self.name.partition("(")
+        changed = {**(call_options(f"f({told}") if bracket else {}), **options}
+        return replace(
+            self,
+            name=f"{base}({written(changed)})" if changed else base,
+            settings=replace(self.settings, **given),
+            options={**self.options, **formula},
+            repeats=repeats,
+        )
+
+
+REGISTRY: dict[str, Proxy] = {}
+
+
+def proxy(*, paper: str, higher_is_better: bool = True, **settings: Any) -> Callable[[Formula], Formula]:
+    r"""Register a function as a proxy. Its parameter names are the signals it asks for; it returns one number.
+
+    `paper` is the source of the formula. Keyword arguments of the function (after `*`) are options of the formula, and
+    `settings` are those of `zerocost.engine.settings.Settings` that its signals need to be measured with. With
+    `higher_is_better=False` scores carry the formula's value negated, so that for every score higher is better. The
+    function itself is returned unchanged, so it can be called and tested alone. Raises `InputError` when a parameter
+    names no signal; a name registered twice replaces the first.
+
+    >>> @proxy(paper="this example")
+    ... def weight_sum(weights):
+    ...     r"Sum of all weights, :math:`\sum_k w_k`."
+    ...     return sum(w.sum() for w in weights)
+    >>> get("weight_sum").signals
+    ('weights',)
+    >>> del REGISTRY["weight_sum"]
+    """
+
+    def register(formula: Formula) -> Formula:
+        summary = (inspect.getdoc(formula) or "").partition("\n")[0]
+        name = formula.__name__
+        known = REGISTRY.get(name)
+        if known and built_in(known.formula) and not built_in(formula):
+            raise InputError(f"{name!r} is the name of a built-in proxy; give yours another")
+        if not name.isidentifier():
+            raise InputError(f"a proxy is registered by its name, but got {name}: define it with def")
+        signals = requested(formula, "proxy")
+        REGISTRY[name] = Proxy(name, formula, paper, higher_is_better, signals, summary, Settings(**settings))
+        return formula
+
+    return register
+
+
+def built_in(formula: Callable[..., Any]) -> bool:
+    """Whether a formula is one of this library's."""
+    return formula.__module__.startswith("zerocost.proxies.")
+
+
+def get(name: str) -> Proxy:
+    """The registered proxy of that name; `InputError` with the nearest match when there is none."""
+    if name not in REGISTRY:
+        raise unknown("proxy", name, REGISTRY)
+    return REGISTRY[name]
+
+
+def names() -> list[str]:
+    """Names of all registered proxies, built-in ones first.
+
+    >>> "snip" in names()
+    True
+    """
+    return list(REGISTRY)
+
+
+def formula_options(formula: Callable[..., Any]) -> dict[str, Any]:
+    """A formula's own options with their defaults: its keyword-only arguments."""
+    parameters = inspect.signature(formula).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

@@ -1,0 +1,1 @@
+"""Proxies judged against trained truth."""

@@ -1,0 +1,82 @@
+"""The table of an evaluation for a paper."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from zerocost.statistics.bootstrap import LESS_IS_BETTER
+
+SHOWN = ("spearman", "kendall", "kendall_top", "partial_params", "partial_flops", "ndcg")
+TITLES = {
+    "spearman": r"$\rho$",
+    "kendall": r"$\tau$",
+    "kendall_top": r"$\tau$, top 10\,\%",
+    "kendall_bins": r"$\tau$ in FLOPs bins",
+    "partial_params": r"$\rho$ given params",
+    "partial_flops": r"$\rho$ given FLOPs",
+    "ndcg": "nDCG",
+    "precision": "precision@{}",
+    "best_rank": "best rank@{}",
+    "regret": "regret@{}",
+}
+SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+SPECIAL |= {letter: rf"\{letter}" for letter in "&%$#_{}"}
+
+
+def tabular(table: pd.DataFrame, statistics: Sequence[str] = SHOWN) -> str:
+    r"""A booktabs tabular, one row a score: each statistic with its 95 % interval, the best of a column in bold.
+
+    >>> values = {"kendall": [0.61, 0.5], "kendall_low": [0.5, 0.4], "kendall_high": [0.7, 0.6]}
+    >>> print(tabular(pd.DataFrame(values, index=["jacob_cov", "params"]), ["kendall"]))
+    \begin{tabular}{lc}
+    \toprule
+     & $\tau$ \\
+    \midrule
+    jacob\_cov & \textbf{.61} {\scriptsize[.50, .70]} \\
+    params & .50 {\scriptsize[.40, .60]} \\
+    \bottomrule
+    \end{tabular}
+    <BLANKLINE>
+    """
+    best = {s: table[s].min() if s.startswith(LESS_IS_BETTER) else table[s].max() for s in statistics}
+    lines = [rf"\begin{{tabular}}{{l{'c' * len(statistics)}}}", r"\toprule"]
+    lines += [" & ".join(["", *map(title, statistics)]) + r" \\", r"\midrule"]
+    for name, row in table.iterrows():
+        cells = [
+            cell(*(row[f"{s}{part}"] for part in ("", "_low", "_high")), bold=row[s] == best[s]) for s in statistics
+        ]
+        lines.append(" & ".join([escaped(str(name)), *cells]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def title(statistic: str) -> str:
+    """The heading of a statistic's column."""
+    base, _, k = statistic.partition("@")
+    return TITLES[base].format(k) if k else TITLES[base]
+
+
+def cell(value: float, low: float, high: float, *, bold: bool) -> str:
+    """A value and its interval; a dash for one that does not exist."""
+    if math.isnan(value):
+        return "--"
+    shown = rf"\textbf{{{short(value)}}}" if bold else short(value)
+    return rf"{shown} {{\scriptsize[{short(low)}, {short(high)}]}}"
+
+
+def short(value: float) -> str:
+    """Two decimals, without the zero of a value below one; minus as TeX sets it.
+
+    >>> short(0.5), short(-0.123), short(12.0), short(-0.001)
+    ('.50', '$-$.12', '12.00', '.00')
+    """
+    digits = f"{abs(value):.2f}"
+    sign = "$-$" if value < 0 and float(digits) else ""
+    return sign + (digits[1:] if digits.startswith("0.") else digits)
+
+
+def escaped(text: str) -> str:
+    """A text with TeX's special characters made plain."""
+    return "".join(SPECIAL.get(letter, letter) for letter in text)

@@ -1,0 +1,10 @@
+"""Aggregates: names that stand for several proxies."""
+
+from __future__ import annotations
+
+AGGREGATES = {
+    "default": ("jacob_cov", "log_synflow", "meco", "az_trainability", "flops"),
+    "az_nas": ("az_expressivity", "az_progressivity", "az_trainability", "flops"),
+    "vkdnw_agg": ("vkdnw_single", "jacob_cov", "az_expressivity", "az_trainability", "flops"),
+}
+"""Proxies of a pool, not of a network: log-rank sums of others, which is how a ranking combines what it is given."""

@@ -1,0 +1,106 @@
+"""The strategies by name: ours, which know the space, and Optuna's own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+
+from zerocost.base.errors import InputError, MissingExtraError, unknown
+from zerocost.samplers.base import Combine, Guide
+from zerocost.samplers.evolution import EvolutionSampler
+from zerocost.samplers.local import LocalSampler
+from zerocost.samplers.random import RandomSampler
+from zerocost.samplers.reinforce import ReinforceSampler
+from zerocost.spaces.base import SearchSpace
+
+OURS: dict[str, Callable[..., BaseSampler]] = {
+    "random": RandomSampler,
+    "evolution": EvolutionSampler,
+    "local": LocalSampler,
+    "reinforce": ReinforceSampler,
+}
+OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, group=True),
+    "nsga2": lambda seed: NSGAIISampler(seed=seed),
+    "cmaes": lambda seed: CmaEsSampler(seed=seed),
+    "gp": lambda seed: GPSampler(seed=seed, deterministic_objective=True),
+}
+ONE_OBJECTIVE = ("cmaes",)
+
+
+def names() -> list[str]:
+    """The strategies that `sampler` knows.
+
+    >>> names()
+    ['cmaes', 'evolution', 'gp', 'gradient', 'local', 'nsga2', 'random', 'reinforce', 'tpe']
+    """
+    return sorted([*OURS, *OPTUNAS, "gradient"])
+
+
+def sampler(
+    strategy: str | BaseSampler,
+    space: SearchSpace,
+    *,
+    objectives: int = 1,
+    seed: int = 0,
+    combine: Combine | None = None,
+    batch: Any = None,
+    guide: Guide | None = None,
+    warmup: int = 0,
+    moves: int = 1,
+) -> BaseSampler:
+    """The Optuna sampler of a strategy; a sampler is taken as it is.
+
+    Args:
+        strategy: a name, see `names`, or a sampler.
+        space: what is searched.
+        objectives: how many there are.
+        seed: draws all proposals.
+        combine: as in `zerocost.samplers.SpaceSampler`; Optuna's own go by the values of the trials.
+        batch: inputs and labels that `gradient` learns on.
+        guide, warmup, moves: as in `SpaceSampler`: what is cheap to know chooses the start and among the moves.
+
+    Raises:
+        InputError: an unknown name, a strategy for one objective given several, or a guide for one that takes none.
+        MissingExtraError: `cmaes` without its package.
+    """
+    if isinstance(strategy, BaseSampler):
+        return strategy
+    if strategy not in names():
+        raise unknown("strategy", strategy, names())
+    if strategy in ONE_OBJECTIVE and objectives > 1:
+        raise InputError(f"strategy {strategy} has one objective, but got {objectives}; use nsga2, tpe or evolution")
+    guided = {"guide": guide, "warmup": warmup, "moves": moves} if guide is not None else {}
+    if strategy in OURS:
+        return OURS[strategy](space, seed=seed, combine=combine, **guided)
+    if strategy == "gradient" and not warmup:
+        from zerocost.samplers.gradient import GradientSampler
+
+        return GradientSampler(space, batch, seed=seed, guide=guide, moves=moves)
+    if guided:
+        no = "warm-up" if strategy == "gradient" else "warm-up and no moves"
+        raise InputError(f"strategy {strategy} takes no {no}; {', '.join(OURS)} do")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        try:
+            return OPTUNAS[strategy](seed)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"strategy {strategy} needs the extra {strategy}: pip install 'zerocost[{strategy}]'"
+            ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Optuna's messages below a warning are left out inside the block."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)

@@ -1,0 +1,1 @@
+"""Scoring: one network, many, and the table that they make."""

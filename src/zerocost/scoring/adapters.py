@@ -1,0 +1,35 @@
+"""Models that another library made: who recognises them, and who scores them. Integrations register themselves here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from zerocost.data import Batch
+from zerocost.engine.passes.batch import Loss
+from zerocost.engine.plan import Plan
+from zerocost.scoring.card import ScoreCard
+
+
+class Adapter(NamedTuple):
+    """How models of another library are scored.
+
+    Attributes:
+        accepts: whether a value is such a model.
+        evaluate: runs a plan on one, as `zerocost.scoring.score.evaluate` does on a torch module.
+    """
+
+    accepts: Callable[[Any], bool]
+    evaluate: Callable[[Any, Sequence[Batch], Plan, Loss, int], ScoreCard]
+
+
+ADAPTERS: list[Adapter] = []
+
+
+def adapter_of(model: Any) -> Adapter | None:
+    """The adapter that accepts a model; None for one that is scored as it is.
+
+    >>> adapter_of("a string") is None
+    True
+    """
+    return next((adapter for adapter in ADAPTERS if adapter.accepts(model)), None)

@@ -1,0 +1,84 @@
+"""Candidates in whatever form they come, made one: a mapping from name to builder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from typing_extensions import TypeIs
+
+from zerocost.base.errors import Failure, InputError
+from zerocost.base.seeding import seeded
+from zerocost.scoring.adapters import adapter_of
+
+
+def named(candidates: Any) -> dict[str, Builder | nn.Module]:
+    """Name to builder (or finished module), out of a mapping, a sequence, or a function that returns one of them.
+
+    Candidates without a name are numbered. Raises `InputError` when there are none or one is neither a module nor a
+    function.
+
+    >>> list(named([nn.Linear(1, 1), lambda: nn.Linear(2, 2)]))
+    ['0', '1']
+    """
+    if isinstance(candidates, Callable) and not isinstance(candidates, nn.Module | Mapping):  # type: ignore[arg-type]
+        candidates = candidates()
+    if isinstance(candidates, Mapping):
+        items = {str(name): build for name, build in candidates.items()}
+    elif isinstance(candidates, Iterable) and not isinstance(candidates, nn.Module | str):
+        items = {str(index): build for index, build in enumerate(candidates)}
+    else:
+        raise InputError(
+            f"candidates must be a mapping from name to a function that builds a network (or a sequence of such), "
+            f"but got {type(candidates).__name__}"
+        )
+    if isinstance(candidates, Mapping) and len(items) < len(candidates):
+        raise InputError("two candidates have the same name once names are made strings; give each its own")
+    if not items:
+        raise InputError("there are no candidates to rank")
+    for name, build in items.items():
+        if not callable(build):
+            raise InputError(
+                f"candidate {name!r} is a {type(build).__name__}; expected a torch.nn.Module or a function that "
+                "builds one"
+            )
+    return items
+
+
+def built(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:
+    """The candidate's network, initialised from the seed and moved to the device; a finished one stays where it is."""
+    model = initialise(build, seed)
+    stays = device is None or model is build or adapter_of(model) is not None
+    return model if stays else model.to(device)
+
+
+Builder = Callable[[], nn.Module]
+
+
+def is_network(value: Any) -> TypeIs[nn.Module]:
+    """Whether a value is a finished network: a torch module, or a model that an integration scores."""
+    return isinstance(value, nn.Module) or adapter_of(value) is not None
+
+
+def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:
+    """Build a network whose initial weights depend on `seed` alone. A finished module is returned as it is.
+
+    Raises `Failure` when `build` raises, so that one bad candidate does not stop a ranking, and `InputError`
+    when it returns something that is not a `torch.nn.Module`.
+
+    >>> a, b = (initialise(lambda: nn.Linear(2, 2), seed=3) for _ in range(2))
+    >>> bool((a.weight == b.weight).all())
+    True
+    """
+    if is_network(build):
+        return build
+    try:
+        with seeded(seed):
+            model = build()
+    except Exception as error:
+        raise Failure(f"building the network raised {type(error).__name__}: {error}") from error
+    if not is_network(model):
+        raise InputError(f"a candidate must build a torch.nn.Module, but got {type(model).__name__}")
+    return model

@@ -1,0 +1,199 @@
+"""rank(): many networks initialised, scored and ranked on one batch."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from zerocost import combine
+from zerocost import data as data_
+from zerocost.base.device import usable
+from zerocost.base.errors import Failure, InputError
+from zerocost.combine import Combination
+from zerocost.data.as_batch import as_batches
+from zerocost.engine.inputs import count
+from zerocost.engine.memory import alone
+from zerocost.engine.passes.batch import Loss, cross_entropy
+from zerocost.engine.plan import Plan, plan
+from zerocost.engine.proxy import Proxy
+from zerocost.proxies.registry import resolve
+from zerocost.scoring.candidates import Builder, built, is_network, named
+from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.score import evaluate
+from zerocost.scoring.table import Interrupted, ScoreTable
+
+
+def rank(
+    candidates: Any,
+    data: Any,
+    proxies: Combination | Iterable[str | Proxy] | str = combine.default,
+    *,
+    also: Iterable[str] | str = (),
+    batch: int | None = None,
+    batches: int = 1,
+    balanced: bool = False,
+    loss: Loss = cross_entropy,
+    seed: int = 0,
+    repeats: int | None = None,
+    device: str | torch.device | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreTable:
+    """Initialise, score and rank many networks on one batch. A bad candidate never stops the others.
+
+    Args:
+        candidates: a mapping from name to builder (a function that returns a module) or module, or a sequence of
+            either. Builders run one at a time with torch seeded by `seed`, so that a network's initial weights do not
+            depend on the others.
+        data: anything `zerocost.data.draw` takes: a spec such as "digits", tensors or arrays, a Dataset, a DataLoader.
+        proxies: names of the proxies to rank by, as a sequence or comma-separated, or a `zerocost.combine.Combination`
+            or the .json file of one. Its `where` is for `select`, its fidelity for architectures of a space.
+        also: names of proxies to score but not to rank by, for conditions of `select`; `params` always is.
+        batch: number of samples drawn, once for all candidates; 64 unless the combination says otherwise.
+        batches: how many batches are drawn; proxies that compare batches (`zico`) see them all, the others the first.
+            Of a single one, those compare the halves.
+        balanced: draw equally many of each class.
+        loss: function of outputs and labels, a mean over samples.
+        seed: draws the batch, initialises the networks and seeds the passes.
+        repeats: how often each network is initialised and scored, from `seed` on; scores are means, and the table's
+            `spread` has their standard deviations. Once, unless the combination says otherwise.
+        device: where built networks are moved before scoring; None leaves them where they are.
+        progress: called with the number done and the total after each candidate.
+
+    Returns:
+        A `ScoreTable`, best first by `rank_score`.
+
+    Raises:
+        InputError: no candidates, an unknown proxy, data that cannot be used, or a batch no candidate could be
+            scored on.
+        zerocost.scoring.table.Interrupted: at Ctrl-C; its `table` holds what was scored until then.
+
+    >>> import torch
+    >>> nets = {f"width-{w}": lambda w=w: nn.Sequential(nn.Linear(4, w), nn.ReLU(), nn.Linear(w, 2)) for w in (2, 8)}
+    >>> table = rank(nets, (torch.rand(8, 4), torch.arange(8) % 2), "snip,naswot", batch=8)
+    >>> sorted(table.frame.columns)
+    ['naswot', 'params', 'rank_score', 'snip']
+    """
+    for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
+        if number is not None and (not isinstance(number, int) or number < 1):
+            raise InputError(f"{name} must be a whole number from 1, got {number!r}")
+    drawn = draw_batches(data, batch or combine.of(proxies).batch or 64, batches, seed, balanced)
+    return rank_batch(
+        candidates, drawn, proxies, also=also, loss=loss, seed=seed, repeats=repeats, device=device, progress=progress
+    )
+
+
+def draw_batches(data: Any, size: int, count: int, seed: int, balanced: bool) -> list[data_.Batch]:
+    """`count` batches, the first drawn from `seed`, each of the others from the next seed."""
+    return [data_.draw(data, size, seed=seed + i, balanced=balanced) for i in range(count)]
+
+
+def rank_batch(
+    candidates: Any,
+    batch: Any,
+    proxies: Combination | Iterable[str | Proxy] | str = combine.default,
+    *,
+    also: Iterable[str] | str = (),
+    loss: Loss = cross_entropy,
+    seed: int = 0,
+    repeats: int | None = None,
+    device: str | torch.device | None = None,
+    fidelity: str = "full",
+    progress: Callable[[int, int], None] | None = None,
+) -> ScoreTable:
+    """`rank` on a batch, or a list of batches, already drawn; `fidelity` is noted in the provenance of every score."""
+    builders = named(candidates)
+    combination = combine.of(proxies)
+    if combination.reference is not None and combination.fidelity not in (None, fidelity):
+        raise InputError(
+            f"the reference of this combination was scored at fidelity {combination.fidelity}, candidates are at "
+            f"{fidelity}; give it to search, which scores at that fidelity, or leave out the reference"
+        )
+    repeats = repeats or combination.repeats or 1
+    ranked = resolve(combine.parts(proxies))
+    beside = resolve(also) if also else []
+    steps = plan(resolve([*ranked, *beside, "params"]))
+    given = as_batches(batch)
+    size = count(given[0].inputs)
+    usable(device)
+    cards: dict[str, ScoreCard] = {}
+    rejected: list[InputError] = []
+    start = time.perf_counter()
+
+    def table() -> ScoreTable:
+        done = {name: builders[name] for name in cards}
+        scored = replace(combination, batch=size, repeats=repeats)
+        return ScoreTable.of(cards, done, scored, [p.name for p in steps.proxies], time.perf_counter() - start)
+
+    try:
+        for done, (name, build) in enumerate(builders.items(), start=1):
+            try:
+                card = score_candidate(build, given, steps, loss, range(seed, seed + repeats), device)
+            except InputError as reason:
+                rejected.append(reason)
+                card = failed(steps, reason)
+            card.provenance["fidelity"] = fidelity
+            card.provenance["initialisation"] = initialisation(build, seed, repeats) or card.provenance.get(
+                "initialisation", "as given"
+            )
+            cards[name] = card
+            if progress:
+                progress(done, len(builders))
+    except KeyboardInterrupt:
+        raise Interrupted(table()) from None
+    if len(rejected) == len(builders):
+        raise rejected[0]
+    return table()
+
+
+def score_candidate(
+    build: Builder | nn.Module,
+    batches: Sequence[data_.Batch],
+    steps: Plan,
+    loss: Loss,
+    seeds: Sequence[int],
+    device: str | torch.device | None,
+) -> ScoreCard:
+    """The means over the seeds that a candidate is built and scored with.
+
+    Where it cannot be built or run, every proxy fails with the reason. Raises `InputError` for what it can never be
+    scored on.
+    """
+
+    def measured() -> ScoreCard:
+        return averaged([evaluate(built(build, seed, device), batches, steps, loss, seed) for seed in seeds])
+
+    card: ScoreCard | Failure = alone(measured)
+    return failed(steps, card) if isinstance(card, Failure) else card
+
+
+def failed(steps: Plan, reason: Exception) -> ScoreCard:
+    """The card of a candidate of which nothing could be had."""
+    return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
+
+
+def initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
+    """Where a built candidate's weights come from, in words; None for a finished one."""
+    if is_network(build):
+        return None
+    return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
+
+
+def averaged(cards: Sequence[ScoreCard]) -> ScoreCard:
+    """One card out of those of several seeds: means, standard deviations, the first failure of each proxy."""
+    if len(cards) == 1:
+        return cards[0]
+    failures = {name: reason for card in reversed(cards) for name, reason in card.failures.items()}
+    values = {name: [card[name] for card in cards] for name in cards[0].scores if name not in failures}
+    return replace(
+        cards[0],
+        scores={name: statistics.fmean(v) for name, v in values.items()},
+        failures=failures,
+        passes=tuple(p for card in cards for p in card.passes),
+        spread={name: statistics.stdev(v) for name, v in values.items()},
+    )

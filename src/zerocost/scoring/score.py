@@ -1,0 +1,197 @@
+"""score(): the passes run on one network, and the proxies computed of it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from zerocost import combine
+from zerocost import data as data_
+from zerocost.base.errors import Failure, InputError, described
+from zerocost.base.seeding import seeded
+from zerocost.base.version import VERSION
+from zerocost.data.as_batch import as_batches, class_numbers, shape_of
+from zerocost.engine.memory import alone
+from zerocost.engine.network import out_of_memory
+from zerocost.engine.passes.batch import Loss, cross_entropy
+from zerocost.engine.plan import PASSES, Plan, plan, repeats
+from zerocost.engine.proxy import Proxy
+from zerocost.engine.run import Measurement, measure, neutral
+from zerocost.engine.settings import Settings
+from zerocost.engine.signals import arguments
+from zerocost.proxies.registry import resolve
+from zerocost.scoring.adapters import adapter_of
+from zerocost.scoring.candidates import is_network
+from zerocost.scoring.card import PassRecord, ScoreCard
+
+DEFAULT = ("snip", "grasp", "synflow", "log_synflow", "fisher", "jacob_cov", "grad_norm", "naswot", "params", "flops")
+
+
+def score(
+    model: nn.Module,
+    batch: Any,
+    proxies: Iterable[str | Proxy] | str = DEFAULT,
+    *,
+    loss: Loss = cross_entropy,
+    seed: int = 0,
+) -> ScoreCard:
+    """Score one untrained network with zero-cost proxies, in its own dtype and on its own device.
+
+    The passes that the proxies need are run once for all of them; `explain` shows which. The model comes back as it
+    was, and so do the global random states.
+
+    Args:
+        model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`), or a Keras 3 model, whose
+            images may be channels last, and which gets weights from a run on one sample where it has none yet.
+        batch: `(inputs, labels)`, or the inputs alone for proxies that need no labels. Inputs are a tensor with the
+            samples along the first axis, or a tuple, list or mapping of such tensors for a network of several inputs
+            (then the batch must be a `zerocost.data.Batch` or a pair). A list of such pairs is several batches:
+            proxies that compare batches (`zico`) see them all, the others the first.
+        proxies: names, as a sequence or comma-separated; a name may carry options, as in "zico(parts=4)".
+        loss: function of outputs and labels, a mean over samples. The default, cross-entropy, takes class numbers, a
+            column of them or one-hot rows, and checks them; for a network of one output it is the binary one, of
+            labels 0 and 1. Another loss gets the labels as they are.
+        seed: seeds each pass (dropout and the like); the value of a score for a given seed is always the same.
+
+    Returns:
+        A `ScoreCard`: a mapping from proxy name to value, with `failures`, `passes` and `provenance`.
+
+    Raises:
+        InputError: an unknown proxy, an empty or non-finite batch, labels out of range.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> images, labels = torch.rand(4, 3, 2, 2), torch.tensor([0, 1, 0, 1])
+    >>> card = score(net, (images, labels), ["params", "flops", "snip"])
+    >>> card["params"], card["flops"], card.failures
+    (122.0, 112.0, {})
+    """
+    if not is_network(model):
+        raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
+    return evaluate(model, as_batches(batch), plan(resolve(combine.parts(proxies))), loss, seed)
+
+
+def evaluate(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+    """Run a plan on one model and compute the proxies of it."""
+    adapter = adapter_of(model)
+    if adapter is not None:
+        return adapter.evaluate(model, batches, steps, loss, seed)
+    if loss is cross_entropy:
+        batches = [data_.Batch(inputs, class_numbers(targets)) for inputs, targets in batches]
+    found = measure(model, batches, steps, loss, seed)
+    device = torch.device(found.device)
+    scopes: dict[Settings, dict[str, Any]] = {}
+    with neutral(device), torch.no_grad():
+        values = {p.name: repeated(p, found, scopes, seed, device) for p in steps.proxies}
+    inputs, targets = batches[0]
+    return ScoreCard(
+        scores={name: v.mean for name, v in values.items() if not isinstance(v, Failure)},
+        failures={name: str(v) for name, v in values.items() if isinstance(v, Failure)},
+        passes=tuple(
+            PassRecord(name, PASSES[name].forwards, runs, milliseconds, settings.changed)
+            for (name, settings), milliseconds in found.milliseconds.items()
+            for runs in [found.backwards.get((name, settings), PASSES[name].backwards)]
+        ),
+        provenance={
+            "zerocost": VERSION,
+            "torch": torch.__version__,
+            "seed": seed,
+            "fidelity": "full",
+            "initialisation": "as given",
+            "inputs": shape_of(inputs),
+            "batches": len(batches),
+            "labels": targets is not None,
+            "loss": getattr(loss, "__name__", type(loss).__name__),
+            "settings": {p.name: settings_of(p) for p in steps.proxies},
+            "dtype": found.dtype,
+            "device": found.device,
+            "part_size": found.part_size,
+        },
+        spread={p.name: v.deviation for p in steps.proxies if isinstance(v := values[p.name], Value) and p.repeats > 1},
+    )
+
+
+def settings_of(proxy: Proxy) -> dict[str, Any]:
+    """The settings and options of a proxy, the mode always among them."""
+    repeats = {"repeats": proxy.repeats} if proxy.repeats > 1 else {}
+    return {"mode": proxy.settings.mode, **proxy.settings.changed, **proxy.options, **repeats}
+
+
+class Value(NamedTuple):
+    """A proxy's mean over its repeats, and their standard deviation (0 for one)."""
+
+    mean: float
+    deviation: float
+
+
+def repeated(
+    proxy: Proxy, found: Measurement, scopes: dict[Settings, dict[str, Any]], seed: int, device: torch.device
+) -> Value | Failure:
+    """A proxy's value over its repeats, or the first Failure among them."""
+    values: list[float] = []
+    for settings in repeats(proxy):
+        if settings not in scopes:
+            scopes[settings] = found.under(settings)
+        one = computed(proxy, scopes[settings], seed + settings.repeat, device)
+        if isinstance(one, Failure):
+            return one
+        values.append(one)
+    return Value(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
+
+
+def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.device) -> float | Failure:
+    """A proxy's value, or the Failure that says why it has none.
+
+    Raises `InputError` for a proxy that writes into the signals it shares with others.
+    """
+    with seeded(seed, device):
+        given = alone(arguments, proxy.signals, signals)
+        if isinstance(given, Failure):
+            return given
+        tensors = [t for t in tree_leaves(given) if isinstance(t, Tensor)]
+        versions = [t._version for t in tensors]
+        result: float | Failure = alone(value, proxy, given)
+    if versions != [t._version for t in tensors]:
+        raise InputError(f"proxy {proxy.name!r} writes into its signals, which other proxies share; write into copies")
+    return result
+
+
+def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
+    """What a proxy's formula makes of its signals, its sign turned so that higher is better; a finite number."""
+    try:
+        result = proxy.formula(**given, **proxy.options)
+    except (Failure, InputError):
+        raise
+    except Exception as error:
+        if out_of_memory(error):
+            raise
+        raise Failure(f"the proxy raised {described(error)}") from error
+    if isinstance(result, Tensor | np.ndarray | np.generic):
+        result = result.item() if math.prod(result.shape) == 1 else f"a tensor of shape {tuple(result.shape)}"
+    if not isinstance(result, int | float):
+        raise Failure(f"the proxy returned {result}, expected one real number")
+    number = float(result)
+    if not math.isfinite(number):
+        raise Failure(f"the value is {number}: it overflows, or is computed from what is not a number")
+    return number if proxy.higher_is_better else -number
+
+
+def explain(proxies: Iterable[str | Proxy] | str = DEFAULT) -> Plan:
+    """The passes that scoring with these proxies will run, and why; print it to read it.
+
+    >>> print(explain("snip,naswot"))
+    2 proxies: 1 forward and 1 backward runs
+      data         the batch, activations observed
+                   activation_kernel for naswot
+      loss         backward of the mean loss to the weight matrices
+                   weight_gradients for snip
+      (no run)     weights for snip
+    """
+    return plan(resolve(combine.parts(proxies)))

@@ -1,0 +1,98 @@
+"""select(): keep the candidates worth training, and say of each other why it was dropped."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from zerocost.base.conditions import Clause, clauses
+from zerocost.base.errors import InputError
+from zerocost.engine.proxy import names
+from zerocost.scoring.table import ScoreTable
+
+
+def select(
+    table: ScoreTable,
+    where: str | None = None,
+    *,
+    percentile: float | None = None,
+    top: int | None = None,
+    by: str = "rank_score",
+) -> ScoreTable:
+    """Keep the candidates that have a score and pass every filter: `where`, then `percentile`, then `top`.
+
+    Args:
+        table: what `rank` returned.
+        where: conditions on the table's columns, such as ``"snip > 0.05 and params < 2e6"``: comparisons of columns,
+            numbers and + - * / of them, joined by ``and``, ``or``, ``not``. A candidate whose score failed does not
+            pass a condition on it.
+        percentile: keep those at or above this percentile (0 to 100) of `by` among all that have it.
+        top: keep at most this many, best first by `by`.
+        by: the column that percentile and top go by.
+
+    Returns:
+        The survivors, best first; its `dropped` says for each other candidate which filter dropped it and why.
+
+    Raises:
+        InputError: a condition that cannot be read or names no column, or a setting out of range.
+
+    >>> import torch, zerocost as zc
+    >>> nets = [lambda w=w: torch.nn.Linear(4, w) for w in (2, 3, 4)]
+    >>> table = zc.rank(nets, (torch.rand(8, 4), torch.arange(8) % 2), "snip", batch=8)
+    >>> kept = zc.select(table, "params < 18", top=1, by="params")
+    >>> list(kept.frame.index), kept.dropped
+    (['1'], {'2': 'params < 18 is false: params = 20', '0': 'rank 2 by params, of which the top 1 were kept'})
+    """
+    values = table.column(by)
+    if top is not None and top < 1:
+        raise InputError(f"top must be at least 1, but got {top}")
+    if percentile is not None and not 0 <= percentile <= 100:
+        raise InputError(f"percentile must lie between 0 and 100, but got {percentile}")
+    ordered = values.sort_values(ascending=False, kind="stable")
+    scored = ordered > -math.inf
+    kept = list(ordered[scored].index)
+    dropped = {name: f"it has no {by}: {why_unscored(table, name)}" for name in ordered[~scored].index}
+    columns = {str(name): values.to_numpy() for name, values in table.frame.items()}
+    for clause in clauses(where) if where else []:
+        holds = np.broadcast_to(clause.holds(columns), len(table))
+        passes = dict(zip(table.frame.index, holds, strict=True))
+        dropped |= {name: f"{clause.text} is false: {seen(clause, table, name)}" for name in kept if not passes[name]}
+        kept = [name for name in kept if passes[name]]
+    if percentile is not None:
+        limit = ordered[scored].quantile(percentile / 100)
+        dropped |= {
+            n: f"{by} = {values[n]:.6g} is below percentile {percentile:g} ({limit:.6g})"
+            for n in kept
+            if not values[n] >= limit
+        }
+        kept = [name for name in kept if values[name] >= limit]
+    if top is not None:
+        for place, name in enumerate(kept[top:], start=top + 1):
+            dropped[name] = f"rank {place} by {by}, of which the top {top} were kept"
+        kept = kept[:top]
+    return table.narrow(kept, dropped)
+
+
+def proxies_in(where: str | None) -> list[str]:
+    """The proxies that a condition names, in order; `InputError` when it cannot be read or names none that exists.
+
+    >>> proxies_in("snip > 0.05 and params < 2e6 and rank_score > -1")
+    ['snip', 'params']
+    """
+    parts = clauses(where) if where else []
+    every = dict.fromkeys([*names(), "rank_score"], math.nan)
+    for part in parts:
+        part.holds(every)
+    return [name for name in dict.fromkeys(n for part in parts for n in part.names) if name != "rank_score"]
+
+
+def seen(clause: Clause, table: ScoreTable, name: str) -> str:
+    """The values that a clause looked at, for one candidate."""
+    values = {column: float(table.frame[column][name]) for column in clause.names}
+    return ", ".join(f"{c} failed" if math.isnan(v) else f"{c} = {v:.6g}" for c, v in values.items())
+
+
+def why_unscored(table: ScoreTable, name: str) -> str:
+    """The reason of a candidate's first failure."""
+    return next(iter(table.cards[name].failures.values()), "it was not scored")

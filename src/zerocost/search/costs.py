@@ -1,0 +1,85 @@
+"""Every number of an architecture that needs no score: sizes, latency measured or looked up, accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import cache
+from typing import Any
+
+from zerocost.base.errors import Failure, InputError
+from zerocost.benchmarks.base import Benchmark
+from zerocost.search.latency import Timing, conditions, looked_up, measured_latency
+from zerocost.search.sizes import Quantity, sizes
+from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.base import SearchSpace
+from zerocost.store import Score, Store
+
+Accuracy = Benchmark | Callable[[Architecture], float]
+
+
+class Timings(MutableMapping[str, Timing]):
+    """Measured latencies, by architecture text, each kept in a store as soon as it is known."""
+
+    def __init__(self, store: Store, made: str) -> None:
+        self.store, self.made = store, made
+        self.known = {
+            arch: Timing(s.value, 0.0, 0) for (arch, *_), s in store.known(made).items() if s.value is not None
+        }
+
+    def __setitem__(self, arch: str, timing: Timing) -> None:
+        self.known[arch] = timing
+        self.store.add(self.made, {(arch, 0, "latency"): Score(timing.median, None)})
+
+    def __getitem__(self, arch: str) -> Timing:
+        return self.known[arch]
+
+    def __delitem__(self, arch: str) -> None:
+        del self.known[arch]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.known)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+
+def quantities(
+    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str
+) -> dict[str, Quantity]:
+    """By name, cheapest first: what `hardware` has in its table, the sizes, and the latency measured on `device`."""
+    made = f"{space.name}; input={tuple(getattr(inputs, 'shape', ())[1:])}; {conditions(device=device)}"
+    timings = Timings(store, made)
+    table = looked_up(hardware) if hardware is not None else {}
+    return {**table, **sizes(space, inputs), "latency": measured_latency(space, inputs, device=device, kept=timings)}
+
+
+def accuracy(source: Accuracy) -> Quantity:
+    """The accuracy of an architecture, asked once: looked up in a benchmark, or by a function of your own.
+
+    Raises `InputError` for a benchmark without a trained metric, and for what is neither. So does the quantity when the
+    function raises, or returns no number; a `Failure` that it raises is this architecture's alone.
+
+    >>> accuracy(lambda arch: 0.5)(Architecture("a", ()))
+    0.5
+    """
+    if isinstance(source, Benchmark) and not source.default.epochs:
+        raise InputError(f"{source!r} has no accuracy, only {', '.join(source.metrics)}; give a table of accuracies")
+    if not isinstance(source, Benchmark) and not callable(source):
+        raise InputError(f"accuracy must be a benchmark or a function of an architecture, but got {source!r}")
+
+    @cache
+    def asked(arch: Architecture) -> float | Failure:
+        if isinstance(source, Benchmark):
+            try:
+                return source.query(arch, **source.default._asdict())
+            except InputError as error:
+                return Failure(str(error))
+        try:
+            return float(source(arch))
+        except Failure as error:
+            return error
+        except Exception as error:
+            name = getattr(source, "__name__", type(source).__name__)
+            raise InputError(f"accuracy function {name} failed for {arch}: {type(error).__name__}: {error}") from error
+
+    return asked

@@ -1,0 +1,31 @@
+"""What an architecture is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    pass
+
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True, order=True)
+class Architecture:
+    """One architecture of a space: its exact text, and the choices that made it.
+
+    `text` is the benchmark's own string where there is one; architectures compare, hash and sort by it alone, and
+    `space.parse(text)` gives an equal one back. `choices` are (name, value) pairs in the order they were made.
+
+    >>> a = Architecture("depth=3,norm=batch", (("depth", 3), ("norm", "batch")))
+    >>> str(a), dict(a.choices)["depth"]
+    ('depth=3,norm=batch', 3)
+    """
+
+    text: str
+    choices: tuple[tuple[str, Value], ...] = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.text

@@ -1,0 +1,88 @@
+"""Statistics of many scores at once, with intervals from resampled architectures and seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from zerocost.statistics import ranking as statistics
+from zerocost.statistics.ranking import Values
+
+
+class Pool(NamedTuple):
+    """What scores are compared with: the truth, the same in percent, and the sizes that a score may merely repeat."""
+
+    truth: Values
+    percent: Values
+    params: Values
+    flops: Values
+
+
+Statistic = Callable[[Values, Pool], Values]
+
+
+def named(k: int) -> dict[str, Statistic]:
+    """The statistics of the table, by name; those of a choice are of the `k` highest scores.
+
+    >>> list(named(10))[-4:]
+    ['ndcg', 'precision@10', 'best_rank@10', 'regret@10']
+    """
+    return {
+        "spearman": lambda s, p: statistics.spearman(s, p.truth),
+        "kendall": lambda s, p: statistics.kendall(s, p.truth),
+        "kendall_top": lambda s, p: statistics.top_kendall(s, p.truth),
+        "kendall_bins": lambda s, p: statistics.binned_kendall(s, p.truth, p.flops),
+        "partial_params": lambda s, p: statistics.partial_spearman(s, p.truth, p.params),
+        "partial_flops": lambda s, p: statistics.partial_spearman(s, p.truth, p.flops),
+        "ndcg": lambda s, p: statistics.ndcg(s, p.percent),
+        f"precision@{k}": lambda s, p: statistics.precision_at(s, p.truth, k),
+        f"best_rank@{k}": lambda s, p: statistics.best_rank_at(s, p.truth, k),
+        f"regret@{k}": lambda s, p: statistics.regret_at(s, p.truth, k),
+    }
+
+
+LESS_IS_BETTER = ("best_rank", "regret")
+
+
+def resamples(n: int, count: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """`count` draws of n out of n architectures with replacement, as places, in blocks of at most a million entries."""
+    rng = np.random.default_rng(seed)
+    block = max(1, 1_000_000 // n)
+    for start in range(0, count, block):
+        yield rng.integers(n, size=(min(block, count - start), n))
+
+
+def draws(scores: Values, pool: Pool, wanted: Mapping[str, Statistic], count: int, seed: int) -> dict[str, Values]:
+    """Each statistic, a mean over seeds, in `count` resamples of architectures and of seeds; the same for all scores.
+
+    Scores are seeds × architectures; a single row stands for seeds that all give the same.
+
+    >>> pool = Pool(*np.arange(40.0).reshape(4, 10))
+    >>> found = draws(np.arange(10.0)[None], pool, {"spearman": lambda s, p: statistics.spearman(s, p.truth)}, 4, 0)
+    >>> found["spearman"].round(3)
+    array([1., 1., 1., 1.])
+    """
+    found: dict[str, list[Values]] = {name: [] for name in wanted}
+    for places in resamples(scores.shape[-1], count, seed):
+        drawn = Pool(*(v[places] for v in pool))
+        for name, statistic in wanted.items():
+            found[name].append(np.array([statistic(one[places], drawn) for one in scores]))
+    seeds = np.random.default_rng([seed, 1]).integers(len(scores), size=(len(scores), count))
+    each = {name: np.concatenate(blocks, axis=1) for name, blocks in found.items()}
+    return {name: np.take_along_axis(values, seeds, axis=0).mean(axis=0) for name, values in each.items()}
+
+
+def interval(values: Values) -> tuple[float, float]:
+    """The 2.5 and 97.5 percentiles along the resamples in which the statistic exists; NaN when it never does.
+
+    >>> interval(np.arange(101.0))
+    (2.5, 97.5)
+    """
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return float("nan"), float("nan")
+    low, high = np.percentile(finite, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,168 @@
+"""Pareto fronts of several objectives, and the hypervolume they cover. Higher is better in every objective."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from zerocost.base.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+
+
+def fronts(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """The front that each point lies in: 0 for those that no other dominates, 1 for those only front 0 dominates, …
+
+    A point dominates another when it is at least as good in every objective and better in one. Points with an
+    objective that is NaN or infinite are dominated by all others and share the last front.
+
+    Args:
+        values: points × objectives, higher is better (negate what is to be small).
+
+    Returns:
+        One number a point.
+
+    Raises:
+        InputError: `values` is no matrix.
+
+    >>> fronts([[2, 1], [1, 2], [1, 1], [float("nan"), 9]]).tolist()
+    [0, 0, 1, 2]
+    """
+    points = matrix(values)
+    known = np.isfinite(points).all(axis=1)
+    distinct, place = np.unique(-points[known], axis=0, return_inverse=True)  # dominators before the dominated
+    columns, ranks = np.ascontiguousarray(distinct.T), np.zeros(len(distinct), dtype=np.int64)
+    for i, point in enumerate(distinct):
+        dominators = np.logical_and.reduce([column[:i] <= x for column, x in zip(columns, point, strict=True)])
+        ranks[i] = 1 + ranks[:i][dominators].max(initial=-1)
+    found = np.full(len(points), 1 + ranks.max(initial=-1))
+    found[known] = ranks[place]
+    return found
+
+
+def crowding(values: npt.ArrayLike) -> Floats:
+    """How far each point of one front is from its neighbours: the crowding distance of NSGA-II (Deb et al., 2002).
+
+    For each objective the distance between the next better and the next worse point, as a share of the range; their
+    sum. Points at the ends of an objective have an infinite distance; an objective in which all are equal counts
+    nothing.
+
+    Args:
+        values: points × objectives, finite.
+
+    Returns:
+        One number a point, infinite at the ends.
+
+    Raises:
+        InputError: `values` is no matrix.
+
+    >>> crowding([[0, 4], [1, 3], [4, 0]]).tolist()
+    [inf, 2.0, inf]
+    """
+    points = matrix(values)
+    distances = np.zeros(len(points))
+    for column in points.T:
+        order = np.argsort(column, kind="stable")
+        ordered = column[order]
+        if not len(ordered) or ordered[0] == ordered[-1]:
+            continue
+        gaps = np.full(len(ordered), np.inf)
+        gaps[1:-1] = (ordered[2:] - ordered[:-2]) / (ordered[-1] - ordered[0])
+        distances[order] += gaps
+    return distances
+
+
+def order(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """The points, best first: by front, within a front the least crowded first, else as they come.
+
+    Arguments and errors are those of `fronts`.
+
+    >>> order([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
+    [1, 3, 2, 4, 0]
+    """
+    points = matrix(values)
+    ranks, distances = fronts(points), np.zeros(len(points))
+    finite = np.isfinite(points).all(axis=1)
+    for rank in np.unique(ranks[finite]):
+        members = np.flatnonzero(finite & (ranks == rank))
+        distances[members] = crowding(points[members])
+    return np.lexsort((-distances, ranks))
+
+
+def crowded(values: npt.ArrayLike) -> Floats:
+    """How good each point is as one number, higher is better: minus its place in `order`.
+
+    Arguments and errors are those of `fronts`.
+
+    >>> crowded([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
+    [-4.0, -0.0, -2.0, -1.0, -3.0]
+    """
+    places = order(values)
+    found = np.empty(len(places))
+    found[places] = -np.arange(len(places), dtype=np.float64)
+    return found
+
+
+def hypervolume(values: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """The volume of all that lies between a reference point and some point of `values`; exact.
+
+    Two objectives take n·log n steps, and each further one n times as many: fit for fronts of a thousand points in
+    three objectives, of a hundred in four.
+
+    Args:
+        values: points × objectives, higher is better. What is not better than the reference in every objective, or
+            not finite, adds nothing.
+        reference: the worst value of interest in each objective.
+
+    Returns:
+        The volume, in the product of the objectives' units; 0 without points.
+
+    Raises:
+        InputError: `values` is no matrix, or `reference` no finite point of as many objectives.
+
+    >>> hypervolume([[1, 3], [2, 1]], reference=[0, 0])
+    4.0
+    """
+    points, worst = matrix(values), np.asarray(reference, dtype=np.float64)
+    if worst.shape != points.shape[1:] or not np.isfinite(worst).all():
+        raise InputError(f"the reference must be {points.shape[1]} finite numbers, one an objective, but got {worst}")
+    above = points[np.isfinite(points).all(axis=1)] - worst
+    return volume(above[(above > 0).all(axis=1)])
+
+
+def hypervolume_ratio(found: npt.ArrayLike, true: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """The hypervolume of the points that were found, as a share of that of the true front: 1 when nothing is missing.
+
+    Arguments and errors are those of `hypervolume`; `InputError` also when no true point is better than the reference.
+
+    >>> hypervolume_ratio([[1, 3]], true=[[1, 3], [2, 1]], reference=[0, 0])
+    0.75
+    """
+    whole = hypervolume(true, reference)
+    if not whole > 0:
+        raise InputError("no point of the true front is better than the reference in every objective; lower it")
+    return hypervolume(found, reference) / whole
+
+
+def volume(points: Floats) -> float:
+    """The hypervolume of positive points over the origin, slice by slice along the last objective."""
+    if not len(points):
+        return 0.0
+    if points.shape[1] == 1:
+        return float(points.max())
+    points = points[np.argsort(-points[:, -1], kind="stable")]
+    heights = points[:, -1]
+    if points.shape[1] == 2:
+        widths = np.maximum.accumulate(points[:, 0])
+        return float(widths @ (heights - np.append(heights[1:], 0.0)))
+    points = points[:, :-1]
+    thickness = heights - np.append(heights[1:], 0.0)
+    return float(sum(thick * volume(points[: i + 1]) for i, thick in enumerate(thickness) if thick))
+
+
+def matrix(values: npt.ArrayLike) -> Floats:
+    """Points × objectives as an array; `InputError` for what is no matrix of numbers."""
+    points = np.asarray(values, dtype=np.float64)
+    if points.ndim != 2 or not points.shape[1]:
+        raise InputError(f"expected points × objectives, a row a point, but got an array of shape {points.shape}")
+    return points

@@ -1,0 +1,106 @@
+"""Fidelity: what it scales, how it is written down, what it refuses."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerocost.base.errors import InputError
+from zerocost.spaces import FULL, Fidelity, resize
+
+factors = st.floats(0, 1, exclude_min=True)
+counts = st.none() | st.integers(1, 4096)
+fidelities = st.builds(Fidelity, factors, factors, counts, counts)
+
+
+@given(fidelities)
+def test_text_round_trip(fidelity: Fidelity) -> None:
+    assert Fidelity.parse(str(fidelity)) == fidelity
+
+
+def test_full_is_the_default_and_named() -> None:
+    assert Fidelity() == FULL
+    assert str(FULL) == "full"
+    assert Fidelity.parse(" full ") == FULL
+    assert Fidelity.parse("width = 0.5, batch = 8") == Fidelity(width=0.5, batch=8)
+
+
+@given(fidelities, st.integers(1, 512), st.sampled_from([1, 2, 4, 8]))
+def test_channels_stay_between_the_least_and_the_full_number(fidelity: Fidelity, groups: int, multiple: int) -> None:
+    full = groups * multiple
+    scaled = fidelity.channels(full, multiple=multiple)
+    assert min(4, full) <= scaled <= full
+    assert scaled % multiple == 0
+
+
+@given(fidelities, st.integers(0, 200))
+def test_layers_stay_between_one_and_the_full_number(fidelity: Fidelity, full: int) -> None:
+    assert min(1, full) <= fidelity.layers(full) <= full
+
+
+@given(st.integers(0, 1000))
+def test_full_scales_nothing(full: int) -> None:
+    assert FULL.channels(full) == FULL.layers(full) == full
+
+
+def test_scaling_rounds_to_the_nearest() -> None:
+    assert Fidelity(width=0.5).channels(64) == 32
+    assert Fidelity(width=0.3).channels(64) == 19
+    assert [Fidelity(depth=0.5).layers(n) for n in (1, 2, 3, 4, 5)] == [1, 1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"width": 0}, "width must be a number above 0 and at most 1, but got 0"),
+        ({"depth": 1.5}, "depth must be a number above 0 and at most 1, but got 1.5"),
+        ({"width": float("nan")}, "but got nan"),
+        ({"width": "half"}, "but got 'half'"),
+        ({"resolution": 0}, "resolution must be a positive whole number or None, but got 0"),
+        ({"batch": 2.0}, "batch must be a positive whole number or None, but got 2.0"),
+        ({"batch": True}, "but got True"),
+    ],
+)
+def test_refuses_what_is_out_of_range(settings: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Fidelity(**settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("widht=0.5", "did you mean 'width'"),
+        ("0.5", "reads 'full' or like 'width=0.5,resolution=16', but got '0.5'"),
+        ("", "reads 'full'"),
+        ("width=half", "width must be a number, but got 'half'"),
+        ("resolution=16.5", "resolution must be a whole number, but got '16.5'"),
+        ("width=0.5,width=0.5", "given twice"),
+    ],
+)
+def test_parse_says_what_is_wrong(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Fidelity.parse(text)
+
+
+def test_resize_keeps_constants_and_averages_detail() -> None:
+    constant = torch.full((2, 3, 32, 32), 0.7)
+    assert torch.allclose(resize(constant, 16), torch.full((2, 3, 16, 16), 0.7))
+    checkers = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * torch.ones(1, 1, 32, 32)
+    inner = resize(checkers, 8)[..., 1:-1, 1:-1]
+    assert (inner - 0.5).abs().max() < 0.05
+
+
+def test_resize_makes_squares_of_any_image_and_leaves_its_size_alone() -> None:
+    images = torch.rand(1, 1, 20, 30)
+    assert resize(images, 24).shape == (1, 1, 24, 24)
+    assert resize(images, None) is images
+    square = torch.rand(1, 1, 24, 24)
+    assert resize(square, 24) is square
+
+
+@pytest.mark.parametrize("inputs", [torch.rand(4, 16), torch.zeros(1, 3, 8, 8, dtype=torch.long)])
+def test_resize_refuses_what_is_no_image(inputs: torch.Tensor) -> None:
+    with pytest.raises(InputError, match="leave `resolution` out"):
+        resize(inputs, 16)

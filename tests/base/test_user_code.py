@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from zerocost.base.errors import InputError
+from zerocost.base.user_code import load
+
+
+def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "neighbour_of_mine.py").write_text("value = 3")
+    (tmp_path / "mine.py").write_text("from neighbour_of_mine import value\ndef give():\n    return value\n")
+    before = list(sys.path)
+    assert load(f"{tmp_path}/mine.py:give")() == 3
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("mine.py", r"expected FILE.py:NAME, such as my_model.py:build, but got 'mine.py'"),
+        ("mine.py:", "expected FILE.py:NAME"),
+        ("missing.py:build", "no such file: missing.py"),
+        ("broken.py:build", "importing broken.py raised ZeroDivisionError: division by zero"),
+        ("mine.py:bild", r"unknown name in mine.py: 'bild'; did you mean 'build'"),
+        ("text.txt:build", "text.txt is not a Python file"),
+    ],
+)
+def test_what_cannot_be_loaded_is_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("def build():\n    pass\n")
+    Path("broken.py").write_text("1 / 0")
+    Path("text.txt").write_text("build")
+    with pytest.raises(InputError, match=message):
+        load(target)

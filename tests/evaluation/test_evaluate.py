@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from torch import nn
+
+import zerocost as zc
+from benchmarks.tiny import DATA, SMALL, benchmark, evaluation
+from zerocost import benchmarks, spaces
+from zerocost.base.errors import InputError
+from zerocost.benchmarks import Query
+from zerocost.evaluation.evaluate import TOGETHER
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+def judge(given=None, proxies="snip,naswot", **options):
+    settings = {"data": DATA, "seeds": 2, "batch": 8, "fidelity": SMALL, "k": 3, "resamples": 20, **options}
+    return zc.evaluate(given or benchmark(), proxies, **settings)
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return judge()
+
+
+def test_the_table_has_what_was_asked_the_log_rank_sum_and_the_baselines(judged):
+    assert list(judged.table.index) == ["snip", "naswot", TOGETHER, "params", "flops", "depth"]
+    assert judged.statistics == [
+        *("spearman", "kendall", "kendall_top", "kendall_bins", "partial_params", "partial_flops", "ndcg"),
+        *("precision@3", "best_rank@3", "regret@3"),
+    ]
+    assert list(judge(proxies="params").table.index) == ["params", "flops", "depth"]
+
+
+def test_scores_are_those_that_rank_gives_from_each_seed(judged):
+    given = benchmark()
+    builders = {t: lambda t=t: given.space.build(given.space.parse(t), SMALL) for t in judged.truth.index}
+    for seed in (0, 1):
+        table = zc.rank(builders, DATA, "snip,naswot", batch=8, seed=seed).frame.loc[judged.truth.index]
+        pd.testing.assert_frame_equal(
+            judged.scores.loc[seed][["snip", "naswot"]], table[["snip", "naswot"]], check_names=False
+        )
+        ours, theirs = judged.scores.loc[seed][TOGETHER], table["rank_score"]
+        pd.testing.assert_series_equal(ours, theirs, check_names=False)
+
+
+def test_means_intervals_and_spread_belong_together(judged):
+    for statistic in judged.statistics:
+        low, high = judged.table[f"{statistic}_low"], judged.table[f"{statistic}_high"]
+        assert (low.isna() | (low <= high)).all()
+    assert (judged.table.loc["params", [f"{s}_sd" for s in judged.statistics]].dropna() == 0).all()
+    assert judged.table.loc["snip", "spearman_sd"] > 0
+    assert np.isnan(judged.table.loc["params", "partial_params"])
+
+
+def test_the_same_seed_gives_the_same_result_and_another_another_draw(judged):
+    again, other = judge(), judge(seed=5, n=8)
+    pd.testing.assert_frame_equal(again.table, judged.table)
+    pd.testing.assert_frame_equal(again.paired, judged.paired)
+    assert list(other.scores.index.unique("seed")) == [5, 6]
+    assert list(other.truth.index) != list(judged.truth.index)[:8]
+
+
+def test_a_pair_is_compared_in_either_order():
+    made = evaluation()
+    gap, back = made.compare("good", "bad<br>"), made.compare("bad<br>", "good")
+    assert gap.value == pytest.approx(made.table.loc["good", "kendall"] - made.table.loc["bad<br>", "kendall"])
+    assert (back.value, back.low, back.high) == pytest.approx((-gap.value, -gap.high, -gap.low))
+    assert gap.low > 0
+    for pair in (("good", "good"), ("good", "nobody")):
+        with pytest.raises(InputError):
+            made.compare(*pair)
+
+
+def test_paired_intervals_are_narrower_than_those_of_strangers():
+    made = evaluation(n=120)
+    row = made.paired[(made.paired["first"] == "params") & (made.paired["second"] == "flops")]
+    assert (row["low"].dropna() == 0).all()
+    assert (row["high"].dropna() == 0).all()
+
+
+def test_failures_are_counted_named_and_worst():
+    made = evaluation()
+    assert made.table.loc["broken", "failed"] == len(made.failures) == 12
+    assert made.table.loc["good", "failed"] == 0
+    assert set(made.failures["proxy"]) == {"broken"}
+    assert made.scores["broken"].isna().sum() == 12
+
+
+def test_twins_are_drawn_once():
+    def net(choose):
+        width, _ = choose.int("width", 1, 4), choose.bool("unused")
+        return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))
+
+    space = spaces.from_function(net, "twins")
+    space.canonical = lambda arch: str(dict(arch.choices)["width"])
+    found = judge(benchmark(8, space), "snip", fidelity=spaces.FULL, n=8)
+    assert len(found.truth) == 4
+
+
+def test_a_fraction_and_a_percentage_are_the_same_accuracy():
+    whole = benchmark()
+    part = benchmark()
+    part._table = part._table._replace(values=part._table.values / 100)
+    first, second = (judge(b, "snip", seeds=1) for b in (whole, part))
+    for statistic in ("ndcg", "kendall", "precision@3"):
+        pd.testing.assert_series_equal(first.table[statistic], second.table[statistic])
+    assert first.table.loc["snip", "regret@3"] == pytest.approx(100 * second.table.loc["snip", "regret@3"])
+
+
+def test_agreement_and_regrets():
+    made = evaluation()
+    assert np.diag(made.agreement) == pytest.approx(1)
+    assert list(made.agreement.index) == list(made.agreement.columns) == list(made.table.index)
+    assert made.agreement.loc["params", "flops"] == pytest.approx(1)
+    curves = made.regrets([1, 5, 40])
+    assert (curves.diff().dropna() <= 1e-9).all(axis=None)
+    assert curves.loc[5, "good"] == pytest.approx(made.table.loc["good", "regret@5"])
+    assert curves.loc[1, "random"] == pytest.approx(made.truth.max() - made.truth.mean())
+
+
+def test_tables_are_written(judged, tmp_path):
+    judged.to_csv(tmp_path / "table.csv")
+    back = pd.read_csv(tmp_path / "table.csv", index_col="score")
+    pd.testing.assert_frame_equal(back, judged.table, check_dtype=False)
+    judged.to_latex(tmp_path / "table.tex")
+    assert r"all together &" in (tmp_path / "table.tex").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": 0}, "seeds must be at least 1"),
+        ({"k": 13}, "12 architectures are too few for k=13"),
+        ({"proxies": "snpi"}, "did you mean 'snip'"),
+        ({"truth": Query("made-up", "loss", 1, "mean")}, "loss"),
+        ({"data": "noise:1x8x8:10"}, "no network could be scored"),
+        ({"device": "nowhere"}, "cannot be used"),
+    ],
+)
+def test_bad_input_says_what_is_wrong(options, message):
+    with pytest.raises(InputError, match=message):
+        judge(**options)
+
+
+def test_real_truth_of_nasbench201():
+    file = SHARED / "nasbench201-cifar10.csv"
+    if not file.is_file():
+        pytest.skip(f"{file} is not here")
+    table = benchmarks.get("nasbench201", file)
+    small = spaces.Fidelity(width=0.25, depth=0.2, resolution=8)
+    found = zc.evaluate(
+        table, "log_synflow", data="noise:3x32x32:10", n=20, seeds=1, batch=4, fidelity=small, k=5, resamples=50
+    )
+    assert found.query == table.default
+    assert len(found.truth) == 20
+    assert found.table.loc["log_synflow", "spearman"] > 0.3

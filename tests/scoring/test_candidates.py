@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from zerocost.base.errors import InputError
+from zerocost.scoring.candidates import named
+
+
+def build():
+    return nn.Linear(2, 2)
+
+
+MODULE = nn.Linear(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        ({"a": build, "b": MODULE}, ["a", "b"]),
+        ({1: build}, ["1"]),
+        ([build, MODULE], ["0", "1"]),
+        ((build for _ in range(2)), ["0", "1"]),
+        (lambda: {"a": build}, ["a"]),
+        (lambda: [build], ["0"]),
+        ([nn.Linear], ["0"]),
+        (nn.ModuleList([MODULE]), None),
+        (nn.ModuleDict({"a": MODULE}), None),
+    ],
+)
+def test_candidates_in_whatever_form_they_come(given, names):
+    if names is None:
+        with pytest.raises(InputError, match="candidates must be a mapping"):
+            named(given)
+    else:
+        assert list(named(given)) == names
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "no candidates"),
+        ({}, "no candidates"),
+        (MODULE, "but got Linear"),
+        (build, "but got Linear"),
+        ("snip", "but got str"),
+        (3, "but got int"),
+        ({"a": 3}, "candidate 'a' is a int"),
+        ([build, None], "candidate '1' is a NoneType"),
+        ({1: build, "1": build}, "same name"),
+    ],
+)
+def test_what_is_no_candidate_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        named(given)
