@@ -1,6 +1,6 @@
 # make demo    search a space on real images and write demo.html
 # make test    all tests
-# make check   style, types, documentation, examples
+# make check   style, types, import layers, documentation, examples
 # make bench   what sharing passes buys, measured here
 # make reference   every recorded value of the authors' code against ours, into docs/reference.md (minutes)
 # make docs    the documentation, into docs/_build/html
@@ -39,6 +39,7 @@ check: $(INSTALLED) docs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	@printf '%s\n' examples/*.py | xargs -n 1 -P 2 sh -c 'out=$$($(BIN)/python "$$0" 2>&1); status=$$?; \
 	  echo "$(BIN)/python $$0"; echo "$$out"; exit $$status'
 

@@ -24,7 +24,7 @@ from rich.progress import Progress
 from scipy.stats import kendalltau, spearmanr
 
 import zerocost as zc
-from zerocost.combine import Combination, default, of
+from zerocost.combine import Combination, as_combination, default
 from zerocost.proxies import resolve
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.store import Store
@@ -33,9 +33,9 @@ COMBINATIONS = {
     "default": default,
     "default, rank mean": Combination(default.weights, "rank_mean"),
     "default, vote": Combination(default.weights, "vote"),
-    "jacob_cov + log_synflow": of("jacob_cov,log_synflow"),
-    "AZ-NAS": of("paper:az_nas"),
-    "synflow + AZ-NAS": of("paper:az_nas,log_synflow"),
+    "jacob_cov + log_synflow": as_combination("jacob_cov,log_synflow"),
+    "AZ-NAS": as_combination("paper:az_nas"),
+    "synflow + AZ-NAS": as_combination("paper:az_nas,log_synflow"),
 }
 VKDNW = "vkdnw_single,jacob_cov,paper:az_expressivity,paper:az_trainability,flops"
 KS = (1, 10, 50, 100)
@@ -132,11 +132,11 @@ def main(
     known = zc.benchmarks.get(benchmark, truth)
     every = known.truth(**known.default._asdict())
     drawn = every.iloc[np.random.default_rng(0).permutation(len(every))[:n]]
-    combinations = COMBINATIONS | ({"VKDNW_agg": of(VKDNW)} if vkdnw else {})
+    combinations = COMBINATIONS | ({"VKDNW_agg": as_combination(VKDNW)} if vkdnw else {})
     names = list(dict.fromkeys([*(name for c in combinations.values() for name in c.proxies), "params", "flops"]))
     frame = scored(known, drawn, names, data, fidelity, store)
     accuracy = drawn.to_numpy(np.float64)
-    alone = {name: of(name)(frame).to_numpy() for name in (*default.proxies, "params", "flops")}
+    alone = {name: as_combination(name)(frame).to_numpy() for name in (*default.proxies, "params", "flops")}
     values = {name: combination(frame).to_numpy() for name, combination in combinations.items()} | alone
     failed = int(frame[names].isna().any(axis=1).sum())
     print(

@@ -26,7 +26,7 @@ from rich.table import Table
 import nasbench201_scores as known
 import zerocost as zc
 from strategies import Fidelity, Images, Kept, Proxies, Seeds, Strategies, Truth, accuracies
-from zerocost.combine import of
+from zerocost.combine import as_combination
 from zerocost.search.objectives import Objectives
 from zerocost.statistics.pareto import fronts, hypervolume_ratio
 
@@ -66,7 +66,7 @@ def shares(
 ) -> list[float]:
     """The hypervolume ratio after so many architectures were scored."""
     name = str(cost.name)
-    wanted = Objectives(("score", name), of(dict.fromkeys(map(str, scores), 1.0)))
+    wanted = Objectives(("score", name), as_combination(dict.fromkeys(map(str, scores), 1.0)))
     numbers = scores.assign(**{name: cost})
     order = known.searched(
         strategy,
@@ -106,7 +106,7 @@ def main(
         shown.add_row(strategy, *[known.interval(column, 3) for column in zip(*found, strict=True)])
     Console(width=150).print(shown)
     allowed = scores.loc[numbers.index[numbers <= limit]].assign(**{cost: numbers})
-    best = Objectives(("score", cost), of(dict.fromkeys(map(str, scores), 1.0))).front(allowed)
+    best = Objectives(("score", cost), as_combination(dict.fromkeys(map(str, scores), 1.0))).front(allowed)
     true, reference = true_front(accuracy, numbers, limit)
     share = hypervolume_ratio(points(accuracy, numbers, best), true, reference)
     print(f"all {len(allowed):,} with {cost} <= {limit:g}: {share:.3f} by a front of {len(best)}; the true one has")

@@ -18,11 +18,11 @@ import zerocost as zc
 from zerocost.combine import log_rank
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.samplers import BatchGuide, GradientSampler
-from zerocost.samplers.strategies import quiet, sampler
+from zerocost.samplers.strategies import quiet_optuna, sampler
 from zerocost.search.explore import Limit, explore
 from zerocost.search.measure import Judged
 from zerocost.search.objectives import Objectives
-from zerocost.search.sizes import sizes
+from zerocost.search.sizes import size_costs
 from zerocost.spaces import Architecture, Fidelity
 from zerocost.store import Store
 
@@ -67,7 +67,7 @@ def for_twins(known: pd.DataFrame) -> pd.DataFrame:
 
 def parameters() -> pd.Series[float]:
     """Parameters of all full networks: a sum over the cell's edges, measured on one network for each operation."""
-    size = sizes(SPACE, torch.zeros(1, 3, 32, 32))["params"]
+    size = size_costs(SPACE, torch.zeros(1, 3, 32, 32))["params"]
     codes = {
         text: [edge.split("~")[0] for edge in text.replace("+", "").strip("|").split("|") if edge] for text in texts()
     }
@@ -105,7 +105,7 @@ def searched(
     else:
         options = {"seed": seed, "combine": objectives.fitness, "objectives": len(objectives.names)}
         chosen = sampler(strategy, SPACE, **options, **guided)
-    with quiet():
+    with quiet_optuna():
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=chosen, directions=objectives.directions)
         return list(explore(SPACE, study, judge, objectives, candidates=candidates, limit=limit).judged)

@@ -25,7 +25,7 @@ from rich.table import Table
 
 import nasbench201_scores as known
 import zerocost as zc
-from zerocost.combine import log_rank, of
+from zerocost.combine import as_combination, log_rank
 from zerocost.search.objectives import Objectives
 
 GUIDED = ("random", "evolution", "local", "reinforce")
@@ -86,7 +86,7 @@ def by_proxies(
     strategy: str, scores: pd.DataFrame, accuracy: pd.Series[float], counts: Sequence[int], seed: int, data: str
 ) -> list[float]:
     """The accuracy of the architecture of the best score after so many were scored."""
-    wanted = Objectives(("score",), of(dict.fromkeys(map(str, scores), 1.0)))
+    wanted = Objectives(("score",), as_combination(dict.fromkeys(map(str, scores), 1.0)))
     order = known.searched(strategy, scores, wanted, candidates=max(counts), seed=seed, data=data)
     return anytime(order, scores, wanted, accuracy, counts)
 

@@ -25,7 +25,7 @@ import zerocost as zc
 from zerocost import combine
 from zerocost.combine import Combination
 from zerocost.evaluation.evaluate import architectures
-from zerocost.proxies.registry import spelled
+from zerocost.proxies.registry import portable_proxies
 from zerocost.store import Store
 from zerocost.tuning.find import Found, Frames, agreement
 from zerocost.tuning.nested import difference, validated
@@ -100,7 +100,7 @@ def main(
     known = table.truth(**table.default._asdict())
     accuracy = known[architectures(table.space, list(known.index), n, 0)]
     setting = Setting(fidelity, batch, 1)
-    proxies = list((spelled(CANDIDATES) | spelled(combine.default)).values())
+    proxies = list((portable_proxies(CANDIDATES) | portable_proxies(combine.default)).values())
     with Store(store) as kept:
         source = zc.data.load(data or table.data or "digits:32")
         frames = scored(list(accuracy.index), table.space, source, proxies, [setting], store=kept)

@@ -19,13 +19,13 @@ from sphinx.util.docutils import SphinxDirective
 from zerocost import data
 from zerocost.benchmarks.sources import BENCHMARKS
 from zerocost.cli.main import app as shell
+from zerocost.engine.options import format_options
 from zerocost.engine.plan import PASSES, plan
-from zerocost.engine.settings import NAMES, Settings
-from zerocost.engine.options import written
-from zerocost.engine.signals import SIGNALS
-from zerocost.proxies.papers import PAPERS
-from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.engine.proxy import Proxy, get
+from zerocost.engine.settings import NAMES, Settings
+from zerocost.engine.signals import SIGNALS
+from zerocost.proxies.aggregates import AGGREGATES
+from zerocost.proxies.papers import PAPERS
 
 
 def proxies(*names: str) -> str:
@@ -56,7 +56,7 @@ def aggregates() -> str:
 
 def papers() -> str:
     """Table of the proxies whose papers score otherwise than by default."""
-    rows = [(f"``paper:{name}``", f"``{base}({written(options)})``") for name, (base, options) in PAPERS.items()]
+    rows = [(f"``paper:{name}``", f"``{base}({format_options(options)})``") for name, (base, options) in PAPERS.items()]
     return table(("name", "what it stands for"), rows)
 
 

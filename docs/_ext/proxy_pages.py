@@ -15,12 +15,12 @@ from published import NUMBERS, disagreements, published
 from rst import facts, plain
 from sphinx.application import Sphinx
 
+from zerocost.engine.options import format_options
 from zerocost.engine.plan import plan
-from zerocost.engine.options import written
-from zerocost.engine.signals import SIGNALS, measured
-from zerocost.proxies.papers import PAPERS
-from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.engine.proxy import REGISTRY, Proxy, formula_options
+from zerocost.engine.signals import SIGNALS, measured
+from zerocost.proxies.aggregates import AGGREGATES
+from zerocost.proxies.papers import PAPERS
 
 BUILT_IN = [p for p in REGISTRY.values() if p.formula.__module__.startswith("zerocost.")]
 LABELLED = {"loss", "batches", "samples"}
@@ -74,13 +74,13 @@ def declared(p: Proxy) -> Iterator[tuple[str, str]]:
     yield "runs", cost(p)
     yield "labels", "needed" if labelled(p) else "not needed"
     if options := formula_options(p.formula):
-        yield "options", f"``{written(options)}``"
+        yield "options", f"``{format_options(options)}``"
     if heeded := settings_heeded(p):
-        changed = f"``{written(p.settings.changed)}``; " if p.settings.changed else ""
+        changed = f"``{format_options(p.settings.changed)}``; " if p.settings.changed else ""
         yield "settings", f"{changed}those that matter are {', '.join(heeded)}"
     if p.name in PAPERS:
         base, options = PAPERS[p.name]
-        yield "in\u00a0the\u00a0paper", f"``paper:{p.name}``, which is ``{base}({written(options)})``"
+        yield "in\u00a0the\u00a0paper", f"``paper:{p.name}``, which is ``{base}({format_options(options)})``"
     if among := [name for name, parts in AGGREGATES.items() if p.name in parts]:
         yield "part\u00a0of", ", ".join(f"``{name}``" for name in among)
     if reasons := failures(p):

@@ -1,6 +1,6 @@
 """zerocost ranks neural networks before they are trained."""
 
-from zerocost import benchmarks, combine, data, predict, proxies, spaces
+from zerocost import benchmarks, combine, data, integrations, predict, proxies, spaces
 from zerocost.base.errors import InputError, ZerocostError
 from zerocost.base.version import VERSION
 from zerocost.combine import Combination
@@ -38,6 +38,7 @@ __all__ = [
     "data",
     "evaluate",
     "explain",
+    "integrations",
     "predict",
     "presets",
     "proxies",

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from zerocost.search.sizes import sizes
+from zerocost.search.sizes import size_costs
 
 BENCH = Path(__file__).parents[2] / "bench"
 SCRIPTS = ("nasbench201_scores", "strategies", "fronts")
@@ -62,7 +62,7 @@ def test_each_set_of_twins_is_scored_once_and_kept(scripts: tuple[ModuleType, ..
 
 def test_parameters_are_those_of_the_networks(scripts: tuple[ModuleType, ...]) -> None:
     known = scripts[0]
-    size = sizes(known.SPACE, torch.zeros(1, 3, 32, 32))["params"]
+    size = size_costs(known.SPACE, torch.zeros(1, 3, 32, 32))["params"]
     found = known.parameters()
     assert len(found) == 15625
     assert all(found[text] == size(known.SPACE.parse(text)) for text in known.distinct()[:3])

@@ -11,6 +11,7 @@ import time
 import pytest
 
 import zerocost as zc
+from zerocost.search import pipeline
 
 SLOW_SPACE = """
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_terminated_is_not_success(run, monkeypatch):
     def ended(*_, **__):
         raise SystemExit
 
-    monkeypatch.setattr("zerocost.search.pipeline.search", ended)
+    monkeypatch.setattr(pipeline, "search", ended)
     result = run("search", "--data", "digits:8")
     assert result.code == 143
     assert "terminated" in result.err

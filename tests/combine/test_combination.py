@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import zerocost as zc
 from zerocost.base.errors import InputError
-from zerocost.combine import Combination, default, load, log_rank, of, rank_mean, vote
+from zerocost.combine import Combination, as_combination, default, load, log_rank, rank_mean, vote
 from zerocost.proxies import get
 
 whole = st.integers(-50, 50).map(float)
@@ -109,8 +109,8 @@ def test_it_is_written_and_read_whole(tmp_path):
     made.save(tmp_path / "made.json")
     read = load(tmp_path / "made.json")
     pd.testing.assert_frame_equal(read.reference, reference)
-    assert {**read.plain(), "reference": 0} == {**made.plain(), "reference": 0}
-    assert of(str(tmp_path / "made.json")).weights == made.weights
+    assert {**read.as_dict(), "reference": 0} == {**made.as_dict(), "reference": 0}
+    assert as_combination(str(tmp_path / "made.json")).weights == made.weights
 
 
 @pytest.mark.parametrize(
@@ -172,15 +172,15 @@ def test_scores_that_are_not_there_are_named():
 
 
 def test_what_it_says_of_itself():
-    assert str(of("snip,naswot")) == "the log-rank sum of snip, naswot"
+    assert str(as_combination("snip,naswot")) == "the log-rank sum of snip, naswot"
     assert str(Combination({"a": -0.5, "b": 1, "c": 0}, "rank_mean")) == "the mean rank of -0.5 a, +1 b"
     assert str(Combination({"a": 1}, "vote").against(SCORES)) == "the vote of a among 4 reference networks"
 
 
 def test_proxies_are_named_in_every_way_that_rankings_take():
-    assert of([get("snip"), "zico(parts=4)"]).proxies == ["snip", "zico(parts=4)"]
-    assert of("default").weights == default.weights
-    assert of("az_nas").proxies == ["az_expressivity", "az_progressivity", "az_trainability", "flops"]
+    assert as_combination([get("snip"), "zico(parts=4)"]).proxies == ["snip", "zico(parts=4)"]
+    assert as_combination("default").weights == default.weights
+    assert as_combination("az_nas").proxies == ["az_expressivity", "az_progressivity", "az_trainability", "flops"]
 
 
 def test_rank_takes_a_combination_and_its_settings(tmp_path, monkeypatch):
@@ -219,9 +219,9 @@ def test_a_proxy_without_a_reference_abstains():
 
 
 def test_weights_by_name_and_paths_are_taken_where_proxies_are(tmp_path):
-    assert of({"snip": 0.5, "meco": -1}).weights == {"snip": 0.5, "meco": -1}
+    assert as_combination({"snip": 0.5, "meco": -1}).weights == {"snip": 0.5, "meco": -1}
     default.save(tmp_path / "d.json")
-    assert of(tmp_path / "d.json").weights == default.weights
+    assert as_combination(tmp_path / "d.json").weights == default.weights
 
 
 def test_it_keeps_what_it_was_given():

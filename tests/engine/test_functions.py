@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zerocost.engine.functions import in_place, named, rectifies
+from zerocost.engine.functions import function_name, in_place, rectifies
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from zerocost.engine.functions import in_place, named, rectifies
     ],
 )
 def test_every_spelling_has_one_name(function):
-    assert named(function) == "relu"
+    assert function_name(function) == "relu"
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ import torch
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.inputs import cloned, count, cut, leaves, noise
+from zerocost.engine.inputs import cloned, leaves, noise, sample_count, take_samples
 
 
 def test_only_tensors_with_a_row_for_each_sample_are_cut():
     inputs = {"x": torch.rand(6, 2), "mask": torch.rand(3, 3), "scale": torch.tensor(2.0), "flag": True}
-    part = cut(inputs, 1, 3)
-    assert count(inputs) == 6 and count(part) == 2
+    part = take_samples(inputs, 1, 3)
+    assert sample_count(inputs) == 6 and sample_count(part) == 2
     assert torch.equal(part["x"], inputs["x"][1:3])
     assert part["mask"] is inputs["mask"] and part["scale"] is inputs["scale"] and part["flag"] is True
 

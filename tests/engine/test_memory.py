@@ -9,7 +9,7 @@ import zerocost as zc
 from zerocost.base.errors import Failure
 from zerocost.engine.memory import IN_PARTS, channels, kernel, merge, weighted
 from zerocost.engine.plan import plan
-from zerocost.engine.rows import agreement
+from zerocost.engine.rows import sign_agreement
 from zerocost.engine.signals import ChannelSaliency, measured
 from zerocost.proxies import resolve
 from zerocost.testing.proxies import Rationed
@@ -244,6 +244,6 @@ def test_merging():
     )
     assert joined[0].values[:, 0].tolist() == [0.25, 0.75, 0.75, 0.75] and joined[0].fan_in == 3
     codes = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)) < 0.5
-    assert torch.equal(kernel([[codes[:2]], [codes[2:]]], [0.4, 0.6]), agreement(codes))
+    assert torch.equal(kernel([[codes[:2]], [codes[2:]]], [0.4, 0.6]), sign_agreement(codes))
     assert merge("outputs", [a, Failure("one part failed")], [0.5, 0.5]).args == ("one part failed",)
     assert isinstance(merge("channel_saliency", [[ChannelSaliency(a[None], 1.0)], []], [0.5, 0.5]), Failure)

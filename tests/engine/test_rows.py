@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from zerocost.base.errors import Failure
 from zerocost.engine import rows
-from zerocost.engine.rows import agreement, by_sample, row_correlation, sum_positions
+from zerocost.engine.rows import row_correlation, samples_first, sign_agreement, sum_positions
 
 
 def numbered(*shape):
@@ -17,37 +17,37 @@ def numbered(*shape):
 
 def test_samples_first():
     values = numbered(4, 3, 2)
-    assert by_sample(values, 4) is values
+    assert samples_first(values, 4) is values
 
 
 def test_samples_second_in_a_sequence():
     values = numbered(5, 4, 2)
-    assert torch.equal(by_sample(values, 4), values.transpose(0, 1))
-    assert torch.equal(by_sample(values, 4, tokens_first=True), values.transpose(0, 1))
+    assert torch.equal(samples_first(values, 4), values.transpose(0, 1))
+    assert torch.equal(samples_first(values, 4, tokens_first=True), values.transpose(0, 1))
 
 
 def test_windows_merged_into_samples():
     values = numbered(4, 3, 2)
-    assert torch.equal(by_sample(values.flatten(0, 1), 4), values)
+    assert torch.equal(samples_first(values.flatten(0, 1), 4), values)
     windows = numbered(8, 4, 2)  # two windows of four tokens for each of four samples
-    assert torch.equal(by_sample(windows, 4), windows.reshape(4, 2, 4, 2))
+    assert torch.equal(samples_first(windows, 4), windows.reshape(4, 2, 4, 2))
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 2), (8, 4, 2), (8, 2)])
 def test_a_shape_that_can_be_read_in_two_ways_is_refused_where_tokens_may_come_first(shape):
     with pytest.raises(Failure, match="try another batch size"):
-        by_sample(numbered(*shape), 4, tokens_first=True)
+        samples_first(numbered(*shape), 4, tokens_first=True)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (3, 5), (0, 4, 5, 6)])
 def test_no_axis_for_the_samples(shape):
     with pytest.raises(Failure, match="no axis for the 4 samples"):
-        by_sample(numbered(*shape), 4)
+        samples_first(numbered(*shape), 4)
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (1, 3), (3, 1, 2)])
 def test_a_single_sample_is_all_of_any_shape(shape):
-    found = by_sample(numbered(*shape), 1, tokens_first=True)
+    found = samples_first(numbered(*shape), 1, tokens_first=True)
     assert len(found) == 1 and found.numel() == numbered(*shape).numel()
 
 
@@ -58,7 +58,7 @@ def test_agreement_counts_equal_columns(samples, units, block, seed):
     whole = rows.BLOCK
     try:
         rows.BLOCK = block
-        assert torch.equal(agreement(code), expected)
+        assert torch.equal(sign_agreement(code), expected)
     finally:
         rows.BLOCK = whole
 

@@ -10,8 +10,8 @@ from torch import nn
 import zerocost as zc
 from zerocost.base.seeding import stream
 from zerocost.engine.inputs import noise
-from zerocost.engine.options import call_options, written
-from zerocost.engine.plan import heeded, plan
+from zerocost.engine.options import format_options, parse_options
+from zerocost.engine.plan import plan, relevant_settings
 from zerocost.engine.settings import CHOICES, DEFAULT, Settings
 from zerocost.engine.signals import SIGNALS
 from zerocost.proxies import get, resolve
@@ -80,7 +80,7 @@ def test_equal_settings_are_one_key_and_read_as_what_differs():
     assert Settings(mode="eval", samples=4) == Settings(samples=4, mode="eval") and Settings() == DEFAULT
     assert len({DEFAULT, Settings(mode="train"), Settings(samples=None)}) == 1
     assert repr(Settings(pixels=8, mode="eval")) == "Settings(mode=eval, pixels=8)" and repr(DEFAULT) == "Settings()"
-    assert DEFAULT.changed == {} and written({}) == ""
+    assert DEFAULT.changed == {} and format_options({}) == ""
 
 
 def test_only_what_is_heeded_is_kept():
@@ -106,12 +106,12 @@ def test_only_what_is_heeded_is_kept():
 )
 def test_a_source_heeds_what_makes_a_difference_to_it(source, kept):
     every = Settings("eval", "noise", "gaussian", 4, 8, 3, 0.1, "kept", 2)
-    assert heeded(source, every).changed == kept
+    assert relevant_settings(source, every).changed == kept
 
 
 def test_each_source_heeds_something_or_nothing_but_is_known():
     for signal in SIGNALS.values():
-        assert heeded(signal.source, DEFAULT) == DEFAULT
+        assert relevant_settings(signal.source, DEFAULT) == DEFAULT
 
 
 # ---- Variants of proxies.
@@ -163,7 +163,7 @@ def test_what_cannot_be_resolved_is_an_input_error(text, message):
 
 
 def test_values_of_options_are_numbers_words_or_nothing():
-    assert call_options("x(a=1, b=-2.5, c=word, d='two words', e=None, f=True)") == {
+    assert parse_options("x(a=1, b=-2.5, c=word, d='two words', e=None, f=True)") == {
         **{"a": 1, "b": -2.5, "c": "word", "d": "two words"},
         **{"e": None, "f": True},
     }

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zerocost.combine import of
+from zerocost.combine import as_combination
 from zerocost.report import progress as goals
 from zerocost.search.objectives import Objectives
 from zerocost.statistics.pareto import fronts, hypervolume
 
 
 def test_values_of_several_objectives_are_those_of_the_search(found):
-    expected = Objectives(("score", "params"), of("log_synflow,jacob_cov")).values(found.table.frame)
+    expected = Objectives(("score", "params"), as_combination("log_synflow,jacob_cov")).values(found.table.frame)
     pd.testing.assert_frame_equal(goals.values(found, found.table), expected)
 
 

@@ -4,7 +4,7 @@ import pytest
 from torch import nn
 
 from zerocost.base.errors import InputError
-from zerocost.scoring.candidates import named
+from zerocost.scoring.candidates import as_builders
 
 
 def build():
@@ -31,9 +31,9 @@ MODULE = nn.Linear(1, 1)
 def test_candidates_in_whatever_form_they_come(given, names):
     if names is None:
         with pytest.raises(InputError, match="candidates must be a mapping"):
-            named(given)
+            as_builders(given)
     else:
-        assert list(named(given)) == names
+        assert list(as_builders(given)) == names
 
 
 @pytest.mark.parametrize(
@@ -52,4 +52,4 @@ def test_candidates_in_whatever_form_they_come(given, names):
 )
 def test_what_is_no_candidate_is_refused(given, message):
     with pytest.raises(InputError, match=message):
-        named(given)
+        as_builders(given)

@@ -15,8 +15,8 @@ from zerocost.base.errors import Failure
 from zerocost.engine.passes.batch import cross_entropy
 from zerocost.scoring import rank as ranking
 from zerocost.scoring.candidates import initialise
-from zerocost.scoring.score import evaluate
-from zerocost.scoring.table import Interrupted
+from zerocost.scoring.score import score_batches
+from zerocost.scoring.table import RankingInterrupted
 from zerocost.testing.state import global_state, state
 
 EVERY = zc.proxies.names()
@@ -299,7 +299,7 @@ def test_repeats_initialise_anew_and_give_means_and_spread():
     nets = {"a": lambda: mlp(32), "b": lambda: mlp(64)}
     table = zc.rank(nets, batch(), "snip,naswot,l2_norm", batch=8, repeats=3)
     for name, build in nets.items():
-        once = [evaluate(*single(build, seed)) for seed in range(3)]
+        once = [score_batches(*single(build, seed)) for seed in range(3)]
         for proxy in ("snip", "naswot", "l2_norm"):
             values = [card[proxy] for card in once]
             assert table.frame.at[name, proxy] == pytest.approx(np.mean(values), rel=1e-9)
@@ -369,9 +369,9 @@ def test_an_error_nobody_thought_of_is_a_named_failure_too(monkeypatch):
     def sometimes(model, *args):
         if model[0].out_features == 4:
             raise LookupError("never heard of")
-        return evaluate(model, *args)
+        return score_batches(model, *args)
 
-    monkeypatch.setattr(ranking, "evaluate", sometimes)
+    monkeypatch.setattr(ranking, "score_batches", sometimes)
     table = zc.rank({"a": lambda: mlp(4), "b": lambda: mlp(8)}, batch(), "snip", batch=8)
     assert table.cards["a"].failures["snip"] == "LookupError: never heard of" and "snip" in table.cards["b"]
 
@@ -388,11 +388,11 @@ def test_an_interruption_keeps_what_was_scored():
 
     stopping = Stops(4, 3)
     before = state(stopping)
-    with pytest.raises(Interrupted) as stopped:
+    with pytest.raises(RankingInterrupted) as stopped:
         zc.rank({"a": mlp, "b": mlp, "c": stopping, "d": mlp}, batch(), "snip", batch=8)
     assert set(stopped.value.table.frame.index) == set(stopped.value.table.candidates) == {"a", "b"}
     assert state(stopping) == before
-    with pytest.raises(Interrupted) as at_once:
+    with pytest.raises(RankingInterrupted) as at_once:
         zc.rank({"c": stopping}, batch(), "snip", batch=8)
     assert len(at_once.value.table) == 0
 

@@ -8,7 +8,7 @@ from torch import nn
 from zerocost.base.errors import InputError
 from zerocost.combine import Combination
 from zerocost.scoring.card import ScoreCard
-from zerocost.scoring.table import Interrupted, ScoreTable
+from zerocost.scoring.table import RankingInterrupted, ScoreTable
 
 A, BOTH = Combination({"a": 1}), Combination({"a": 1, "b": 1})
 
@@ -78,5 +78,5 @@ def test_the_spread_has_a_row_a_candidate_and_a_column_for_what_was_repeated():
 def test_an_empty_table_and_an_interruption():
     empty = ScoreTable.of({}, {}, A, ["a", "params"], 0.0)
     assert len(empty) == 0 and empty.failures.empty and isinstance(repr(empty), str)
-    stopped = Interrupted(table(x=(1, 1, 1)))
+    stopped = RankingInterrupted(table(x=(1, 1, 1)))
     assert isinstance(stopped, KeyboardInterrupt) and len(stopped.table) == 1 and "1 candidates" in str(stopped)

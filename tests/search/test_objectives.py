@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zerocost.combine import of
-from zerocost.search.objectives import Objectives, listed, minimised
+from zerocost.combine import as_combination
+from zerocost.search.objectives import Objectives, minimised, objective_names
 
 JUDGED = pd.DataFrame(
     {"snip": [1.0, 3.0, 2.0, np.nan], "naswot": [1.0, 2.0, 3.0, np.nan], "params": [10.0, 30.0, 30.0, 5.0]},
@@ -16,7 +16,7 @@ JUDGED = pd.DataFrame(
 
 
 def test_the_score_is_the_log_rank_sum_within_all_that_was_judged():
-    wanted = Objectives(("score",), of("snip,naswot"))
+    wanted = Objectives(("score",), as_combination("snip,naswot"))
     few, all_ = wanted.values(JUDGED.loc[["a", "b"]]), wanted.values(JUDGED)
     assert few.loc["b", "score"] == 0 > few.loc["a", "score"]
     assert all_.loc["b", "score"] < 0
@@ -25,10 +25,10 @@ def test_the_score_is_the_log_rank_sum_within_all_that_was_judged():
 
 def test_one_that_lacks_an_objective_has_no_fitness_and_is_on_no_front():
     for names in (("score",), ("score", "params")):
-        wanted = Objectives(names, of("snip"))
+        wanted = Objectives(names, as_combination("snip"))
         assert np.isnan(wanted.fitness(JUDGED)["d"])
         assert "d" not in wanted.front(JUDGED)
-    assert Objectives(("score", "params"), of("snip")).front(JUDGED) == ["a", "b"]
+    assert Objectives(("score", "params"), as_combination("snip")).front(JUDGED) == ["a", "b"]
 
 
 @pytest.mark.parametrize("name", ["params", "flops", "latency", "raspi4_latency", "edgegpu_energy", "memory"])
@@ -38,4 +38,4 @@ def test_sizes_latencies_and_energies_are_made_small(name):
 
 
 def test_names_are_read_from_a_text_or_a_sequence_each_once():
-    assert listed("score, params,score") == listed(["score", "params"]) == ("score", "params")
+    assert objective_names("score, params,score") == objective_names(["score", "params"]) == ("score", "params")

@@ -11,7 +11,7 @@ import zerocost as zc
 from zerocost import spaces
 from zerocost.base.errors import Failure, InputError
 from zerocost.scoring.candidates import initialise
-from zerocost.search.sizes import PROXIES, sizes
+from zerocost.search.sizes import PROXIES, size_costs
 from zerocost.spaces import SearchSpace, from_function
 
 IMAGES = torch.rand(2, 3, 32, 32)
@@ -31,7 +31,7 @@ def only(build) -> tuple[SearchSpace, spaces.Architecture]:
 @pytest.mark.parametrize("name", ["cnn", "nats_size", "transnas_macro"])
 def test_sizes_are_those_that_score_gives(name: str) -> None:
     space = spaces.get(name)
-    known = sizes(space, IMAGES)
+    known = size_costs(space, IMAGES)
     for seed in range(2):
         arch = space.sample(np.random.default_rng(seed))
         card = zc.score(initialise(lambda arch=arch: space.build(arch)), (IMAGES, None), PROXIES)
@@ -52,7 +52,7 @@ class LooksAtValues(nn.Module):
 
 def test_a_network_that_looks_at_values_is_built_and_run_for_real() -> None:
     space, arch = only(LooksAtValues)
-    known = sizes(space, torch.rand(3, 4))
+    known = size_costs(space, torch.rand(3, 4))
     assert {name: size(arch) for name, size in known.items()} == {
         "params": 10,
         "flops": 8,
@@ -64,14 +64,14 @@ def test_a_network_that_looks_at_values_is_built_and_run_for_real() -> None:
 def test_memory_is_what_autograd_keeps_of_one_image_and_the_parameters() -> None:
     space, arch = only(lambda: nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3), nn.Softmax(1)))
     parameters, activations = 5 * 7 + 7 + 7 * 3 + 3, 5 + 7 + 3
-    assert sizes(space, torch.rand(1, 5))["memory"](arch) == pytest.approx((parameters + activations) * 4 / 1e6)
+    assert size_costs(space, torch.rand(1, 5))["memory"](arch) == pytest.approx((parameters + activations) * 4 / 1e6)
 
 
 def test_memory_needs_no_batch_that_normalisation_could_not_be_trained_on() -> None:
     space, arch = only(lambda: nn.Sequential(nn.Linear(5, 7, bias=False), nn.BatchNorm1d(7), nn.Dropout(0.5)))
     statistics, mask = 2 * 7 / 2, 7
     expected = (5 * 7 + 2 * 7 + 5 + 7 + statistics) * 4 + mask * 4
-    assert sizes(space, torch.rand(1, 5))["memory"](arch) == pytest.approx(expected / 1e6, rel=0.1)
+    assert size_costs(space, torch.rand(1, 5))["memory"](arch) == pytest.approx(expected / 1e6, rel=0.1)
 
 
 def test_each_size_is_computed_when_asked_for_and_once() -> None:
@@ -83,7 +83,7 @@ def test_each_size_is_computed_when_asked_for_and_once() -> None:
 
     space = from_function(network)
     arch, other = list(space)[:2]
-    known = sizes(space, torch.rand(1, 4))
+    known = size_costs(space, torch.rand(1, 4))
     del builds[:]
     for _ in range(3):
         assert [size(arch) for size in known.values()] == [5, 4, 1, pytest.approx(36e-6)]
@@ -100,9 +100,9 @@ def test_one_run_gives_all_that_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
         runs.append(names)
         return zc.score(model, batch, names)
 
-    monkeypatch.setattr(sys.modules[sizes.__module__], "score", counted)
+    monkeypatch.setattr(sys.modules[size_costs.__module__], "score", counted)
     space, arch = only(lambda: nn.Linear(4, 2))
-    known = sizes(space, torch.rand(1, 4))
+    known = size_costs(space, torch.rand(1, 4))
     assert known["params"](arch) == 10
     assert runs == ["params"]
     assert (known["depth"](arch), known["flops"](arch)) == (1, 8)
@@ -125,7 +125,7 @@ def fails() -> nn.Module:
 )
 def test_what_cannot_be_had_is_a_failure_and_no_exception(build, reasons: dict[str, str]) -> None:
     space, arch = only(build)
-    known = sizes(space, torch.rand(1, 4))
+    known = size_costs(space, torch.rand(1, 4))
     found = {name: known[name](arch) for name in reasons}
     assert all(isinstance(one, Failure) and reasons[name] in str(one) for name, one in found.items()), found
 
@@ -134,12 +134,12 @@ def test_neither_the_random_state_nor_the_callers_mode_makes_a_difference() -> N
     space = spaces.get("cnn")
     arch = space.sample(np.random.default_rng(0))
     before = torch.get_rng_state()
-    expected = [size(arch) for size in sizes(space, IMAGES).values()]
+    expected = [size(arch) for size in size_costs(space, IMAGES).values()]
     with torch.inference_mode():
-        assert [size(arch) for size in sizes(space, IMAGES).values()] == expected
+        assert [size(arch) for size in size_costs(space, IMAGES).values()] == expected
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_inputs_that_cannot_be_used_are_refused() -> None:
     with pytest.raises(InputError):
-        sizes(spaces.get("cnn"), torch.full((1, 3, 32, 32), float("nan")))
+        size_costs(spaces.get("cnn"), torch.full((1, 3, 32, 32), float("nan")))

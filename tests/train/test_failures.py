@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from zerocost.base.errors import InputError
-from zerocost.train import Interrupted, train
+from zerocost.train import TrainingInterrupted, train
 
 Build = Callable[[], nn.Module]
 
@@ -98,7 +98,7 @@ def test_ctrl_c_keeps_the_finished_runs(data: TensorDataset, build: Build, how: 
                 raise KeyboardInterrupt
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(Interrupted) as caught:
+    with pytest.raises(TrainingInterrupted) as caught:
         train({"a": build, "b": build, "c": build}, train=data, epochs=2, progress=stop)
     assert [(run.name, len(run.epochs)) for run in caught.value.runs] == [("a", 2)]
 

@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 
 from train.curves import curve
 from zerocost.base.errors import InputError
-from zerocost.train import Interrupted, Run, halving, train
+from zerocost.train import Run, TrainingInterrupted, halving, train
 
 Build = Callable[[], nn.Module]
 
@@ -95,7 +95,7 @@ def test_after_a_break_it_comes_to_the_same_result(settings: dict[str, Any], tmp
         if len(told) == calls:
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted) as caught:
+    with pytest.raises(TrainingInterrupted) as caught:
         halving(CANDIDATES, workdir=tmp_path / "broken", progress=interrupt, **settings)
     assert len(caught.value.runs) == min(calls - 1, len(CANDIDATES))
     runs = halving(CANDIDATES, workdir=tmp_path / "broken", progress=interrupt, **settings)

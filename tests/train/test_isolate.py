@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from zerocost.train import Interrupted, train
+from zerocost.train import TrainingInterrupted, train
 from zerocost.train.isolate import LOGGERS, isolated
 
 
@@ -51,7 +51,7 @@ def test_training_gives_the_process_back_as_it_was(
     with torch.no_grad():
         before = process_state()
         if how == "interrupted":
-            with pytest.raises(Interrupted):
+            with pytest.raises(TrainingInterrupted):
                 train(candidates, train=data, epochs=1, progress=interrupt)
         else:
             train(candidates, train=data, epochs=1)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset, TensorDataset
 
 from train.curves import curve
-from zerocost.train import Interrupted, train
+from zerocost.train import TrainingInterrupted, train
 
 Build = Callable[[], nn.Module]
 
@@ -62,7 +62,7 @@ def test_a_result_whose_weights_were_overwritten_is_not_reused(data: TensorDatas
     settings: dict[str, Any] = {"train": data, "epochs": 2, "workdir": tmp_path}
     [first] = train({"a": build}, **settings)
     weights = torch.load(first.checkpoint, weights_only=True)
-    with pytest.raises(Interrupted):
+    with pytest.raises(TrainingInterrupted):
         train({"a": build}, progress=stop_after_an_epoch, **settings | {"learning_rate": 0.1})
     [again] = train({"a": build}, **settings)
     assert curve(again) == curve(first)
@@ -87,7 +87,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(
     [unbroken] = train({"a": build}, workdir=tmp_path / "unbroken", **settings)
     assert len(unbroken.epochs) < 30
     for _ in unbroken.epochs:
-        with pytest.raises(Interrupted):
+        with pytest.raises(TrainingInterrupted):
             train({"a": build}, workdir=tmp_path / "broken", progress=stop_after_an_epoch, **settings)
     [resumed] = train({"a": build}, workdir=tmp_path / "broken", **settings)
     assert curve(resumed) == curve(unbroken)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerocost.train import Epoch, Interrupted, Run, frame
+from zerocost.train import Epoch, Run, TrainingInterrupted, frame
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 epochs = st.builds(Epoch, st.integers(1, 99), numbers, numbers, st.floats(0, 1), st.floats(0, 1e6))
@@ -55,5 +55,5 @@ def test_the_frame_has_one_row_a_run() -> None:
 def test_interrupted_passes_for_ctrl_c_and_carries_the_runs() -> None:
     run = Run.of("a", 0, [])
     with pytest.raises(KeyboardInterrupt) as caught:
-        raise Interrupted([run])
+        raise TrainingInterrupted([run])
     assert caught.value.runs == [run]

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from zerocost.base.errors import InputError
-from zerocost.train.settings import Settings, resolve_device
+from zerocost.train.settings import TrainingSettings, resolve_device
 
 GOOD: dict[str, Any] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.1, "patience": None, "loss": cross_entropy}
 
@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.1, "pat
 def test_values_out_of_range_are_refused_by_name(wrong: dict[str, Any]) -> None:
     [(name, value)] = wrong.items()
     with pytest.raises(InputError, match=f"{name} must be .* got {value}"):
-        Settings(**GOOD | wrong)
+        TrainingSettings(**GOOD | wrong)
 
 
 def test_devices() -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from train.curves import curve
-from zerocost.train import Interrupted, Run, train
+from zerocost.train import Run, TrainingInterrupted, train
 
 Build = Callable[[], nn.Module]
 
@@ -94,7 +94,7 @@ def test_a_stopped_run_that_is_interrupted_when_it_goes_on_ends_as_an_unbroken_o
     [whole] = train(**settings, workdir=tmp_path / "whole", stop=after(4))
     train(**settings, workdir=tmp_path / "broken", stop=after(1))
     for _ in range(3):
-        with pytest.raises(Interrupted):
+        with pytest.raises(TrainingInterrupted):
             train(**settings, workdir=tmp_path / "broken", stop=after(4), progress=interrupt)
         assert not list((tmp_path / "broken").rglob("run.json"))
     told: list[object] = []

@@ -7,7 +7,7 @@ import torch
 from zerocost.base.errors import InputError, first_line
 
 
-def usable(device: str | torch.device | None) -> None:
+def check_device(device: str | torch.device | None) -> None:
     """`InputError` for a device that this torch or this machine does not have."""
     try:
         torch.empty(0, device=device)

@@ -44,7 +44,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
     return InputError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}.")
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error's class and the first line of its message."""
     return f"{type(error).__name__}: {first_line(error)}"
 

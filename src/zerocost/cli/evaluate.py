@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import benchmarks
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.cli.common import (
@@ -23,7 +24,6 @@ from zerocost.cli.common import (
     Proxies,
     Scale,
     Seed,
-    checked_device,
     command,
     out,
     print_json,
@@ -34,7 +34,7 @@ from zerocost.evaluation.evaluate import Evaluation
 from zerocost.evaluation.evaluate import evaluate as judge
 from zerocost.proxies.registry import resolve
 from zerocost.report.format import fixed, plural, seconds
-from zerocost.scoring.score import DEFAULT as SCORE_DEFAULT
+from zerocost.scoring.score import DEFAULT_PROXIES as SCORE_DEFAULT
 from zerocost.spaces import Fidelity
 
 DEFAULT = ",".join(SCORE_DEFAULT)
@@ -47,7 +47,7 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            help=f"Where batches come from: {SPECS}. Without it, the benchmark's own data, or digits in place."
+            help=f"Where batches come from: {SPECS}. Without it, the benchmark's own data, or digits in its place."
         ),
     ] = None,
     proxies: Proxies = DEFAULT,
@@ -86,7 +86,7 @@ def evaluate(
 ) -> None:
     """Judge proxies against trained truth, beside parameters, FLOPs and depth."""
     resolve(parts(proxies))
-    place = checked_device(device)
+    check_device(device)
     scale = None if fidelity is None else Fidelity.parse(fidelity)
     file = Path(cache) if cache and "://" not in cache else None
     for path in (report_to, csv, latex, file):
@@ -108,7 +108,7 @@ def evaluate(
             k=k,
             resamples=resamples,
             seed=seed,
-            device=place,
+            device=device,
             workers=workers,
             cache=cache,
             progress=lambda done, total: progress("score", done, total),

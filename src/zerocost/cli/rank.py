@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.user_code import load
 from zerocost.cli.common import (
@@ -22,7 +23,6 @@ from zerocost.cli.common import (
     Proxies,
     Repeats,
     Seed,
-    checked_device,
     command,
     fail,
     nothing_ran,
@@ -31,14 +31,14 @@ from zerocost.cli.common import (
     progress_bar,
 )
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
-from zerocost.combine import of, parts
+from zerocost.combine import as_combination, parts
 from zerocost.data import load as open_data
 from zerocost.integrations import huggingface, timm
 from zerocost.integrations.huggingface import TASKS
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.rank import rank as rank_candidates
 from zerocost.scoring.select import proxies_in, select
-from zerocost.scoring.table import Interrupted, ScoreTable
+from zerocost.scoring.table import RankingInterrupted, ScoreTable
 
 
 @command
@@ -74,11 +74,11 @@ def rank(
     """Score many untrained networks on one batch and rank them."""
     if save is not None and (save.suffix != ".json" or not save.resolve().parent.is_dir()):
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
-    place = checked_device(device)
+    check_device(device)
     candidates, source = asked_for(target, data)
     if target.startswith("hf:") and proxies == "default" and huggingface.holds_ids(source):
         proxies = huggingface.PROXIES
-    combination = of(proxies)
+    combination = as_combination(proxies)
     chosen = resolve(parts(proxies))
     where = combination.conditions(where)
     sizes = ["non_embedding_params"] if target.startswith("hf:") else []
@@ -95,10 +95,10 @@ def rank(
                 repeats=repeats,
                 balanced=balanced,
                 seed=seed,
-                device=place,
+                device=device,
                 progress=lambda done, total: report("score", done, total),
             )
-        except Interrupted as stop:
+        except RankingInterrupted as stop:
             table, interrupted = stop.table, True
     kept = select(table, where, top=top)
     unusable = nothing_ran(chosen, table.scored)

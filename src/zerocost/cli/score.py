@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.user_code import load
 from zerocost.cli.common import (
@@ -20,7 +21,6 @@ from zerocost.cli.common import (
     Json,
     Proxies,
     Seed,
-    checked_device,
     command,
     fail,
     nothing_ran,
@@ -31,9 +31,9 @@ from zerocost.cli.tables import cell
 from zerocost.combine import parts
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
-from zerocost.scoring.candidates import built as initialised
+from zerocost.scoring.candidates import initialise_on as initialised
 from zerocost.scoring.rank import draw_batches
-from zerocost.scoring.score import DEFAULT as SCORE_DEFAULT
+from zerocost.scoring.score import DEFAULT_PROXIES as SCORE_DEFAULT
 from zerocost.scoring.score import score as score_model
 
 DEFAULT = ",".join(SCORE_DEFAULT)
@@ -59,12 +59,12 @@ def score(
 ) -> None:
     """Score one untrained network."""
     chosen = resolve(parts(proxies))
-    place = checked_device(device)
+    check_device(device)
     of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
     built = keras.load(target) if of_keras else load(target)
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
-    model = initialised(built, seed, place)
+    model = initialised(built, seed, device)
     drawn = draw_batches(data, batch, batches, seed, balanced)
     card = score_model(model, drawn, chosen, seed=seed)
     unusable = nothing_ran(chosen, card.scores)

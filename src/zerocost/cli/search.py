@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from zerocost import benchmarks, report, spaces
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.benchmarks import Benchmark
 from zerocost.cli.common import (
@@ -23,7 +24,6 @@ from zerocost.cli.common import (
     Proxies,
     Repeats,
     Seed,
-    checked_device,
     command,
     fail,
     nothing_ran,
@@ -114,7 +114,7 @@ def search(
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
     chosen = resolve(parts(proxies))
-    place = checked_device(device)
+    check_device(device)
     own = ":" in space
     chosen_formats = checked_formats(formats)
     if report_to is not None and not report_to.resolve().parent.is_dir():
@@ -143,7 +143,7 @@ def search(
         "batch": batch,
         "repeats": repeats,
         "seed": seed,
-        "device": place,
+        "device": device,
         "workers": workers,
     }
     kept = workdir or (export / "trainings" if export else None)

@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import benchmarks, spaces
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
-from zerocost.cli.common import SPECS, Device, Json, Seed, checked_device, command, out, print_json, progress_bar
+from zerocost.cli.common import SPECS, Device, Json, Seed, command, out, print_json, progress_bar
 from zerocost.report.format import fixed
 from zerocost.search.export import own_space
 from zerocost.tuning import Tuned
@@ -59,7 +60,7 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Find the weights and settings that rank trained architectures best, and what that is worth on others."""
-    place = checked_device(device)
+    check_device(device)
     if save is not None and not save.resolve().parent.is_dir():
         raise InputError(f"cannot write {save}: there is no folder {save.resolve().parent}")
     with progress_bar({"score": "scoring", "tune": "tuning"}) as progress:
@@ -77,7 +78,7 @@ def tune(
             n=n,
             pool=pool,
             seed=seed,
-            device=place,
+            device=device,
             workers=workers,
             store=store,
             progress=progress,
@@ -115,7 +116,7 @@ def show(tuned: Tuned) -> None:
 def as_dict(tuned: Tuned) -> dict[str, object]:
     """A tuning as plain values."""
     return {
-        "combination": {name: value for name, value in tuned.combination.plain().items() if name != "reference"},
+        "combination": {name: value for name, value in tuned.combination.as_dict().items() if name != "reference"},
         "gain": {"mean": tuned.gain, "low": tuned.low, "high": tuned.high, "shown": tuned.better},
         "kendall": {"tuned": tuned.kendall, "default": tuned.baseline, "params": tuned.params},
         "kendall on what was tuned on": tuned.tuned_kendall,

@@ -127,7 +127,7 @@ class Combination:
         """
         return replace(self, reference=self._of(scores).reset_index(drop=True))
 
-    def plain(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """All that was set, as plain values."""
         values = {name: value for name, value in vars(self).items() if value is not None and name != "reference"}
         values |= {"weights": dict(self.weights), "made": dict(self.made)}
@@ -142,7 +142,7 @@ class Combination:
             raise InputError(f"a combination is written to a .json file, by which it is known; but got {path}")
         try:
             text = json.dumps(
-                {"zerocost combination": FORMAT, **self.plain()}, indent=1, allow_nan=False, default=float
+                {"zerocost combination": FORMAT, **self.as_dict()}, indent=1, allow_nan=False, default=float
             )
             Path(path).write_text(text + "\n", encoding="utf-8")
         except OSError as error:
@@ -247,10 +247,10 @@ def is_file(wanted: object) -> TypeIs[str | Path]:
     return isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json"))
 
 
-def of(wanted: Combination | Mapping[str, float] | Path | Wanted) -> Combination:
+def as_combination(wanted: Combination | Mapping[str, float] | Path | Wanted) -> Combination:
     """A combination as it is, of weights by name, out of a .json file, or of proxies of equal weight.
 
-    >>> print(of("snip,naswot"))
+    >>> print(as_combination("snip,naswot"))
     the log-rank sum of snip, naswot
     """
     if isinstance(wanted, Combination):

@@ -33,7 +33,7 @@ def as_batch(batch: Any) -> Batch:
             f"a batch must hold its samples as tensors, got {type(inputs).__name__}; take one batch out of it, "
             "batch = next(iter(loader)), or draw one with zerocost.data.draw"
         )
-    inputs = tree_map(tensor, dict(inputs) if isinstance(inputs, Mapping) else inputs)
+    inputs = tree_map(as_tensor, dict(inputs) if isinstance(inputs, Mapping) else inputs)
     targets = labels(targets)
     if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
         inputs = as_inputs(inputs)
@@ -75,7 +75,7 @@ def class_numbers(targets: Tensor | None) -> Tensor | None:
     return targets.long() if targets.is_floating_point() and targets.ndim != 2 and zeros_and_ones else targets
 
 
-def tensor(value: Any) -> Any:
+def as_tensor(value: Any) -> Any:
     """A tensor with a copy of an array of numpy, TensorFlow or JAX, contiguous as a tensor is; anything else as it is.
 
     The order of axes in memory decides how sums are rounded, and is the same for all.

@@ -42,11 +42,11 @@ def prepared(values: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
 PREPARATION = {prepared.__name__}
 
 
-def named(function: Function) -> str:
+def function_name(function: Function) -> str:
     """A function's name without the marks of its variant.
 
     >>> import torch
-    >>> named(torch.relu_), named(torch.ops.aten.relu.default), named(torch.Tensor.clamp)
+    >>> function_name(torch.relu_), function_name(torch.ops.aten.relu.default), function_name(torch.Tensor.clamp)
     ('relu', 'relu', 'clamp')
     """
     return getattr(function, "__name__", "").partition(".")[0].strip("_")

@@ -12,36 +12,36 @@ from torch.utils._pytree import tree_leaves, tree_map
 from zerocost.base.errors import Failure
 
 
-def count(inputs: Any) -> int:
+def sample_count(inputs: Any) -> int:
     """Number of samples: the length of the first tensor that has an axis.
 
     >>> import torch
-    >>> count({"scale": torch.tensor(1.0), "image": torch.zeros(8, 3)})
+    >>> sample_count({"scale": torch.tensor(1.0), "image": torch.zeros(8, 3)})
     8
     """
     return next(len(t) for t in tree_leaves(inputs) if isinstance(t, Tensor) and t.ndim)
 
 
-def by_sample(inputs: Any) -> Callable[[Any], bool]:
+def sample_test(inputs: Any) -> Callable[[Any], bool]:
     """A test for the tensors in `inputs` that hold a row for each sample, unlike a scale or a mask for all of them."""
-    samples = count(inputs)
+    samples = sample_count(inputs)
     return lambda value: isinstance(value, Tensor) and tuple(value.shape[:1]) == (samples,)
 
 
-def cut(inputs: Any, start: int, stop: int) -> Any:
+def take_samples(inputs: Any, start: int, stop: int) -> Any:
     """The samples from `start` up to `stop`; tensors without a row for each sample are kept whole.
 
     >>> import torch
-    >>> [t.shape for t in cut((torch.zeros(8, 3), torch.zeros(3, 3)), 0, 2)]
+    >>> [t.shape for t in take_samples((torch.zeros(8, 3), torch.zeros(3, 3)), 0, 2)]
     [torch.Size([2, 3]), torch.Size([3, 3])]
     """
-    sampled = by_sample(inputs)
+    sampled = sample_test(inputs)
     return tree_map(lambda value: value[start:stop] if sampled(value) else value, inputs)
 
 
 def leaves(inputs: Any) -> Any:
     """The tensors apart from their graph; those that are floating-point with a row for each sample take a gradient."""
-    sampled = by_sample(inputs)
+    sampled = sample_test(inputs)
 
     def leaf(value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -64,7 +64,7 @@ def noise(inputs: Any, pixels: int | None, generator: torch.Generator) -> Any:
     >>> noise(torch.zeros(2, 3, 8, 8), 4, torch.Generator()).shape
     torch.Size([2, 3, 4, 4])
     """
-    sampled = by_sample(inputs)
+    sampled = sample_test(inputs)
     if not any(sampled(value) and value.is_floating_point() for value in tree_leaves(inputs)):
         raise Failure("the inputs are not floating-point: there is no Gaussian noise in their place")
 

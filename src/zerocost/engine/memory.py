@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerocost.base.errors import Failure, InputError, described
+from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import generator_state
 from zerocost.engine.inputs import cloned
 from zerocost.engine.network import out_of_memory
-from zerocost.engine.passes.batch import IGNORED, PASSES, Batch, Part, cross_entropy
+from zerocost.engine.passes.batch import IGNORED, PASSES, Part, PassInput, cross_entropy
 from zerocost.engine.plan import PASSES as STEPS
 from zerocost.engine.plan import with_predecessors
-from zerocost.engine.rows import agreement
+from zerocost.engine.rows import sign_agreement
 from zerocost.engine.signals import SIGNALS, ChannelSaliency
 
 
@@ -49,7 +49,7 @@ def channels(parts: Sequence[Sequence[ChannelSaliency]], shares: Sequence[float]
 
 def kernel(parts: Sequence[Sequence[Tensor]], _: Sequence[float]) -> Tensor:
     """The activation kernel out of the parts' activation codes."""
-    return torch.stack([agreement(torch.cat(codes)) for codes in zip(*parts, strict=True)]).sum(0)
+    return torch.stack([sign_agreement(torch.cat(codes)) for codes in zip(*parts, strict=True)]).sum(0)
 
 
 MERGE: dict[str, Callable[[Sequence[Any], Sequence[float]], Any]] = {
@@ -68,7 +68,9 @@ IN_PARTS = frozenset(MERGE) | {name for name, signal in SIGNALS.items() if signa
 """Signals that are the same where a batch has to be run in parts."""
 
 
-def measure_batch(batch: Batch, passes: Sequence[str], milliseconds: dict[str, float]) -> tuple[dict[str, Any], int]:
+def measure_batch(
+    batch: PassInput, passes: Sequence[str], milliseconds: dict[str, float]
+) -> tuple[dict[str, Any], int]:
     """The signals of the passes on the batch, and the size of the parts it was run in (usually all of it)."""
     size, refused = batch.samples, None
     while size and refused is None:
@@ -91,7 +93,7 @@ def measure_batch(batch: Batch, passes: Sequence[str], milliseconds: dict[str, f
     return signals, size
 
 
-def in_parts(batch: Batch, passes: Sequence[str], size: int, milliseconds: dict[str, float]) -> dict[str, Any]:
+def in_parts(batch: PassInput, passes: Sequence[str], size: int, milliseconds: dict[str, float]) -> dict[str, Any]:
     """The batch's signals out of parts of `size` samples; Failure where that would change them."""
     if size >= batch.samples:
         return run_part(Part(batch), passes, milliseconds)
@@ -136,7 +138,7 @@ def merge(name: str, parts: Sequence[Any], shares: Sequence[float]) -> Any:
     return failed or attempt(MERGE[name], parts, shares)
 
 
-def why_not_split(part: Part, batch: Batch, first: bool) -> str | None:
+def why_not_split(part: Part, batch: PassInput, first: bool) -> str | None:
     """What stands against running a batch in parts, now that one part has been seen."""
     if part.observer.batch_norm:
         return "BatchNorm in train mode cannot be split"
@@ -149,7 +151,7 @@ def why_not_split(part: Part, batch: Batch, first: bool) -> str | None:
     return None
 
 
-def mixes_samples(part: Part, batch: Batch) -> bool:
+def mixes_samples(part: Part, batch: PassInput) -> bool:
     """Whether the first samples have other outputs beside fewer samples (for a part of one: beside another)."""
     network, size = batch.network, part.batch.samples
     if not hasattr(part, "outputs"):
@@ -196,10 +198,10 @@ def attempt(run: Callable[..., Any], *arguments: Any) -> Any:
     except Exception as error:
         if out_of_memory(error):
             raise torch.OutOfMemoryError(str(error)) from error
-        return Failure(described(error))
+        return Failure(describe_error(error))
 
 
-def alone(run: Callable[..., Any], *arguments: Any) -> Any:
+def or_failure(run: Callable[..., Any], *arguments: Any) -> Any:
     """`attempt` for a step that no splitting could make smaller."""
     try:
         return attempt(run, *arguments)

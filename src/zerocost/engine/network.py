@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.utils._pytree import tree_map
 
-from zerocost.base.errors import Failure, described
+from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.engine.guard import Anatomy
 
@@ -124,7 +124,7 @@ class Network:
         try:
             self.model.train(training)
         except Exception as error:
-            raise Failure(f"the network's train() raised {described(error)}") from error
+            raise Failure(f"the network's train() raised {describe_error(error)}") from error
 
     def run(self, tensors: Mapping[str, Tensor], inputs: Any) -> Tensor:
         """The network's output when `tensors` stand in for its parameters and buffers; inside `fresh` only.
@@ -144,7 +144,7 @@ class Network:
         except Exception as error:
             if out_of_memory(error):
                 raise torch.OutOfMemoryError(str(error)) from error
-            raise Failure(f"the network raised {described(error)}") from error
+            raise Failure(f"the network raised {describe_error(error)}") from error
         return logits(outputs)
 
     def prepare(self, inputs: Any) -> Any:

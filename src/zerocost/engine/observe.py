@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from zerocost.base.errors import Failure, described
+from zerocost.base.errors import Failure, describe_error
 from zerocost.engine.functions import (
     CHANNEL_AXIS,
     DROPOUT,
@@ -24,8 +24,8 @@ from zerocost.engine.functions import (
     PREPARATION,
     RECTIFIERS,
     Function,
+    function_name,
     in_place,
-    named,
     prepared,
 )
 from zerocost.engine.watch.activations import Kernel, Patterns
@@ -79,7 +79,7 @@ class SeeInside(TorchFunctionMode):
                     return BODIES[function](*args, **kwargs)
             finally:
                 self.attended = 0
-        result = self.call(function, named(function), args, kwargs)
+        result = self.call(function, function_name(function), args, kwargs)
         given = (*args, *args[0]) if args and type(args[0]) in (list, tuple) else args
         if isinstance(result, Tensor) and not self.originals.isdisjoint(map(id, (*given, *kwargs.values()))):
             raise Failure(
@@ -252,7 +252,7 @@ class Observer(SeeInside):
 
 def unforeseen(signal: str, error: Exception) -> Failure:
     """The failure of a signal whose measurement raised on a network it was not made for."""
-    return Failure(f"{signal} cannot be measured on this network: {described(error)}")
+    return Failure(f"{signal} cannot be measured on this network: {describe_error(error)}")
 
 
 def moved(axis: int, call: Call) -> int:

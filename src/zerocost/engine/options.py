@@ -8,10 +8,10 @@ from typing import Any
 from zerocost.base.errors import InputError
 
 
-def call_options(text: str) -> dict[str, Any]:
+def parse_options(text: str) -> dict[str, Any]:
     """Options out of "name(option=value, …)"; values are numbers, None or words.
 
-    >>> call_options("zen(inputs=noise, samples=16)")
+    >>> parse_options("zen(inputs=noise, samples=16)")
     {'inputs': 'noise', 'samples': 16}
     """
     try:
@@ -28,10 +28,10 @@ def call_options(text: str) -> dict[str, Any]:
         raise InputError(f"expected NAME(OPTION=VALUE, …), as in zico(parts=4), got {text!r}") from None
 
 
-def written(options: dict[str, Any]) -> str:
+def format_options(options: dict[str, Any]) -> str:
     """Options as in a call.
 
-    >>> written({"mode": "eval", "samples": 4})
+    >>> format_options({"mode": "eval", "samples": 4})
     'mode=eval, samples=4'
     """
     return ", ".join(f"{name}={value}" for name, value in options.items())

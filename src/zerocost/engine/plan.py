@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from zerocost.engine.options import written
+from zerocost.engine.options import format_options
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import SIGNALS, measured
@@ -74,7 +74,7 @@ PASSES = {
 }
 
 
-def heeded(source: str, settings: Settings) -> Settings:
+def relevant_settings(source: str, settings: Settings) -> Settings:
     """The settings that make a difference to what a source of signals delivers."""
     free = {"model": HEEDED_BY_WEIGHTS, "batch": frozenset({"samples"})}
     return settings.only(free[source] if source in free else PASSES[source].heeds)
@@ -117,7 +117,7 @@ class Plan:
         for proxy in self.proxies:
             for repeat in repeats(proxy):
                 for signal in measured(proxy.signals):
-                    if SIGNALS[signal].source == name and heeded(name, repeat) == settings:
+                    if SIGNALS[signal].source == name and relevant_settings(name, repeat) == settings:
                         asking.setdefault(signal, {})[proxy.name] = None
         return {signal: list(asking[signal]) for signal in SIGNALS if signal in asking}
 
@@ -133,7 +133,7 @@ class Plan:
                 continue
             for step in group.passes:
                 times = alike[step.name, group.settings]
-                told = written(group.settings.changed | ({"repeats": times} if times > 1 else {}))
+                told = format_options(group.settings.changed | ({"repeats": times} if times > 1 else {}))
                 lines.append(f"  {step.name:<13}{step.runs}{f' ({told})' if told else ''}")
                 for signal, proxies in self.riders(step.name, group.settings).items():
                     lines.append(f"  {'':<13}{signal} for {', '.join(proxies)}")
@@ -169,7 +169,7 @@ def plan(proxies: Sequence[Proxy]) -> Plan:
         for settings in repeats(proxy):
             for signal in measured(proxy.signals):
                 source = SIGNALS[signal].source
-                group = wanted.setdefault(heeded(source, settings), Wanted())
+                group = wanted.setdefault(relevant_settings(source, settings), Wanted())
                 group.signals.add(signal)
                 group.passes |= with_predecessors([source])
     groups = [

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from zerocost.base.errors import InputError, unknown
 from zerocost.engine import settings as settings_
-from zerocost.engine.options import call_options, written
+from zerocost.engine.options import format_options, parse_options
 from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.engine.signals import requested
 
@@ -67,10 +67,10 @@ class Proxy:
         given = {name: value for name, value in options.items() if name in settings_.NAMES}
         formula = {name: value for name, value in options.items() if name in own}
         base, bracket, told = self.name.partition("(")
-        changed = {**(call_options(f"f({told}") if bracket else {}), **options}
+        changed = {**(parse_options(f"f({told}") if bracket else {}), **options}
         return replace(
             self,
-            name=f"{base}({written(changed)})" if changed else base,
+            name=f"{base}({format_options(changed)})" if changed else base,
             settings=replace(self.settings, **given),
             options={**self.options, **formula},
             repeats=repeats,

@@ -10,14 +10,14 @@ from zerocost.base.errors import Failure
 BLOCK = 2**22  # elements of an activation that are compared at a time
 
 
-def by_sample(values: Tensor, samples: int, tokens_first: bool = False) -> Tensor:
+def samples_first(values: Tensor, samples: int, tokens_first: bool = False) -> Tensor:
     """`values` with the sample axis in front: the first already, the second of a sequence (T×N×E), or the outer part
     of the first where windows or patches are merged into it.
 
     With `tokens_first`, for a network some of whose layers take T×N×E, a shape that can be read in two ways is a
     `Failure`; otherwise samples come first in it.
 
-    >>> by_sample(torch.zeros(5, 2, 3), samples=2).shape, by_sample(torch.zeros(8, 3), samples=2).shape
+    >>> samples_first(torch.zeros(5, 2, 3), samples=2).shape, samples_first(torch.zeros(8, 3), samples=2).shape
     (torch.Size([2, 5, 3]), torch.Size([2, 4, 3]))
     """
     sizes = tuple(values.shape)
@@ -40,10 +40,10 @@ def by_sample(values: Tensor, samples: int, tokens_first: bool = False) -> Tenso
     raise Failure(f"an activation of shape {sizes} has no axis for the {samples} samples of the batch")
 
 
-def agreement(code: Tensor) -> Tensor:
+def sign_agreement(code: Tensor) -> Tensor:
     """For each pair of rows the number of columns in which two boolean matrices' rows agree, N×N in float64.
 
-    >>> agreement(torch.tensor([[True, False, True], [True, True, True]]))
+    >>> sign_agreement(torch.tensor([[True, False, True], [True, True, True]]))
     tensor([[3., 2.],
             [2., 3.]], dtype=torch.float64)
     """

@@ -15,8 +15,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.initialise import initialised
-from zerocost.engine.inputs import cut, noise
-from zerocost.engine.memory import alone, attempt, measure_batch, signals_of
+from zerocost.engine.inputs import noise, take_samples
+from zerocost.engine.memory import attempt, measure_batch, or_failure, signals_of
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Unprepared
 from zerocost.engine.passes import batch
@@ -26,7 +26,7 @@ from zerocost.engine.passes.information import information
 from zerocost.engine.passes.samples import samples
 from zerocost.engine.passes.shape import shape
 from zerocost.engine.passes.tangents import BACKWARDS, tangents
-from zerocost.engine.plan import Group, Plan, heeded
+from zerocost.engine.plan import Group, Plan, relevant_settings
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import SIGNALS
 
@@ -36,7 +36,7 @@ READ_OFF: dict[str, Callable[[Network], Any]] = {
     "parameter_tensors": lambda network: len(network.parameters),
     "weights": Network.weights,
 }
-APART: dict[str, Callable[[batch.Batch], dict[str, Any]]] = {
+APART: dict[str, Callable[[batch.PassInput], dict[str, Any]]] = {
     "shape": shape,
     "flow": flow,
     "batches": batches,
@@ -70,7 +70,7 @@ class Measurement:
             name: values[name]
             for key, values in self.signals.items()
             for name in values
-            if heeded(SIGNALS[name].source, settings) == key
+            if relevant_settings(SIGNALS[name].source, settings) == key
         }
 
 
@@ -89,10 +89,10 @@ def measure(
         return Measurement({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
     result = Measurement(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
     with neutral(network.device):
-        placed = alone(network.prepare, list(batches))
+        placed = or_failure(network.prepare, list(batches))
         for group in plan.groups:
             with Unprepared() if group.settings.inputs == "noise" else nullcontext():
-                found = alone(measure_group, network, placed, group, loss, seed, result)
+                found = or_failure(measure_group, network, placed, group, loss, seed, result)
             result.signals[group.settings] = (
                 dict.fromkeys(group.signals, found) if isinstance(found, Failure) else found
             )
@@ -112,7 +112,7 @@ def measure_group(
     inputs, targets = samples[0]
     if "labels" in group.signals:
         signals["labels"] = Failure("needs labels: give the batch as (inputs, labels)") if targets is None else targets
-    whole = batch.Batch(network, inputs, targets, loss, group.signals, seed, settings, samples[1:])
+    whole = batch.PassInput(network, inputs, targets, loss, group.signals, seed, settings, samples[1:])
     for step in group.passes:
         if step.name in APART:
             start = network.clock()
@@ -131,7 +131,7 @@ def measure_group(
     return signals
 
 
-def apart(name: str, whole: batch.Batch) -> Any:
+def apart(name: str, whole: batch.PassInput) -> Any:
     """What a pass with a graph of its own delivers, or the Failure that says why it does not."""
     try:
         return attempt(APART[name], whole)
@@ -143,7 +143,10 @@ def apart(name: str, whole: batch.Batch) -> Any:
 def chosen(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
     """The samples that settings ask for: the first ones, or noise in their shape."""
     if settings.samples is not None:
-        inputs, targets = cut(inputs, 0, settings.samples), None if targets is None else targets[: settings.samples]
+        inputs, targets = (
+            take_samples(inputs, 0, settings.samples),
+            None if targets is None else targets[: settings.samples],
+        )
     return (noise(inputs, settings.pixels, stream(seed, "inputs")) if settings.inputs == "noise" else inputs), targets
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from zerocost.base.errors import InputError, unknown
-from zerocost.engine.options import written
+from zerocost.engine.options import format_options
 
 CHOICES = {
     "mode": ("train", "eval"),
@@ -63,7 +63,7 @@ class Settings:
             raise InputError(f"perturbation must be a positive number, got {self.perturbation!r}")
 
     def __repr__(self) -> str:
-        return f"Settings({written(self.changed)})"
+        return f"Settings({format_options(self.changed)})"
 
     @property
     def changed(self) -> dict[str, Any]:

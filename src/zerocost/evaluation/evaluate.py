@@ -18,12 +18,12 @@ from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
-from zerocost.combine import Combination, of, parts
+from zerocost.combine import Combination, as_combination, parts
 from zerocost.engine.proxy import Proxy
 from zerocost.evaluation import latex
-from zerocost.proxies.registry import spelled
+from zerocost.proxies.registry import portable_proxies
 from zerocost.run import Job, Scorer, batches_of
-from zerocost.scoring.score import DEFAULT
+from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.statistics import bootstrap
 from zerocost.statistics.ranking import Values, regret_at
@@ -133,7 +133,7 @@ class Evaluation:
 
 def evaluate(
     benchmark: Benchmark | str,
-    proxies: Combination | Iterable[str | Proxy] | str = DEFAULT,
+    proxies: Combination | Iterable[str | Proxy] | str = DEFAULT_PROXIES,
     *,
     data: Any = None,
     n: int = 200,
@@ -209,8 +209,8 @@ def evaluate(
         if number < 1:
             raise InputError(f"{name} must be at least 1, but got {number}")
     chosen = get(benchmark) if isinstance(benchmark, str) else benchmark
-    combination = of(proxies)
-    given = spelled(parts(proxies))
+    combination = as_combination(proxies)
+    given = portable_proxies(parts(proxies))
     names = list(given)
     batch, fidelity = batch or combination.batch or 64, fidelity or combination.fidelity or FULL
     query = truth or chosen.default

@@ -56,7 +56,7 @@ def filtered(
     """
     if candidates < 1:
         raise InputError(f"candidates must be at least 1, got {candidates}")
-    tuners, combination, loss = keras_tuner(), combine.of(proxies), usable(loss)
+    tuners, combination, loss = keras_tuner(), combine.as_combination(proxies), usable(loss)
     conditions = combination.conditions(where)
     also, batch = proxies_in(conditions), combination.batch or 64 if batch is None else batch
 

@@ -76,7 +76,7 @@ class ZeroCostTuner:
     ) -> None:
         if not 1 <= train_top <= max_trials:
             raise InputError(f"train_top must be from 1 to max_trials={max_trials}, got {train_top}")
-        self.combination, self.max_trials, self.train_top = combine.of(proxies), max_trials, train_top
+        self.combination, self.max_trials, self.train_top = combine.as_combination(proxies), max_trials, train_top
         self.where = self.combination.conditions(where)
         self.batch = self.combination.batch or 64 if batch is None else batch
         self.score_loss = usable(loss)

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from zerocost import data as data_
-from zerocost.base.errors import Failure, InputError, described
+from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.data.as_batch import as_batches
-from zerocost.engine.inputs import cloned, count
+from zerocost.engine.inputs import cloned, sample_count
 from zerocost.engine.network import Network, out_of_memory, unwrapped
 from zerocost.engine.proxy import Proxy
 from zerocost.scoring.card import ScoreCard
-from zerocost.scoring.score import DEFAULT
+from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.scoring.score import score as score_module
 
 Whole = Callable[[tuple[Any, ...], dict[str, Any], Tensor], Any]
@@ -31,7 +31,7 @@ LABELS = ("labels", "label", "targets", "target", "y")
 def score(
     module: nn.Module,
     data: Any,
-    proxies: Iterable[str | Proxy] | str = DEFAULT,
+    proxies: Iterable[str | Proxy] | str = DEFAULT_PROXIES,
     *,
     loss: Callable[[Tensor, Tensor], Tensor] | None = None,
     size: int = 64,
@@ -145,7 +145,7 @@ def read(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, Whole]:
     except Failure as failure:
         raise InputError(str(failure)) from failure
     except Exception as error:
-        got = f"training_step raised {described(error)}, when given a {type(batch).__name__}"
+        got = f"training_step raised {describe_error(error)}, when given a {type(batch).__name__}"
         raise InputError(f"{got}; {INSTEAD}") from error
     else:
         raise InputError(f"training_step called self(inputs) 0 times, expected once; {INSTEAD}")
@@ -168,7 +168,7 @@ def read(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, Whole]:
                 return leaves[place]
             if entry is label:
                 return targets
-            if entry.shape[:1] == rows.shape[:1] and count(leaves) != len(rows):
+            if entry.shape[:1] == rows.shape[:1] and sample_count(leaves) != len(rows):
                 raise Failure(f"the batch has more than inputs and labels, and cannot be cut into parts; {INSTEAD}")
             return entry
 
@@ -206,7 +206,7 @@ def step_loss(module: nn.Module, seen: list[Any], whole: Whole) -> Callable[[Ten
         except Exception as error:
             if out_of_memory(error):
                 raise
-            raise Failure(f"training_step raised {described(error)}; {INSTEAD}") from error
+            raise Failure(f"training_step raised {describe_error(error)}; {INSTEAD}") from error
         if calls != 1:
             raise InputError(f"training_step called self(inputs) {calls} times, expected once; {INSTEAD}")
         loss = result["loss"] if isinstance(result, Mapping) and "loss" in result else result

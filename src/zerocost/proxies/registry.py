@@ -8,7 +8,7 @@ from typing import Any
 
 from zerocost.base.errors import InputError
 from zerocost.base.user_code import load
-from zerocost.engine.options import call_options
+from zerocost.engine.options import parse_options
 from zerocost.engine.proxy import REGISTRY, Proxy, get, names
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.papers import paper
@@ -42,10 +42,10 @@ def items(wanted: Wanted) -> list[Any]:
     return list(wanted) if isinstance(wanted, Iterable) else [wanted]
 
 
-def spelled(wanted: Wanted) -> dict[str, str | Proxy]:
+def portable_proxies(wanted: Wanted) -> dict[str, str | Proxy]:
     """How other processes are told of each proxy: by the text that was given for it, or its name, where it has one.
 
-    >>> spelled("snip,paper:zen,az_nas")["paper:zen"], sorted(spelled("az_nas"))[:2]
+    >>> portable_proxies("snip,paper:zen,az_nas")["paper:zen"], sorted(portable_proxies("az_nas"))[:2]
     ('paper:zen', ['az_expressivity', 'az_progressivity'])
     """
     found: dict[str, str | Proxy] = {}
@@ -87,7 +87,7 @@ def called(text: str) -> list[Proxy]:
     """What a name stands for: a proxy, one with options in brackets, one in a file (my_proxy.py:mine), one with the
     settings of its paper (paper:zen), or the parts of an aggregate."""
     name, bracket, told = text.partition("(")
-    options = call_options(f"{name.rpartition(':')[2]}({told}") if bracket else {}
+    options = parse_options(f"{name.rpartition(':')[2]}({told}") if bracket else {}
     return [found.using(**options) if options else found for found in plain(name)]
 
 

@@ -26,7 +26,7 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     >>> import tempfile, pandas as pd
     >>> from zerocost import SearchResult, ScoreTable, combine
     >>> scores = pd.DataFrame({"snip": [1, 2], "params": [10, 20], "rank_score": [0, 1]}, index=["a", "b"])
-    >>> table = ScoreTable(scores, combine.of("snip"), {}, {})
+    >>> table = ScoreTable(scores, combine.as_combination("snip"), {}, {})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = write(SearchResult("mlp", table, table), Path(folder) / "report.html")
     ...     page.name, "Ranked first" in page.read_text(encoding="utf-8")

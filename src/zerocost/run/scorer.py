@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from types import TracebackType
 
-from zerocost.base.device import usable
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, ZerocostError
 from zerocost.proxies.registry import resolve
 from zerocost.run import pool
@@ -50,7 +50,7 @@ class Scorer:
     def __init__(self, job: Job, *, store: Store, workers: int = 1) -> None:
         if workers < 1:
             raise InputError(f"workers must be at least 1, but got {workers}")
-        usable(job.device)
+        check_device(job.device)
         self.job, self.store, self.workers = job, store, workers
         self.proxies = resolve(job.proxies)
         self.names = {p.name: identity(p) for p in self.proxies}

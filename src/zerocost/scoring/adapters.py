@@ -16,7 +16,7 @@ class Adapter(NamedTuple):
 
     Attributes:
         accepts: whether a value is such a model.
-        evaluate: runs a plan on one, as `zerocost.scoring.score.evaluate` does on a torch module.
+        evaluate: runs a plan on one, as `zerocost.scoring.score.score_batches` does on a torch module.
     """
 
     accepts: Callable[[Any], bool]

@@ -14,13 +14,13 @@ from zerocost.base.seeding import seeded
 from zerocost.scoring.adapters import adapter_of
 
 
-def named(candidates: Any) -> dict[str, Builder | nn.Module]:
+def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
     """Name to builder (or finished module), out of a mapping, a sequence, or a function that returns one of them.
 
     Candidates without a name are numbered. Raises `InputError` when there are none or one is neither a module nor a
     function.
 
-    >>> list(named([nn.Linear(1, 1), lambda: nn.Linear(2, 2)]))
+    >>> list(as_builders([nn.Linear(1, 1), lambda: nn.Linear(2, 2)]))
     ['0', '1']
     """
     if isinstance(candidates, Callable) and not isinstance(candidates, nn.Module | Mapping):  # type: ignore[arg-type]
@@ -47,7 +47,7 @@ def named(candidates: Any) -> dict[str, Builder | nn.Module]:
     return items
 
 
-def built(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:
+def initialise_on(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:
     """The candidate's network, initialised from the seed and moved to the device; a finished one stays where it is."""
     model = initialise(build, seed)
     stays = device is None or model is build or adapter_of(model) is not None

@@ -13,20 +13,20 @@ from torch import nn
 
 from zerocost import combine
 from zerocost import data as data_
-from zerocost.base.device import usable
+from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches
-from zerocost.engine.inputs import count
-from zerocost.engine.memory import alone
+from zerocost.engine.inputs import sample_count
+from zerocost.engine.memory import or_failure
 from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.engine.plan import Plan, plan
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
-from zerocost.scoring.candidates import Builder, built, is_network, named
+from zerocost.scoring.candidates import Builder, as_builders, initialise_on, is_network
 from zerocost.scoring.card import ScoreCard
-from zerocost.scoring.score import evaluate
-from zerocost.scoring.table import Interrupted, ScoreTable
+from zerocost.scoring.score import score_batches
+from zerocost.scoring.table import RankingInterrupted, ScoreTable
 
 
 def rank(
@@ -71,7 +71,7 @@ def rank(
     Raises:
         InputError: no candidates, an unknown proxy, data that cannot be used, or a batch no candidate could be
             scored on.
-        zerocost.scoring.table.Interrupted: at Ctrl-C; its `table` holds what was scored until then.
+        zerocost.scoring.table.RankingInterrupted: at Ctrl-C; its `table` holds what was scored until then.
 
     >>> import torch
     >>> nets = {f"width-{w}": lambda w=w: nn.Sequential(nn.Linear(4, w), nn.ReLU(), nn.Linear(w, 2)) for w in (2, 8)}
@@ -82,7 +82,7 @@ def rank(
     for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
         if number is not None and (not isinstance(number, int) or number < 1):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
-    drawn = draw_batches(data, batch or combine.of(proxies).batch or 64, batches, seed, balanced)
+    drawn = draw_batches(data, batch or combine.as_combination(proxies).batch or 64, batches, seed, balanced)
     return rank_batch(
         candidates, drawn, proxies, also=also, loss=loss, seed=seed, repeats=repeats, device=device, progress=progress
     )
@@ -107,8 +107,8 @@ def rank_batch(
     progress: Callable[[int, int], None] | None = None,
 ) -> ScoreTable:
     """`rank` on a batch, or a list of batches, already drawn; `fidelity` is noted in the provenance of every score."""
-    builders = named(candidates)
-    combination = combine.of(proxies)
+    builders = as_builders(candidates)
+    combination = combine.as_combination(proxies)
     if combination.reference is not None and combination.fidelity not in (None, fidelity):
         raise InputError(
             f"the reference of this combination was scored at fidelity {combination.fidelity}, candidates are at "
@@ -119,8 +119,8 @@ def rank_batch(
     beside = resolve(also) if also else []
     steps = plan(resolve([*ranked, *beside, "params"]))
     given = as_batches(batch)
-    size = count(given[0].inputs)
-    usable(device)
+    size = sample_count(given[0].inputs)
+    check_device(device)
     cards: dict[str, ScoreCard] = {}
     rejected: list[InputError] = []
     start = time.perf_counter()
@@ -145,7 +145,7 @@ def rank_batch(
             if progress:
                 progress(done, len(builders))
     except KeyboardInterrupt:
-        raise Interrupted(table()) from None
+        raise RankingInterrupted(table()) from None
     if len(rejected) == len(builders):
         raise rejected[0]
     return table()
@@ -166,9 +166,11 @@ def score_candidate(
     """
 
     def measured() -> ScoreCard:
-        return averaged([evaluate(built(build, seed, device), batches, steps, loss, seed) for seed in seeds])
+        return averaged(
+            [score_batches(initialise_on(build, seed, device), batches, steps, loss, seed) for seed in seeds]
+        )
 
-    card: ScoreCard | Failure = alone(measured)
+    card: ScoreCard | Failure = or_failure(measured)
     return failed(steps, card) if isinstance(card, Failure) else card
 
 

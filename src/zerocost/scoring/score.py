@@ -14,11 +14,11 @@ from torch.utils._pytree import tree_leaves
 
 from zerocost import combine
 from zerocost import data as data_
-from zerocost.base.errors import Failure, InputError, described
+from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.version import VERSION
 from zerocost.data.as_batch import as_batches, class_numbers, shape_of
-from zerocost.engine.memory import alone
+from zerocost.engine.memory import or_failure
 from zerocost.engine.network import out_of_memory
 from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.engine.plan import PASSES, Plan, plan, repeats
@@ -31,13 +31,24 @@ from zerocost.scoring.adapters import adapter_of
 from zerocost.scoring.candidates import is_network
 from zerocost.scoring.card import PassRecord, ScoreCard
 
-DEFAULT = ("snip", "grasp", "synflow", "log_synflow", "fisher", "jacob_cov", "grad_norm", "naswot", "params", "flops")
+DEFAULT_PROXIES = (
+    "snip",
+    "grasp",
+    "synflow",
+    "log_synflow",
+    "fisher",
+    "jacob_cov",
+    "grad_norm",
+    "naswot",
+    "params",
+    "flops",
+)
 
 
 def score(
     model: nn.Module,
     batch: Any,
-    proxies: Iterable[str | Proxy] | str = DEFAULT,
+    proxies: Iterable[str | Proxy] | str = DEFAULT_PROXIES,
     *,
     loss: Loss = cross_entropy,
     seed: int = 0,
@@ -75,10 +86,10 @@ def score(
     """
     if not is_network(model):
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
-    return evaluate(model, as_batches(batch), plan(resolve(combine.parts(proxies))), loss, seed)
+    return score_batches(model, as_batches(batch), plan(resolve(combine.parts(proxies))), loss, seed)
 
 
-def evaluate(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """Run a plan on one model and compute the proxies of it."""
     adapter = adapter_of(model)
     if adapter is not None:
@@ -152,12 +163,12 @@ def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.dev
     Raises `InputError` for a proxy that writes into the signals it shares with others.
     """
     with seeded(seed, device):
-        given = alone(arguments, proxy.signals, signals)
+        given = or_failure(arguments, proxy.signals, signals)
         if isinstance(given, Failure):
             return given
         tensors = [t for t in tree_leaves(given) if isinstance(t, Tensor)]
         versions = [t._version for t in tensors]
-        result: float | Failure = alone(value, proxy, given)
+        result: float | Failure = or_failure(value, proxy, given)
     if versions != [t._version for t in tensors]:
         raise InputError(f"proxy {proxy.name!r} writes into its signals, which other proxies share; write into copies")
     return result
@@ -172,7 +183,7 @@ def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
     except Exception as error:
         if out_of_memory(error):
             raise
-        raise Failure(f"the proxy raised {described(error)}") from error
+        raise Failure(f"the proxy raised {describe_error(error)}") from error
     if isinstance(result, Tensor | np.ndarray | np.generic):
         result = result.item() if math.prod(result.shape) == 1 else f"a tensor of shape {tuple(result.shape)}"
     if not isinstance(result, int | float):
@@ -183,7 +194,7 @@ def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
     return number if proxy.higher_is_better else -number
 
 
-def explain(proxies: Iterable[str | Proxy] | str = DEFAULT) -> Plan:
+def explain(proxies: Iterable[str | Proxy] | str = DEFAULT_PROXIES) -> Plan:
     """The passes that scoring with these proxies will run, and why; print it to read it.
 
     >>> print(explain("snip,naswot"))

@@ -117,7 +117,7 @@ class ScoreTable:
         return self.frame[name]
 
 
-class Interrupted(KeyboardInterrupt):
+class RankingInterrupted(KeyboardInterrupt):
     """Ctrl-C during a ranking; `table` holds what was scored until then."""
 
     def __init__(self, table: ScoreTable) -> None:

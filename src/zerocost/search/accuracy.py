@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zerocost.search.pipeline import Pipeline
 
 
-class Held(NamedTuple):
+class DataSplit(NamedTuple):
     """Data in two parts, and the folder in which trainings are kept."""
 
     fitting: Dataset[Any]
@@ -23,7 +23,7 @@ class Held(NamedTuple):
     workdir: str | Path | None
 
 
-def accuracy_of(pipeline: Pipeline, space: SearchSpace, held: Held, arch: Architecture) -> float:
+def accuracy_of(pipeline: Pipeline, space: SearchSpace, held: DataSplit, arch: Architecture) -> float:
     """The validation accuracy of a network trained from seed 0; `Failure` with the reason where there is none."""
     from zerocost.train import train
 

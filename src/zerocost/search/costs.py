@@ -9,7 +9,7 @@ from typing import Any
 from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import Benchmark
 from zerocost.search.latency import Timing, conditions, looked_up, measured_latency
-from zerocost.search.sizes import Quantity, sizes
+from zerocost.search.sizes import Cost, size_costs
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 from zerocost.store import Score, Store
@@ -43,17 +43,19 @@ class Timings(MutableMapping[str, Timing]):
         return len(self.known)
 
 
-def quantities(
-    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str
-) -> dict[str, Quantity]:
+def costs(space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str) -> dict[str, Cost]:
     """By name, cheapest first: what `hardware` has in its table, the sizes, and the latency measured on `device`."""
     made = f"{space.name}; input={tuple(getattr(inputs, 'shape', ())[1:])}; {conditions(device=device)}"
     timings = Timings(store, made)
     table = looked_up(hardware) if hardware is not None else {}
-    return {**table, **sizes(space, inputs), "latency": measured_latency(space, inputs, device=device, kept=timings)}
+    return {
+        **table,
+        **size_costs(space, inputs),
+        "latency": measured_latency(space, inputs, device=device, kept=timings),
+    }
 
 
-def accuracy(source: Accuracy) -> Quantity:
+def accuracy(source: Accuracy) -> Cost:
     """The accuracy of an architecture, asked once: looked up in a benchmark, or by a function of your own.
 
     Raises `InputError` for a benchmark without a trained metric, and for what is neither. So does the quantity when the

@@ -18,9 +18,9 @@ from torch.utils._pytree import tree_map
 
 from zerocost import spaces
 from zerocost.base import user_code as files
-from zerocost.base.errors import Failure, InputError, MissingExtraError, described, unknown
+from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, unknown
 from zerocost.base.version import VERSION
-from zerocost.engine.inputs import by_sample
+from zerocost.engine.inputs import sample_test
 from zerocost.engine.network import logits
 from zerocost.search.sizes import first_sample, repeated
 from zerocost.spaces import Architecture
@@ -211,7 +211,7 @@ def torchscript(network: nn.Module, example: Example) -> Save:
 
 def onnx(network: nn.Module, example: Example) -> Save:
     """The network as torch.onnx translates it, the batch axis of any length."""
-    sampled = by_sample(example.arguments or example.keywords)
+    sampled = sample_test(example.arguments or example.keywords)
     axes = tree_map(
         lambda value: {0: torch.export.Dim.DYNAMIC} if sampled(value) else None, example.arguments or example.keywords
     )
@@ -238,7 +238,7 @@ def attempted(name: str, prepare: Callable[[nn.Module, Example], Save], network:
     except Failure as reason:
         raise Failure(f"the network cannot be written as {name}: {reason}") from reason
     except Exception as error:
-        raise Failure(f"the network cannot be written as {name}: {described(error)}") from error
+        raise Failure(f"the network cannot be written as {name}: {describe_error(error)}") from error
 
 
 def same(network: nn.Module, made: Callable[..., Any], example: Example) -> None:

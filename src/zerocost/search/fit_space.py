@@ -16,7 +16,7 @@ from zerocost.spaces import SearchSpace, from_function, get
 Space = SearchSpace | str | Callable[..., nn.Module]
 
 
-def fitted(space: Space, data: Dataset[Any]) -> tuple[SearchSpace, dict[str, int]]:
+def fit_space(space: Space, data: Dataset[Any]) -> tuple[SearchSpace, dict[str, int]]:
     """The space itself, a function of choices made one, or the named one for the data's images and classes.
 
     Beside it the sizes that the named one was made with: `classes`, `in_channels`, `resolution`. Raises `InputError`

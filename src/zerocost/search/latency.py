@@ -14,12 +14,12 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_map
 
-from zerocost.base.device import usable
+from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import MEAN, Benchmark
-from zerocost.engine.memory import alone
+from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
-from zerocost.search.sizes import Quantity, built, first_sample, repeated
+from zerocost.search.sizes import Cost, built, first_sample, repeated
 from zerocost.spaces import Architecture, SearchSpace
 
 WARM_UP, LEAST, PRECISION = 3, 10, 0.01
@@ -64,8 +64,8 @@ def latency(
     """
     if batch < 1 or not seconds > 0:
         raise InputError(f"batch must be at least 1 and seconds above 0, but got batch={batch!r}, seconds={seconds!r}")
-    usable(device)
-    found = alone(measured, model, repeated(first_sample(inputs), batch), torch.device(device), seconds)
+    check_device(device)
+    found = or_failure(measured, model, repeated(first_sample(inputs), batch), torch.device(device), seconds)
     if isinstance(found, Failure):
         raise found
     timing: Timing = found
@@ -129,7 +129,7 @@ def conditions(*, batch: int = 1, device: str | torch.device = "cpu") -> str:
     >>> conditions(batch=8)
     'latency; processor=...; device=cpu; threads=...; batch=8; torch=...'
     """
-    usable(device)
+    check_device(device)
     place = torch.device(device)
     name = torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
     return (
@@ -158,7 +158,7 @@ def measured_latency(
     device: str | torch.device = "cpu",
     seconds: float = 2.0,
     kept: MutableMapping[str, Timing] | None = None,
-) -> Quantity:
+) -> Cost:
     """The median latency in milliseconds of a space's full networks, each measured when asked for, and once.
 
     A measured value is never the same twice: `kept`, timings by architecture text, is read before anything is measured
@@ -171,7 +171,7 @@ def measured_latency(
     """
     known: MutableMapping[str, Timing] = {} if kept is None else kept
     failed: dict[str, Failure] = {}
-    usable(device)
+    check_device(device)
     sample = first_sample(inputs)
 
     def measure(arch: Architecture) -> Timing:
@@ -179,7 +179,7 @@ def measured_latency(
 
     def quantity(arch: Architecture) -> float | Failure:
         if str(arch) not in known and str(arch) not in failed:
-            found = alone(measure, arch)
+            found = or_failure(measure, arch)
             if isinstance(found, Failure):
                 failed[str(arch)] = Failure(str(found))
             else:
@@ -189,7 +189,7 @@ def measured_latency(
     return quantity
 
 
-def looked_up(benchmark: Benchmark, dataset: str | None = None) -> dict[str, Quantity]:
+def looked_up(benchmark: Benchmark, dataset: str | None = None) -> dict[str, Cost]:
     """What a benchmark's table says of an architecture that no training changes: latencies, energies, parameters, …
 
     `dataset` is that of `benchmark.default` unless given. For each metric a function from an architecture to its

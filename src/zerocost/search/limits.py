@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from zerocost.base.conditions import Clause, clauses, joined
 from zerocost.base.errors import Failure, InputError, unknown
-from zerocost.search.sizes import Quantity
+from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture
 
 Limit = Callable[[Architecture], object]
@@ -44,9 +44,9 @@ class Limits:
 
     >>> import torch
     >>> from zerocost import spaces
-    >>> from zerocost.search.sizes import sizes
+    >>> from zerocost.search.sizes import size_costs
     >>> space = spaces.get("nats_size")
-    >>> limits = Limits("params < 4e5", sizes(space, torch.zeros(1, 3, 32, 32)))
+    >>> limits = Limits("params < 4e5", size_costs(space, torch.zeros(1, 3, 32, 32)))
     >>> limits.check(space.parse("8:8:16:40:40"))
     >>> limits.check(space.parse("64:64:64:64:64"))
     'params < 4e5 is false: params = 713,674'
@@ -55,7 +55,7 @@ class Limits:
     def __init__(
         self,
         where: str | None = None,
-        quantities: Mapping[str, Quantity] | None = None,
+        quantities: Mapping[str, Cost] | None = None,
         functions: Sequence[Limit] = (),
     ) -> None:
         self.quantities = dict(quantities or {})

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from zerocost.base.errors import Failure
 from zerocost.run import Scorer
 from zerocost.run.job import Scores
-from zerocost.search.sizes import Quantity
+from zerocost.search.sizes import Cost
 from zerocost.spaces.architecture import Architecture
 
 
@@ -23,7 +23,7 @@ class Judged(NamedTuple):
 Judge = Callable[[Sequence[Architecture]], Iterator[Judged]]
 
 
-def judge(scorer: Scorer | None, quantities: Mapping[str, Quantity]) -> Judge:
+def judge(scorer: Scorer | None, quantities: Mapping[str, Cost]) -> Judge:
     """A function that judges architectures in the order given, one at a time where there is a single process.
 
     `scorer` gives the proxies, the mean over the seeds of its job; `quantities` all other numbers.

@@ -88,10 +88,10 @@ class Objectives:
         return values
 
 
-def listed(objectives: Iterable[str] | str) -> tuple[str, ...]:
+def objective_names(objectives: Iterable[str] | str) -> tuple[str, ...]:
     """Names of objectives, out of a sequence or a comma-separated text.
 
-    >>> listed("score, params")
+    >>> objective_names("score, params")
     ('score', 'params')
     """
     given = objectives.split(",") if isinstance(objectives, str) else objectives

@@ -13,15 +13,15 @@ import torch
 from torch import nn
 
 from zerocost import data as data_
-from zerocost.base.device import usable
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.benchmarks.base import Benchmark
-from zerocost.combine import Combination, default, of
+from zerocost.combine import Combination, as_combination, default
 from zerocost.engine.proxy import Proxy
-from zerocost.search.accuracy import Held
+from zerocost.search.accuracy import DataSplit
 from zerocost.search.costs import Accuracy
 from zerocost.search.limits import Limit
-from zerocost.search.objectives import ACCURACY, SCORE, listed
+from zerocost.search.objectives import ACCURACY, SCORE, objective_names
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
@@ -123,7 +123,7 @@ class Pipeline:
             raise InputError(f"seconds must be above 0, but got {self.seconds!r}")
         if self.hardware is not None and not isinstance(self.hardware, Benchmark):
             raise InputError(f"hardware must be what benchmarks.get returns, but got {self.hardware!r}")
-        names, trained = listed(self.objectives), self.accuracy is None
+        names, trained = objective_names(self.objectives), self.accuracy is None
         if not names:
             raise InputError(f"objectives must name what is wanted, such as {SCORE!r}, but got {self.objectives!r}")
         if (self.warmup or self.moves > 1) and ACCURACY not in names:
@@ -136,7 +136,7 @@ class Pipeline:
     @cached_property
     def combination(self) -> Combination:
         """What "score" is."""
-        return of(self.proxies)
+        return as_combination(self.proxies)
 
     @property
     def plain(self) -> bool:
@@ -196,18 +196,18 @@ class Pipeline:
             InputError: settings or data that cannot be used.
             SearchInterrupted: at Ctrl-C, with what was done.
         """
-        from zerocost.search.fit_space import fitted
-        from zerocost.search.plan import Plan
+        from zerocost.search.fit_space import fit_space
+        from zerocost.search.plan import SearchPlan
         from zerocost.search.stages import searched
         from zerocost.search.training import train_both
 
-        usable(self.device)
+        check_device(self.device)
         fitting, validation = data_.split(data_.load(data), 0.2, seed=self.seed)
-        held = Held(fitting, validation, workdir)
+        held = DataSplit(fitting, validation, workdir)
         with ExitStack() as stack:
             opened = stack.enter_context(Store(store))
-            space, sizes = fitted(self.space, fitting)
-            plan = Plan.of(self, space, held, opened, stack)
+            space, sizes = fit_space(self.space, fitting)
+            plan = SearchPlan.of(self, space, held, opened, stack)
             settings = plan.settings(self) | {"data": data if isinstance(data, str) else type(data).__name__}
             try:
                 result = searched(self, plan, study_storage, progress)

@@ -25,20 +25,20 @@ from zerocost.combine import Combination, parts
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.proxy import names as names_
 from zerocost.proxies.aggregates import AGGREGATES
-from zerocost.proxies.registry import resolve, spelled
+from zerocost.proxies.registry import portable_proxies, resolve
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.run.fingerprint import fingerprints, identity
 from zerocost.samplers.guided import BatchGuide
-from zerocost.samplers.strategies import quiet, sampler
+from zerocost.samplers.strategies import quiet_optuna, sampler
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.table import ScoreTable
 from zerocost.search import shared_study as shared
-from zerocost.search.accuracy import Held, accuracy_of
-from zerocost.search.costs import accuracy, quantities
+from zerocost.search.accuracy import DataSplit, accuracy_of
+from zerocost.search.costs import accuracy, costs
 from zerocost.search.limits import Limits, split
 from zerocost.search.measure import Judge, Judged, judge
-from zerocost.search.objectives import ACCURACY, SCORE, Objectives, listed
-from zerocost.search.sizes import Quantity
+from zerocost.search.objectives import ACCURACY, SCORE, Objectives, objective_names
+from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture, Fidelity, SearchSpace, distinct
 from zerocost.store import Store
 
@@ -50,7 +50,7 @@ REFERENCE = 64
 
 
 @dataclass(frozen=True)
-class Plan:
+class SearchPlan:
     """Everything that is judged of an architecture, and how.
 
     Attributes:
@@ -70,7 +70,7 @@ class Plan:
     space: SearchSpace
     objectives: Objectives
     proxies: tuple[Proxy, ...]
-    quantities: Mapping[str, Quantity]
+    quantities: Mapping[str, Cost]
     limits: Limits
     where: str | None
     job: Callable[[Fidelity], Job]
@@ -84,18 +84,18 @@ class Plan:
         cls,
         pipeline: Pipeline,
         space: SearchSpace,
-        held: Held,
+        held: DataSplit,
         store: Store,
         stack: ExitStack,
-    ) -> Plan:
+    ) -> SearchPlan:
         """The plan of a pipeline for its data; scorers and storages end with the stack.
 
         Raises `InputError` for names that nobody knows, and for data that cannot be used.
         """
         place = None if pipeline.device is None else str(pipeline.device)
         sample = data_.draw(held.fitting, 1, seed=pipeline.seed).inputs
-        known = quantities(space, sample, store, pipeline.hardware, place or "cpu")
-        ranked, names = resolve(parts(pipeline.proxies)), listed(pipeline.objectives)
+        known = costs(space, sample, store, pipeline.hardware, place or "cpu")
+        ranked, names = resolve(parts(pipeline.proxies)), objective_names(pipeline.objectives)
         limits, where = split(pipeline.conditions, known)
         if ACCURACY in names:
             known[ACCURACY] = accuracy(pipeline.accuracy or partial(accuracy_of, pipeline, space, held))
@@ -109,7 +109,7 @@ class Plan:
                 raise InputError(f"{unknown('quantity', name, [SCORE, ACCURACY, *known, *names_()])}{hint}")
         chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
         proxies = tuple(chosen[name] for name in asked if name in chosen and name not in known)
-        given = spelled(parts(pipeline.proxies))
+        given = portable_proxies(parts(pipeline.proxies))
         wanted = {"params", *asked, *named(limits)}
 
         def job(fidelity: Fidelity) -> Job:
@@ -162,7 +162,7 @@ class Plan:
             warmup=pipeline.warmup,
             moves=pipeline.moves,
         )
-        with quiet():
+        with quiet_optuna():
             return create_study(
                 sampler=chosen,
                 directions=self.objectives.directions,
@@ -174,7 +174,7 @@ class Plan:
     def name(self, pipeline: Pipeline) -> str:
         """A name for the study that all with the same settings and data share."""
         made = [*fingerprints(self.job(pipeline.fidelities[0])).values(), *map(identity, self.proxies)]
-        every = json.dumps([self.settings(pipeline), pipeline.combination.plain(), made], sort_keys=True, default=str)
+        every = json.dumps([self.settings(pipeline), pipeline.combination.as_dict(), made], sort_keys=True, default=str)
         return f"zerocost {self.space.name} {hashlib.sha256(every.encode()).hexdigest()[:12]}"
 
     def guide(self, pipeline: Pipeline) -> BatchGuide:

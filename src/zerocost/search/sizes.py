@@ -13,14 +13,14 @@ from torch.utils._pytree import tree_map
 from zerocost.base.errors import Failure, InputError
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
-from zerocost.engine.inputs import by_sample, cut
-from zerocost.engine.memory import alone
+from zerocost.engine.inputs import sample_test, take_samples
+from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score
 from zerocost.spaces import Architecture, SearchSpace
 
-Quantity = Callable[[Architecture], float | Failure]
+Cost = Callable[[Architecture], float | Failure]
 """A number for an architecture, always the same for the same one, or the reason why it cannot be had."""
 
 PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,depth"}
@@ -28,7 +28,7 @@ PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,depth"}
 MEGABYTE = 1e6
 
 
-def sizes(space: SearchSpace, inputs: Any) -> dict[str, Quantity]:
+def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
     """The sizes of a space's full networks, cheapest first: each is computed when asked for, and once.
 
     Networks are built on the meta device, where weights take no memory and nothing is computed; one that cannot be
@@ -50,7 +50,7 @@ def sizes(space: SearchSpace, inputs: Any) -> dict[str, Quantity]:
         InputError: inputs that no network can be run on.
 
     >>> from zerocost import spaces
-    >>> known = sizes(spaces.get("nasbench201"), torch.zeros(1, 3, 32, 32))
+    >>> known = size_costs(spaces.get("nasbench201"), torch.zeros(1, 3, 32, 32))
     >>> arch = spaces.get("nasbench201").parse("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
     >>> {name: size(arch) for name, size in known.items()}
     {'params': 73306.0, 'flops': 7783040.0, 'depth': 6.0, 'memory': 0.7738}
@@ -67,9 +67,9 @@ def sizes(space: SearchSpace, inputs: Any) -> dict[str, Quantity]:
 
     def size(measure: Callable[[nn.Module, Any], float], arch: Architecture) -> float | Failure:
         with torch.inference_mode(False), torch.enable_grad():
-            found = alone(lambda: measure(build(arch, "meta"), sample))
+            found = or_failure(lambda: measure(build(arch, "meta"), sample))
             if isinstance(found, Failure):
-                found = alone(lambda: measure(build(arch, "cpu"), sample))
+                found = or_failure(lambda: measure(build(arch, "cpu"), sample))
         return Failure(str(found)) if isinstance(found, Failure) else float(found)
 
     measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in PROXIES}
@@ -78,7 +78,7 @@ def sizes(space: SearchSpace, inputs: Any) -> dict[str, Quantity]:
 
 def first_sample(inputs: Any) -> Any:
     """The first sample of a batch of inputs; `InputError` for inputs that cannot be used."""
-    return cut(as_batch(Batch(inputs, None)).inputs, 0, 1)
+    return take_samples(as_batch(Batch(inputs, None)).inputs, 0, 1)
 
 
 def repeated(sample: Any, count: int) -> Any:
@@ -87,7 +87,7 @@ def repeated(sample: Any, count: int) -> Any:
     >>> repeated(torch.ones(1, 3), 2).shape
     torch.Size([2, 3])
     """
-    sampled = by_sample(sample)
+    sampled = sample_test(sample)
     return tree_map(lambda value: torch.cat([value] * count) if sampled(value) else value, sample)
 
 

@@ -12,7 +12,7 @@ from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 from zerocost.search.explore import Explored, Stop, explore
 from zerocost.search.measure import Judged
-from zerocost.search.plan import Plan
+from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.spaces import Architecture, Fidelity
 
@@ -23,7 +23,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def searched(
-    pipeline: Pipeline, plan: Plan, study_storage: str | None = None, progress: Progress | None = None
+    pipeline: Pipeline, plan: SearchPlan, study_storage: str | None = None, progress: Progress | None = None
 ) -> SearchResult:
     """Everything up to the filter; `SearchInterrupted` with what was done at Ctrl-C."""
     found = Explored()
@@ -60,7 +60,7 @@ def searched(
 
 def explored(
     pipeline: Pipeline,
-    plan: Plan,
+    plan: SearchPlan,
     found: Explored,
     tables: list[ScoreTable],
     stages: list[Stage],
@@ -105,7 +105,7 @@ def explored(
 
 def refined(
     pipeline: Pipeline,
-    plan: Plan,
+    plan: SearchPlan,
     fidelity: Fidelity,
     tables: list[ScoreTable],
     stages: list[Stage],

@@ -12,21 +12,23 @@ import numpy as np
 from torch import nn
 
 from zerocost.scoring.candidates import Builder
-from zerocost.search.accuracy import Held
+from zerocost.search.accuracy import DataSplit
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.spaces import distinct
-from zerocost.train.run import Interrupted, Run
+from zerocost.train.run import Run, TrainingInterrupted
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import Pipeline
-    from zerocost.search.plan import Plan
+    from zerocost.search.plan import SearchPlan
 
 Progress = Callable[[str, int, int], None]
 TRIED = 100
 """Architectures drawn for each random pick, at most, until one keeps to the limits."""
 
 
-def train_both(pipeline: Pipeline, plan: Plan, result: SearchResult, held: Held, progress: Progress | None) -> None:
+def train_both(
+    pipeline: Pipeline, plan: SearchPlan, result: SearchResult, held: DataSplit, progress: Progress | None
+) -> None:
     """Train the survivors and, for each seed, as many random picks; fills in the result's runs."""
     seeds = list(range(pipeline.training_seeds))
     survivors = {str(name): result.kept.candidates[name] for name in result.kept.frame.index}
@@ -40,7 +42,7 @@ def train_both(pipeline: Pipeline, plan: Plan, result: SearchResult, held: Held,
     try:
         for runs, candidates, each in jobs:
             runs.extend(trained(pipeline, candidates, each, held, finished, count))
-    except Interrupted as stop:
+    except TrainingInterrupted as stop:
         runs.extend(stop.runs)
         raise SearchInterrupted(result) from None
     finally:
@@ -56,7 +58,7 @@ def trained(
     pipeline: Pipeline,
     candidates: Mapping[str, Builder | nn.Module],
     seeds: Sequence[int],
-    held: Held,
+    held: DataSplit,
     finished: dict[tuple[str, int], Run],
     count: Count,
 ) -> list[Run]:
@@ -73,15 +75,15 @@ def trained(
     new = {name: build for name, build in candidates.items() if (name, seeds[0]) not in finished}
     try:
         runs = train(new, **settings) if new else []
-    except Interrupted as stop:
+    except TrainingInterrupted as stop:
         known = [finished[name, seeds[0]] for name in candidates if name not in new]
-        raise Interrupted([*known, *stop.runs]) from None
+        raise TrainingInterrupted([*known, *stop.runs]) from None
     finished |= {(run.name, run.seed): run for run in runs}
     return [finished[name, seeds[0]] for name in candidates]
 
 
 def random_picks(
-    pipeline: Pipeline, plan: Plan, result: SearchResult, count: int, seed: int
+    pipeline: Pipeline, plan: SearchPlan, result: SearchResult, count: int, seed: int
 ) -> dict[str, Builder | nn.Module]:
     """As many architectures that keep to the limits, drawn from the space; from those judged where these are random."""
     rng = np.random.default_rng([pipeline.seed, seed])

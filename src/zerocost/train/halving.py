@@ -13,7 +13,7 @@ from typing import Any
 
 from zerocost.base.errors import InputError
 from zerocost.train import trainer
-from zerocost.train.run import Interrupted, Run
+from zerocost.train.run import Run, TrainingInterrupted
 
 
 def halving(
@@ -62,7 +62,7 @@ def halving(
     ------
     InputError
         For `reduction` below 2, `least` not from 1 to `epochs`, and what `zerocost.train.train` refuses.
-    zerocost.train.Interrupted
+    zerocost.train.TrainingInterrupted
         On Ctrl-C; a KeyboardInterrupt that carries, in `.runs`, the runs as far as they were trained.
 
     >>> import torch
@@ -95,9 +95,9 @@ def halving(
                 )
                 runs |= {(run.name, run.seed): run for run in done}
                 alive = best(alive, done, step)[: math.ceil(len(alive) / reduction)]
-        except Interrupted as error:
+        except TrainingInterrupted as error:
             runs |= {(run.name, run.seed): run for run in error.runs}
-            raise Interrupted(given_back(runs, workdir)) from error
+            raise TrainingInterrupted(given_back(runs, workdir)) from error
     ordered = {(name, seed): runs[name, seed] for name in named for seed in seeds}
     return given_back(ordered, workdir)
 

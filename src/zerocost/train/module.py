@@ -21,7 +21,7 @@ from zerocost.engine.network import logits
 from zerocost.train.batches import Batches, mix
 from zerocost.train.folder import Folder
 from zerocost.train.run import Epoch
-from zerocost.train.settings import Settings
+from zerocost.train.settings import TrainingSettings
 
 WARM_UP = 0.3
 
@@ -40,7 +40,7 @@ class Training(LightningModule):
         network: nn.Module,
         batches: Batches,
         validation: Batches,
-        settings: Settings,
+        settings: TrainingSettings,
         seed: int,
         epochs: list[Epoch],
         folder: Folder | None,
@@ -152,7 +152,7 @@ def best(epochs: list[Epoch]) -> Epoch:
     return max(epochs, key=lambda epoch: epoch.validation_accuracy)
 
 
-def over(epochs: list[Epoch], settings: Settings) -> bool:
+def over(epochs: list[Epoch], settings: TrainingSettings) -> bool:
     """Whether a curve has all its epochs, or has gone `patience` epochs without a better accuracy."""
     if not epochs or settings.patience is None:
         return len(epochs) >= settings.epochs

@@ -74,11 +74,11 @@ class Run:
         return cls(**values | {"checkpoint": checkpoint, "epochs": epochs})
 
 
-class Interrupted(KeyboardInterrupt):
+class TrainingInterrupted(KeyboardInterrupt):
     """Training was interrupted (Ctrl-C); `runs` holds the runs that had ended by then.
 
-    >>> Interrupted([])
-    Interrupted('training was interrupted; the 0 finished runs are in `.runs`')
+    >>> TrainingInterrupted([])
+    TrainingInterrupted('training was interrupted; the 0 finished runs are in `.runs`')
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:

@@ -16,7 +16,7 @@ Loss = Callable[[Any, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """Epochs, batch size, peak learning rate, patience in epochs and loss; `InputError` for values out of range."""
 
     epochs: int

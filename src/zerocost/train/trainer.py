@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parameter import UninitializedParameter
 
-from zerocost.base.errors import Failure, InputError, ZerocostError, described
+from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.data import load, split
 from zerocost.engine.network import out_of_memory
@@ -20,8 +20,8 @@ from zerocost.scoring.candidates import Builder, initialise
 from zerocost.train.batches import Batches, describe, digest
 from zerocost.train.folder import Folder, slug
 from zerocost.train.isolate import isolated
-from zerocost.train.run import Epoch, Interrupted, Run
-from zerocost.train.settings import Loss, Settings, resolve_device
+from zerocost.train.run import Epoch, Run, TrainingInterrupted
+from zerocost.train.settings import Loss, TrainingSettings, resolve_device
 
 Candidates = Mapping[str, Builder | nn.Module]
 Progress = Callable[[str, int, int, int, float], object]
@@ -56,8 +56,8 @@ def train(
 
     A run starts from the weights `zerocost.scoring.candidates.initialise` gives for its seed (a finished module is
     copied and left alone) and depends on nothing but candidate, seed, data and settings: on the CPU the accuracy is the
-    same bit for bit whatever ran before. It uses AdamW, one cycle of the learning rate with its peak at `learning_rate`, and
-    gradients clipped to norm 1, in the network's own dtype.
+    same bit for bit whatever ran before. It uses AdamW, one cycle of the learning rate with its peak at
+    `learning_rate`, and gradients clipped to norm 1, in the network's own dtype.
 
     A candidate that raises, diverges or runs out of memory does not stop the others: its run says why in `failure`
     and keeps what was trained before.
@@ -106,7 +106,7 @@ def train(
     ('linear', 2, None)
     """
     by_name = named(candidates)
-    settings = Settings(epochs, batch_size, learning_rate, patience, loss)
+    settings = TrainingSettings(epochs, batch_size, learning_rate, patience, loss)
     folder = None if workdir is None else _writable(Path(workdir))
     plan = _Plan(settings, *_data(train, validation, batch_size), folder, resolve_device(device), progress, stop)
     runs: list[Run] = []
@@ -116,7 +116,7 @@ def train(
                 for seed in seeds:
                     runs.append(_run(name, candidate, seed, plan))  # noqa: PERF401  those before Ctrl-C are kept
     except KeyboardInterrupt as error:
-        raise Interrupted(runs) from error
+        raise TrainingInterrupted(runs) from error
     except _CallbackRaised as error:
         raise error.error from None
     return runs
@@ -125,7 +125,7 @@ def train(
 class _Plan(NamedTuple):
     """What all runs of one call share."""
 
-    settings: Settings
+    settings: TrainingSettings
     train: Batches
     validation: Batches
     workdir: Path | None
@@ -208,7 +208,7 @@ def _reason(error: Exception, batch_size: int) -> str:
     """Why a run failed, in one line."""
     if isinstance(error, MemoryError) or out_of_memory(error):
         return f"out of memory at batch_size={batch_size}; try a smaller one"
-    return str(error) if isinstance(error, ZerocostError) else described(error)
+    return str(error) if isinstance(error, ZerocostError) else describe_error(error)
 
 
 def named(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:

@@ -77,7 +77,7 @@ def find(
     import optuna
     from optuna.samplers import TPESampler
 
-    from zerocost.samplers.strategies import quiet
+    from zerocost.samplers.strategies import quiet_optuna
 
     names = candidates(frames, default.weights)
     settings = list(frames)
@@ -100,7 +100,7 @@ def find(
         return value
 
     starts = beginnings(names, default, settings, methods)[: max(1, trials // 2)]
-    with quiet(), warnings.catch_warnings():
+    with quiet_optuna(), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=len(starts))
         study = optuna.create_study(sampler=sampler, direction="maximize")

@@ -12,7 +12,7 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.engine.proxy import Proxy
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.search.measure import averaged
-from zerocost.search.sizes import PROXIES, sizes
+from zerocost.search.sizes import PROXIES, size_costs
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
 
@@ -115,7 +115,7 @@ def full_sizes(
     if not names:
         return {}
     inputs, _ = batches_of(data, [seed], 1, 1, False, FULL)[seed][0]
-    known = sizes(space, inputs)
+    known = size_costs(space, inputs)
     found: dict[str, list[float]] = {name: [] for name in names}
     for arch in map(space.parse, texts):
         for name in names:

@@ -15,15 +15,15 @@ from torch import nn
 
 from zerocost import combine
 from zerocost import data as data_
-from zerocost.base.device import usable
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination
 from zerocost.combine.ranks import METHODS
 from zerocost.engine.proxy import Proxy
-from zerocost.proxies.registry import spelled
-from zerocost.search.fit_space import fitted
+from zerocost.proxies.registry import portable_proxies
+from zerocost.search.fit_space import fit_space
 from zerocost.spaces import Fidelity, SearchSpace, distinct
 from zerocost.store import Store
 from zerocost.tuning.filters import threshold
@@ -176,14 +176,18 @@ def tune(
     for rule in rules:
         if rule not in METHODS:
             raise unknown("method", rule, METHODS)
-    usable(device)
+    check_device(device)
     source = data_.load(data)
-    made, _ = fitted(space, source)
+    made, _ = fit_space(space, source)
     accuracy = accuracies(trained, made, n, seed)
     wanted = settings(fidelities, batches, repeats)
     default = standard(wanted)
     wanted = sorted({*wanted, default.setting}, key=lambda one: (one.cost, one))
-    given = spelled(combine.parts(proxies)) | spelled(combine.default.proxies) | spelled("params")
+    given = (
+        portable_proxies(combine.parts(proxies))
+        | portable_proxies(combine.default.proxies)
+        | portable_proxies("params")
+    )
     scoring = partial(
         scored,
         space=made,
@@ -194,7 +198,9 @@ def tune(
         device=None if device is None else str(device),
         progress=progress,
     )
-    tuning = partial(tuned, default=default, trials=trials, methods=rules, names=[*spelled(combine.parts(proxies))])
+    tuning = partial(
+        tuned, default=default, trials=trials, methods=rules, names=[*portable_proxies(combine.parts(proxies))]
+    )
 
     def told(done: int, total: int) -> None:
         if progress:
@@ -232,7 +238,7 @@ def tune(
         "space": made.name,
         "data": data if isinstance(data, str) else type(data).__name__,
         "trained": len(accuracy),
-        "proxies": ", ".join(spelled(combine.parts(proxies))),
+        "proxies": ", ".join(portable_proxies(combine.parts(proxies))),
         "default": f"{combine.default}, {default.setting}",
         "settings": "; ".join(map(str, wanted)),
         "methods": ", ".join(rules),
@@ -251,7 +257,7 @@ def tune(
         best.kendall,
         means["default"],
         means["params"],
-        weighed(best, scores, accuracy, found, list(spelled(combine.parts(proxies)))),
+        weighed(best, scores, accuracy, found, list(portable_proxies(combine.parts(proxies)))),
         table,
         used | {"measured": measured},
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import zerocost as zc
-from zerocost.engine.rows import agreement
+from zerocost.engine.rows import sign_agreement
 from zerocost.engine.watch.activations import distinct, packed
 
 
@@ -66,7 +66,7 @@ def test_an_activation_of_a_parameter_has_no_pattern(watched):
     constants = frozenset({id(gate)})
     signs = np.unique((x > 0).numpy(), axis=1).shape[1]
     assert watched("pattern_count", Gated(), x, constants=constants) == signs
-    assert torch.equal(watched("activation_kernel", Gated(), x, constants=constants), agreement(x > 0))
+    assert torch.equal(watched("activation_kernel", Gated(), x, constants=constants), sign_agreement(x > 0))
 
 
 def test_no_activation_is_a_failure_of_each(watched):

@@ -8,7 +8,7 @@ from torch.nn.utils.parametrizations import weight_norm
 import zerocost as zc
 from zerocost.engine.passes.batch import cross_entropy
 from zerocost.engine.plan import plan
-from zerocost.engine.rows import agreement
+from zerocost.engine.rows import sign_agreement
 from zerocost.engine.run import measure
 from zerocost.engine.settings import Settings
 from zerocost.proxies import resolve
@@ -46,7 +46,7 @@ def test_each_kernel_is_that_of_the_layers_own_outputs_and_names_its_weight():
     found = kernels(model, data)
     assert [layer.weight for layer in found] == [2, 1, 0]  # the first that runs is the last that is defined
     for layer, output in zip(found, (one, two, three), strict=True):
-        assert torch.equal(layer.kernel, agreement((output > 0).flatten(1)))
+        assert torch.equal(layer.kernel, sign_agreement((output > 0).flatten(1)))
 
 
 def test_a_layer_called_twice_has_one_kernel_the_sum_of_both():
@@ -64,7 +64,7 @@ def test_a_layer_called_twice_has_one_kernel_the_sum_of_both():
     again = model.layer(torch.tanh(once))
     found = kernels(model, data)
     assert [layer.weight for layer in found] == [0, 1]
-    assert torch.equal(found[0].kernel, agreement(once > 0) + agreement(again > 0))
+    assert torch.equal(found[0].kernel, sign_agreement(once > 0) + sign_agreement(again > 0))
 
 
 class Added(nn.Module):

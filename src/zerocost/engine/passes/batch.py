@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.seeding import seeded, stream
 from zerocost.engine.graph import dense, differentiable_once, gradients
-from zerocost.engine.inputs import cloned, count, cut, leaves, noise
+from zerocost.engine.inputs import cloned, leaves, noise, sample_count, take_samples
 from zerocost.engine.network import Network
 from zerocost.engine.observe import LOOKING, Observer
 from zerocost.engine.passes.blocks import gains
@@ -27,7 +27,7 @@ IGNORED = -100  # the label that torch's cross-entropy leaves out
 
 
 @dataclass(frozen=True)
-class Batch:
+class PassInput:
     """What the passes on the batch run on: a network, samples (all or some of them), and the signals wanted.
 
     `further` are the other batches that were given, for what compares batches.
@@ -50,12 +50,12 @@ class Batch:
     @property
     def samples(self) -> int:
         """Number of samples."""
-        return count(self.inputs)
+        return sample_count(self.inputs)
 
-    def slice(self, start: int, stop: int, wanted: frozenset[str]) -> Batch:
+    def slice(self, start: int, stop: int, wanted: frozenset[str]) -> PassInput:
         """The samples from `start` up to `stop`."""
         targets = None if self.targets is None else self.targets[start:stop]
-        return replace(self, inputs=cut(self.inputs, start, stop), targets=targets, wanted=wanted)
+        return replace(self, inputs=take_samples(self.inputs, start, stop), targets=targets, wanted=wanted)
 
     def wants(self, *passes: str) -> bool:
         """Whether a signal of these passes is wanted."""
@@ -72,7 +72,7 @@ class Part:
     value: Tensor
     gradients: tuple[Tensor, ...]
 
-    def __init__(self, batch: Batch, keep_codes: bool = False, direction: Sequence[Tensor] | None = None) -> None:
+    def __init__(self, batch: PassInput, keep_codes: bool = False, direction: Sequence[Tensor] | None = None) -> None:
         self.batch = batch
         self.direction = direction
         network = batch.network
@@ -232,7 +232,7 @@ SEEN_FORWARD = [name for name in LOOKING if name in SIGNALS and SIGNALS[name].so
 """What watchers see on the way forward."""
 
 
-def without_loss(batch: Batch) -> bool:
+def without_loss(batch: PassInput) -> bool:
     """Whether cross-entropy leaves out every label of a batch."""
     return batch.loss is cross_entropy and batch.targets is not None and bool((batch.targets == IGNORED).all())
 

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.memory import measure_batch
-from zerocost.engine.passes.batch import IGNORED, Batch, without_loss
+from zerocost.engine.passes.batch import IGNORED, PassInput, without_loss
 
 
-def batches(batch: Batch) -> dict[str, Any]:
+def batches(batch: PassInput) -> dict[str, Any]:
     """Gradients on each batch that was given, or on each part of the only one, cut into `settings.parts`."""
     gradients: list[list[Tensor]] = []
     for one in parts(batch):
@@ -27,7 +27,7 @@ def batches(batch: Batch) -> dict[str, Any]:
     return {"batch_gradients": [torch.stack(each) for each in zip(*gradients, strict=True)]}
 
 
-def parts(batch: Batch) -> list[Batch]:
+def parts(batch: PassInput) -> list[PassInput]:
     """The batches to compare."""
     wanted = frozenset({"weight_gradients"})
     if batch.further:

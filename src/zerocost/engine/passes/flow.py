@@ -10,13 +10,13 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
-from zerocost.engine.inputs import cloned, cut, leaves
+from zerocost.engine.inputs import cloned, leaves, take_samples
 from zerocost.engine.observe import Flow, widened
-from zerocost.engine.passes.batch import Batch
+from zerocost.engine.passes.batch import PassInput
 from zerocost.engine.watch.roles import Roles
 
 
-def flow(batch: Batch) -> dict[str, Any]:
+def flow(batch: PassInput) -> dict[str, Any]:
     """Backward of the summed outputs R to the absolute weights, in eval mode. Buffers keep their sign (masks do).
 
     With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
@@ -32,7 +32,9 @@ def flow(batch: Batch) -> dict[str, Any]:
     with network.fresh(batch.seed, training=kept):
         roles = Roles(network.model, weights)
         with Flow(network.originals, roles.see, keep_normalisation=kept):
-            outputs = network.run(parameters | buffers, cloned(leaves(tree_map(ones, cut(batch.inputs, 0, 1)))))
+            outputs = network.run(
+                parameters | buffers, cloned(leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
+            )
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
         flows = gradients(outputs.sum(), weights)

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.inputs import cloned, cut
-from zerocost.engine.passes.batch import Batch, finite
+from zerocost.engine.inputs import cloned, take_samples
+from zerocost.engine.passes.batch import PassInput, finite
 from zerocost.engine.passes.tangents import BACKWARDS
 
 ELEMENTS = 128
 SMOOTHING = 0.05
 
 
-def information(batch: Batch) -> dict[str, Any]:
+def information(batch: PassInput) -> dict[str, Any]:
     """F = E[Jᵀ (diag(p) − p pᵀ) J]: J is the Jacobian of a sample's logits to the first element of each of the first
     128 parameter tensors, p their softmax, mixed with 5 % of the uniform distribution."""
     network = batch.network
@@ -28,7 +28,7 @@ def information(batch: Batch) -> dict[str, Any]:
     runs = 0
     with network.fresh(batch.seed, batch.training):
         for i in range(batch.samples):
-            outputs = finite(network.run(tensors, cloned(cut(batch.inputs, i, i + 1))))
+            outputs = finite(network.run(tensors, cloned(take_samples(batch.inputs, i, i + 1))))
             if outputs.ndim != 2 or outputs.shape[1] < 2:
                 raise Failure(f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for a sample")
             logits = outputs[0]

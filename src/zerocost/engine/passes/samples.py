@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.passes.batch import IGNORED, Batch, Part, data, loss, without_loss
+from zerocost.engine.passes.batch import IGNORED, Part, PassInput, data, loss, without_loss
 
 
-def samples(batch: Batch) -> dict[str, Any]:
+def samples(batch: PassInput) -> dict[str, Any]:
     """Sums over the samples of their gradients, and of the gradients' signs; BatchNorm sees one sample at a time."""
     sums: list[Tensor] = []
     signs: list[Tensor] = []

@@ -14,10 +14,10 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, Function
-from zerocost.engine.inputs import cloned, cut
+from zerocost.engine.inputs import cloned, take_samples
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Skeleton
-from zerocost.engine.passes.batch import Batch
+from zerocost.engine.passes.batch import PassInput
 from zerocost.engine.signals import LayerSize
 from zerocost.engine.watch.base import seen
 
@@ -33,12 +33,12 @@ UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' s
 }
 
 
-def shape(batch: Batch) -> dict[str, Any]:
+def shape(batch: PassInput) -> dict[str, Any]:
     """Multiply-adds and layers of one forward pass on the first sample, in eval mode.
 
     A network that cannot run on the meta device, because its forward looks at values, runs on that sample for real.
     """
-    network, sample = batch.network, cut(batch.inputs, 0, 1)
+    network, sample = batch.network, take_samples(batch.inputs, 0, 1)
     try:
         on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
         return count(network, on_meta, tree_map(to_meta, sample), batch.seed)

@@ -10,13 +10,13 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
 from zerocost.engine.inputs import cloned
-from zerocost.engine.passes.batch import Batch, finite
+from zerocost.engine.passes.batch import PassInput, finite
 
 BACKWARDS = "backward runs"
 """Beside its signals, a pass that runs backward for each sample tells under this name how often it did."""
 
 
-def tangents(batch: Batch) -> dict[str, Any]:
+def tangents(batch: PassInput) -> dict[str, Any]:
     """Inner products of the gradients of each sample's summed outputs to weight matrices and normalisation scales.
 
     The samples are run together, so that in train mode BatchNorm ties each sample's gradient to the others.

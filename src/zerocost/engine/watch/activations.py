@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.rows import agreement
+from zerocost.engine.rows import sign_agreement
 from zerocost.engine.watch.base import Call, Scene, Watcher, visible
 
 
@@ -46,7 +46,7 @@ class Kernel(Activations):
         if self.codes is not None:
             self.codes.append(code)
         else:
-            kernel = agreement(code)
+            kernel = sign_agreement(code)
             self.kernel = kernel if self.kernel is None else self.kernel.add_(kernel)
 
     def found(self) -> Any:

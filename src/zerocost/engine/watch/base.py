@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, rectifies
-from zerocost.engine.rows import by_sample
+from zerocost.engine.rows import samples_first
 
 SUMS = {"add", "iadd", "radd"}
 MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS}
@@ -104,7 +104,7 @@ class Scene:
         attended = self.attended if attended is None else attended
         if attended:
             values = values.reshape(-1, attended, values.shape[-1]).movedim(1, 0)
-        return by_sample(values, self.samples, self.tokens_first and not attended)
+        return samples_first(values, self.samples, self.tokens_first and not attended)
 
 
 class Watcher:

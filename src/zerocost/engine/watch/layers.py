@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS
-from zerocost.engine.rows import agreement
+from zerocost.engine.rows import sign_agreement
 from zerocost.engine.signals import LayerKernel
 from zerocost.engine.watch.base import Call, Scene, Watcher, visible
 
@@ -27,7 +27,7 @@ class LayerKernels(Watcher):
             return
         visible(result)
         weight = call.argument(1, "weight")
-        kernel = agreement(self.scene.rows(result > 0).flatten(1))
+        kernel = sign_agreement(self.scene.rows(result > 0).flatten(1))
         known = self.layers.get(id(weight))
         self.layers[id(weight)] = Layer(weight, kernel if known is None else known.kernel + kernel)
 

@@ -14,7 +14,7 @@ from threading import Lock
 from typing import IO, Any
 
 from zerocost.base import user_code as files
-from zerocost.base.errors import Failure, InputError, ZerocostError, described
+from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
 
 BUSY = Lock()
 REMEDY = (
@@ -145,5 +145,5 @@ def unimportable(name: str, file: str | None) -> str | None:
                 raise
             files.load(f"{file}:__name__")
     except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
-        return f"importing {name} raised {described(error)}"
+        return f"importing {name} raised {describe_error(error)}"
     return None

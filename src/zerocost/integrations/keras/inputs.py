@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
-from zerocost.base.errors import Failure, described
+from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.data import Batch
-from zerocost.engine.inputs import cut
+from zerocost.engine.inputs import take_samples
 from zerocost.engine.run import neutral
 from zerocost.integrations.keras.module import turns, unbuilt
 
@@ -28,14 +28,14 @@ def build(keras: Any, model: Any, inputs: Any, seed: int) -> bool:
         return False
     before = len(model.weights)
     try:
-        sample = as_keras(model, cut(inputs, 0, 1))
+        sample = as_keras(model, take_samples(inputs, 0, 1))
         with neutral(torch.device("cpu")), torch.no_grad(), seeded(seed):
             if isinstance(model, keras.Sequential) and hasattr(sample, "shape"):
                 model.build((None, *sample.shape[1:]))
             model(sample, training=False)
     except Exception as error:
         raise Failure(
-            f"the Keras model has no weights yet, and making them on one sample raised {described(error)}"
+            f"the Keras model has no weights yet, and making them on one sample raised {describe_error(error)}"
         ) from error
     return len(model.weights) > before
 

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import named, prepared
+from zerocost.engine.functions import function_name, prepared
 from zerocost.integrations.keras.layers import (
     ELEMENTWISE_OPERATIONS,
     OUTPUTS_FIRST,
@@ -235,7 +235,7 @@ class Notes(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable[..., Any], _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        found, name = function(*args, **(kwargs or {})), named(function)
+        found, name = function(*args, **(kwargs or {})), function_name(function)
         if name in ("add", "cat") and all(
             map(is_map, (value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)))
         ):

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 from zipfile import ZipFile
 
-from zerocost.base.errors import Failure, InputError, described
+from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.data import Batch
 from zerocost.engine.passes.batch import Loss
 from zerocost.engine.plan import Plan
@@ -20,7 +20,7 @@ from zerocost.integrations.keras.inputs import build, channels_first, check
 from zerocost.integrations.keras.library import library
 from zerocost.integrations.keras.module import as_module, closing
 from zerocost.scoring.card import ScoreCard
-from zerocost.scoring.score import evaluate as evaluate_module
+from zerocost.scoring.score import score_batches as evaluate_module
 
 Found = TypeVar("Found")
 
@@ -96,7 +96,7 @@ def read(step: Callable[..., Found], *arguments: Any) -> Found:
     except (Failure, InputError):
         raise
     except Exception as error:
-        raise Failure(f"the Keras model cannot be read: {described(error)}") from error
+        raise Failure(f"the Keras model cannot be read: {describe_error(error)}") from error
 
 
 @contextmanager
