@@ -31,7 +31,7 @@ from zerocost.proxies.papers import PAPERS
 def proxies(*names: str) -> str:
     """Table of the built-in proxies of these names."""
     rows = [(f":doc:`proxies/{p.name}`", p.summary, runs(p), p.paper) for p in map(get, names)]
-    return table(("proxy", "formula", "runs", "paper"), rows, "24 38 12 26")
+    return table(("proxy", "formula", "passes", "paper"), rows, "24 38 12 26")
 
 
 BACKWARDS = {"sample": "N", "output of each sample": "NK"}

@@ -71,7 +71,7 @@ def declared(p: Proxy) -> Iterator[tuple[str, str]]:
     yield "paper", p.paper
     yield "sign", "higher is better" if p.higher_is_better else "lower is better; the score is the value negated"
     yield "signals", "; ".join(f"``{name}``, {plain(SIGNALS[name].meaning)}" for name in p.signals)
-    yield "runs", cost(p)
+    yield "passes", cost(p)
     yield "labels", "needed" if labelled(p) else "not needed"
     if options := formula_options(p.formula):
         yield "options", f"``{format_options(options)}``"
