@@ -100,7 +100,7 @@ def page(rows: Iterable[Row], means: Iterable[MeanRow]) -> str:
         records=len(rows),
         compared=sum(row.difference != "" for row in rows),
         largest=table(("proxy", "plain networks", "NAS-Bench-201", "tolerance", "authors' code"), agreement(rows)),
-        failures=table(("proxy", "records", "theirs", "ours: no score, because"), failures(rows)),
+        failures=table(("proxy", "values", "theirs", "ours: no score, because"), failures(rows)),
         numbers=table(("proxy", "network", "theirs", "ours", "why"), numbers(rows)),
         means=table(
             ("proxy", "network", "samples", "theirs", "ours", "standard errors apart"),
@@ -165,46 +165,45 @@ def table(header: tuple[str, ...], lines: Iterable[tuple[object, ...]]) -> str:
 
 TEXT = """# Reference values
 
-Where the authors' own code could be run, a proxy is compared with what it returns: on 4 plain networks and 16 cells of
+Proxies are compared with their authors' code wherever that code could be run: on 4 plain networks and 16 cells of
 NAS-Bench-201, with weights and batches that do not depend on a random generator. Of {records} recorded values, all in
 float64, {compared} are compared; the others are the differences listed below. `make reference` measures all of them
-anew and writes this page; the tests compare all but a few slow ones.
-{{download}}`reference-values.csv` holds each value, theirs and ours. The other proxies are held to their formulas,
-which tests compute apart.
+again and writes this page. The tests compare all but a few slow ones. {{download}}`reference-values.csv` has each value,
+theirs and ours. The other proxies are tested against their formulas, computed independently.
 
 ## Largest relative difference
 
-For each kind of network the number of records compared, and the largest relative difference among them. `params`,
-`flops` and counts are whole numbers. `lnwot`, `naswot_conv` and `t_cet` are computed in float32 by the authors, and
-`meco_modules` with a solver for unsymmetric matrices. `ntk_condition` is the condition number, of which the score is
-the negative. `vkdnw_entropy` is not our `vkdnw`: it is the authors' formula with a factor transposed, see below.
+The table has, for each kind of network, the number of values compared and their largest relative difference. `params`,
+`flops` and counts are whole numbers. The authors compute `lnwot`, `naswot_conv` and `t_cet` in float32, and
+`meco_modules` with a solver for unsymmetric matrices. `ntk_condition` is the condition number; our score is its
+negative. `vkdnw_entropy` is not our `vkdnw` but the authors' formula with a factor transposed, see below.
 
 {largest}
 
-## Differences on purpose
+## Deliberate differences
 
-**flops.** The authors add one for each output of a layer with a bias; ours counts products alone. The value compared is
-theirs without those additions.
+**flops.** The authors add one for each output of a layer with a bias; ours counts only products. The comparison uses
+their value without these additions.
 
-**vkdnw.** The authors' code multiplies the Jacobian by the Cholesky factor of the softmax covariance where the Fisher
-information has its transpose. The entropies of their code are reproduced with that factor (`vkdnw_entropy` above, but
-for entropies below {{math}}`10^{{-3}}`, which are rounding); ours has the Fisher information.
+**vkdnw.** The authors' code multiplies the Jacobian by the Cholesky factor of the softmax covariance; the Fisher
+information needs the transpose of that factor, and ours uses it. With the authors' factor, the entropies of their code
+are reproduced (`vkdnw_entropy` above), except for entropies below {{math}}`10^{{-3}}`, which are rounding errors.
 
-**Attention.** Our sums over weights have its projection matrices, which the authors' code misses.
+**Attention.** Our sums over weights include its projection matrices, which the authors' code misses.
 
-Where nothing gets through a network, the authors' code returns nan, -inf, 0 or a large number. Ours is a failure that
-names the reason.
+If no signal gets through a network, the authors' code returns nan, -inf, 0 or a large number. Ours is a failure that
+gives the reason.
 
 {failures}
 
-Where ours is another number:
+Here our value is another number:
 
 {numbers}
 
 ## Means over random draws
 
-With weights drawn anew, noise for images or random signs, as the papers prescribe, values differ from run to run. These
-are the means of 32 runs in float32, and how many standard errors of the difference lie between them
+With newly drawn weights, noise as input or random signs, as the papers prescribe, values change from draw to draw. The
+table has the means of 32 draws in float32, and their distance in standard errors of the difference
 ({{download}}`reference-means.csv`).
 
 {means}
