@@ -168,8 +168,8 @@ TEXT = """# Reference values
 Proxies are compared with their authors' code wherever that code could be run: on 4 plain networks and 16 cells of
 NAS-Bench-201, with weights and batches that do not depend on a random generator. Of {records} recorded values, all in
 float64, {compared} are compared; the others are the differences listed below. `make reference` measures all of them
-again and writes this page. The tests compare all but a few slow ones. {{download}}`reference-values.csv` has each value,
-theirs and ours. The other proxies are tested against their formulas, computed independently.
+again and writes this page. The tests compare all but a few slow ones. {{download}}`reference-values.csv` has each
+value, theirs and ours. The other proxies are tested against their formulas, computed independently.
 
 ## Largest relative difference
 
