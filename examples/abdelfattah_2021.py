@@ -1,7 +1,7 @@
 """Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS (ICLR 2021), Table 1, NAS-Bench-201 on CIFAR-10.
 
-Spearman's ρ of each proxy as the paper printed it, beside the one measured here. The paper scored all 15,625 cells, on
-a batch of 64 images; from --n 1000 on the intervals are narrow enough to compare. With several seeds ours is the mean.
+Spearman's ρ of each proxy as published, and as measured here. The paper scored all 15,625 cells on a batch of 64
+images; from --n 1000 on, the intervals are narrow enough to compare. With several seeds, ours is the mean.
 
     python abdelfattah_2021.py --data cifar10:FOLDER --truth nasbench201-cifar10.csv --n 1000
 """
@@ -23,7 +23,7 @@ VOTE = 0.82  # from the paper's abstract
 
 
 def main() -> None:
-    """Score the cells, and print both columns."""
+    """Score the cells and print both columns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="CIFAR-10 images: cifar10:FOLDER or npz:FILE")
     parser.add_argument("--truth", help="file of accuracies; default: the converted table or the extra nasbench201")
@@ -48,13 +48,13 @@ def main() -> None:
 
 
 def published() -> dict[str, float]:
-    """What the paper printed, by proxy."""
+    """The published correlation of each proxy."""
     with (Path(__file__).parents[1] / "docs" / "published.csv").open(encoding="utf-8") as file:
         return {row["proxy"]: float(row["value"]) for row in csv.DictReader(file) if row["source"] == SOURCE}
 
 
 def vote(found: zc.Evaluation) -> float:
-    """Spearman's ρ of the vote: of two cells the better is what most voters say; cells go by how many they beat."""
+    """Spearman's ρ of the vote: most proxies decide between two cells, and cells are ranked by how many they beat."""
     each = []
     for _, scores in found.scores[VOTERS].groupby(level="seed"):
         values = scores.fillna(-np.inf).to_numpy()

@@ -1,8 +1,8 @@
 """Lee & Ham, AZ-NAS (CVPR 2024), Table 1 and the parts of AZ-NAS, NAS-Bench-201 on CIFAR-10.
 
-Kendall's τ of each proxy as the paper printed it, beside the one measured here with the settings of each proxy's paper.
-The paper scored all 15,625 cells; from --n 1000 on the intervals are narrow enough to compare. One core takes some ten
-seconds a cell even at --batch 16: share the work with --workers, keep it with --cache.
+Kendall's τ of each proxy as published, and as measured here with the settings of each proxy's paper. The paper scored
+all 15,625 cells; from --n 1000 on, the intervals are narrow enough to compare. One core takes about ten seconds per
+cell even at --batch 16: use --workers for several processes, and --cache to keep the scores.
 
     python az_nas.py --data cifar10:FOLDER --truth nasbench201-cifar10.csv --n 1000
 """
@@ -18,7 +18,7 @@ import zerocost as zc
 
 
 def main() -> None:
-    """Score the cells, and print both columns."""
+    """Score the cells and print both columns."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="CIFAR-10 images: cifar10:FOLDER or npz:FILE")
     parser.add_argument("--truth", help="file of accuracies; default: the converted table or the extra nasbench201")
@@ -34,7 +34,8 @@ def main() -> None:
 
     paper = published()
     others = [f"paper:{name}" for name in paper if name != "az_nas"]
-    # The log-rank sum of all that is asked for is AZ-NAS where only its four parts are: hence two evaluations.
+    # "all together" is the log-rank sum of all proxies evaluated. It is AZ-NAS only for its four parts alone, so
+    # there are two evaluations.
     table = zc.evaluate(benchmark, others, batches=2, k=1, **options).table.drop("all together")
     found = zc.evaluate(benchmark, "paper:az_nas", batches=2, k=1, **options)
     table = pd.concat([table, found.table.loc[["all together"]].rename({"all together": "paper:az_nas"})])
@@ -46,7 +47,7 @@ def main() -> None:
 
 
 def published() -> dict[str, float]:
-    """What the paper printed, by proxy."""
+    """The published correlation of each proxy."""
     with (Path(__file__).parents[1] / "docs" / "published.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["source"].startswith("AZ-NAS (CVPR 2024)")]
     asked = {"space": "NAS-Bench-201", "dataset": "CIFAR-10", "statistic": "kendall"}

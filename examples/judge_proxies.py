@@ -1,6 +1,6 @@
-"""Train a few small networks, keep what they reached in a CSV, and judge three proxies against it.
+"""Train a few small networks, write their accuracies to a CSV, and evaluate three proxies on them.
 
-Twelve networks after one epoch decide nothing, and the intervals say so. See `--help` of `az_nas.py` for a real table.
+Twelve networks after one epoch prove nothing, as the wide intervals show. `az_nas.py --help` leads to a real table.
 """
 
 import csv
@@ -15,7 +15,7 @@ import zerocost as zc
 SMALL = zc.Fidelity(width=0.25, depth=0.2, resolution=8)
 train, validation = zc.data.split(zc.data.load("digits:8"))
 
-# The truth: cells of NAS-Bench-201, as small networks, after one epoch on handwritten digits.
+# The truth: accuracies of small NAS-Bench-201 networks after one epoch on handwritten digits.
 space = zc.spaces.get("nasbench201")
 cells = zc.spaces.distinct(space, 12, np.random.default_rng(0))
 networks = {str(cell): partial(space.build, cell, SMALL) for cell in cells}
@@ -34,4 +34,4 @@ print(f"{evaluation.query}, {len(evaluation.truth)} cells\n")
 print(evaluation.table[["kendall", "kendall_low", "kendall_high", "partial_params", "regret@2"]].round(2))
 
 gap = evaluation.compare("all together", "params")
-print(f"\nτ of all together less that of params: {gap.value:.2f}, 95 % interval {gap.low:.2f} to {gap.high:.2f}")
+print(f"\nτ of all together minus τ of params: {gap.value:.2f}, 95 % interval {gap.low:.2f} to {gap.high:.2f}")

@@ -1,4 +1,4 @@
-"""A signal and two proxies of your own, scored beside a built-in one in the same runs."""
+"""Your own signal and two proxies that use it; they share their passes with a built-in proxy."""
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ def imbalance(relative_gradients: Tensor) -> Tensor:
 
 
 def network(depth: int) -> nn.Module:
-    """A plain network, with sigmoids so that gradients fade with depth."""
+    """A multilayer perceptron with sigmoids, so that gradients vanish with depth."""
     hidden = [layer for _ in range(depth) for layer in (nn.Linear(16, 16), nn.Sigmoid())]
     return nn.Sequential(nn.Linear(8, 16), *hidden, nn.Linear(16, 2))
 

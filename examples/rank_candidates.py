@@ -20,7 +20,7 @@ def network(width: int, depth: int) -> nn.Module:
 
 
 def candidates() -> dict[str, Callable[[], nn.Module]]:
-    """Builders by name; one of them is broken on purpose."""
+    """Functions that build a network, by name; one of them is broken on purpose."""
     builders = {
         f"width={width},depth={depth}": lambda width=width, depth=depth: network(width, depth)
         for width in (8, 16, 32)

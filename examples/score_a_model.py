@@ -7,7 +7,7 @@ import zerocost as zc
 
 
 class TinyTransformer(nn.Module):
-    """Images cut into patches, one layer of attention, a classifier: nothing about it is made for zerocost."""
+    """Image patches, one attention layer, a classifier: an ordinary module, nothing in it is specific to zerocost."""
 
     def __init__(self) -> None:
         super().__init__()

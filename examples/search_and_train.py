@@ -1,4 +1,4 @@
-"""Search a space of your own, a plain function of choices, and train the survivors."""
+"""Search your own space, a plain function of choices, and train the survivors."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ import zerocost as zc
 
 
 def small_cnn(choose: zc.spaces.Choose) -> nn.Module:
-    """A network out of the choices it asks for; `rate` is asked only when there is dropout."""
+    """A network built from its choices; `rate` is chosen only if there is dropout."""
     width = choose.int("width", 8, 32, step=8)
     activation = {"relu": nn.ReLU, "gelu": nn.GELU}[choose.one_of("activation", ["relu", "gelu"])]
     layers: list[nn.Module] = []

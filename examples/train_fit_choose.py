@@ -1,6 +1,7 @@
-"""Train a few cells of NAS-Bench-201, let a surrogate choose which to train next, and see what it expects of the rest.
+"""Train a few cells of NAS-Bench-201, let a surrogate choose which to train next, and predict the accuracy of the rest.
 
-Small networks and one epoch on handwritten digits, to run in seconds: the surrogate says itself whether to trust it.
+Small networks and one epoch on handwritten digits, so it takes seconds. The validation of the surrogate says whether to
+trust it.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ table = zc.rank({str(cell): partial(space.build, cell, SMALL) for cell in cells}
 
 
 def accuracies(names: list[str]) -> Iterator[float]:
-    """Train each, and yield its accuracy at once, so that nothing is lost if the next one stops everything."""
+    """Train each and yield its accuracy immediately, so that nothing is lost if a later one raises an error."""
     for name in names:
         (run,) = zc.train(table.narrow([name], {}), train=train, validation=validation, epochs=1)
         yield float("nan") if run.accuracy is None else run.accuracy

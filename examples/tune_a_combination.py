@@ -1,7 +1,7 @@
 """Tune a combination of proxies on sixteen trained networks, and search with it.
 
-The accuracies come from the benchmark that ships with zerocost; a CSV with columns arch and accuracy does as well.
-Sixteen networks at a very low fidelity show little, and the interval says so.
+The accuracies come from the benchmark that ships with zerocost; a CSV with the columns arch and accuracy works too.
+Sixteen networks at a very low fidelity prove little, as the wide interval shows.
 """
 
 import tempfile

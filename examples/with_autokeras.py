@@ -24,7 +24,7 @@ inputs = autokeras.ImageInput()
 outputs = autokeras.ClassificationHead()(
     autokeras.ConvBlock(kernel_size=3, num_blocks=1, num_layers=1)(autokeras.Normalization()(inputs))
 )
-fixed = keras_tuner.HyperParameters()  # scores of untrained models say nothing of how they are best trained
+fixed = keras_tuner.HyperParameters()  # the score of an untrained model says nothing about the best way to train it
 fixed.Fixed("optimizer", "adam")
 fixed.Fixed("learning_rate", 1e-3)
 

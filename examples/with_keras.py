@@ -1,4 +1,4 @@
-"""Keras models: one scored, and several ranked, as torch ones are."""
+"""Score a Keras model and rank several, as with torch models."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ batch = digits.images[:32, ..., None].astype("float32"), digits.target[:32]
 
 
 def network(width: int, depth: int) -> keras.Model:
-    """Convolutions on the digits, channels last, with the scaling of the data inside."""
+    """Convolutions on the digits, channels last; the model also scales the data."""
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Rescaling(1 / 16)])
     for _ in range(depth):
         model.add(layers.Conv2D(width, 3, padding="same", use_bias=False))

@@ -22,7 +22,7 @@ train, validation = slice(0, 1200), slice(1200, None)
 
 
 def build(hp: keras_tuner.HyperParameters) -> keras.Model:
-    """The model of some hyperparameters, as KerasTuner's own tuners take it."""
+    """A model from hyperparameters, as for KerasTuner's own tuners."""
     model = keras.Sequential([keras.Input((8, 8, 1))])
     for _ in range(hp.Int("depth", 1, 3)):
         model.add(keras.layers.Conv2D(hp.Int("width", 4, 24, step=4), 3, padding="same", activation="relu"))

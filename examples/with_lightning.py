@@ -9,7 +9,7 @@ from zerocost.integrations.lightning import score
 
 
 class Classifier(LightningModule):
-    """As it is trained; nothing in it is made for zerocost."""
+    """An ordinary LightningModule; nothing in it is specific to zerocost."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

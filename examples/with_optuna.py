@@ -1,4 +1,4 @@
-"""An Optuna study whose networks are scored before they are trained; the lower half is not trained."""
+"""An Optuna study that scores each network before training it, and skips the lower half."""
 
 import optuna
 import torch
@@ -13,7 +13,7 @@ batch = zc.data.draw(train, 32)
 
 
 def build(trial: optuna.Trial) -> nn.Module:
-    """A convolutional network of the trial's choosing."""
+    """A convolutional network with the choices of a trial."""
     width, channels, layers = trial.suggest_int("width", 4, 24), 3, []
     for _ in range(trial.suggest_int("depth", 1, 3)):
         layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
@@ -22,7 +22,7 @@ def build(trial: optuna.Trial) -> nn.Module:
 
 
 def accuracy(model: nn.Module, epochs: int = 2) -> float:
-    """Of the network on the validation data, after training."""
+    """Train the network and return its accuracy on the validation data."""
     optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
     for _ in range(epochs):
         for images, labels in torch.utils.data.DataLoader(train, 64):
@@ -41,7 +41,7 @@ worth_training = ScoreFilter(batch, "jacob_cov,log_synflow", fraction=0.5, warmu
 
 
 def trained(trial: optuna.Trial) -> float:
-    """The usual objective, with one line more."""
+    """The usual objective, with one more line."""
     torch.manual_seed(0)
     model = build(trial)
     worth_training(trial, model)

@@ -1,4 +1,4 @@
-"""Models of timm, untrained, ranked on the digits and kept below a size."""
+"""Rank untrained timm models on the digits, and keep the best of the small ones."""
 
 import sys
 
