@@ -12,7 +12,7 @@ from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
-from zerocost.search.group import at_least, inherit_texts, takes
+from zerocost.search.group import inherit_texts, takes
 from zerocost.search.objectives import ACCURACY
 from zerocost.search.result import Progress, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
@@ -48,13 +48,9 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
 
     Attributes:
         space: a `SearchSpace`, the name of one ("cnn"), or a plain function of choices (see `spaces.from_function`).
-        seed: the same seed gives the same result. It draws the split, the architectures, the batch and the random
-            picks, and initialises the networks.
     """
 
     space: Space
-    _: KW_ONLY
-    seed: int = at_least(0, default=0)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""The settings of a search, in groups: goal, scoring, proposals, stopping, training, and where it runs and is kept."""
+"""The settings of a search, in groups: goal, scoring, proposals, stopping, training, and how it runs and is kept."""
 
 from __future__ import annotations
 
@@ -178,15 +178,18 @@ class Training(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Place(Group):
-    """Where it runs.
+    """How it runs.
 
     Attributes:
         device: where to score, measure latency and train: cpu, cuda, cuda:1, …
         workers: processes to score in; the result does not depend on it.
+        seed: the same seed gives the same result. It draws the split, the architectures, the batch and the random
+            picks, and initialises the networks.
     """
 
     device: str | torch.device | None = None
     workers: int = at_least(1, default=1)
+    seed: int = at_least(0, default=0)
 
     @property
     def device_name(self) -> str:
