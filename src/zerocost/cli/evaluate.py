@@ -50,9 +50,7 @@ class Truth:
         Path | None, typer.Option(help="The benchmark's file or converted folder, where it is not installed.")
     ] = None
     dataset: Annotated[str | None, typer.Option(help="Dataset of the benchmark to compare on.")] = None
-    metric: Annotated[
-        str | None, typer.Option(help="Metric of the benchmark to compare with; higher must be better.")
-    ] = None
+    metric: Annotated[str | None, typer.Option(help="Metric to compare with; higher must be better.")] = None
     epochs: Annotated[int | None, typer.Option(help="Epochs of training to compare at.")] = None
     n: Annotated[int, typer.Option("--n", min=3, help="Architectures to draw and score.")] = 200
     k: Annotated[

@@ -61,15 +61,13 @@ def print_explanation(
 ) -> None:
     """Why the kept candidates of a table are where they are: what moved the best, what each proxy adds, what is size.
 
-    `combination` is what to explain; what the table is ranked by if None.
+    `combination` is what to explain; the table's own if None.
     """
     why = table.explained(combination, top=len(kept) if 0 < len(kept) < len(table) else None)
     names = list(kept.frame.index[:limit])
     parts = why.moved if why.moved.notna().any(axis=None) else why.climbed
-    shown = list(
-        parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable").index[:MOST_COLUMNS]
-    )
-    shown = [name for name in parts if name in shown]
+    size = parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable")
+    shown = [name for name in parts if name in size.index[:MOST_COLUMNS]]
     out.print(f"\n[bold]why these[/bold], by {escape(str(why.combination))}", highlight=False, soft_wrap=True)
     if not why.follows:
         out.print("the ranking above is not by this score alone; places here are by this score", style="dim")
