@@ -67,7 +67,7 @@ def print_explanation(
     names = list(kept.frame.index[:limit])
     parts = why.moved if why.moved.notna().any(axis=None) else why.climbed
     size = parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable")
-    shown = [name for name in parts if name in size.index[:MOST_COLUMNS]]
+    shown = [str(name) for name in parts if name in size.index[:MOST_COLUMNS]]
     out.print(f"\n[bold]why these[/bold], by {escape(str(why.combination))}", highlight=False, soft_wrap=True)
     if not why.follows:
         out.print("the ranking above is not by this score alone; places here are by this score", style="dim")
