@@ -70,7 +70,7 @@ def options_of(group: type, shell: type, leave_out: tuple[str, ...]) -> list[ins
     hints = get_type_hints(group, include_extras=True) | get_type_hints(shell, include_extras=True)
     return [
         option_of(shown.get(one.name, one), hints[one.name], texts.get(one.name, ""), title_of(group, one.name))
-        for one in sorted(fields(group), key=lambda one: one.name not in vars(group)["__annotations__"])
+        for one in sorted(fields(group), key=lambda one: one.name not in group.__annotations__)
         if one.name not in leave_out
     ]
 
