@@ -19,9 +19,10 @@ from zerocost.combine import log_rank
 from zerocost.run import Job, Scorer, batches_of
 from zerocost.samplers import BatchGuide, GradientSampler
 from zerocost.samplers.strategies import quiet_optuna, sampler
-from zerocost.search.explore import Limit, explore
-from zerocost.search.measure import Judged
+from zerocost.search.explore import LimitCheck, Proposer, explore
+from zerocost.search.measure import Measurement
 from zerocost.search.objectives import Objectives
+from zerocost.search.settings import Stopping
 from zerocost.search.sizes import size_costs
 from zerocost.spaces import Architecture, Fidelity
 from zerocost.store import Store
@@ -87,18 +88,18 @@ def searched(
     candidates: int,
     seed: int,
     data: str = "noise:3x32x32",
-    limit: Limit = lambda arch: None,
+    limit: LimitCheck = lambda arch: None,
     **guided: Any,
 ) -> list[str]:
-    """What a strategy judges, in the order it proposes, by `numbers`, a row an architecture: the loop of `search`."""
+    """What a strategy proposes, in order, when `numbers`, a row an architecture, is measured: the loop of `search`."""
 
     place = {text: i for i, text in enumerate(numbers.index)}
     columns, values = list(numbers.columns), numbers.to_numpy()
 
-    def judge(archs: Sequence[Architecture]) -> Iterator[Judged]:
+    def measure(archs: Sequence[Architecture]) -> Iterator[Measurement]:
         for arch in archs:
             row = zip(columns, values[place[str(arch)]].tolist(), strict=True)
-            yield Judged({name: value for name, value in row if not np.isnan(value)}, {})
+            yield Measurement({name: value for name, value in row if not np.isnan(value)}, {})
 
     if strategy == "gradient":
         chosen: Any = learnt(data, seed)
@@ -108,7 +109,8 @@ def searched(
     with quiet_optuna():
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=chosen, directions=objectives.directions)
-        return list(explore(SPACE, study, judge, objectives, candidates=candidates, limit=limit).judged)
+        proposer = Proposer(SPACE, study, objectives, Stopping(candidates=candidates), limit)
+        return list(explore(proposer, measure).measured)
 
 
 @cache

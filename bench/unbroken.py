@@ -30,7 +30,7 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
-from zerocost.search.shared_study import KEY, TWIN, opened
+from zerocost.search.shared_study import KEY, TWIN, open_storage
 from zerocost.store import Store
 
 PROXY = """
@@ -201,7 +201,7 @@ def shared(
 
 def in_order(url: str, candidates: int) -> bool:
     """Whether a study has judged so many architectures, no two of them twins, and nothing is left running."""
-    storage = opened(url)
+    storage = open_storage(url)
     [name] = optuna.study.get_all_study_names(storage)
     trials = optuna.load_study(study_name=name, storage=storage).trials
     judged = [t.user_attrs for t in trials if t.state != TrialState.FAIL and TWIN not in t.user_attrs]

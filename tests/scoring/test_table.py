@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -30,6 +31,13 @@ def test_best_first_by_the_combined_rank():
     assert list(made.frame.columns) == ["a", "b", "params", "rank_score"]
     assert made.frame["rank_score"].is_monotonic_decreasing and made.frame.at["best", "rank_score"] == 0
     assert len(made) == 3 and made.seconds == 1.5 and made.proxies == ["a", "b"]
+
+
+def test_a_table_says_what_it_is_ranked_by():
+    made = table(poor=(1, 1, 9), best=(3, 3, 1))
+    assert made.ranked_by == "the log-rank sum of a, b"
+    other = dataclasses.replace(made, ranked_by="fronts of a, params", proxies=["a", "params"]).narrow(["best"], {})
+    assert (other.ranked_by, other.proxies) == ("fronts of a, params", ["a", "params"])
 
 
 def test_params_are_shown_but_do_not_rank():

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import Failure, InputError
-from zerocost.search.latency import Timing, conditions, latency, looked_up, measured_latency
+from zerocost.search.latency import Timing, latency, latency_conditions, measured_latency, table_costs
 from zerocost.spaces import from_function
 from zerocost.testing.state import state
 
@@ -88,27 +88,27 @@ def test_a_space_is_measured_once_and_what_was_kept_is_read() -> None:
     space = from_function(network)
     one, two, three = space
     kept = {str(two): Timing(7.5, 0.1, 20)}
-    quantity = measured_latency(space, torch.rand(1, 4), seconds=0.02, kept=kept)
+    cost = measured_latency(space, torch.rand(1, 4), seconds=0.02, kept=kept)
     del builds[:]
-    assert quantity(one) == quantity(one) == kept[str(one)].median > 0
-    assert quantity(two) == 7.5
-    failed = quantity(three)
+    assert cost(one) == cost(one) == kept[str(one)].median > 0
+    assert cost(two) == 7.5
+    failed = cost(three)
     assert isinstance(failed, Failure) and "RuntimeError" in str(failed)
-    assert quantity(three) is failed and str(three) not in kept
+    assert cost(three) is failed and str(three) not in kept
     assert builds == [1, 3]
 
 
 def test_conditions_tell_what_latencies_must_not_be_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = conditions()
-    assert key == conditions(device=torch.device("cpu")) != conditions(batch=2)
+    key = latency_conditions()
+    assert key == latency_conditions(device=torch.device("cpu")) != latency_conditions(batch=2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
-    assert "threads=77" in conditions() != key
+    assert "threads=77" in latency_conditions() != key
 
 
 @pytest.mark.skipif(not HARDWARE.exists(), reason="the table of hardware metrics is not here")
 def test_a_table_of_hardware_metrics_answers_as_the_benchmark_does() -> None:
     benchmark = benchmarks.get("nasbench201", HARDWARE)
-    numbers = looked_up(benchmark)
+    numbers = table_costs(benchmark)
     assert {"raspi4_latency", "fpga_energy", "edgegpu_latency"} <= set(numbers)
     truth = benchmark.truth(dataset="cifar10", metric="raspi4_latency", epochs=0)
     for text in truth.index[:: len(truth) // 5]:
@@ -116,4 +116,4 @@ def test_a_table_of_hardware_metrics_answers_as_the_benchmark_does() -> None:
     other = spaces.get("cnn").sample(np.random.default_rng(0))
     assert isinstance(numbers["raspi4_latency"](other), Failure)
     with pytest.raises(InputError, match="no dataset 'mnist'; it has cifar10"):
-        looked_up(benchmark, "mnist")
+        table_costs(benchmark, "mnist")

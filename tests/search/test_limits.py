@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from zerocost.base.conditions import clauses
 from zerocost.base.errors import Failure, InputError
-from zerocost.search.limits import Limits, split
+from zerocost.search.limits import Limits, split_conditions
 from zerocost.spaces import Architecture
 
 ARCH = Architecture("a", ())
 
 
 class Counted:
-    """A quantity that says how often it was asked."""
+    """A cost that says how often it was asked for."""
 
     def __init__(self, value: float | Failure) -> None:
         self.value, self.asked = value, 0
@@ -25,12 +25,12 @@ class Counted:
         return self.value
 
 
-def quantities(**values: float | Failure) -> dict[str, Counted]:
+def costs(**values: float | Failure) -> dict[str, Counted]:
     return {name: Counted(value) for name, value in values.items()}
 
 
 def check(where: str | None, *functions: Callable[[Architecture], object], **values: float | Failure) -> str | None:
-    return Limits(where, quantities(**values), functions).check(ARCH)
+    return Limits(where, costs(**values), functions).check(ARCH)
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def test_the_reason_names_the_clause_and_the_numbers(where: str | None, reason: 
     assert check(where, params=531_010.0, latency=12.25) == reason
 
 
-def test_a_quantity_is_asked_only_when_all_cheaper_limits_are_kept() -> None:
-    known = quantities(params=5.0, flops=7.0, latency=9.0)
+def test_a_cost_is_asked_for_only_when_all_cheaper_limits_are_kept() -> None:
+    known = costs(params=5.0, flops=7.0, latency=9.0)
     assert Limits("latency < 1 and flops < 1 and params < 1", known).check(ARCH) == "params < 1 is false: params = 5"
     assert [one.asked for one in known.values()] == [1, 0, 0]
     assert Limits("latency + params < 1 and flops < 1", known).check(ARCH) == "flops < 1 is false: flops = 7"
     assert [one.asked for one in known.values()] == [1, 1, 0]
 
 
-def test_an_architecture_without_a_quantity_keeps_to_no_limit_on_it() -> None:
+def test_an_architecture_without_a_cost_keeps_to_no_limit_on_it() -> None:
     failed = Failure("building the network raised ValueError: no")
     for where in ("params < 9", "params > 9", "not params < 9"):
         assert check(where, params=failed) == f"{where} is false: params failed: {failed}"
@@ -80,7 +80,7 @@ def test_functions_answer_with_a_truth_value_or_a_reason(answer: object, reason:
 
 
 def test_functions_come_first() -> None:
-    known = quantities(params=5.0)
+    known = costs(params=5.0)
     assert Limits("params < 1", known, [lambda arch: False]).check(ARCH) == "limit <lambda> is not kept"
     assert known["params"].asked == 0
 
@@ -97,7 +97,7 @@ def test_a_function_that_does_neither_is_named(function: Callable[[Architecture]
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("parms < 3", "unknown quantity 'parms'; did you mean 'params'"),
+        ("parms < 3", "unknown cost 'parms'; did you mean 'params'"),
         ("params <", "cannot read the condition"),
         ("params", "as a condition"),
         ("params ** 2 < 3", "columns, numbers and"),
@@ -119,13 +119,13 @@ def test_both_parts_of_a_condition_together_say_what_it_says(parts: list[str], v
         return all(clause.holds(values) for clause in (clauses(where) if where else []))
 
     where = " and ".join(parts)
-    limits, rest = split(where, ["params", "latency"])
+    limits, rest = split_conditions(where, ["params", "latency"])
     assert (holds(limits) and holds(rest)) == holds(where)
     assert "snip" not in (limits or "")
     assert all("snip" in clause.names for clause in (clauses(rest) if rest else []))
 
 
 def test_nothing_splits_into_nothing() -> None:
-    assert split(None, ["params"]) == (None, None)
-    assert split("params < 3", ["params"]) == ("params < 3", None)
-    assert split("snip < 3", ["params"]) == (None, "snip < 3")
+    assert split_conditions(None, ["params"]) == (None, None)
+    assert split_conditions("params < 3", ["params"]) == ("params < 3", None)
+    assert split_conditions("snip < 3", ["params"]) == (None, "snip < 3")

@@ -6,19 +6,19 @@ from run.small import SMALL, TEXTS, job
 from zerocost import spaces
 from zerocost.base.errors import Failure
 from zerocost.run import Scorer
-from zerocost.search.costs import accuracy
-from zerocost.search.measure import judge
+from zerocost.search.costs import accuracy_function
+from zerocost.search.measure import measure_function
 from zerocost.store import Store
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_scores_and_quantities_come_in_the_order_asked(workers):
+def test_scores_and_costs_come_in_the_order_asked(workers):
     space = spaces.get("cnn", resolution=8)
     archs = [space.parse(text) for text in reversed(TEXTS[:3])]
     given = job("epe_nas", "log_synflow", seeds=(0,), data="noise:3x8x8", fidelity=SMALL)
     length = {"length": lambda arch: float(len(str(arch))), "none": lambda arch: Failure("nobody knows")}
     with Store(None) as store, Scorer(given, store=store, workers=workers) as scorer:
-        found = list(judge(scorer, length)(archs))
+        found = list(measure_function(scorer, length)(archs))
         scored = scorer(TEXTS[:3])
     for arch, one in zip(archs, found, strict=True):
         assert set(one.scores) == {"length", "log_synflow"}
@@ -38,7 +38,7 @@ def test_an_accuracy_is_asked_once_and_may_fail():
 
     space = spaces.get("cnn", resolution=8)
     one, two = space.parse(TEXTS[0]), space.parse(TEXTS[1])
-    quantity = accuracy(measured)
-    assert [quantity(one), quantity(one)] == [0.5, 0.5]
-    assert isinstance(quantity(two), Failure)
+    accuracy = accuracy_function(measured)
+    assert [accuracy(one), accuracy(one)] == [0.5, 0.5]
+    assert isinstance(accuracy(two), Failure)
     assert len(asked) == 2

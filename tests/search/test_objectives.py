@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from zerocost.combine import as_combination
-from zerocost.search.objectives import Objectives, minimised, objective_names
+from zerocost.search.objectives import Objectives, minimised, read_objectives
 
 JUDGED = pd.DataFrame(
     {"snip": [1.0, 3.0, 2.0, np.nan], "naswot": [1.0, 2.0, 3.0, np.nan], "params": [10.0, 30.0, 30.0, 5.0]},
@@ -15,7 +15,7 @@ JUDGED = pd.DataFrame(
 )
 
 
-def test_the_score_is_the_log_rank_sum_within_all_that_was_judged():
+def test_the_score_is_the_log_rank_sum_within_all_that_was_measured():
     wanted = Objectives(("score",), as_combination("snip,naswot"))
     few, all_ = wanted.values(JUDGED.loc[["a", "b"]]), wanted.values(JUDGED)
     assert few.loc["b", "score"] == 0 > few.loc["a", "score"]
@@ -38,4 +38,4 @@ def test_sizes_latencies_and_energies_are_made_small(name):
 
 
 def test_names_are_read_from_a_text_or_a_sequence_each_once():
-    assert objective_names("score, params,score") == objective_names(["score", "params"]) == ("score", "params")
+    assert read_objectives("score, params,score") == read_objectives(["score", "params"]) == ("score", "params")

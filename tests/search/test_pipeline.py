@@ -155,6 +155,11 @@ def test_bad_settings_say_what_is_wrong(settings, message):
         search(space, "digits:8", **{**SMALL, **settings})
 
 
+def test_an_unknown_setting_is_named_with_the_nearest_one():
+    with pytest.raises(zc.InputError, match="unknown setting 'epoch'; did you mean 'epochs'"):
+        search(space, "digits:8", epoch=1)
+
+
 def test_a_space_sized_for_the_data():
     data = (torch.rand(60, 1, 8, 8), torch.arange(60) % 4)
     result = search("cnn", data, candidates=3, proxies="snip", keep=1, epochs=0, batch=16)
@@ -170,6 +175,7 @@ def test_a_space_that_does_not_fit_the_data():
 def test_proxies_that_only_a_condition_names_are_scored_but_not_ranked_by():
     result = search(space, "digits:8", where="flops < 3000 and rank_score > -9", **{**SMALL, "epochs": 0})
     assert result.table.proxies == ["snip", "jacob_cov"]
+    assert result.table.ranked_by == "the log-rank sum of snip, jacob_cov"
     assert (result.kept.frame["flops"] < 3000).all()
 
 
@@ -230,12 +236,14 @@ def test_the_best_are_scored_again_at_each_fidelity(scored):
 def test_several_objectives_rank_by_fronts():
     result = search(space, "digits:8", objectives="score,params", **{**FAST, "candidates": 12})
     frame = result.table.frame
+    assert result.table.ranked_by == result.kept.ranked_by == "fronts of score, params"
+    assert result.table.proxies == ["snip", "params"]
     assert set(frame.index[: len(result.front)]) == set(result.front)
     for name in result.front:
         assert not ((frame["snip"] > frame.loc[name, "snip"]) & (frame["params"] <= frame.loc[name, "params"])).any()
 
 
-def test_accuracy_is_looked_up_once_for_each_judged_and_scores_only_guide():
+def test_accuracy_is_looked_up_once_for_each_architecture_and_scores_only_guide():
     asked = []
 
     def accuracy(arch):
@@ -250,7 +258,7 @@ def test_accuracy_is_looked_up_once_for_each_judged_and_scores_only_guide():
     assert result.kept.frame.index[0] == max(asked, key=lambda text: int(text.partition("=")[2]))
 
 
-def test_accuracy_by_training_trains_what_is_judged_and_nothing_else(tmp_path):
+def test_accuracy_by_training_trains_what_is_measured_and_nothing_else(tmp_path):
     settings = {**SMALL, "candidates": 3, "keep": 1, "proxies": "snip"}
     guided = {"strategy": "evolution", "objectives": "accuracy", "warmup": 8, "moves": 2}
     result = search(space, "digits:8", workdir=tmp_path, **guided, **settings)

@@ -13,10 +13,11 @@ from zerocost.base.errors import InputError
 from zerocost.samplers import RandomSampler
 from zerocost.samplers.suggest import suggest
 from zerocost.search import shared_study as shared
-from zerocost.search.explore import explore
-from zerocost.search.measure import Judged
+from zerocost.search.explore import Proposer, explore
+from zerocost.search.measure import Measurement
 from zerocost.search.objectives import Objectives
-from zerocost.search.shared_study import KEY, OWNER, TWIN, opened
+from zerocost.search.settings import Stopping
+from zerocost.search.shared_study import KEY, OWNER, TWIN, open_storage
 from zerocost.spaces import from_function
 from zerocost.store import owners
 
@@ -29,7 +30,7 @@ def url(place, monkeypatch):
     storages = []
 
     def kept(where):
-        storages.append(shared.opened(where))
+        storages.append(shared.open_storage(where))
         return storages[-1]
 
     monkeypatch.setitem(globals(), "opened", kept)
@@ -41,7 +42,7 @@ def url(place, monkeypatch):
 
 def study(url, seed=0):
     return optuna.create_study(
-        storage=opened(url),
+        storage=open_storage(url),
         study_name="one",
         sampler=RandomSampler(SPACE, seed=seed),
         direction="maximize",
@@ -49,21 +50,22 @@ def study(url, seed=0):
     )
 
 
-def judge(archs):
-    yield from [Judged({"width": dict(arch.choices)["width"]}, {}) for arch in archs]
+def measure(archs):
+    yield from [Measurement({"width": dict(arch.choices)["width"]}, {}) for arch in archs]
 
 
 def search(made, candidates=12, **options):
-    return explore(SPACE, made, judge, Objectives(("width",)), candidates=candidates, several=True, **options)
+    stopping = Stopping(candidates=candidates)
+    return explore(Proposer(SPACE, made, Objectives(("width",)), stopping, shared=True), measure, **options)
 
 
 def left_by_a_dead_process(made, monkeypatch):
-    """A trial that was to be judged by a process that has ended."""
+    """A trial that was to be measured by a process that has ended."""
     with monkeypatch.context() as patch:
         patch.setattr(owners, "this", lambda: DEAD)
         trial = made.ask()
         arch = suggest(SPACE, trial)
-        assert shared.needed(made, trial, str(arch), 12)
+        assert shared.claim_trial(made, trial, str(arch), 12)
     return str(arch)
 
 
@@ -73,14 +75,14 @@ def test_a_trial_names_its_process_from_the_start(url):
     assert made.trials[number].user_attrs[OWNER] == owners.this()
 
 
-def test_what_was_judged_is_read_by_the_next_process(url):
+def test_what_was_measured_is_read_by_the_next_process(url):
     first = search(study(url), candidates=5)
     second = search(study(url, seed=1), candidates=8)
-    assert list(second.judged)[:5] == list(first.judged)
-    assert len(second.judged) == 8
+    assert list(second.measured)[:5] == list(first.measured)
+    assert len(second.measured) == 8
     third = search(study(url, seed=2), candidates=8)
-    assert third.judged == second.judged
-    assert third.stopped == "8 architectures were judged"
+    assert third.measured == second.measured
+    assert third.stopped == "8 architectures were measured"
 
 
 @pytest.mark.parametrize("candidates", [4, 12, 100])
@@ -88,8 +90,8 @@ def test_what_a_dead_process_left_is_done_again(url, candidates, monkeypatch):
     made = study(url)
     undone = left_by_a_dead_process(made, monkeypatch)
     found = search(made, candidates=candidates)
-    assert undone in found.judged
-    assert len(found.judged) == min(candidates, 12)
+    assert undone in found.measured
+    assert len(found.measured) == min(candidates, 12)
     assert [trial.state for trial in made.trials].count(TrialState.FAIL) == 1
     assert all(trial.state.is_finished() for trial in made.trials)
 
@@ -100,24 +102,24 @@ def test_what_it_had_not_decided_on_is_given_up(url, monkeypatch):
         patch.setattr(owners, "this", lambda: DEAD)
         made.ask()
     found = search(made, candidates=4)
-    assert len(found.judged) == 4
+    assert len(found.measured) == 4
     assert made.trials[0].state == TrialState.FAIL
 
 
 def test_two_that_give_up_the_same_trial_leave_it_to_be_done_once(url, monkeypatch):
     made, other = study(url), study(url)
     undone = left_by_a_dead_process(made, monkeypatch)
-    lost = shared.lost(made)
-    shared.revive(made, lost)
+    lost = shared.lost_trials(made)
+    shared.give_up(made, lost)
     made.enqueue_trial(lost[0].params, user_attrs={"architecture": undone, KEY: undone})
-    shared.revive(other, lost)
+    shared.give_up(other, lost)
     found = search(made)
-    assert list(found.judged).count(undone) == 1
+    assert list(found.measured).count(undone) == 1
     done = [t for t in made.trials if t.state == TrialState.COMPLETE and TWIN not in t.user_attrs]
     assert len(done) == len({t.user_attrs[KEY] for t in done}) == 12
 
 
-def test_ctrl_c_leaves_what_was_proposed_to_others_and_keeps_what_was_judged(url):
+def test_ctrl_c_leaves_what_was_proposed_to_others_and_keeps_what_was_measured(url):
     def stop(done, _):
         if done == 3:
             raise KeyboardInterrupt
@@ -127,7 +129,7 @@ def test_ctrl_c_leaves_what_was_proposed_to_others_and_keeps_what_was_judged(url
         search(made, progress=stop)
     assert not any(trial.state == TrialState.RUNNING for trial in made.trials)
     found = search(study(url))
-    assert len(found.judged) == 12
+    assert len(found.measured) == 12
 
 
 def test_a_waiting_trial_is_given_to_one_of_those_who_ask_at_once(url):
@@ -149,13 +151,13 @@ def test_a_waiting_trial_is_given_to_one_of_those_who_ask_at_once(url):
 def test_an_earlier_twin_or_enough_of_others_make_a_trial_unneeded(url):
     made = study(url)
     first, second, third = made.ask(), made.ask(), made.ask()
-    assert shared.needed(made, first, "a", 2)
-    assert not shared.needed(made, second, "a", 2)
+    assert shared.claim_trial(made, first, "a", 2)
+    assert not shared.claim_trial(made, second, "a", 2)
     made.tell(second, state=TrialState.FAIL)
-    assert shared.needed(made, third, "b", 2)
-    assert not shared.needed(made, made.ask(), "c", 2)
+    assert shared.claim_trial(made, third, "b", 2)
+    assert not shared.claim_trial(made, made.ask(), "c", 2)
     made.tell(first, state=TrialState.FAIL)
-    assert shared.counted(made.trials) == {"b"}
+    assert shared.claimed_keys(made.trials) == {"b"}
 
 
 def test_what_cannot_be_opened_is_bad_input(tmp_path):
@@ -163,13 +165,13 @@ def test_what_cannot_be_opened_is_bad_input(tmp_path):
     file.write_text("no database at all, but long enough to be taken for one" * 20)
     for url in (str(file), f"sqlite:///{tmp_path}/no/such/folder.db"):
         with pytest.raises(InputError, match="cannot keep a study in") as error:
-            opened(url)
+            open_storage(url)
         assert "\n" not in str(error.value)
 
 
 def test_a_password_is_not_shown():
     with pytest.raises(InputError) as error:
-        opened("postgresql://me:secret@127.0.0.1:1/none")
+        open_storage("postgresql://me:secret@127.0.0.1:1/none")
     assert "secret" not in str(error.value)
 
 

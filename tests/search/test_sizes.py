@@ -11,7 +11,7 @@ import zerocost as zc
 from zerocost import spaces
 from zerocost.base.errors import Failure, InputError
 from zerocost.scoring.candidates import initialise
-from zerocost.search.sizes import PROXIES, size_costs
+from zerocost.search.sizes import SIZE_PROXIES, size_costs
 from zerocost.spaces import SearchSpace, from_function
 
 IMAGES = torch.rand(2, 3, 32, 32)
@@ -34,8 +34,8 @@ def test_sizes_are_those_that_score_gives(name: str) -> None:
     known = size_costs(space, IMAGES)
     for seed in range(2):
         arch = space.sample(np.random.default_rng(seed))
-        card = zc.score(initialise(lambda arch=arch: space.build(arch)), (IMAGES, None), PROXIES)
-        assert {size: known[size](arch) for size in PROXIES} == dict(card)
+        card = zc.score(initialise(lambda arch=arch: space.build(arch)), (IMAGES, None), SIZE_PROXIES)
+        assert {size: known[size](arch) for size in SIZE_PROXIES} == dict(card)
 
 
 class LooksAtValues(nn.Module):

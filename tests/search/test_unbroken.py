@@ -26,7 +26,7 @@ def test_a_killed_search_goes_on_to_the_result_of_an_unbroken_one(script, tmp_pa
 
 
 @pytest.mark.parametrize("kill", [False, True])
-def test_two_processes_in_one_study_judge_each_architecture_once(script, place, tmp_path, kill):
+def test_two_processes_in_one_study_measure_each_architecture_once(script, place, tmp_path, kill):
     where = str(place) if "://" in str(place) else None
     row = script["shared"](tmp_path, where, kill, 12, ["--epochs", 0])
     assert row.equal

@@ -1,4 +1,4 @@
-"""What the subcommands share: options, loading the user's callables, errors as one line, progress."""
+"""What the subcommands share: options, errors as one line, JSON, progress."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ import math
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn, ParamSpec
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from zerocost.base.errors import ZerocostError
+from zerocost.base.errors import InputError, ZerocostError
+from zerocost.cli.expand import expand
+from zerocost.combine import default
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 
-P = ParamSpec("P")
 BAD_INPUT, NOTHING_FOUND, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
@@ -36,48 +39,70 @@ out = Output(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True)
 
 SPECS = ", ".join(source.usage for source in SOURCES.values())
+BY_DEFAULT = "or what the combination of --proxies says"
 Data = Annotated[str, typer.Option("--data", help=f"Where batches come from: {SPECS}.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Samples in the batch that networks are scored on.")]
-OwnBatch = Annotated[
+OptionalBatch = Annotated[
     int | None,
-    typer.Option("--batch", min=1, help="Samples in the batch that networks are scored on: 64, or as tuned."),
+    typer.Option(
+        "--batch", min=1, help=f"Samples in the batch that networks are scored on. By default 64, {BY_DEFAULT}."
+    ),
 ]
 Repeats = Annotated[
     int | None,
-    typer.Option(min=1, help="Seeds that each network is built and scored with; scores are means. 1, or as tuned."),
+    typer.Option(
+        min=1, help=f"Initialisations that each network is scored from; scores are means. By default 1, {BY_DEFAULT}."
+    ),
 ]
 Scale = Annotated[
     str | None,
     typer.Option(
         "--fidelity",
-        help="Score smaller siblings: settings such as width=0.5,resolution=16. Full size, or as tuned.",
+        help=f"Score smaller siblings, as in width=0.5,resolution=16. By default full size, {BY_DEFAULT}.",
     ),
 ]
-Balanced = Annotated[bool, typer.Option("--balanced", help="Draw equally many samples of each class.")]
 Proxies = Annotated[
     str,
     typer.Option(
         "--proxies",
-        help="Names, comma-separated, as in 'snip,zico(parts=4),my_proxy.py:mine', see `zerocost proxies`; or the "
-        ".json file of a combination.",
+        help="Proxies, comma-separated, as in 'snip,zico(parts=4),my_proxy.py:mine' (`zerocost proxies` lists them), "
+        f"or the .json file of a combination. 'default' stands for {', '.join(default.proxies)}.",
     ),
 ]
-Batches = Annotated[int, typer.Option("--batches", min=1, help="Batches drawn, for proxies that compare batches.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Same seed, same result.")]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, …")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
+Device = Annotated[str, typer.Option("--device", help="Where networks run: cpu, cuda, cuda:1, …")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes to score in.")]
 Explain = Annotated[
-    bool, typer.Option("--explain", help="Say which proxy moved whom, and how much of the order is only size.")
+    bool,
+    typer.Option("--explain", help="Explain the ranking: what each proxy moved, and how much of it is only size."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines instead of a table.")]
+Report = Annotated[Path | None, typer.Option("--report", help="Write an HTML report to this file.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs, instead of tables.")]
 
 
-def command(function: Callable[P, None]) -> Callable[P, None]:
-    """A subcommand whose errors are one line on stderr: exit code 2 for bad input, 130 after Ctrl-C."""
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """How networks are scored."""
+
+    batches: Annotated[
+        int, typer.Option("--batches", min=1, help="Batches to draw, for proxies that compare batches.")
+    ] = 1
+    balanced: Annotated[bool, typer.Option("--balanced", help="Draw equally many samples of each class.")] = False
+    seed: Seed = 0
+    device: Device = "cpu"
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """A subcommand: its groups become options, and its errors one line on stderr.
+
+    The exit code is 2 for bad input, and 130 after Ctrl-C.
+    """
+    signature, gather = expand(function)
 
     @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+    def run(**values: Any) -> None:
         try:
-            function(*args, **kwargs)
+            function(**gather(values))
         except ZerocostError as error:
             fail(str(error), BAD_INPUT)
         except KeyboardInterrupt as stop:
@@ -88,7 +113,15 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             sys.stdout = None  # the reader has gone; nothing is left to flush
             raise typer.Exit(0) from None
 
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
     return run
+
+
+def check_folder(path: Path | None, what: str = "") -> None:
+    """`InputError` for a file that cannot be written because its folder does not exist."""
+    if path is not None and not path.resolve().parent.is_dir():
+        raise InputError(f"cannot write {what or path}: there is no folder {path.resolve().parent}")
 
 
 def nothing_ran(proxies: Iterable[Proxy], scored: Container[str]) -> bool:
@@ -107,16 +140,16 @@ def fail(message: str, code: int) -> NoReturn:
 def print_json(value: Any) -> None:
     """One JSON object on stdout; numbers that JSON cannot hold become null."""
 
-    def plain(item: Any) -> Any:
+    def as_json(item: Any) -> Any:
         if isinstance(item, dict):
-            return {str(key): plain(inner) for key, inner in item.items()}
+            return {str(key): as_json(inner) for key, inner in item.items()}
         if isinstance(item, list | tuple):
-            return [plain(inner) for inner in item]
+            return [as_json(inner) for inner in item]
         if isinstance(item, float) and not math.isfinite(item):
             return None
         return item if isinstance(item, str | int | float | bool | None) else str(item)
 
-    sys.stdout.write(json.dumps(plain(value), indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
 
 
 class Rate(ProgressColumn):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -12,140 +13,147 @@ from rich.table import Table
 
 from zerocost import benchmarks
 from zerocost.base.device import check_device
-from zerocost.base.errors import InputError
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.cli.common import (
     SPECS,
-    Balanced,
-    Batches,
-    Device,
+    Drawing,
     Json,
-    OwnBatch,
+    OptionalBatch,
     Proxies,
+    Report,
     Scale,
-    Seed,
+    Workers,
+    check_folder,
     command,
     out,
     print_json,
     progress_bar,
 )
+from zerocost.cli.expand import vars_of
 from zerocost.combine import parts
 from zerocost.evaluation.evaluate import Evaluation
-from zerocost.evaluation.evaluate import evaluate as judge
+from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
 from zerocost.proxies.registry import resolve
 from zerocost.report.format import fixed, plural, seconds
-from zerocost.scoring.score import DEFAULT_PROXIES as SCORE_DEFAULT
+from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import Fidelity
 
-DEFAULT = ",".join(SCORE_DEFAULT)
+DEFAULT = ",".join(DEFAULT_PROXIES)
 NAMES = ", ".join(benchmarks.names())
 
 
-@command
-def evaluate(
-    benchmark: Annotated[str, typer.Argument(help=f"A benchmark by name: {NAMES}.")],
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What proxies are compared with, and how."""
+
+    truth: Annotated[
+        Path | None, typer.Option(help="The benchmark's file or converted folder, where it is not installed.")
+    ] = None
+    dataset: Annotated[str | None, typer.Option(help="Dataset of the benchmark to compare on.")] = None
+    metric: Annotated[str | None, typer.Option(help="Metric to compare with; higher must be better.")] = None
+    epochs: Annotated[int | None, typer.Option(help="Epochs of training to compare at.")] = None
+    n: Annotated[int, typer.Option("--n", min=3, help="Architectures to draw and score.")] = 200
+    k: Annotated[
+        int, typer.Option("--k", min=1, help="Highest scores that precision, best rank and regret look at.")
+    ] = 10
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000
+
+    def query(self, table: Benchmark) -> Query:
+        """The benchmark's default query with what was asked for in its place."""
+        default = table.default
+        epochs = default.epochs if self.epochs is None else self.epochs
+        return Query(self.dataset or default.dataset, self.metric or default.metric, epochs, default.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(Drawing):
+    """How networks are scored."""
+
     data: Annotated[
         str | None,
         typer.Option(
             help=f"Where batches come from: {SPECS}. Without it, the benchmark's own data, or digits in its place."
         ),
-    ] = None,
-    proxies: Proxies = DEFAULT,
-    truth: Annotated[
-        Path | None, typer.Option(help="The benchmark's file or converted folder, where it is not installed.")
-    ] = None,
-    n: Annotated[int, typer.Option("--n", min=3, help="Architectures to draw and score.")] = 200,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds that each network is built and scored with.")] = 3,
-    dataset: Annotated[str | None, typer.Option(help="Dataset of the truth.")] = None,
-    metric: Annotated[str | None, typer.Option(help="Metric of the truth, of which more is better.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of training behind the truth.")] = None,
-    batch: OwnBatch = None,
-    batches: Batches = 1,
-    balanced: Balanced = False,
-    fidelity: Scale = None,
-    k: Annotated[
-        int, typer.Option("--k", min=1, help="Highest scores that precision, best rank and regret pick.")
-    ] = 10,
-    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples behind the intervals.")] = 1000,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    workers: Annotated[int, typer.Option(min=1, help="Processes to score in.")] = 1,
+    ] = None
+    proxies: Proxies = DEFAULT
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds that each network is built and scored with.")] = 3
+    batch: OptionalBatch = None
+    fidelity: Scale = None
+    workers: Workers = 1
     cache: Annotated[
         str | None,
         typer.Option(
             help="Keep scores in this file or postgresql://… database; the same command goes on after a break."
         ),
-    ] = None,
-    report_to: Annotated[Path | None, typer.Option("--report", help="Write an HTML report here.")] = None,
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOutput:
+    """What is written."""
+
+    report: Report = None
     pictures: Annotated[
-        Path | None, typer.Option(help="Write figures here as PDF, SVG and PNG; needs the extra pictures.")
-    ] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table here as CSV.")] = None,
-    latex: Annotated[Path | None, typer.Option("--latex", help="Write the table here for LaTeX.")] = None,
-    as_json: Json = False,
+        Path | None, typer.Option(help="Write figures to this folder as PDF, SVG and PNG; needs the extra pictures.")
+    ] = None
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file as CSV.")] = None
+    latex: Annotated[Path | None, typer.Option("--latex", help="Write the table to this file for LaTeX.")] = None
+    as_json: Json = False
+
+    def write(self, evaluation: Evaluation) -> list[Path]:
+        """Write what is asked for; returns the files."""
+        written = [path for path in (self.report, self.csv, self.latex) if path]
+        if self.report is not None:
+            from zerocost import report
+
+            report.write(evaluation, self.report)
+        if self.csv is not None:
+            evaluation.to_csv(self.csv)
+        if self.latex is not None:
+            evaluation.to_latex(self.latex)
+        if self.pictures is not None:
+            from zerocost.report import pictures
+
+            written += pictures.save(evaluation, self.pictures)
+        return written
+
+
+@command
+def evaluate(
+    benchmark: Annotated[str, typer.Argument(help=f"A benchmark by name: {NAMES}.")],
+    truth: Truth,
+    options: EvaluateOptions,
+    output: EvaluateOutput,
 ) -> None:
-    """Judge proxies against trained truth, beside parameters, FLOPs and depth."""
-    resolve(parts(proxies))
-    check_device(device)
-    scale = None if fidelity is None else Fidelity.parse(fidelity)
-    file = Path(cache) if cache and "://" not in cache else None
-    for path in (report_to, csv, latex, file):
-        if path is not None and not path.resolve().parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {path.resolve().parent}")
-    table = benchmarks.get(benchmark, truth)
+    """Compare proxies with the trained accuracies of a benchmark, beside parameters, FLOPs and depth."""
+    resolve(parts(options.proxies))
+    check_device(options.device)
+    settings = vars_of(options)
+    settings["fidelity"] = None if options.fidelity is None else Fidelity.parse(options.fidelity)
+    cache = Path(options.cache) if options.cache and "://" not in options.cache else None
+    for path in (output.report, output.csv, output.latex, cache):
+        check_folder(path)
+    table = benchmarks.get(benchmark, truth.truth)
     with progress_bar({"score": "scoring"}) as progress:
-        evaluation = judge(
+        evaluation = evaluate_proxies(
             table,
-            proxies,
-            data=data,
-            n=n,
-            seeds=seeds,
-            truth=query(table, dataset, metric, epochs),
-            batch=batch,
-            batches=batches,
-            balanced=balanced,
-            fidelity=scale,
-            k=k,
-            resamples=resamples,
-            seed=seed,
-            device=device,
-            workers=workers,
-            cache=cache,
+            n=truth.n,
+            k=truth.k,
+            resamples=truth.resamples,
+            truth=truth.query(table),
             progress=lambda done, total: progress("score", done, total),
+            **settings,
         )
-    written = [path for path in (report_to, csv, latex) if path]
-    if report_to is not None:
-        from zerocost import report
-
-        report.write(evaluation, report_to)
-    if csv is not None:
-        evaluation.to_csv(csv)
-    if latex is not None:
-        evaluation.to_latex(latex)
-    if pictures is not None:
-        from zerocost.report import pictures as pictures_
-
-        written += pictures_.save(evaluation, pictures)
-    if as_json:
-        print_json(as_dict(evaluation))
+    written = output.write(evaluation)
+    if output.as_json:
+        print_json(evaluation_dict(evaluation))
     else:
-        show(evaluation)
+        print_evaluation(evaluation)
         for path in written:
             out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
 
 
-def query(table: Benchmark, dataset: str | None, metric: str | None, epochs: int | None) -> Query:
-    """The benchmark's default query with what was asked for in its place."""
-    default = table.default
-    return Query(
-        dataset or default.dataset,
-        metric or default.metric,
-        default.epochs if epochs is None else epochs,
-        default.seed,
-    )
-
-
-def show(evaluation: Evaluation) -> None:
+def print_evaluation(evaluation: Evaluation) -> None:
     """The table with its intervals, and what failed."""
     title = (
         f"{evaluation.benchmark}: {evaluation.query}; {len(evaluation.truth)} architectures, "
@@ -178,7 +186,7 @@ def show(evaluation: Evaluation) -> None:
         out.print(f"failed for {count} ({names}): {reason}", markup=False, highlight=False, soft_wrap=True)
 
 
-def as_dict(evaluation: Evaluation) -> dict[str, object]:
+def evaluation_dict(evaluation: Evaluation) -> dict[str, object]:
     """An evaluation as plain values."""
     return {
         "settings": evaluation.settings,

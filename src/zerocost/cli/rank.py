@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,16 +14,13 @@ from zerocost.base.user_code import load
 from zerocost.cli.common import (
     BAD_INPUT,
     INTERRUPTED,
-    Balanced,
-    Batches,
     Data,
-    Device,
+    Drawing,
     Explain,
     Json,
-    OwnBatch,
+    OptionalBatch,
     Proxies,
     Repeats,
-    Seed,
     command,
     fail,
     nothing_ran,
@@ -30,6 +28,7 @@ from zerocost.cli.common import (
     print_json,
     progress_bar,
 )
+from zerocost.cli.expand import vars_of
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
 from zerocost.combine import as_combination, parts
 from zerocost.data import load as open_data
@@ -41,6 +40,31 @@ from zerocost.scoring.select import proxies_in, select
 from zerocost.scoring.table import RankingInterrupted, ScoreTable
 
 
+@dataclass(frozen=True, kw_only=True)
+class RankOptions(Drawing):
+    """How networks are scored."""
+
+    proxies: Proxies = "default"
+    batch: OptionalBatch = None
+    repeats: Repeats = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankOutput:
+    """What is shown and written."""
+
+    where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None
+    top: Annotated[int | None, typer.Option(min=1, help="Show only this many candidates, the best.")] = None
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the combination to this .json file, with these scores as reference; --proxies takes the file."
+        ),
+    ] = None
+    explain: Explain = False
+    as_json: Json = False
+
+
 @command
 def rank(
     target: Annotated[
@@ -49,38 +73,27 @@ def rank(
             metavar="FILE.py:NAME|timm:NAMES|hf:[TASK:]PATH",
             help="A mapping from name to a function that builds a network, or a function that returns one; models of "
             "timm, as in 'timm:resnet1*,vit_tiny_*'; or models of Hugging Face transformers from a JSON configuration "
-            f"or a folder of them, as in 'hf:configs/' or 'hf:masked-lm:configs/', for a task of {', '.join(TASKS)}; "
-            "unless named it is that of the saved model, else the first. On token ids they are ranked by "
+            f"or a folder of them, as in 'hf:configs/' or 'hf:masked-lm:configs/', for a task of {', '.join(TASKS)}. "
+            "By default the task is that of the saved model, else the first. On token ids models are ranked by "
             f"{huggingface.PROXIES} unless --proxies names others.",
         ),
     ],
     data: Data,
-    proxies: Proxies = "default",
-    where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Show only the best so many.")] = None,
-    batch: OwnBatch = None,
-    batches: Batches = 1,
-    repeats: Repeats = None,
-    balanced: Balanced = False,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    save: Annotated[
-        Path | None,
-        typer.Option(help="Write the combination here with these scores as reference; --proxies takes the file."),
-    ] = None,
-    explain: Explain = False,
-    as_json: Json = False,
+    options: RankOptions,
+    output: RankOutput,
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
+    save = output.save
     if save is not None and (save.suffix != ".json" or not save.resolve().parent.is_dir()):
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
-    check_device(device)
-    candidates, source = asked_for(target, data)
+    check_device(options.device)
+    candidates, source = load_candidates(target, data)
+    proxies = options.proxies
     if target.startswith("hf:") and proxies == "default" and huggingface.holds_ids(source):
         proxies = huggingface.PROXIES
     combination = as_combination(proxies)
     chosen = resolve(parts(proxies))
-    where = combination.conditions(where)
+    where = combination.conditions(output.where)
     sizes = ["non_embedding_params"] if target.startswith("hf:") else []
     interrupted = False
     with progress_bar({"score": "scoring"}) as report:
@@ -90,29 +103,24 @@ def rank(
                 source,
                 combination if proxies.endswith(".json") else chosen,
                 also=[*proxies_in(where), *sizes],
-                batch=batch,
-                batches=batches,
-                repeats=repeats,
-                balanced=balanced,
-                seed=seed,
-                device=device,
+                **{name: value for name, value in vars_of(options).items() if name != "proxies"},
                 progress=lambda done, total: report("score", done, total),
             )
         except RankingInterrupted as stop:
             table, interrupted = stop.table, True
-    kept = select(table, where, top=top)
+    kept = select(table, where, top=output.top)
     unusable = nothing_ran(chosen, table.scored)
     if save is not None and not unusable:
         table.combination.against(table.frame).save(save)
-    if as_json:
-        print_json(as_dict(kept, table))
+    if output.as_json:
+        print_json(ranking_dict(kept, table))
     elif not unusable:
         print_ranking(
             kept,
-            f"{len(kept)} of {len(table)} candidates, best first by {table.combination}",
+            f"{len(kept)} of {len(table)} candidates, best first by {table.ranked_by}",
         )
         print_failures(table)
-        if explain:
+        if output.explain:
             print_explanation(table, kept)
         if save is not None:
             out.print(f"wrote {save}", highlight=False, markup=False, soft_wrap=True)
@@ -122,7 +130,7 @@ def rank(
         fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
 
 
-def asked_for(target: str, data: str) -> tuple[Any, Any]:
+def load_candidates(target: str, data: str) -> tuple[Any, Any]:
     """The candidates, and the data to score them on."""
     collection, _, names = target.partition(":")
     if collection == "timm":
@@ -133,7 +141,7 @@ def asked_for(target: str, data: str) -> tuple[Any, Any]:
     return load(target), data
 
 
-def as_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:
+def ranking_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:
     """A ranking as plain values."""
     return {
         "spread": table.spread.to_dict("index"),

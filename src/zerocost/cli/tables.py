@@ -16,7 +16,7 @@ from zerocost.scoring.explanation import Explanation
 from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run
 
-COLUMNS = 6
+MOST_COLUMNS = 6
 """Proxies whose moves are shown, at most."""
 
 
@@ -29,14 +29,14 @@ def print_ranking(table: ScoreTable, title: str, limit: int = 50) -> None:
         shown.add_column(column, justify="right")
     for place, (name, row) in enumerate(table.frame.head(limit).iterrows(), start=1):
         spread = table.cards[str(name)].spread
-        cells = (cell(v, c) + (f" ± {spread[str(c)]:.2g}" if spread.get(str(c)) else "") for c, v in row.items())
+        cells = (cell_text(v, c) + (f" ± {spread[str(c)]:.2g}" if spread.get(str(c)) else "") for c, v in row.items())
         shown.add_row(str(place), escape(str(name)), *cells)
     out.print(shown)
     if len(table) > limit:
         out.print(f"… and {len(table) - limit} more; --json gives all", style="dim")
 
 
-def cell(value: float, column: object) -> str:
+def cell_text(value: float, column: object) -> str:
     """A number to read: counts whole, scores with four digits that matter."""
     if math.isnan(value):
         return "failed"
@@ -61,13 +61,13 @@ def print_explanation(
 ) -> None:
     """Why the kept candidates of a table are where they are: what moved the best, what each proxy adds, what is size.
 
-    `combination` is what to explain; what the table is ranked by if None.
+    `combination` is what to explain; the table's own if None.
     """
     why = table.explained(combination, top=len(kept) if 0 < len(kept) < len(table) else None)
     names = list(kept.frame.index[:limit])
     parts = why.moved if why.moved.notna().any(axis=None) else why.climbed
-    shown = list(parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable").index[:COLUMNS])
-    shown = [name for name in parts if name in shown]
+    size = parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable")
+    shown = [str(name) for name in parts if name in size.index[:MOST_COLUMNS]]
     out.print(f"\n[bold]why these[/bold], by {escape(str(why.combination))}", highlight=False, soft_wrap=True)
     if not why.follows:
         out.print("the ranking above is not by this score alone; places here are by this score", style="dim")
@@ -76,16 +76,16 @@ def print_explanation(
     for name in shown:
         grid.add_column(escape(name), justify="right")
     for name in names:
-        moves = [move(float(parts[p][name]), float(why.climbed[p][name])) for p in shown]
+        moves = [move_text(float(parts[p][name]), float(why.climbed[p][name])) for p in shown]
         grid.add_row(fixed(float(why.place[name]), 0), escape(shorten(name)), *moves)
     if names:
         out.print(grid)
-        out.print(told(why, len(why.proxies) - len(shown)), style="dim", soft_wrap=True)
+        out.print(moves_note(why, len(why.proxies) - len(shown)), style="dim", soft_wrap=True)
     print_proxies(why)
     out.print(f"\n{escape(why.about_size(shorten))}", highlight=False, soft_wrap=True)
 
 
-def move(part: float, places: float) -> str:
+def move_text(part: float, places: float) -> str:
     """How far a proxy moved a candidate, and the places that it has from it."""
     if math.isnan(part):
         return "[dim]–[/dim]"
@@ -95,7 +95,7 @@ def move(part: float, places: float) -> str:
     return f"[{colour}]{arrow}{size}[/{colour}]{steps}"
 
 
-def told(why: Explanation, hidden: int) -> str:
+def moves_note(why: Explanation, hidden: int) -> str:
     """What the cells of the moves are."""
     several = len(why.proxies) > 1
     if why.moved.isna().all(axis=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,89 +12,129 @@ from rich.table import Table
 
 from zerocost import benchmarks, spaces
 from zerocost.base.device import check_device
-from zerocost.base.errors import InputError
-from zerocost.cli.common import SPECS, Device, Json, Seed, command, out, print_json, progress_bar
+from zerocost.cli.common import (
+    SPECS,
+    Device,
+    Json,
+    Seed,
+    Workers,
+    check_folder,
+    command,
+    out,
+    print_json,
+    progress_bar,
+)
+from zerocost.cli.expand import vars_of
 from zerocost.report.format import fixed
 from zerocost.search.export import own_space
 from zerocost.tuning import Tuned
-from zerocost.tuning import tune as find
+from zerocost.tuning import tune as tune_combination
 from zerocost.tuning.tuned import CANDIDATES
 
 SPACES = ", ".join(spaces.names())
 BENCHMARKS = ", ".join(benchmarks.names())
 
 
-@command
-def tune(
+@dataclass(frozen=True, kw_only=True)
+class Choices:
+    """What tuning chooses from."""
+
+    proxies: Annotated[str, typer.Option(help="Proxies that may be given a weight, comma-separated.")] = ",".join(
+        CANDIDATES
+    )
+    fidelities: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fidelity", help="A fidelity to try, as in width=0.5,resolution=16; repeat for several. Full if none."
+        ),
+    ] = None
+    batches: Annotated[
+        list[int] | None,
+        typer.Option("--batch", min=1, help="Samples in a scoring batch to try; repeat for several. 64 if none."),
+    ] = None
+    repeats: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Initialisations to average over to try; repeat for several. 1 and 3 if none."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How it is tuned and validated."""
+
+    trials: Annotated[int, typer.Option(min=2, help="Settings that each tuning tries.")] = 100
+    folds: Annotated[
+        int, typer.Option(min=2, help="Parts of the trained architectures; each is held out once a round.")
+    ] = 5
+    rounds: Annotated[int, typer.Option(min=1, help="Times that the trained architectures are divided anew.")] = 2
+    n: Annotated[int, typer.Option("--n", min=1, help="Architectures to draw from a benchmark.")] = 100
+    pool: Annotated[int, typer.Option(min=0, help="Random architectures to rank among; if 0, the trained ones.")] = 0
+    seed: Seed = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TunePlace:
+    """Where it runs and is kept."""
+
+    device: Device = "cpu"
+    workers: Workers = 1
+    store: Annotated[
+        str | None,
+        typer.Option(help="Keep scores in this file or postgresql://… database; none in it is computed twice."),
+    ] = None
+    save: Annotated[
+        Path | None, typer.Option(help="Write the combination to this .json file, for --proxies of rank and search.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What was trained."""
+
     trained: Annotated[
         str,
         typer.Option(help=f"A CSV file with columns arch and accuracy, or a benchmark by name: {BENCHMARKS}."),
-    ],
+    ]
     space: Annotated[
         str | None, typer.Option(help=f"A space by name ({SPACES}), or FILE.py:NAME; a benchmark has its own.")
-    ] = None,
+    ] = None
     data: Annotated[
         str | None, typer.Option(help=f"Where batches come from: {SPECS}. A benchmark may have its own.")
-    ] = None,
-    proxies: Annotated[str, typer.Option(help="What may be given a weight, comma-separated.")] = ",".join(CANDIDATES),
-    fidelity: Annotated[
-        list[str] | None, typer.Option(help="What may be scored: full, or width=0.5,resolution=16; repeat for several.")
-    ] = None,
-    batch: Annotated[list[int] | None, typer.Option(min=1, help="Samples in a batch; repeat for several.")] = None,
-    repeats: Annotated[
-        list[int] | None, typer.Option(min=1, help="Initialisations to average; repeat for several.")
-    ] = None,
-    trials: Annotated[int, typer.Option(min=2, help="Proposals in each tuning.")] = 100,
-    folds: Annotated[int, typer.Option(min=2, help="Parts of the trained, each held out once a round.")] = 5,
-    rounds: Annotated[int, typer.Option(min=1, help="How often the trained are divided anew.")] = 2,
-    n: Annotated[int, typer.Option("--n", min=1, help="Architectures to draw of a benchmark.")] = 100,
-    pool: Annotated[int, typer.Option(min=0, help="Random architectures to rank among; the trained ones if 0.")] = 0,
-    seed: Seed = 0,
-    device: Device = "cpu",
-    workers: Annotated[int, typer.Option(min=1, help="Processes to score in.")] = 1,
-    store: Annotated[
-        str | None, typer.Option(help="Keep scores in this file or postgresql://… database; none is computed twice.")
-    ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Write the combination here; --proxies of rank and search takes the file.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+    ] = None
+
+
+@command
+def tune(given: Trained, choices: Choices, effort: Effort, place: TunePlace, as_json: Json = False) -> None:
     """Find the weights and settings that rank trained architectures best, and what that is worth on others."""
-    check_device(device)
-    if save is not None and not save.resolve().parent.is_dir():
-        raise InputError(f"cannot write {save}: there is no folder {save.resolve().parent}")
+    trained, space, save = given.trained, given.space, place.save
+    check_device(place.device)
+    check_folder(save)
     with progress_bar({"score": "scoring", "tune": "tuning"}) as progress:
-        tuned = find(
+        tuned = tune_combination(
             benchmarks.get(trained) if trained in benchmarks.names() else trained,
             own_space(space) if space and ":" in space else space,
-            data,
-            proxies=proxies,
-            fidelities=fidelity or ["full"],
-            batches=batch or [64],
-            repeats=repeats or [1, 3],
-            trials=trials,
-            folds=folds,
-            rounds=rounds,
-            n=n,
-            pool=pool,
-            seed=seed,
-            device=device,
-            workers=workers,
-            store=store,
+            given.data,
+            proxies=choices.proxies,
+            fidelities=choices.fidelities or ["full"],
+            batches=choices.batches or [64],
+            repeats=choices.repeats or [1, 3],
+            device=place.device,
+            workers=place.workers,
+            store=place.store,
             progress=progress,
+            **vars_of(effort),
         )
     if save is not None:
         tuned.save(save)
     if as_json:
-        print_json(as_dict(tuned))
+        print_json(tuned_dict(tuned))
         return
-    show(tuned)
+    print_tuned(tuned)
     if save is not None:
         out.print(f"wrote {save}", highlight=False, markup=False, soft_wrap=True)
 
 
-def show(tuned: Tuned) -> None:
+def print_tuned(tuned: Tuned) -> None:
     """The weights, and in words what they are worth."""
     table = Table("proxy", box=None, pad_edge=False)
     for column in tuned.table:
@@ -113,7 +154,7 @@ def show(tuned: Tuned) -> None:
     out.print(tuned.verdict, highlight=False, markup=False, soft_wrap=True)
 
 
-def as_dict(tuned: Tuned) -> dict[str, object]:
+def tuned_dict(tuned: Tuned) -> dict[str, object]:
     """A tuning as plain values."""
     return {
         "combination": {name: value for name, value in tuned.combination.as_dict().items() if name != "reference"},

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -22,12 +22,14 @@ class ScoreTable:
 
     Attributes:
         frame: one row a candidate (index: its name); a column for each score (NaN where it failed), among them
-            `params`, and `rank_score`, the combination of the proxies' ranks; higher is better.
-        combination: what `rank_score` is.
+            `params`, and `rank_score`, by which they are ranked; higher is better.
+        combination: what the score is; in a ranking, what `rank_score` is.
         cards: each candidate's `ScoreCard`, with its failures, passes and provenance.
         candidates: each candidate's builder, for training.
         dropped: candidates that `select` dropped, with the reason; empty for a table that `rank` returned.
         seconds: time the scoring took.
+        ranked_by: what `rank_score` is, in words: the combination, unless a search ranked by other objectives.
+        proxies: the columns that `rank_score` is made of.
     """
 
     frame: pd.DataFrame
@@ -36,6 +38,12 @@ class ScoreTable:
     candidates: dict[str, Builder | nn.Module]
     dropped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    ranked_by: str = ""
+    proxies: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ranked_by", self.ranked_by or str(self.combination))
+        object.__setattr__(self, "proxies", self.proxies or self.combination.proxies)
 
     @classmethod
     def of(
@@ -47,20 +55,10 @@ class ScoreTable:
         seconds: float,
     ) -> ScoreTable:
         """The table of the given cards with the scores named by `columns`, ranked by the combination."""
-        frame = pd.DataFrame(
-            [[card.scores.get(name, float("nan")) for name in columns] for card in cards.values()],
-            index=pd.Index(list(cards), name="candidate"),
-            columns=list(columns),
-            dtype=float,
-        )
+        frame = score_frame(cards, columns)
         frame["rank_score"] = combination(frame)
         frame = frame.sort_values("rank_score", ascending=False, kind="stable")
         return cls(frame, combination, dict(cards), dict(candidates), {}, seconds)
-
-    @property
-    def proxies(self) -> list[str]:
-        """The proxies that `rank_score` combines."""
-        return self.combination.proxies
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -78,7 +76,7 @@ class ScoreTable:
         """Why the candidates are where they are: what each proxy adds, the order without it, the share of mere size.
 
         Args:
-            combination: what to explain; what the table is ranked by if None.
+            combination: what to explain; the table's own if None.
             top: how many candidates are the top, whose coming and going counts; a tenth of them if None.
 
         Raises:
@@ -101,13 +99,12 @@ class ScoreTable:
 
     def narrow(self, names: Sequence[str], dropped: dict[str, str]) -> ScoreTable:
         """The rows of the given names, in that order, with what was dropped."""
-        return ScoreTable(
-            self.frame.loc[list(names)],
-            self.combination,
-            {name: self.cards[name] for name in names},
-            {name: self.candidates[name] for name in names},
-            {**self.dropped, **dropped},
-            self.seconds,
+        return replace(
+            self,
+            frame=self.frame.loc[list(names)],
+            cards={name: self.cards[name] for name in names},
+            candidates={name: self.candidates[name] for name in names},
+            dropped={**self.dropped, **dropped},
         )
 
     def column(self, name: str) -> Any:
@@ -115,6 +112,17 @@ class ScoreTable:
         if name not in self.frame:
             raise InputError(f"the table has no column {name!r}; it has {', '.join(self.frame.columns)}")
         return self.frame[name]
+
+
+def score_frame(cards: Mapping[str, ScoreCard], columns: Iterable[str]) -> pd.DataFrame:
+    """One row a card, one column a score; NaN where it is missing."""
+    names = list(columns)
+    return pd.DataFrame(
+        [[card.scores.get(name, float("nan")) for name in names] for card in cards.values()],
+        index=pd.Index(list(cards), name="candidate"),
+        columns=names,
+        dtype=float,
+    )
 
 
 class RankingInterrupted(KeyboardInterrupt):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch.utils.data import Dataset
 
 from zerocost.base.errors import Failure
 from zerocost.spaces import Architecture, SearchSpace
-
-if TYPE_CHECKING:
-    from zerocost.search.pipeline import Pipeline
 
 
 class DataSplit(NamedTuple):
@@ -23,17 +21,19 @@ class DataSplit(NamedTuple):
     workdir: str | Path | None
 
 
-def accuracy_of(pipeline: Pipeline, space: SearchSpace, held: DataSplit, arch: Architecture) -> float:
+def trained_accuracy(
+    space: SearchSpace, split: DataSplit, epochs: int, device: str | torch.device | None, arch: Architecture
+) -> float:
     """The validation accuracy of a network trained from seed 0; `Failure` with the reason where there is none."""
     from zerocost.train import train
 
     [run] = train(
         {str(arch): partial(space.build, arch)},
-        train=held.fitting,
-        validation=held.validation,
-        epochs=pipeline.epochs,
-        device=pipeline.device,
-        workdir=held.workdir,
+        train=split.fitting,
+        validation=split.validation,
+        epochs=epochs,
+        device=device,
+        workdir=split.workdir,
     )
     if run.accuracy is None or run.failure is not None:
         raise Failure(f"training failed: {run.failure}")

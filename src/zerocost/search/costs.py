@@ -1,4 +1,4 @@
-"""Every number of an architecture that needs no score: sizes, latency measured or looked up, accuracy."""
+"""Every number of an architecture that needs no score: its costs, measured or looked up, and its accuracy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import Benchmark
-from zerocost.search.latency import Timing, conditions, looked_up, measured_latency
+from zerocost.search.latency import Timing, latency_conditions, measured_latency, table_costs
 from zerocost.search.sizes import Cost, size_costs
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
@@ -20,15 +20,15 @@ Accuracy = Benchmark | Callable[[Architecture], float]
 class Timings(MutableMapping[str, Timing]):
     """Measured latencies, by architecture text, each kept in a store as soon as it is known."""
 
-    def __init__(self, store: Store, made: str) -> None:
-        self.store, self.made = store, made
+    def __init__(self, store: Store, conditions: str) -> None:
+        self.store, self.conditions = store, conditions
         self.known = {
-            arch: Timing(s.value, 0.0, 0) for (arch, *_), s in store.known(made).items() if s.value is not None
+            arch: Timing(s.value, 0.0, 0) for (arch, *_), s in store.known(conditions).items() if s.value is not None
         }
 
     def __setitem__(self, arch: str, timing: Timing) -> None:
         self.known[arch] = timing
-        self.store.add(self.made, {(arch, 0, "latency"): Score(timing.median, None)})
+        self.store.add(self.conditions, {(arch, 0, "latency"): Score(timing.median, None)})
 
     def __getitem__(self, arch: str) -> Timing:
         return self.known[arch]
@@ -43,11 +43,13 @@ class Timings(MutableMapping[str, Timing]):
         return len(self.known)
 
 
-def costs(space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str) -> dict[str, Cost]:
+def cost_functions(
+    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str
+) -> dict[str, Cost]:
     """By name, cheapest first: what `hardware` has in its table, the sizes, and the latency measured on `device`."""
-    made = f"{space.name}; input={tuple(getattr(inputs, 'shape', ())[1:])}; {conditions(device=device)}"
-    timings = Timings(store, made)
-    table = looked_up(hardware) if hardware is not None else {}
+    shape = tuple(getattr(inputs, "shape", ())[1:])
+    timings = Timings(store, f"{space.name}; input={shape}; {latency_conditions(device=device)}")
+    table = table_costs(hardware) if hardware is not None else {}
     return {
         **table,
         **size_costs(space, inputs),
@@ -55,13 +57,16 @@ def costs(space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | N
     }
 
 
-def accuracy(source: Accuracy) -> Cost:
+def accuracy_function(source: Accuracy) -> Cost:
     """The accuracy of an architecture, asked once: looked up in a benchmark, or by a function of your own.
 
-    Raises `InputError` for a benchmark without a trained metric, and for what is neither. So does the quantity when the
-    function raises, or returns no number; a `Failure` that it raises is this architecture's alone.
+    A `Failure` that your function raises concerns this architecture alone.
 
-    >>> accuracy(lambda arch: 0.5)(Architecture("a", ()))
+    Raises:
+        InputError: a benchmark without a trained metric, or something that is neither; and, when it is asked, for a
+            function of your own that raises, or returns no number.
+
+    >>> accuracy_function(lambda arch: 0.5)(Architecture("a", ()))
     0.5
     """
     if isinstance(source, Benchmark) and not source.default.epochs:
@@ -70,7 +75,7 @@ def accuracy(source: Accuracy) -> Cost:
         raise InputError(f"accuracy must be a benchmark or a function of an architecture, but got {source!r}")
 
     @cache
-    def asked(arch: Architecture) -> float | Failure:
+    def accuracy(arch: Architecture) -> float | Failure:
         if isinstance(source, Benchmark):
             try:
                 return source.query(arch, **source.default._asdict())
@@ -84,4 +89,4 @@ def accuracy(source: Accuracy) -> Cost:
             name = getattr(source, "__name__", type(source).__name__)
             raise InputError(f"accuracy function {name} failed for {arch}: {type(error).__name__}: {error}") from error
 
-    return asked
+    return accuracy

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from zerocost import spaces
-from zerocost.base import user_code as files
+from zerocost.base import user_code
 from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, unknown
 from zerocost.base.version import VERSION
 from zerocost.engine.inputs import sample_test
 from zerocost.engine.network import logits
-from zerocost.search.sizes import first_sample, repeated
+from zerocost.search.sizes import first_sample, repeat_sample
 from zerocost.spaces import Architecture
 from zerocost.train.folder import replace
 
@@ -44,7 +44,7 @@ def export(
         inputs: what it takes, a tensor or a structure of tensors; the first sample is used.
         folder: where to write, made where it is missing.
         formats: what to write.
-        name: what the files are called.
+        name: the name of the files, before their suffix.
 
     Returns:
         The file of each format.
@@ -71,15 +71,21 @@ def export(
     for one in chosen:
         form = FORMATS[one]
         path = Path(folder) / f"{name}{form.suffix}"
-        with quiet(), torch.inference_mode(False), torch.no_grad():
-            save = attempted(one, form.prepare, network, Example.of(sample))
-            put(path, save)
+        with quiet_exporters(), torch.inference_mode(False), torch.no_grad():
+            save = prepare_save(one, form.prepare, network, Example.of(sample))
+            write_whole(path, save)
         written[one] = path
     return written
 
 
 def write_spec(
-    path: str | Path, space: str, arch: Architecture | str, *, classes: int, in_channels: int, resolution: int
+    path: str | Path,
+    space: str,
+    arch: Architecture | str,
+    *,
+    classes: int = 10,
+    in_channels: int = 3,
+    resolution: int = 32,
 ) -> Path:
     """Write a Python file whose `build()` returns the untrained network of an architecture.
 
@@ -90,7 +96,9 @@ def write_spec(
         space: the name of a shipped space, or `FILE.py:NAME` of your own, which the file then finds by its place
             beside it.
         arch: the architecture, or its text.
-        classes, in_channels, resolution: what a shipped space is made for; your own needs none of them.
+        classes: outputs of a shipped space's networks; your own space needs none of these three.
+        in_channels: channels of their images.
+        resolution: height and width of their images.
 
     Raises:
         InputError: an unknown space, an architecture that is not of it, or a path that cannot be written to.
@@ -100,7 +108,7 @@ def write_spec(
     ...     path = write_spec(
     ...         f"{folder}/spec.py", "nats_size", "8:8:16:40:40", classes=10, in_channels=3, resolution=32
     ...     )
-    ...     build = files.load(f"{path}:build")
+    ...     build = user_code.load(f"{path}:build")
     >>> sum(parameter.numel() for parameter in build().parameters())
     107826
     """
@@ -116,13 +124,13 @@ def write_spec(
         made = ", ".join([f"{space!r}", *[f"{key}={value}" for key, value in sizes.items()]])
         text = SHIPPED.format(sizes=made, arch=str(arch), version=VERSION)
     found.parse(str(arch))
-    put(path, lambda part: part.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
     return path
 
 
 def own_space(target: str) -> spaces.SearchSpace:
     """The space that `FILE.py:NAME` names: a `SearchSpace`, or a function of choices made one."""
-    found = files.load(target)
+    found = user_code.load(target)
     if isinstance(found, spaces.SearchSpace):
         return found
     if not callable(found):
@@ -175,41 +183,45 @@ class Example(NamedTuple):
     @classmethod
     def of(cls, sample: Any, count: int = 2) -> Example:
         """A batch of `count` times the sample: a tuple or list is unpacked, a mapping gives keywords."""
-        batch = repeated(sample, count)
+        batch = repeat_sample(sample, count)
         if isinstance(batch, Mapping):
             return cls(sample, (), dict(batch))
         return cls(sample, tuple(batch) if isinstance(batch, tuple | list) else (batch,), {})
 
     def outputs(self, network: Callable[..., Any]) -> Tensor:
-        """What a network makes of it."""
+        """What a network returns for it."""
         return logits(network(*self.arguments, **self.keywords))
 
 
 Save = Callable[[Path], object]
+"""Writes a network to a path."""
+
+
+Prepare = Callable[[nn.Module, Example], Save]
 
 
 class Format(NamedTuple):
     """How a network is written: `prepare` returns what saves it to a path."""
 
     suffix: str
-    prepare: Callable[[nn.Module, Example], Save]
+    prepare: Prepare
 
 
-def state(network: nn.Module, _: Example) -> Save:
+def prepare_state(network: nn.Module, _: Example) -> Save:
     """The state dict."""
     weights = {name: tensor.detach() for name, tensor in network.state_dict().items()}
     return lambda path: torch.save(weights, path)
 
 
-def torchscript(network: nn.Module, example: Example) -> Save:
+def prepare_torchscript(network: nn.Module, example: Example) -> Save:
     """The network as traced by torch.jit."""
     given = {"example_kwarg_inputs": example.keywords} if example.keywords else {"example_inputs": example.arguments}
     traced = torch.jit.trace(network, **given, check_trace=False)  # type: ignore[no-untyped-call]
-    same(network, traced, example)
+    check_outputs(network, traced, example)
     return lambda path: traced.save(str(path))
 
 
-def onnx(network: nn.Module, example: Example) -> Save:
+def prepare_onnx(network: nn.Module, example: Example) -> Save:
     """The network as torch.onnx translates it, the batch axis of any length."""
     sampled = sample_test(example.arguments or example.keywords)
     axes = tree_map(
@@ -220,18 +232,18 @@ def onnx(network: nn.Module, example: Example) -> Save:
     )
     if program is None or program.exported_program is None:
         raise Failure("torch.onnx returned no program")
-    same(network, program.exported_program.module(), example)
+    check_outputs(network, program.exported_program.module(), example)
     return lambda path: program.save(path, external_data=False)
 
 
 FORMATS = {
-    "state": Format(".pt", state),
-    "torchscript": Format(".torchscript", torchscript),
-    "onnx": Format(".onnx", onnx),
+    "state": Format(".pt", prepare_state),
+    "torchscript": Format(".torchscript", prepare_torchscript),
+    "onnx": Format(".onnx", prepare_onnx),
 }
 
 
-def attempted(name: str, prepare: Callable[[nn.Module, Example], Save], network: nn.Module, example: Example) -> Save:
+def prepare_save(name: str, prepare: Prepare, network: nn.Module, example: Example) -> Save:
     """What saves a network in a format; `Failure` when it cannot be put into it."""
     try:
         return prepare(network, example)
@@ -241,7 +253,7 @@ def attempted(name: str, prepare: Callable[[nn.Module, Example], Save], network:
         raise Failure(f"the network cannot be written as {name}: {describe_error(error)}") from error
 
 
-def same(network: nn.Module, made: Callable[..., Any], example: Example) -> None:
+def check_outputs(network: nn.Module, made: Callable[..., Any], example: Example) -> None:
     """`Failure` when what a network was made into gives other outputs than it for another number of samples."""
     other = Example.of(example.sample, 3)
     expected, got = other.outputs(network), other.outputs(made)
@@ -250,7 +262,7 @@ def same(network: nn.Module, made: Callable[..., Any], example: Example) -> None
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def quiet_exporters() -> Iterator[None]:
     """No warnings about what torch deprecates in itself, and none of its exporter's remarks."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -263,7 +275,7 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def put(path: Path, save: Save) -> None:
+def write_whole(path: Path, save: Save) -> None:
     """Write a file as a whole, its folder made where it is missing; `InputError` where that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

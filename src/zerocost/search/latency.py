@@ -19,14 +19,14 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import MEAN, Benchmark
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
-from zerocost.search.sizes import Cost, built, first_sample, repeated
+from zerocost.search.sizes import Cost, build_network, first_sample, repeat_sample
 from zerocost.spaces import Architecture, SearchSpace
 
 WARM_UP, LEAST, PRECISION = 3, 10, 0.01
 
 
 class Timing(NamedTuple):
-    """The median of several runs and their spread (the distance between the quartiles), both in milliseconds."""
+    """The median of several passes and their spread (the distance between the quartiles), both in milliseconds."""
 
     median: float
     spread: float
@@ -41,18 +41,18 @@ def latency(
     device: str | torch.device = "cpu",
     seconds: float = 2.0,
 ) -> Timing:
-    """Measure one forward run in eval mode, without gradients; the model comes back as it was.
+    """Measure one forward pass in eval mode, without gradients; the model comes back as it was.
 
-    Three runs warm up. Then runs are timed one by one, on an accelerator until it has finished, at least ten of them
-    and until the median is known to one per cent (spread / √runs) or the time is over. Inputs lie on the device
-    before, and torch uses as many threads as it is set to: `conditions` says how many.
+    Three passes warm up. Then passes are timed one by one, on an accelerator until it has finished: at least ten, and
+    until the median is known to one per cent (spread / √passes) or the time is over. Inputs lie on the device before,
+    and torch uses as many threads as it is set to: `latency_conditions` says how many.
 
     Args:
         model: any network.
         inputs: what it takes; the first sample, repeated.
-        batch: number of samples that are run at once.
+        batch: samples in each pass.
         device: where to run; the model's parameters are copied there.
-        seconds: when to stop measuring, warming up included; the runs may be fewer than ten then, but one is timed.
+        seconds: when to stop measuring, warming up included; there may be fewer than ten passes then, but at least one.
 
     Raises:
         InputError: a device that cannot be used, or a batch or time out of range.
@@ -65,14 +65,14 @@ def latency(
     if batch < 1 or not seconds > 0:
         raise InputError(f"batch must be at least 1 and seconds above 0, but got batch={batch!r}, seconds={seconds!r}")
     check_device(device)
-    found = or_failure(measured, model, repeated(first_sample(inputs), batch), torch.device(device), seconds)
+    found = or_failure(time_passes, model, repeat_sample(first_sample(inputs), batch), torch.device(device), seconds)
     if isinstance(found, Failure):
         raise found
     timing: Timing = found
     return timing
 
 
-def measured(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> Timing:
+def time_passes(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> Timing:
     """The timing of a model on inputs: both moved to the device first."""
     network = Network(model)
     arguments = tree_map(lambda t: t.to(device) if isinstance(t, torch.Tensor) else t, network.prepare(inputs))
@@ -84,14 +84,14 @@ def measured(model: nn.Module, inputs: Any, device: torch.device, seconds: float
             network.run(tensors, arguments)
             if now(device) - start > seconds:
                 break
-        while not times or (not precise(times) and now(device) - start < seconds):
+        while not times or (not is_precise(times) and now(device) - start < seconds):
             begin = now(device)
-            call(network.model, arguments)  # `run` left `tensors` in the model's places
+            call_model(network.model, arguments)  # `run` left `tensors` in the model's places
             times.append(1e3 * (now(device) - begin))
     return Timing(statistics.median(times), spread(times), len(times))
 
 
-def call(model: nn.Module, inputs: Any) -> None:
+def call_model(model: nn.Module, inputs: Any) -> None:
     """Run a model: a tuple or list of inputs is unpacked, a mapping gives keywords."""
     if isinstance(inputs, dict):
         model(**inputs)
@@ -116,17 +116,17 @@ def spread(times: list[float]) -> float:
     return high - low
 
 
-def precise(times: list[float]) -> bool:
+def is_precise(times: list[float]) -> bool:
     """Whether the median is known to one per cent."""
     return len(times) >= LEAST and spread(times) <= PRECISION * statistics.median(times) * len(times) ** 0.5
 
 
-def conditions(*, batch: int = 1, device: str | torch.device = "cpu") -> str:
+def latency_conditions(*, batch: int = 1, device: str | torch.device = "cpu") -> str:
     """What a latency depends on beside the network, as a key: processor, device, threads, batch, torch.
 
     Raises `InputError` for a device that cannot be used.
 
-    >>> conditions(batch=8)
+    >>> latency_conditions(batch=8)
     'latency; processor=...; device=cpu; threads=...; batch=8; torch=...'
     """
     check_device(device)
@@ -162,7 +162,7 @@ def measured_latency(
     """The median latency in milliseconds of a space's full networks, each measured when asked for, and once.
 
     A measured value is never the same twice: `kept`, timings by architecture text, is read before anything is measured
-    and gets what was. Keep it under `conditions`. Other arguments and errors are those of `latency`.
+    and gets what was. Keep it under `latency_conditions`. Other arguments and errors are those of `latency`.
 
     >>> from zerocost import spaces
     >>> space, images = spaces.get("cnn"), torch.zeros(1, 3, 32, 32)
@@ -175,9 +175,9 @@ def measured_latency(
     sample = first_sample(inputs)
 
     def measure(arch: Architecture) -> Timing:
-        return latency(built(space, arch, "cpu"), sample, batch=batch, device=device, seconds=seconds)
+        return latency(build_network(space, arch, "cpu"), sample, batch=batch, device=device, seconds=seconds)
 
-    def quantity(arch: Architecture) -> float | Failure:
+    def median(arch: Architecture) -> float | Failure:
         if str(arch) not in known and str(arch) not in failed:
             found = or_failure(measure, arch)
             if isinstance(found, Failure):
@@ -186,10 +186,10 @@ def measured_latency(
                 known[str(arch)] = found
         return failed[str(arch)] if str(arch) in failed else known[str(arch)].median
 
-    return quantity
+    return median
 
 
-def looked_up(benchmark: Benchmark, dataset: str | None = None) -> dict[str, Cost]:
+def table_costs(benchmark: Benchmark, dataset: str | None = None) -> dict[str, Cost]:
     """What a benchmark's table says of an architecture that no training changes: latencies, energies, parameters, …
 
     `dataset` is that of `benchmark.default` unless given. For each metric a function from an architecture to its
@@ -203,16 +203,17 @@ def looked_up(benchmark: Benchmark, dataset: str | None = None) -> dict[str, Cos
     >>> arch = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
     >>> default = Query("cifar10", "raspi4_latency", 0, "mean")
     >>> benchmark = Benchmark("demo", spaces.get("nasbench201"), gather([Row(arch, {default: 3.5})]), default)
-    >>> {metric: number(benchmark.space.parse(arch)) for metric, number in looked_up(benchmark).items()}
+    >>> {metric: number(benchmark.space.parse(arch)) for metric, number in table_costs(benchmark).items()}
     {'raspi4_latency': 3.5}
     """
     dataset = dataset or benchmark.default.dataset
     if dataset not in benchmark.datasets:
         raise InputError(f"{benchmark.name} has no dataset {dataset!r}; it has {', '.join(benchmark.datasets)}")
-    return {m: partial(look_up, benchmark, dataset, m) for m in benchmark.metrics if untrained(benchmark, dataset, m)}
+    metrics = [metric for metric in benchmark.metrics if is_untrained(benchmark, dataset, metric)]
+    return {metric: partial(look_up_metric, benchmark, dataset, metric) for metric in metrics}
 
 
-def untrained(benchmark: Benchmark, dataset: str, metric: str) -> bool:
+def is_untrained(benchmark: Benchmark, dataset: str, metric: str) -> bool:
     """Whether a benchmark has a metric that no training changes."""
     try:
         return bool(len(benchmark.truth(dataset=dataset, metric=metric, epochs=0)))
@@ -220,7 +221,7 @@ def untrained(benchmark: Benchmark, dataset: str, metric: str) -> bool:
         return False
 
 
-def look_up(benchmark: Benchmark, dataset: str, metric: str, arch: Architecture) -> float | Failure:
+def look_up_metric(benchmark: Benchmark, dataset: str, metric: str, arch: Architecture) -> float | Failure:
     """One number of a benchmark's table, or the reason why it has none."""
     try:
         return benchmark.query(arch, dataset=dataset, metric=metric, epochs=0, seed=MEAN)

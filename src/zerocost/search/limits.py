@@ -11,36 +11,38 @@ from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture
 
 Limit = Callable[[Architecture], object]
+"""A limit of the user's own: True or None when an architecture keeps to it, else False, or the reason as a text."""
 
 
-def split(where: str | None, quantities: Collection[str]) -> tuple[str | None, str | None]:
-    """A condition in two: the clauses that name `quantities` alone, for `Limits`, and the others, for `select`.
+def split_conditions(where: str | None, costs: Collection[str]) -> tuple[str | None, str | None]:
+    """A condition in two: the clauses that name `costs` alone, for `Limits`, and the others, for `select`.
 
     Raises `InputError` for a condition that cannot be read.
 
-    >>> split("snip > 0.5 and params < 4e5 and (raspi4_latency < 12 or params < 1e5)", ["params", "raspi4_latency"])
+    >>> where = "snip > 0.5 and params < 4e5 and (raspi4_latency < 12 or params < 1e5)"
+    >>> split_conditions(where, ["params", "raspi4_latency"])
     ('params < 4e5 and (raspi4_latency < 12 or params < 1e5)', 'snip > 0.5')
     """
     parts = clauses(where) if where else []
-    limits = [part for part in parts if set(part.names) <= set(quantities)]
+    limits = [part for part in parts if set(part.names) <= set(costs)]
     return joined(limits), joined([part for part in parts if part not in limits])
 
 
 class Limits:
-    """Conditions on the quantities of an architecture, checked one by one until one does not hold.
+    """Conditions on the costs of an architecture, checked one by one until one does not hold.
 
     The functions come first: they are as a rule about the architecture's choices. Then come the clauses of `where`,
-    those of the cheapest quantities first, so that a network is not measured when its parameters are too many already.
+    those of the cheapest costs first, so that no latency is measured of a network that has too many parameters already.
 
     Args:
-        where: conditions as in `zerocost.select`, on `quantities` alone: "params < 4e5 and raspi4_latency < 12".
-        quantities: a function from an architecture to its number for each name, cheapest first: those of
-            `looked_up`, `sizes` and `measured_latency`, or your own.
+        where: conditions as in `zerocost.select`, on `costs` alone: "params < 4e5 and raspi4_latency < 12".
+        costs: a function from an architecture to its number for each name, cheapest first: those of `table_costs`,
+            `size_costs` and `measured_latency`, or your own.
         functions: your own limits: from an architecture to True or None when it keeps to the limit, and to False, or
             the reason as a text, when it does not.
 
     Raises:
-        InputError: a condition that cannot be read or names another quantity.
+        InputError: a condition that cannot be read or names another cost.
 
     >>> import torch
     >>> from zerocost import spaces
@@ -55,42 +57,42 @@ class Limits:
     def __init__(
         self,
         where: str | None = None,
-        quantities: Mapping[str, Cost] | None = None,
+        costs: Mapping[str, Cost] | None = None,
         functions: Sequence[Limit] = (),
     ) -> None:
-        self.quantities = dict(quantities or {})
+        self.costs = dict(costs or {})
         self.functions = tuple(functions)
-        places = {name: place for place, name in enumerate(self.quantities)}
+        places = {name: place for place, name in enumerate(self.costs)}
         parts = clauses(where) if where else []
         for part in parts:
             for name in part.names:
                 if name not in places:
-                    raise unknown("quantity", name, places)
+                    raise unknown("cost", name, places)
             part.holds(dict.fromkeys(part.names, math.nan))
         self.clauses = sorted(parts, key=lambda part: max((places[name] for name in part.names), default=-1))
 
     def check(self, arch: Architecture) -> str | None:
         """Why an architecture is over a limit; None when it keeps to all.
 
-        An architecture of which a quantity cannot be had keeps to no condition on it. Raises `InputError` when a
+        An architecture without a cost keeps to no condition on it. Raises `InputError` when a
         function of the user's raises, or returns something else than a truth value or a reason.
         """
         for function in self.functions:
-            reason = asked(function, arch)
+            reason = reason_against(function, arch)
             if reason is not None:
                 return reason
-        return next((reason for part in self.clauses if (reason := self.broken(part, arch)) is not None), None)
+        return next((reason for part in self.clauses if (reason := self.why_broken(part, arch)) is not None), None)
 
-    def broken(self, clause: Clause, arch: Architecture) -> str | None:
+    def why_broken(self, clause: Clause, arch: Architecture) -> str | None:
         """Why a clause does not hold for an architecture; None when it does."""
-        found = {name: self.quantities[name](arch) for name in clause.names}
+        found = {name: self.costs[name](arch) for name in clause.names}
         if clause.holds({name: math.nan if isinstance(v, Failure) else v for name, v in found.items()}):
             return None
-        return f"{clause.text} is false: {', '.join(shown(name, value) for name, value in found.items())}"
+        return f"{clause.text} is false: {', '.join(cost_text(name, value) for name, value in found.items())}"
 
 
-def asked(function: Limit, arch: Architecture) -> str | None:
-    """What a user's function has against an architecture."""
+def reason_against(function: Limit, arch: Architecture) -> str | None:
+    """Why a user's function refuses an architecture; None when it does not."""
     name = getattr(function, "__name__", type(function).__name__)
     try:
         answer = function(arch)
@@ -103,8 +105,8 @@ def asked(function: Limit, arch: Architecture) -> str | None:
     return f"limit {name} is not kept" if answer is False else None
 
 
-def shown(name: str, value: float | Failure) -> str:
-    """A quantity as a reason has it."""
+def cost_text(name: str, value: float | Failure) -> str:
+    """A cost as it is written in a reason."""
     if isinstance(value, Failure):
         return f"{name} failed: {value}"
     return f"{name} = {value:,.0f}" if float(value).is_integer() else f"{name} = {value:.6g}"

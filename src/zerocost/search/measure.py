@@ -1,4 +1,4 @@
-"""Judging architectures: by proxies at a fidelity, by sizes, and by an accuracy that is looked up or trained."""
+"""Measuring architectures: proxies at a fidelity, costs, and an accuracy that is looked up or trained."""
 
 from __future__ import annotations
 
@@ -13,44 +13,47 @@ from zerocost.search.sizes import Cost
 from zerocost.spaces.architecture import Architecture
 
 
-class Judged(NamedTuple):
+class Measurement(NamedTuple):
     """What is known of an architecture: its numbers by name, and why others are missing."""
 
     scores: dict[str, float]
     failures: dict[str, str]
 
 
-Judge = Callable[[Sequence[Architecture]], Iterator[Judged]]
+Measure = Callable[[Sequence[Architecture]], Iterator[Measurement]]
+"""Measures architectures, in the order given."""
 
 
-def judge(scorer: Scorer | None, quantities: Mapping[str, Cost]) -> Judge:
-    """A function that judges architectures in the order given, one at a time where there is a single process.
+def measure_function(scorer: Scorer | None, costs: Mapping[str, Cost]) -> Measure:
+    """A function that measures architectures in the order given, one at a time where there is a single process.
 
-    `scorer` gives the proxies, the mean over the seeds of its job; `quantities` all other numbers.
+    Args:
+        scorer: gives the proxies, the mean over the seeds of its job.
+        costs: all other numbers, by name.
 
-    >>> from zerocost import spaces
-    >>> made = judge(None, {"length": lambda arch: float(len(str(arch)))})
-    >>> next(made([Architecture("abc", ())]))
-    Judged(scores={'length': 3.0}, failures={})
+    >>> measure = measure_function(None, {"length": lambda arch: float(len(str(arch)))})
+    >>> next(measure([Architecture("abc", ())]))
+    Measurement(scores={'length': 3.0}, failures={})
     """
 
-    def judged(archs: Sequence[Architecture]) -> Iterator[Judged]:
-        alone = scorer is None or scorer.workers == 1
-        for group in [[arch] for arch in archs] if alone else [list(archs)]:
+    def measure(archs: Sequence[Architecture]) -> Iterator[Measurement]:
+        one_by_one = scorer is None or scorer.workers == 1
+        for group in [[arch] for arch in archs] if one_by_one else [list(archs)]:
             scored = scorer([str(arch) for arch in group]) if scorer else {}
             by_text: dict[str, list[Scores]] = {}
             for (text, _), scores in scored.items():
                 by_text.setdefault(text, []).append(scores)
             for arch in group:
-                found: dict[str, float | Failure] = {name: quantity(arch) for name, quantity in quantities.items()}
-                found |= averaged(by_text.get(str(arch), []))
-                numbers = {name: value for name, value in found.items() if not isinstance(value, Failure)}
-                yield Judged(numbers, {name: str(value) for name, value in found.items() if isinstance(value, Failure)})
+                values: dict[str, float | Failure] = {name: cost(arch) for name, cost in costs.items()}
+                values |= mean_scores(by_text.get(str(arch), []))
+                failures = {name: str(value) for name, value in values.items() if isinstance(value, Failure)}
+                numbers = {name: value for name, value in values.items() if not isinstance(value, Failure)}
+                yield Measurement(numbers, failures)
 
-    return judged
+    return measure
 
 
-def averaged(seeds: Sequence[Scores]) -> dict[str, float | Failure]:
+def mean_scores(seeds: Sequence[Scores]) -> dict[str, float | Failure]:
     """The mean of each score over seeds, or the first of its failures."""
     found: dict[str, float | Failure] = {}
     for name in seeds[0] if seeds else ():

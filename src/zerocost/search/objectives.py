@@ -1,4 +1,4 @@
-"""What a search wants: one number for each objective, of all that was judged."""
+"""What a search wants: one number for each objective, of all that was measured."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from zerocost.statistics.pareto import Floats, crowded, fronts
 
 SCORE = "score"
 ACCURACY = "accuracy"
-SMALL_IS_BETTER = ("params", "flops", "depth", "memory", "latency", "energy")
+LESS_IS_BETTER = ("params", "flops", "depth", "memory", "latency", "energy")
 
 
 def minimised(name: str) -> bool:
-    """Whether less of it is better: sizes, latencies and energies, whatever the device in front of their names.
+    """Whether less of it is better: so it is for costs, whatever the device in front of their names.
 
     >>> minimised("params"), minimised("raspi4_latency"), minimised("snip")
     (True, True, False)
     """
-    return name.rpartition("_")[2] in SMALL_IS_BETTER if name != "non_embedding_params" else True
+    return name.rpartition("_")[2] in LESS_IS_BETTER if name != "non_embedding_params" else True
 
 
 @dataclass(frozen=True)
 class Objectives:
-    """The objectives of a search: "score", "accuracy", a proxy or a size; sizes are made small, all others large.
+    """The objectives of a search: "score", "accuracy", a proxy or a cost. Less of a cost is better, more of the others.
 
-    "score" is what the combination makes of all that was judged, so without a reference it changes as more is.
+    "score" is what the combination makes of all that was measured, so without a reference it changes as more is.
 
     >>> wanted = Objectives(("score", "params"), Combination({"snip": 1}))
-    >>> judged = pd.DataFrame({"snip": [1.0, 2.0, 3.0], "params": [10.0, 30.0, 20.0]}, index=["a", "b", "c"])
-    >>> wanted.directions, wanted.front(judged)
+    >>> measured = pd.DataFrame({"snip": [1.0, 2.0, 3.0], "params": [10.0, 30.0, 20.0]}, index=["a", "b", "c"])
+    >>> wanted.directions, wanted.front(measured)
     (['maximize', 'minimize'], ['a', 'c'])
     """
 
@@ -57,41 +57,55 @@ class Objectives:
         parts = [self.proxies if name == SCORE else (name,) for name in self.names]
         return list(dict.fromkeys(column for part in parts for column in part))
 
-    def values(self, judged: pd.DataFrame) -> pd.DataFrame:
-        """One column an objective, as it is; NaN where it could not be had."""
-        columns = {name: judged.get(name, np.nan) for name in self.names}
-        if SCORE in self.names and self.combination:
-            scores = judged.reindex(columns=list(self.proxies))
-            columns[SCORE] = self.combination(scores).replace(-np.inf, np.nan)
-        return pd.DataFrame(columns, index=judged.index, dtype=float)
+    @property
+    def ranking(self) -> str:
+        """What architectures are ranked by, in words.
 
-    def fitness(self, judged: pd.DataFrame) -> pd.Series[float]:
+        >>> Objectives(("snip", "params")).ranking, Objectives(("params",)).ranking
+        ('fronts of snip, params', 'params, less is better')
+        """
+        if len(self.names) > 1:
+            return f"fronts of {', '.join(self.names)}"
+        [name] = self.names
+        if name == SCORE and self.combination:
+            return str(self.combination)
+        return f"{name}, {'less' if minimised(name) else 'more'} is better"
+
+    def values(self, measured: pd.DataFrame) -> pd.DataFrame:
+        """One column an objective, as it is; NaN where it could not be had."""
+        columns = {name: measured.get(name, np.nan) for name in self.names}
+        if SCORE in self.names and self.combination:
+            scores = measured.reindex(columns=list(self.proxies))
+            columns[SCORE] = self.combination(scores).replace(-np.inf, np.nan)
+        return pd.DataFrame(columns, index=measured.index, dtype=float)
+
+    def fitness(self, measured: pd.DataFrame) -> pd.Series[float]:
         """How good each is: the objective, or of several the place in the order of the fronts; higher is better.
 
         NaN for one that lacks an objective.
         """
-        values = self._more_is_better(judged)
+        values = self._more_is_better(measured)
         found = values[:, 0] if len(self.names) == 1 else crowded(values)
-        return pd.Series(np.where(np.isfinite(values).all(axis=1), found, np.nan), index=judged.index)
+        return pd.Series(np.where(np.isfinite(values).all(axis=1), found, np.nan), index=measured.index)
 
-    def front(self, judged: pd.DataFrame) -> list[str]:
-        """Those that no other is better than, the best alone where there is one objective, in the order judged."""
-        values = self._more_is_better(judged)
+    def front(self, measured: pd.DataFrame) -> list[str]:
+        """Those that no other is better than, the best alone where there is one objective, in the order measured."""
+        values = self._more_is_better(measured)
         known = np.isfinite(values).all(axis=1)
         if not known.any():
             return []
-        return [str(name) for name in judged.index[(fronts(values) == 0) & known]]
+        return [str(name) for name in measured.index[(fronts(values) == 0) & known]]
 
-    def _more_is_better(self, judged: pd.DataFrame) -> Floats:
+    def _more_is_better(self, measured: pd.DataFrame) -> Floats:
         signs = [-1.0 if minimised(name) else 1.0 for name in self.names]
-        values: Floats = self.values(judged).to_numpy(dtype=np.float64) * signs
+        values: Floats = self.values(measured).to_numpy(dtype=np.float64) * signs
         return values
 
 
-def objective_names(objectives: Iterable[str] | str) -> tuple[str, ...]:
+def read_objectives(objectives: Iterable[str] | str) -> tuple[str, ...]:
     """Names of objectives, out of a sequence or a comma-separated text.
 
-    >>> objective_names("score, params")
+    >>> read_objectives("score, params")
     ('score', 'params')
     """
     given = objectives.split(",") if isinstance(objectives, str) else objectives

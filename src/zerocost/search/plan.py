@@ -2,243 +2,208 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
-from optuna import Study, create_study
-from optuna.storages import RDBStorage
+from torch import nn
 
 from zerocost import data as data_
 from zerocost.base.conditions import clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
-from zerocost.combine import Combination, parts
+from zerocost.combine import Combination, log_rank, parts
 from zerocost.engine.proxy import Proxy
-from zerocost.engine.proxy import names as names_
+from zerocost.engine.proxy import names as proxy_names
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.registry import portable_proxies, resolve
 from zerocost.run import Job, Scorer, batches_of
-from zerocost.run.fingerprint import fingerprints, identity
-from zerocost.samplers.guided import BatchGuide
-from zerocost.samplers.strategies import quiet_optuna, sampler
+from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
-from zerocost.scoring.table import ScoreTable
-from zerocost.search import shared_study as shared
-from zerocost.search.accuracy import DataSplit, accuracy_of
-from zerocost.search.costs import accuracy, costs
-from zerocost.search.limits import Limits, split
-from zerocost.search.measure import Judge, Judged, judge
-from zerocost.search.objectives import ACCURACY, SCORE, Objectives, objective_names
+from zerocost.scoring.table import ScoreTable, score_frame
+from zerocost.search.accuracy import DataSplit, trained_accuracy
+from zerocost.search.costs import accuracy_function, cost_functions
+from zerocost.search.fit_space import fit_space
+from zerocost.search.limits import Limits, split_conditions
+from zerocost.search.measure import Measure, Measurement, measure_function
+from zerocost.search.objectives import ACCURACY, SCORE, Objectives
 from zerocost.search.sizes import Cost
-from zerocost.spaces import Architecture, Fidelity, SearchSpace, distinct
+from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.store import Store
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import Pipeline
 
-REFERENCE = 64
-"""Random architectures that a guide compares with."""
-
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """Everything that is judged of an architecture, and how.
+    """Everything that is measured of an architecture, and how.
 
     Attributes:
+        pipeline: the settings.
         space: what is searched.
+        sizes: what a shipped space was made for: classes, in_channels and resolution.
+        split: the data.
         objectives: what is wanted.
-        proxies: those that are scored; what is known of the network's size is not among them.
-        quantities: numbers that need no score, and are asked of every architecture.
-        limits: what an architecture must keep to before it is judged.
+        proxies: those that are scored; costs are not among them.
+        costs: what needs no score and is asked of every architecture: costs, and the accuracy where it is wanted.
+        limits: what an architecture must keep to before it is measured.
         where: the conditions that are left for the filter.
-        job: what is scored at a fidelity.
-        scorer: makes the scorer of a fidelity.
-        storage: opens the database of a study.
-        provenance: how all scores are made.
         sample: the inputs of one sample.
+        store: keeps the scores.
+        stack: closes what was opened for the search when it ends.
     """
 
+    pipeline: Pipeline
     space: SearchSpace
+    sizes: dict[str, int]
+    split: DataSplit
     objectives: Objectives
     proxies: tuple[Proxy, ...]
-    quantities: Mapping[str, Cost]
+    costs: Mapping[str, Cost]
     limits: Limits
     where: str | None
-    job: Callable[[Fidelity], Job]
-    scorer: Callable[[Fidelity], Scorer]
-    storage: Callable[[str], RDBStorage]
-    provenance: dict[str, Any]
     sample: Any
+    store: Store
+    stack: ExitStack
 
-    @classmethod
-    def of(
-        cls,
-        pipeline: Pipeline,
-        space: SearchSpace,
-        held: DataSplit,
-        store: Store,
-        stack: ExitStack,
-    ) -> SearchPlan:
-        """The plan of a pipeline for its data; scorers and storages end with the stack.
-
-        Raises `InputError` for names that nobody knows, and for data that cannot be used.
-        """
-        place = None if pipeline.device is None else str(pipeline.device)
-        sample = data_.draw(held.fitting, 1, seed=pipeline.seed).inputs
-        known = costs(space, sample, store, pipeline.hardware, place or "cpu")
-        ranked, names = resolve(parts(pipeline.proxies)), objective_names(pipeline.objectives)
-        limits, where = split(pipeline.conditions, known)
-        if ACCURACY in names:
-            known[ACCURACY] = accuracy(pipeline.accuracy or partial(accuracy_of, pipeline, space, held))
-        functions = (pipeline.limits,) if callable(pipeline.limits) else tuple(pipeline.limits)
-        scores = [p.name for p in ranked] if SCORE in names or pipeline.warmup or pipeline.moves > 1 else []
-        asked = dict.fromkeys([*names, *scores, *named(where)])
-        further = [name for name in asked if name not in (SCORE, *known)]
-        for name in further:
-            if name.isidentifier() and name not in (*names_(), *AGGREGATES, *(p.name for p in ranked)):
-                hint = "" if pipeline.hardware else " Latencies and energies of other devices need hardware, a table."
-                raise InputError(f"{unknown('quantity', name, [SCORE, ACCURACY, *known, *names_()])}{hint}")
-        chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
-        proxies = tuple(chosen[name] for name in asked if name in chosen and name not in known)
+    def job(self, fidelity: Fidelity) -> Job:
+        """What is scored at a fidelity."""
+        pipeline = self.pipeline
+        seeds = range(pipeline.seed, pipeline.seed + pipeline.repeat_count)
+        batches = batches_of(self.split.fitting, seeds, pipeline.batch_size, 1, False, fidelity)
         given = portable_proxies(parts(pipeline.proxies))
-        wanted = {"params", *asked, *named(limits)}
+        proxies = tuple(given.get(p.name, p.name) for p in self.proxies)
+        device = None if pipeline.device is None else pipeline.device_name
+        return Job(self.space, proxies, batches, fidelity, device)
 
-        def job(fidelity: Fidelity) -> Job:
-            seeds = range(pipeline.seed, pipeline.seed + pipeline.repetitions)
-            batches = batches_of(held.fitting, seeds, pipeline.samples, 1, False, fidelity)
-            return Job(space, tuple(given.get(p.name, p.name) for p in proxies), batches, fidelity, place)
+    def measure(self, fidelity: Fidelity, costs: Mapping[str, Cost] | None = None) -> Measure:
+        """Measures architectures at a fidelity: the proxies, and these costs, all if None."""
+        scorer = None
+        if self.proxies:
+            workers = self.pipeline.workers
+            scorer = self.stack.enter_context(Scorer(self.job(fidelity), store=self.store, workers=workers))
+        return measure_function(scorer, self.costs if costs is None else costs)
 
-        def scorer(fidelity: Fidelity) -> Scorer:
-            return stack.enter_context(Scorer(job(fidelity), store=store, workers=pipeline.workers))
-
-        def storage(url: str) -> RDBStorage:
-            made = shared.opened(url)
-            stack.callback(made.engine.dispose)
-            return made
-
-        return cls(
-            space,
-            Objectives(names, replace(pipeline.combination, batch=pipeline.samples, repeats=pipeline.repetitions)),
-            proxies,
-            {name: quantity for name, quantity in known.items() if name in wanted},
-            Limits(limits, known, functions),
-            where,
-            job,
-            scorer,
-            storage,
-            {"zerocost": VERSION, "torch": torch.__version__, "seed": pipeline.seed, "device": place or "cpu"},
-            sample,
-        )
-
-    def judge(self, fidelity: Fidelity) -> Judge:
-        """Judges architectures at a fidelity."""
-        return judge(self.scorer(fidelity) if self.proxies else None, self.quantities)
-
-    def study(self, pipeline: Pipeline, storage: str | None) -> Study:
-        """The Optuna study that the pipeline's strategy makes its proposals in."""
-        several = len(self.objectives.names)
-        guide, batch = None, None
-        if ACCURACY in self.objectives.names and (pipeline.warmup or pipeline.moves > 1):
-            guide = self.guide(pipeline)
-        if pipeline.strategy == "gradient":
-            batch = self.job(pipeline.fidelities[0]).batches[pipeline.seed][0]
-        chosen = sampler(
-            pipeline.strategy,
-            self.space,
-            objectives=several,
-            seed=pipeline.seed,
-            combine=self.objectives.fitness,
-            batch=batch,
-            guide=guide,
-            warmup=pipeline.warmup,
-            moves=pipeline.moves,
-        )
-        with quiet_optuna():
-            return create_study(
-                sampler=chosen,
-                directions=self.objectives.directions,
-                storage=None if storage is None else self.storage(storage),
-                study_name=None if storage is None else self.name(pipeline),
-                load_if_exists=True,
-            )
-
-    def name(self, pipeline: Pipeline) -> str:
-        """A name for the study that all with the same settings and data share."""
-        made = [*fingerprints(self.job(pipeline.fidelities[0])).values(), *map(identity, self.proxies)]
-        every = json.dumps([self.settings(pipeline), pipeline.combination.as_dict(), made], sort_keys=True, default=str)
-        return f"zerocost {self.space.name} {hashlib.sha256(every.encode()).hexdigest()[:12]}"
-
-    def guide(self, pipeline: Pipeline) -> BatchGuide:
-        """The score of architectures against a random sample of the space, at the first fidelity."""
-        names = list(self.objectives.proxies)
-        sizes = {name: self.quantities[name] for name in names if name in self.quantities}
-        scored = judge(self.scorer(pipeline.fidelities[0]) if self.proxies else None, sizes)
-        drawn = distinct(self.space, REFERENCE, np.random.default_rng(pipeline.seed))
-
-        def framed(archs: list[Architecture]) -> pd.DataFrame:
-            return pd.DataFrame([one.scores for one in scored(archs)], columns=names, dtype=float)
-
-        combination = pipeline.combination
-        if combination.reference is None:
-            combination = combination.against(framed(drawn))
-        return BatchGuide(lambda archs: combination(framed(archs)).tolist())
-
-    def described(self, fidelity: Fidelity) -> str:
-        """What is judged at a fidelity, in words."""
-        names = [p.name for p in self.proxies] + [name for name in self.objectives.names if name in self.quantities]
+    def describe(self, fidelity: Fidelity) -> str:
+        """What is measured at a fidelity, in words."""
+        names = [p.name for p in self.proxies] + [name for name in self.objectives.names if name in self.costs]
         return ", ".join(dict.fromkeys(names)) + ("" if str(fidelity) == "full" else f" at {fidelity}")
 
-    def settings(self, pipeline: Pipeline) -> dict[str, Any]:
+    @property
+    def settings(self) -> dict[str, Any]:
         """Everything that the result depends on, as plain values."""
-        plain = {
+        pipeline = self.pipeline
+        texts = {
             "space": self.space.name,
-            "strategy": pipeline.strategy if isinstance(pipeline.strategy, str) else type(pipeline.strategy).__name__,
+            "strategy": pipeline.strategy_name,
             "proxies": ",".join(self.objectives.proxies),
             "objectives": ",".join(self.objectives.names),
-            "limits": ", ".join(map(called, self.limits.functions)) or None,
+            "limits": ", ".join(map(source_name, self.limits.functions)) or None,
             "hardware": None if pipeline.hardware is None else repr(pipeline.hardware),
-            "accuracy": None if pipeline.accuracy is None else called(pipeline.accuracy),
-            "combination": None if pipeline.plain else str(pipeline.combination),
-            "batch": pipeline.fidelities[0].batch or pipeline.samples,
-            "repeats": pipeline.repetitions,
+            "accuracy": None if pipeline.accuracy is None else source_name(pipeline.accuracy),
+            "combination": combination_text(pipeline.combination),
+            "batch": pipeline.fidelities[0].batch or pipeline.batch_size,
+            "repeats": pipeline.repeat_count,
             "where": pipeline.conditions,
             "fidelity": " > ".join(map(str, pipeline.fidelities)),
-            "device": str(pipeline.device or "cpu"),
+            "device": pipeline.device_name,
         }
         left_out = {"workers", *([] if ACCURACY in self.objectives.names else ["accuracy", "warmup", "moves"])}
-        every = {field.name: getattr(pipeline, field.name) for field in fields(pipeline)} | plain
+        every = {one.name: getattr(pipeline, one.name) for one in fields(pipeline)} | texts
         versions = {"zerocost": VERSION, "torch": torch.__version__}
         return versions | {name: value for name, value in every.items() if name not in left_out and value is not None}
 
-    def table(self, judged: Mapping[str, Judged], fidelity: Fidelity, seconds: float) -> ScoreTable:
-        """What was judged as a score table, best first by the objectives."""
-        made = {**self.provenance, "fidelity": str(fidelity)}
-        cards = {text: ScoreCard(one.scores, one.failures, (), made) for text, one in judged.items()}
-        builders = {text: partial(self.space.build, self.space.parse(text)) for text in judged}
-        ranked = self.objectives.combination
-        if ranked is None or self.objectives.names != (SCORE,):
-            ranked = Combination(dict.fromkeys(self.objectives.columns, 1.0))
-        columns = dict.fromkeys([*ranked.proxies, *(p.name for p in self.proxies), *self.quantities])
-        table = ScoreTable.of(cards, builders, ranked, list(columns), seconds)
-        fitness = self.objectives.fitness(table.frame).fillna(-np.inf)
-        frame = table.frame.assign(rank_score=fitness).sort_values("rank_score", ascending=False, kind="stable")
-        return ScoreTable(frame, ranked, cards, table.candidates, {}, seconds)
+    def table(self, measured: Mapping[str, Measurement], fidelity: Fidelity, seconds: float) -> ScoreTable:
+        """What was measured as a score table, best first by the objectives."""
+        provenance = {
+            **{"zerocost": VERSION, "torch": torch.__version__, "seed": self.pipeline.seed},
+            **{"device": self.pipeline.device_name, "fidelity": str(fidelity)},
+        }
+        objectives, columns = self.objectives, self.objectives.columns
+        cards = {text: ScoreCard(one.scores, one.failures, (), provenance) for text, one in measured.items()}
+        build, parse = self.space.build, self.space.parse
+        builders: dict[str, Builder | nn.Module] = {text: partial(build, parse(text)) for text in measured}
+        frame = score_frame(cards, dict.fromkeys([*columns, *(p.name for p in self.proxies), *self.costs]))
+        if len(objectives.names) > 1:  # ties, such as the two ends of a front, go by the log-rank sum
+            frame = frame.loc[log_rank(frame[columns]).sort_values(ascending=False, kind="stable").index]
+        frame["rank_score"] = objectives.fitness(frame).fillna(-np.inf)
+        frame = frame.sort_values("rank_score", ascending=False, kind="stable")
+        combination = objectives.combination or self.pipeline.combination
+        return ScoreTable(
+            frame, combination, cards, builders, {}, seconds, ranked_by=objectives.ranking, proxies=columns
+        )
 
 
-def named(where: str | None) -> list[str]:
+def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitStack) -> SearchPlan:
+    """The plan of a pipeline for its data; what it opens ends with the stack.
+
+    Raises:
+        InputError: names that nobody knows, or data that cannot be used.
+    """
+    space, sizes = fit_space(pipeline.space, split.fitting)
+    sample = data_.draw(split.fitting, 1, seed=pipeline.seed).inputs
+    costs = cost_functions(space, sample, store, pipeline.hardware, pipeline.device_name)
+    limits, where = split_conditions(pipeline.conditions, costs)
+    if ACCURACY in pipeline.objective_names:
+        costs[ACCURACY] = accuracy_function(
+            pipeline.accuracy or partial(trained_accuracy, space, split, pipeline.epochs, pipeline.device)
+        )
+    columns = columns_to_measure(pipeline, where)
+    needed = {"params", *columns, *columns_in(limits)}
+    combination = replace(pipeline.combination, batch=pipeline.batch_size, repeats=pipeline.repeat_count)
+    return SearchPlan(
+        pipeline=pipeline,
+        space=space,
+        sizes=sizes,
+        split=split,
+        objectives=Objectives(pipeline.objective_names, combination),
+        proxies=proxies_to_score(pipeline, columns, costs),
+        costs={name: cost for name, cost in costs.items() if name in needed},
+        limits=Limits(limits, costs, pipeline.limit_functions),
+        where=where,
+        sample=sample,
+        store=store,
+        stack=stack,
+    )
+
+
+def columns_to_measure(pipeline: Pipeline, where: str | None) -> list[str]:
+    """The objectives, the proxies of "score" where it is used, and what the conditions of the filter name."""
+    names = pipeline.objective_names
+    ranked = [p.name for p in resolve(parts(pipeline.proxies))] if SCORE in names or pipeline.guided else []
+    return list(dict.fromkeys([*names, *ranked, *columns_in(where)]))
+
+
+def proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collection[str]) -> tuple[Proxy, ...]:
+    """The columns that are proxies; `InputError` for one that is neither a proxy nor a cost."""
+    ranked = resolve(parts(pipeline.proxies))
+    further = [name for name in columns if name not in (SCORE, *costs)]
+    known = (*proxy_names(), *AGGREGATES, *(p.name for p in ranked))
+    for name in further:
+        if name.isidentifier() and name not in known:
+            hint = "" if pipeline.hardware else " Latencies and energies of other devices need hardware, a table."
+            raise InputError(f"{unknown('quantity', name, [SCORE, ACCURACY, *costs, *proxy_names()])}{hint}")
+    chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
+    return tuple(chosen[name] for name in columns if name in chosen and name not in costs)
+
+
+def columns_in(where: str | None) -> list[str]:
     """The columns that a condition names."""
     return [name for part in clauses(where) for name in part.names if name != "rank_score"] if where else []
 
 
-def called(source: object) -> str:
-    """What a function, or a table, is called in every process."""
+def combination_text(combination: Combination) -> str | None:
+    """A combination in words; None for the log-rank sum of equal weights, which the names of its proxies tell."""
+    usual = combination.equal and combination.method == "log_rank" and combination.reference is None
+    return None if usual else str(combination)
+
+
+def source_name(source: object) -> str:
+    """The name of a function, or of a table, the same in every process."""
     return repr(source) if isinstance(source, Benchmark) else getattr(source, "__name__", type(source).__name__)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from zerocost.scoring.candidates import initialise
 from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run
 
-NO_SIZES = {"classes": 0, "in_channels": 0, "resolution": 0}
-"""A space of the user's own has sizes of its own."""
+Progress = Callable[[str, int, int], None]
+"""Called with the stage of a search ("score", "train"), the number of its steps that are done, and the total."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,17 @@ class SearchResult:
 
     Attributes:
         space: name of the search space.
-        table: every judged architecture, best first; its index is the architecture's exact text.
+        table: every scored architecture, best first; its index is the architecture's exact text.
         kept: the survivors, best first; `kept.dropped` says why each other one was dropped.
         survivors: training runs of the survivors, one for each of them and each training seed.
         random: training runs of as many architectures drawn at random, anew for each training seed.
         stages: what each stage produced and cost.
         settings: everything that the result depends on.
-        objectives: what was made large or small, by name.
+        objectives: what was wanted, by name.
         combination: what "score" is.
         front: the architectures that no other is better than in all objectives; of one objective, the best.
-        order: all judged architectures in the order they were proposed.
-        rejected: why each other proposal was not judged: the limit it is over.
+        order: all scored architectures in the order they were proposed.
+        rejected: why each other proposal was not scored: the limit it is over.
         earlier: the tables of lower fidelities, from which the best were scored again.
         sizes: what a shipped space was made for: classes, in_channels and resolution.
         sample: the inputs of one sample, as networks take them.
@@ -98,7 +98,7 @@ class SearchResult:
         written = export(model, self.sample, folder, formats)
         if self.sizes or space:
             spec = Path(folder) / "best.py"
-            written["spec"] = write_spec(spec, space or self.space, self.best, **(self.sizes or NO_SIZES))
+            written["spec"] = write_spec(spec, space or self.space, self.best, **self.sizes)
         return written
 
 

@@ -18,25 +18,25 @@ from sqlalchemy.exc import SQLAlchemyError
 from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.samplers.base import SCORES
 from zerocost.samplers.suggest import ARCHITECTURE, REJECTED
-from zerocost.search.measure import Judged
+from zerocost.search.measure import Measurement
 from zerocost.store import owners
 from zerocost.store.database import LOCK, PATIENCE, first_line, write_ahead
 from zerocost.store.urls import located, shown
 
 FAILURES, OWNER, TWIN, KEY = "failures", "owner", "twin of", "key"
 """Attributes of a trial: by name, why scores are missing; the process that has it; what it is a repetition of; the key
-of its architecture, once it is certain that it is to be judged."""
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+of its architecture, once it is certain that it is to be measured."""
+ENDED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 """States of trials that were not given up."""
 SILENCE = 3600.0
 """Seconds after which a trial that another machine has not ended counts as lost."""
 POLL = 0.2
 """Seconds to wait for other processes before looking again."""
-AT_ONCE = ("already exists", "locked", "unique", "duplicate")
+RACE_WORDS = ("already exists", "locked", "unique", "duplicate")
 """What a database says when two processes make the same tables at once."""
 
 
-class Signed(RDBStorage):
+class SignedStorage(RDBStorage):
     """Optuna's storage, whose trials name the process that has them from the start."""
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
@@ -44,7 +44,7 @@ class Signed(RDBStorage):
         return super()._create_new_trial(study_id, new)
 
 
-def opened(url: str) -> RDBStorage:
+def open_storage(url: str) -> RDBStorage:
     """Optuna's storage at a URL, written as that of a store of scores is.
 
     Transactions on a SQLite file take turns from their first statement on, so that none finds it locked, and no two
@@ -58,7 +58,7 @@ def opened(url: str) -> RDBStorage:
     late = time.monotonic() + PATIENCE
     while True:
         try:
-            storage = Signed(place.render_as_string(hide_password=False), engine_kwargs=options)
+            storage = SignedStorage(place.render_as_string(hide_password=False), engine_kwargs=options)
             if sqlite:
                 storage.engine.dispose()
                 write_ahead(storage.engine)
@@ -70,28 +70,28 @@ def opened(url: str) -> RDBStorage:
         except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             cause = error.__cause__ if isinstance(error, StorageInternalError) else error
             reason = first_line(cause) if isinstance(cause, SQLAlchemyError) else str(error).partition(". ")[0]
-            if time.monotonic() > late or not any(word in reason.lower() for word in AT_ONCE):
+            if time.monotonic() > late or not any(word in reason.lower() for word in RACE_WORDS):
                 raise InputError(f"cannot keep a study in {shown(place)}: {reason}") from None
         time.sleep(POLL)
 
 
-def sign(trial: Trial) -> None:
+def sign_trial(trial: Trial) -> None:
     """Note on a trial which process has it."""
     if trial.user_attrs.get(OWNER) != owners.this():
         trial.set_user_attr(OWNER, owners.this())
 
 
-def judged(trials: Iterable[FrozenTrial]) -> dict[str, Judged]:
-    """What all processes have judged, in the order of the trials."""
+def measurements(trials: Iterable[FrozenTrial]) -> dict[str, Measurement]:
+    """What all processes have measured, in the order of the trials."""
     return {
-        t.user_attrs[ARCHITECTURE]: Judged(t.user_attrs[SCORES], t.user_attrs[FAILURES])
+        t.user_attrs[ARCHITECTURE]: Measurement(t.user_attrs[SCORES], t.user_attrs[FAILURES])
         for t in trials
-        if t.state in ENDED and KEY in t.user_attrs and SCORES in t.user_attrs
+        if t.state in ENDED_STATES and KEY in t.user_attrs and SCORES in t.user_attrs
     }
 
 
-def rejected(trials: Iterable[FrozenTrial]) -> dict[str, str]:
-    """What all processes have refused to judge, and why."""
+def rejections(trials: Iterable[FrozenTrial]) -> dict[str, str]:
+    """What all processes have refused to measure, and why."""
     return {
         t.user_attrs.get(ARCHITECTURE, f"trial {t.number}"): t.user_attrs[REJECTED]
         for t in trials
@@ -99,39 +99,39 @@ def rejected(trials: Iterable[FrozenTrial]) -> dict[str, str]:
     }
 
 
-def counted(trials: Iterable[FrozenTrial]) -> set[str]:
-    """The keys of architectures that were judged, are being judged, or wait for it."""
+def claimed_keys(trials: Iterable[FrozenTrial]) -> set[str]:
+    """The keys of architectures that were measured, are being measured, or wait for it."""
     return {
         t.user_attrs[KEY]
         for t in trials
-        if KEY in t.user_attrs and (not t.state.is_finished() or (t.state in ENDED and SCORES in t.user_attrs))
+        if KEY in t.user_attrs and (not t.state.is_finished() or (t.state in ENDED_STATES and SCORES in t.user_attrs))
     }
 
 
-def needed(study: Study, trial: Trial, key: str, candidates: int) -> bool:
-    """Whether to judge a trial: no earlier one is of a twin, and they are not enough. Noted on the trial if so.
+def claim_trial(study: Study, trial: Trial, key: str, candidates: int) -> bool:
+    """Whether to measure a trial: no earlier one is of a twin, and there are too few. Noted on the trial if so.
 
     Trials are decided in the order of their numbers, whatever process has them.
     """
     while True:
         earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
-        if not any(undecided(t) for t in earlier):
+        if not any(is_undecided(t) for t in earlier):
             break
         time.sleep(POLL / 10)
-    others = counted(earlier)
+    others = claimed_keys(earlier)
     if key in others or len(others) >= candidates:
         return False
     trial.set_user_attr(KEY, key)
     return True
 
 
-def undecided(trial: FrozenTrial) -> bool:
-    """Whether a process is about to say if it will judge a trial."""
+def is_undecided(trial: FrozenTrial) -> bool:
+    """Whether a process is about to say whether it will measure a trial."""
     decided = KEY in trial.user_attrs or TWIN in trial.user_attrs
-    return trial.state == TrialState.RUNNING and not decided and not gone(trial)
+    return trial.state == TrialState.RUNNING and not decided and not is_abandoned(trial)
 
 
-def gone(trial: FrozenTrial) -> bool:
+def is_abandoned(trial: FrozenTrial) -> bool:
     """Whether a trial's process will not end it any more; one without a name is given a minute to write it."""
     start = trial.datetime_start
     age = (datetime.now() - start).total_seconds() if start else 0.0
@@ -141,22 +141,22 @@ def gone(trial: FrozenTrial) -> bool:
     return owners.gone(owners.Sign(owner["machine"], owner["pid"], owner["born"], 0.0)) or age > SILENCE
 
 
-def lost(study: Study) -> list[FrozenTrial]:
+def lost_trials(study: Study) -> list[FrozenTrial]:
     """Trials whose process has ended without them."""
-    return [t for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if gone(t)]
+    return [t for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if is_abandoned(t)]
 
 
-def own(study: Study) -> list[FrozenTrial]:
+def own_trials(study: Study) -> list[FrozenTrial]:
     """Trials that this process has not ended."""
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     return [t for t in running if t.user_attrs.get(OWNER) == owners.this()]
 
 
-def revive(study: Study, trials: Iterable[FrozenTrial]) -> None:
-    """Give trials up: they fail, and those that were to be judged wait for whoever asks next."""
+def give_up(study: Study, trials: Iterable[FrozenTrial]) -> None:
+    """Give trials up: they fail, and those that were to be measured wait for whoever asks next."""
     for trial in trials:
         waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if KEY in trial.user_attrs and trial.user_attrs[KEY] not in counted(waiting):
+        if KEY in trial.user_attrs and trial.user_attrs[KEY] not in claimed_keys(waiting):
             kept = {name: trial.user_attrs[name] for name in (ARCHITECTURE, KEY)}
             study.enqueue_trial(trial.params, user_attrs=kept)
         with suppress(UpdateFinishedTrialError):

@@ -23,8 +23,8 @@ from zerocost.spaces import Architecture, SearchSpace
 Cost = Callable[[Architecture], float | Failure]
 """A number for an architecture, always the same for the same one, or the reason why it cannot be had."""
 
-PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,depth"}
-"""The sizes that are proxies, each with those that one run gives together."""
+SIZE_PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,depth"}
+"""The sizes that are proxies, each with those that are measured together."""
 MEGABYTE = 1e6
 
 
@@ -35,8 +35,8 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
     built or run there is built on the CPU. Fidelity plays no part: sizes are those of the network to be trained.
 
     - `params`, `flops`, `depth`: what `zerocost.score` gives for the proxies of these names.
-    - `memory`: MB (10⁶ bytes) of the parameters, and of what a forward run in train mode keeps of one image for the
-      backward run: the mean of two images, as batch normalisation cannot be trained on one. Gradients and the
+    - `memory`: MB (10⁶ bytes) of the parameters, and of what a forward pass in train mode keeps of one image for the
+      backward pass: the mean of two images, as batch normalisation cannot be trained on one. Gradients and the
       optimiser's state are not counted; each takes as much as the parameters, or a multiple of it.
 
     Args:
@@ -56,11 +56,11 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
     {'params': 73306.0, 'flops': 7783040.0, 'depth': 6.0, 'memory': 0.7738}
     """
     sample = first_sample(inputs)
-    build = lru_cache(maxsize=1)(partial(built, space))
+    build = lru_cache(maxsize=1)(partial(build_network, space))
     card = lru_cache(maxsize=1)(lambda model, names: score(model, Batch(sample, None), names))
 
     def scored(name: str, model: nn.Module, _: Any) -> float:
-        found = card(model, PROXIES[name])
+        found = card(model, SIZE_PROXIES[name])
         if name in found.failures:
             raise Failure(found.failures[name])
         return found[name]
@@ -72,8 +72,8 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
                 found = or_failure(lambda: measure(build(arch, "cpu"), sample))
         return Failure(str(found)) if isinstance(found, Failure) else float(found)
 
-    measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in PROXIES}
-    return {name: cache(partial(size, measure)) for name, measure in (measures | {"memory": memory}).items()}
+    measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in SIZE_PROXIES}
+    return {name: cache(partial(size, measure)) for name, measure in (measures | {"memory": memory_megabytes}).items()}
 
 
 def first_sample(inputs: Any) -> Any:
@@ -81,17 +81,17 @@ def first_sample(inputs: Any) -> Any:
     return take_samples(as_batch(Batch(inputs, None)).inputs, 0, 1)
 
 
-def repeated(sample: Any, count: int) -> Any:
+def repeat_sample(sample: Any, count: int) -> Any:
     """A batch of the same sample `count` times.
 
-    >>> repeated(torch.ones(1, 3), 2).shape
+    >>> repeat_sample(torch.ones(1, 3), 2).shape
     torch.Size([2, 3])
     """
     sampled = sample_test(sample)
     return tree_map(lambda value: torch.cat([value] * count) if sampled(value) else value, sample)
 
 
-def built(space: SearchSpace, arch: Architecture, device: str) -> nn.Module:
+def build_network(space: SearchSpace, arch: Architecture, device: str) -> nn.Module:
     """The full network of an architecture; `Failure` when it cannot be built there."""
     try:
         with torch.device(device):
@@ -100,8 +100,8 @@ def built(space: SearchSpace, arch: Architecture, device: str) -> nn.Module:
         raise Failure(str(error)) from error
 
 
-def memory(model: nn.Module, sample: Any) -> float:
-    """MB of a network's parameters and of what it keeps of one sample for the backward run."""
+def memory_megabytes(model: nn.Module, sample: Any) -> float:
+    """MB of a network's parameters and of what it keeps of one sample for the backward pass."""
     network = Network(model)
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -110,7 +110,7 @@ def memory(model: nn.Module, sample: Any) -> float:
         kept[storage._cdata] = storage
         return tensor
 
-    inputs = network.prepare(repeated(sample, 2))
+    inputs = network.prepare(repeat_sample(sample, 2))
     with network.fresh(0, training=True), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         network.run(network.tensors, inputs)
     for tensor in network.tensors.values():

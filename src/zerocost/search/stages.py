@@ -1,129 +1,120 @@
-"""The stages of a search before any training: propose and judge, judge the best again, filter."""
+"""The stages of a search before any training: propose and measure, measure the best again, filter."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
-from zerocost.search.explore import Explored, Stop, explore
-from zerocost.search.measure import Judged
+from zerocost.search.explore import Exploration, Proposer, explore
+from zerocost.search.measure import Measurement
 from zerocost.search.plan import SearchPlan
-from zerocost.search.result import SearchInterrupted, SearchResult, Stage
+from zerocost.search.result import Progress, SearchInterrupted, SearchResult, Stage
+from zerocost.search.study import make_study
 from zerocost.spaces import Architecture, Fidelity
 
-if TYPE_CHECKING:
-    from zerocost.search.pipeline import Pipeline
 
-Progress = Callable[[str, int, int], None]
+@dataclass
+class Done:
+    """What the stages of a search have done so far.
 
+    Attributes:
+        plan: what the search does.
+        progress: is told how far a stage has come.
+        found: what was proposed and measured at the first fidelity.
+        tables: a score table for each fidelity.
+        stages: what each stage cost.
+    """
 
-def searched(
-    pipeline: Pipeline, plan: SearchPlan, study_storage: str | None = None, progress: Progress | None = None
-) -> SearchResult:
-    """Everything up to the filter; `SearchInterrupted` with what was done at Ctrl-C."""
-    found = Explored()
-    tables: list[ScoreTable] = []
-    stages: list[Stage] = []
+    plan: SearchPlan
+    progress: Progress | None = None
+    found: Exploration = field(default_factory=Exploration)
+    tables: list[ScoreTable] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
 
-    def result() -> SearchResult:
-        passing = select(tables[-1], plan.where)
-        kept = select(passing, top=pipeline.keep)
+    def result(self) -> SearchResult:
+        """The result up to here, filtered."""
+        plan, table = self.plan, self.tables[-1]
+        passing = select(table, plan.where)
         return SearchResult(
             plan.space.name,
-            tables[-1],
-            kept,
-            stages=stages,
+            table,
+            select(passing, top=plan.pipeline.keep),
+            stages=self.stages,
             objectives=plan.objectives.names,
             combination=plan.objectives.combination,
             front=plan.objectives.front(passing.frame),
-            order=list(found.judged),
-            rejected=found.rejected,
-            earlier=tables[:-1],
+            order=list(self.found.measured),
+            rejected=self.found.rejected,
+            earlier=self.tables[:-1],
         )
 
+
+def explore_and_refine(
+    plan: SearchPlan, study_storage: str | None = None, progress: Progress | None = None
+) -> SearchResult:
+    """Everything up to the filter; `SearchInterrupted` with what was done at Ctrl-C."""
+    done = Done(plan, progress)
     try:
-        explored(pipeline, plan, found, tables, stages, study_storage, progress)
-        for fidelity in pipeline.fidelities[1:]:
-            refined(pipeline, plan, fidelity, tables, stages, progress)
+        explore_space(done, study_storage)
+        for fidelity in plan.pipeline.fidelities[1:]:
+            score_again(done, fidelity)
     except KeyboardInterrupt:
-        raise SearchInterrupted(result()) from None
-    done = result()
+        raise SearchInterrupted(done.result()) from None
+    result = done.result()
     condition = f" where {plan.where}" if plan.where else ""
-    stages.append(Stage("filter", len(done.kept), 0.0, f"top {pipeline.keep} by rank_score{condition}"))
-    return done
+    detail = f"top {plan.pipeline.keep} by rank_score{condition}"
+    result.stages.append(Stage("filter", len(result.kept), 0.0, detail))
+    return result
 
 
-def explored(
-    pipeline: Pipeline,
-    plan: SearchPlan,
-    found: Explored,
-    tables: list[ScoreTable],
-    stages: list[Stage],
-    study_storage: str | None,
-    progress: Progress | None,
-) -> None:
-    """Judge what the strategy proposes, at the first fidelity."""
-    fidelity = pipeline.fidelities[0]
+def explore_space(done: Done, study_storage: str | None) -> None:
+    """Measure what the strategy proposes, at the first fidelity."""
+    plan, found, fidelity = done.plan, done.found, done.plan.pipeline.fidelities[0]
     start, spent = time.perf_counter(), 0.0
 
-    def timed(archs: Sequence[Architecture]) -> Iterator[Judged]:
+    def timed(archs: Sequence[Architecture]) -> Iterator[Measurement]:
         nonlocal spent
         begin = time.perf_counter()
-        for judged in judge(archs):
+        for measurement in measure(archs):
             spent += time.perf_counter() - begin
-            yield judged
+            yield measurement
             begin = time.perf_counter()
 
     try:
-        judge = plan.judge(fidelity)
-        explore(
-            plan.space,
-            plan.study(pipeline, study_storage),
-            timed,
-            plan.objectives,
-            candidates=pipeline.candidates,
-            limit=plan.limits.check,
-            stop=Stop(pipeline.trials, pipeline.seconds, pipeline.patience),
-            several=study_storage is not None,
-            progress=partial(progress, "score") if progress else None,
-            found=found,
-        )
+        measure = plan.measure(fidelity)
+        study, limit, shared = make_study(plan, study_storage), plan.limits.check, study_storage is not None
+        proposer = Proposer(plan.space, study, plan.objectives, plan.pipeline, limit, shared, found)
+        explore(proposer, timed, partial(done.progress, "score") if done.progress else None)
     finally:
-        strategy = pipeline.strategy if isinstance(pipeline.strategy, str) else type(pipeline.strategy).__name__
         refused = f", {len(found.rejected):,} over a limit" if found.rejected else ""
         known = f", {found.repeats:,} known already" if found.repeats else ""
-        detail = f"proposals of strategy {strategy}{refused}{known}; {found.stopped or 'interrupted'}"
-        stages.append(Stage("sample", found.proposals, time.perf_counter() - start - spent, detail))
-        stages.append(Stage("score", len(found.judged), spent, plan.described(fidelity)))
-        tables.append(plan.table(found.judged, fidelity, spent))
+        strategy, end = plan.pipeline.strategy_name, found.stopped or "interrupted"
+        detail = f"proposals of strategy {strategy}{refused}{known}; {end}"
+        done.stages.append(Stage("sample", found.proposals, time.perf_counter() - start - spent, detail))
+        done.stages.append(Stage("score", len(found.measured), spent, plan.describe(fidelity)))
+        done.tables.append(plan.table(found.measured, fidelity, spent))
 
 
-def refined(
-    pipeline: Pipeline,
-    plan: SearchPlan,
-    fidelity: Fidelity,
-    tables: list[ScoreTable],
-    stages: list[Stage],
-    progress: Progress | None,
-) -> None:
-    """Judge the best of the last table again, at the next fidelity."""
-    start = time.perf_counter()
-    last = tables[-1].frame
-    best = [str(name) for name in last.index[: max(pipeline.keep, math.ceil(len(last) / pipeline.reduction))]]
-    judged: dict[str, Judged] = {}
+def score_again(done: Done, fidelity: Fidelity) -> None:
+    """Measure the best of the last table again, at the next fidelity."""
+    plan, start = done.plan, time.perf_counter()
+    last = done.tables[-1].frame
+    count = max(plan.pipeline.keep, math.ceil(len(last) / plan.pipeline.reduction))
+    best = [str(name) for name in last.index[:count]]
+    measured: dict[str, Measurement] = {}
     try:
         archs = [plan.space.parse(text) for text in best]
-        for text, one in zip(best, plan.judge(fidelity)(archs), strict=True):
-            judged[text] = one
-            if progress:
-                progress("score", len(judged), len(best))
+        for text, one in zip(best, plan.measure(fidelity)(archs), strict=True):
+            measured[text] = one
+            if done.progress:
+                done.progress("score", len(measured), len(best))
     finally:
         seconds = time.perf_counter() - start
-        stages.append(Stage("score again", len(judged), seconds, plan.described(fidelity)))
-        if judged:
-            tables.append(plan.table(judged, fidelity, seconds))
+        done.stages.append(Stage("score again", len(measured), seconds, plan.describe(fidelity)))
+        if measured:
+            done.tables.append(plan.table(measured, fidelity, seconds))

@@ -11,8 +11,8 @@ import pandas as pd
 from zerocost.base.errors import Failure, InputError
 from zerocost.engine.proxy import Proxy
 from zerocost.run import Job, Scorer, batches_of
-from zerocost.search.measure import averaged
-from zerocost.search.sizes import PROXIES, size_costs
+from zerocost.search.measure import mean_scores
+from zerocost.search.sizes import SIZE_PROXIES, size_costs
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
 
@@ -99,12 +99,12 @@ def scored(
         reasons += [one.reason for scores in found.values() for one in scores.values() if one.reason]
         for one in wanted:
             if (one.fidelity, one.batch) == (fidelity, batch):
-                rows = {t: averaged([found[t, s] for s in range(seed, seed + one.repeats)]) for t in texts}
+                rows = {t: mean_scores([found[t, s] for s in range(seed, seed + one.repeats)]) for t in texts}
                 plain = {t: {n: v for n, v in row.items() if isinstance(v, float)} for t, row in rows.items()}
                 frames[one] = pd.DataFrame.from_dict(plain, orient="index", columns=names, dtype=float)
     if all(frame.isna().all(axis=None) for frame in frames.values()):
         raise InputError(f"no network could be scored: {reasons[0]}")
-    own = full_sizes(texts, space, data, seed, [name for name in PROXIES if name in names])
+    own = full_sizes(texts, space, data, seed, [name for name in SIZE_PROXIES if name in names])
     return {one: frames[one].assign(**own) for one in wanted}
 
 

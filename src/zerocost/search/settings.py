@@ -1,0 +1,214 @@
+"""The settings of a search, in groups: goal, scoring, proposals, stopping, training, and how it runs and is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zerocost.base.errors import InputError
+from zerocost.benchmarks.base import Benchmark
+from zerocost.combine import Combination, as_combination, default
+from zerocost.engine.proxy import Proxy
+from zerocost.search.costs import Accuracy
+from zerocost.search.group import Group, at_least
+from zerocost.search.limits import Limit
+from zerocost.search.objectives import SCORE, read_objectives
+from zerocost.spaces import FULL, Fidelity
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal(Group):
+    """What is wanted.
+
+    Attributes:
+        objectives: what is wanted: score, accuracy, a proxy, or a cost such as params or latency. Less of a cost is
+            better, more of anything else. Separate several by commas; architectures are then ranked by fronts.
+        where: conditions on survivors, such as 'params < 2e6 and latency < 5 and snip > 0'. Conditions on costs alone
+            are checked before anything is scored.
+        limits: a function of your own or several, from an `Architecture` to whether it is allowed, or why not.
+        hardware: a benchmark whose untrained numbers, such as `raspi4_latency`, can be named like costs.
+        accuracy: what the objective "accuracy" is: a benchmark to look it up in, or a function of an `Architecture`. If
+            None, networks are trained for `epochs`, and it is their validation accuracy.
+    """
+
+    objectives: Iterable[str] | str = SCORE
+    where: str | None = None
+    limits: Limit | Sequence[Limit] = ()
+    hardware: Benchmark | None = None
+    accuracy: Accuracy | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hardware is not None and not isinstance(self.hardware, Benchmark):
+            raise InputError(f"hardware must be what benchmarks.get returns, but got {self.hardware!r}")
+        if not self.objective_names:
+            raise InputError(f"objectives must name what is wanted, such as {SCORE!r}, but got {self.objectives!r}")
+
+    @cached_property
+    def objective_names(self) -> tuple[str, ...]:
+        """The objectives, one by one."""
+        return read_objectives(self.objectives)
+
+    @property
+    def limit_functions(self) -> tuple[Limit, ...]:
+        """The user's own limits, one by one."""
+        return (self.limits,) if callable(self.limits) else tuple(self.limits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring(Group):
+    """How architectures are scored.
+
+    Attributes:
+        proxies: the proxies that "score" combines, by the log-rank sum within all that was scored; or a
+            `zerocost.combine.Combination`, or the .json file of one. Its settings hold where none are given here.
+        fidelity: score smaller siblings, as in width=0.5,resolution=16. With 'width=0.5 > full' the best are scored
+            again at the next fidelity. By default full size, or what the combination of proxies says.
+        reduction: score the best 1/reduction of the architectures again at the next fidelity.
+        batch: samples in the batch that networks are scored on. By default 64, or what the combination of proxies says.
+        repeats: initialisations that each network is scored from, each on a batch of its own; scores are means. By
+            default 1, or what the combination of proxies says.
+    """
+
+    proxies: Combination | Iterable[str | Proxy] | str = default
+    fidelity: Fidelity | str | Sequence[Fidelity | str] | None = None
+    reduction: int = at_least(2, default=4)
+    batch: int | None = at_least(1, default=None)
+    repeats: int | None = at_least(1, default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.fidelities:
+            raise InputError("fidelity must be one Fidelity or several, but got an empty sequence")
+
+    @cached_property
+    def combination(self) -> Combination:
+        """What "score" is."""
+        return as_combination(self.proxies)
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in the scoring batch, at a fidelity that does not say."""
+        return self.batch or self.combination.batch or 64
+
+    @property
+    def repeat_count(self) -> int:
+        """Initialisations that scores are means over."""
+        return self.repeats or self.combination.repeats or 1
+
+    @property
+    def fidelities(self) -> tuple[Fidelity, ...]:
+        """From the cheapest to the one that decides."""
+        given = self.combination.fidelity or FULL if self.fidelity is None else self.fidelity
+        if isinstance(given, Fidelity):
+            return (given,)
+        parts = given.split(">") if isinstance(given, str) else given
+        return tuple(part if isinstance(part, Fidelity) else Fidelity.parse(part.strip()) for part in parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposals(Group):
+    """How architectures are proposed.
+
+    Attributes:
+        strategy: what proposes architectures: a name, such as random or evolution, or an Optuna sampler.
+        warmup: with the objective accuracy, start from the best by score of this many random architectures
+            (Abdelfattah et al., ICLR 2021).
+        moves: with the objective accuracy, propose the best by score of this many moves.
+    """
+
+    strategy: Any = "random"
+    warmup: int = at_least(0, default=0)
+    moves: int = at_least(1, default=1)
+
+    @property
+    def guided(self) -> bool:
+        """Whether scores choose the start or the moves."""
+        return bool(self.warmup) or self.moves > 1
+
+    @property
+    def strategy_name(self) -> str:
+        """The strategy's name, or the class of a sampler."""
+        return self.strategy if isinstance(self.strategy, str) else type(self.strategy).__name__
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopping(Group):
+    """When proposing ends.
+
+    Attributes:
+        candidates: architectures to score; all of a smaller space.
+        trials: stop after this many proposals, scored or not.
+        seconds: stop proposing after this many seconds.
+        patience: stop after this many scored architectures in a row without a better one.
+    """
+
+    candidates: int = at_least(1, default=200)
+    trials: int | None = at_least(1, default=None)
+    seconds: float | None = None
+    patience: int | None = at_least(1, default=None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.seconds is not None and not self.seconds > 0:
+            raise InputError(f"seconds must be above 0, but got {self.seconds!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Group):
+    """How survivors are trained.
+
+    Attributes:
+        keep: survivors to train.
+        epochs: epochs of training; 0 stops after the filter.
+        training_seeds: trainings of each survivor, with seeds 0, 1, ….
+        halving: train by successive halving: all a little, the best third three times as long, and so on.
+    """
+
+    keep: int = at_least(1, default=5)
+    epochs: int = at_least(0, default=8)
+    training_seeds: int = at_least(1, default=1)
+    halving: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place(Group):
+    """How it runs.
+
+    Attributes:
+        device: where to score, measure latency and train: cpu, cuda, cuda:1, …
+        workers: processes to score in; the result does not depend on it.
+        seed: the same seed gives the same result. It draws the split, the architectures, the batch and the random
+            picks, and initialises the networks.
+    """
+
+    device: str | torch.device | None = None
+    workers: int = at_least(1, default=1)
+    seed: int = at_least(0, default=0)
+
+    @property
+    def device_name(self) -> str:
+        """The device, the CPU unless another is given."""
+        return str(self.device or "cpu")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping(Group):
+    """Where work is kept.
+
+    Attributes:
+        store: file, or postgresql://… database, to keep scores in. The same search goes on from there after a break,
+            and no score in it is computed twice. By default scores stay in memory.
+        study_storage: database of Optuna's study: for its dashboard, and for several processes or machines that search
+            together, each with the same settings, store and storage. What they find depends on who was faster.
+        workdir: folder to keep trainings in, to go on after a break. By default none is kept.
+    """
+
+    store: str | Path | None = None
+    study_storage: str | None = None
+    workdir: str | Path | None = None
