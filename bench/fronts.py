@@ -26,9 +26,10 @@ from rich.table import Table
 import nasbench201_scores as known
 import zerocost as zc
 from strategies import Fidelity, Images, Kept, Proxies, Seeds, Strategies, Truth, accuracies
+from zerocost.base.errors import InputError
 from zerocost.combine import as_combination
 from zerocost.search.objectives import Objectives
-from zerocost.statistics.pareto import fronts, hypervolume_ratio
+from zerocost.statistics.pareto import fronts, hypervolume
 
 COUNTS = (200, 1000)
 STRATEGIES = "random,evolution,local,reinforce,nsga2,tpe"
@@ -53,6 +54,20 @@ def true_front(accuracy: pd.Series[float], cost: pd.Series[float], limit: float)
     allowed = list(cost.index[cost <= limit])
     whole = points(accuracy, cost, allowed)
     return whole[fronts(whole) == 0], [float(np.median(accuracy[allowed])), -limit]
+
+
+def hypervolume_ratio(found: npt.ArrayLike, true: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """The hypervolume of the points found as a share of that of the true front: 1 when nothing is missing.
+
+    Raises `InputError` when no true point is better than the reference in every objective.
+
+    >>> hypervolume_ratio([[1, 3]], true=[[1, 3], [2, 1]], reference=[0, 0])
+    0.75
+    """
+    whole = hypervolume(true, reference)
+    if not whole > 0:
+        raise InputError("no point of the true front is better than the reference in every objective; lower it")
+    return hypervolume(found, reference) / whole
 
 
 def shares(

@@ -24,7 +24,7 @@ from rich.table import Table
 import zerocost as zc
 from zerocost import combine
 from zerocost.combine import Combination
-from zerocost.evaluation.evaluate import architectures
+from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.proxies.registry import portable_proxies
 from zerocost.store import Store
 from zerocost.tuning.find import Found, Frames, agreement
@@ -98,7 +98,7 @@ def main(
     console = Console()
     table = zc.benchmarks.get(benchmark, truth)
     known = table.truth(**table.default._asdict())
-    accuracy = known[architectures(table.space, list(known.index), n, 0)]
+    accuracy = known[draw_architectures(table.space, list(known.index), n, 0)]
     setting = Setting(fidelity, batch, 1)
     proxies = list((portable_proxies(CANDIDATES) | portable_proxies(combine.default)).values())
     with Store(store) as kept:

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from zerocost.base.errors import InputError
 from zerocost.search.sizes import size_costs
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -111,6 +112,20 @@ def test_a_front_under_a_limit_grows_towards_the_true_one(
     cost = scripts[0].parameters().rename("params")
     few, many = scripts[2].shares("nsga2", scores, accuracy, cost, 4e5, (10, 60), 0)
     assert 0 <= few < many <= 1
+
+
+def test_the_hypervolume_ratio_is_that_of_the_volumes_whatever_the_units(scripts: tuple[ModuleType, ...]) -> None:
+    ratio = scripts[2].hypervolume_ratio
+    true = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])
+    assert ratio(true, true, [0, 0]) == 1
+    assert ratio(true[:1], true, [0, 0]) == pytest.approx(3 / 6)
+    scale = np.array([1e6, 1e-3])
+    assert ratio(true[:1] * scale, true * scale, [0, 0]) == pytest.approx(3 / 6)
+
+
+def test_a_front_below_the_reference_has_no_hypervolume_ratio(scripts: tuple[ModuleType, ...]) -> None:
+    with pytest.raises(InputError, match="better than the reference"):
+        scripts[2].hypervolume_ratio([[1, 2]], [[-1, 2]], [0, 0])
 
 
 def test_the_interval_holds_the_mean(scripts: tuple[ModuleType, ...]) -> None:

@@ -12,7 +12,7 @@ from benchmarks.tiny import DATA, SMALL, benchmark, evaluation
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import InputError
 from zerocost.benchmarks import Query
-from zerocost.evaluation.evaluate import TOGETHER
+from zerocost.evaluation.tables import TOGETHER
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 

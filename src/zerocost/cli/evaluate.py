@@ -30,8 +30,8 @@ from zerocost.cli.common import (
     progress_bar,
 )
 from zerocost.combine import parts
-from zerocost.evaluation.evaluate import Evaluation
 from zerocost.evaluation.evaluate import evaluate as judge
+from zerocost.evaluation.evaluation import Evaluation
 from zerocost.proxies.registry import resolve
 from zerocost.report.format import fixed, plural, seconds
 from zerocost.scoring.score import DEFAULT_PROXIES as SCORE_DEFAULT

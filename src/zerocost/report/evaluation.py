@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from zerocost.evaluation.evaluate import BASELINES, TOGETHER, Evaluation
+from zerocost.evaluation.evaluation import Evaluation
+from zerocost.evaluation.tables import BASELINES, TOGETHER
 from zerocost.report import evaluation_figures as figures
 from zerocost.report import format as fmt
 from zerocost.report.figures import agreement

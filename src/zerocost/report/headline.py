@@ -11,7 +11,7 @@ import pandas as pd
 from zerocost.report import format as fmt
 from zerocost.report import progress as goals
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
-from zerocost.statistics.association import difference
+from zerocost.statistics.association import mean_difference
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
@@ -104,7 +104,7 @@ def facts(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame, train
         if len(ours)
     ]
     if len(survivors) and len(random):
-        gain = difference(survivors["accuracy"], random["accuracy"])
+        gain = mean_difference(survivors["accuracy"], random["accuracy"])
         bounds = gain.interval and " to ".join(map(fmt.points, gain.interval))
         note = f"95 % interval {bounds}" if bounds else "no interval: needs two candidates that differ in each group"
         answer.append(Fact("Survivors minus random picks", f"{fmt.points(gain.value)} points", note))
@@ -116,7 +116,7 @@ def verdict(trained: pd.DataFrame) -> str:
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
     if survivors.empty or random.empty:
         return ""
-    interval = difference(survivors["accuracy"], random["accuracy"]).interval
+    interval = mean_difference(survivors["accuracy"], random["accuracy"]).interval
     sizes = f"{fmt.plural(len(survivors), 'survivor')} against {fmt.plural(len(random), 'random pick')}"
     if interval is None:
         text = f"Too few candidates to say whether the filter beats a random pick ({sizes})."

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zerocost.base.errors import InputError
-from zerocost.evaluation.evaluate import Evaluation
+from zerocost.evaluation.evaluation import Evaluation
 from zerocost.report import evaluation, frames, headline, search_sections, sections
 from zerocost.report import format as fmt
 from zerocost.report.explanation import why

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zerocost.base.errors import MissingExtraError, unknown
-from zerocost.evaluation.evaluate import BASELINES, TOGETHER, Evaluation
+from zerocost.evaluation.evaluation import Evaluation
+from zerocost.evaluation.tables import BASELINES, TOGETHER
 from zerocost.report.format import fixed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pandas as pd
 from zerocost import benchmarks
 from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Benchmark
-from zerocost.evaluation.evaluate import architectures
+from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.search.result import SearchResult
 from zerocost.spaces import SearchSpace
 from zerocost.train.run import Run
@@ -58,7 +58,7 @@ def numbers(trained: Trained, space: SearchSpace, n: int, seed: int) -> pd.Serie
         n = len(trained.architectures())
     if isinstance(trained, Benchmark):
         truth = trained.truth(**trained.default._asdict())
-        return truth[architectures(trained.space, list(truth.index), n, seed)]
+        return truth[draw_architectures(trained.space, list(truth.index), n, seed)]
     if isinstance(trained, pd.Series | Mapping):
         try:
             return pd.Series(trained, dtype=float)
