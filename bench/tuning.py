@@ -10,7 +10,6 @@ is the part of the draws whose nested interval contains the mean gain of that si
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,36 +26,35 @@ from zerocost.combine import Combination
 from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.proxies.registry import portable_proxies
 from zerocost.store import Store
-from zerocost.tuning.find import Found, Frames, agreement
-from zerocost.tuning.nested import difference, validated
-from zerocost.tuning.scores import Setting, scored
-from zerocost.tuning.tuned import CANDIDATES, tuned
+from zerocost.tuning.find import Frames, Recipe, Tuner, kendall_tau
+from zerocost.tuning.nested import cross_validate, divide_in_parts, kendall_gain
+from zerocost.tuning.scores import Scoring, Setting, score_settings
+from zerocost.tuning.tune import CANDIDATES
 
 SIZES = (16, 32, 64, 100)
 
 
 def drawn(
-    frames: Frames, accuracy: pd.Series[float], default: Found, size: int, seed: int, trials: int, nested: bool
+    frames: Frames, accuracy: pd.Series[float], default: Recipe, size: int, seed: int, trials: int, nested: bool
 ) -> dict[str, float]:
     """One draw: the gain on the architectures left, and the nested estimate with its interval."""
     order = np.random.default_rng([size, seed]).permutation(len(accuracy))
     some, rest = order[:size], order[size:]
     fitting, few = accuracy.iloc[some], {setting: frame.iloc[some] for setting, frame in frames.items()}
     names = [str(name) for name in next(iter(frames.values())) if str(name) in CANDIDATES]
-    tuning = partial(tuned, default=default, trials=trials, methods=["log_rank"], names=names)
+    tuner = Tuner(default, names, trials, seed=seed)
 
-    def kendall(way: Found) -> float:
-        frame = frames[way.setting]
-        values = Combination(way.weights, way.method).against(frame.iloc[some])(frame.iloc[rest])
-        return agreement(values, accuracy.iloc[rest])
+    def kendall(recipe: Recipe) -> float:
+        frame = frames[recipe.setting]
+        values = Combination(recipe.weights, recipe.method).against(frame.iloc[some])(frame.iloc[rest])
+        return kendall_tau(values, accuracy.iloc[rest])
 
     row = {"size": float(size), "default": kendall(default)}
-    row["gain"] = kendall(tuning(few, fitting, seed)) - row["default"]
+    row["gain"] = kendall(tuner(few, fitting)) - row["default"]
     if nested:
-        held, _, _ = validated(
-            few, fitting, default, tuning, folds=5, rounds=1, seed=seed, progress=lambda done, total: None
-        )
-        row["nested"], row["low"], row["high"] = difference(held)
+        divisions = list(divide_in_parts(fitting, 5, 1, seed))
+        found = cross_validate(few, fitting, tuner, divisions, lambda done, total: None)
+        row["nested"], row["low"], row["high"] = kendall_gain(found.held)
     return row
 
 
@@ -103,8 +101,8 @@ def main(
     proxies = list((portable_proxies(CANDIDATES) | portable_proxies(combine.default)).values())
     with Store(store) as kept:
         source = zc.data.load(data or table.data or "digits:32")
-        frames = scored(list(accuracy.index), table.space, source, proxies, [setting], store=kept)
-    default = Found(dict(combine.default.weights), combine.default.method, setting, float("nan"))
+        frames = score_settings(list(accuracy.index), [setting], Scoring(table.space, source, proxies, kept))
+    default = Recipe(dict(combine.default.weights), combine.default.method, setting, float("nan"))
     each = [(size, seed) for size in sizes or SIZES for seed in range(draws)]
     rows = [
         drawn(frames, accuracy, default, size, seed, trials, nested)

@@ -10,7 +10,7 @@ import zerocost as zc
 from zerocost import combine
 from zerocost.base.errors import InputError
 from zerocost.tuning import Tuned, tune
-from zerocost.tuning.scores import Setting, scored, settings
+from zerocost.tuning.scores import Scoring, Setting, all_settings, score_settings
 
 DIGITS = zc.benchmarks.get("digits")
 SMALL = {"fidelities": ["width=0.1,depth=0.2"], "batches": [4], "repeats": [1], "trials": 12, "folds": 2, "rounds": 1}
@@ -105,11 +105,11 @@ def test_where_nothing_can_be_scored_the_reason_is_told():
 
     with Store(None) as store, pytest.raises(InputError, match="no network could be scored"):
         text = str(next(iter(DIGITS.space)))
-        scored([text], DIGITS.space, "noise:7x8x8:10", ["snip"], [Setting("full", 4, 1)], store=store)
+        score_settings([text], [Setting("full", 4, 1)], Scoring(DIGITS.space, "noise:7x8x8:10", ["snip"], store))
 
 
 def test_settings_are_ordered_from_cheap_to_dear_and_repeats_share_their_scores():
-    made = settings(["full", "resolution=4"], [8, 4], [2, 1])
+    made = all_settings(["full", "resolution=4"], [8, 4], [2, 1])
     assert made[0] == Setting("resolution=4", 4, 1)
     assert made[-1] == Setting("full", 8, 2)
     assert len(made) == 8

@@ -29,9 +29,9 @@ class Difference(NamedTuple):
 class Evaluation:
     """How well each score agrees with the truth of a benchmark.
 
-    The rows of `table` and the columns of `scores` are the proxies in the order given; where there are several, their
-    combination under the name "all together" (the log-rank sum unless another was given); and the baselines: parameters,
-    FLOPs and depth.
+    The rows of `table` and the columns of `scores` are the proxies in the order given; their combination, where there
+    are several, under the name "all together" (the log-rank sum unless another was given); and the baselines
+    parameters, FLOPs and depth.
 
     Attributes:
         benchmark: the benchmark's name.
