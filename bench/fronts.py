@@ -4,7 +4,7 @@
     python bench/fronts.py TRUTH.csv raspi4_latency 20 --data npz:IMAGES.npz --hardware HARDWARE.csv
 
 The search has two objectives, the score and the cost, and proposals over the limit are refused. What it ends with, the
-architectures that no other one judged beats in both, is compared with the front of the whole space in accuracy and
+architectures that no other one found beats in both, is compared with the front of the whole space in accuracy and
 cost: the hypervolume of the former's accuracies and costs, as a share of the latter's. The reference point is the
 limit and the median accuracy of the architectures that keep to it.
 """
@@ -36,7 +36,7 @@ STRATEGIES = "random,evolution,local,reinforce,nsga2,tpe"
 Numbers = npt.NDArray[np.float64]
 
 
-def costs(name: str, hardware: Path | None) -> pd.Series[float]:
+def read_costs(name: str, hardware: Path | None) -> pd.Series[float]:
     """Parameters, or a number of the hardware table, of every architecture."""
     if name == "params":
         return known.parameters().rename(name)
@@ -70,7 +70,7 @@ def hypervolume_ratio(found: npt.ArrayLike, true: npt.ArrayLike, reference: npt.
     return hypervolume(found, reference) / whole
 
 
-def shares(
+def hypervolume_ratios(
     strategy: str,
     scores: pd.DataFrame,
     accuracy: pd.Series[float],
@@ -79,11 +79,11 @@ def shares(
     counts: Sequence[int],
     seed: int,
 ) -> list[float]:
-    """The hypervolume ratio after so many architectures were scored."""
+    """The hypervolume ratio after each of the counts of architectures scored."""
     name = str(cost.name)
     wanted = Objectives(("score", name), as_combination(dict.fromkeys(map(str, scores), 1.0)))
     numbers = scores.assign(**{name: cost})
-    order = known.searched(
+    order = known.search_order(
         strategy,
         numbers,
         wanted,
@@ -99,7 +99,7 @@ def shares(
 def main(
     truth: Truth,
     cost: Annotated[str, typer.Argument(help="params, or a column of the hardware table.")],
-    limit: Annotated[float, typer.Argument(help="The most that is allowed.")],
+    limit: Annotated[float, typer.Argument(help="The highest cost allowed.")],
     data: Images,
     hardware: Annotated[Path | None, typer.Option(help="Latencies and energies, a CSV file.")] = None,
     proxies: Proxies = "jacob_cov,log_synflow",
@@ -109,16 +109,16 @@ def main(
     store: Kept = Path("strategies.db"),
     fidelity: Fidelity = known.SMALL,
 ) -> None:
-    """The share of the true front's hypervolume that the found front has, after so many scores."""
-    accuracy, numbers = accuracies(truth)["mean"], costs(cost, hardware)
-    alone = known.scored(known.distinct(), data, store, proxies=proxies.split(","), fidelity=fidelity)
+    """The share of the true front's hypervolume that the found front has after each number of scores."""
+    accuracy, numbers = accuracies(truth)["mean"], read_costs(cost, hardware)
+    alone = known.score_all(known.distinct(), data, store, proxies=proxies.split(","), fidelity=fidelity)
     scores = known.for_twins(alone)
     counts = [count for count in COUNTS if count <= most]
     shown = Table("strategy", *[f"{count:,} scored" for count in counts])
     for strategy in strategies.split(","):
         searches = track(range(seeds), strategy, console=Console(stderr=True))
-        found = [shares(strategy, scores, accuracy, numbers, limit, counts, seed) for seed in searches]
-        shown.add_row(strategy, *[known.interval(column, 3) for column in zip(*found, strict=True)])
+        found = [hypervolume_ratios(strategy, scores, accuracy, numbers, limit, counts, seed) for seed in searches]
+        shown.add_row(strategy, *[known.mean_with_interval(column, 3) for column in zip(*found, strict=True)])
     Console(width=150).print(shown)
     allowed = scores.loc[numbers.index[numbers <= limit]].assign(**{cost: numbers})
     best = Objectives(("score", cost), as_combination(dict.fromkeys(map(str, scores), 1.0))).front(allowed)

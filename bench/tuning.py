@@ -1,9 +1,9 @@
-"""What tuning on a few trained architectures gains on all the others, and whether its nested interval says so.
+"""What tuning on a few trained architectures gains on all others, and whether its nested interval covers it.
 
     python bench/tuning.py digits --store scores.db [--fidelity width=0.5 --batch 32]
     python bench/tuning.py nasbench201 --truth TRUTH.csv --data npz:IMAGES.npz --store scores.db
 
-So many architectures are scored once. A draw takes some of them as trained, tunes, and measures Kendall's τ of what
+Architectures are scored once. A draw takes some of them as trained, tunes, and measures Kendall's τ of what
 was found less that of the default on all architectures left. Means over draws with 95 % bootstrap intervals; "covered"
 is the part of the draws whose nested interval contains the mean gain of that size.
 """
@@ -34,7 +34,7 @@ from zerocost.tuning.tune import CANDIDATES
 SIZES = (16, 32, 64, 100)
 
 
-def drawn(
+def measure_draw(
     frames: Frames, accuracy: pd.Series[float], default: Recipe, size: int, seed: int, trials: int, nested: bool
 ) -> dict[str, float]:
     """One draw: the gain on the architectures left, and the nested estimate with its interval."""
@@ -58,7 +58,7 @@ def drawn(
     return row
 
 
-def interval(values: pd.Series[float]) -> str:
+def mean_with_interval(values: pd.Series[float]) -> str:
     """The mean and its 95 % bootstrap interval over draws."""
     means = np.random.default_rng(0).choice(values.to_numpy(), (2000, len(values))).mean(1)
     low, high = np.percentile(means, [2.5, 97.5])
@@ -72,10 +72,10 @@ def show(rows: pd.DataFrame, console: Console) -> None:
     for name in columns[1:]:
         table.add_column(name, justify="right")
     for size, some in rows.groupby("size"):
-        cells = [f"{some['default'].mean():.3f}", interval(some["gain"])]
+        cells = [f"{some['default'].mean():.3f}", mean_with_interval(some["gain"])]
         if "nested" in some:
             covered = (some["low"] <= some["gain"].mean()) & (some["gain"].mean() <= some["high"])
-            cells += [interval(some["nested"]), f"{covered.mean():.2f}", f"{(some['low'] > 0).mean():.2f}"]
+            cells += [mean_with_interval(some["nested"]), f"{covered.mean():.2f}", f"{(some['low'] > 0).mean():.2f}"]
         table.add_row(f"{size:.0f}", *cells)
     console.print(table)
 
@@ -105,7 +105,7 @@ def main(
     default = Recipe(dict(combine.default.weights), combine.default.method, setting, float("nan"))
     each = [(size, seed) for size in sizes or SIZES for seed in range(draws)]
     rows = [
-        drawn(frames, accuracy, default, size, seed, trials, nested)
+        measure_draw(frames, accuracy, default, size, seed, trials, nested)
         for size, seed in track(each, "tuning", console=Console(stderr=True))
     ]
     show(pd.DataFrame(rows), console)

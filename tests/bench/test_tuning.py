@@ -21,7 +21,7 @@ def test_a_draw_gains_where_the_default_tells_nothing(capsys):
     frame["snip"] += accuracy
     setting = Setting("full", 64, 1)
     default = Recipe({"depth": 1.0}, "log_rank", setting, 0.0)
-    row = BENCH["drawn"]({setting: frame}, accuracy, default, 40, 0, 12, True)
+    row = BENCH["measure_draw"]({setting: frame}, accuracy, default, 40, 0, 12, True)
     assert row["gain"] > 0.2
     assert row["low"] < row["nested"] < row["high"]
     BENCH["show"](pd.DataFrame([row, row]), Console())
