@@ -16,7 +16,7 @@ from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
-from zerocost.combine import Combination, as_combination, parts
+from zerocost.combine import Combination, as_combination, as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, tabulate_scores, tabulate_statistics
@@ -108,7 +108,7 @@ def evaluate(
     check_positive(seeds=seeds, resamples=resamples, workers=workers, k=k, n=n)
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
-    given = portable_proxies(parts(proxies))
+    given = portable_proxies(as_proxies(proxies))
     scale = fidelity or combination.fidelity or FULL
     scale = Fidelity.parse(scale) if isinstance(scale, str) else scale
     samples = batch or combination.batch or 64
