@@ -29,7 +29,7 @@ from zerocost.cli.common import (
     print_json,
     progress_bar,
 )
-from zerocost.combine import parts
+from zerocost.combine import as_proxies
 from zerocost.evaluation.evaluate import evaluate as judge
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.proxies.registry import resolve
@@ -85,7 +85,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Judge proxies against trained truth, beside parameters, FLOPs and depth."""
-    resolve(parts(proxies))
+    resolve(as_proxies(proxies))
     check_device(device)
     scale = None if fidelity is None else Fidelity.parse(fidelity)
     file = Path(cache) if cache and "://" not in cache else None

@@ -28,7 +28,7 @@ from zerocost.cli.common import (
     print_json,
 )
 from zerocost.cli.tables import cell
-from zerocost.combine import parts
+from zerocost.combine import as_proxies
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import initialise_on as initialised
@@ -58,7 +58,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score one untrained network."""
-    chosen = resolve(parts(proxies))
+    chosen = resolve(as_proxies(proxies))
     check_device(device)
     of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
     built = keras.load(target) if of_keras else load(target)

@@ -33,7 +33,7 @@ from zerocost.cli.common import (
 )
 from zerocost.cli.rank import as_dict
 from zerocost.cli.tables import accuracies, print_explanation, print_failures, print_ranking, print_training
-from zerocost.combine import parts
+from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
 from zerocost.search import export as export_
@@ -113,7 +113,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
-    chosen = resolve(parts(proxies))
+    chosen = resolve(as_proxies(proxies))
     check_device(device)
     own = ":" in space
     chosen_formats = checked_formats(formats)

@@ -21,7 +21,7 @@ from zerocost.base.conditions import clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
-from zerocost.combine import Combination, parts
+from zerocost.combine import Combination, as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.proxy import names as names_
 from zerocost.proxies.aggregates import AGGREGATES
@@ -95,7 +95,7 @@ class SearchPlan:
         place = None if pipeline.device is None else str(pipeline.device)
         sample = data_.draw(held.fitting, 1, seed=pipeline.seed).inputs
         known = costs(space, sample, store, pipeline.hardware, place or "cpu")
-        ranked, names = resolve(parts(pipeline.proxies)), objective_names(pipeline.objectives)
+        ranked, names = resolve(as_proxies(pipeline.proxies)), objective_names(pipeline.objectives)
         limits, where = split(pipeline.conditions, known)
         if ACCURACY in names:
             known[ACCURACY] = accuracy(pipeline.accuracy or partial(accuracy_of, pipeline, space, held))
@@ -109,7 +109,7 @@ class SearchPlan:
                 raise InputError(f"{unknown('quantity', name, [SCORE, ACCURACY, *known, *names_()])}{hint}")
         chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
         proxies = tuple(chosen[name] for name in asked if name in chosen and name not in known)
-        given = portable_proxies(parts(pipeline.proxies))
+        given = portable_proxies(as_proxies(pipeline.proxies))
         wanted = {"params", *asked, *named(limits)}
 
         def job(fidelity: Fidelity) -> Job:

@@ -73,9 +73,9 @@ def crowding(values: npt.ArrayLike) -> Floats:
 
 
 def crowded_order(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """The points, best first: by front, within a front the least crowded first, else as they come.
+    """The places of the points, best first: by front, and within a front the least crowded first.
 
-    Arguments and errors are those of `fronts`.
+    Takes the arguments of `fronts` and raises its errors.
 
     >>> crowded_order([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
     [1, 3, 2, 4, 0]
@@ -92,7 +92,7 @@ def crowded_order(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
 def crowded_fitness(values: npt.ArrayLike) -> Floats:
     """How good each point is as one number, higher is better: minus its place in `crowded_order`.
 
-    Arguments and errors are those of `fronts`.
+    Takes the arguments of `fronts` and raises its errors.
 
     >>> crowded_fitness([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
     [-4.0, -0.0, -2.0, -1.0, -3.0]

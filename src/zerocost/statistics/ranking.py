@@ -62,8 +62,8 @@ def kendall(scores: Values, truth: Values) -> Values:
     by_truth = np.sort(truth, axis=-1)
     score_ties, truth_ties = count_tied_pairs(same_score), count_tied_pairs(by_truth[..., 1:] == by_truth[..., :-1])
     pairs = s.shape[-1] * (s.shape[-1] - 1) / 2
-    agreement = pairs - score_ties - truth_ties + both - 2 * count_inversions(t)
-    return safe_quotient(agreement, np.sqrt((pairs - score_ties) * (pairs - truth_ties)))
+    concordant_less_discordant = pairs - score_ties - truth_ties + both - 2 * count_inversions(t)
+    return safe_quotient(concordant_less_discordant, np.sqrt((pairs - score_ties) * (pairs - truth_ties)))
 
 
 def count_tied_pairs(same: npt.NDArray[np.bool_]) -> Values:

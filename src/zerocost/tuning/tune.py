@@ -121,7 +121,7 @@ def tune(
     source = data_.load(data)
     fitted, _ = fit_space(space, source)
     accuracy = accuracies(trained, fitted, n, seed)
-    names = list(portable_proxies(combine.parts(proxies)))
+    names = list(portable_proxies(combine.as_proxies(proxies)))
     default = default_recipe(requested := all_settings(fidelities, batches, repeats))
     settings = sorted({*requested, default.setting}, key=lambda one: (one.cost, one))
     tuner = Tuner(default, names, trials, rules, seed)
@@ -180,7 +180,7 @@ def check_methods(methods: Iterable[str]) -> list[str]:
 
 def proxies_to_score(proxies: Combination | Iterable[str | Proxy] | str) -> list[str | Proxy]:
     """The proxies that may get a weight, those of the default combination, and `params`."""
-    wanted = (combine.parts(proxies), combine.default.proxies, "params")
+    wanted = (combine.as_proxies(proxies), combine.default.proxies, "params")
     return list({name: proxy for each in wanted for name, proxy in portable_proxies(each).items()}.values())
 
 
