@@ -35,7 +35,7 @@ OURS = {
 SEEDS = (0, 1)
 
 
-def scored(
+def score_all(
     architectures: list[str],
     data: str,
     batch: int,
@@ -89,7 +89,9 @@ def main(
     chosen = [str(a) for a in rng.permutation(published.index)[:n]]
     keep.mkdir(parents=True, exist_ok=True)
     scale = Fidelity.parse(fidelity)
-    ours = [scored(chosen, data, batch, seed, keep / f"seed-{seed}.csv", Console(stderr=True), scale) for seed in SEEDS]
+    ours = [
+        score_all(chosen, data, batch, seed, keep / f"seed-{seed}.csv", Console(stderr=True), scale) for seed in SEEDS
+    ]
     table = Table("proxy", "with the published", "95 %", "between our seeds", "95 %", "failed")
     for name, mine in OURS.items():
         with_published = spearman(published.loc[chosen, name], ours[0][mine], rng)

@@ -42,7 +42,7 @@ KS = (1, 10, 50, 100)
 POOL, DRAWS, RESAMPLES = 1000, 200, 1000
 
 
-def scored(
+def score_all(
     known: zc.benchmarks.Benchmark,
     drawn: pd.Series[float],
     names: list[str],
@@ -74,12 +74,12 @@ def resamples(networks: pd.Series[str]) -> list[npt.NDArray[np.intp]]:
     return [np.concatenate([places[i] for i in rng.integers(len(places), size=len(places))]) for _ in range(RESAMPLES)]
 
 
-def interval(values: list[float]) -> str:
+def interval_text(values: list[float]) -> str:
     low, high = np.percentile(values, [2.5, 97.5])
     return f"{low:.3f} to {high:.3f}"
 
 
-def agreement(
+def correlation_table(
     values: dict[str, npt.NDArray[np.float64]], truth: npt.NDArray[np.float64], drawn: list[npt.NDArray[np.intp]]
 ) -> list[str]:
     """A Markdown table: τ and ρ of each score with intervals, and its τ less that of the default."""
@@ -87,13 +87,13 @@ def agreement(
     base = [kendalltau(values["default"][places], truth[places]).statistic for places in drawn]
     for name, value in values.items():
         taus = [kendalltau(value[places], truth[places]).statistic for places in drawn]
-        less = "–" if name == "default" else interval([a - b for a, b in zip(base, taus, strict=True)])
+        less = "–" if name == "default" else interval_text([a - b for a, b in zip(base, taus, strict=True)])
         tau, rho = kendalltau(value, truth).statistic, spearmanr(value, truth).statistic
-        lines.append(f"| {name} | {tau:.3f} | {interval(taus)} | {rho:.3f} | {less} |")
+        lines.append(f"| {name} | {tau:.3f} | {interval_text(taus)} | {rho:.3f} | {less} |")
     return lines
 
 
-def filtered(
+def filter_table(
     scores: dict[str, pd.Series[float] | Combination | None], frame: pd.DataFrame, truth: npt.NDArray[np.float64]
 ) -> list[str]:
     """A Markdown table: the best accuracy among the k highest of a pool, mean and interval of the mean over pools."""
@@ -134,7 +134,7 @@ def main(
     drawn = every.iloc[np.random.default_rng(0).permutation(len(every))[:n]]
     combinations = COMBINATIONS | ({"VKDNW_agg": as_combination(VKDNW)} if vkdnw else {})
     names = list(dict.fromkeys([*(name for c in combinations.values() for name in c.proxies), "params", "flops"]))
-    frame = scored(known, drawn, names, data, fidelity, store)
+    frame = score_all(known, drawn, names, data, fidelity, store)
     accuracy = drawn.to_numpy(np.float64)
     alone = {name: as_combination(name)(frame).to_numpy() for name in (*default.proxies, "params", "flops")}
     values = {name: combination(frame).to_numpy() for name, combination in combinations.items()} | alone
@@ -143,8 +143,8 @@ def main(
         f"{known.name}: {known.default}; {len(frame):,} of {len(every):,} architectures, {frame.network.nunique():,} "
         f"distinct networks at fidelity {fidelity}, {failed} architectures with a failed score\n"
     )
-    print("\n".join(agreement(values, accuracy, resamples(frame.network))), end="\n\n")
-    print("\n".join(filtered({**combinations, "params": frame.params, "random": None}, frame, accuracy)))
+    print("\n".join(correlation_table(values, accuracy, resamples(frame.network))), end="\n\n")
+    print("\n".join(filter_table({**combinations, "params": frame.params, "random": None}, frame, accuracy)))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from zerocost.report.format import fixed, seconds
 PROXIES = "jacob_cov,log_synflow,snip,grad_norm,fisher,naswot,epe_nas,zen,meco,swap"
 
 
-def cells(found: zc.Evaluation, score: str) -> list[str]:
+def statistic_cells(found: zc.Evaluation, score: str) -> list[str]:
     """The statistics of one score, to read."""
     row = found.table.loc[score]
     k = found.settings["k"]
@@ -31,7 +31,7 @@ def cells(found: zc.Evaluation, score: str) -> list[str]:
     return [kendall, *(fixed(row[name]) for name in ("kendall_bins", "partial_params", f"regret@{k}"))]
 
 
-def table(evaluations: dict[str, zc.Evaluation]) -> list[str]:
+def markdown_table(evaluations: dict[str, zc.Evaluation]) -> list[str]:
     """The lines of a Markdown table: a row a score, in the order of τ at the first fidelity."""
     first = next(iter(evaluations.values()))
     k = first.settings["k"]
@@ -40,7 +40,7 @@ def table(evaluations: dict[str, zc.Evaluation]) -> list[str]:
     columns = ["score", *(c for name in heading for c in (name, *parts))]
     lines = [f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}"]
     for score in first.table["kendall"].sort_values(ascending=False, kind="stable").index:
-        values = [cell for found in evaluations.values() for cell in cells(found, str(score))]
+        values = [cell for found in evaluations.values() for cell in statistic_cells(found, str(score))]
         lines.append(f"| {score} | {' | '.join(values)} |")
     return lines
 
@@ -51,13 +51,13 @@ def main(
     truth: Annotated[Path | None, typer.Option(help="The benchmark's file.")] = None,
     n: Annotated[int, typer.Option(help="Architectures drawn.")] = 1000,
     seeds: Annotated[int, typer.Option(help="Seeds of the scores.")] = 2,
-    proxies: Annotated[str, typer.Option(help="What is judged.")] = PROXIES,
-    fidelity: Annotated[list[str] | None, typer.Option(help="Given again for each column.")] = None,
-    k: Annotated[int, typer.Option("--k", help="Highest scores that regret picks.")] = 10,
+    proxies: Annotated[str, typer.Option(help="Proxies to evaluate.")] = PROXIES,
+    fidelity: Annotated[list[str] | None, typer.Option(help="A fidelity; repeat the option for more columns.")] = None,
+    k: Annotated[int, typer.Option("--k", help="Number of highest scores that regret picks.")] = 10,
     store: Annotated[str | None, typer.Option(help="Keep scores here.")] = None,
     workers: Annotated[int, typer.Option(help="Processes to score in.")] = 1,
 ) -> None:
-    """Judge, and print the table."""
+    """Evaluate the proxies and print the table."""
     known = zc.benchmarks.get(benchmark, truth)
     scales = fidelity or ["full"]
     found: dict[str, zc.Evaluation] = {}
@@ -76,7 +76,7 @@ def main(
                 workers=workers,
                 progress=lambda done, total, task=task: progress.update(task, completed=done, total=total),
             )
-    print("\n".join(table(found)))
+    print("\n".join(markdown_table(found)))
     for scale, one in found.items():
         failed = one.failures["architecture"].nunique()
         print(f"\n{scale}: {len(one.scores)} networks scored in {seconds(one.seconds)}; {failed} with a failed score")

@@ -43,7 +43,7 @@ COLUMNS = ("arch", "seed", "validation_accuracy", "test_accuracy", "params")
 Training = tuple[str, int, float, float, int]
 
 
-def rate(step: int) -> float:
+def learning_rate_share(step: int) -> float:
     """The share of the peak learning rate at a step, counted from 0."""
     progress = (step + 1) / (EPOCHS * BATCHES + 1)
     if progress < WARM_UP:
@@ -55,7 +55,7 @@ def fit(model: nn.Module, data: TensorData, seed: int) -> None:
     """Train `model`; `seed` orders the images."""
     order = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_share)
     model.train()
     for _ in range(EPOCHS):
         for rows in torch.randperm(len(data), generator=order).tensor_split(BATCHES):
@@ -80,7 +80,7 @@ def data() -> Parts:
     return hard_digits()
 
 
-def trained(task: tuple[str, int]) -> Training:
+def train_architecture(task: tuple[str, int]) -> Training:
     """Train one architecture from one seed."""
     text, seed = task
     train, validation, test = data()
@@ -90,16 +90,16 @@ def trained(task: tuple[str, int]) -> Training:
     return text, seed, round(accuracy(model, validation), 2), round(accuracy(model, test), 2), size
 
 
-def every(tasks: list[tuple[str, int]], workers: int) -> Iterator[Training]:
+def train_all(tasks: list[tuple[str, int]], workers: int) -> Iterator[Training]:
     """All trainings, in order."""
     if workers == 1:
-        yield from map(trained, tasks)
+        yield from map(train_architecture, tasks)
         return
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(trained, tasks)
+        yield from pool.map(train_architecture, tasks)
 
 
-def table(trainings: pd.DataFrame) -> pd.DataFrame:
+def benchmark_table(trainings: pd.DataFrame) -> pd.DataFrame:
     """One line an architecture, as `zerocost.benchmarks.csv_table` reads it: accuracies in the order of the seeds."""
     groups = trainings.sort_values("seed").groupby("arch", sort=False)
     spelt = {f"{name}_seeds": groups[name].agg(lambda v: " ".join(map(str, v))) for name in COLUMNS[2:4]}
@@ -125,11 +125,11 @@ def main(
         if done.empty:
             lines.writerow(COLUMNS)
         console = Console(stderr=True)
-        for training in track(every(tasks, workers), "training", total=len(tasks), console=console):
+        for training in track(train_all(tasks, workers), "training", total=len(tasks), console=console):
             lines.writerow(training)
             file.flush()
     made = pd.read_csv(keep)
-    table(made[made["arch"].isin(architectures) & (made["seed"] < seeds)]).loc[architectures].to_csv(to)
+    benchmark_table(made[made["arch"].isin(architectures) & (made["seed"] < seeds)]).loc[architectures].to_csv(to)
     Console().print(f"wrote {to}: {n} architectures, {seeds} seeds, torch {torch.__version__}")
 
 

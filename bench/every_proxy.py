@@ -1,4 +1,4 @@
-"""What every proxy costs alone, and all of them together, in units of one plain forward and backward run.
+"""The cost of each proxy alone and of all together, in units of one forward and backward pass.
 
     python bench/every_proxy.py [--rounds 3] [--small]
 
@@ -19,7 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 import zerocost as zc
-from fusion import machine, plain_run, seconds
+from fusion import forward_backward, machine, seconds
 from networks import nasbench201
 
 
@@ -31,12 +31,12 @@ def measure(rounds: int, small: bool, report: Console) -> dict[str, list[float]]
     samples, pixels = (8, 16) if small else (64, 32)
     batch = torch.randn(samples, 3, pixels, pixels), torch.arange(samples) % 10
     every = list(zc.score(model, batch, zc.proxies.names()))
-    plain = [seconds(partial(plain_run, model, *batch))]
+    plain = [seconds(partial(forward_backward, model, *batch))]
     units: dict[str, list[float]] = {name: [] for name in [*every, ""]}
     for _ in track(range(rounds), "measuring", console=report, transient=True):
         for name, costs in units.items():
             cost = seconds(partial(zc.score, model, batch, name or every))
-            plain.append(seconds(partial(plain_run, model, *batch)))
+            plain.append(seconds(partial(forward_backward, model, *batch)))
             costs.append(cost / statistics.mean(plain[-2:]))
     return units
 
@@ -45,7 +45,7 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians are reported.")] = 3,
     small: Annotated[bool, typer.Option("--small", help="A tiny network and batch, to try the script out.")] = False,
 ) -> None:
-    """Cost of every proxy alone and of all together, in units of one plain forward and backward run."""
+    """Cost of every proxy alone and of all together, in units of one forward and backward pass."""
     units = measure(rounds, small, Console(stderr=True))
     medians = {name: statistics.median(costs) for name, costs in units.items()}
     together = medians.pop("")

@@ -4,7 +4,7 @@
     python bench/fronts.py TRUTH.csv raspi4_latency 20 --data npz:IMAGES.npz --hardware HARDWARE.csv
 
 The search has two objectives, the score and the cost, and proposals over the limit are refused. What it ends with, the
-architectures that no other one judged beats in both, is compared with the front of the whole space in accuracy and
+architectures that no other one found beats in both, is compared with the front of the whole space in accuracy and
 cost: the hypervolume of the former's accuracies and costs, as a share of the latter's. The reference point is the
 limit and the median accuracy of the architectures that keep to it.
 """
@@ -26,16 +26,17 @@ from rich.table import Table
 import nasbench201_scores as known
 import zerocost as zc
 from strategies import Fidelity, Images, Kept, Proxies, Seeds, Strategies, Truth, accuracies
+from zerocost.base.errors import InputError
 from zerocost.combine import as_combination
 from zerocost.search.objectives import Objectives
-from zerocost.statistics.pareto import fronts, hypervolume_ratio
+from zerocost.statistics.pareto import fronts, hypervolume
 
 COUNTS = (200, 1000)
 STRATEGIES = "random,evolution,local,reinforce,nsga2,tpe"
 Numbers = npt.NDArray[np.float64]
 
 
-def costs(name: str, hardware: Path | None) -> pd.Series[float]:
+def read_costs(name: str, hardware: Path | None) -> pd.Series[float]:
     """Parameters, or a number of the hardware table, of every architecture."""
     if name == "params":
         return known.parameters().rename(name)
@@ -55,7 +56,21 @@ def true_front(accuracy: pd.Series[float], cost: pd.Series[float], limit: float)
     return whole[fronts(whole) == 0], [float(np.median(accuracy[allowed])), -limit]
 
 
-def shares(
+def hypervolume_ratio(found: npt.ArrayLike, true: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """The hypervolume of the points found as a share of that of the true front: 1 when nothing is missing.
+
+    Raises `InputError` when no true point is better than the reference in every objective.
+
+    >>> hypervolume_ratio([[1, 3]], true=[[1, 3], [2, 1]], reference=[0, 0])
+    0.75
+    """
+    whole = hypervolume(true, reference)
+    if not whole > 0:
+        raise InputError("no point of the true front is better than the reference in every objective; lower it")
+    return hypervolume(found, reference) / whole
+
+
+def hypervolume_ratios(
     strategy: str,
     scores: pd.DataFrame,
     accuracy: pd.Series[float],
@@ -64,11 +79,11 @@ def shares(
     counts: Sequence[int],
     seed: int,
 ) -> list[float]:
-    """The hypervolume ratio after so many architectures were scored."""
+    """The hypervolume ratio after each of the counts of architectures scored."""
     name = str(cost.name)
     wanted = Objectives(("score", name), as_combination(dict.fromkeys(map(str, scores), 1.0)))
     numbers = scores.assign(**{name: cost})
-    order = known.searched(
+    order = known.search_order(
         strategy,
         numbers,
         wanted,
@@ -84,7 +99,7 @@ def shares(
 def main(
     truth: Truth,
     cost: Annotated[str, typer.Argument(help="params, or a column of the hardware table.")],
-    limit: Annotated[float, typer.Argument(help="The most that is allowed.")],
+    limit: Annotated[float, typer.Argument(help="The highest cost allowed.")],
     data: Images,
     hardware: Annotated[Path | None, typer.Option(help="Latencies and energies, a CSV file.")] = None,
     proxies: Proxies = "jacob_cov,log_synflow",
@@ -94,16 +109,16 @@ def main(
     store: Kept = Path("strategies.db"),
     fidelity: Fidelity = known.SMALL,
 ) -> None:
-    """The share of the true front's hypervolume that the found front has, after so many scores."""
-    accuracy, numbers = accuracies(truth)["mean"], costs(cost, hardware)
-    alone = known.scored(known.distinct(), data, store, proxies=proxies.split(","), fidelity=fidelity)
+    """The share of the true front's hypervolume that the found front has after each number of scores."""
+    accuracy, numbers = accuracies(truth)["mean"], read_costs(cost, hardware)
+    alone = known.score_all(known.distinct(), data, store, proxies=proxies.split(","), fidelity=fidelity)
     scores = known.for_twins(alone)
     counts = [count for count in COUNTS if count <= most]
     shown = Table("strategy", *[f"{count:,} scored" for count in counts])
     for strategy in strategies.split(","):
         searches = track(range(seeds), strategy, console=Console(stderr=True))
-        found = [shares(strategy, scores, accuracy, numbers, limit, counts, seed) for seed in searches]
-        shown.add_row(strategy, *[known.interval(column, 3) for column in zip(*found, strict=True)])
+        found = [hypervolume_ratios(strategy, scores, accuracy, numbers, limit, counts, seed) for seed in searches]
+        shown.add_row(strategy, *[known.mean_with_interval(column, 3) for column in zip(*found, strict=True)])
     Console(width=150).print(shown)
     allowed = scores.loc[numbers.index[numbers <= limit]].assign(**{cost: numbers})
     best = Objectives(("score", cost), as_combination(dict.fromkeys(map(str, scores), 1.0))).front(allowed)

@@ -1,9 +1,9 @@
-"""What it costs to run eight proxies together, and each alone, in units of one plain forward and backward run.
+"""The cost of eight proxies together and of each alone, in units of one forward and backward pass.
 
     python bench/fusion.py [--rounds 5] [--small] [--json]
 
 On a NAS-Bench-201 network at full size, 64 random images, one thread. Costs are CPU seconds of this process, so that
-other processes disturb them less; each is divided by the mean of a plain run just before and one just after it.
+other processes disturb them less; each is divided by the mean of a plain pass just before and one just after it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def seconds(run: Callable[[], Any]) -> float:
     return time.process_time() - start
 
 
-def plain_run(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
+def forward_backward(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
     nn.functional.cross_entropy(model(inputs), labels).backward()
     model.zero_grad()
 
@@ -53,25 +53,25 @@ def measure(rounds: int, small: bool, report: Console) -> tuple[Units, float]:
     model = nasbench201(channels=4, cells=1) if small else nasbench201()
     samples, pixels = (8, 16) if small else (64, 32)
     batch = torch.randn(samples, 3, pixels, pixels), torch.arange(samples) % 10
-    zc.score(model, batch, PROXIES)  # what is done once a process is no part of the cost
-    plain_run(model, *batch)
-    plain = [seconds(partial(plain_run, model, *batch))]
+    zc.score(model, batch, PROXIES)  # work done once per process is not part of the cost
+    forward_backward(model, *batch)
+    plain = [seconds(partial(forward_backward, model, *batch))]
     units: Units = {names: [] for names in RUNS}
     for _ in track(range(rounds), "measuring", console=report, transient=True):
         for names in RUNS:
             cost = seconds(partial(zc.score, model, batch, names))
-            plain.append(seconds(partial(plain_run, model, *batch)))
+            plain.append(seconds(partial(forward_backward, model, *batch)))
             units[names].append(cost / statistics.mean(plain[-2:]))
     return units, statistics.median(plain)
 
 
-def apart(units: Units, names: tuple[str, ...]) -> list[float]:
+def sum_alone(units: Units, names: tuple[str, ...]) -> list[float]:
     """The summed cost, in each round, of running each proxy alone."""
     return [sum(costs) for costs in zip(*(units[name,] for name in names), strict=True)]
 
 
 def times_cheaper(units: Units, names: tuple[str, ...]) -> list[float]:
-    return [alone / together for alone, together in zip(apart(units, names), units[names], strict=True)]
+    return [alone / together for alone, together in zip(sum_alone(units, names), units[names], strict=True)]
 
 
 def machine() -> str:
@@ -101,7 +101,7 @@ def table(units: Units, small: bool) -> Table:
         title = "all eight" if "grasp" in names else "no grasp"
         each, together = [zc.explain([name]) for name in names], zc.explain(names)
         shown.add_section()
-        row(f"{title}, apart", apart(units, names), sum(r.forwards for r in each), sum(r.backwards for r in each))
+        row(f"{title}, apart", sum_alone(units, names), sum(r.forwards for r in each), sum(r.backwards for r in each))
         row(f"{title}, together", units[names], together.forwards, together.backwards, "" if small else limit)
         row("  times cheaper", times_cheaper(units, names))
     return shown
@@ -129,14 +129,14 @@ def main(
     small: Annotated[bool, typer.Option("--small", help="A tiny network and batch, to try the script out.")] = False,
     as_data: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Cost of eight proxies together and alone, in units of one plain forward and backward run."""
+    """Cost of eight proxies together and alone, in units of one forward and backward pass."""
     units, unit_seconds = measure(rounds, small, Console(stderr=True))
     if as_data:
         print(as_json(units, unit_seconds))
         return
     console = Console(width=120)
     console.print(table(units, small))
-    console.print(f"1 unit: one plain forward and backward run, {unit_seconds:.3g} s of CPU; median of {rounds} rounds")
+    console.print(f"1 unit: one forward and backward pass, {unit_seconds:.3g} s of CPU; median of {rounds} rounds")
     console.print(machine())
 
 

@@ -46,7 +46,7 @@ def distinct() -> tuple[str, ...]:
     return tuple(first[i] for i in np.random.default_rng(0).permutation(len(first)))
 
 
-def scored(
+def score_all(
     chosen: Sequence[str], data: str, store: Path, *, proxies: Sequence[str] = PROXIES, fidelity: str = SMALL
 ) -> pd.DataFrame:
     """One row an architecture, one column a proxy, NaN where it failed; `store` keeps what was scored, from seed 0."""
@@ -80,7 +80,7 @@ def parameters() -> pd.Series[float]:
     ).round()
 
 
-def searched(
+def search_order(
     strategy: str,
     numbers: pd.DataFrame,
     objectives: Objectives,
@@ -102,7 +102,7 @@ def searched(
             yield Measurement({name: value for name, value in row if not np.isnan(value)}, {})
 
     if strategy == "gradient":
-        chosen: Any = learnt(data, seed)
+        chosen: Any = gradient_sampler(data, seed)
     else:
         options = {"seed": seed, "combine": objectives.fitness, "objectives": len(objectives.names)}
         chosen = sampler(strategy, SPACE, **options, **guided)
@@ -114,7 +114,7 @@ def searched(
 
 
 @cache
-def learnt(data: str, seed: int) -> GradientSampler:
+def gradient_sampler(data: str, seed: int) -> GradientSampler:
     """The sampler `gradient`, which learns from its batch alone, so that all searches of a seed can share it."""
     return GradientSampler(SPACE, zc.data.draw(zc.data.load(data), 32, seed=seed), seed=seed)
 
@@ -122,17 +122,17 @@ def learnt(data: str, seed: int) -> GradientSampler:
 def guide(scores: pd.DataFrame, seed: int, reference: int) -> tuple[BatchGuide, set[str]]:
     """Ranks architectures by their scores among `reference` random ones; and the keys of what it scored so far."""
     among = scores.loc[[str(arch) for arch in zc.spaces.distinct(SPACE, reference, np.random.default_rng(seed))]]
-    asked = {key(text) for text in among.index}
+    scored = {key(text) for text in among.index}
 
     def many(archs: list[Architecture]) -> list[float]:
         names = [str(arch) for arch in archs]
-        asked.update(key(name) for name in names)
+        scored.update(key(name) for name in names)
         return log_rank(scores.loc[names], reference=among).tolist()
 
-    return BatchGuide(many), asked
+    return BatchGuide(many), scored
 
 
-def interval(values: Sequence[float], digits: int = 2) -> str:
+def mean_with_interval(values: Sequence[float], digits: int = 2) -> str:
     """The mean over searches and its 95 % bootstrap interval."""
     found = np.asarray(values, dtype=float)
     means = np.random.default_rng(0).choice(found, (2000, len(found))).mean(1)

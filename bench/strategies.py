@@ -54,7 +54,7 @@ def best_of(scores: pd.DataFrame) -> str:
     return str(log_rank(scores).idxmax())
 
 
-def compared(scores: pd.DataFrame, accuracy: pd.Series[float], pool: int, draws: int) -> pd.DataFrame:
+def compare_combinations(scores: pd.DataFrame, accuracy: pd.Series[float], pool: int, draws: int) -> pd.DataFrame:
     """For each combination of up to three proxies the mean accuracy of the best of random pools.
 
     Column `half` is of the first half of the architectures, by which combinations are sorted, `other` of the second.
@@ -71,24 +71,24 @@ def compared(scores: pd.DataFrame, accuracy: pd.Series[float], pool: int, draws:
     return pd.DataFrame.from_dict(rows, orient="index").sort_values("half", ascending=False)
 
 
-def anytime(
+def best_after(
     order: Sequence[str],
     numbers: pd.DataFrame,
     objectives: Objectives,
     accuracy: pd.Series[float],
     counts: Iterable[int],
 ) -> list[float]:
-    """The accuracy of what was best among the first so many that a search judged."""
+    """The accuracy of the best among the first architectures that a search measured, for each of the counts."""
     return [float(accuracy[objectives.fitness(numbers.loc[list(order[:count])]).idxmax()]) for count in counts]
 
 
 def by_proxies(
     strategy: str, scores: pd.DataFrame, accuracy: pd.Series[float], counts: Sequence[int], seed: int, data: str
 ) -> list[float]:
-    """The accuracy of the architecture of the best score after so many were scored."""
+    """The accuracy of the architecture of best score after each of the counts of scores."""
     wanted = Objectives(("score",), as_combination(dict.fromkeys(map(str, scores), 1.0)))
-    order = known.searched(strategy, scores, wanted, candidates=max(counts), seed=seed, data=data)
-    return anytime(order, scores, wanted, accuracy, counts)
+    order = known.search_order(strategy, scores, wanted, candidates=max(counts), seed=seed, data=data)
+    return best_after(order, scores, wanted, accuracy, counts)
 
 
 def by_lookups(
@@ -104,16 +104,16 @@ def by_lookups(
     moves: int = 1,
     reference: int = 64,
 ) -> tuple[list[float], int]:
-    """The accuracy of the architecture with the best look-up after so many of them, and how many were scored for it."""
+    """The accuracy of the best look-up after each of the counts of look-ups, and how many architectures were scored."""
     wanted = Objectives(("accuracy",))
     numbers = looked_up.to_frame("accuracy")
     options: dict[str, Any] = {}
-    asked: set[str] = set()
+    scored: set[str] = set()
     if warmup or moves > 1:
-        guide, asked = known.guide(scores, seed, reference)
+        guide, scored = known.guide(scores, seed, reference)
         options = {"guide": guide, "warmup": warmup, "moves": moves}
-    order = known.searched(strategy, numbers, wanted, candidates=max(counts), seed=seed, data=data, **options)
-    return anytime(order, numbers, wanted, accuracy, counts), len(asked)
+    order = known.search_order(strategy, numbers, wanted, candidates=max(counts), seed=seed, data=data, **options)
+    return best_after(order, numbers, wanted, accuracy, counts), len(scored)
 
 
 @app.command()
@@ -129,10 +129,10 @@ def combinations(
     """Mean accuracy of the best by each combination of proxies in random pools of one half, and of the other half."""
     accuracy = accuracies(truth)["mean"]
     chosen = known.distinct()[:n]
-    scores = known.scored(chosen, data, store, proxies=["jacob_cov", "log_synflow", "meco"], fidelity=fidelity)
+    scores = known.score_all(chosen, data, store, proxies=["jacob_cov", "log_synflow", "meco"], fidelity=fidelity)
     scores["params"] = known.parameters()
-    shown = Table("proxies", "chosen by", "told of", "best of all", "best of the first 20", "Kendall")
-    for name, row in compared(scores, accuracy, pool, draws).iterrows():
+    shown = Table("proxies", "first half", "other half", "best of all", "best of the first 20", "Kendall")
+    for name, row in compare_combinations(scores, accuracy, pool, draws).iterrows():
         part = scores[str(name).split(", ")]
         ranked = accuracy[log_rank(part).sort_values(ascending=False, kind="stable").index]
         tau = log_rank(part).corr(accuracy[scores.index], method="kendall")
@@ -154,9 +154,9 @@ def proxies(
     store: Kept = Path("strategies.db"),
     fidelity: Fidelity = known.SMALL,
 ) -> None:
-    """Mean test accuracy of the architecture ranked best after so many scores."""
+    """Mean test accuracy of the architecture ranked best after each number of scores."""
     accuracy = accuracies(truth)["mean"]
-    scores = known.scored(known.distinct(), data, store, proxies=proxies.split(","), fidelity=fidelity)
+    scores = known.score_all(known.distinct(), data, store, proxies=proxies.split(","), fidelity=fidelity)
     counts = [count for count in COUNTS if count <= most]
     shown = Table("strategy", *[f"{count:,} scored" for count in counts])
     whole = best_of(scores)
@@ -164,7 +164,7 @@ def proxies(
     for strategy in strategies.split(","):
         searches = track(range(seeds), strategy, console=Console(stderr=True))
         found = [by_proxies(strategy, scores, accuracy, counts, seed, data) for seed in searches]
-        shown.add_row(strategy, *[known.interval(column) for column in zip(*found, strict=True)])
+        shown.add_row(strategy, *[known.mean_with_interval(column) for column in zip(*found, strict=True)])
     Console(width=150).print(shown)
     print(f"all {len(known.distinct()):,} scored: {accuracy[whole]:.2f} {whole}; optimum {accuracy.max():.2f}")
 
@@ -188,7 +188,9 @@ def lookups(
 ) -> None:
     """Regret (the optimum's mean accuracy less that of the best look-up), and the accuracy after 20 look-ups."""
     accuracy = accuracies(truth)
-    scores = known.for_twins(known.scored(known.distinct(), data, store, proxies=proxies.split(","), fidelity=fidelity))
+    scores = known.for_twins(
+        known.score_all(known.distinct(), data, store, proxies=proxies.split(","), fidelity=fidelity)
+    )
     counts = [count for count in LOOKUPS if count <= most]
     looked_up, optimum = accuracy["first" if noisy else "mean"], float(accuracy["mean"].max())
     options = {"warmup": warmup, "moves": moves, "reference": reference}
@@ -202,9 +204,9 @@ def lookups(
             for seed in searches
         ]
         columns = list(zip(*[values for values, _ in found], strict=True))
-        regrets = [known.interval(optimum - np.array(column)) for column in columns]
-        at_20 = known.interval(columns[counts.index(20)]) if 20 in counts else ""
-        shown.add_row(strategy, *regrets, at_20, f"{np.mean([asked for _, asked in found]):,.0f}")
+        regrets = [known.mean_with_interval(optimum - np.array(column)) for column in columns]
+        at_20 = known.mean_with_interval(columns[counts.index(20)]) if 20 in counts else ""
+        shown.add_row(strategy, *regrets, at_20, f"{np.mean([scored for _, scored in found]):,.0f}")
     Console(width=200).print(shown)
 
 

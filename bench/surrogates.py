@@ -4,7 +4,7 @@
 
 SCORES.csv has a column with the architectures' texts, the first, and one for each proxy; TRUTH.csv has them in a column
 `arch` or `architecture` and their accuracy in a column `test_accuracy_mean`, or that of `--column`. In each draw, n
-architectures are drawn at random as those that were trained; the surrogate sees the scores of all, and is asked for the
+architectures are drawn at random as those that were trained; the surrogate sees the scores of all, and predicts the
 others. Settings were chosen on draws from 100 on, and are reported on draws from 0 on.
 """
 
@@ -38,11 +38,11 @@ SETTINGS: dict[str, tuple[object, object]] = {
 }
 
 
-def wide(file: Path) -> pd.DataFrame:
+def read_scores(file: Path) -> pd.DataFrame:
     return pd.read_csv(file, index_col=0)
 
 
-def truth_of(file: Path, column: str) -> pd.Series:
+def read_truth(file: Path, column: str) -> pd.Series:
     table = pd.read_csv(file)
     return table.set_index("arch" if "arch" in table else "architecture")[column]
 
@@ -84,8 +84,8 @@ def main(
     calibration: Annotated[bool, typer.Option(help="Show how large errors are beside those expected.")] = False,
 ) -> None:
     """A Markdown table of held-out Spearman correlations, mean and 95 % interval over draws."""
-    known = truth_of(truth, column)
-    table = wide(scores)
+    known = read_truth(truth, column)
+    table = read_scores(scores)
     table = table.loc[table.index.isin(known.index)].iloc[: pool or None]
     sizes = [int(size) for size in n.split(",")]
     print("| surrogate | " + " | ".join(f"n = {size}" for size in sizes) + " |")

@@ -1,12 +1,12 @@
-"""Searches that are killed and started again, and searches that share a study: nothing lost, nothing done twice.
+"""Searches that are killed and restarted, and searches that share a study: nothing is lost or done twice.
 
     python bench/unbroken.py [--kills 10] [--candidates 60] [--postgres URL]
 
 The shell command `zerocost search` is killed with signal 9 at random moments and started again until it ends; its
-result must be that of a search nobody killed. Then two processes search in one study, on SQLite and on PostgreSQL, the
-second of them killed in the midst: each architecture must be judged once, as many as were asked for. One of the proxies
-writes down what it computes. "Scored twice" are scores that the store had when they were computed again; "in flight
-again", those that a kill hit before they were stored.
+result must be that of a search that was not killed. Then two processes search in one study, on SQLite and on
+PostgreSQL, and the second of them is killed half-way: each architecture must be measured once, and as many as were
+requested. One of the proxies writes down what it computes. "Scored twice" counts scores computed again although the
+store had them; "in flight again", scores that a kill hit before they were stored.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ def noted(weights, outputs):
     return float(number)
 """
 TIMES = ("seconds", "milliseconds", "stages")
-"""What differs from run to run."""
+"""What differs from search to search."""
 
 
 class Row(NamedTuple):
-    """What is reported of one search."""
+    """What is reported about one search."""
 
     search: str
     kills: int
@@ -95,21 +95,21 @@ class Command:
         text = (self.folder / f"result-{number}.json").read_text()
         if not text:
             raise RuntimeError(f"the search failed: {errors}")
-        return timeless(json.loads(text))
+        return without_times(json.loads(text))
 
     def computed(self) -> list[int]:
         """What was computed so far, in order."""
         return [int(line) for line in self.log.read_text().split()] if self.log.is_file() else []
 
 
-def timeless(value: Any) -> Any:
+def without_times(value: Any) -> Any:
     """A result without what took how long."""
     if isinstance(value, dict):
-        return {name: timeless(part) for name, part in value.items() if name not in TIMES}
-    return [timeless(part) for part in value] if isinstance(value, list) else value
+        return {name: without_times(part) for name, part in value.items() if name not in TIMES}
+    return [without_times(part) for part in value] if isinstance(value, list) else value
 
 
-def stored(place: str) -> set[int]:
+def stored_numbers(place: str) -> set[int]:
     """What a store has of the proxy that writes down."""
     if "://" not in place and not Path(place).is_file():
         return set()
@@ -118,7 +118,7 @@ def stored(place: str) -> set[int]:
 
 
 @contextmanager
-def ended(*processes: subprocess.Popen[str]) -> Iterator[None]:
+def kill_at_exit(*processes: subprocess.Popen[str]) -> Iterator[None]:
     """Leaves no process behind."""
     try:
         yield
@@ -128,12 +128,12 @@ def ended(*processes: subprocess.Popen[str]) -> Iterator[None]:
             process.wait()
 
 
-def broken(folder: Path, kills: int, options: list[object], seed: int = 0, pause: float = 0.05) -> Row:
+def search_killed(folder: Path, kills: int, options: list[object], seed: int = 0, pause: float = 0.05) -> Row:
     """A search that is killed, beside one that is not."""
     whole = Command(folder / "whole", *options, pause=pause)
     begin = time.monotonic()
     process = whole.start()
-    with ended(process):
+    with kill_at_exit(process):
         while not whole.computed() and process.poll() is None:
             time.sleep(0.01)
         setup = time.monotonic() - begin
@@ -145,7 +145,7 @@ def broken(folder: Path, kills: int, options: list[object], seed: int = 0, pause
     while True:
         before = len(command.computed())
         process = command.start()
-        with ended(process):
+        with kill_at_exit(process):
             try:
                 process.wait(setup + rng.uniform(-0.2 * setup, 1.5 * work / kills) if killed < kills else None)
             except subprocess.TimeoutExpired:
@@ -153,17 +153,17 @@ def broken(folder: Path, kills: int, options: list[object], seed: int = 0, pause
                 process.wait()
                 killed += 1
         twice += sum(number in known for number in command.computed()[before:])
-        lost += len(known - stored(command.store))
-        known = stored(command.store)
+        lost += len(known - stored_numbers(command.store))
+        known = stored_numbers(command.store)
         if process.returncode != -9:
             break
     found, wanted = command.result(command.started), whole.result(1)
     again = sum(times - 1 for times in Counter(command.computed()).values()) - twice
     lost += len(set(whole.computed()) - known)
-    return Row(f"alone, {shown(options)}", killed, command.started - 1, found == wanted, twice, again, lost)
+    return Row(f"alone, {options_text(options)}", killed, command.started - 1, found == wanted, twice, again, lost)
 
 
-def shared(
+def search_shared(
     folder: Path,
     place: str | None,
     kill: bool,
@@ -172,20 +172,20 @@ def shared(
     seed: int = 0,
     pause: float = 0.05,
 ) -> Row:
-    """Two processes in one study and one store, the second of them killed in the midst."""
+    """Two processes in one study and one store, the second of them killed half-way."""
     url = place or f"sqlite:///{folder / 'both' / 'study.db'}"
     command = Command(folder / "both", "--study-storage", url, "--candidates", candidates, *options, pause=pause)
     store, rng = place or command.store, random.Random(seed)
     known: set[int] = set()
     processes = [command.start(store), command.start(store)]
-    with ended(*processes):
+    with kill_at_exit(*processes):
         if kill:
             some = rng.randint(2, max(2, candidates // 2))
             while len(command.computed()) < some and any(process.poll() is None for process in processes):
                 time.sleep(0.01)
             processes[1].kill()
             processes[1].wait()
-            known = stored(store)
+            known = stored_numbers(store)
         before = len(command.computed())
         for process in processes:
             process.wait()
@@ -194,7 +194,7 @@ def shared(
     good = good and all(set(one["order"]) == set(found[0]["order"]) for one in found)
     twice = sum(number in known for number in command.computed()[before:])
     again = sum(times - 1 for times in Counter(command.computed()).values()) - twice
-    missing = len(known - stored(store)) + candidates - len(set(command.computed()))
+    missing = len(known - stored_numbers(store)) + candidates - len(set(command.computed()))
     kind = url.partition(":")[0]
     return Row(f"two on {kind}", int(kill), 0, good and in_order(url, candidates), twice, again, missing)
 
@@ -204,20 +204,20 @@ def in_order(url: str, candidates: int) -> bool:
     storage = open_storage(url)
     [name] = optuna.study.get_all_study_names(storage)
     trials = optuna.load_study(study_name=name, storage=storage).trials
-    judged = [t.user_attrs for t in trials if t.state != TrialState.FAIL and TWIN not in t.user_attrs]
-    keys = [known[KEY] for known in judged if KEY in known]
+    measured = [t.user_attrs for t in trials if t.state != TrialState.FAIL and TWIN not in t.user_attrs]
+    keys = [known[KEY] for known in measured if KEY in known]
     storage.engine.dispose()
     return len(keys) == len(set(keys)) == candidates and all(trial.state.is_finished() for trial in trials)
 
 
-def shown(options: list[object]) -> str:
+def options_text(options: list[object]) -> str:
     """Options in one line."""
     return " ".join(map(str, options)).replace("--", "")
 
 
 def main(
     kills: Annotated[int, typer.Option(min=1, help="How often a search is killed.")] = 10,
-    candidates: Annotated[int, typer.Option(min=4, help="Architectures to judge.")] = 60,
+    candidates: Annotated[int, typer.Option(min=4, help="Architectures to measure.")] = 60,
     postgres: Annotated[
         str | None, typer.Option(envvar="ZEROCOST_TEST_POSTGRES", help="An empty database on a PostgreSQL server.")
     ] = None,
@@ -229,17 +229,17 @@ def main(
     staged = [*alone, "--fidelity", "width=0.5,depth=0.4 > full", "--workers", 2]
     with tempfile.TemporaryDirectory(prefix="zerocost-unbroken-") as made:
         folder = Path(made)
-        rows = [broken(folder / str(i), kills, options, seed) for i, options in enumerate((alone, staged))]
+        rows = [search_killed(folder / str(i), kills, options, seed) for i, options in enumerate((alone, staged))]
         for place in (None, postgres) if postgres else (None,):
             for kill in (False, True):
-                where = place and schema(place)
-                rows.append(shared(folder / f"{len(rows)}", where, kill, candidates, ["--epochs", 0], seed))
+                where = place and new_schema(place)
+                rows.append(search_shared(folder / f"{len(rows)}", where, kill, candidates, ["--epochs", 0], seed))
     for row in rows:
         table.add_row(*("yes" if value is True else "NO" if value is False else str(value) for value in row))
     Console(width=140).print(table)
 
 
-def schema(server: str) -> str:
+def new_schema(server: str) -> str:
     """An empty schema of a PostgreSQL database, as a URL."""
     import uuid
 

@@ -6,7 +6,8 @@ from zerocost.base.version import VERSION
 from zerocost.combine import Combination
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import signal
-from zerocost.evaluation.evaluate import Evaluation, evaluate
+from zerocost.evaluation.evaluate import evaluate
+from zerocost.evaluation.evaluation import Evaluation
 from zerocost.proxies import papers as presets
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.rank import rank

@@ -37,11 +37,11 @@ def test_the_table_is_of_the_architectures_the_script_draws(script: dict[str, An
 def test_the_script_reaches_what_the_table_says(script: dict[str, Any]) -> None:
     table = pd.read_csv(TABLE, index_col="arch").nsmallest(2, "params")
     for (text, row), seed in zip(table.iterrows(), (0, 2), strict=True):
-        *_, validation, test, params = script["trained"]((text, seed))
+        *_, validation, test, params = script["train_architecture"]((text, seed))
         assert params == row["params"]
         assert validation == pytest.approx(float(row["validation_accuracy_seeds"].split()[seed]), abs=POINTS)
         assert test == pytest.approx(float(row["test_accuracy_seeds"].split()[seed]), abs=POINTS)
-        assert script["trained"]((text, seed)) == (text, seed, validation, test, params)
+        assert script["train_architecture"]((text, seed)) == (text, seed, validation, test, params)
 
 
 def test_a_broken_run_goes_on_and_writes_a_table_that_can_be_read(script: dict[str, Any], tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_broken_run_goes_on_and_writes_a_table_that_can_be_read(script: dict[s
     with kept.open("w", newline="") as file:
         lines = csv.writer(file)
         lines.writerows([script["COLUMNS"], (second, 0, 12.5, 13.5, 7), (first, 1, 60.5, 61.5, 9)])
-    script["main"].__globals__["trained"] = lambda task: (*task, 50.0, 51.0 + task[1], 9)
+    script["main"].__globals__["train_architecture"] = lambda task: (*task, 50.0, 51.0 + task[1], 9)
     script["main"](table, keep=kept, n=2, seeds=2, workers=1)
     assert len(pd.read_csv(kept)) == 4
     found = benchmarks.get("digits", table)

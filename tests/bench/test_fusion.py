@@ -46,7 +46,7 @@ def test_table_shows_costs_beside_the_number_of_runs(
     assert runs["no grasp, together"] == ("2", "3")
     assert runs["all eight, apart"] == ("8", "8")
     assert runs["all eight, together"] == ("2", "4")
-    assert "one plain forward and backward run" in shown
+    assert "one forward and backward pass" in shown
     assert "one thread" in shown
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from zerocost.base.errors import InputError
 from zerocost.search.sizes import size_costs
 
 BENCH = Path(__file__).parents[2] / "bench"
@@ -53,8 +54,8 @@ def test_each_set_of_twins_is_scored_once_and_kept(scripts: tuple[ModuleType, ..
     known = scripts[0]
     assert len(known.distinct()) == len({known.key(text) for text in known.texts()}) == 6466
     few, tiny = known.distinct()[:3], "width=0.25,depth=0.2,resolution=8,batch=4"
-    found = known.scored(few, "noise:3x8x8", tmp_path / "s.db", proxies=["params"], fidelity=tiny)
-    again = known.scored(few, "noise:3x8x8", tmp_path / "s.db", proxies=["params"], fidelity=tiny)
+    found = known.score_all(few, "noise:3x8x8", tmp_path / "s.db", proxies=["params"], fidelity=tiny)
+    again = known.score_all(few, "noise:3x8x8", tmp_path / "s.db", proxies=["params"], fidelity=tiny)
     assert list(found.index) == list(few)
     assert (found["params"] > 0).all()
     pd.testing.assert_frame_equal(found, again)
@@ -99,7 +100,7 @@ def test_combinations_are_sorted_by_the_half_they_are_chosen_by(
     scripts: tuple[ModuleType, ...], scores: pd.DataFrame, accuracy: pd.Series[float]
 ) -> None:
     known = scripts[0]
-    found = scripts[1].compared(scores.loc[list(known.distinct()[:200])], accuracy, 20, 5)
+    found = scripts[1].compare_combinations(scores.loc[list(known.distinct()[:200])], accuracy, 20, 5)
     assert set(found.index) == {"one", "two", "one, two"}
     assert found["half"].is_monotonic_decreasing
     assert (found <= accuracy.max()).all(axis=None)
@@ -109,13 +110,27 @@ def test_a_front_under_a_limit_grows_towards_the_true_one(
     scripts: tuple[ModuleType, ...], scores: pd.DataFrame, accuracy: pd.Series[float]
 ) -> None:
     cost = scripts[0].parameters().rename("params")
-    few, many = scripts[2].shares("nsga2", scores, accuracy, cost, 4e5, (10, 60), 0)
+    few, many = scripts[2].hypervolume_ratios("nsga2", scores, accuracy, cost, 4e5, (10, 60), 0)
     assert 0 <= few < many <= 1
 
 
+def test_the_hypervolume_ratio_is_that_of_the_volumes_whatever_the_units(scripts: tuple[ModuleType, ...]) -> None:
+    ratio = scripts[2].hypervolume_ratio
+    true = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])
+    assert ratio(true, true, [0, 0]) == 1
+    assert ratio(true[:1], true, [0, 0]) == pytest.approx(3 / 6)
+    scale = np.array([1e6, 1e-3])
+    assert ratio(true[:1] * scale, true * scale, [0, 0]) == pytest.approx(3 / 6)
+
+
+def test_a_front_below_the_reference_has_no_hypervolume_ratio(scripts: tuple[ModuleType, ...]) -> None:
+    with pytest.raises(InputError, match="better than the reference"):
+        scripts[2].hypervolume_ratio([[1, 2]], [[-1, 2]], [0, 0])
+
+
 def test_the_interval_holds_the_mean(scripts: tuple[ModuleType, ...]) -> None:
-    assert scripts[0].interval([1.0, 1.0, 1.0]) == "1.00 (1.00 – 1.00)"
+    assert scripts[0].mean_with_interval([1.0, 1.0, 1.0]) == "1.00 (1.00 – 1.00)"
     mean, low, high = map(
-        float, scripts[0].interval([1.0, 2.0, 6.0]).replace("–", "").strip(")").replace("(", "").split()
+        float, scripts[0].mean_with_interval([1.0, 2.0, 6.0]).replace("–", "").strip(")").replace("(", "").split()
     )
     assert low < mean < high

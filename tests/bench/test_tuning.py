@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
-from zerocost.tuning.find import Found
+from zerocost.tuning.find import Recipe
 from zerocost.tuning.scores import Setting
 
 BENCH = runpy.run_path(str(Path(__file__).parents[2] / "bench" / "tuning.py"))
@@ -20,8 +20,8 @@ def test_a_draw_gains_where_the_default_tells_nothing(capsys):
     frame = pd.DataFrame(rng.normal(size=(120, 3)), columns=names)
     frame["snip"] += accuracy
     setting = Setting("full", 64, 1)
-    default = Found({"depth": 1.0}, "log_rank", setting, 0.0)
-    row = BENCH["drawn"]({setting: frame}, accuracy, default, 40, 0, 12, True)
+    default = Recipe({"depth": 1.0}, "log_rank", setting, 0.0)
+    row = BENCH["measure_draw"]({setting: frame}, accuracy, default, 40, 0, 12, True)
     assert row["gain"] > 0.2
     assert row["low"] < row["nested"] < row["high"]
     BENCH["show"](pd.DataFrame([row, row]), Console())

@@ -12,7 +12,7 @@ from benchmarks.handmade import analog, shared
 from data.handmade import Evil
 from zerocost import benchmarks
 from zerocost.base.errors import InputError, MissingExtraError
-from zerocost.benchmarks.analog import installed
+from zerocost.benchmarks.analog import installed_file
 
 FACTS = {"baseline_accuracy": 93.5, "ptq_accuracy": 92.5, "baseline_drift_60": (12.25, 1.93)}
 BASELINE = {"dataset": "cifar10", "metric": "baseline_accuracy", "epochs": 200, "seed": "mean"}
@@ -67,7 +67,7 @@ def test_without_the_package_the_error_names_the_extra(tmp_path, monkeypatch):
 def test_the_package_itself(tmp_path, monkeypatch):
     """Where it is installed: its keys are read right if its accuracies order cells as the official ones do."""
     try:
-        installed()
+        installed_file()
     except PackageNotFoundError:
         pytest.skip("needs the package analog-nasbench, of the extra nasbench201")
     monkeypatch.setenv("ZEROCOST_BENCHMARKS", str(tmp_path))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zerocost import spaces
 from zerocost.base.errors import InputError
 from zerocost.benchmarks import Benchmark, Query
-from zerocost.benchmarks.table import Row, gather
+from zerocost.benchmarks.table import Row, table_from_rows
 
 SPACE = spaces.get("macro")
 ACCURACY = Query("cifar10", "test_accuracy", 50, "mean")
@@ -24,7 +24,7 @@ SEEDED = [ACCURACY._replace(seed=seed) for seed in (0, 1)]
 
 def benchmark(*rows: Row, twins: bool = False) -> Benchmark:
     key = (lambda text: SPACE.canonical(SPACE.parse(text))) if twins else None
-    return Benchmark("macro", SPACE, gather(rows, key), ACCURACY)
+    return Benchmark("macro", SPACE, table_from_rows(rows, key), ACCURACY)
 
 
 TRUTH = benchmark(

@@ -7,7 +7,7 @@ import pytest
 from zerocost import spaces
 from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Query
-from zerocost.benchmarks.csv_table import read
+from zerocost.benchmarks.csv_table import read_csv
 
 SPACE = spaces.get("macro")
 DEFAULT = Query("cifar10", "test_accuracy", 50, "mean")
@@ -16,7 +16,7 @@ DEFAULT = Query("cifar10", "test_accuracy", 50, "mean")
 def rows(tmp_path, text, **options):
     file = tmp_path / "truth.csv"
     file.write_bytes(text.encode())
-    return list(read(file, SPACE, DEFAULT, **options))
+    return list(read_csv(file, SPACE, DEFAULT, **options))
 
 
 def test_seeds_and_the_mean_stated_beside_them(tmp_path):
@@ -82,4 +82,4 @@ def test_a_bad_line_is_named(tmp_path, text, message):
 def test_what_is_no_text_is_refused(tmp_path):
     (tmp_path / "truth.csv").write_bytes(b"arch,test_accuracy\n\xff\xfe\n")
     with pytest.raises(InputError, match=r"truth\.csv: .*utf-8"):
-        list(read(tmp_path / "truth.csv", SPACE, DEFAULT))
+        list(read_csv(tmp_path / "truth.csv", SPACE, DEFAULT))

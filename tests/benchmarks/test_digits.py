@@ -72,7 +72,7 @@ def test_its_data_fits_its_networks(digits):
     assert torch.unique(targets).numel() > 1
 
 
-def test_proxies_are_judged_on_it_with_nothing_but_the_name():
+def test_proxies_are_evaluated_on_it_with_nothing_but_the_name():
     found = zc.evaluate("digits", "naswot", n=12, seeds=1, k=3, resamples=20)
     assert len(found.truth) == 12
     assert found.settings["data"] == "digits-hard"

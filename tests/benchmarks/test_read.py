@@ -15,7 +15,7 @@ def network(choose):
     return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))
 
 
-def test_a_table_over_a_space_of_ones_own_is_judged_like_any_benchmark(tmp_path):
+def test_a_table_over_a_space_of_ones_own_is_evaluated_like_any_benchmark(tmp_path):
     space = from_function(network)
     texts = [str(arch) for arch in distinct(space, 10, np.random.default_rng(0))]
     lines = [f"{text},{50 + int(text.split('=')[1])}" for text in texts]

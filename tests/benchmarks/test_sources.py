@@ -43,9 +43,7 @@ def test_every_benchmark_has_a_space_and_says_what_it_is_read_from():
     for name, kind in BENCHMARKS.items():
         assert kind.make_space(name).name == kind.space or name in spaces.names()
         if kind.installed is None:
-            with pytest.raises(
-                InputError, match=f"no source is given for benchmark {name}, .* read from .*{kind.wanted[:9]}"
-            ):
+            with pytest.raises(InputError, match=f"benchmark {name} needs a source: .* read from .*{kind.wanted[:9]}"):
                 benchmarks.get(name)
 
 

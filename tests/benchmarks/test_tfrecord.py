@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.handmade import checksum, double, nested, tfrecord, varint
 from zerocost.base.errors import InputError
-from zerocost.benchmarks.tfrecord import crc32c, fields, masked, records
+from zerocost.benchmarks.tfrecord import crc32c, mask_checksum, message_fields, read_records
 
 PUBLISHED = {
     bytes(32): 0x8A9136AA,
@@ -26,14 +26,14 @@ def test_checksums_that_are_published(raw):
 
 @given(st.binary(max_size=20))
 def test_checksums_are_masked_as_tensorflow_does(raw):
-    assert masked(crc32c(raw)).to_bytes(4, "little") == checksum(raw)
+    assert mask_checksum(crc32c(raw)).to_bytes(4, "little") == checksum(raw)
 
 
 @given(st.lists(st.binary(max_size=300)))
 def test_records_come_back(tmp_path_factory, written):
     file = tmp_path_factory.mktemp("records") / "a.tfrecord"
     file.write_bytes(tfrecord(written))
-    assert list(records(file)) == written
+    assert list(read_records(file)) == written
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_damage_is_named(tmp_path, change, message):
     file = tmp_path / "a.tfrecord"
     file.write_bytes(change(tfrecord([b"first", b"other"])))
     with pytest.raises(InputError, match=message):
-        list(records(file))
+        list(read_records(file))
 
 
 numbers = st.tuples(st.integers(1, 15), st.integers(0, 2**63) | st.floats(allow_nan=False) | st.binary(max_size=300))
@@ -64,10 +64,10 @@ def test_fields_come_back(written):
             raw += nested(number, value)
         else:
             raw += double(number, value) if isinstance(value, float) else bytes([number << 3]) + varint(value)
-    assert list(fields(raw)) == written
+    assert list(message_fields(raw)) == written
 
 
 @pytest.mark.parametrize("raw", [b"\x0a\x05abc", b"\x08", b"\x08\xff", b"\x0d\x00\x00\x00\x00", b"\x0b"])
 def test_what_is_no_message_is_refused(raw):
     with pytest.raises(ValueError, match=r"cut short|wire type"):
-        list(fields(raw))
+        list(message_fields(raw))

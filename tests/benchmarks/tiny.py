@@ -9,7 +9,8 @@ from zerocost import spaces
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.benchmarks.base import Table
 from zerocost.combine import Combination
-from zerocost.evaluation.evaluate import BASELINES, Evaluation, judged, tabulated
+from zerocost.evaluation.evaluation import Evaluation
+from zerocost.evaluation.tables import BASELINES, tabulate_scores, tabulate_statistics
 from zerocost.spaces import Fidelity, SearchSpace, distinct
 from zerocost.store import Score
 
@@ -42,7 +43,8 @@ def evaluation(n: int = 40, seeds: int = 2, proxies: tuple[str, ...] = ("good", 
                 scores[proxies[-1]] = Score(None, f"no gradient in layer {i}")
             plain = dict(zip(BASELINES, (size[i], 2 * size[i], float(i % 3)), strict=True))
             found[text, seed] = scores | {name: Score(float(v), None) for name, v in plain.items()}
-    scores_, failures = tabulated(found, texts, range(seeds), list(proxies), Combination(dict.fromkeys(proxies, 1)))
-    table, paired = judged(scores_, truth, k=5, count=50, seed=0)
+    combination = Combination(dict.fromkeys(proxies, 1))
+    scores_, failures = tabulate_scores(found, texts, range(seeds), list(proxies), combination)
+    table, paired = tabulate_statistics(scores_, truth, k=5, resamples=50, seed=0)
     settings = {"benchmark": "tiny", "architectures": f"{n} of {n}"}
     return Evaluation("tiny", ACCURACY, list(proxies), truth, scores_, table, paired, failures, settings)

@@ -117,7 +117,7 @@ def test_it_is_written_and_read_whole(tmp_path):
     ("text", "message"),
     [
         ("[]", "is no combination"),
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ('{"weights": {"snip": 1}}', 'lacks "zerocost combination"'),
         ('{"zerocost combination": 2, "weights": {"snip": 1}}', "has format 2, but this version"),
         ('{"zerocost combination": true, "weights": {"snip": 1}}', "has format True"),

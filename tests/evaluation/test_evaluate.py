@@ -12,57 +12,57 @@ from benchmarks.tiny import DATA, SMALL, benchmark, evaluation
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import InputError
 from zerocost.benchmarks import Query
-from zerocost.evaluation.evaluate import TOGETHER
+from zerocost.evaluation.tables import TOGETHER
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
-def judge(given=None, proxies="snip,naswot", **options):
+def evaluate(given=None, proxies="snip,naswot", **options):
     settings = {"data": DATA, "seeds": 2, "batch": 8, "fidelity": SMALL, "k": 3, "resamples": 20, **options}
     return zc.evaluate(given or benchmark(), proxies, **settings)
 
 
 @pytest.fixture(scope="module")
-def judged():
-    return judge()
+def evaluated():
+    return evaluate()
 
 
-def test_the_table_has_what_was_asked_the_log_rank_sum_and_the_baselines(judged):
-    assert list(judged.table.index) == ["snip", "naswot", TOGETHER, "params", "flops", "depth"]
-    assert judged.statistics == [
+def test_the_table_has_the_proxies_the_log_rank_sum_and_the_baselines(evaluated):
+    assert list(evaluated.table.index) == ["snip", "naswot", TOGETHER, "params", "flops", "depth"]
+    assert evaluated.statistics == [
         *("spearman", "kendall", "kendall_top", "kendall_bins", "partial_params", "partial_flops", "ndcg"),
         *("precision@3", "best_rank@3", "regret@3"),
     ]
-    assert list(judge(proxies="params").table.index) == ["params", "flops", "depth"]
+    assert list(evaluate(proxies="params").table.index) == ["params", "flops", "depth"]
 
 
-def test_scores_are_those_that_rank_gives_from_each_seed(judged):
+def test_scores_are_those_that_rank_gives_from_each_seed(evaluated):
     given = benchmark()
-    builders = {t: lambda t=t: given.space.build(given.space.parse(t), SMALL) for t in judged.truth.index}
+    builders = {t: lambda t=t: given.space.build(given.space.parse(t), SMALL) for t in evaluated.truth.index}
     for seed in (0, 1):
-        table = zc.rank(builders, DATA, "snip,naswot", batch=8, seed=seed).frame.loc[judged.truth.index]
+        table = zc.rank(builders, DATA, "snip,naswot", batch=8, seed=seed).frame.loc[evaluated.truth.index]
         pd.testing.assert_frame_equal(
-            judged.scores.loc[seed][["snip", "naswot"]], table[["snip", "naswot"]], check_names=False
+            evaluated.scores.loc[seed][["snip", "naswot"]], table[["snip", "naswot"]], check_names=False
         )
-        ours, theirs = judged.scores.loc[seed][TOGETHER], table["rank_score"]
+        ours, theirs = evaluated.scores.loc[seed][TOGETHER], table["rank_score"]
         pd.testing.assert_series_equal(ours, theirs, check_names=False)
 
 
-def test_means_intervals_and_spread_belong_together(judged):
-    for statistic in judged.statistics:
-        low, high = judged.table[f"{statistic}_low"], judged.table[f"{statistic}_high"]
+def test_means_intervals_and_spread_belong_together(evaluated):
+    for statistic in evaluated.statistics:
+        low, high = evaluated.table[f"{statistic}_low"], evaluated.table[f"{statistic}_high"]
         assert (low.isna() | (low <= high)).all()
-    assert (judged.table.loc["params", [f"{s}_sd" for s in judged.statistics]].dropna() == 0).all()
-    assert judged.table.loc["snip", "spearman_sd"] > 0
-    assert np.isnan(judged.table.loc["params", "partial_params"])
+    assert (evaluated.table.loc["params", [f"{s}_sd" for s in evaluated.statistics]].dropna() == 0).all()
+    assert evaluated.table.loc["snip", "spearman_sd"] > 0
+    assert np.isnan(evaluated.table.loc["params", "partial_params"])
 
 
-def test_the_same_seed_gives_the_same_result_and_another_another_draw(judged):
-    again, other = judge(), judge(seed=5, n=8)
-    pd.testing.assert_frame_equal(again.table, judged.table)
-    pd.testing.assert_frame_equal(again.paired, judged.paired)
+def test_the_same_seed_gives_the_same_result_and_another_another_draw(evaluated):
+    again, other = evaluate(), evaluate(seed=5, n=8)
+    pd.testing.assert_frame_equal(again.table, evaluated.table)
+    pd.testing.assert_frame_equal(again.paired, evaluated.paired)
     assert list(other.scores.index.unique("seed")) == [5, 6]
-    assert list(other.truth.index) != list(judged.truth.index)[:8]
+    assert list(other.truth.index) != list(evaluated.truth.index)[:8]
 
 
 def test_a_pair_is_compared_in_either_order():
@@ -98,7 +98,7 @@ def test_twins_are_drawn_once():
 
     space = spaces.from_function(net, "twins")
     space.canonical = lambda arch: str(dict(arch.choices)["width"])
-    found = judge(benchmark(8, space), "snip", fidelity=spaces.FULL, n=8)
+    found = evaluate(benchmark(8, space), "snip", fidelity=spaces.FULL, n=8)
     assert len(found.truth) == 4
 
 
@@ -106,7 +106,7 @@ def test_a_fraction_and_a_percentage_are_the_same_accuracy():
     whole = benchmark()
     part = benchmark()
     part._table = part._table._replace(values=part._table.values / 100)
-    first, second = (judge(b, "snip", seeds=1) for b in (whole, part))
+    first, second = (evaluate(b, "snip", seeds=1) for b in (whole, part))
     for statistic in ("ndcg", "kendall", "precision@3"):
         pd.testing.assert_series_equal(first.table[statistic], second.table[statistic])
     assert first.table.loc["snip", "regret@3"] == pytest.approx(100 * second.table.loc["snip", "regret@3"])
@@ -123,11 +123,11 @@ def test_agreement_and_regrets():
     assert curves.loc[1, "random"] == pytest.approx(made.truth.max() - made.truth.mean())
 
 
-def test_tables_are_written(judged, tmp_path):
-    judged.to_csv(tmp_path / "table.csv")
+def test_tables_are_written(evaluated, tmp_path):
+    evaluated.to_csv(tmp_path / "table.csv")
     back = pd.read_csv(tmp_path / "table.csv", index_col="score")
-    pd.testing.assert_frame_equal(back, judged.table, check_dtype=False)
-    judged.to_latex(tmp_path / "table.tex")
+    pd.testing.assert_frame_equal(back, evaluated.table, check_dtype=False)
+    evaluated.to_latex(tmp_path / "table.tex")
     assert r"all together &" in (tmp_path / "table.tex").read_text()
 
 
@@ -144,7 +144,7 @@ def test_tables_are_written(judged, tmp_path):
 )
 def test_bad_input_says_what_is_wrong(options, message):
     with pytest.raises(InputError, match=message):
-        judge(**options)
+        evaluate(**options)
 
 
 def test_real_truth_of_nasbench201():

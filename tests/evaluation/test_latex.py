@@ -14,8 +14,9 @@ def test_the_best_of_a_column_is_bold_and_of_regret_the_least():
     text = tabular(pd.DataFrame.from_dict(rows, orient="index"), ["kendall", "regret@5"])
     [first, second] = [line for line in text.splitlines() if line.startswith(("a &", "b &"))]
     assert r"\textbf" not in first
-    assert r"\textbf{.70}" in second
-    assert r"\textbf{1.00}" in second
+    assert r"\textbf{.70 {" in second
+    assert r"\textbf{1.00 {" in second
+    assert text.count("{") == text.count("}")
     assert "regret@5" in text
 
 

@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from zerocost import spaces
 from zerocost.base.errors import InputError
-from zerocost.predict.features import Features, ranks
+from zerocost.predict.features import Features, ranks_in_pool
 
 SPACE = spaces.get("nasbench201")
 
@@ -25,7 +25,7 @@ def pool(n: int = 12) -> pd.DataFrame:
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30), st.lists(st.floats(-2e6, 2e6), min_size=1))
 def test_ranks_are_in_order_and_above_zero(known: list[float], asked: list[float]) -> None:
     values = np.sort(asked)
-    found = ranks(values, np.sort(known))
+    found = ranks_in_pool(values, np.sort(known))
     assert ((found > 0) & (found <= 1)).all()
     assert (np.diff(found) >= 0).all()
 
@@ -78,7 +78,7 @@ def test_a_space_without_cells_has_its_encoding() -> None:
 @pytest.mark.parametrize(
     ("features", "scores", "message"),
     [
-        (Features(), pd.DataFrame(index=["a"]), "nothing to learn from"),
+        (Features(), pd.DataFrame(index=["a"]), "no features to learn from"),
         (Features(parts="encoding"), pool(), "without a space there is no encoding"),
         (Features(parts="graph"), pool(), "without a space there is no graph"),
         (Features(SPACE, parts="proxies"), pool()[[]], "the scores have no column"),

@@ -19,7 +19,7 @@ from zerocost import spaces
 from zerocost.base.errors import InputError
 from zerocost.predict.estimators import ESTIMATORS
 from zerocost.predict.surrogate import Surrogate
-from zerocost.predict.validation import judged
+from zerocost.predict.validation import validate_predictions
 
 
 def problem(n: int, noise: float = 0.3, seed: int = 0) -> tuple[pd.DataFrame, pd.Series]:
@@ -187,4 +187,4 @@ def test_pairs_across_folds_do_not_count() -> None:
     """Each fold is predicted in the right order, but at a level that is wrong beside the other."""
     targets, fold = np.arange(10.0), np.repeat([[0, 1]], 5, axis=1).reshape(1, -1)
     predictions = (targets - 100 * fold[0])[None]
-    assert judged(predictions, fold, targets, 0).kendall == 1.0
+    assert validate_predictions(predictions, fold, targets, 0).kendall == 1.0

@@ -115,7 +115,7 @@ def ranked_only(candidates: int, proxies: list[str] = PROXIES, top: int | None =
     return SearchResult("cnn", table, select(table, top=top) if top else table)
 
 
-def judged_table(cards: dict[str, ScoreCard], objectives: Objectives) -> ScoreTable:
+def ranked_table(cards: dict[str, ScoreCard], objectives: Objectives) -> ScoreTable:
     columns = dict.fromkeys([*objectives.columns, "params"])
     wanted = Combination(dict.fromkeys(objectives.columns, 1))
     table = ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), wanted, list(columns), 1.0)
@@ -130,12 +130,12 @@ def searched(count: int = 60, names: tuple[str, ...] = ("score", "params")) -> S
     first = score_cards(count)
     best = next(iter(first))
     first = {NASTY if name == best else name: card for name, card in first.items()}
-    low = judged_table(first, objectives)
+    low = ranked_table(first, objectives)
     again = {}
     for place, name in enumerate([NASTY, *low.frame.index.drop(NASTY)][: count // 4]):
         scores = dict(first[name].scores)
         again[name] = ScoreCard(scores | {"jacob_cov": scores["jacob_cov"] + (-1) ** place}, {})
-    high = judged_table(again, objectives)
+    high = ranked_table(again, objectives)
     kept = select(high, top=5)
     runs = [run(name, 0, 0.7 - 0.05 * place) for place, name in enumerate(kept.frame.index)]
     survivors = [*runs[:2], *(Run.of(r.name, 0, r.epochs[: 4 - 3 * (r is runs[-1])], stopped=True) for r in runs[2:])]

@@ -47,18 +47,18 @@ def made():
 
 @pytest.fixture(scope="module")
 def read(made):
-    return Reader(page.render(made))
+    return Reader(page.render_evaluation(made))
 
 
 def test_every_plot_has_its_place(read):
     plots = json.loads(read.data["figures"])
     assert plots.keys() <= read.ids
-    assert {"regret", "paired", "agreement", "bars-kendall", "scatter-0"} <= plots.keys()
+    assert {"regret", "paired", "correlations", "bars-kendall", "scatter-0"} <= plots.keys()
 
 
 def test_the_answer_is_the_best_score_beside_the_best_baseline(read, made):
     assert "good ranks these architectures better than" in read.text
-    assert page.interval(made.table, "good", "kendall") in read.text
+    assert page.value_with_interval(made.table, "good", "kendall") in read.text
     assert "12of" in "".join(read.text.split())
 
 
@@ -74,14 +74,14 @@ def test_a_proxy_that_is_worse_than_size_is_said_to_be():
     table.loc["good", "kendall"] = -1.0
     table.loc["all together", "kendall"] = -1.0
     lost = type(lost)(**vars(lost) | {"table": table})
-    assert page.leaders(lost) == ("bad", "params")
-    assert page.verdict(lost) == "No score ranks these architectures better than params does."
+    assert page.best_score_and_baseline(lost) == ("bad", "params")
+    assert page.baseline_verdict(lost) == "No score ranks these architectures better than params does."
 
 
 def test_baselines_alone_make_a_page():
     plain = evaluation(proxies=("params",))
-    assert page.verdict(plain) == ""
-    assert "Best score" in page.render(plain)
+    assert page.baseline_verdict(plain) == ""
+    assert "Best score" in page.render_evaluation(plain)
 
 
 def test_write_takes_an_evaluation_and_gives_the_same_bytes(made, tmp_path):
@@ -90,7 +90,7 @@ def test_write_takes_an_evaluation_and_gives_the_same_bytes(made, tmp_path):
 
 
 def test_bars_keep_the_interval_around_the_value(made):
-    [bar] = figures.bars(made.table, "kendall", ["red"] * len(made.table)).data
+    [bar] = figures.statistic_bars(made.table, "kendall", ["red"] * len(made.table)).data
     assert np.allclose(np.add(bar.x, bar.error_x.array), made.table["kendall_high"])
     assert np.allclose(np.subtract(bar.x, bar.error_x.arrayminus), made.table["kendall_low"])
 
@@ -98,7 +98,7 @@ def test_bars_keep_the_interval_around_the_value(made):
 def test_differences_show_a_number_only_where_the_interval_excludes_0(made):
     rows = made.paired[made.paired["statistic"] == "kendall"]
     names = list(made.table.index)
-    [heat] = figures.differences(rows, names).data
+    [heat] = figures.difference_heatmap(rows, names).data
     for i, first in enumerate(names):
         for j, second in enumerate(names):
             if i != j:
@@ -108,5 +108,5 @@ def test_differences_show_a_number_only_where_the_interval_excludes_0(made):
 
 
 def test_a_failed_score_is_not_drawn(made):
-    [points] = figures.scatter(made.scores.loc[0]["broken"], made.truth, "broken", "accuracy", "red").data
+    [points] = figures.score_scatter(made.scores.loc[0]["broken"], made.truth, "broken", "accuracy", "red").data
     assert len(points.x) == 40 - 6

@@ -31,9 +31,9 @@ def test_text_can_be_read_on_its_paper(mode, paper):
 
 
 def test_outcome_shows_each_run_each_candidate_and_the_group_mean(result):
-    runs = frames.runs(result)
-    trained = frames.trained(runs)
-    traces = figures.outcome(trained, runs).data
+    runs = frames.run_table(result)
+    trained = frames.trained_table(runs)
+    traces = figures.accuracy_by_group(trained, runs).data
     each, candidates, mean = traces[:3]
     survivors = trained[trained["group"] == SURVIVORS]["accuracy"]
     assert sorted(each.y) == pytest.approx(sorted(100 * run.accuracy for run in result.survivors))
@@ -46,7 +46,7 @@ def test_outcome_shows_each_run_each_candidate_and_the_group_mean(result):
 
 def test_one_candidate_has_no_interval():
     one = pd.DataFrame({"group": [RANDOM], "name": ["a"], "accuracy": [0.5], "sd": [np.nan], "seeds": [1], "seed": [0]})
-    mean = figures.outcome(one, one).data[-1]
+    mean = figures.accuracy_by_group(one, one).data[-1]
     assert mean.error_y.array is None
 
 
@@ -55,17 +55,17 @@ def test_one_candidate_has_no_interval():
 )
 def test_wide_positive_scores_get_a_log_axis(scores, kind):
     points = pd.DataFrame({"group": SURVIVORS, "name": "a", "score": scores, "accuracy": 0.5})
-    assert figures.against_accuracy(points, "synflow").layout.xaxis.type == kind
+    assert figures.accuracy_scatter(points, "synflow").layout.xaxis.type == kind
 
 
 def test_points_without_a_score_are_left_out():
     points = pd.DataFrame({"group": RANDOM, "name": ["a", "b"], "score": [1.0, np.nan], "accuracy": [0.5, 0.6]})
-    assert [len(trace.x) for trace in figures.against_accuracy(points, "snip").data] == [0, 1]
+    assert [len(trace.x) for trace in figures.accuracy_scatter(points, "snip").data] == [0, 1]
 
 
 def test_agreement_writes_the_numbers():
     names = ["snip", "<b>bold</b>"]
-    figure = figures.agreement(pd.DataFrame([[1, -0.256], [-0.256, np.nan]], names, names))
+    figure = figures.correlation_heatmap(pd.DataFrame([[1, -0.256], [-0.256, np.nan]], names, names))
     assert figure.data[0].text[0] == ["1.00", "−0.26"]
     assert figure.data[0].text[1][1] == ""
     assert figure.data[0].x[1] == "&lt;b&gt;bold&lt;/b&gt;"
@@ -79,7 +79,7 @@ def test_mean_curve_ends_where_the_first_finished_run_ends():
         )
 
     epochs = pd.concat([rows("a", [10, 20, 30]), rows("b", [30, 40]), rows("c", [90], finished=False)])
-    each, mean = figures.curves(epochs, "accuracy", "accuracy (%)").data
+    each, mean = figures.learning_curves(epochs, "accuracy", "accuracy (%)").data
     assert mean.x.tolist() == [1, 2]
     assert mean.y.tolist() == [20, 30]
     assert list(each.x) == [1, 2, 3, None, 1, 2, None, 1, None]

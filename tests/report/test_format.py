@@ -62,4 +62,4 @@ def test_shorten_keeps_the_limit_and_both_ends(name, limit):
     ],
 )
 def test_setting(value, text):
-    assert fmt.setting(value) == text
+    assert fmt.setting_text(value) == text

@@ -12,7 +12,7 @@ from zerocost.train import Run
 
 
 def test_ranking_is_best_first_with_the_unscored_last(result):
-    ranking = frames.ranking(result)
+    ranking = frames.ranking_table(result)
     ranked = ranking.dropna(subset=["rank"])
     assert len(ranking) == 203
     assert ranked["rank"].tolist() == list(range(1, 201))
@@ -23,7 +23,7 @@ def test_ranking_is_best_first_with_the_unscored_last(result):
 
 
 def test_accuracy_stands_beside_the_trained_only(result):
-    ranking = frames.ranking(result)
+    ranking = frames.ranking_table(result)
     trained = {run.name for run in (*result.survivors, *result.random) if run.failure is None}
     assert set(ranking.index[ranking[frames.TRAINED].notna()]) == trained
 
@@ -32,33 +32,35 @@ def test_a_run_that_ended_early_is_not_compared(make):
     early = Run.of("a", 1, make.run("a", 1, 0.9).epochs[:2], failure="killed")
     runs = [make.run("a", 0, 0.7), early]
     result = replace(make.ranked_only(5, ["snip"]), survivors=runs)
-    assert frames.trained(frames.runs(result))[["seeds", "accuracy"]].values.tolist() == [[1, runs[0].accuracy]]
+    assert frames.trained_table(frames.run_table(result))[["seeds", "accuracy"]].values.tolist() == [
+        [1, runs[0].accuracy]
+    ]
 
 
 def test_a_stopped_run_is_no_failure_and_has_no_accuracy(found):
-    runs = frames.runs(found)
+    runs = frames.run_table(found)
     assert runs["state"].value_counts().to_dict() == {frames.STOPPED: 4, frames.FINISHED: 3}
     assert runs["accuracy"][runs["state"] == frames.STOPPED].isna().all()
-    assert "training" not in set(frames.exclusions(found, frames.ranking(found))["kind"])
+    assert "training" not in set(frames.exclusions(found, frames.ranking_table(found))["kind"])
 
 
-def test_what_other_processes_judged_was_not_refused(found):
+def test_what_other_processes_measured_was_not_refused(found):
     both = replace(found, rejected={found.order[0]: "it has no score"})
-    assert "refused" not in set(frames.exclusions(both, frames.ranking(both))["kind"])
+    assert "refused" not in set(frames.exclusions(both, frames.ranking_table(both))["kind"])
 
 
 def test_a_candidate_in_both_groups_is_ranked_once(make):
     result = make.ranked_only(5, ["snip"], 1)
     both = [make.run(result.kept.frame.index[0], 0, 0.7)]
     result = replace(result, survivors=both, random=both)
-    assert len(frames.ranking(result)) == 5
-    assert len(frames.trained(frames.runs(result))) == 2
+    assert len(frames.ranking_table(result)) == 5
+    assert len(frames.trained_table(frames.run_table(result))) == 2
 
 
 def test_agreement_is_spearman_over_what_both_scored(make):
     cards = make.score_cards(30)
     cards["half"] = ScoreCard({"snip": 1e9}, {"naswot": "no activations"})
-    found = frames.agreement(make.table_of(cards, ["snip", "naswot"]))
+    found = frames.score_correlations(make.table_of(cards, ["snip", "naswot"]))
     both = make.table_of(make.score_cards(30), ["snip", "naswot"]).frame
     expected = both["snip"].rank().corr(both["naswot"].rank())
     assert list(found.columns) == ["snip", "naswot", "params"]
@@ -67,11 +69,11 @@ def test_agreement_is_spearman_over_what_both_scored(make):
 
 def test_a_proxy_that_always_failed_is_not_compared(make):
     cards = {f"net {i}": ScoreCard({"snip": float(i), "params": 1.0}, {"grasp": "needs labels"}) for i in range(4)}
-    assert frames.measures(make.table_of(cards, ["snip", "grasp"])) == ["snip", "params"]
+    assert frames.comparable_columns(make.table_of(cards, ["snip", "grasp"])) == ["snip", "params"]
 
 
 def test_exclusions_name_each_loss_once(result):
-    lost = frames.exclusions(result, frames.ranking(result))
+    lost = frames.exclusions(result, frames.ranking_table(result))
     assert lost["kind"].value_counts().to_dict() == {"dropped": 195, "scoring": 22, "training": 1}
     assert not lost.duplicated().any()
 
@@ -88,16 +90,16 @@ def test_exclusions_name_each_loss_once(result):
 )
 def test_reasons_that_differ_in_numbers_are_one(reasons, expected):
     lost = pd.DataFrame({"candidate": ["a", "b"], "part": ["", ""], "reason": reasons})
-    assert frames.by_reason(lost)["reason"].tolist() == [expected]
+    assert frames.group_by_reason(lost)["reason"].tolist() == [expected]
 
 
 def test_names_with_digits_are_not_numbers():
     lost = pd.DataFrame({"candidate": ["a", "b"], "part": ["", ""], "reason": ["l2_norm failed", "l1_norm failed"]})
-    assert len(frames.by_reason(lost)) == 2
+    assert len(frames.group_by_reason(lost)) == 2
 
 
 def test_epochs_hold_every_epoch_of_every_run(result):
-    epochs = frames.epochs(result)
+    epochs = frames.epoch_table(result)
     assert len(epochs) == 29 * 12 + 3
     assert np.isclose(epochs["accuracy"].max(), max(run.accuracy for run in (*result.survivors, *result.random)))
     assert (epochs["state"] == frames.FAILED).sum() == 3

@@ -7,7 +7,7 @@ import pytest
 
 from zerocost.report import frames, headline
 from zerocost.report.frames import RANDOM, SURVIVORS
-from zerocost.report.sections import correlation
+from zerocost.report.sections import correlation_text
 from zerocost.search.pipeline import Stage
 from zerocost.statistics.association import Association
 
@@ -24,34 +24,34 @@ def trained(survivors: list[float], random: list[float]) -> pd.DataFrame:
     [
         ([0.80, 0.81, 0.82], [0.60, 0.61, 0.62], "trained better than random picks"),
         ([0.60, 0.61, 0.62], [0.80, 0.81, 0.82], "trained worse than random picks"),
-        ([0.60, 0.80, 0.70], [0.61, 0.79, 0.69], "includes 0: this run does not show"),
+        ([0.60, 0.80, 0.70], [0.61, 0.79, 0.69], "includes 0: this search does not show"),
         ([0.80], [0.60, 0.70], "Too few candidates to say"),
     ],
 )
 def test_verdict_says_what_the_interval_allows(survivors, random, said):
-    text = headline.verdict(trained(survivors, random))
+    text = headline.survivors_verdict(trained(survivors, random))
     assert said in text
     assert f"{len(survivors)} survivor{'s' * (len(survivors) > 1)} against {len(random)} random picks" in text
 
 
 def test_verdict_names_a_random_pick_above_every_survivor():
-    text = headline.verdict(trained([0.7, 0.72], [0.6, 0.75]))
+    text = headline.survivors_verdict(trained([0.7, 0.72], [0.6, 0.75]))
     assert "The best random pick, r1, reached 75.0\N{NO-BREAK SPACE}%, above every survivor." in text
-    assert "above every survivor" not in headline.verdict(trained([0.7, 0.76], [0.6, 0.75]))
+    assert "above every survivor" not in headline.survivors_verdict(trained([0.7, 0.76], [0.6, 0.75]))
 
 
 def test_a_survivor_that_was_also_picked_is_not_above_itself():
     table = trained([0.7, 0.72], [0.6, 0.75]).replace({"name": {"r1": "s1"}})
-    assert "above every survivor" not in headline.verdict(table)
+    assert "above every survivor" not in headline.survivors_verdict(table)
 
 
 @pytest.mark.parametrize(("survivors", "random"), [([0.7], []), ([], [0.7]), ([], [])])
 def test_no_verdict_without_both_groups(survivors, random):
-    assert headline.verdict(trained(survivors, random)) == ""
+    assert headline.survivors_verdict(trained(survivors, random)) == ""
 
 
 def test_sentence(result):
-    text = headline.sentence(result, frames.ranking(result), frames.runs(result))
+    text = headline.search_sentence(result, frames.ranking_table(result), frames.run_table(result))
     assert text.replace("\N{NO-BREAK SPACE}", " ") == (
         "203 candidates of the space cnn scored with 6 proxies (3 could not be ranked), 5 kept, "
         "5 survivors (15 runs) and 15 random picks (15 runs) trained, in 19 min 24 s."
@@ -60,15 +60,15 @@ def test_sentence(result):
 
 def test_sentence_without_training(make):
     result = make.ranked_only(1, ["snip"])
-    text = headline.sentence(result, frames.ranking(result), frames.runs(result))
+    text = headline.search_sentence(result, frames.ranking_table(result), frames.run_table(result))
     assert text == "1 candidate of the space cnn scored with 1 proxy."
 
 
 def test_sentence_of_a_search(found):
-    text = headline.sentence(found, frames.ranking(found), frames.runs(found))
+    text = headline.search_sentence(found, frames.ranking_table(found), frames.run_table(found))
     assert text.replace("\N{NO-BREAK SPACE}", " ") == (
-        "60 candidates of the space cnn, proposed by strategy evolution, judged by score (2 proxies) and params "
-        "(8 more were refused), 15 of them again at full size, 5 kept, "
+        "60 candidates of the space cnn, proposed by strategy evolution, measured by score (2 proxies) and params "
+        "(8 more were refused), 15 of them scored again at full size, 5 kept, "
         "5 survivors (5 runs) and 2 random picks (2 runs) trained, in 5.0 s."
     )
 
@@ -82,24 +82,24 @@ def test_sentence_of_a_search(found):
     ],
 )
 def test_an_interrupted_search_says_so(found, changes, said):
-    assert said in headline.interrupted(replace(found, **changes))
-    assert bool(headline.interrupted(replace(found, **changes))) == bool(said)
+    assert said in headline.interruption_note(replace(found, **changes))
+    assert bool(headline.interruption_note(replace(found, **changes))) == bool(said)
 
 
 def test_interrupted_training_counts_the_runs_done(found):
-    text = headline.interrupted(replace(found, survivors=found.survivors[:2]))
-    assert "2 of 5 runs of survivors were done" in text
+    text = headline.interruption_note(replace(found, survivors=found.survivors[:2]))
+    assert "2 of 5 runs of survivors were finished" in text
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
         (Association(2, None, None, None), "n = 2, too few to correlate"),
-        (Association(5, None, None, None), "n = 5, no correlation: all values equal"),
-        (Association(5, 0.6, 0.7, None), "τ = 0.60, ρ = 0.70, n = 5: too few to judge"),
+        (Association(5, None, None, None), "n = 5, no correlation: all values are equal"),
+        (Association(5, 0.6, 0.7, None), "τ = 0.60, ρ = 0.70, n = 5: too few to tell"),
         (Association(12, 0.6, 0.7, (0.2, 0.8)), "τ = 0.60 (0.20 to 0.80), ρ = 0.70, n = 12"),
         (Association(12, 0.1, 0.2, (-0.3, 0.5)), "τ = 0.10 (−0.30 to 0.50), ρ = 0.20, n = 12; no relation shown"),
     ],
 )
 def test_correlation_says_whether_its_sample_carries_it(found, said):
-    assert correlation(found) == said
+    assert correlation_text(found) == said

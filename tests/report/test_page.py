@@ -15,7 +15,7 @@ import zerocost as zc
 from zerocost.base.errors import InputError
 from zerocost.report import format as fmt
 from zerocost.report import sections, write
-from zerocost.report.page import render
+from zerocost.report.page import render_search
 from zerocost.scoring.card import ScoreCard
 from zerocost.search.pipeline import SearchResult, Stage
 from zerocost.train import Run
@@ -65,7 +65,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def text(result):
-    return render(result)
+    return render_search(result)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_nasty_reason_and_setting_are_escaped(make):
     cards = make.score_cards(3)
     cards["bad"] = ScoreCard({}, {"snip": make.nasty})
     table = make.table_of(cards, ["snip"])
-    page = Page(render(SearchResult(make.nasty, table, table, settings={make.nasty: make.nasty})))
+    page = Page(render_search(SearchResult(make.nasty, table, table, settings={make.nasty: make.nasty})))
     assert make.nasty in page.sections["top"]
     assert make.nasty in page.sections["lost"]
     assert page.sections["settings"].count(make.nasty) == 2
@@ -198,7 +198,7 @@ def test_a_folder_is_refused(result, tmp_path):
 )
 def test_ranked_only(make, count, proxies, top, expected):
     result = make.ranked_only(count, proxies, top)
-    page = Page(render(result))
+    page = Page(render_search(result))
     assert [attrs["id"] for tag, attrs in page.elements if tag == "section"] == expected
     first = result.table.frame.index[0]
     assert f"Ranked first {first}" in words(page.sections["answer"])
@@ -207,7 +207,7 @@ def test_ranked_only(make, count, proxies, top, expected):
 
 def test_all_proxies_failed(make):
     table = make.table_of({f"net {i}": ScoreCard({}, {"snip": "needs labels"}) for i in range(4)}, ["snip"])
-    page = Page(render(SearchResult("cnn", table, table)))
+    page = Page(render_search(SearchResult("cnn", table, table)))
     assert "no candidate could be ranked" in page.sections["answer"]
     assert "needs labels 4 snip net 0, net 1, net 2" in words(page.sections["lost"])
     assert "plotly.js v" not in page.raw["script"]
@@ -215,20 +215,20 @@ def test_all_proxies_failed(make):
 
 def test_no_candidates_at_all(make):
     table = make.table_of({}, ["snip"])
-    page = Page(render(SearchResult("cnn", table, table)))
+    page = Page(render_search(SearchResult("cnn", table, table)))
     assert "No candidate was scored." in page.sections["ranking"]
 
 
 def test_interrupted_while_scoring(make):
     table = make.table_of(make.score_cards(5), ["snip"])
     stages = [Stage("sample", 40, 0.1, "")]
-    page = Page(render(SearchResult("cnn", table, table.narrow([], {}), stages=stages)))
+    page = Page(render_search(SearchResult("cnn", table, table.narrow([], {}), stages=stages)))
     assert "5 candidates of the space cnn scored with 1 proxy, in 100 ms." in words(page.sections["top"])
     assert "status" not in page.sections["ranking"]
 
 
 def test_scaled_down_scoring_is_said(make):
-    page = Page(render(replace(make.ranked_only(5, ["snip"]), settings={"fidelity": "width=0.5"})))
+    page = Page(render_search(replace(make.ranked_only(5, ["snip"]), settings={"fidelity": "width=0.5"})))
     assert "k parameters as scored (width=0.5); not trained" in words(page.sections["answer"])
     assert "scaled-down networks that were scored (width=0.5)" in page.sections["ranking"]
 
@@ -236,7 +236,7 @@ def test_scaled_down_scoring_is_said(make):
 def test_every_run_failed(make):
     result = make.ranked_only(12, ["snip"], 2)
     runs = [Run.of(name, 0, [], failure="out of memory") for name in result.kept.frame.index]
-    page = Page(render(replace(result, survivors=runs)))
+    page = Page(render_search(replace(result, survivors=runs)))
     assert "Ranked first" in page.sections["answer"]
     assert "out of memory 2 seed 0" in words(page.sections["lost"])
     assert "curves" not in page.sections
@@ -244,7 +244,7 @@ def test_every_run_failed(make):
 
 def test_survivors_without_random_picks(make):
     result = make.ranked_only(12, ["snip"], 1)
-    page = Page(render(replace(result, survivors=[make.run(result.kept.frame.index[0], 0, 0.7)])))
+    page = Page(render_search(replace(result, survivors=[make.run(result.kept.frame.index[0], 0, 0.7)])))
     answer = words(page.sections["answer"])
     assert "(one seed)" in answer
     assert "random" not in answer
@@ -252,7 +252,7 @@ def test_survivors_without_random_picks(make):
 
 
 def test_two_thousand_candidates_stay_below_ten_megabytes(make):
-    page = render(make.ranked_only(2000, top=20))
+    page = render_search(make.ranked_only(2000, top=20))
     assert len(page.encode()) < 10e6
     assert "100 of 2,000 candidates" in page
 
@@ -261,10 +261,10 @@ def test_long_rankings_are_cut_but_keep_what_was_trained(make, monkeypatch):
     monkeypatch.setattr(sections, "LISTED_ROWS", 10)
     result = make.ranked_only(40, ["snip"], 2)
     last = result.table.frame.index[-1]
-    page = Page(render(replace(result, random=[make.run(last, 0, 0.5)])))
+    page = Page(render_search(replace(result, random=[make.run(last, 0, 0.5)])))
     assert len(page.rows) == 1 + 11
     assert last in page.sections["ranking"]
-    assert "Listed are the best 10 of 40, and every trained one." in page.sections["ranking"]
+    assert "Only the best 10 of 40 and every trained candidate are listed." in page.sections["ranking"]
 
 
 def test_a_real_ranking(make, tmp_path):
@@ -282,7 +282,7 @@ def test_a_real_ranking(make, tmp_path):
 
 
 def test_a_search_shows_how_it_went(found):
-    page = Page(render(found))
+    page = Page(render_search(found))
     ids = [attrs["id"] for tag, attrs in page.elements if tag == "section"]
     assert ids[:6] == ["answer", "funnel", "front", "history", "ladder", "outcome-section"]
     links = {attrs["href"][1:] for tag, attrs in page.elements if tag == "a"}
@@ -296,7 +296,7 @@ def test_a_search_shows_how_it_went(found):
 
 def test_hostile_names_in_a_search_are_text(found, make):
     name, reason = f"{make.nasty}, too", f"{make.nasty} is false"
-    page = Page(render(replace(found, rejected={name: reason})))
+    page = Page(render_search(replace(found, rejected={name: reason})))
     assert reason in page.sections["lost"]
     assert fmt.shorten(name) in page.sections["lost"]
     hover = [t for figure in page.figures.values() for trace in figure["data"] for t in trace.get("text", [])]
@@ -305,7 +305,7 @@ def test_hostile_names_in_a_search_are_text(found, make):
 
 
 def test_what_a_search_refused_and_left_behind_is_counted(found):
-    lost = words(Page(render(found)).sections["lost"])
+    lost = words(Page(render_search(found)).sections["lost"])
     assert "params < 2e5 is false: params = … 7 large 0, large 1, large 2" in lost
     assert "no path from input to output 1 trial 9" in lost
     assert "Not scored again at full size" in lost
@@ -313,25 +313,25 @@ def test_what_a_search_refused_and_left_behind_is_counted(found):
 
 
 def test_stopped_runs_are_no_failures(found):
-    page = Page(render(found))
+    page = Page(render_search(found))
     assert "Failed in training" not in page.sections["lost"]
     assert "2 candidates, 2 runs; 3 stopped runs left out" in words(page.sections["answer"])
-    assert "successive halving stopped 4 before" in page.sections["answer"]
-    assert "4 that successive halving stopped" in page.sections["curves"]
+    assert "successive halving stopped 4 early" in page.sections["answer"]
+    assert "4 runs that successive halving stopped" in page.sections["curves"]
     assert page.sections["ranking"].count("stopped") == 3
-    rings = [t for t in sections.curves(found)[0].figure.data if (t.name or "").endswith("stopped")]
+    rings = [t for t in sections.curve_plots(found)[0].figure.data if (t.name or "").endswith("stopped")]
     assert [list(trace.x) for trace in rings] == [[4, 4, 1], [4]]
 
 
 def test_sizes_of_a_search_are_those_of_the_full_network(make):
     one = replace(make.searched(), earlier=[], settings={**make.searched().settings, "fidelity": "width=0.5"})
-    page = Page(render(one))
-    assert "sizes are those of the full ones" in page.sections["ranking"]
+    page = Page(render_search(one))
+    assert "sizes are those of the full networks" in page.sections["ranking"]
     assert "as scored" not in page.sections["answer"]
 
 
 def test_three_objectives_are_shown_in_pairs(make):
-    page = Page(render(make.searched(names=("score", "params", "naswot"))))
+    page = Page(render_search(make.searched(names=("score", "params", "naswot"))))
     assert [name for name in page.figures if name.startswith("front")] == ["front-0", "front-1", "front-2"]
     assert "hypervolume" in page.sections["history"]
 
@@ -342,8 +342,8 @@ def test_the_accuracy_that_was_searched_for_stands_beside_the_trained_one(make):
     settings = {"strategy": "local", "proxies": "snip", "objectives": "accuracy"}
     runs = [make.run(name, 0, 0.6) for name in cards]
     given = SearchResult("cnn", table, table, runs, objectives=("accuracy",), settings=settings, order=list(cards))
-    page = Page(render(given))
-    assert "judged by accuracy" in page.sections["top"]
+    page = Page(render_search(given))
+    assert "measured by accuracy" in page.sections["top"]
     assert "accuracy trained accuracy parameters" in words(page.sections["ranking"])
     assert f"net 3 0.8 {100 * runs[3].accuracy:.1f} % 3" in words(page.sections["ranking"])
 
@@ -352,7 +352,7 @@ def test_nothing_passed(make):
     table = make.table_of(make.score_cards(6), ["snip"])
     kept = table.narrow([], dict.fromkeys(table.frame.index, "params < 1 is false: params = 3"))
     stages = [Stage("score", 6, 1.0, ""), Stage("filter", 0, 0.0, "")]
-    page = Page(render(SearchResult("cnn", table, kept, stages=stages)))
+    page = Page(render_search(SearchResult("cnn", table, kept, stages=stages)))
     answer = words(page.sections["answer"])
     assert "Kept none no candidate passed the filter" in answer
     assert f"Ranked first {table.frame.index[0]}" in answer
@@ -361,7 +361,7 @@ def test_nothing_passed(make):
 def test_everything_was_refused(make):
     table = make.table_of({}, ["snip"])
     rejected = {f"a{i}": f"params < 3 is false: params = {i}" for i in range(4, 9)}
-    page = Page(render(SearchResult("cnn", table, table, rejected=rejected)))
+    page = Page(render_search(SearchResult("cnn", table, table, rejected=rejected)))
     assert "every proposal was refused" in page.sections["answer"]
     assert "params < 3 is false: params = … 5" in words(page.sections["lost"])
     assert "No candidate was scored." in page.sections["ranking"]

@@ -16,17 +16,17 @@ from zerocost.statistics.pareto import fronts, hypervolume
 
 def test_values_of_several_objectives_are_those_of_the_search(found):
     expected = Objectives(("score", "params"), as_combination("log_synflow,jacob_cov")).values(found.table.frame)
-    pd.testing.assert_frame_equal(goals.values(found, found.table), expected)
+    pd.testing.assert_frame_equal(goals.objective_values(found, found.table), expected)
 
 
 def test_a_ranking_wants_its_rank_score(result):
-    values = goals.values(result, result.table)["score"]
+    values = goals.objective_values(result, result.table)["score"]
     assert values.dropna().tolist() == result.table.frame["rank_score"][:200].tolist()
     assert values.isna().sum() == 3
 
 
 def test_history_goes_by_the_first_fidelity_in_the_order_proposed(found):
-    proposed = goals.proposed(found)
+    proposed = goals.values_as_proposed(found)
     assert list(proposed.index) == found.order
     assert proposed["params"].tolist() == found.earlier[0].frame["params"][found.order].tolist()
 
@@ -73,7 +73,7 @@ def test_a_long_search_is_measured_at_few_points():
 
 
 def test_ladder_compares_the_same_candidates(found):
-    (rung,) = goals.ladder(found)
+    (rung,) = goals.fidelity_steps(found)
     low, high = found.earlier[0].frame, found.table.frame
     names = list(high.index)
     assert (rung.before, rung.after, rung.total, len(rung.ranks)) == ("width=0.5", "full", 60, 15)
@@ -84,6 +84,6 @@ def test_ladder_compares_the_same_candidates(found):
 
 
 def test_an_interrupted_ladder_has_the_fidelity_it_got_to(found):
-    assert goals.fidelities(replace(found, earlier=[])) == ["width=0.5"]
-    assert goals.fidelities(found) == ["width=0.5", "full"]
-    assert goals.fidelities(replace(found, settings={})) == ["full", "full"]
+    assert goals.table_fidelities(replace(found, earlier=[])) == ["width=0.5"]
+    assert goals.table_fidelities(found) == ["width=0.5", "full"]
+    assert goals.table_fidelities(replace(found, settings={})) == ["full", "full"]

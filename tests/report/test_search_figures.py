@@ -12,9 +12,9 @@ POINTS = pd.DataFrame({"params": [1.0, 2.0, 3.0, 4.0], "score": [1.0, 3.0, 2.0, 
 
 
 def test_front_is_joined_in_order_and_told_from_the_rest():
-    figure = figures.front(POINTS, ["d", "a", "b"], ["d"], joined=True)
-    judged, front, kept = figure.data
-    assert (list(judged.x), list(front.x), list(kept.x)) == ([3], [1, 2, 4], [4])
+    figure = figures.front_figure(POINTS, ["d", "a", "b"], ["d"], joined=True)
+    others, front, kept = figure.data
+    assert (list(others.x), list(front.x), list(kept.x)) == ([3], [1, 2, 4], [4])
     assert front.mode == "lines+markers"
     assert figure.layout.xaxis.title.text == "params (less is better)"
     assert figure.layout.yaxis.title.text == "score (more is better)"
@@ -23,16 +23,16 @@ def test_front_is_joined_in_order_and_told_from_the_rest():
 @pytest.mark.parametrize(("across", "shape"), [("params", "hv"), ("snip", "vh")])
 def test_steps_bound_what_the_front_dominates(across, shape):
     points = POINTS.rename(columns={"params": across})
-    assert figures.front(points, list("abd"), [], joined=True).data[1].line.shape == shape
+    assert figures.front_figure(points, list("abd"), [], joined=True).data[1].line.shape == shape
 
 
 def test_a_projected_front_is_not_joined():
-    assert figures.front(POINTS, list("abd"), [], joined=False).data[1].mode == "markers"
+    assert figures.front_figure(POINTS, list("abd"), [], joined=False).data[1].mode == "markers"
 
 
 def test_history_has_each_value_and_the_best_so_far():
     proposed = pd.DataFrame({"snip": [1.0, np.nan, 3.0, 2.0]}, index=["a", "b", "<b>", "d"])
-    each, best = figures.history(proposed, goals.best_so_far(proposed)).data
+    each, best = figures.history_figure(proposed, goals.best_so_far(proposed)).data
     assert list(each.x) == [1, 3, 4]
     assert list(each.y) == [1, 3, 2]
     assert "&lt;b&gt;" in each.text[1]
@@ -41,28 +41,28 @@ def test_history_has_each_value_and_the_best_so_far():
 
 def test_history_of_a_front_is_a_percentage():
     proposed = POINTS[["score", "params"]]
-    (best,) = figures.history(proposed, goals.best_so_far(proposed)).data
+    (best,) = figures.history_figure(proposed, goals.best_so_far(proposed)).data
     assert best.y[-1] == pytest.approx(100)
 
 
 def test_plots_of_many_stay_light():
     many = pd.DataFrame({"params": np.arange(1.0, 20_001), "score": -np.arange(20_000.0)})
     many.index = many.index.map(str)
-    figure = figures.front(many, ["7"], [], joined=True)
-    assert len(figure.data[0].x) <= figures.MOST
+    figure = figures.front_figure(many, ["7"], [], joined=True)
+    assert len(figure.data[0].x) <= figures.MOST_POINTS
     assert list(figure.data[1].x) == [8]
 
 
 def test_places_are_those_before_and_after():
     ranks = pd.DataFrame({"before": [1.0, 2.0], "after": [2.0, 1.0]}, index=["a", "b"])
-    _, others, kept = figures.reordered(ranks, "width=0.5", "full size", ["b"]).data
+    _, others, kept = figures.reordering_figure(ranks, "width=0.5", "full size", ["b"]).data
     assert (list(others.x), list(others.y), list(kept.x), list(kept.y)) == ([1], [2], [2], [1])
 
 
 @pytest.mark.parametrize("paper", ["light", "dark"])
 def test_the_rest_the_front_and_the_kept_can_be_told_from_both_papers(paper):
     background = TEMPLATES[paper].layout.hoverlabel.bgcolor
-    for colour in (figures.JUDGED, figures.FRONT, figures.KEPT):
+    for colour in (figures.OTHERS, figures.FRONT, figures.KEPT):
         assert abs(brightness(colour) - brightness(background)) > 0.2
 
 

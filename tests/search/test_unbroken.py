@@ -18,7 +18,7 @@ def script() -> dict[str, Any]:
 
 def test_a_killed_search_goes_on_to_the_result_of_an_unbroken_one(script, tmp_path):
     """Seed 1 draws a moment in which it is scoring; a training that is killed is in tests/train/test_resume.py."""
-    row = script["broken"](tmp_path, 1, ["--candidates", 12, "--keep", 1, "--epochs", 1], seed=1, pause=0.1)
+    row = script["search_killed"](tmp_path, 1, ["--candidates", 12, "--keep", 1, "--epochs", 1], seed=1, pause=0.1)
     assert row.kills == row.restarts > 0
     assert row.equal
     assert row.twice == row.lost == 0
@@ -28,7 +28,7 @@ def test_a_killed_search_goes_on_to_the_result_of_an_unbroken_one(script, tmp_pa
 @pytest.mark.parametrize("kill", [False, True])
 def test_two_processes_in_one_study_measure_each_architecture_once(script, place, tmp_path, kill):
     where = str(place) if "://" in str(place) else None
-    row = script["shared"](tmp_path, where, kill, 12, ["--epochs", 0])
+    row = script["search_shared"](tmp_path, where, kill, 12, ["--epochs", 0])
     assert row.equal
     assert row.twice == row.lost == 0
     assert row.again <= row.kills

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from zerocost.statistics.association import ENOUGH, association, difference, mean_interval
+from zerocost.statistics.association import ENOUGH, association, mean_difference, mean_interval
 
 fractions = st.floats(0, 1, allow_nan=False).map(lambda v: round(v, 3))
 samples = st.lists(fractions, min_size=2, max_size=12)
@@ -14,7 +14,7 @@ samples = st.lists(fractions, min_size=2, max_size=12)
 
 def test_difference_agrees_with_scipy():
     a, b = [0.71, 0.74, 0.69, 0.75], [0.66, 0.61, 0.7]
-    found = difference(a, b)
+    found = mean_difference(a, b)
     expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval()
     assert found.value == pytest.approx(np.mean(a) - np.mean(b))
     assert found.interval == pytest.approx((expected.low, expected.high))
@@ -22,7 +22,7 @@ def test_difference_agrees_with_scipy():
 
 @given(samples, samples)
 def test_difference_turns_its_sign_with_the_groups(a, b):
-    there, back = difference(a, b), difference(b, a)
+    there, back = mean_difference(a, b), mean_difference(b, a)
     assert there.value == pytest.approx(-back.value)
     if there.interval:
         low, high = there.interval
@@ -32,7 +32,7 @@ def test_difference_turns_its_sign_with_the_groups(a, b):
 
 @pytest.mark.parametrize(("a", "b"), [([0.7], [0.5, 0.6]), ([0.7, 0.7], [0.5, 0.5])])
 def test_no_interval_without_spread_to_judge_by(a, b):
-    assert difference(a, b).interval is None
+    assert mean_difference(a, b).interval is None
 
 
 def test_mean_interval_agrees_with_scipy():

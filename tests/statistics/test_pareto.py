@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zerocost.base.errors import InputError
-from zerocost.statistics.pareto import crowding, fronts, hypervolume, hypervolume_ratio, order
+from zerocost.statistics.pareto import crowded_order, crowding, fronts, hypervolume
 
 shapes = st.tuples(st.integers(0, 12), st.integers(1, 4))
 small = arrays(float, shapes, elements=st.integers(0, 4).map(float))
@@ -67,7 +67,7 @@ def test_crowding_by_hand() -> None:
 
 @given(small | holed)
 def test_the_order_is_by_front_then_by_crowding(values) -> None:
-    ordered = order(values)
+    ordered = crowded_order(values)
     assert sorted(ordered.tolist()) == list(range(len(values)))
     ranks = fronts(values)[ordered]
     assert (np.diff(ranks) >= 0).all()
@@ -112,22 +112,12 @@ def test_points_that_are_no_better_than_the_reference_or_unknown_add_nothing() -
     assert hypervolume(np.empty((0, 2)), [0, 0]) == 0
 
 
-def test_the_ratio_is_that_of_the_volumes_whatever_the_units() -> None:
-    true = np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]])
-    assert hypervolume_ratio(true, true, [0, 0]) == 1
-    ratio = hypervolume_ratio(true[:1], true, [0, 0])
-    assert ratio == pytest.approx(3 / 6)
-    scale = np.array([1e6, 1e-3])
-    assert hypervolume_ratio(true[:1] * scale, true * scale, [0, 0]) == pytest.approx(ratio)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: fronts([1, 2, 3]), "points × objectives"),
         (lambda: hypervolume([[1, 2]], [0]), "must be 2 finite numbers"),
         (lambda: hypervolume([[1, 2]], [0, float("nan")]), "must be 2 finite numbers"),
-        (lambda: hypervolume_ratio([[1, 2]], [[-1, 2]], [0, 0]), "better than the reference"),
     ],
 )
 def test_what_cannot_be_used_is_refused(call, message: str) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zerocost.tuning.find import Found
+from zerocost.tuning.find import Recipe
 from zerocost.tuning.scores import Setting
 
 CHEAP, DEAR = Setting("width=0.5", 8, 1), Setting("full", 8, 1)
@@ -36,4 +36,4 @@ def frames(accuracy):
 
 @pytest.fixture
 def default():
-    return Found({"noise": 1.0, "good": 1.0}, "log_rank", CHEAP, float("nan"))
+    return Recipe({"noise": 1.0, "good": 1.0}, "log_rank", CHEAP, float("nan"))

@@ -10,7 +10,7 @@ import zerocost as zc
 from zerocost import combine
 from zerocost.base.errors import InputError
 from zerocost.tuning import Tuned, tune
-from zerocost.tuning.scores import Setting, scored, settings
+from zerocost.tuning.scores import Scoring, Setting, all_settings, score_settings
 
 DIGITS = zc.benchmarks.get("digits")
 SMALL = {"fidelities": ["width=0.1,depth=0.2"], "batches": [4], "repeats": [1], "trials": 12, "folds": 2, "rounds": 1}
@@ -19,25 +19,25 @@ PROXIES = "params,depth,log_synflow"
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    told: list[tuple[str, int, int]] = []
+    steps: list[tuple[str, int, int]] = []
     store = tmp_path_factory.mktemp("scores") / "scores.db"
     settings = SMALL | {"repeats": [1, 2], "trials": 8}
     tuned = tune(
-        DIGITS, proxies=PROXIES, n=10, pool=4, store=store, progress=lambda *step: told.append(step), **settings
+        DIGITS, proxies=PROXIES, n=10, pool=4, store=store, progress=lambda *step: steps.append(step), **settings
     )
-    return tuned, told, store
+    return tuned, steps, store
 
 
 def test_a_tuning_of_real_networks_reports_what_it_is_worth_on_others(found):
-    tuned, told, _ = found
+    tuned, steps, _ = found
     assert tuned.low <= tuned.gain <= tuned.high
     assert tuned.gain == pytest.approx(tuned.kendall - tuned.baseline)
     assert tuned.better is (tuned.low > 0)
     assert len(tuned.parts) == 2
     assert set(tuned.table.index) >= {"params", "depth", "log_synflow"}
     assert {name: w for name, w in tuned.table["weight"].items() if w} == dict(tuned.combination.weights)
-    assert ("score", 20, 20) in told
-    assert told[-1][0] in ("tune", "score")
+    assert ("score", 20, 20) in steps
+    assert steps[-1][0] in ("tune", "score")
     assert f"{tuned.gain:+.3f}".replace("-", "−") in str(tuned)
     assert "held-out" in tuned.verdict
 
@@ -100,16 +100,16 @@ def test_accuracies_alone_need_a_space_and_data():
         tune({"a": 0.5}, "cnn")
 
 
-def test_where_nothing_can_be_scored_the_reason_is_told():
+def test_where_nothing_can_be_scored_the_reason_is_given():
     from zerocost.store import Store
 
     with Store(None) as store, pytest.raises(InputError, match="no network could be scored"):
         text = str(next(iter(DIGITS.space)))
-        scored([text], DIGITS.space, "noise:7x8x8:10", ["snip"], [Setting("full", 4, 1)], store=store)
+        score_settings([text], [Setting("full", 4, 1)], Scoring(DIGITS.space, "noise:7x8x8:10", ["snip"], store))
 
 
 def test_settings_are_ordered_from_cheap_to_dear_and_repeats_share_their_scores():
-    made = settings(["full", "resolution=4"], [8, 4], [2, 1])
+    made = all_settings(["full", "resolution=4"], [8, 4], [2, 1])
     assert made[0] == Setting("resolution=4", 4, 1)
     assert made[-1] == Setting("full", 8, 2)
     assert len(made) == 8

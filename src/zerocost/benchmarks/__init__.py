@@ -1,4 +1,4 @@
-"""Trained truth by lookup: the accuracy each architecture of a benchmark reached, in one interface."""
+"""Trained truth by look-up: one interface to the accuracies that architectures of a benchmark reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AnalogNAS-Bench: all NAS-Bench-201 cells trained anew on CIFAR-10, in the package `analog-nasbench`."""
+"""AnalogNAS-Bench: all NAS-Bench-201 cells trained again on CIFAR-10, in the package `analog-nasbench`."""
 
 from __future__ import annotations
 
@@ -19,23 +19,25 @@ PACKAGE, FILE, MODULE = "analog-nasbench", "analognasbench/data.anb", "analognas
 OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 """By number in a key."""
 ORDER = (0, 1, 3, 2, 4, 5)
-"""Where a key has the operation of each edge of the text: its edges are 1←0, 2←0, 3←0, 2←1, 3←1, 3←2."""
+"""The place in a key of each edge of the text; the edges of a key are 1←0, 2←0, 3←0, 2←1, 3←1, 3←2."""
 
 
-def installed() -> Path:
+def installed_file() -> Path:
     """The file in the installed package; `PackageNotFoundError` when it is not installed."""
     return Path(str(importlib.metadata.distribution(PACKAGE).locate_file(FILE)))
 
 
-def read(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
+def read_anb(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
     """The rows of the package's `data.anb`: `baseline_accuracy` and the accuracies on quantised and analog hardware.
 
-    Accuracies are percentages on CIFAR-10's test images after 200 epochs; each comes from one training. The file is a
-    pickle: it is read with stand-ins for its two classes, and any other name in it is refused with an `InputError`
-    before it is looked up. A file of another form raises `InputError`, too.
+    Accuracies are percentages on CIFAR-10's test images after 200 epochs, each from one training. The file is a pickle.
+    It is read with stand-ins for its two classes; any other name in it is refused before it is looked up.
+
+    Raises:
+        InputError: the pickle names anything else, or the file has another form.
     """
     try:
-        cells = _Reader(path).load()
+        cells = _StandInUnpickler(path).load()
         for key, cell in cells.items():
             text = FORM.format(*[OPERATIONS[key[place]] for place in ORDER])
             values = {
@@ -50,8 +52,8 @@ def read(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
         raise InputError(f"{path} is not the data of {PACKAGE}: {type(error).__name__}: {error}") from error
 
 
-class Facts:
-    """Stands for both classes of the package; `.facts` are the attributes of the object that was pickled."""
+class PickledObject:
+    """Stands in for both classes of the package; `.facts` are the attributes of the pickled object."""
 
     __slots__ = ("facts",)
 
@@ -65,7 +67,7 @@ class Facts:
 ADMITTED = {(MODULE, "Architecture"), (MODULE, "DriftMeasurement")}
 
 
-class _Reader(pickle.Unpickler):
+class _StandInUnpickler(pickle.Unpickler):
     def __init__(self, path: Path) -> None:
         super().__init__(io.BytesIO(path.read_bytes()))
         self.path = path
@@ -76,9 +78,9 @@ class _Reader(pickle.Unpickler):
                 f"{self.path} is refused: its pickle names {module}.{name}, which {PACKAGE} does not need and which "
                 "could run code; install the package anew"
             )
-        return Facts
+        return PickledObject
 
 
-def _number(value: float | Facts) -> float:
+def _number(value: float | PickledObject) -> float:
     """An accuracy; of one measured repeatedly, the mean."""
-    return float(value.facts["value"] if isinstance(value, Facts) else value)
+    return float(value.facts["value"] if isinstance(value, PickledObject) else value)

@@ -1,4 +1,4 @@
-"""What every benchmark answers: the trained truth of an architecture, asked in full."""
+"""What every benchmark gives: the trained truth of an architecture."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ MEAN = "mean"
 
 
 class Query(NamedTuple):
-    """What a number is: of which metric, on which dataset, after how many epochs of training, from which seed.
+    """What a number of a benchmark is.
 
-    `epochs` is 0 for what no training changes: parameters, FLOPs, latency, energy. `seed` is a whole number, or
-    `"mean"` for the mean over seeds.
+    Attributes:
+        dataset: the dataset that the networks were trained on.
+        metric: what was measured.
+        epochs: the epochs of training; 0 for what training does not change: parameters, FLOPs, latency, energy.
+        seed: the seed of the training, or "mean" for the mean over seeds.
+
 
     >>> print(Query("cifar10", "test_accuracy", 200, "mean"))
     test_accuracy on cifar10 after 200 epochs, seed mean
@@ -37,9 +41,13 @@ class Query(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Truth in columns: `values[i, j]` answers `columns[i]` for the architecture `texts[j]`; NaN where nothing does.
+    """The truth of many architectures: `values[i, j]` answers `columns[i]` for `texts[j]`, NaN where it is not known.
 
-    Texts are bytes, in UTF-8. So are `keys`, what twins share; `None` where twins have truth of their own.
+    Attributes:
+        texts: the architectures, in UTF-8.
+        keys: for each, the key that its twins share, in UTF-8; None where twins have truth of their own.
+        columns: the queries that have answers.
+        values: queries × architectures.
     """
 
     texts: npt.NDArray[np.bytes_]
@@ -49,18 +57,22 @@ class Table(NamedTuple):
 
 
 class Benchmark:
-    """The truth of the architectures of a space, by lookup; `get` makes one.
+    """The truth of the architectures of a space, by look-up; `get` makes one.
 
     Attributes:
         name: the benchmark's name.
         space: the space, for the dataset of `default`.
-        default: the query that stands for the benchmark where nobody asks a particular one; reported wherever used.
-        data: the data its networks were trained on, where that comes with zerocost: a spec for `zerocost.data.load`.
-        datasets, metrics, epochs, seeds: what can be asked; not every combination of them has an answer.
+        default: the query that stands for the benchmark; reported wherever it is used.
+        data: the data that its networks were trained on, as a spec for `zerocost.data.load`; None if it does not come
+            with zerocost.
+        datasets: the datasets that can be queried.
+        metrics: the metrics that can be queried.
+        epochs: the epochs that can be queried.
+        seeds: the seeds that can be queried. Not every combination has an answer.
 
-    Numbers are those of the source, in its units: accuracies are percentages, but for `nasbench101`, where they are
-    from 0 to 1; HW-NAS-Bench's latencies are in milliseconds, its energies in millijoules. Parameters and FLOPs from
-    the benchmarks' own files are counts.
+    Numbers are those of the source, in its units. Accuracies are percentages, except for `nasbench101`, where they are
+    from 0 to 1. HW-NAS-Bench's latencies are in milliseconds and its energies in millijoules. Parameters and FLOPs
+    from the benchmarks' own files are counts.
     """
 
     def __init__(self, name: str, space: SearchSpace, table: Table, default: Query, data: str | None = None) -> None:
@@ -82,16 +94,21 @@ class Benchmark:
     def query(self, arch: Architecture | str, *, dataset: str, metric: str, epochs: int, seed: int | str) -> float:
         """The truth of one architecture.
 
-        `seed` is one of `seeds`, or `"mean"`: the source's own mean where it states one, else the mean over the seeds
-        that this architecture has. `epochs` is 0 for what no training changes. A twin answers for an architecture
-        that the table does not have where the benchmark trained only one of each set of twins.
+        Where the benchmark trained one of each set of twins, the truth of a twin stands for the others.
 
-        Raises `InputError` when `arch` is not of the space or has no truth, and when nothing of that name is known;
-        the message says what is.
+        Args:
+            arch: the architecture or its text.
+            dataset: one of `datasets`.
+            metric: one of `metrics`.
+            epochs: one of `epochs`; 0 for what training does not change.
+            seed: one of `seeds`, or "mean": the mean that the source states, else that over the architecture's seeds.
+
+        Raises:
+            InputError: `arch` is not of the space or has no truth, or the query is not known; the message says what is.
         """
         query = Query(dataset, metric, epochs, seed)
         rows, position = self._find(query), self._position(str(arch))
-        value = float(_mean(self._table.values[rows, position : position + 1])[0])
+        value = float(_known_means(self._table.values[rows, position : position + 1])[0])
         if np.isnan(value):
             raise InputError(f"{self.name} has no {query} for {arch}; {self._others(query, position)}")
         return value
@@ -99,11 +116,11 @@ class Benchmark:
     def truth(self, *, dataset: str, metric: str, epochs: int, seed: int | str = MEAN) -> pd.Series[float]:
         """The truth of every architecture that has it: a series named `metric`, indexed by architecture texts.
 
-        Arguments and errors are those of `query`.
+        Takes the arguments of `query` and raises its errors.
         """
         rows = self._find(Query(dataset, metric, epochs, seed))
         index = pd.Index(self._texts, name="architecture")
-        return pd.Series(_mean(self._table.values[rows]), index=index, name=metric).dropna()
+        return pd.Series(_known_means(self._table.values[rows]), index=index, name=metric).dropna()
 
     @cached_property
     def _texts(self) -> tuple[str, ...]:
@@ -162,7 +179,7 @@ class Benchmark:
         return f"it has seeds {', '.join(seeds)}" if seeds else "others have"
 
 
-def _mean(cells: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _known_means(cells: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The mean of each column of a matrix over the entries that are known; NaN where none is."""
     known = ~np.isnan(cells)
     means = np.full(cells.shape[1], np.nan)

@@ -19,18 +19,21 @@ UNTRAINED = re.compile(r"(.*_)?(params|flops|latency|energy|intensity)")
 SEEDS, MEANS = "_seeds", "_mean"
 
 
-def read(path: Path, space: SearchSpace, default: Query, spell: Callable[[str], str] = str) -> Iterator[Row]:
+def read_csv(path: Path, space: SearchSpace, default: Query, spell: Callable[[str], str] = str) -> Iterator[Row]:
     """The rows of a CSV with a heading.
 
-    A column `arch`, `architecture` or `genotype` holds the architecture's text, or what `spell` makes it from. Columns
-    `dataset` and `epochs` say what a line is about; without them all are about those of `default`. `index` is left
-    out. Every other column is a metric:
+    A column `arch`, `architecture` or `genotype` holds the architecture's text, or what `spell` converts to it. Columns
+    `dataset` and `epochs` say what a line is about; without them it is about those of `default`. A column `index` is
+    ignored. Every other column is a metric:
 
     - `NAME_seeds`: numbers separated by spaces, one a training; the trainings are seeds 0, 1, 2, …
     - `NAME_mean`, or just `NAME`: the mean over trainings, or the number of the only one.
 
-    Parameters, FLOPs and what ends in latency, energy or intensity depend on no training: their epochs are 0. An empty
-    cell is a number that nobody has. Raises `InputError` that names the line for any other.
+    Parameters, FLOPs and metrics that end in latency, energy or intensity do not depend on training: their epochs are
+    0. An empty cell is an unknown number.
+
+    Raises:
+        InputError: a line cannot be read; the message names it.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.DictReader(file)

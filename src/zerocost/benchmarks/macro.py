@@ -12,10 +12,13 @@ from zerocost.benchmarks.table import Row
 from zerocost.spaces.base import SearchSpace
 
 
-def read(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
+def read_json(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
     """The rows of a JSON object that maps each network's eight digits to `test_acc`, `params` and `flops`.
 
-    The three trainings are seeds 0, 1 and 2. Raises `InputError` for a file of another form.
+    The three trainings are seeds 0, 1 and 2.
+
+    Raises:
+        InputError: the file has another form.
     """
     try:
         networks = json.loads(path.read_text(encoding="utf-8"))

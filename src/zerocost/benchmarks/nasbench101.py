@@ -13,7 +13,7 @@ from typing import Any
 from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import MEAN, Query
 from zerocost.benchmarks.table import Row
-from zerocost.benchmarks.tfrecord import fields, records
+from zerocost.benchmarks.tfrecord import message_fields, read_records
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.nasbench101 import space as nasbench101
 
@@ -29,16 +29,19 @@ def read_tfrecord(path: Path, space: SearchSpace, default: Query) -> Iterator[Ro
 
     A record is a JSON list: the cell's hash, epochs, the digits of its matrix, its operations, and `ModelMetrics` in
     base64. The trainings of a cell are seeds 0, 1 and 2 in the order of the file; their metrics are those at the end,
-    and as `halfway_…` those half-way. Raises `InputError` for a record of another form.
+    and as `halfway_…` those half-way.
+
+    Raises:
+        InputError: a record has another form.
     """
     seeds: Counter[tuple[str, int]] = Counter()
     texts: dict[str, str] = {}
-    for number, record in enumerate(records(path), 1):
+    for number, record in enumerate(read_records(path), 1):
         try:
             key, epochs, matrix, operations, metrics = json.loads(record)
             if key not in texts:
-                texts[key] = str(nasbench101().from_matrix(_square(matrix), operations.split(",")))
-            values = _decoded(base64.b64decode(metrics), default.dataset, epochs, seeds[key, epochs])
+                texts[key] = str(nasbench101().from_matrix(_matrix_rows(matrix), operations.split(",")))
+            values = _decode_metrics(base64.b64decode(metrics), default.dataset, epochs, seeds[key, epochs])
         except (ValueError, TypeError, AttributeError, struct.error) as error:
             raise InputError(f"record {number} of {path} is not NAS-Bench-101's: {error}") from error
         seeds[key, epochs] += 1
@@ -49,49 +52,52 @@ def read_json(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
     """The rows of a JSON list of cells: `hash`, `adjacency`, `operations`, `trainable_parameters` and `computed`.
 
     `computed` maps epochs to a list of trainings, seeds 0, 1, …, with metrics `final_…` and `halfway_…`, as
-    NAS-Bench-101's own interface has them. Raises `InputError` for a file of another form.
+    NAS-Bench-101's own interface has them.
+
+    Raises:
+        InputError: the file has another form.
     """
     try:
         for cell in json.loads(path.read_text(encoding="utf-8")):
             values = {Query(default.dataset, "params", 0, MEAN): float(cell["trainable_parameters"])}
             for epochs, trainings in cell["computed"].items():
                 for seed, training in enumerate(trainings):
-                    values |= _named(training, default.dataset, int(epochs), seed)
+                    values |= _training_values(training, default.dataset, int(epochs), seed)
             text = str(nasbench101().from_matrix(cell["adjacency"], cell["operations"]))
             yield Row(text, values, cell["hash"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no JSON of NAS-Bench-101 cells: {type(error).__name__}: {error}") from error
 
 
-def _square(digits: str) -> list[list[int]]:
+def _matrix_rows(digits: str) -> list[list[int]]:
     """Rows of the matrix whose entries are written one after the other."""
     side = round(len(digits) ** 0.5)
     return [[int(digit) for digit in digits[start : start + side]] for start in range(0, len(digits), side)]
 
 
-def _named(training: Mapping[str, Any], dataset: str, epochs: int, seed: int) -> dict[Query, float]:
+def _training_values(training: Mapping[str, Any], dataset: str, epochs: int, seed: int) -> dict[Query, float]:
     return {
         Query(dataset, metric.removeprefix("final_"), epochs, seed): float(value) for metric, value in training.items()
     }
 
 
-def _decoded(message: bytes, dataset: str, epochs: int, seed: int) -> dict[Query, float]:
+def _decode_metrics(message: bytes, dataset: str, epochs: int, seed: int) -> dict[Query, float]:
     """The numbers in `ModelMetrics`: evaluations before training, half-way and at the end, and parameters."""
-    found = list(fields(message))
+    found = list(message_fields(message))
     evaluations = [value for number, value in found if number == EVALUATIONS]
     if len(evaluations) != 3:
         raise ValueError(f"expected 3 evaluations, got {len(evaluations)}")
     values = {
         Query(dataset, prefix + METRICS[number], epochs, seed): float(value)
         for prefix, evaluation in zip((HALFWAY, ""), evaluations[1:], strict=True)
-        for number, value in fields(_bytes(evaluation))
+        for number, value in message_fields(_check_message(evaluation))
         if number in METRICS
     }
     values |= {Query(dataset, "params", 0, MEAN): float(value) for number, value in found if number == PARAMETERS}
     return values
 
 
-def _bytes(value: int | float | bytes) -> bytes:
+def _check_message(value: int | float | bytes) -> bytes:
     if not isinstance(value, bytes):
         raise TypeError(f"expected a message, got {value!r}")
     return value

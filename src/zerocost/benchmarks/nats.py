@@ -12,14 +12,14 @@ from zerocost.spaces.base import SearchSpace
 SETS = {"train": "train", "valid": "validation", "test": "test", "valtest": "valtest"}
 QUANTITIES = {"loss": "loss", "accuracy": "accuracy", "all-time": "seconds"}
 METRICS = {f"{s}-{q}": f"{where}_{what}" for s, where in SETS.items() for q, what in QUANTITIES.items()}
-"""Ours, by their name; accuracies are percentages."""
+"""Our metrics by the package's names; accuracies are percentages."""
 MILLIONS = ("params", "flops")
-"""What the package gives in millions, and we as counts."""
+"""Costs that the package gives in millions; ours are counts."""
 
 
 @runtime_checkable
 class API(Protocol):
-    """What is asked of the object that `nats_bench.create(file, "tss", fast_mode=True, verbose=False)` returns."""
+    """What is used of the object that `nats_bench.create(file, "tss", fast_mode=True, verbose=False)` returns."""
 
     def __len__(self) -> int: ...
 
@@ -32,7 +32,7 @@ class API(Protocol):
     ) -> Mapping[str, Any]: ...
 
 
-def read(api: API, space: SearchSpace, epochs: Sequence[str]) -> Iterator[Row]:
+def read_api(api: API, space: SearchSpace, epochs: Sequence[str]) -> Iterator[Row]:
     """The rows of every architecture: each training's last loss, accuracy and seconds on each set, and the costs.
 
     Costs are parameters and FLOPs, counted, and the latency in seconds.

@@ -1,4 +1,4 @@
-"""The benchmarks, by name: what each can be read from, and where its converted table lies."""
+"""The benchmarks by name: what each can be read from, and where its converted table is."""
 
 from __future__ import annotations
 
@@ -21,18 +21,25 @@ Reader = Callable[[Path, SearchSpace, Query], Iterator[table.Row]]
 HOME = "ZEROCOST_BENCHMARKS"
 
 
-class Kind(NamedTuple):
-    """What there is to know of a benchmark before any of its files is opened.
+class BenchmarkKind(NamedTuple):
+    """What is known of a benchmark before any of its files is opened.
 
-    `readers` are by the end of a file's name, `trainings` the names the nats-bench package gives its trainings, if it
-    has the benchmark. Where the benchmark trained one of each set of twins, `twins` is true and truth is found by the
-    key they share. `installed` finds the file where an installed package has it. The space has the benchmark's name
-    unless `space` says otherwise; `classes` and `resolution` are those of the default dataset, `data` is a spec of it.
+    Attributes:
+        default: the query that stands for the benchmark.
+        wanted: what it is read from, in words.
+        readers: the function that reads a file, by the end of the file's name.
+        trainings: the names that the package nats-bench gives its trainings, if it has the benchmark.
+        twins: whether it trained one of each set of twins, so that truth is found by the key they share.
+        installed: finds the file in an installed package, if one has it.
+        space: the name of its space, if it is not the benchmark's.
+        classes: number of classes of the default dataset.
+        resolution: image size of the default dataset.
+        data: a spec of the default dataset, if it comes with zerocost.
     """
 
     default: Query
     wanted: str
-    readers: Mapping[str, Reader] = {".csv": csv_table.read}
+    readers: Mapping[str, Reader] = {".csv": csv_table.read_csv}
     trainings: tuple[str, ...] = ()
     twins: bool = False
     installed: Callable[[], Path] | None = None
@@ -50,12 +57,12 @@ NATS = 'the object that nats_bench.create(path, "{}", fast_mode=True, verbose=Fa
 ACCURACIES = "a CSV with columns arch and test_accuracy"
 TRANSNAS = "a CSV with columns arch and validation_accuracy (the official .pth file is a pickle, which is not loaded)"
 BENCHMARKS = {
-    "darts": Kind(
+    "darts": BenchmarkKind(
         Query("cifar10", "validation_accuracy", 100, MEAN),
         "a CSV with columns genotype and validation_accuracy",
         twins=True,
     ),
-    "digits": Kind(
+    "digits": BenchmarkKind(
         Query("digits-hard", "test_accuracy", 8, MEAN),
         "the table that comes with zerocost, or a CSV with columns arch and test_accuracy",
         installed=lambda: Path(__file__).with_name("digits.csv"),
@@ -63,35 +70,35 @@ BENCHMARKS = {
         resolution=8,
         data="digits-hard",
     ),
-    "macro": Kind(
+    "macro": BenchmarkKind(
         Query("cifar10", "test_accuracy", 50, MEAN),
         "nas-bench-macro_cifar10.json from https://github.com/xiusu/NAS-Bench-Macro, or a CSV",
-        {".csv": csv_table.read, ".json": macro.read},
+        {".csv": csv_table.read_csv, ".json": macro.read_json},
         twins=True,
     ),
-    "nasbench101": Kind(
+    "nasbench101": BenchmarkKind(
         Query("cifar10", "test_accuracy", 108, MEAN),
         "nasbench_only108.tfrecord or nasbench_full.tfrecord (https://github.com/google-research/nasbench), or a CSV",
-        {".csv": csv_table.read, ".json": nasbench101.read_json, ".tfrecord": nasbench101.read_tfrecord},
+        {".csv": csv_table.read_csv, ".json": nasbench101.read_json, ".tfrecord": nasbench101.read_tfrecord},
         twins=True,
     ),
-    "nasbench201": Kind(
+    "nasbench201": BenchmarkKind(
         Query("cifar10", "test_accuracy", 200, MEAN),
         f"the extra nasbench201 (pip install 'zerocost[nasbench201]'), {NATS.format('tss')}, or {ACCURACIES}",
-        {".csv": csv_table.read, ".anb": analog.read},
+        {".csv": csv_table.read_csv, ".anb": analog.read_anb},
         ("12", "200"),
-        installed=analog.installed,
+        installed=analog.installed_file,
     ),
-    "nats_size": Kind(
+    "nats_size": BenchmarkKind(
         Query("cifar10", "test_accuracy", 90, MEAN),
         f"{NATS.format('sss')}, or {ACCURACIES}",
         trainings=("01", "12", "90"),
     ),
-    "transnas_macro": Kind(Query("class_object", "validation_accuracy", 25, MEAN), TRANSNAS, classes=75),
-    "transnas_micro": Kind(
+    "transnas_macro": BenchmarkKind(Query("class_object", "validation_accuracy", 25, MEAN), TRANSNAS, classes=75),
+    "transnas_micro": BenchmarkKind(
         Query("class_object", "validation_accuracy", 25, MEAN),
         TRANSNAS,
-        {".csv": partial(csv_table.read, spell=transnas.spell)},
+        {".csv": partial(csv_table.read_csv, spell=transnas.cell_text)},
         classes=75,
     ),
 }
@@ -109,13 +116,15 @@ def names() -> list[str]:
 def get(name: str, source: Source | None = None) -> Benchmark:
     """The benchmark `name`, whose trained truth is looked up in `source`.
 
-    `source` is a folder that `convert` made, which opens in milliseconds; one of the benchmark's files; or, for
-    `nasbench201` and `nats_size`, the interface object of the package nats-bench. Without it, the truth comes from
-    where `convert` puts it; failing that, for `nasbench201`, from the package of the extra `nasbench201`.
+    The files are: for any benchmark a CSV (see `zerocost.benchmarks.csv_table.read_csv`); for `nasbench101`
+    `nasbench_only108.tfrecord` or `nasbench_full.tfrecord`; for `macro` `nas-bench-macro_cifar10.json`. Pickles are not
+    loaded, except that of the extra `nasbench201`, by a reader that can build nothing but its numbers.
 
-    Files are: for any benchmark a CSV (see `zerocost.benchmarks.csv_table.read`); `nasbench_only108.tfrecord` or
-    `nasbench_full.tfrecord` for `nasbench101`; `nas-bench-macro_cifar10.json` for `macro`. Pickles are not loaded; that
-    of the extra is read by a reader of its own, which can build nothing but its numbers.
+    Args:
+        name: the benchmark, one of `names()`.
+        source: a folder that `convert` made, which opens in milliseconds; one of the benchmark's files; or, for
+            `nasbench201` and `nats_size`, the interface object of the package nats-bench. By default the folder that
+            `convert` writes to, and without one, for `nasbench201`, the package of the extra.
 
     Raises:
         InputError: there is no such benchmark, or the source is missing, damaged or of the wrong kind.
@@ -131,24 +140,33 @@ def get(name: str, source: Source | None = None) -> Benchmark:
     >>> benchmark.query("01111202", dataset="cifar10", metric="params", epochs=0, seed="mean")
     1769258.0
     """
-    kind = _kind(name)
-    given = _found(name, kind) if source is None else source
-    if not isinstance(given, nats.API) and (_path(given) / table.HEAD).is_file():
-        return _benchmark(name, kind, table.load(_path(given), name))
-    return _benchmark(name, kind, _gathered(name, kind, [given]))
+    kind = _benchmark_kind(name)
+    given = _default_source(name, kind) if source is None else source
+    if not isinstance(given, nats.API) and (_as_path(given) / table.HEAD).is_file():
+        return _make_benchmark(name, kind, table.load_table(_as_path(given), name))
+    return _make_benchmark(name, kind, _read_sources(name, kind, [given]))
 
 
 def convert(name: str, *sources: Source, to: str | os.PathLike[str] | None = None) -> Path:
-    """Read `sources`, those of `get`, into one table of the benchmark `name`; the folder it was written to.
+    """Read sources once and write them as a table that `get` opens quickly.
 
-    Several sources are joined: accuracies from one and hardware measurements from another, say. Without a source,
-    `nasbench201` is read from the package of its extra. The 1.3 million records of `nasbench_only108.tfrecord` take a
-    few minutes, files of some ten thousand architectures seconds.
+    The 1.3 million records of `nasbench_only108.tfrecord` take a few minutes to read, a file of ten thousand
+    architectures some seconds.
 
-    `to` is a new folder, to be given to `get`. Without it the table goes where `get` looks first: the folder `name` in
-    that named by the environment variable `ZEROCOST_BENCHMARKS`, else in `~/.cache/zerocost/benchmarks`.
+    Args:
+        name: the benchmark.
+        *sources: sources as `get` takes them. Several are joined, such as accuracies from one and hardware measurements
+            from another. Without any, `nasbench201` is read from the package of its extra.
+        to: a new folder for the table, to be given to `get`. By default the table goes where `get` looks first: the
+            folder `name` in the folder that the environment variable `ZEROCOST_BENCHMARKS` names, or in
+            `~/.cache/zerocost/benchmarks`.
 
-    Raises the errors of `get`, and `InputError` when sources contradict each other or the folder exists.
+    Returns:
+        The folder of the table.
+
+    Raises:
+        InputError: as in `get`, or sources contradict each other, or the folder exists.
+        MissingExtraError: as in `get`.
 
     >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -159,11 +177,11 @@ def convert(name: str, *sources: Source, to: str | os.PathLike[str] | None = Non
     ...     get("macro", made).truth(dataset="cifar10", metric="params", epochs=0).to_dict()
     {'01111202': 1769258.0}
     """
-    kind = _kind(name)
-    folder = _home(name) if to is None else Path(to).expanduser()
+    kind = _benchmark_kind(name)
+    folder = _table_folder(name) if to is None else Path(to).expanduser()
     if folder.exists():
         raise InputError(f"{folder} exists already; remove it, or name another folder with to=")
-    table.save(_gathered(name, kind, [*sources] or [_package(name, kind)]), folder, name)
+    table.save_table(_read_sources(name, kind, [*sources] or [_installed_source(name, kind)]), folder, name)
     return folder
 
 
@@ -172,10 +190,17 @@ def read(
 ) -> Benchmark:
     """A benchmark of your own: the truth of architectures of any space, read from a CSV.
 
-    The columns are those of `zerocost.benchmarks.csv_table.read`; `dataset` and `epochs` say what was trained on and
-    how long, for lines that do not say it themselves. `data` is the data as a spec for `zerocost.data.load`, so that
-    `zerocost.evaluate` need not be told. The default metric is the first that was trained. Raises `InputError` for a
-    file that cannot be read.
+    The default metric is the first that depends on training.
+
+    Args:
+        path: the CSV, with the columns of `zerocost.benchmarks.csv_table.read_csv`.
+        space: the architectures' space.
+        dataset: the dataset that was trained on, for lines that do not name it.
+        epochs: the epochs of training, for lines that do not give them.
+        data: the dataset as a spec for `zerocost.data.load`, which `zerocost.evaluate` then scores on by default.
+
+    Raises:
+        InputError: the file cannot be read.
 
     >>> import pathlib, tempfile
     >>> from torch import nn
@@ -187,18 +212,19 @@ def read(
     >>> print(mine, mine.default)
     Benchmark('linear', 2 architectures, tickets) accuracy on tickets after 5 epochs, seed mean
     """
-    kind = Kind(Query(dataset, "", epochs, MEAN), "a CSV with a column arch and one for each metric", data=data)
-    found = table.gather(_rows(path, space.name, kind, space), None)
-    return _benchmark(space.name, kind, found, space)
+    wanted = "a CSV with a column arch and one for each metric"
+    kind = BenchmarkKind(Query(dataset, "", epochs, MEAN), wanted, data=data)
+    found = table.table_from_rows(_read_source(path, space.name, kind, space), None)
+    return _make_benchmark(space.name, kind, found, space)
 
 
-def _kind(name: str) -> Kind:
+def _benchmark_kind(name: str) -> BenchmarkKind:
     if name not in BENCHMARKS:
         raise unknown("benchmark", name, BENCHMARKS)
     return BENCHMARKS[name]
 
 
-def _path(source: str | os.PathLike[str]) -> Path:
+def _as_path(source: str | os.PathLike[str]) -> Path:
     try:
         return Path(source).expanduser()
     except TypeError:
@@ -207,20 +233,20 @@ def _path(source: str | os.PathLike[str]) -> Path:
         ) from None
 
 
-def _home(name: str) -> Path:
-    """Where the converted table of a benchmark lies, unless the user says otherwise."""
+def _table_folder(name: str) -> Path:
+    """The default folder of a benchmark's converted table."""
     home = os.environ.get(HOME)
     return (Path(home).expanduser() if home else Path.home() / ".cache" / "zerocost" / "benchmarks") / name
 
 
-def _found(name: str, kind: Kind) -> Path:
-    """The source of a benchmark for which none is given."""
-    return _home(name) if _home(name).exists() else _package(name, kind)
+def _default_source(name: str, kind: BenchmarkKind) -> Path:
+    """The source of a benchmark when the caller gives none."""
+    return _table_folder(name) if _table_folder(name).exists() else _installed_source(name, kind)
 
 
-def _package(name: str, kind: Kind) -> Path:
-    """The benchmark's file in an installed package; an error that says what else to get when there is none."""
-    missing = f"no source is given for benchmark {name}, nor is a table in {_home(name)}; it is read from {kind.wanted}"
+def _installed_source(name: str, kind: BenchmarkKind) -> Path:
+    """The benchmark's file in an installed package; an error that says what to get where there is none."""
+    missing = f"benchmark {name} needs a source: {_table_folder(name)} has no table. It is read from {kind.wanted}"
     if kind.installed is None:
         raise InputError(missing)
     try:
@@ -229,18 +255,18 @@ def _package(name: str, kind: Kind) -> Path:
         raise MissingExtraError(missing) from error
 
 
-def _gathered(name: str, kind: Kind, sources: Sequence[Source]) -> Table:
+def _read_sources(name: str, kind: BenchmarkKind, sources: Sequence[Source]) -> Table:
     space = kind.make_space(name)
-    rows = chain.from_iterable([_rows(source, name, kind, space) for source in sources])
-    return table.gather(rows, (lambda text: space.canonical(space.parse(text))) if kind.twins else None)
+    rows = chain.from_iterable([_read_source(source, name, kind, space) for source in sources])
+    return table.table_from_rows(rows, (lambda text: space.canonical(space.parse(text))) if kind.twins else None)
 
 
-def _rows(source: Source, name: str, kind: Kind, space: SearchSpace) -> Iterator[table.Row]:
+def _read_source(source: Source, name: str, kind: BenchmarkKind, space: SearchSpace) -> Iterator[table.Row]:
     if isinstance(source, nats.API):
         if not kind.trainings:
             raise InputError(f"the package nats-bench has no benchmark {name}, which is read from {kind.wanted}")
-        return nats.read(source, space, kind.trainings)
-    path = _path(source)
+        return nats.read_api(source, space, kind.trainings)
+    path = _as_path(source)
     if not path.is_file():
         raise InputError(f"{path} is no file and no converted table; benchmark {name} is read from {kind.wanted}")
     if path.suffix not in kind.readers:
@@ -251,8 +277,8 @@ def _rows(source: Source, name: str, kind: Kind, space: SearchSpace) -> Iterator
     return kind.readers[path.suffix](path, space, kind.default)
 
 
-def _benchmark(name: str, kind: Kind, found: Table, space: SearchSpace | None = None) -> Benchmark:
-    """With the benchmark's own default, or the first trained metric of a table that does not have it."""
+def _make_benchmark(name: str, kind: BenchmarkKind, found: Table, space: SearchSpace | None = None) -> Benchmark:
+    """A benchmark with its own default query, or the first trained metric where the table lacks that one."""
     means = [column._replace(seed=MEAN) for column in found.columns]
     trained = [query for query in means if query.epochs]
     default = kind.default if kind.default in means else [*trained, *means][0]

@@ -1,4 +1,4 @@
-"""Tables of truth: gathered from rows, and kept as a folder of plain NumPy files that open without being read."""
+"""Tables of truth: made from rows, and kept as a folder of NumPy files that are memory-mapped."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ HEAD, TEXTS, KEYS, VALUES = "table.json", "architectures.npy", "keys.npy", "valu
 
 
 class Row(NamedTuple):
-    """What a source says about one architecture: its text, its numbers, and the key of its twins if the source has it.
+    """What a source has about one architecture; it may give several rows for one.
 
-    A source may give several rows for one architecture.
+    Attributes:
+        text: the architecture.
+        values: its numbers.
+        key: the key that its twins share, if the source has it.
     """
 
     text: str
@@ -30,14 +33,19 @@ class Row(NamedTuple):
     key: str | None = None
 
 
-def gather(rows: Iterable[Row], key: Callable[[str], str] | None = None) -> Table:
-    """The table of all rows, architectures and columns in the order they come.
+def table_from_rows(rows: Iterable[Row], key: Callable[[str], str] | None = None) -> Table:
+    """The table of all rows, architectures and columns in their order.
 
-    With `key`, the table has keys: those of the rows, or `key(text)`. Raises `InputError` when there is no row, or two
-    different numbers for the same.
+    Args:
+        rows: what the sources have.
+        key: gives the key of an architecture whose row has none; without it, the table has no keys.
+
+    Raises:
+        InputError: there is no row, or two different numbers for the same query and architecture.
+
 
     >>> accuracy = Query("cifar10", "test_accuracy", 200, 0)
-    >>> gather([Row("a", {accuracy: 91.5}), Row("b", {accuracy: 90.0})]).values
+    >>> table_from_rows([Row("a", {accuracy: 91.5}), Row("b", {accuracy: 90.0})]).values
     array([[91.5, 90. ]])
     """
     positions: dict[str, int] = {}
@@ -68,8 +76,8 @@ def gather(rows: Iterable[Row], key: Callable[[str], str] | None = None) -> Tabl
     )
 
 
-def save(table: Table, folder: Path, name: str) -> None:
-    """Write the table of benchmark `name` to `folder`, whole or not at all; `InputError` when it exists."""
+def save_table(table: Table, folder: Path, name: str) -> None:
+    """Write the table of benchmark `name` to `folder`, whole or not at all; `InputError` where it exists."""
     if folder.exists():
         raise InputError(f"{folder} exists already; remove it, or name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -85,11 +93,8 @@ def save(table: Table, folder: Path, name: str) -> None:
         made.rename(folder)
 
 
-def load(folder: Path, name: str) -> Table:
-    """The table of benchmark `name` in `folder`, its arrays mapped from the files and not read.
-
-    Raises `InputError` when `folder` is no such table.
-    """
+def load_table(folder: Path, name: str) -> Table:
+    """The table of benchmark `name` in `folder`, with its arrays memory-mapped; `InputError` where there is none."""
     try:
         head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
         made, holds = head["format"], head["benchmark"]

@@ -35,17 +35,19 @@ def crc32c(raw: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-def masked(crc: int) -> int:
+def mask_checksum(crc: int) -> int:
     """The checksum as a record file stores it."""
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def records(path: Path) -> Iterator[bytes]:
+def read_records(path: Path) -> Iterator[bytes]:
     """The records of a TFRecord file, one after the other.
 
     A record is its length in 8 bytes, the length's checksum in 4, the data, and the data's checksum in 4. Lengths are
-    checked; the data's checksum is not, as plain Python would take minutes for it. Raises `InputError` where the file
-    is damaged or cut short.
+    checked; the data's checksum is not, as plain Python would take minutes for it.
+
+    Raises:
+        InputError: the file is damaged or cut short.
     """
     with path.open("rb") as file:
         number = 0
@@ -55,7 +57,7 @@ def records(path: Path) -> Iterator[bytes]:
 
 
 def _record(file: BinaryIO, head: bytes, origin: str) -> bytes:
-    if len(head) < 12 or struct.unpack("<I", head[8:])[0] != masked(crc32c(head[:8])):
+    if len(head) < 12 or struct.unpack("<I", head[8:])[0] != mask_checksum(crc32c(head[:8])):
         raise InputError(f"{origin} is damaged, or the file is no TFRecord: its length does not match its checksum")
     (length,) = struct.unpack("<Q", head[:8])
     raw = file.read(length + 4)
@@ -64,12 +66,13 @@ def _record(file: BinaryIO, head: bytes, origin: str) -> bytes:
     return raw[:-4]
 
 
-def fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """(number, value) of each field of a message: an int, a double, or the bytes of a string or inner message.
+def message_fields(message: bytes) -> Iterator[tuple[int, int | float | bytes]]:
+    """The number and value of each field of a message: an int, a double, or the bytes of a string or inner message.
 
-    Raises `ValueError` for what is no message or has groups or fields of 32 bits, which NAS-Bench-101 does not.
+    Raises:
+        ValueError: the bytes are no message, or it has groups or 32-bit fields, which NAS-Bench-101 has not.
 
-    >>> list(fields(bytes([0x10, 0x96, 0x01, 0x0A, 0x02, 0x68, 0x69])))
+    >>> list(message_fields(bytes([0x10, 0x96, 0x01, 0x0A, 0x02, 0x68, 0x69])))
     [(2, 150), (1, b'hi')]
     """
     at = 0

@@ -30,9 +30,9 @@ from zerocost.cli.common import (
     progress_bar,
 )
 from zerocost.cli.expand import vars_of
-from zerocost.combine import parts
-from zerocost.evaluation.evaluate import Evaluation
+from zerocost.combine import as_proxies
 from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
+from zerocost.evaluation.evaluation import Evaluation
 from zerocost.proxies.registry import resolve
 from zerocost.report.format import fixed, plural, seconds
 from zerocost.scoring.score import DEFAULT_PROXIES
@@ -126,7 +126,7 @@ def evaluate(
     output: EvaluateOutput,
 ) -> None:
     """Compare proxies with the trained accuracies of a benchmark, beside parameters, FLOPs and depth."""
-    resolve(parts(options.proxies))
+    resolve(as_proxies(options.proxies))
     check_device(options.device)
     settings = vars_of(options)
     settings["fidelity"] = None if options.fidelity is None else Fidelity.parse(options.fidelity)

@@ -30,7 +30,7 @@ from zerocost.cli.common import (
 )
 from zerocost.cli.expand import vars_of
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
-from zerocost.combine import as_combination, parts
+from zerocost.combine import as_combination, as_proxies
 from zerocost.data import load as open_data
 from zerocost.integrations import huggingface, timm
 from zerocost.integrations.huggingface import TASKS
@@ -92,7 +92,7 @@ def rank(
     if target.startswith("hf:") and proxies == "default" and huggingface.holds_ids(source):
         proxies = huggingface.PROXIES
     combination = as_combination(proxies)
-    chosen = resolve(parts(proxies))
+    chosen = resolve(as_proxies(proxies))
     where = combination.conditions(output.where)
     sizes = ["non_embedding_params"] if target.startswith("hf:") else []
     interrupted = False

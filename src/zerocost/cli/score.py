@@ -26,7 +26,7 @@ from zerocost.cli.common import (
     print_json,
 )
 from zerocost.cli.tables import cell_text
-from zerocost.combine import parts
+from zerocost.combine import as_proxies
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import initialise_on
@@ -59,7 +59,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Score one untrained network."""
-    seed, chosen = options.seed, resolve(parts(options.proxies))
+    seed, chosen = options.seed, resolve(as_proxies(options.proxies))
     check_device(options.device)
     of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
     built = keras.load(target) if of_keras else load(target)

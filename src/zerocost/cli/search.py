@@ -34,7 +34,7 @@ from zerocost.cli.common import (
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
 from zerocost.cli.tables import accuracies, print_explanation, print_failures, print_ranking, print_training
-from zerocost.combine import parts
+from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
 from zerocost.search import export as export_
@@ -111,7 +111,7 @@ def search(
     output: SearchOutput,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
-    chosen = resolve(parts(settings["proxies"]))
+    chosen = resolve(as_proxies(settings["proxies"]))
     check_device(settings["device"])
     output.check(settings["epochs"])
     tables = {name: load_table(space, settings[name]) for name in ("hardware", "accuracy")}

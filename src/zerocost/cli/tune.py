@@ -29,7 +29,7 @@ from zerocost.report.format import fixed
 from zerocost.search.export import own_space
 from zerocost.tuning import Tuned
 from zerocost.tuning import tune as tune_combination
-from zerocost.tuning.tuned import CANDIDATES
+from zerocost.tuning.tune import CANDIDATES
 
 SPACES = ", ".join(spaces.names())
 BENCHMARKS = ", ".join(benchmarks.names())

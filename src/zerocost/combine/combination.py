@@ -1,4 +1,4 @@
-"""A combination of proxies, written down: their weights, how they are scored, and what they are ranked among."""
+"""A combination of proxies: their weights, how they are scored, and what candidates are ranked among."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing_extensions import TypeIs
 from zerocost.base.conditions import clauses, joined
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import Fidelity
-from zerocost.combine.ranks import METHODS, terms
+from zerocost.combine.ranks import METHODS, score_terms
 from zerocost.proxies.registry import Wanted, resolve
 
 FORMAT = 1
@@ -23,21 +23,21 @@ FORMAT = 1
 
 @dataclass(frozen=True, eq=False)
 class Combination:
-    r"""Several proxies made one number, by rank; `rank`, `search` and `evaluate` take it where they take proxies.
+    r"""Several proxies combined into one number by rank; `rank`, `search` and `evaluate` take it in place of proxies.
 
     Attributes:
-        weights: of each proxy, from −1 to 1; one of negative weight is ranked the other way round.
-        method: "log_rank", "rank_mean" or "vote", the functions of `zerocost.combine`.
-        batch, repeats: samples in the scoring batch, and from how many initialisations scores are means; the caller's
-            where None.
-        fidelity: the fidelity to score architectures of a space at; the caller's where None.
+        weights: the weight of each proxy, from −1 to 1. A proxy of negative weight is ranked in reverse.
+        method: "log_rank", "rank_mean" or "vote": the functions of `zerocost.combine`.
+        batch: number of samples in the scoring batch; the caller's if None.
+        repeats: number of initialisations that scores are means over; the caller's if None.
+        fidelity: the fidelity at which architectures of a space are scored; the caller's if None.
         where: conditions that a candidate must pass, as in `select`.
-        reference: scores of other candidates, one column a proxy, to rank among. With it a candidate's number is the
-            same whoever else is asked about, today or next year; without it numbers are relative to the pool.
-        made: how the combination was found, as plain values.
+        reference: scores of other candidates to rank among, one column a proxy. With it, a candidate's number does not
+            depend on which other candidates are ranked; without it, numbers are relative to the pool.
+        made: how the combination was found, as values that JSON can hold.
 
     Raises:
-        InputError: no weights, a weight or setting out of range, a reference that lacks a proxy.
+        InputError: no weights, a weight or setting out of range, or a reference that lacks a proxy.
 
     >>> both = Combination({"jacob_cov": 1.0, "params": -0.5})
     >>> scores = pd.DataFrame({"jacob_cov": [1.0, 2.0], "params": [10.0, 30.0]}, index=["a", "b"])
@@ -67,18 +67,18 @@ class Combination:
             clauses(self.where)
         for part in (self.fidelity or "full").split(">"):
             Fidelity.parse(part.strip())
-        plain = {
-            "weights": {name: weight(name, value) for name, value in self.weights.items()},
-            "batch": whole("batch", self.batch),
-            "repeats": whole("repeats", self.repeats),
+        checked = {
+            "weights": {name: check_weight(name, value) for name, value in self.weights.items()},
+            "batch": check_whole_number("batch", self.batch),
+            "repeats": check_whole_number("repeats", self.repeats),
             "made": dict(self.made),
         }
-        for name, value in plain.items():
+        for name, value in checked.items():
             object.__setattr__(self, name, value)
         if not self.proxies:
             raise InputError(f"all weights are 0, of {', '.join(self.weights)}; give one proxy a weight")
         if self.reference is not None:
-            object.__setattr__(self, "reference", finite(self.reference, self.proxies))
+            object.__setattr__(self, "reference", check_reference(self.reference, self.proxies))
 
     @property
     def proxies(self) -> list[str]:
@@ -91,27 +91,29 @@ class Combination:
         return len({self.weights[name] for name in self.proxies}) == 1 and max(self.weights.values()) > 0
 
     def __str__(self) -> str:
-        named = {"log_rank": "the log-rank sum", "rank_mean": "the mean rank", "vote": "the vote"}[self.method]
-        parts = [name if self.equal else f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
+        method = {"log_rank": "the log-rank sum", "rank_mean": "the mean rank", "vote": "the vote"}[self.method]
+        terms = [name if self.equal else f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
         among = "" if self.reference is None else f" among {len(self.reference):,} reference networks"
-        return f"{named} of {', '.join(parts)}{among}"
+        return f"{method} of {', '.join(terms)}{among}"
 
     def __call__(self, scores: pd.DataFrame) -> pd.Series[float]:
-        """One number a candidate, higher is better; −∞ for one without any of the scores.
+        """One number for each candidate, higher is better; −∞ for one without any of the scores.
 
-        `scores` has a row a candidate and a column a proxy, NaN where it failed; other columns are left alone.
+        Args:
+            scores: one row a candidate and one column a proxy, NaN where it failed; other columns are ignored.
         """
-        return METHODS[self.method](self._of(scores), self.weights, self.reference)
+        return METHODS[self.method](self._scores_used(scores), self.weights, self.reference)
 
     def terms(self, scores: pd.DataFrame) -> pd.DataFrame:
-        """What each proxy adds to each candidate's number, candidates by proxies, NaN where its score failed.
+        """What each proxy adds to each candidate's number: candidates by proxies, NaN where a score failed.
 
-        Raises `InputError` for a vote, which is no sum.
+        Raises:
+            InputError: the method is a vote, which is not a sum.
         """
-        return terms(self.method, self._of(scores), self.weights, self.reference)
+        return score_terms(self.method, self._scores_used(scores), self.weights, self.reference)
 
     def conditions(self, where: str | None = None) -> str | None:
-        """The conditions given and those of the combination, all of which must hold.
+        """The given conditions joined with those of the combination; all must hold.
 
         >>> Combination({"snip": 1}, where="params < 1e6").conditions("flops < 1e8 or depth < 9")
         '(flops < 1e8 or depth < 9) and params < 1e6'
@@ -119,16 +121,16 @@ class Combination:
         return joined([part for text in (where, self.where) if text for part in clauses(text)])
 
     def against(self, scores: pd.DataFrame) -> Combination:
-        """This combination, ranking among the given scores from now on: those of a sample of the space, say.
+        """The same combination with the given scores as its reference, such as those of a sample of the space.
 
         >>> fixed = Combination({"a": 1}).against(pd.DataFrame({"a": [1.0, 2.0, 3.0]}))
         >>> fixed(pd.DataFrame({"a": [2.5]})).round(3).tolist()
         [-0.288]
         """
-        return replace(self, reference=self._of(scores).reset_index(drop=True))
+        return replace(self, reference=self._scores_used(scores).reset_index(drop=True))
 
     def as_dict(self) -> dict[str, Any]:
-        """All that was set, as plain values."""
+        """All settings, as values that JSON can hold."""
         values = {name: value for name, value in vars(self).items() if value is not None and name != "reference"}
         values |= {"weights": dict(self.weights), "made": dict(self.made)}
         if self.reference is not None:
@@ -139,7 +141,7 @@ class Combination:
     def save(self, path: str | Path) -> None:
         """Write the combination as JSON; `load` reads it, and so does `--proxies FILE.json` at the shell."""
         if Path(path).suffix != ".json":
-            raise InputError(f"a combination is written to a .json file, by which it is known; but got {path}")
+            raise InputError(f"a combination is written to a .json file, but got {path}")
         try:
             text = json.dumps(
                 {"zerocost combination": FORMAT, **self.as_dict()}, indent=1, allow_nan=False, default=float
@@ -150,7 +152,7 @@ class Combination:
         except (TypeError, ValueError) as error:
             raise InputError(f"cannot write {path}: made holds what JSON cannot: {error}") from None
 
-    def _of(self, scores: pd.DataFrame) -> pd.DataFrame:
+    def _scores_used(self, scores: pd.DataFrame) -> pd.DataFrame:
         missing = [name for name in self.proxies if name not in scores]
         if missing:
             raise InputError(
@@ -159,7 +161,7 @@ class Combination:
         return scores[self.proxies]
 
 
-def weight(name: str, value: Any) -> float:
+def check_weight(name: str, value: Any) -> float:
     """A checked weight."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not abs(float(value)) <= 1:
@@ -167,7 +169,7 @@ def weight(name: str, value: Any) -> float:
     return float(value)
 
 
-def whole(name: str, value: Any) -> int | None:
+def check_whole_number(name: str, value: Any) -> int | None:
     """A checked whole number, or None."""
     if value is None:
         return None
@@ -176,8 +178,8 @@ def whole(name: str, value: Any) -> int | None:
     return int(value)
 
 
-def finite(reference: pd.DataFrame, proxies: list[str]) -> pd.DataFrame:
-    """The scores of a reference, NaN where they are not finite."""
+def check_reference(reference: pd.DataFrame, proxies: list[str]) -> pd.DataFrame:
+    """The scores of a reference, NaN where they are not finite; `InputError` where a proxy has none."""
     missing = [name for name in proxies if name not in reference]
     if not missing:
         kept = reference[proxies].astype(float).replace([np.inf, -np.inf], np.nan)
@@ -200,7 +202,7 @@ def load(path: str | Path) -> Combination:
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
     except ValueError as error:
-        raise InputError(f"{path} is no JSON: {error}") from None
+        raise InputError(f"{path} is not JSON: {error}") from None
     made = plain.pop("zerocost combination", None) if isinstance(plain, dict) else None
     if made is None:
         raise InputError(f'{path} is no combination of proxies: it lacks "zerocost combination": {FORMAT}')
@@ -214,13 +216,13 @@ def load(path: str | Path) -> Combination:
         if "weights" not in plain:
             raise InputError("it has no weights")
         reference = plain.pop("reference", None)
-        frame = None if reference is None else columns(reference)
+        frame = None if reference is None else read_reference(reference)
         return Combination(**plain, reference=frame)
     except InputError as error:
         raise InputError(f"{path} is no combination of proxies: {error}") from None
 
 
-def columns(reference: Any) -> pd.DataFrame:
+def read_reference(reference: Any) -> pd.DataFrame:
     """The table of a reference that was read from a file."""
     lists = isinstance(reference, dict) and all(isinstance(column, list) for column in reference.values())
     try:
@@ -231,24 +233,24 @@ def columns(reference: Any) -> pd.DataFrame:
     raise InputError("reference must map each proxy to a list of numbers, all of one length")
 
 
-def parts(wanted: Combination | Path | Wanted) -> Wanted:
-    """What a combination, or the .json file of one, combines; proxies that were named otherwise, as they are.
+def as_proxies(wanted: Combination | Path | Wanted) -> Wanted:
+    """The proxies of a combination or of its .json file; any other choice of proxies is returned as it is.
 
-    >>> parts(Combination({"snip": 0.5, "naswot": 1.0, "params": 0.0})), parts("snip,zen")
+    >>> as_proxies(Combination({"snip": 0.5, "naswot": 1.0, "params": 0.0})), as_proxies("snip,zen")
     (['snip', 'naswot'], 'snip,zen')
     """
-    if is_file(wanted):
+    if is_combination_file(wanted):
         wanted = load(str(wanted).strip())
     return wanted.proxies if isinstance(wanted, Combination) else wanted
 
 
-def is_file(wanted: object) -> TypeIs[str | Path]:
-    """Whether what was given is the file of a combination."""
+def is_combination_file(wanted: object) -> TypeIs[str | Path]:
+    """Whether `wanted` is the path of a combination's file."""
     return isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json"))
 
 
 def as_combination(wanted: Combination | Mapping[str, float] | Path | Wanted) -> Combination:
-    """A combination as it is, of weights by name, out of a .json file, or of proxies of equal weight.
+    """A combination from a `Combination`, weights by name, a .json file, or proxies of equal weight.
 
     >>> print(as_combination("snip,naswot"))
     the log-rank sum of snip, naswot
@@ -257,6 +259,6 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | Wanted) ->
         return wanted
     if isinstance(wanted, Mapping):
         return Combination(wanted)
-    if is_file(wanted):
+    if is_combination_file(wanted):
         return load(str(wanted).strip())
     return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))

@@ -1,1 +1,1 @@
-"""Proxies judged against trained truth."""
+"""Proxies compared with trained truth."""

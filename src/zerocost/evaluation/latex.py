@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
@@ -22,8 +23,6 @@ TITLES = {
     "best_rank": "best rank@{}",
     "regret": "regret@{}",
 }
-SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-SPECIAL |= {letter: rf"\{letter}" for letter in "&%$#_{}"}
 
 
 def tabular(table: pd.DataFrame, statistics: Sequence[str] = SHOWN) -> str:
@@ -35,21 +34,18 @@ def tabular(table: pd.DataFrame, statistics: Sequence[str] = SHOWN) -> str:
     \toprule
      & $\tau$ \\
     \midrule
-    jacob\_cov & \textbf{.61} {\scriptsize[.50, .70]} \\
-    params & .50 {\scriptsize[.40, .60]} \\
+    jacob\_cov & \textbf{.61 {\mdseries\scriptsize[.50, .70]}} \\
+    params & .50 {\mdseries\scriptsize[.40, .60]} \\
     \bottomrule
     \end{tabular}
     <BLANKLINE>
     """
+    columns = {s: [table[f"{s}{part}"] for part in ("", "_low", "_high")] for s in statistics}
+    cells = pd.DataFrame({title(s): list(map(cell, *three)) for s, three in columns.items()}, table.index.rename(None))
     best = {s: table[s].min() if s.startswith(LESS_IS_BETTER) else table[s].max() for s in statistics}
-    lines = [rf"\begin{{tabular}}{{l{'c' * len(statistics)}}}", r"\toprule"]
-    lines += [" & ".join(["", *map(title, statistics)]) + r" \\", r"\midrule"]
-    for name, row in table.iterrows():
-        cells = [
-            cell(*(row[f"{s}{part}"] for part in ("", "_low", "_high")), bold=row[s] == best[s]) for s in statistics
-        ]
-        lines.append(" & ".join([escaped(str(name)), *cells]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    bold = np.where(table[list(statistics)] == pd.Series(best), "textbf:--rwrap", "")
+    style = cells.style.format_index(escape="latex").apply(lambda _: bold, axis=None)
+    return style.to_latex(hrules=True, column_format=f"l{'c' * len(columns)}")
 
 
 def title(statistic: str) -> str:
@@ -58,12 +54,11 @@ def title(statistic: str) -> str:
     return TITLES[base].format(k) if k else TITLES[base]
 
 
-def cell(value: float, low: float, high: float, *, bold: bool) -> str:
+def cell(value: float, low: float, high: float) -> str:
     """A value and its interval; a dash for one that does not exist."""
     if math.isnan(value):
         return "--"
-    shown = rf"\textbf{{{short(value)}}}" if bold else short(value)
-    return rf"{shown} {{\scriptsize[{short(low)}, {short(high)}]}}"
+    return rf"{short(value)} {{\mdseries\scriptsize[{short(low)}, {short(high)}]}}"
 
 
 def short(value: float) -> str:
@@ -75,8 +70,3 @@ def short(value: float) -> str:
     digits = f"{abs(value):.2f}"
     sign = "$-$" if value < 0 and float(digits) else ""
     return sign + (digits[1:] if digits.startswith("0.") else digits)
-
-
-def escaped(text: str) -> str:
-    """A text with TeX's special characters made plain."""
-    return "".join(SPECIAL.get(letter, letter) for letter in text)

@@ -13,7 +13,7 @@ from torch import nn
 
 from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
-from zerocost.combine import parts
+from zerocost.combine import as_proxies
 from zerocost.combine.ranks import log_rank
 from zerocost.data.as_batch import as_batches
 from zerocost.engine.passes.batch import Loss, cross_entropy
@@ -67,7 +67,7 @@ def objective(
     >>> study.best_value == study.best_trial.user_attrs["zerocost:scores"]["synflow"]
     True
     """
-    wanted, batches = resolve(parts(proxies)), as_batches(batch)
+    wanted, batches = resolve(as_proxies(proxies)), as_batches(batch)
 
     def value(trial: optuna.Trial) -> float | tuple[float, ...]:
         if isinstance(trial, optuna.Trial):
@@ -132,7 +132,7 @@ class ScoreFilter:
             raise InputError(f"fraction is the share of trials to skip, at least 0 and below 1, got {self.fraction}")
         if self.warmup < 1:
             raise InputError(f"warmup must be at least 1 trial, got {self.warmup}")
-        object.__setattr__(self, "proxies", resolve(parts(self.proxies)))
+        object.__setattr__(self, "proxies", resolve(as_proxies(self.proxies)))
         object.__setattr__(self, "batch", as_batches(self.batch))
 
     def __repr__(self) -> str:
@@ -142,7 +142,7 @@ class ScoreFilter:
     @property
     def names(self) -> list[str]:
         """Of the proxies."""
-        return [p.name for p in resolve(parts(self.proxies))]
+        return [p.name for p in resolve(as_proxies(self.proxies))]
 
     def __call__(self, trial: optuna.trial.BaseTrial, model: nn.Module) -> ScoreCard:
         """The scores of a trial's network; `optuna.TrialPruned` when it is not worth training.

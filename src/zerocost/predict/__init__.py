@@ -1,4 +1,4 @@
-"""Surrogates: accuracy predicted from scores and structure, once a few architectures are trained."""
+"""Surrogates: predict accuracy from scores and structure once a few architectures are trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to train next: train a few, fit a surrogate, choose more."""
+"""Train a few architectures, fit a surrogate, choose the next ones to train."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from zerocost.base.errors import Failure, InputError, ZerocostError, unknown
 from zerocost.combine.ranks import log_rank
-from zerocost.predict.surrogate import FEWEST, Surrogate
+from zerocost.predict.surrogate import FEWEST_TARGETS, Surrogate
 from zerocost.spaces import SearchSpace
 
 Values = npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ Measure = Callable[[list[str]], Iterable[float]]
 
 
 def expected_improvement(mean: npt.ArrayLike, std: npt.ArrayLike, best: float) -> Values:
-    """By how much each is expected to beat `best`, what falls short counting 0; higher is better.
+    """Expected improvement over `best`, where falling short counts as 0; higher is better.
 
     Args:
         mean: expected accuracies.
@@ -43,7 +43,7 @@ def expected_improvement(mean: npt.ArrayLike, std: npt.ArrayLike, best: float) -
 
 
 def upper_bound(mean: npt.ArrayLike, std: npt.ArrayLike, kappa: float = 2.0) -> Values:
-    """What each may reach: `mean + kappa · std`; higher is better.
+    """Upper confidence bound `mean + kappa · std`; higher is better.
 
     >>> upper_bound([0.9, 0.8], [0.0, 0.1]).tolist()
     [0.9, 1.0]
@@ -61,10 +61,10 @@ ACQUISITIONS: dict[str, Callable[[Values, Values, float], Values]] = {
 
 @dataclass
 class Progress:
-    """What was measured, in order.
+    """The measurements so far, in order.
 
     Attributes:
-        surrogate: fitted on all that was measured; None while there were too few targets.
+        surrogate: fitted on all measurements; None while there are too few.
         failures: why a measurement failed, by architecture.
         rows: (architecture, value, round, expected, std) of each measurement; see `frame`.
     """
@@ -97,12 +97,12 @@ class Progress:
 
 
 class Stopped(ZerocostError):
-    """An error stopped `train_fit_choose`, or Ctrl-C; `progress` holds what was measured until then."""
+    """An error or Ctrl-C stopped `train_fit_choose`; `progress` holds the measurements until then."""
 
     def __init__(self, progress: Progress, cause: BaseException) -> None:
         reason = f"{type(cause).__name__}: {cause}".rstrip(": ")
         super().__init__(
-            f"stopped by {reason}; {len(progress.rows)} architectures were measured: go on with "
+            f"stopped by {reason}; {len(progress.rows)} architectures were measured. To go on, call it again with "
             "measured=stopped.progress.measured"
         )
         self.progress = progress
@@ -121,51 +121,52 @@ def train_fit_choose(
     measured: pd.Series | None = None,
     seed: int = 0,
 ) -> Progress:
-    """Measure `budget` of the candidates, each batch chosen by a surrogate of those before.
+    """Measure `budget` of the candidates, in batches chosen by a surrogate fitted on those before.
 
-    The first batch are the best by score, and so are others until five measurements succeeded. From then on a surrogate
-    is fitted after each batch, transductively, and the next are those of highest acquisition; of equals, the better by
-    score. None is measured twice.
+    The first batch is the best by score, and so are the next ones until five measurements have succeeded. From then on,
+    a surrogate is fitted after each batch with all candidates as its pool, and the next batch has the highest
+    acquisition, ties broken by score. No candidate is measured twice.
 
     Args:
         X: the scores of all candidates, as `Features` takes them.
-        measure: takes a list of architectures and returns the accuracy of each, in order, NaN for one that failed. If
-            it yields them one by one, each is kept at once. A `Failure` fails all of the list that have none yet.
-        budget: how many to measure in all, failed ones included.
+        measure: takes a list of architectures and returns or yields the accuracy of each, in order, NaN for one that
+            failed. Yielded values are kept at once. If it raises `Failure`, the rest of the list has failed.
+        budget: number of candidates to measure in all, including failed ones.
         space: the architectures' space, for the surrogate; not used when `surrogate` is given.
-        first: what the first are chosen by, higher is better: a column of `X`, or a series with a value for each
-            candidate; the log-rank sum of all columns unless given.
-        batch: how many are measured before the surrogate is fitted again.
-        surrogate: the one to use; `Surrogate(space, seed=seed)` unless given.
+        first: the score that the first are chosen by, higher is better: a column of `X`, or a series with a value for
+            each candidate; by default the log-rank sum of all columns.
+        batch: number of candidates measured before the surrogate is fitted again.
+        surrogate: the surrogate to use; `Surrogate(space, seed=seed)` by default.
         acquisition: "ei" (`expected_improvement`), "ucb" (`upper_bound`) or "mean".
-        measured: values already had, by architecture, NaN for failed ones: as `Progress.measured` of an earlier run
-            has them. They count towards the budget.
-        seed: of the surrogate.
+        measured: values from before, by architecture, NaN for failed ones, such as `Progress.measured` of an earlier
+            call. They count towards the budget.
+        seed: seeds the surrogate.
 
     Returns:
-        What was measured, in order, with the last surrogate.
+        All measurements, in order, with the last surrogate.
 
-    Raises `InputError` for arguments that cannot be used, and `Stopped` when `measure` raises anything but `Failure`,
-    or on Ctrl-C.
+    Raises:
+        InputError: arguments that cannot be used.
+        Stopped: `measure` raised anything but `Failure`, or Ctrl-C was pressed.
 
     >>> X = pd.DataFrame({"snip": np.arange(40.0)}, index=[f"net{i}" for i in range(40)])
     >>> progress = train_fit_choose(X, lambda names: [float(name[3:]) for name in names], budget=12, batch=6)
     >>> progress.best, len(progress.frame)
     (('net39', 39.0), 12)
     """
-    check(X, budget, batch, acquisition)
-    order = order_of(X, first)
+    check_arguments(X, budget, batch, acquisition)
+    order = best_first(X, first)
     model = Surrogate(space, seed=seed) if surrogate is None else surrogate
     progress = Progress()
     for name, value in measured.items() if measured is not None else ():
         if name not in X.index:
             raise InputError(f"{name!r} was measured but is no candidate; give its scores too, or leave it out")
-        record(progress, str(name), value, 0)
+        record_value(progress, str(name), value, 0)
     while len(progress.rows) < min(budget, len(X)):
         done = {row[0] for row in progress.rows}
         left = [name for name in order if name not in done]
         size = min(batch, budget - len(done), len(left))
-        progress.surrogate = fitted(model, X, progress)
+        progress.surrogate = fit_surrogate(model, X, progress)
         guesses = pd.DataFrame(math.nan, index=left, columns=["mean", "std"])
         if progress.surrogate is not None:
             mean, std = progress.surrogate.predict(X.loc[left], return_std=True)
@@ -173,29 +174,29 @@ def train_fit_choose(
             worth = ACQUISITIONS[acquisition](mean, std, progress.best[1])
             left = [left[place] for place in np.argsort(-worth, kind="stable")]
         measure_batch(measure, left[:size], progress, guesses)
-    progress.surrogate = fitted(model, X, progress)
+    progress.surrogate = fit_surrogate(model, X, progress)
     return progress
 
 
 def measure_batch(measure: Measure, names: list[str], progress: Progress, guesses: pd.DataFrame) -> None:
-    """Measure and record each; what is not had because of a `Failure` is recorded as failed."""
+    """Measure and record each; after a `Failure` the rest are recorded as failed."""
     number = max((row[2] for row in progress.rows), default=0) + 1
     waiting = list(names)
     try:
         for value in measure(list(names)):
             if not waiting:
-                raise InputError(f"measure() returned more than the {len(names)} values it was asked for")
-            record(progress, waiting.pop(0), value, number, guesses)
+                raise InputError(f"measure() returned more than the {len(names)} values requested")
+            record_value(progress, waiting.pop(0), value, number, guesses)
         if waiting:
             raise InputError(f"measure() returned {len(names) - len(waiting)} values for {len(names)} architectures")
     except Failure as failure:
         for name in waiting:
-            record(progress, name, math.nan, number, guesses, str(failure))
+            record_value(progress, name, math.nan, number, guesses, str(failure))
     except (Exception, KeyboardInterrupt) as error:
         raise Stopped(progress, error) from error
 
 
-def record(
+def record_value(
     progress: Progress, name: str, value: Any, number: int, guesses: pd.DataFrame | None = None, reason: str = ""
 ) -> None:
     known = float(value)
@@ -206,16 +207,16 @@ def record(
     progress.rows.append((name, known, number, mean, std))
 
 
-def fitted(model: Surrogate, scores: pd.DataFrame, progress: Progress) -> Surrogate | None:
-    """A copy fitted on all that was measured; None while that is too little."""
+def fit_surrogate(model: Surrogate, scores: pd.DataFrame, progress: Progress) -> Surrogate | None:
+    """A copy fitted on all measurements; None while there are too few."""
     known = progress.measured.dropna()
-    if len(known) < FEWEST:
+    if len(known) < FEWEST_TARGETS:
         return None
     copy: Surrogate = clone(model)
     return copy.fit(scores.loc[known.index], known, pool=scores)
 
 
-def order_of(scores: pd.DataFrame, first: str | pd.Series | None) -> list[str]:
+def best_first(scores: pd.DataFrame, first: str | pd.Series | None) -> list[str]:
     """The candidates, best first; those without a value last."""
     if isinstance(first, str):
         if first not in scores:
@@ -224,7 +225,7 @@ def order_of(scores: pd.DataFrame, first: str | pd.Series | None) -> list[str]:
     if first is None:
         if not scores.shape[1]:
             raise InputError(
-                "the scores have no column to choose the first by; give first=, a value for each candidate"
+                "the scores have no column to choose the first by; give first=, with a value for each candidate"
             )
         first = log_rank(scores)
     missing = scores.index.difference(first.index)
@@ -233,7 +234,7 @@ def order_of(scores: pd.DataFrame, first: str | pd.Series | None) -> list[str]:
     return [str(name) for name in first.loc[scores.index].sort_values(ascending=False, kind="stable").index]
 
 
-def check(scores: pd.DataFrame, budget: int, batch: int, acquisition: str) -> None:
+def check_arguments(scores: pd.DataFrame, budget: int, batch: int, acquisition: str) -> None:
     if acquisition not in ACQUISITIONS:
         raise unknown("acquisition", acquisition, ACQUISITIONS)
     if budget < 1 or batch < 1:

@@ -1,4 +1,4 @@
-"""The estimators a surrogate can use, by name, and how sure each is of what it says."""
+"""The estimators that a surrogate can use, and the uncertainty of their predictions."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from zerocost.base.errors import InputError, unknown
 
 Values = npt.NDArray[np.float64]
 WEIGHTS = {"rank": 1.0, "failed": 0.1, "graph": 0.3, "encoding": 0.1}
-"""How much each kind of feature adds to the squared distance of two architectures."""
+"""How much each kind of feature contributes to the squared distance of two architectures."""
 
 
 class Balance(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Standardises columns, and shares the weight of each kind (`rank:…`, `graph:…`) among its columns.
+    """Standardises columns, and divides the weight of each kind (`rank:…`, `graph:…`) among its columns.
 
-    So that thirteen ranks are not lost among a hundred counts. Takes what `Features` gives.
+    Without it, thirteen ranks would count little beside a hundred graph features. Takes what `Features` gives.
 
     >>> table = pd.DataFrame({"rank:a": [0.0, 1.0], "graph:b": [1.0, 3.0], "graph:c": [1.0, 1.0]})
     >>> Balance().fit_transform(table).round(2).tolist()
@@ -51,10 +51,10 @@ class Balance(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class Prior(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Expects a straight line in the log-rank sum of the scores, and has `estimator` learn what differs from it.
+    """Fits a straight line in the log-rank sum of the scores, and `estimator` to the residuals.
 
-    The untrained combination of the proxies is a good guess already, so that a few targets are spent on its errors.
-    Takes what `Features` gives; without ranks in it, it expects the mean.
+    The log-rank sum is a good guess already, so the few targets are spent on its errors. Takes what `Features` gives;
+    without ranks among the features, the line is the mean.
     """
 
     def __init__(self, estimator: BaseEstimator) -> None:
@@ -85,7 +85,7 @@ def boosting(seed: int) -> BaseEstimator:
     return GradientBoostingRegressor(max_depth=3, subsample=0.7, max_features=0.3, random_state=seed)
 
 
-def process(seed: int) -> BaseEstimator:
+def gaussian_process(seed: int) -> BaseEstimator:
     kernel = ConstantKernel(1.0) * Matern(3.0, (0.3, 100.0), nu=2.5) + WhiteKernel(0.1, (1e-3, 2.0))
     return make_pipeline(Balance(), GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed))
 
@@ -95,20 +95,20 @@ def ridge(seed: int) -> BaseEstimator:
 
 
 def blend(seed: int) -> BaseEstimator:
-    return Prior(VotingRegressor([("gp", process(seed)), ("forest", forest(seed))]))
+    return Prior(VotingRegressor([("gp", gaussian_process(seed)), ("forest", forest(seed))]))
 
 
 ESTIMATORS: dict[str, Callable[[int], BaseEstimator]] = {
     "blend": blend,
     "boosting": boosting,
     "forest": forest,
-    "gp": process,
+    "gp": gaussian_process,
     "ridge": ridge,
 }
-"""By name, made from a seed. `forest` is of extremely randomised trees, `blend` its mean with `gp`, on a `Prior`."""
+"""Makes each estimator from a seed. `forest` has extremely randomised trees; `blend` is a `Prior` on it and `gp`."""
 
 
-def estimator_of(wanted: object, seed: int) -> BaseEstimator:
+def make_estimator(wanted: object, seed: int) -> BaseEstimator:
     """The named estimator, or an unfitted copy of the one given."""
     if isinstance(wanted, str):
         if wanted not in ESTIMATORS:
@@ -122,23 +122,23 @@ def estimator_of(wanted: object, seed: int) -> BaseEstimator:
 
 
 def fit_quietly(model: Any, features: pd.DataFrame, targets: Values) -> Any:
-    """The fitted model; that a kernel's length ended at its bound is no news with few targets."""
+    """The fitted model, without warnings of kernel parameters at their bounds, common with few targets."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(features, targets)
 
 
-def spread(model: Any, features: Any) -> Values | None:
-    """How far the model itself holds each of its predictions to be off; None if it does not tell.
+def predicted_std(model: Any, features: Any) -> Values | None:
+    """The standard deviation of each prediction according to the model; None if it has none.
 
-    The trees' standard deviation, what a Gaussian process returns, the root mean square over the members of a blend.
+    For a forest that over its trees, for a Gaussian process its own, for a blend the root mean square over its members.
     """
     if isinstance(model, Prior):
-        return spread(model.estimator_, features)
+        return predicted_std(model.estimator_, features)
     if isinstance(model, Pipeline):
-        return spread(model[-1], model[:-1].transform(features))
+        return predicted_std(model[-1], model[:-1].transform(features))
     if isinstance(model, VotingRegressor):
-        known = [each for each in (spread(member, features) for member in model.estimators_) if each is not None]
+        known = [each for each in (predicted_std(member, features) for member in model.estimators_) if each is not None]
         return np.sqrt(np.mean(np.square(known), axis=0)) if known else None
     if isinstance(model, ExtraTreesRegressor | RandomForestRegressor):
         rows = np.asarray(features)

@@ -1,4 +1,4 @@
-"""What a surrogate sees of an architecture."""
+"""The features of an architecture that a surrogate learns from."""
 
 from __future__ import annotations
 
@@ -12,30 +12,31 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from zerocost.base.errors import InputError, unknown
-from zerocost.predict.graph import graph_features, without_cells
+from zerocost.predict.graph import graph_features, reason_without_cells
 from zerocost.spaces import SearchSpace, get
 
 PARTS = ("proxies", "encoding", "graph")
 
 
 class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Scores as ranks, the space's own encoding, and what can be counted in cells, as one table of numbers.
+    """Ranks of scores, the space's encoding, and graph features of cells, as one table of numbers.
 
     A scikit-learn transformer of pandas data frames: the index holds the texts of architectures, the columns proxy
-    scores, NaN where one failed. `fit` keeps the scores as the pool that others are ranked among: with scores of all
-    candidates, trained or not, what is learnt is transductive; with those of the trained ones alone, inductive.
+    scores, NaN where one failed. `fit` keeps the scores as the pool that others are ranked among. With the scores of
+    all candidates as the pool, learning is transductive; with those of the trained ones alone, inductive.
 
-    - `proxies`: of each score its rank in the pool, in (0, 1], the highest is 1; ties share their mean rank. A failed
-      score gets the mean rank, and a column `failed:…` tells, for each proxy of which one failed in the pool.
+    - `proxies`: the rank of each score in the pool, in (0, 1], 1 for the highest; ties share their mean rank. A failed
+      score gets the mean rank. For each proxy that failed in the pool, a column `failed:…` says where.
     - `encoding`: `space.encode`.
     - `graph`: `graph_features`.
 
     Args:
-        space: the architectures' space, or its name; None for any networks, of which only the scores are seen.
-        parts: which of the above, in any order; "all" for those that there are for this space; "auto" for those
-            without the encoding where there is a graph, which says the same in fewer words.
+        space: the architectures' space, or its name; None for networks of no space, which have only scores.
+        parts: which of the above, in any order; "all" for all that the space has; "auto" for all but the encoding
+            where there are graph features, which describe the same with fewer numbers.
 
-    Raises `InputError` for parts that the space does not have, and for scores that are no numbers.
+    Raises:
+        InputError: in `fit`, for parts that the space does not have, and for scores that are not numbers.
 
     >>> pool = pd.DataFrame({"snip": [1.0, 3.0, None]}, index=["a", "b", "c"])
     >>> features = Features().fit(pool)
@@ -51,10 +52,10 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.parts = parts
 
     def fit(self, X: pd.DataFrame, y: object = None) -> Self:  # noqa: N803
-        """Keep the scores to rank others among."""
-        scores = checked(X)
+        """Keep the scores as the pool."""
+        scores = numeric_scores(X)
         self.space_ = get(self.space) if isinstance(self.space, str) else self.space
-        self.parts_ = parts_of(self.space_, self.parts, scores)
+        self.parts_ = choose_parts(self.space_, self.parts, scores)
         self.feature_names_in_ = np.array(scores.columns, dtype=object)
         self.n_features_in_ = scores.shape[1]
         self.pool_ = {str(name): np.sort(scores[name].dropna().to_numpy()) for name in scores}
@@ -65,7 +66,7 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:  # noqa: N803
         """One row an architecture, one column a feature, none of them missing."""
         check_is_fitted(self)
-        return self._table(checked(X))
+        return self._table(numeric_scores(X))
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:
         """The names of the columns that `transform` gives."""
@@ -82,7 +83,7 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _ranks(self, scores: pd.DataFrame) -> pd.DataFrame:
         columns: dict[str, Any] = {}
         for name, known in self.pool_.items():
-            columns[f"rank:{name}"] = ranks(scores[name].to_numpy(), known)
+            columns[f"rank:{name}"] = ranks_in_pool(scores[name].to_numpy(), known)
         for name in self.failing_:
             columns[f"failed:{name}"] = scores[name].isna().astype(float)
         return pd.DataFrame(columns, index=scores.index)
@@ -98,10 +99,10 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return table.set_axis(scores.index).add_prefix("graph:")
 
 
-def ranks(values: npt.NDArray[np.float64], known: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def ranks_in_pool(values: npt.NDArray[np.float64], known: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Each value's rank among `known` (sorted), as a share of them in (0, 1]; the mean rank for NaN.
 
-    >>> ranks(np.array([0.0, 1.0, 5.0, 9.0, np.nan]), np.array([1.0, 1.0, 5.0, 7.0])).tolist()
+    >>> ranks_in_pool(np.array([0.0, 1.0, 5.0, 9.0, np.nan]), np.array([1.0, 1.0, 5.0, 7.0])).tolist()
     [0.25, 0.375, 0.75, 1.0, 0.625]
     """
     n = max(1, len(known))
@@ -110,8 +111,8 @@ def ranks(values: npt.NDArray[np.float64], known: npt.NDArray[np.float64]) -> np
     return np.where(np.isnan(values), (n + 1) / (2 * n), ranked)
 
 
-def checked(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores as numbers; what is infinite counts as failed."""
+def numeric_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores as numbers; infinite ones count as failed."""
     if not isinstance(scores, pd.DataFrame):
         raise InputError(
             f"scores are a pandas DataFrame, one row an architecture (index: its text), one column a proxy, but got "
@@ -124,8 +125,8 @@ def checked(scores: pd.DataFrame) -> pd.DataFrame:
     return numbers.replace([np.inf, -np.inf], np.nan)
 
 
-def parts_of(space: SearchSpace | None, parts: str | Sequence[str], scores: pd.DataFrame) -> tuple[str, ...]:
-    """The parts asked for; with "all" or "auto" those that there are."""
+def choose_parts(space: SearchSpace | None, parts: str | Sequence[str], scores: pd.DataFrame) -> tuple[str, ...]:
+    """The parts to use; `InputError` for one that the space or the scores do not have."""
     lacking = {
         "proxies": None if scores.shape[1] else "the scores have no column; add one or leave out the part 'proxies'",
         "encoding": "without a space there is no encoding; name it in space= or leave out the part 'encoding'"
@@ -133,20 +134,20 @@ def parts_of(space: SearchSpace | None, parts: str | Sequence[str], scores: pd.D
         else None,
         "graph": "without a space there is no graph; name it in space= or leave out the part 'graph'"
         if space is None
-        else without_cells(space),
+        else reason_without_cells(space),
     }
     if parts in ("all", "auto"):
         there = tuple([part for part in PARTS if lacking[part] is None])
         if not there:
-            raise InputError("there is nothing to learn from: give scores with a column, or the space")
+            raise InputError("there are no features to learn from: give scores with at least one column, or the space")
         return tuple([p for p in there if p != "encoding"]) if parts == "auto" and "graph" in there else there
-    asked = (parts,) if isinstance(parts, str) else tuple(parts)
-    if not asked:
+    chosen = (parts,) if isinstance(parts, str) else tuple(parts)
+    if not chosen:
         raise InputError(f"parts are {', '.join(PARTS)}, 'all' or 'auto', but got none")
-    for part in asked:
+    for part in chosen:
         if part not in lacking:
             raise unknown("part", part, [*PARTS, "all", "auto"])
         reason = lacking[part]
         if reason:
             raise InputError(reason)
-    return asked
+    return chosen

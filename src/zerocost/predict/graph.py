@@ -1,4 +1,4 @@
-"""Cells as graphs, and what can be counted in them."""
+"""Cells as graphs, and their features."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from zerocost.spaces import (
 from zerocost.spaces.architecture import Architecture
 
 LINK = ""
-"""The operation of an edge that only passes on, as from the nodes of a DARTS cell to its output."""
+"""The operation of an edge that only passes its input on, as from the nodes of a DARTS cell to its output."""
 Edge = tuple[int, int, str]
 Flags = npt.NDArray[np.bool_]
 
 
-class Cell(NamedTuple):
+class CellGraph(NamedTuple):
     """A graph of `nodes` nodes, the first `inputs` of them inputs and the last the output.
 
     Edges are (from, to, operation), from a lower node to a higher one; there may be several between two nodes.
@@ -40,76 +40,81 @@ class Cell(NamedTuple):
     edges: tuple[Edge, ...]
 
 
-class View(NamedTuple):
-    """How to see the architectures of one space: the operations that pass something, and the cells, by name."""
+class CellView(NamedTuple):
+    """How the architectures of a space are seen as cells.
+
+    Attributes:
+        operations: the operations that pass something on.
+        cells: gives the cells of an architecture, by name.
+    """
 
     operations: tuple[str, ...]
-    cells: Callable[[Architecture], dict[str, Cell]]
+    cells: Callable[[Architecture], dict[str, CellGraph]]
 
 
-def nasbench101_cells(arch: Architecture) -> dict[str, Cell]:
+def nasbench101_cells(arch: Architecture) -> dict[str, CellGraph]:
     """Operations stand on the nodes: each edge has that of the node it leads to. Smaller cells lack the last nodes."""
     last = nasbench101.MOST_VERTICES - 1
     choices = dict(arch.choices)
     output = int(str(choices["vertices"])) - 1
     pairs = itertools.combinations(range(output + 1), 2)
     edges = [(s, t) for s, t in pairs if choices[f"edge{s}-{t}"]]
-    named = [(s, last, LINK) if t == output else (s, t, str(choices[f"operation{t}"])) for s, t in edges]
-    return {"cell": Cell(1, last + 1, tuple(named))}
+    with_operations = [(s, last, LINK) if t == output else (s, t, str(choices[f"operation{t}"])) for s, t in edges]
+    return {"cell": CellGraph(1, last + 1, tuple(with_operations))}
 
 
-def four_node_cells(arch: Architecture) -> dict[str, Cell]:
+def four_node_cells(arch: Architecture) -> dict[str, CellGraph]:
     """Four nodes with a choice on each edge, called `to<-from`, as in `nasbench201` and `transnas_micro`."""
     edges = [(*name.split("<-"), str(operation)) for name, operation in arch.choices]
-    return {"cell": Cell(1, 4, tuple([(int(source), int(to), operation) for to, source, operation in edges]))}
+    return {"cell": CellGraph(1, 4, tuple([(int(source), int(to), operation) for to, source, operation in edges]))}
 
 
-def darts_cells(arch: Architecture) -> dict[str, Cell]:
+def darts_cells(arch: Architecture) -> dict[str, CellGraph]:
     output = darts_code.NODES[-1] + 1
     cells = {}
     for name, cell in darts_code.read(str(arch))._asdict().items():
         inner = [(source, node, operation) for node, *edges in darts_code.pairs(cell) for operation, source in edges]
-        cells[name] = Cell(2, output + 1, (*inner, *[(node, output, LINK) for node in darts_code.NODES]))
+        cells[name] = CellGraph(2, output + 1, (*inner, *[(node, output, LINK) for node in darts_code.NODES]))
     return cells
 
 
-def macro_cells(arch: Architecture) -> dict[str, Cell]:
+def macro_cells(arch: Architecture) -> dict[str, CellGraph]:
     """Each stage as a chain."""
     layers = iter([str(operation) for _, operation in arch.choices])
     stages = {f"stage{i}": list(itertools.islice(layers, length)) for i, length in enumerate(macro.STAGES, 1)}
     return {
-        name: Cell(1, len(chain) + 1, tuple([(i, i + 1, operation) for i, operation in enumerate(chain)]))
+        name: CellGraph(1, len(chain) + 1, tuple([(i, i + 1, operation) for i, operation in enumerate(chain)]))
         for name, chain in stages.items()
     }
 
 
-def passing(operations: Sequence[str]) -> tuple[str, ...]:
+def without_none(operations: Sequence[str]) -> tuple[str, ...]:
     return tuple([operation for operation in operations if operation != "none"])
 
 
 VIEWS = {
-    "darts": View(tuple(darts_ops.OPERATIONS), darts_cells),
-    "macro": View(macro.OPERATIONS, macro_cells),
-    "nasbench101": View(tuple(nasbench101_network.OPERATIONS), nasbench101_cells),
-    "nasbench201": View(passing(tuple(nasbench201.OPERATIONS)), four_node_cells),
-    "transnas_micro": View(passing(transnas.OPERATIONS), four_node_cells),
+    "darts": CellView(tuple(darts_ops.OPERATIONS), darts_cells),
+    "macro": CellView(macro.OPERATIONS, macro_cells),
+    "nasbench101": CellView(tuple(nasbench101_network.OPERATIONS), nasbench101_cells),
+    "nasbench201": CellView(without_none(tuple(nasbench201.OPERATIONS)), four_node_cells),
+    "transnas_micro": CellView(without_none(transnas.OPERATIONS), four_node_cells),
 }
 """The spaces whose architectures are cells, by name."""
 
 
 def graph_features(space: SearchSpace, architectures: Sequence[str]) -> pd.DataFrame:
-    """The features of GRAF (Kadlečová et al., ICML 2024): how often an operation occurs, and how it lies on the paths.
+    """The features of GRAF (Kadlečová et al., ICML 2024): how often operations occur, and where they lie on the paths.
 
-    Only edges on a way from an input to the output count. For each operation there is its `count`; and for each set of
+    Only edges on a path from an input to the output count. For each operation there is its `count`; and for each set of
     operations:
 
-    - `shortest`: edges on the shortest way to the output through operations of the set only, as many as the cell has
-      nodes where there is none;
-    - `longest`: how many operations of the set the way with most of them has;
-    - `leaving` and `arriving`: edges of the set that leave the input and that arrive at the output.
+    - `shortest`: number of edges on the shortest path to the output through operations of the set only, or the number
+      of nodes where there is no such path;
+    - `longest`: number of operations of the set on the path that has most of them;
+    - `leaving` and `arriving`: number of edges of the set that leave the input and that arrive at the output.
 
-    With several inputs there is one of each for every input; with several cells, one for every cell. The sets are all
-    there are of up to four operations; of more operations, the sets of one, of two and of all.
+    With several inputs there is one of each for every input; with several cells, one for every cell. For up to four
+    operations, the sets are all subsets; for more, those of one, of two and of all operations.
 
     Args:
         space: `darts`, `macro` (whose stages are chains), `nasbench101`, `nasbench201` or `transnas_micro`.
@@ -118,7 +123,8 @@ def graph_features(space: SearchSpace, architectures: Sequence[str]) -> pd.DataF
     Returns:
         One row an architecture, one column a feature.
 
-    Raises `InputError` for a space without cells, and for what is no architecture of it.
+    Raises:
+        InputError: the space has no cells, or a text is no architecture of it.
 
     >>> from zerocost import spaces
     >>> text = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|"
@@ -126,7 +132,7 @@ def graph_features(space: SearchSpace, architectures: Sequence[str]) -> pd.DataF
     >>> row[["count(nor_conv_3x3)", "shortest(skip_connect)", "longest(nor_conv_1x1|nor_conv_3x3)"]].tolist()
     [1.0, 1.0, 2.0]
     """
-    reason = without_cells(space)
+    reason = reason_without_cells(space)
     if reason:
         raise InputError(reason)
     view = VIEWS[space.name]
@@ -134,11 +140,11 @@ def graph_features(space: SearchSpace, architectures: Sequence[str]) -> pd.DataF
     columns: dict[str, npt.NDArray[np.float64]] = {}
     for name in seen[0] if seen else ():
         prefix = "" if name == "cell" else f"{name}:"
-        columns |= {prefix + feature: values for feature, values in features([each[name] for each in seen], view)}
+        columns |= {prefix + feature: values for feature, values in cell_features([each[name] for each in seen], view)}
     return pd.DataFrame(columns, index=pd.Index(list(architectures)), dtype=float)
 
 
-def without_cells(space: SearchSpace) -> str | None:
+def reason_without_cells(space: SearchSpace) -> str | None:
     """Why a space has no graph features; None for one that has."""
     if space.name in VIEWS:
         return None
@@ -148,14 +154,14 @@ def without_cells(space: SearchSpace) -> str | None:
     )
 
 
-def features(cells: Sequence[Cell], view: View) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
+def cell_features(cells: Sequence[CellGraph], view: CellView) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
     """(name, one value a cell) of each feature."""
     inputs, nodes = cells[0].inputs, cells[0].nodes
-    edges = alive(cells, (*view.operations, LINK))
+    edges = live_edges(cells, (*view.operations, LINK))
     present, links = edges.any(1), edges[:, -1]
     for number, operation in enumerate(view.operations):
         yield f"count({operation})", edges[:, number].sum((1, 2)).astype(float)
-    for chosen in sets(len(view.operations)):
+    for chosen in operation_sets(len(view.operations)):
         title = "|".join([view.operations[number] for number in chosen])
         of_set = edges[:, list(chosen)]
         within = of_set.any(1)
@@ -163,15 +169,18 @@ def features(cells: Sequence[Cell], view: View) -> Iterator[tuple[str, npt.NDArr
         gains = np.where(within, 1.0, np.where(present, 0.0, -np.inf))
         for start in range(inputs):
             of_input = f"({title})" if inputs == 1 else f"({title}) of input {start}"
-            shortest, longest = path(lengths, start, np.minimum, np.inf), path(gains, start, np.maximum, -np.inf)
+            shortest, longest = (
+                best_path(lengths, start, np.minimum, np.inf),
+                best_path(gains, start, np.maximum, -np.inf),
+            )
             yield f"shortest{of_input}", np.where(np.isinf(shortest), float(nodes), shortest)
             yield f"longest{of_input}", np.where(np.isinf(longest), 0.0, longest)
             yield f"leaving{of_input}", of_set[:, :, start].sum((1, 2)).astype(float)
-        yield f"arriving({title})", arriving(of_set, links).astype(float)
+        yield f"arriving({title})", count_arriving(of_set, links).astype(float)
 
 
-def alive(cells: Sequence[Cell], operations: Sequence[str]) -> Flags:
-    """Cells × operations × from × to: which edges are on a way from an input to the output."""
+def live_edges(cells: Sequence[CellGraph], operations: Sequence[str]) -> Flags:
+    """Cells × operations × from × to: which edges are on a path from an input to the output."""
     inputs, nodes = cells[0].inputs, cells[0].nodes
     number = {operation: i for i, operation in enumerate(operations)}
     edges = np.zeros((len(cells), len(operations), nodes, nodes), dtype=bool)
@@ -189,8 +198,8 @@ def alive(cells: Sequence[Cell], operations: Sequence[str]) -> Flags:
     return edges & reached[:, None, :, None] & needed[:, None, None, :]
 
 
-def path(steps: npt.NDArray[np.float64], start: int, best: np.ufunc, none: float) -> npt.NDArray[np.float64]:
-    """The sum of `steps` along the best way from node `start` to the last, `none` where there is no way."""
+def best_path(steps: npt.NDArray[np.float64], start: int, best: np.ufunc, none: float) -> npt.NDArray[np.float64]:
+    """The sum of `steps` along the best path from node `start` to the last, `none` where there is no path."""
     total = np.full(steps.shape[:2], none)
     total[:, start] = 0.0
     for node in range(start + 1, steps.shape[2]):
@@ -198,7 +207,7 @@ def path(steps: npt.NDArray[np.float64], start: int, best: np.ufunc, none: float
     return total[:, -1]
 
 
-def arriving(of_set: Flags, links: Flags) -> npt.NDArray[np.int64]:
+def count_arriving(of_set: Flags, links: Flags) -> npt.NDArray[np.int64]:
     """Edges of a set into the output, or into a node that is linked to it."""
     linked = links[:, :, -1].copy()
     linked[:, -1] = True
@@ -206,10 +215,10 @@ def arriving(of_set: Flags, links: Flags) -> npt.NDArray[np.int64]:
     return count
 
 
-def sets(count: int) -> list[tuple[int, ...]]:
-    """The sets of numbers below `count`: all of up to four, those of one, two and all of more.
+def operation_sets(count: int) -> list[tuple[int, ...]]:
+    """Sets of the numbers below `count`: all sets for up to four numbers, else those of one, two and all numbers.
 
-    >>> sets(3)
+    >>> operation_sets(3)
     [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
     """
     sizes = range(1, count + 1) if count <= 4 else (1, 2, count)

@@ -1,4 +1,4 @@
-"""Accuracy of architectures that were not trained, from those that were."""
+"""Predicts the accuracy of untrained architectures from those that were trained."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from sklearn.model_selection import KFold
 from sklearn.utils.validation import check_is_fitted
 
 from zerocost.base.errors import InputError
-from zerocost.predict.estimators import Values, estimator_of, fit_quietly, spread
-from zerocost.predict.features import Features, checked
-from zerocost.predict.validation import Validation, judged
+from zerocost.predict.estimators import Values, fit_quietly, make_estimator, predicted_std
+from zerocost.predict.features import Features, numeric_scores
+from zerocost.predict.validation import Validation, validate_predictions
 from zerocost.spaces import SearchSpace
 
-FEWEST = 5
-"""Targets needed for cross-validation."""
-SURE = 0.02
-"""The least that a model may hold itself to be off, in ranks from 0 to 1: its targets are not exact either."""
+FEWEST_TARGETS = 5
+"""Fewest targets for cross-validation."""
+LEAST_STD = 0.02
+"""The least standard deviation of a prediction, in ranks from 0 to 1: targets are not exact either."""
 
 
-class Scale(NamedTuple):
-    """Targets as ranks from 0 to 1, and back; outside the targets seen, along the line through both ends."""
+class RankScale(NamedTuple):
+    """Converts targets to ranks from 0 to 1 and back; beyond the known targets, along the line through both ends."""
 
     values: Values
     ranks: Values
 
     @classmethod
-    def of(cls, targets: Values) -> Scale:
+    def of(cls, targets: Values) -> RankScale:
         ranks = (rankdata(targets) - 0.5) / len(targets)
         values, first = np.unique(targets, return_index=True)
         return cls(values, ranks[first])
@@ -48,36 +48,36 @@ class Scale(NamedTuple):
         return inside + outside
 
 
-class Fitted(NamedTuple):
+class FittedModel(NamedTuple):
     """Features, scale of the targets and estimator, all fitted."""
 
     features: Features
-    scale: Scale
+    scale: RankScale
     model: Any
 
     def predict(self, scores: pd.DataFrame) -> tuple[Values, Values]:
-        """The predictions, and what the model holds them to be off, in the units of the targets; 1 if it cannot say."""
+        """Predictions and their standard deviations in the units of the targets; 1 if the model has none."""
         table = self.features.transform(scores)
         ranks = np.asarray(self.model.predict(table), dtype=float)
-        off = spread(self.model, table)
+        off = predicted_std(self.model, table)
         if off is None:
             return self.scale.to_values(ranks), np.ones(len(ranks))
-        off = np.maximum(off, SURE)
+        off = np.maximum(off, LEAST_STD)
         return self.scale.to_values(ranks), (self.scale.to_values(ranks + off) - self.scale.to_values(ranks - off)) / 2
 
 
 class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Learns accuracy from a few trained architectures, and predicts that of all others, with its uncertainty.
+    """Learns accuracy from a few trained architectures and predicts that of all others, with uncertainty.
 
     A scikit-learn regressor of pandas data frames, as `Features` takes them. It learns the ranks of the targets and
-    translates predicted ranks back, so that one architecture that did not learn at all does not outweigh all others;
-    beyond the targets seen it goes on in a straight line.
+    converts predicted ranks back, so that one architecture that failed to learn does not outweigh all others. Beyond
+    the known targets it extrapolates in a straight line.
 
     Args:
-        space: the architectures' space, or its name; None for any networks.
+        space: the architectures' space, or its name; None for networks of no space.
         estimator: "blend", "boosting", "forest", "gp" or "ridge", of `ESTIMATORS`, or any scikit-learn regressor.
-        parts: what it sees of an architecture; see `Features`.
-        seed: of the estimator and of the folds.
+        parts: the features to learn from; see `Features`.
+        seed: seeds the estimator and the folds.
 
     >>> rng = np.random.default_rng(0)
     >>> X = pd.DataFrame(rng.normal(size=(60, 2)), columns=["snip", "naswot"])
@@ -101,26 +101,32 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.seed = seed
 
     def fit(self, X: pd.DataFrame, y: npt.ArrayLike, pool: pd.DataFrame | None = None) -> Self:  # noqa: N803
-        """Learn from the scores `X` and accuracies `y` of trained architectures.
+        """Learn from trained architectures.
 
-        With `pool`, the scores of all candidates, a score counts by its rank among them; without, by its rank among
-        the trained. Uncertainty is what the estimator says, times the factor that gives errors out of five folds unit
-        variance. With fewer than 5 targets it is their standard deviation; constant targets are predicted with none.
+        The uncertainty of a prediction is the estimator's, times the factor that gives the errors of five-fold
+        cross-validation unit variance. With fewer than 5 targets it is their standard deviation; for constant targets
+        it is 0.
 
-        Raises `InputError` for fewer than 2 targets, for any that is not finite, and for lengths that differ.
+        Args:
+            X: scores of trained architectures.
+            y: their accuracies.
+            pool: scores of all candidates, to rank scores among; if None, they are ranked among the trained.
+
+        Raises:
+            InputError: fewer than 2 targets, not as many as scores, or one that is not finite.
         """
-        X, targets = checked(X), checked_targets(X, y)  # noqa: N806
+        X, targets = numeric_scores(X), numeric_targets(X, y)  # noqa: N806
         self.n_features_in_ = X.shape[1]
         self.targets_ = targets
         self.constant_ = bool(np.ptp(targets) == 0)
         if self.constant_:
             return self
         self.fitted_ = self._fitted(X, targets, pool)
-        if len(targets) < FEWEST:
+        if len(targets) < FEWEST_TARGETS:
             self.factor_ = float(targets.std(ddof=1))
             return self
         squares: list[float] = []
-        for train, test in folds(len(targets), min(5, len(targets)), self.seed):
+        for train, test in split_folds(len(targets), min(5, len(targets)), self.seed):
             if np.ptp(targets[train]):
                 mean, std = self._fitted(X.iloc[train], targets[train], pool).predict(X.iloc[test])
                 squares.extend(((targets[test] - mean) / std) ** 2)
@@ -134,13 +140,13 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: pd.DataFrame, return_std: Literal[True]) -> tuple[Values, Values]: ...  # noqa: N803
 
     def predict(self, X: pd.DataFrame, return_std: bool = False) -> Values | tuple[Values, Values]:  # noqa: N803
-        """The accuracy expected of each architecture; with `return_std`, and its standard deviation."""
+        """The expected accuracy of each architecture; with `return_std`, also its standard deviation."""
         check_is_fitted(self)
         if self.constant_:
             mean, std = np.full(len(X), self.targets_[0]), np.zeros(len(X))
         else:
             mean, std = self.fitted_.predict(X)
-            std = std * self.factor_ if len(self.targets_) >= FEWEST else np.full(len(X), self.factor_)
+            std = std * self.factor_ if len(self.targets_) >= FEWEST_TARGETS else np.full(len(X), self.factor_)
         return (mean, std) if return_std else mean
 
     def validate(
@@ -150,51 +156,63 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         pool: pd.DataFrame | None = None,
         repeats: int = 5,
     ) -> Validation:
-        """Kendall's τ between predictions and accuracies that were left out, and whether it is surely above 0.
+        """Kendall's τ between predictions and held-out accuracies, and whether its interval is above 0.
 
-        Architectures are split into five folds, of two at least, `repeats` times anew, and each is predicted from the
-        others. Of
-        two in the same fold, either is the better; τ is the share of pairs told right less that told wrong. Its 95 %
-        interval comes from resampled architectures. Fewer than 5 targets or constant ones give NaN and the reason.
-        Raises what `fit` raises. The surrogate itself stays as it is.
+        Architectures are split into five folds of at least two, and each fold is predicted from the others. τ is the
+        share of pairs within a fold that are ordered right, less the share ordered wrong. Its 95 % interval comes from
+        resampled architectures. Fewer than 5 targets, or constant ones, give NaN and the reason. The surrogate itself
+        does not change.
+
+        Args:
+            X: scores of trained architectures.
+            y: their accuracies.
+            pool: scores of all candidates, as in `fit`.
+            repeats: how often architectures are split anew.
+
+        Raises:
+            InputError: as in `fit`.
         """
-        X, targets = checked(X), checked_targets(X, y)  # noqa: N806
-        if len(targets) < FEWEST:
-            return Validation.without(len(targets), f"cross-validation needs {FEWEST} targets, but got {len(targets)}")
+        X, targets = numeric_scores(X), numeric_targets(X, y)  # noqa: N806
+        if len(targets) < FEWEST_TARGETS:
+            return Validation.without(
+                len(targets), f"cross-validation needs {FEWEST_TARGETS} targets, but got {len(targets)}"
+            )
         if np.ptp(targets) == 0:
             return Validation.without(len(targets), "all targets are equal, there is no order to predict")
         predictions = np.full((repeats, len(targets)), np.nan)
         fold = np.zeros((repeats, len(targets)), dtype=int)
         for repeat in range(repeats):
-            for number, (train, test) in enumerate(folds(len(targets), min(5, len(targets) // 2), self.seed + repeat)):
+            for number, (train, test) in enumerate(
+                split_folds(len(targets), min(5, len(targets) // 2), self.seed + repeat)
+            ):
                 fold[repeat, test] = number
                 if np.ptp(targets[train]) == 0:
                     predictions[repeat, test] = targets[train][0]
                     continue
                 predictions[repeat, test], _ = self._fitted(X.iloc[train], targets[train], pool).predict(X.iloc[test])
-        return judged(predictions, fold, targets, self.seed)
+        return validate_predictions(predictions, fold, targets, self.seed)
 
-    def _fitted(self, scores: pd.DataFrame, targets: Values, pool: pd.DataFrame | None) -> Fitted:
-        among = scores if pool is None else joined(checked(pool), scores)
-        features, scale = Features(self.space, self.parts).fit(among), Scale.of(targets)
-        model = estimator_of(self.estimator, self.seed)
-        return Fitted(features, scale, fit_quietly(model, features.transform(scores), scale.to_ranks(targets)))
+    def _fitted(self, scores: pd.DataFrame, targets: Values, pool: pd.DataFrame | None) -> FittedModel:
+        among = scores if pool is None else pool_with(numeric_scores(pool), scores)
+        features, scale = Features(self.space, self.parts).fit(among), RankScale.of(targets)
+        model = make_estimator(self.estimator, self.seed)
+        return FittedModel(features, scale, fit_quietly(model, features.transform(scores), scale.to_ranks(targets)))
 
 
-def joined(pool: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The pool, and what of the scores is not in it."""
+def pool_with(pool: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The pool, followed by the scores of architectures that are not in it."""
     missing = [str(name) for name in scores if name not in pool]
     if missing:
-        raise InputError(f"the pool lacks the columns {', '.join(missing)}; give it all that the trained ones have")
+        raise InputError(f"the pool lacks the columns {', '.join(missing)}; give it all columns of the scores")
     return pd.concat([pool[list(scores.columns)], scores[~scores.index.isin(pool.index)]])
 
 
-def folds(n: int, count: int, seed: int) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+def split_folds(n: int, count: int, seed: int) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Pairs of places to train on and to test on."""
     return list(KFold(count, shuffle=True, random_state=seed).split(np.empty(n)))
 
 
-def checked_targets(scores: pd.DataFrame, y: npt.ArrayLike) -> Values:
+def numeric_targets(scores: pd.DataFrame, y: npt.ArrayLike) -> Values:
     """The targets as an array of floats, one for each row of scores."""
     try:
         targets = np.asarray(y, dtype=float)

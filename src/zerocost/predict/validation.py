@@ -1,4 +1,4 @@
-"""Whether a surrogate's order is worth anything, from predictions of what it was not shown."""
+"""Whether the order that a surrogate predicts can be trusted, from predictions of held-out architectures."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Validation:
-    """What cross-validation says of a surrogate.
+    """The cross-validation of a surrogate.
 
     Attributes:
-        kendall: Kendall's τ on architectures left out, NaN when there is none.
-        low, high: its 95 % interval.
-        n: the architectures there were.
-        reason: why there is none; None when there is.
+        kendall: Kendall's τ on held-out architectures; NaN if it could not be measured.
+        low: lower end of its 95 % interval.
+        high: upper end of its 95 % interval.
+        n: number of architectures.
+        reason: why τ could not be measured; None if it was.
     """
 
     kendall: float
@@ -41,24 +42,24 @@ class Validation:
     def __str__(self) -> str:
         if self.reason:
             return f"not trusted: {self.reason}"
-        shown = f"τ {self.kendall:.2f}, 95 % interval {self.low:.2f} to {self.high:.2f}, {self.n} architectures"
-        return shown if self.trusted else f"not trusted: {shown}"
+        text = f"τ {self.kendall:.2f}, 95 % interval {self.low:.2f} to {self.high:.2f}, {self.n} architectures"
+        return text if self.trusted else f"not trusted: {text}"
 
 
-def judged(predictions: Values, folds: npt.NDArray[np.int64], targets: Values, seed: int) -> Validation:
+def validate_predictions(predictions: Values, folds: npt.NDArray[np.int64], targets: Values, seed: int) -> Validation:
     """Kendall's τ over the pairs that were in one fold, where one model predicted both.
 
-    Pairs across folds are left out: a model not shown the best expects less of all others, which alone would make the
-    order wrong. Pairs of equal targets do not count, equal predictions are half right.
+    Pairs across folds are left out: a model trained without the best architectures predicts less for all others, and
+    that alone would make the order wrong. Pairs of equal targets do not count; equal predictions count half.
 
     Args:
         predictions: repeats × architectures.
         folds: the number of each architecture's fold, repeats × architectures.
-        targets: one an architecture.
-        seed: of the resamples.
+        targets: one for each architecture.
+        seed: draws the resamples.
 
     >>> order = np.arange(10.0)
-    >>> judged(np.stack([order, -order]), np.zeros((2, 10), dtype=int), order, 0).kendall
+    >>> validate_predictions(np.stack([order, -order]), np.zeros((2, 10), dtype=int), order, 0).kendall
     0.0
     """
     n = len(targets)

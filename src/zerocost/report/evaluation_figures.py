@@ -1,4 +1,4 @@
-"""The plots of an evaluation's page: each function takes what an evaluation holds and gives a plotly figure."""
+"""The plots of an evaluation's page, as plotly figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report.figures import DIVERGING, blank, label
+from zerocost.report.figures import DIVERGING, empty_figure, label
 from zerocost.report.format import fixed, number
 
 PROXY, BASELINE, TOGETHER = "#2f7ed8", "#8a93a1", "#d9650b"
@@ -16,11 +16,11 @@ PALETTE = ("#2f7ed8", "#d9650b", "#1f9d72", "#a44fc4", "#c9a200", "#d64b6a", "#1
 DASHES = ("solid", "dash")
 
 
-def bars(table: pd.DataFrame, statistic: str, colours: Sequence[str]) -> go.Figure:
+def statistic_bars(table: pd.DataFrame, statistic: str, colours: Sequence[str]) -> go.Figure:
     """One bar a score, as long as its statistic, with its 95 % interval; the first row of the table on top."""
     names = [label(str(name)) for name in table.index]
     value, low, high = (table[f"{statistic}{part}"].to_numpy(dtype=float) for part in ("", "_low", "_high"))
-    figure = blank(
+    figure = empty_figure(
         60 + 26 * len(names),
         showlegend=False,
         xaxis={"zeroline": True, "zerolinecolor": BASELINE, "nticks": 6},
@@ -40,11 +40,11 @@ def bars(table: pd.DataFrame, statistic: str, colours: Sequence[str]) -> go.Figu
     return figure
 
 
-def scatter(scores: pd.Series[float], truth: pd.Series[float], name: str, metric: str, colour: str) -> go.Figure:
+def score_scatter(scores: pd.Series[float], truth: pd.Series[float], name: str, metric: str, colour: str) -> go.Figure:
     """Score (mean over seeds) against truth, one point an architecture; failed scores are left out."""
     shown = scores.dropna()
     wide = bool(len(shown) and shown.min() > 0 and shown.max() / shown.min() > 1000)
-    figure = blank(
+    figure = empty_figure(
         250,
         showlegend=False,
         xaxis={
@@ -69,17 +69,17 @@ def scatter(scores: pd.Series[float], truth: pd.Series[float], name: str, metric
     return figure
 
 
-def regrets(curves: pd.DataFrame, metric: str) -> go.Figure:
+def regret_curves(curves: pd.DataFrame, metric: str) -> go.Figure:
     """Regret against the number of networks trained, one line a score; the last column, a random pick, dotted.
 
     Lines far above the random one leave the frame.
     """
     ticks = [step * 10**power for power in range(6) for step in (1, 2, 5)]
     most = 1.2 * float(curves.to_numpy()[0, -1])
-    figure = blank(
+    figure = empty_figure(
         420,
         xaxis={"title": "networks trained, best scores first", "type": "log", "showgrid": False, "tickvals": ticks},
-        yaxis={"title": f"best {label(metric)} of all less best found", "range": [-0.02 * most, most]},
+        yaxis={"title": f"regret ({label(metric)})", "range": [-0.02 * most, most]},
         legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"},
     )
     for place, name in enumerate(map(str, curves)):
@@ -99,8 +99,8 @@ def regrets(curves: pd.DataFrame, metric: str) -> go.Figure:
     return figure
 
 
-def differences(paired: pd.DataFrame, names: Sequence[str]) -> go.Figure:
-    """Row less column, of the rows of one statistic; the number stands where the 95 % interval excludes 0."""
+def difference_heatmap(paired: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """Row minus column; a number is shown where the 95 % interval excludes 0."""
     values = pd.DataFrame(np.nan, index=list(names), columns=list(names))
     text, hover = (pd.DataFrame("", index=list(names), columns=list(names)) for _ in range(2))
     for _, row in paired.iterrows():
@@ -111,7 +111,7 @@ def differences(paired: pd.DataFrame, names: Sequence[str]) -> go.Figure:
             hover.loc[a, b] = f"{fixed(sign * row['difference'])} ({fixed(low)} to {fixed(high)})"
     most = float(np.nanmax(np.abs(values.to_numpy()), initial=1e-9))
     labels = [label(str(name)) for name in names]
-    figure = blank(
+    figure = empty_figure(
         130 + 34 * len(labels),
         xaxis={"type": "category", "showgrid": False, "tickangle": -45, "ticks": ""},
         yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
@@ -129,6 +129,6 @@ def differences(paired: pd.DataFrame, names: Sequence[str]) -> go.Figure:
         xgap=2,
         ygap=2,
         showscale=False,
-        hovertemplate="%{y} less %{x}: %{customdata}<extra></extra>",
+        hovertemplate="%{y} minus %{x}: %{customdata}<extra></extra>",
     )
     return figure

@@ -1,4 +1,4 @@
-"""The section on why the best candidates are the best: what moved each, what each proxy adds, what is only size."""
+"""The section on why the best candidates are ranked best: what each proxy adds, and what is only size."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from zerocost.report import format as fmt
-from zerocost.report import progress as goals
-from zerocost.report.figures import DIVERGING, blank, label
+from zerocost.report import progress
+from zerocost.report.figures import DIVERGING, empty_figure, label
 from zerocost.report.sections import Plot
 from zerocost.scoring.explanation import LEAST, Explanation
 from zerocost.search.objectives import SCORE
@@ -19,15 +19,23 @@ from zerocost.search.objectives import SCORE
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
 
-SHOWN = 20
-"""Candidates whose moves are shown, at most."""
-NAMED = 36
-"""Letters of their names that fit beside the plot."""
+MOST_CANDIDATES = 20
+"""Most candidates in the plot."""
+LABEL_LENGTH = 36
+"""Most letters of a name beside the plot."""
 
 
 @dataclass(frozen=True)
-class Why:
-    """Why the best are the best; `rows` has one row a proxy, of texts below `headings`, its name first."""
+class RankingExplanation:
+    """Why the best candidates are ranked best.
+
+    Attributes:
+        sentence: how much of the order size alone explains.
+        plot: how far each proxy moved each candidate.
+        headings: headings of the table of proxies.
+        rows: one row a proxy, its name first.
+        note: what the numbers are.
+    """
 
     sentence: str
     plot: Plot | None
@@ -36,53 +44,53 @@ class Why:
     note: str
 
 
-def why(result: SearchResult) -> Why | None:
-    """Why the best of a search or a ranking are the best; None where no proxies were combined, or too few scored."""
-    by, table = goals.scored_by(result), result.table
+def explain_ranking(result: SearchResult) -> RankingExplanation | None:
+    """Why the best of a search or a ranking are ranked best; None without combined proxies, or with too few scores."""
+    by, table = progress.score_combination(result), result.table
     if SCORE not in result.objectives or not set(by.proxies) <= set(table.frame):
         return None
     found = table.explained(by, top=len(result.kept) or None)
     if found.place.notna().sum() < LEAST:
         return None
-    headings, rows = proxies(found)
-    plot = moves(found, [str(name) for name in result.kept.frame.index])
-    return Why(found.about_size(fmt.shorten), plot, headings, rows, told(found, plot))
+    headings, rows = proxy_rows(found)
+    plot = moves_plot(found, [str(name) for name in result.kept.frame.index])
+    return RankingExplanation(found.about_size(fmt.shorten), plot, headings, rows, explanation_note(found, plot))
 
 
-def moves(found: Explanation, kept: list[str]) -> Plot | None:
-    """The moves of the kept and the best of the others, as a heat map; None for one proxy: it is the score."""
+def moves_plot(found: Explanation, kept: list[str]) -> Plot | None:
+    """A heat map of the kept candidates and the best of the others; None for one proxy, which is the score itself."""
     if len(found.proxies) < 2:
         return None
     ordered = found.place.dropna().sort_values(kind="stable").index
-    chosen = set([name for name in ordered if name in set(kept)][:SHOWN])
-    others = [name for name in ordered if name not in chosen][: SHOWN - len(chosen)]
+    chosen = set([name for name in ordered if name in set(kept)][:MOST_CANDIDATES])
+    others = [name for name in ordered if name not in chosen][: MOST_CANDIDATES - len(chosen)]
     names = [name for name in ordered if name in chosen or name in set(others)]
     whole = found.climbed if found.moved.isna().all(axis=None) else found.moved
     parts, places = whole.loc[names], found.climbed.loc[names]
-    title = f"What moved the best {len(names)}, by proxy" if len(names) > 1 else "What moved the best, by proxy"
+    title = f"How far each proxy moved the best {len(names)}" if len(names) > 1 else "How far each proxy moved the best"
     text = f"by {found.combination}"
-    figure = heat_map(parts, places, [named(found, name, name in set(kept)) for name in names])
+    figure = heat_map(parts, places, [candidate_label(found, name, name in set(kept)) for name in names])
     return Plot("why-moves", figure, title, text, min_width=300 + 64 * parts.shape[1])
 
 
-def named(found: Explanation, name: str, kept: bool) -> str:
-    """A candidate with its place, bold where it was kept."""
-    text = f"{label(fmt.shorten(name, NAMED))}  {found.place[name]:.0f}"
+def candidate_label(found: Explanation, name: str, kept: bool) -> str:
+    """A candidate's name and place, bold where it was kept."""
+    text = f"{label(fmt.shorten(name, LABEL_LENGTH))}  {found.place[name]:.0f}"
     return f"<b>{text}</b>" if kept else text
 
 
 def heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go.Figure:
-    """How far each proxy moved each candidate, blue for up, with the places it has from it where that is known."""
+    """How far each proxy moved each candidate, blue for up; the numbers are places won or lost, where known."""
     limit = float(np.nan_to_num(np.abs(parts.to_numpy())).max()) or 1.0
     columns = [label(str(name)) for name in parts]
-    figure = blank(
+    figure = empty_figure(
         110 + 26 * len(names),
         xaxis={
             "type": "category",
             "showgrid": False,
             "side": "top",
             "ticks": "",
-            "tickangle": 0 if few(parts) else -45,
+            "tickangle": 0 if fit_side_by_side(parts) else -45,
         },
         yaxis={
             "tickvals": list(range(len(names))),
@@ -97,7 +105,7 @@ def heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go.
         z=parts.to_numpy(),
         x=columns,
         y=list(range(len(names))),
-        text=places.map(steps_of).to_numpy(),
+        text=places.map(signed_places).to_numpy(),
         customdata=parts.map(fmt.fixed).to_numpy(),
         hovertext=[[name] * len(columns) for name in names],
         texttemplate="%{text}",
@@ -112,15 +120,15 @@ def heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go.
     return figure
 
 
-def few(parts: pd.DataFrame) -> bool:
+def fit_side_by_side(parts: pd.DataFrame) -> bool:
     """Whether the names of the proxies fit side by side."""
     return parts.shape[1] * max(len(str(name)) for name in parts) <= 80
 
 
-def steps_of(places: float) -> str:
-    """Places won or lost, always signed; nothing where there are none to tell.
+def signed_places(places: float) -> str:
+    """Places won or lost, always signed; empty where they are not known.
 
-    >>> steps_of(3.0), steps_of(-12.0), steps_of(0.0), steps_of(np.nan)
+    >>> signed_places(3.0), signed_places(-12.0), signed_places(0.0), signed_places(np.nan)
     ('+3', '−12', '0', '')
     """
     if np.isnan(places):
@@ -128,7 +136,7 @@ def steps_of(places: float) -> str:
     return f"{places:+.0f}".replace("-", "−") if places else "0"
 
 
-def proxies(found: Explanation) -> tuple[list[str], list[list[str]]]:
+def proxy_rows(found: Explanation) -> tuple[list[str], list[list[str]]]:
     """Headings, and one row a proxy."""
     sizes = [str(size) for size in found.sizes if found.sizes[size].notna().any()]
     headings = ["proxy", "weight", "τ without it", f"new in the top {found.top}", "ρ with the score", "beyond size"]
@@ -142,22 +150,22 @@ def proxies(found: Explanation) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def told(found: Explanation, plot: Plot | None) -> str:
-    """What the section's numbers are."""
+def explanation_note(found: Explanation, plot: Plot | None) -> str:
+    """What the numbers of the section are."""
     several = len(found.proxies) > 1
     text = []
     if not found.follows:
-        text.append("Candidates are not ranked by this score alone; places here are those by this score")
+        text.append("Candidates are not ranked by this score alone; the places here are those by this score")
     if plot:
-        text.append("Names end in the place by score; bold: kept")
+        text.append("The number after a name is its place by score; bold: kept")
     if plot and found.moved.notna().any(axis=None):
-        text.append("Colours: what a proxy adds to the score, against what it adds on average; blue moves up")
+        text.append("Colours: what a proxy adds to the score compared with its average over candidates; blue moves up")
     if plot:
         text.append("Numbers: the places a candidate would lose without the proxy")
     if several:
-        text.append("τ without it: Kendall’s rank correlation of the ranking with that without the proxy")
-        text.append(f"New: how many of the top {found.top} would then be others")
-    text.append("ρ is Spearman’s; beyond size: the same with parameters taken out of both")
+        text.append("τ without it: Kendall’s rank correlation of the ranking with the ranking without the proxy")
+        text.append(f"New: how many of the top {found.top} would change without the proxy")
+    text.append("ρ is Spearman’s rank correlation; beyond size: the same with parameters taken out of both")
     if min(found.proxies["weight"]) < 0:
-        text.append("A proxy of negative weight counts turned round, as it is ranked")
+        text.append("A proxy of negative weight is counted with its sign reversed, as in the ranking")
     return ". ".join(text) + "."

@@ -1,6 +1,6 @@
 """The plots of the report: each function takes a table and gives a plotly figure.
 
-Colours of traces are readable on light and on dark paper; what differs between the two is in `TEMPLATES`.
+The colours of traces can be read on a light and on a dark page; what differs between the two is in `TEMPLATES`.
 """
 
 from __future__ import annotations
@@ -58,24 +58,24 @@ TEMPLATES = {
 
 
 def label(name: str) -> str:
-    """A name as literal text inside a plot, where plotly would otherwise read tags in it."""
+    """A name as literal text in a plot, where plotly would otherwise read tags."""
     return html.escape(shorten(name), quote=False)
 
 
-def blank(height: int, **layout: object) -> go.Figure:
+def empty_figure(height: int, **layout: object) -> go.Figure:
     """An empty figure in the style of the page."""
     return go.Figure(layout={"template": TEMPLATES["light"], "height": height, **layout})
 
 
 def is_wide(column: pd.Series[float]) -> bool:
-    """Whether positive values span more than three powers of ten, and ask for a logarithmic axis."""
+    """Whether values are positive and span more than three powers of ten, which asks for a logarithmic axis."""
     return bool(len(column) and column.min() > 0 and column.max() / column.min() > 1000)
 
 
-def outcome(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
+def accuracy_by_group(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
     """Accuracy (%) of survivors beside random picks: runs, candidate means, group mean with 95 % interval."""
     groups = [group for group in GROUPS if (candidates["group"] == group).any()]
-    figure = blank(
+    figure = empty_figure(
         360,
         xaxis={
             "tickvals": list(range(len(groups))),
@@ -128,12 +128,12 @@ def outcome(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def against_accuracy(points: pd.DataFrame, axis: str) -> go.Figure:
+def accuracy_scatter(points: pd.DataFrame, axis: str) -> go.Figure:
     """Scatter of one score against accuracy (%); `points` has group, name, score, accuracy, one row a candidate."""
     points = points[np.isfinite(points["score"])]
     wide = is_wide(points["score"])
     write, least_exponent = (count, 3) if axis == "parameters" else (number, 6)
-    figure = blank(
+    figure = empty_figure(
         250,
         showlegend=False,
         xaxis={
@@ -163,12 +163,12 @@ def against_accuracy(points: pd.DataFrame, axis: str) -> go.Figure:
     return figure
 
 
-def agreement(correlations: pd.DataFrame) -> go.Figure:
+def correlation_heatmap(correlations: pd.DataFrame) -> go.Figure:
     """Heat map of a square table of correlations in [-1, 1], with the numbers."""
     names = [label(name) for name in correlations.columns]
     values = correlations.to_numpy()
     text = [["" if np.isnan(v) else f"{v:.2f}".replace("-", "−") for v in row] for row in values]
-    figure = blank(
+    figure = empty_figure(
         130 + 38 * len(names),
         xaxis={"type": "category", "showgrid": False, "tickangle": -45, "ticks": ""},
         yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
@@ -196,7 +196,7 @@ def _mean_curve(rows: pd.DataFrame, column: str) -> pd.Series[float]:
     return pd.Series(finished["mean"][finished["size"] == finished["size"].max()], dtype=float)
 
 
-def _joined(rows: pd.DataFrame, column: str) -> tuple[Sequence[object], Sequence[object], Sequence[str]]:
+def _runs_as_one_line(rows: pd.DataFrame, column: str) -> tuple[Sequence[object], Sequence[object], Sequence[str]]:
     """All runs as one line with gaps between them, so that a plot of many runs stays light."""
     x: list[object] = []
     y: list[object] = []
@@ -208,20 +208,20 @@ def _joined(rows: pd.DataFrame, column: str) -> tuple[Sequence[object], Sequence
     return x, y, text
 
 
-def curves(epochs: pd.DataFrame, column: str, axis: str, also: str | None = None) -> go.Figure:
-    """Learning curves: a thin line a run, a thick mean a group, a ring where a run was stopped.
+def learning_curves(epochs: pd.DataFrame, column: str, axis: str, also: str | None = None) -> go.Figure:
+    """Learning curves: a thin line a run, a thick line for the mean of a group, a ring where a run was stopped.
 
-    `also` is a second column shown as dotted mean.
+    `also` is a second column, of which only the mean is shown, dotted.
     """
     last = int(epochs["epoch"].max())
-    figure = blank(
+    figure = empty_figure(
         360,
         xaxis={"title": "epoch", "showgrid": False, "tickformat": "d", **({"dtick": 1} if last <= 10 else {})},
         yaxis={"title": axis},
     )
     present = {group: rows for group in GROUPS if len(rows := epochs[epochs["group"] == group])}
     for group, rows in present.items():
-        x, y, text = _joined(rows, column)
+        x, y, text = _runs_as_one_line(rows, column)
         figure.add_scatter(
             x=x,
             y=y,

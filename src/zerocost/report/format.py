@@ -59,10 +59,10 @@ def count(value: float | None) -> str:
     return f"{value / 1e9:.1f}{SPACE}G"
 
 
-def quantity(name: str) -> Formatter:
-    """How the values of a score or a size are written.
+def formatter_for(name: str) -> Formatter:
+    """The function that writes the values of a score or a size.
 
-    >>> quantity("params")(12_345).replace(SPACE, " "), quantity("snip")(12_345)
+    >>> formatter_for("params")(12_345).replace(SPACE, " "), formatter_for("snip")(12_345)
     ('12.3 k', '12,345')
     """
     return count if name in COUNTED else number
@@ -79,10 +79,10 @@ def percent(fraction: float | None) -> str:
     return f"{fixed(100 * fraction, 1)}{SPACE}%"
 
 
-def points(fraction: float) -> str:
+def percentage_points(fraction: float) -> str:
     """A difference of two fractions in percentage points, always signed.
 
-    >>> points(0.0481), points(-0.012)
+    >>> percentage_points(0.0481), percentage_points(-0.012)
     ('+4.8', '−1.2')
     """
     return f"{100 * fraction:+.1f}".replace("-", "−")
@@ -116,10 +116,10 @@ def plural(number_of: int, one: str, many: str = "") -> str:
     return f"{number_of:,} {one if number_of == 1 else many or one + 's'}"
 
 
-def listing(parts: Sequence[str]) -> str:
-    """Parts as one enumeration.
+def join_words(parts: Sequence[str]) -> str:
+    """Words as a list in a sentence.
 
-    >>> listing(["a"]), listing(["a", "b", "c"])
+    >>> join_words(["a"]), join_words(["a", "b", "c"])
     ('a', 'a, b and c')
     """
     return " and ".join([", ".join(parts[:-1]), *parts[-1:]]) if len(parts) > 1 else "".join(parts)
@@ -137,11 +137,11 @@ def shorten(name: str, limit: int = 44) -> str:
     return f"{name[:half]}…{name[-half:]}"
 
 
-def setting(value: object) -> str:
+def setting_text(value: object) -> str:
     """A setting as plain text.
 
-    >>> setting(None), setting(True), setting(["snip", "grasp"]), setting({"lr": 0.1}), setting([])
-    ('none', 'yes', 'snip, grasp', 'lr: 0.1', 'none')
+    >>> [setting_text(value) for value in (None, True, ["snip", "grasp"], {"lr": 0.1}, [])]
+    ['none', 'yes', 'snip, grasp', 'lr: 0.1', 'none']
     """
     match value:
         case None:
@@ -149,11 +149,11 @@ def setting(value: object) -> str:
         case bool():
             text = "yes" if value else "no"
         case Mapping():
-            text = ", ".join(f"{key}: {setting(part)}" for key, part in value.items())
+            text = ", ".join(f"{key}: {setting_text(part)}" for key, part in value.items())
         case list() | tuple():
-            text = ", ".join(map(setting, value))
+            text = ", ".join(map(setting_text, value))
         case set() | frozenset():
-            text = ", ".join(sorted(map(setting, value)))
+            text = ", ".join(sorted(map(setting_text, value)))
         case _:
             text = str(value)
     return text or "none"

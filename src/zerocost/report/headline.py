@@ -1,4 +1,4 @@
-"""The top of the page: what was done, in one sentence, and the answer, with its uncertainty."""
+"""The top of the page: one sentence on what was done, and the answer with its uncertainty."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from zerocost.report import format as fmt
-from zerocost.report import progress as goals
+from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
-from zerocost.statistics.association import difference
+from zerocost.statistics.association import mean_difference
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fact:
-    """One number of the answer: what it is, the number, and how it was had."""
+    """One number of the answer.
+
+    Attributes:
+        label: what the number is.
+        value: the number, formatted.
+        note: where it comes from.
+        group: the group of trained candidates it is about, which gives its colour.
+    """
 
     label: str
     value: str
@@ -27,15 +34,16 @@ class Fact:
     group: str = ""
 
 
-def sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame) -> str:
-    """What was done, with numbers."""
-    proposed = f", proposed by strategy {result.settings['strategy']}," if goals.searched(result) else ""
-    text = f"{fmt.plural(count(result), 'candidate')} of the space {result.space}{proposed} {judged(result)}"
+def search_sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame) -> str:
+    """One sentence on what a search did, with numbers."""
+    proposed = f", proposed by strategy {result.settings['strategy']}," if progress.is_search(result) else ""
+    count = fmt.plural(candidate_count(result), "candidate")
+    text = f"{count} of the space {result.space}{proposed} {how_ranked(result)}"
     numbers = {"more were refused": len(result.rejected), "could not be ranked": int(ranking["rank"].isna().sum())}
     asides = [f"{number:,} {what}" for what, number in numbers.items() if number]
     text += f" ({', '.join(asides)})" if asides else ""
-    for table, scale in zip([*result.earlier[1:], result.table], goals.fidelities(result)[1:], strict=False):
-        text += f", {len(table):,} of them again at {goals.sized(scale)}"
+    for table, scale in zip([*result.earlier[1:], result.table], progress.table_fidelities(result)[1:], strict=False):
+        text += f", {len(table):,} of them scored again at {progress.fidelity_label(scale)}"
     if result.kept.dropped:
         text += f", {len(result.kept.frame):,} kept"
     parts = [
@@ -47,76 +55,76 @@ def sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame) ->
         text += f", {' and '.join(parts)} trained"
     if result.stages:
         text += f", in {fmt.seconds(sum(stage.seconds for stage in result.stages))}"
-    return f"{text}. {interrupted(result)}".strip()
+    return f"{text}. {interruption_note(result)}".strip()
 
 
-def count(result: SearchResult) -> int:
-    """How many candidates were judged in all."""
+def candidate_count(result: SearchResult) -> int:
+    """The number of candidates measured in all."""
     return len(result.order) or len(result.table)
 
 
-def judged(result: SearchResult) -> str:
-    """By what candidates were judged, in words."""
-    scores = fmt.plural(len(goals.scored_by(result).proxies), "proxy", "proxies")
-    if goals.plain(result):
+def how_ranked(result: SearchResult) -> str:
+    """What candidates were measured by, in words."""
+    scores = fmt.plural(len(progress.score_combination(result).proxies), "proxy", "proxies")
+    if progress.ranked_by_score(result):
         return f"scored with {scores}"
-    named = [f"score ({scores})" if name == "score" else name for name in result.objectives]
-    return f"judged by {fmt.listing(named)}"
+    objectives = [f"score ({scores})" if name == "score" else name for name in result.objectives]
+    return f"measured by {fmt.join_words(objectives)}"
 
 
-def interrupted(result: SearchResult) -> str:
-    """Where a search ended too early, as a sentence; empty where it is not known to have."""
+def interruption_note(result: SearchResult) -> str:
+    """A sentence on where a search was interrupted; empty where it was not."""
     if not result.stages:
         return ""
     if "filter" not in [stage.name for stage in result.stages]:
         return "The search was interrupted before anything was trained."
     wanted = len(result.kept) * int(result.settings.get("training_seeds", 1)) if result.settings.get("epochs") else 0
     if len(result.survivors) < wanted:
-        return f"Training was interrupted: {len(result.survivors):,} of {wanted:,} runs of survivors were done."
+        return f"Training was interrupted: {len(result.survivors):,} of {wanted:,} runs of survivors were finished."
     return "Training was interrupted before the random picks." if wanted and not result.random else ""
 
 
-def fidelity(result: SearchResult) -> str:
-    """The scale at which the ranked candidates were scored; empty for full size."""
-    scale = goals.fidelities(result)[-1]
+def scoring_fidelity(result: SearchResult) -> str:
+    """The fidelity at which the ranked candidates were scored; empty for full size."""
+    scale = progress.table_fidelities(result)[-1]
     return "" if scale == "full" else scale
 
 
-def facts(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame, trained: pd.DataFrame) -> list[Fact]:
-    """The front of several objectives, the best candidate, and what the two groups reached.
+def search_facts(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame, trained: pd.DataFrame) -> list[Fact]:
+    """The Pareto front of several objectives, the best candidate, and the mean accuracy of both groups.
 
-    Where nothing was trained, the ranking's first takes their place.
+    Where nothing was trained, the first of the ranking takes the place of the last two.
     """
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
-    scale = fidelity(result)
-    size = f"parameters as scored ({scale})" if scale and not goals.searched(result) else "parameters"
+    scale = scoring_fidelity(result)
+    size = f"parameters as scored ({scale})" if scale and not progress.is_search(result) else "parameters"
     if survivors.empty and random.empty:
-        return [*_front(result), *_ranked_first(result, ranking, size)]
-    answer = [*_front(result), _best(survivors if len(survivors) else random, ranking, size)]
+        return [*_front_facts(result), *_ranked_first(result, ranking, size)]
+    answer = [*_front_facts(result), _best_trained(survivors if len(survivors) else random, ranking, size)]
     answer += [
         Fact(
             f"{group.capitalize()}, mean accuracy",
             fmt.percent(ours["accuracy"].mean()),
-            _sample(ours, runs[runs["group"] == group]),
+            _sample_note(ours, runs[runs["group"] == group]),
             group,
         )
         for group, ours in ((SURVIVORS, survivors), (RANDOM, random))
         if len(ours)
     ]
     if len(survivors) and len(random):
-        gain = difference(survivors["accuracy"], random["accuracy"])
-        bounds = gain.interval and " to ".join(map(fmt.points, gain.interval))
-        note = f"95 % interval {bounds}" if bounds else "no interval: needs two candidates that differ in each group"
-        answer.append(Fact("Survivors minus random picks", f"{fmt.points(gain.value)} points", note))
+        gain = mean_difference(survivors["accuracy"], random["accuracy"])
+        bounds = gain.interval and " to ".join(map(fmt.percentage_points, gain.interval))
+        note = f"95 % interval {bounds}" if bounds else "no interval: it needs two different candidates in each group"
+        answer.append(Fact("Survivors minus random picks", f"{fmt.percentage_points(gain.value)} points", note))
     return answer
 
 
-def verdict(trained: pd.DataFrame) -> str:
-    """What the comparison of survivors with random picks does and does not show; empty without both groups."""
+def survivors_verdict(trained: pd.DataFrame) -> str:
+    """What the comparison of survivors with random picks shows; empty without both groups."""
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
     if survivors.empty or random.empty:
         return ""
-    interval = difference(survivors["accuracy"], random["accuracy"]).interval
+    interval = mean_difference(survivors["accuracy"], random["accuracy"]).interval
     sizes = f"{fmt.plural(len(survivors), 'survivor')} against {fmt.plural(len(random), 'random pick')}"
     if interval is None:
         text = f"Too few candidates to say whether the filter beats a random pick ({sizes})."
@@ -125,7 +133,7 @@ def verdict(trained: pd.DataFrame) -> str:
     elif interval[1] < 0:
         text = f"Survivors trained worse than random picks: the interval excludes 0 ({sizes})."
     else:
-        text = f"The interval includes 0: this run does not show that the filter beats a random pick ({sizes})."
+        text = f"The interval includes 0: this search does not show that the filter beats a random pick ({sizes})."
     above = random[~random["name"].isin(survivors["name"]) & (random["accuracy"] > survivors["accuracy"].max())]
     if len(above):
         best = above.iloc[int(above["accuracy"].argmax())]
@@ -133,7 +141,7 @@ def verdict(trained: pd.DataFrame) -> str:
     return text
 
 
-def _sample(trained: pd.DataFrame, runs: pd.DataFrame) -> str:
+def _sample_note(trained: pd.DataFrame, runs: pd.DataFrame) -> str:
     left_out = [
         fmt.plural(found, f"{state} run")
         for state in (STOPPED, FAILED)
@@ -143,7 +151,7 @@ def _sample(trained: pd.DataFrame, runs: pd.DataFrame) -> str:
     return f"{fmt.plural(len(trained), 'candidate')}, {fmt.plural(int(trained['seeds'].sum()), 'run')}{note}"
 
 
-def _best(trained: pd.DataFrame, ranking: pd.DataFrame, size: str) -> Fact:
+def _best_trained(trained: pd.DataFrame, ranking: pd.DataFrame, size: str) -> Fact:
     best = trained.iloc[int(trained["accuracy"].argmax())]
     spread = "" if np.isnan(best["sd"]) else f" ± {fmt.fixed(100 * best['sd'], 1)}"
     accuracy = f"{fmt.fixed(100 * best['accuracy'], 1)}{spread}{fmt.SPACE}%"
@@ -154,11 +162,12 @@ def _best(trained: pd.DataFrame, ranking: pd.DataFrame, size: str) -> Fact:
     return Fact(f"Best {kind}", best["name"], f"{accuracy} accuracy ({over}){weight}", best["group"])
 
 
-def _front(result: SearchResult) -> list[Fact]:
+def _front_facts(result: SearchResult) -> list[Fact]:
     if len(result.objectives) < 2 or not result.front:
         return []
-    judged = "scored again" if result.earlier else "judged"
-    note = f"of {len(result.table):,} {judged}, by {fmt.listing(list(map(goals.aim, result.objectives)))}"
+    measured = "scored again" if result.earlier else "measured"
+    objectives = fmt.join_words(list(map(progress.with_direction, result.objectives)))
+    note = f"of {len(result.table):,} {measured}, by {objectives}"
     return [Fact("Pareto front", fmt.plural(len(result.front), "architecture"), note)]
 
 
@@ -169,8 +178,10 @@ def _ranked_first(result: SearchResult, ranking: pd.DataFrame, size: str) -> lis
     if ranked.empty:
         return [Fact("Best candidate", "none", "no candidate could be ranked; the reasons are under Dropped")]
     first = ranked.iloc[0]
-    names = ["rank_score"] if goals.plain(result) else [name for name in result.objectives if name != "params"]
-    parts = [f"{name.replace('_', ' ')} {fmt.quantity(name)(first[name])}" for name in names]
+    names = (
+        ["rank_score"] if progress.ranked_by_score(result) else [name for name in result.objectives if name != "params"]
+    )
+    parts = [f"{name.replace('_', ' ')} {fmt.formatter_for(name)(first[name])}" for name in names]
     parts.append(f"{fmt.count(first['params'])} {size}")
     fact = Fact("Ranked first", str(ranked.index[0]), f"{', '.join(parts)}; not trained")
     if len(result.kept.frame) or not result.kept.dropped:

@@ -1,4 +1,4 @@
-"""The page: a search result or an evaluation in, one self-contained HTML file out."""
+"""The page: one self-contained HTML file for a search result or an evaluation."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zerocost.base.errors import InputError
-from zerocost.evaluation.evaluate import Evaluation
+from zerocost.evaluation.evaluation import Evaluation
 from zerocost.report import evaluation, frames, headline, search_sections, sections
 from zerocost.report import format as fmt
-from zerocost.report.explanation import why
-from zerocost.report.template import fill
+from zerocost.report.explanation import explain_ranking
+from zerocost.report.template import render_template
 from zerocost.statistics.association import ENOUGH
 
 if TYPE_CHECKING:
@@ -18,10 +18,19 @@ if TYPE_CHECKING:
 
 
 def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
-    """Write the report of a search or an evaluation as one HTML file that needs no network, and return its path.
+    """Write the report of a search or an evaluation as one HTML file that works offline.
 
-    `result` is what `search` or `evaluate` returns; a ranking without trained runs gives a shorter page. The same
-    result gives the same bytes. Missing parent folders are made. Raises `InputError` when `path` is a folder.
+    The same result gives the same bytes.
+
+    Args:
+        result: what `search` or `evaluate` returns. A ranking without trained runs gives a shorter page.
+        path: the file to write; missing folders are made.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        InputError: `path` is a folder.
 
     >>> import tempfile, pandas as pd
     >>> from zerocost import SearchResult, ScoreTable, combine
@@ -36,43 +45,43 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the file to write, for example {path / 'report.html'}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = evaluation.render(result) if isinstance(result, Evaluation) else render(result)
+    text = evaluation.render_evaluation(result) if isinstance(result, Evaluation) else render_search(result)
     path.write_bytes(text.encode("utf-8", errors="replace"))
     return path
 
 
-def render(result: SearchResult) -> str:
+def render_search(result: SearchResult) -> str:
     """The page as text."""
-    runs, ranking = frames.runs(result), frames.ranking(result)
-    trained = frames.trained(runs)
-    outcome, agreement = sections.outcome(trained, runs), sections.agreement(result)
-    relations, curves = sections.relations(result, ranking, trained), sections.curves(result)
-    front, ladder = search_sections.front(result), search_sections.ladder(result)
-    history = search_sections.history(result)
-    explained = why(result)
-    how = [*front, *([history.plot] if history else []), *(step.plot for step in ladder)]
-    moved = explained.plot if explained else None
-    plots = [plot for plot in (*how, outcome, moved, *relations, agreement, *curves) if plot]
-    return fill(
+    runs, ranking = frames.run_table(result), frames.ranking_table(result)
+    trained = frames.trained_table(runs)
+    outcome, correlations = sections.outcome_plot(trained, runs), sections.correlation_plot(result)
+    relations, curves = sections.accuracy_plots(result, ranking, trained), sections.curve_plots(result)
+    front, fidelities = search_sections.front_plots(result), search_sections.fidelity_sections(result)
+    history = search_sections.history_section(result)
+    explanation = explain_ranking(result)
+    search_plots = [*front, *([history.plot] if history else []), *(step.plot for step in fidelities)]
+    moves = explanation.plot if explanation else None
+    plots = [plot for plot in (*search_plots, outcome, moves, *relations, correlations, *curves) if plot]
+    return render_template(
         "page.html.j2",
         plots,
-        title=f"{result.space}: {fmt.plural(headline.count(result), 'candidate')} scored",
-        sentence=headline.sentence(result, ranking, runs),
-        facts=headline.facts(result, ranking, runs, trained),
-        verdict=headline.verdict(trained),
-        stages=sections.stages(result),
-        objectives=fmt.listing(result.objectives),
+        title=f"{result.space}: {fmt.plural(headline.candidate_count(result), 'candidate')} scored",
+        sentence=headline.search_sentence(result, ranking, runs),
+        facts=headline.search_facts(result, ranking, runs, trained),
+        verdict=headline.survivors_verdict(trained),
+        stages=sections.stage_rows(result),
+        objectives=fmt.join_words(result.objectives),
         front=front,
         history=history,
-        ladder=ladder,
+        fidelities=fidelities,
         stopped=int((runs["state"] == frames.STOPPED).sum()),
         outcome=outcome,
-        ranking=sections.ranking(result, ranking, trained),
-        why=explained,
+        ranking=sections.ranking_section(result, ranking, trained),
+        explanation=explanation,
         relations=relations,
         enough=ENOUGH,
-        agreement=agreement,
+        correlations=correlations,
         curves=curves,
-        lost=sections.lost(result, ranking),
-        settings=[(key, fmt.setting(value)) for key, value in result.settings.items()],
+        lost=sections.loss_groups(result, ranking),
+        settings=[(key, fmt.setting_text(value)) for key, value in result.settings.items()],
     )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zerocost.base.errors import MissingExtraError, unknown
-from zerocost.evaluation.evaluate import BASELINES, TOGETHER, Evaluation
+from zerocost.evaluation.evaluation import Evaluation
+from zerocost.evaluation.tables import BASELINES, TOGETHER
 from zerocost.report.format import fixed
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("pdf", "svg", "png")
 WIDTH = 6.8
-"""Of the text of a paper, in inches."""
+"""The width of a paper's text, in inches."""
 BLUE, ORANGE, GREY = "#2a6fbb", "#cf5f0a", "#8a8f98"
 PALETTE = ("#2a6fbb", "#cf5f0a", "#1d8a66", "#8d3fae", "#a98600", "#c23b58", "#1490a3", "#6b5d48")
 STYLE: Any = {
@@ -37,12 +38,23 @@ STYLE: Any = {
 
 
 def save(evaluation: Evaluation, folder: str | Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write every figure in each format into `folder`, which is made if need be; the files written.
+    """Write every figure of an evaluation in each format.
 
-    `scores`: score against truth; `correlation`: Kendall's τ and the partial correlation given parameters, with 95 %
-    intervals; `agreement`: Spearman correlation of each two scores; `regret`: what training the best scores misses.
-    The same evaluation gives the same bytes. Raises `MissingExtraError` without matplotlib, `InputError` for an
-    unknown format.
+    The figures are `scores`: each score against the truth; `correlation`: Kendall's τ and the partial correlation given
+    parameters, with 95 % intervals; `agreement`: the Spearman correlation of each pair of scores; and `regret`: how far
+    the best of the networks trained stays below the best of all. The same evaluation gives the same bytes.
+
+    Args:
+        evaluation: what `evaluate` returns.
+        folder: where to write; it is made if it does not exist.
+        formats: "pdf", "svg", "png".
+
+    Returns:
+        The files written.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        InputError: an unknown format.
     """
     try:
         import matplotlib as mpl
@@ -65,36 +77,36 @@ def save(evaluation: Evaluation, folder: str | Path, formats: Sequence[str] = FO
     return written
 
 
-def blank(width: float, height: float) -> Figure:
-    """An empty figure that no window and no global state knows of."""
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, outside of pyplot's global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def colour(name: str) -> str:
-    """The colour of a score where only its kind matters."""
+def kind_colour(name: str) -> str:
+    """The colour of a score by its kind: a proxy, their combination or a baseline."""
     return ORANGE if name == TOGETHER else GREY if name in BASELINES else BLUE
 
 
-def best_first(evaluation: Evaluation) -> list[str]:
+def names_by_kendall(evaluation: Evaluation) -> list[str]:
     """The scores, highest Kendall τ first."""
     kendall = evaluation.table["kendall"]
     return list(kendall.sort_values(ascending=False, kind="stable", na_position="last").index)
 
 
-def scores(evaluation: Evaluation) -> Figure:
+def draw_scores(evaluation: Evaluation) -> Figure:
     """Score, mean over seeds, against truth: one panel a score, one point an architecture."""
     from matplotlib.ticker import EngFormatter
 
-    names, means = best_first(evaluation), evaluation.scores.groupby(level="architecture").mean()
+    names, means = names_by_kendall(evaluation), evaluation.scores.groupby(level="architecture").mean()
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    figure = blank(WIDTH, 1.55 * rows)
+    figure = new_figure(WIDTH, 1.55 * rows)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for panel, name in zip(panels, names, strict=False):
         shown = means[name].dropna()
-        panel.plot(shown, evaluation.truth[shown.index], ".", color=colour(name), markersize=3, alpha=0.7, mew=0)
+        panel.plot(shown, evaluation.truth[shown.index], ".", color=kind_colour(name), markersize=3, alpha=0.7, mew=0)
         panel.set_title(f"{name}  τ = {fixed(float(evaluation.table['kendall'][name]))}")
         if len(shown) and shown.min() > 0 and shown.max() / shown.min() > 1000:
             panel.set_xscale("log")
@@ -108,10 +120,10 @@ def scores(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def correlation(evaluation: Evaluation) -> Figure:
+def draw_correlations(evaluation: Evaluation) -> Figure:
     """Kendall's τ and the partial Spearman correlation given parameters, with 95 % intervals."""
-    names = best_first(evaluation)
-    figure = blank(WIDTH, 0.6 + 0.19 * len(names))
+    names = names_by_kendall(evaluation)
+    figure = new_figure(WIDTH, 0.6 + 0.19 * len(names))
     places = np.arange(len(names))[::-1]
     for panel, statistic, title in zip(
         figure.subplots(1, 2, sharey=True),
@@ -120,7 +132,7 @@ def correlation(evaluation: Evaluation) -> Figure:
         strict=True,
     ):
         value, low, high = (evaluation.table[f"{statistic}{part}"][names] for part in ("", "_low", "_high"))
-        panel.barh(places, value.fillna(0), height=0.65, color=[colour(name) for name in names])
+        panel.barh(places, value.fillna(0), height=0.65, color=[kind_colour(name) for name in names])
         panel.hlines(places, low, high, color="black", linewidth=0.8)
         panel.axvline(0, color="black", linewidth=0.6)
         panel.set_yticks(places, names)
@@ -129,11 +141,11 @@ def correlation(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def agreement(evaluation: Evaluation) -> Figure:
-    """Spearman correlation of each two scores, mean over seeds."""
+def draw_score_correlations(evaluation: Evaluation) -> Figure:
+    """Spearman correlation of each pair of scores, mean over seeds."""
     values = evaluation.agreement
     side = 1.3 + 0.27 * len(values)
-    figure = blank(side, side)
+    figure = new_figure(side, side)
     panel = figure.subplots()
     panel.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
     for (row, column), value in np.ndenumerate(values.to_numpy()):
@@ -148,12 +160,12 @@ def agreement(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def regret(evaluation: Evaluation) -> Figure:
-    """How far the best of the networks trained stays below the best of all; dotted: random picks."""
+def draw_regret(evaluation: Evaluation) -> Figure:
+    """Regret against the number of networks trained; dotted: networks picked at random."""
     count = len(evaluation.truth)
     steps = np.unique(np.geomspace(1, count, 60).round().astype(int)).tolist()
     curves = evaluation.regrets(steps)
-    figure = blank(WIDTH, 2.4)
+    figure = new_figure(WIDTH, 2.4)
     panel = figure.subplots()
     for place, name in enumerate(evaluation.table.index):
         style = "--" if name in BASELINES else "-"
@@ -170,8 +182,8 @@ def regret(evaluation: Evaluation) -> Figure:
 
 
 FIGURES: dict[str, Callable[[Evaluation], Figure]] = {
-    "scores": scores,
-    "correlation": correlation,
-    "agreement": agreement,
-    "regret": regret,
+    "scores": draw_scores,
+    "correlation": draw_correlations,
+    "agreement": draw_score_correlations,
+    "regret": draw_regret,
 }

@@ -7,42 +7,42 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report.figures import COLOURS, blank, is_wide, label
-from zerocost.report.format import quantity
+from zerocost.report.figures import COLOURS, empty_figure, is_wide, label
+from zerocost.report.format import formatter_for
 from zerocost.report.frames import SURVIVORS
-from zerocost.report.progress import aim
+from zerocost.report.progress import with_direction
 from zerocost.search.objectives import minimised
 
-JUDGED, FRONT, KEPT = "#8a93a1", "#1f9d72", COLOURS[SURVIVORS]
-MOST = 3000
-"""Points that a plot shows of what is neither on the front nor kept; of more, every second, third, …"""
+OTHERS, FRONT, KEPT = "#8a93a1", "#1f9d72", COLOURS[SURVIVORS]
+MOST_POINTS = 3000
+"""Most points of a plot that are neither on the front nor kept; of more, every second, third, … is shown."""
 
 
-def thinned(points: pd.DataFrame) -> pd.DataFrame:
-    """At most `MOST` of the rows, evenly."""
-    return points.iloc[:: -(-len(points) // MOST)] if len(points) > MOST else points
+def thin_out(points: pd.DataFrame) -> pd.DataFrame:
+    """At most `MOST_POINTS` of the rows, evenly."""
+    return points.iloc[:: -(-len(points) // MOST_POINTS)] if len(points) > MOST_POINTS else points
 
 
-def described(points: pd.DataFrame) -> list[str]:
+def hover_texts(points: pd.DataFrame) -> list[str]:
     """The name and the objectives of each row, for hovering."""
     columns = list(map(str, points.columns))
     lines = [
-        [label(str(name)), *(f"{label(c)} {quantity(c)(value)}" for c, value in zip(columns, row, strict=True))]
+        [label(str(name)), *(f"{label(c)} {formatter_for(c)(value)}" for c, value in zip(columns, row, strict=True))]
         for name, *row in points.itertuples(name=None)
     ]
     return ["<br>".join(line) for line in lines]
 
 
-def front(points: pd.DataFrame, best: Collection[str], kept: Collection[str], *, joined: bool) -> go.Figure:
-    """All that was judged by two objectives, the columns of `points`; the front joined by steps, the kept ringed."""
+def front_figure(points: pd.DataFrame, best: Collection[str], kept: Collection[str], *, joined: bool) -> go.Figure:
+    """All architectures by two objectives, the columns of `points`; the front joined by steps, the kept ringed."""
     across, up = map(str, points.columns)
     on_front = points[points.index.isin(list(best))].sort_values(across)
-    others = thinned(points[~points.index.isin(list(best))])
+    others = thin_out(points[~points.index.isin(list(best))])
     ringed = points[points.index.isin(list(kept))]
-    figure = blank(400, xaxis=axis(across, points[across]), yaxis=axis(up, points[up]))
+    figure = empty_figure(400, xaxis=objective_axis(across, points[across]), yaxis=objective_axis(up, points[up]))
     steps = {"shape": "hv" if minimised(across) else "vh", "width": 2, "color": FRONT}
     for rows, name, look in (
-        (others, "judged", {"mode": "markers", "marker": {"color": JUDGED, "size": 6, "opacity": 0.7}}),
+        (others, "not on the front", {"mode": "markers", "marker": {"color": OTHERS, "size": 6, "opacity": 0.7}}),
         (
             on_front,
             "on the front",
@@ -55,40 +55,40 @@ def front(points: pd.DataFrame, best: Collection[str], kept: Collection[str], *,
         ),
     ):
         if len(rows):
-            hover = {"text": described(rows), "hovertemplate": "%{text}<extra></extra>"}
+            hover = {"text": hover_texts(rows), "hovertemplate": "%{text}<extra></extra>"}
             figure.add_scatter(x=rows[across], y=rows[up], name=name, **look, **hover)
     return figure
 
 
-def axis(name: str, column: pd.Series[float]) -> dict[str, object]:
+def objective_axis(name: str, column: pd.Series[float]) -> dict[str, object]:
     """The axis of an objective, with its direction."""
-    least = 3 if quantity(name) is not quantity("") else 6
+    least = 3 if formatter_for(name) is not formatter_for("") else 6
     scale = {"type": "log", "exponentformat": "power", "dtick": 1} if is_wide(column) else {"exponentformat": "SI"}
-    return {"title": label(aim(name)), "nticks": 6, "minexponent": least, **scale}
+    return {"title": label(with_direction(name)), "nticks": 6, "minexponent": least, **scale}
 
 
-def history(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:
-    """The best so far against the number judged; of one objective also the value of each."""
+def history_figure(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:
+    """The best so far against the number measured; for a single objective also the value of each."""
     names = list(map(str, proposed.columns))
-    figure = blank(
+    figure = empty_figure(
         320,
-        xaxis={"title": "architectures judged", "showgrid": False, "tickformat": "d"},
+        xaxis={"title": "architectures measured", "showgrid": False, "tickformat": "d"},
         yaxis=progress_axis(names, proposed),
     )
     share = 1 < len(names) <= 3
     if len(names) == 1:
-        each = thinned(proposed.assign(count=range(1, len(proposed) + 1)).dropna())
+        each = thin_out(proposed.assign(count=range(1, len(proposed) + 1)).dropna())
         figure.add_scatter(
             x=each["count"],
             y=each[names[0]],
             mode="markers",
             name="each",
-            marker={"color": JUDGED, "size": 6, "opacity": 0.6},
-            text=described(each[names]),
+            marker={"color": OTHERS, "size": 6, "opacity": 0.6},
+            text=hover_texts(each[names]),
             hovertemplate="%{text}<extra></extra>",
         )
     shown = best[best.diff().ne(0) | (best.index == best.index[-1])]
-    written = [f"{100 * v:.1f} %" if share else quantity(names[0] if len(names) == 1 else "")(v) for v in shown]
+    written = [f"{100 * v:.1f} %" if share else formatter_for(names[0] if len(names) == 1 else "")(v) for v in shown]
     figure.add_scatter(
         x=shown.index,
         y=100 * shown if share else shown,
@@ -102,29 +102,29 @@ def history(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:
 
 
 def progress_axis(names: Sequence[str], proposed: pd.DataFrame) -> dict[str, object]:
-    """The upright axis of `history`."""
+    """The vertical axis of `history_figure`."""
     if len(names) == 1:
-        return axis(names[0], proposed[names[0]])
+        return objective_axis(names[0], proposed[names[0]])
     if len(names) <= 3:
-        return {"title": "hypervolume of the front (% of the last)", "rangemode": "tozero"}
+        return {"title": "hypervolume (% of the final front)", "rangemode": "tozero"}
     return {"title": "architectures on the front", "rangemode": "tozero"}
 
 
-def reordered(ranks: pd.DataFrame, before: str, after: str, kept: Collection[str]) -> go.Figure:
+def reordering_figure(ranks: pd.DataFrame, before: str, after: str, kept: Collection[str]) -> go.Figure:
     """The places of candidates at one fidelity and at the next, the best at the lower left; the kept ringed."""
     last = len(ranks) + 0.5
-    figure = blank(
+    figure = empty_figure(
         300,
         showlegend=False,
         xaxis={"title": f"place at {label(before)}", "range": [0.5, last], "tickformat": "d", "nticks": 6},
         yaxis={"title": f"place at {label(after)}", "range": [0.5, last], "tickformat": "d", "nticks": 6},
     )
     figure.add_scatter(
-        x=[0.5, last], y=[0.5, last], mode="lines", line={"color": JUDGED, "width": 1, "dash": "dot"}, hoverinfo="skip"
+        x=[0.5, last], y=[0.5, last], mode="lines", line={"color": OTHERS, "width": 1, "dash": "dot"}, hoverinfo="skip"
     )
     is_kept = ranks.index.isin(list(kept))
     for rows, look in (
-        (ranks[~is_kept], {"color": JUDGED, "size": 7}),
+        (ranks[~is_kept], {"color": OTHERS, "size": 7}),
         (ranks[is_kept], {"color": KEPT, "size": 9}),
     ):
         figure.add_scatter(

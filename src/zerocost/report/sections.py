@@ -1,4 +1,4 @@
-"""The sections of the page below the headline, each as the plain values its part of the template shows."""
+"""The sections of the page below the headline: each function gives the values that the template shows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report import figures, frames, headline
+from zerocost.report import figures, frames, headline, progress
 from zerocost.report import format as fmt
-from zerocost.report import progress as goals
 from zerocost.statistics.association import Association, association
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ NAMES = {"rank_score": "rank score", "params": "parameters"}
 
 
 @dataclass(frozen=True)
-class Cell:
+class RankingCell:
     """One table cell: its text, and the number to sort by where it has one."""
 
     text: str
@@ -30,21 +29,30 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
+class RankingRow:
     """One ranked candidate."""
 
     name: str
-    cells: list[Cell]
+    cells: list[RankingCell]
     marks: list[str]
     dropped: str
 
 
 @dataclass(frozen=True)
-class Ranking:
-    """The ranking table: `total` candidates, of which `rows` are on the page."""
+class RankingSection:
+    """The ranking table.
+
+    Attributes:
+        columns: the columns after rank, candidate and status.
+        rows: the candidates on the page.
+        total: the number of candidates ranked.
+        has_status: whether any row has a status.
+        visible: the number of rows shown at first.
+        note: how the table is ordered and what it holds.
+    """
 
     columns: list[str]
-    rows: list[Row]
+    rows: list[RankingRow]
     total: int
     has_status: bool
     visible: int
@@ -53,7 +61,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure with the id of its place on the page, its title and what it shows in words."""
+    """A figure with the id of its place on the page, its title and a sentence on what it shows."""
 
     id: str
     figure: go.Figure
@@ -63,8 +71,15 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Loss:
-    """One kind of loss on the way: `reasons` grouped, and every single one."""
+class LossGroup:
+    """Candidates or runs lost at one stage.
+
+    Attributes:
+        title: the stage.
+        part: what `part` is of a candidate: a proxy, a run, or nothing.
+        reasons: reason, parts, number of candidates, and examples.
+        everything: candidate, part and reason of each loss.
+    """
 
     title: str
     part: str
@@ -72,8 +87,8 @@ class Loss:
     everything: list[tuple[str, str, str]]
 
 
-def stages(result: SearchResult) -> list[tuple[str, str, float, str, str]]:
-    """Name, how many came out, percentage of the largest count, time and detail of each stage."""
+def stage_rows(result: SearchResult) -> list[tuple[str, str, float, str, str]]:
+    """Name, count, percentage of the largest count, time and detail of each stage."""
     most = max((stage.count for stage in result.stages), default=0) or 1
     return [
         (s.name, f"{s.count:,}", round(100 * s.count / most, 1), fmt.seconds(s.seconds), s.detail)
@@ -81,28 +96,28 @@ def stages(result: SearchResult) -> list[tuple[str, str, float, str, str]]:
     ]
 
 
-def outcome(trained: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
+def outcome_plot(trained: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     """Survivors beside random picks; None when no run finished."""
     if trained.empty:
         return None
     means = trained.groupby("group", sort=False)["accuracy"].mean()
     text = "; ".join(f"{group}: mean accuracy {fmt.percent(mean)}" for group, mean in means.items())
-    return Plot("outcome", figures.outcome(trained, runs), "Validation accuracy by group", text)
+    return Plot("outcome", figures.accuracy_by_group(trained, runs), "Validation accuracy by group", text)
 
 
-def ranking(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> Ranking:
+def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> RankingSection:
     """The best `LISTED_ROWS` candidates and every trained one."""
     groups = trained.groupby("name")["group"].agg(list).to_dict()
     kept = set(result.kept.frame.index) if result.kept.dropped else set()
     front = set(result.front) if len(result.objectives) > 1 else set()
-    runs = frames.runs(result)
+    runs = frames.run_table(result)
     stopped = set(runs["name"][runs["state"] == frames.STOPPED]) - set(groups)
-    shown = dict.fromkeys(["rank_score"] if goals.plain(result) else result.objectives)
+    shown = dict.fromkeys(["rank_score"] if progress.ranked_by_score(result) else result.objectives)
     if len(trained):
         shown[frames.TRAINED] = None
     scores = [str(name) for name in result.table.frame if name != "rank_score"]
     shown |= dict.fromkeys(["params", *(name for name in result.table.proxies if name in table), *scores])
-    formats = {name: fmt.percent if name == frames.TRAINED else fmt.quantity(name) for name in shown}
+    formats = {name: fmt.percent if name == frames.TRAINED else fmt.formatter_for(name) for name in shown}
     listed = (table.reset_index().index < LISTED_ROWS) | table.index.isin(groups)
     rows = []
     for name, values in table[listed].iterrows():
@@ -110,113 +125,119 @@ def ranking(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) ->
         cells += [_cell(values[column], write) for column, write in formats.items()]
         marks = ["front"] * (name in front) + ["kept"] * (name in kept)
         marks += ["random pick"] * (frames.RANDOM in groups.get(name, [])) + ["stopped"] * (name in stopped)
-        rows.append(Row(str(name), cells, marks, values["dropped"]))
+        rows.append(RankingRow(str(name), cells, marks, values["dropped"]))
     columns = [NAMES.get(column, column) for column in formats]
     has_status = any(row.marks or row.dropped for row in rows)
-    return Ranking(columns, rows, len(table), has_status, VISIBLE_ROWS, explained(result, len(rows)))
+    return RankingSection(columns, rows, len(table), has_status, VISIBLE_ROWS, ranking_note(result, len(rows)))
 
 
-def explained(result: SearchResult, listed: int) -> str:
-    """What is to be known of the ranking's order, its columns and its rows."""
-    scale = headline.fidelity(result)
+def ranking_note(result: SearchResult, listed: int) -> str:
+    """How the ranking is ordered, and what its columns and rows are."""
+    scale = headline.scoring_fidelity(result)
     parts = [
         "Best rank score first"
-        if goals.plain(result)
-        else f"Best first by {', '.join(map(goals.aim, result.objectives))}"
+        if progress.ranked_by_score(result)
+        else f"Best first by {', '.join(map(progress.with_direction, result.objectives))}"
     ]
     if len(result.objectives) > 1:
-        parts[0] += ": front by front, the least crowded of a front first"
-    parts += ["A header sorts by its column", "Higher is better for every proxy", f"“{fmt.MISSING}”: no value"]
-    if scale and goals.searched(result):
-        parts.append(f"Scores are those of scaled-down networks ({scale}); sizes are those of the full ones")
+        parts[0] += ": front by front, and the least crowded first within a front"
+    parts += ["Click a header to sort", "Higher is better for every proxy", f"“{fmt.MISSING}”: no value"]
+    if scale and progress.is_search(result):
+        parts.append(f"Scores are those of scaled-down networks ({scale}); sizes are those of the full networks")
     elif scale:
         parts.append(f"Scores and parameters are those of the scaled-down networks that were scored ({scale})")
     if result.earlier:
-        parts.append(
-            f"Listed are the {len(result.table):,} scored again at {goals.sized(goals.fidelities(result)[-1])}"
-        )
+        last = progress.fidelity_label(progress.table_fidelities(result)[-1])
+        parts.append(f"Only the {len(result.table):,} scored again at {last} are listed")
     if listed < len(result.table):
-        parts.append(f"Listed are the best {LISTED_ROWS:,} of {len(result.table):,}, and every trained one")
+        parts.append(f"Only the best {LISTED_ROWS:,} of {len(result.table):,} and every trained candidate are listed")
     return ". ".join(parts) + "."
 
 
-def _cell(value: float, write: fmt.Formatter) -> Cell:
-    return Cell(fmt.MISSING) if pd.isna(value) else Cell(write(value), f"{value:.8g}")
+def _cell(value: float, write: fmt.Formatter) -> RankingCell:
+    return RankingCell(fmt.MISSING) if pd.isna(value) else RankingCell(write(value), f"{value:.8g}")
 
 
-def relations(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> list[Plot]:
-    """One scatter a score against accuracy over the trained candidates, with its rank correlation; from three on."""
+def accuracy_plots(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> list[Plot]:
+    """Each score against accuracy, with their rank correlation; empty for fewer than three trained candidates."""
     points = trained[trained["name"].isin(table.index)].drop_duplicates("name")
     if len(points) < 3:
         return []
     plots = []
-    first = ["rank_score"] if goals.plain(result) else list(result.objectives)
-    for place, column in enumerate(dict.fromkeys([*first, *frames.measures(result.table)])):
+    first = ["rank_score"] if progress.ranked_by_score(result) else list(result.objectives)
+    for place, column in enumerate(dict.fromkeys([*first, *frames.comparable_columns(result.table)])):
         name = NAMES.get(column, column)
         scored = points.assign(score=table[column].astype(float)[points["name"]].to_numpy())
-        figure = figures.against_accuracy(scored, name)
+        figure = figures.accuracy_scatter(scored, name)
         found = association(scored["score"], scored["accuracy"])
-        plots.append(Plot(f"relation-{place}", figure, name, correlation(found)))
+        plots.append(Plot(f"relation-{place}", figure, name, correlation_text(found)))
     return plots
 
 
-def correlation(found: Association) -> str:
-    """A rank correlation in words, and whether its sample can carry it."""
+def correlation_text(found: Association) -> str:
+    """A rank correlation in words, and whether the sample is large enough for it."""
     if found.kendall is None:
-        reason = "too few to correlate" if found.n < 3 else "no correlation: all values equal"
+        reason = "too few to correlate" if found.n < 3 else "no correlation: all values are equal"
         return f"n = {found.n}, {reason}"
     kendall, rest = fmt.fixed(found.kendall), f"ρ = {fmt.fixed(found.spearman)}, n = {found.n}"
     if found.interval is None:
-        return f"τ = {kendall}, {rest}: too few to judge"
+        return f"τ = {kendall}, {rest}: too few to tell"
     low, high = found.interval
-    judged = "; no relation shown" if low <= 0 <= high else ""
-    return f"τ = {kendall} ({fmt.fixed(low)} to {fmt.fixed(high)}), {rest}{judged}"
+    doubt = "; no relation shown" if low <= 0 <= high else ""
+    return f"τ = {kendall} ({fmt.fixed(low)} to {fmt.fixed(high)}), {rest}{doubt}"
 
 
-def agreement(result: SearchResult) -> Plot | None:
-    """Heat map of the proxies' rank correlations; None for fewer than two columns to compare."""
-    correlations = frames.agreement(result.table)
+def correlation_plot(result: SearchResult) -> Plot | None:
+    """Heat map of the rank correlations of scores; None for fewer than two scores."""
+    correlations = frames.score_correlations(result.table)
     if len(correlations) < 2 or len(result.table.frame) < 3:
         return None
     correlations = correlations.rename(index=NAMES, columns=NAMES)
     title, width = "Spearman rank correlation of scores", 100 + 36 * len(correlations)
-    return Plot("agreement", figures.agreement(correlations), title, min_width=width)
+    return Plot("correlations", figures.correlation_heatmap(correlations), title, min_width=width)
 
 
-def curves(result: SearchResult) -> list[Plot]:
+def curve_plots(result: SearchResult) -> list[Plot]:
     """Learning curves: accuracy, and loss."""
-    epochs = frames.epochs(result)
+    epochs = frames.epoch_table(result)
     if epochs.empty:
         return []
     epochs = epochs.assign(accuracy=100 * epochs["accuracy"].astype(float))
-    accuracy = figures.curves(epochs, "accuracy", "validation accuracy (%)")
-    loss = figures.curves(epochs, "validation_loss", "loss", also="train_loss")
+    accuracy = figures.learning_curves(epochs, "accuracy", "validation accuracy (%)")
+    loss = figures.learning_curves(epochs, "validation_loss", "loss", also="train_loss")
     return [
         Plot("curve-accuracy", accuracy, "Validation accuracy"),
         Plot("curve-loss", loss, "Validation loss (solid) and training loss (dotted)"),
     ]
 
 
-def lost(result: SearchResult, table: pd.DataFrame) -> list[Loss]:
-    """What was dropped, could not be scored, or failed in training, by reason."""
+def loss_groups(result: SearchResult, table: pd.DataFrame) -> list[LossGroup]:
+    """What was refused, dropped, not scored or failed in training, by reason."""
     everything = frames.exclusions(result, table)
-    again = goals.sized(goals.fidelities(result)[-1])
+    again = progress.fidelity_label(progress.table_fidelities(result)[-1])
     kinds = {
-        "refused": ("Refused before anything of it was scored", ""),
+        "refused": ("Refused before scoring", ""),
         "behind": (f"Not scored again at {again}" if len(result.earlier) == 1 else "Not scored again", ""),
         "dropped": ("Dropped by the filter", ""),
         "scoring": ("Could not be scored", "proxy"),
         "training": ("Failed in training", "run"),
     }
     return [
-        grouped(title, part, rows, set(result.table.proxies))
+        group_losses(title, part, rows, set(result.table.proxies))
         for kind, (title, part) in kinds.items()
         if len(rows := everything[everything["kind"] == kind])
     ]
 
 
-def grouped(title: str, part: str, rows: pd.DataFrame, proxies: set[str]) -> Loss:
-    """One kind of loss, its reasons counted; columns are candidate, part and reason."""
+def group_losses(title: str, part: str, rows: pd.DataFrame, proxies: set[str]) -> LossGroup:
+    """Losses of one kind, grouped by reason.
+
+    Args:
+        title: the title of the group.
+        part: what a part is: "proxy", "run" or nothing.
+        rows: candidate, part and reason of each loss.
+        proxies: all proxies; a reason that concerns each of them is said to concern "all proxies".
+    """
     reasons = [
         (
             reason,
@@ -224,7 +245,7 @@ def grouped(title: str, part: str, rows: pd.DataFrame, proxies: set[str]) -> Los
             f"{len(names):,}",
             ", ".join(map(fmt.shorten, names[:3])),
         )
-        for reason, parts, names in frames.by_reason(rows).itertuples(index=False)
+        for reason, parts, names in frames.group_by_reason(rows).itertuples(index=False)
     ]
     everything = list(rows[["candidate", "part", "reason"]].itertuples(index=False, name=None))
-    return Loss(title, part, reasons, everything)
+    return LossGroup(title, part, reasons, everything)

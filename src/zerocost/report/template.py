@@ -1,4 +1,4 @@
-"""Fills a page's template, the plots' data and the script that draws them inside."""
+"""Fills the template of a page with its values, its plots and the script that draws them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zerocost.report.figures import TEMPLATES
 from zerocost.report.sections import Plot
 
 
-def fill(template: str, plots: Sequence[Plot], **values: object) -> str:
-    """The page as text: the template of that name with the values, and what its plots need."""
+def render_template(template: str, plots: Sequence[Plot], **values: object) -> str:
+    """The page as text: the named template with the values, and what its plots need."""
     environment = Environment(
         loader=PackageLoader("zerocost", "report"),
         autoescape=True,

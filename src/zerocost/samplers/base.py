@@ -23,7 +23,7 @@ from zerocost.samplers.history import PARENT, History, Past, Reader
 from zerocost.samplers.suggest import ARCHITECTURE, choice_name
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace, distinct
-from zerocost.statistics.pareto import crowded
+from zerocost.statistics.pareto import crowded_fitness
 
 __all__ = ["Combine", "Guide", "History", "Past", "SpaceSampler"]
 
@@ -160,7 +160,7 @@ class SpaceSampler(BaseSampler):
         signs = [1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions]
         if len(signs) == 1:
             return [signs[0] * trial.values[0] for trial in trials]
-        return [float(value) for value in crowded(np.array([trial.values for trial in trials]) * signs)]
+        return [float(value) for value in crowded_fitness(np.array([trial.values for trial in trials]) * signs)]
 
     def known(self, text: str) -> tuple[Architecture, str]:
         """The architecture of a text, and the key that its twins share."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from zerocost.base.errors import InputError
 from zerocost.combine.combination import Combination
-from zerocost.combine.ranks import turns
+from zerocost.combine.ranks import weight_signs
 from zerocost.statistics import ranking as statistics
 
 SIZES = ("params", "flops", "depth")
@@ -130,7 +130,7 @@ def explain(frame: pd.DataFrame, combination: Combination, *, top: int | None = 
     without = pd.DataFrame(
         {name: left_out(combination, name, frame) for name in combination.proxies}, index=frame.index, dtype=float
     )
-    turned = frame[combination.proxies] * turns(frame[combination.proxies], combination.weights)
+    turned = frame[combination.proxies] * weight_signs(frame[combination.proxies], combination.weights)
     given = [name for name in SIZES if name in frame]
     columns = {SCORE: known, **{str(name): turned[name] for name in turned}}
     rows = {name: [paired(statistics.spearman, c, frame[size]) for size in given] for name, c in columns.items()}

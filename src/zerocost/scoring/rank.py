@@ -115,7 +115,7 @@ def rank_batch(
             f"{fidelity}; give it to search, which scores at that fidelity, or leave out the reference"
         )
     repeats = repeats or combination.repeats or 1
-    ranked = resolve(combine.parts(proxies))
+    ranked = resolve(combine.as_proxies(proxies))
     beside = resolve(also) if also else []
     steps = plan(resolve([*ranked, *beside, "params"]))
     given = as_batches(batch)

@@ -86,7 +86,7 @@ def score(
     """
     if not is_network(model):
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
-    return score_batches(model, as_batches(batch), plan(resolve(combine.parts(proxies))), loss, seed)
+    return score_batches(model, as_batches(batch), plan(resolve(combine.as_proxies(proxies))), loss, seed)
 
 
 def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
@@ -205,4 +205,4 @@ def explain(proxies: Iterable[str | Proxy] | str = DEFAULT_PROXIES) -> Plan:
                    weight_gradients for snip
       (no run)     weights for snip
     """
-    return plan(resolve(combine.parts(proxies)))
+    return plan(resolve(combine.as_proxies(proxies)))

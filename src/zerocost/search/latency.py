@@ -199,10 +199,10 @@ def table_costs(benchmark: Benchmark, dataset: str | None = None) -> dict[str, C
 
     >>> from zerocost import spaces
     >>> from zerocost.benchmarks.base import Query
-    >>> from zerocost.benchmarks.table import Row, gather
+    >>> from zerocost.benchmarks.table import Row, table_from_rows
     >>> arch = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
     >>> default = Query("cifar10", "raspi4_latency", 0, "mean")
-    >>> benchmark = Benchmark("demo", spaces.get("nasbench201"), gather([Row(arch, {default: 3.5})]), default)
+    >>> benchmark = Benchmark("demo", spaces.get("nasbench201"), table_from_rows([Row(arch, {default: 3.5})]), default)
     >>> {metric: number(benchmark.space.parse(arch)) for metric, number in table_costs(benchmark).items()}
     {'raspi4_latency': 3.5}
     """

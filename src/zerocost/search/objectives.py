@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zerocost.combine import Combination
-from zerocost.statistics.pareto import Floats, crowded, fronts
+from zerocost.statistics.pareto import Floats, crowded_fitness, fronts
 
 SCORE = "score"
 ACCURACY = "accuracy"
@@ -85,7 +85,7 @@ class Objectives:
         NaN for one that lacks an objective.
         """
         values = self._more_is_better(measured)
-        found = values[:, 0] if len(self.names) == 1 else crowded(values)
+        found = values[:, 0] if len(self.names) == 1 else crowded_fitness(values)
         return pd.Series(np.where(np.isfinite(values).all(axis=1), found, np.nan), index=measured.index)
 
     def front(self, measured: pd.DataFrame) -> list[str]:

@@ -17,7 +17,7 @@ from zerocost.base.conditions import clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
-from zerocost.combine import Combination, log_rank, parts
+from zerocost.combine import Combination, as_proxies, log_rank
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.proxy import names as proxy_names
 from zerocost.proxies.aggregates import AGGREGATES
@@ -77,7 +77,7 @@ class SearchPlan:
         pipeline = self.pipeline
         seeds = range(pipeline.seed, pipeline.seed + pipeline.repeat_count)
         batches = batches_of(self.split.fitting, seeds, pipeline.batch_size, 1, False, fidelity)
-        given = portable_proxies(parts(pipeline.proxies))
+        given = portable_proxies(as_proxies(pipeline.proxies))
         proxies = tuple(given.get(p.name, p.name) for p in self.proxies)
         device = None if pipeline.device is None else pipeline.device_name
         return Job(self.space, proxies, batches, fidelity, device)
@@ -176,13 +176,13 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
 def columns_to_measure(pipeline: Pipeline, where: str | None) -> list[str]:
     """The objectives, the proxies of "score" where it is used, and what the conditions of the filter name."""
     names = pipeline.objective_names
-    ranked = [p.name for p in resolve(parts(pipeline.proxies))] if SCORE in names or pipeline.guided else []
+    ranked = [p.name for p in resolve(as_proxies(pipeline.proxies))] if SCORE in names or pipeline.guided else []
     return list(dict.fromkeys([*names, *ranked, *columns_in(where)]))
 
 
 def proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collection[str]) -> tuple[Proxy, ...]:
     """The columns that are proxies; `InputError` for one that is neither a proxy nor a cost."""
-    ranked = resolve(parts(pipeline.proxies))
+    ranked = resolve(as_proxies(pipeline.proxies))
     further = [name for name in columns if name not in (SCORE, *costs)]
     known = (*proxy_names(), *AGGREGATES, *(p.name for p in ranked))
     for name in further:

@@ -1,4 +1,4 @@
-"""The two questions the report asks of the numbers: is one group better, and does a score follow accuracy."""
+"""Two questions of the report: is one group better than another, and does a score follow accuracy."""
 
 from __future__ import annotations
 
@@ -13,30 +13,35 @@ ENOUGH = 10
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Mean of one group less the mean of another, with its 95 % interval (None: not enough candidates)."""
+class MeanDifference:
+    """Mean of one group less the mean of another.
+
+    Attributes:
+        value: the difference.
+        interval: its 95 % interval; None for too few candidates.
+    """
 
     value: float
     interval: tuple[float, float] | None
 
 
-def difference(first: npt.ArrayLike, second: npt.ArrayLike) -> Difference:
+def mean_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> MeanDifference:
     """Difference of two group means with Welch's t interval; each value is one independent candidate.
 
-    >>> d = difference([0.8, 0.9, 0.85], [0.7, 0.6, 0.65])
+    >>> d = mean_difference([0.8, 0.9, 0.85], [0.7, 0.6, 0.65])
     >>> round(d.value, 3), [round(bound, 3) for bound in d.interval]
     (0.2, [0.087, 0.313])
     """
     a, b = np.asarray(first, float), np.asarray(second, float)
     value = float(a.mean() - b.mean())
     if min(len(a), len(b)) < 2:
-        return Difference(value, None)
+        return MeanDifference(value, None)
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     if va + vb == 0:
-        return Difference(value, None)
+        return MeanDifference(value, None)
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
     half = float(stats.t.ppf(0.975, freedom) * math.sqrt(va + vb))
-    return Difference(value, (value - half, value + half))
+    return MeanDifference(value, (value - half, value + half))
 
 
 def mean_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
@@ -54,10 +59,13 @@ def mean_interval(values: npt.ArrayLike) -> tuple[float, float] | None:
 
 @dataclass(frozen=True)
 class Association:
-    """Rank correlation of a score with accuracy over `n` candidates.
+    """Rank correlation of a score with accuracy.
 
-    `kendall` (tau-b) and `spearman` are None when n < 3 or one side is constant;
-    `interval`, the 95 % interval of tau, is None for fewer than `ENOUGH` candidates.
+    Attributes:
+        n: number of candidates that have both.
+        kendall: Kendall's tau-b; None when n < 3 or one side is constant.
+        spearman: Spearman's rho; None when `kendall` is.
+        interval: the 95 % interval of tau; None for fewer than `ENOUGH` candidates.
     """
 
     n: int

@@ -13,7 +13,14 @@ from zerocost.statistics.ranking import Values
 
 
 class Pool(NamedTuple):
-    """What scores are compared with: the truth, the same in percent, and the sizes that a score may merely repeat."""
+    """What scores are compared with.
+
+    Attributes:
+        truth: the truth of each architecture.
+        percent: the same in percent.
+        params: parameters of each network; a score may do no more than repeat them.
+        flops: FLOPs of each network.
+    """
 
     truth: Values
     percent: Values
@@ -24,10 +31,10 @@ class Pool(NamedTuple):
 Statistic = Callable[[Values, Pool], Values]
 
 
-def named(k: int) -> dict[str, Statistic]:
-    """The statistics of the table, by name; those of a choice are of the `k` highest scores.
+def statistics_by_name(k: int) -> dict[str, Statistic]:
+    """The statistics of `evaluate`, by name; `k` is how many of the highest scores the last three pick.
 
-    >>> list(named(10))[-4:]
+    >>> list(statistics_by_name(10))[-4:]
     ['ndcg', 'precision@10', 'best_rank@10', 'regret@10']
     """
     return {
@@ -47,26 +54,38 @@ def named(k: int) -> dict[str, Statistic]:
 LESS_IS_BETTER = ("best_rank", "regret")
 
 
-def resamples(n: int, count: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
-    """`count` draws of n out of n architectures with replacement, as places, in blocks of at most a million entries."""
+def resampled_places(n: int, count: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
+    """The places of `n` architectures drawn with replacement, `count` times, in blocks of at most a million entries."""
     rng = np.random.default_rng(seed)
     block = max(1, 1_000_000 // n)
     for start in range(0, count, block):
         yield rng.integers(n, size=(min(block, count - start), n))
 
 
-def draws(scores: Values, pool: Pool, wanted: Mapping[str, Statistic], count: int, seed: int) -> dict[str, Values]:
-    """Each statistic, a mean over seeds, in `count` resamples of architectures and of seeds; the same for all scores.
+def resample_statistics(
+    scores: Values, pool: Pool, wanted: Mapping[str, Statistic], count: int, seed: int
+) -> dict[str, Values]:
+    """Each statistic, mean over seeds, in `count` resamples of the architectures and of the seeds.
 
-    Scores are seeds × architectures; a single row stands for seeds that all give the same.
+    The same `seed` draws the same resamples, so that two scores can be compared in pairs.
+
+    Args:
+        scores: seeds × architectures; a single row where all seeds give the same.
+        pool: the truth and the sizes of the architectures.
+        wanted: the statistics, by name.
+        count: number of resamples.
+        seed: draws the resamples.
+
+    Returns:
+        `count` values of each statistic.
 
     >>> pool = Pool(*np.arange(40.0).reshape(4, 10))
-    >>> found = draws(np.arange(10.0)[None], pool, {"spearman": lambda s, p: statistics.spearman(s, p.truth)}, 4, 0)
-    >>> found["spearman"].round(3)
+    >>> wanted = {"spearman": statistics_by_name(3)["spearman"]}
+    >>> resample_statistics(np.arange(10.0)[None], pool, wanted, 4, 0)["spearman"].round(3)
     array([1., 1., 1., 1.])
     """
     found: dict[str, list[Values]] = {name: [] for name in wanted}
-    for places in resamples(scores.shape[-1], count, seed):
+    for places in resampled_places(scores.shape[-1], count, seed):
         drawn = Pool(*(v[places] for v in pool))
         for name, statistic in wanted.items():
             found[name].append(np.array([statistic(one[places], drawn) for one in scores]))
@@ -75,10 +94,10 @@ def draws(scores: Values, pool: Pool, wanted: Mapping[str, Statistic], count: in
     return {name: np.take_along_axis(values, seeds, axis=0).mean(axis=0) for name, values in each.items()}
 
 
-def interval(values: Values) -> tuple[float, float]:
-    """The 2.5 and 97.5 percentiles along the resamples in which the statistic exists; NaN when it never does.
+def percentile_interval(values: Values) -> tuple[float, float]:
+    """The 2.5th and 97.5th percentiles over the resamples in which the statistic exists; NaN where it never does.
 
-    >>> interval(np.arange(101.0))
+    >>> percentile_interval(np.arange(101.0))
     (2.5, 97.5)
     """
     finite = values[np.isfinite(values)]

@@ -28,7 +28,7 @@ def fronts(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
     >>> fronts([[2, 1], [1, 2], [1, 1], [float("nan"), 9]]).tolist()
     [0, 0, 1, 2]
     """
-    points = matrix(values)
+    points = points_matrix(values)
     known = np.isfinite(points).all(axis=1)
     distinct, place = np.unique(-points[known], axis=0, return_inverse=True)  # dominators before the dominated
     columns, ranks = np.ascontiguousarray(distinct.T), np.zeros(len(distinct), dtype=np.int64)
@@ -59,7 +59,7 @@ def crowding(values: npt.ArrayLike) -> Floats:
     >>> crowding([[0, 4], [1, 3], [4, 0]]).tolist()
     [inf, 2.0, inf]
     """
-    points = matrix(values)
+    points = points_matrix(values)
     distances = np.zeros(len(points))
     for column in points.T:
         order = np.argsort(column, kind="stable")
@@ -72,15 +72,15 @@ def crowding(values: npt.ArrayLike) -> Floats:
     return distances
 
 
-def order(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """The points, best first: by front, within a front the least crowded first, else as they come.
+def crowded_order(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """The places of the points, best first: by front, and within a front the least crowded first.
 
-    Arguments and errors are those of `fronts`.
+    Takes the arguments of `fronts` and raises its errors.
 
-    >>> order([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
+    >>> crowded_order([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
     [1, 3, 2, 4, 0]
     """
-    points = matrix(values)
+    points = points_matrix(values)
     ranks, distances = fronts(points), np.zeros(len(points))
     finite = np.isfinite(points).all(axis=1)
     for rank in np.unique(ranks[finite]):
@@ -89,15 +89,15 @@ def order(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
     return np.lexsort((-distances, ranks))
 
 
-def crowded(values: npt.ArrayLike) -> Floats:
-    """How good each point is as one number, higher is better: minus its place in `order`.
+def crowded_fitness(values: npt.ArrayLike) -> Floats:
+    """How good each point is as one number, higher is better: minus its place in `crowded_order`.
 
-    Arguments and errors are those of `fronts`.
+    Takes the arguments of `fronts` and raises its errors.
 
-    >>> crowded([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
+    >>> crowded_fitness([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
     [-4.0, -0.0, -2.0, -1.0, -3.0]
     """
-    places = order(values)
+    places = crowded_order(values)
     found = np.empty(len(places))
     found[places] = -np.arange(len(places), dtype=np.float64)
     return found
@@ -123,28 +123,14 @@ def hypervolume(values: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     >>> hypervolume([[1, 3], [2, 1]], reference=[0, 0])
     4.0
     """
-    points, worst = matrix(values), np.asarray(reference, dtype=np.float64)
+    points, worst = points_matrix(values), np.asarray(reference, dtype=np.float64)
     if worst.shape != points.shape[1:] or not np.isfinite(worst).all():
         raise InputError(f"the reference must be {points.shape[1]} finite numbers, one an objective, but got {worst}")
     above = points[np.isfinite(points).all(axis=1)] - worst
-    return volume(above[(above > 0).all(axis=1)])
+    return sliced_volume(above[(above > 0).all(axis=1)])
 
 
-def hypervolume_ratio(found: npt.ArrayLike, true: npt.ArrayLike, reference: npt.ArrayLike) -> float:
-    """The hypervolume of the points that were found, as a share of that of the true front: 1 when nothing is missing.
-
-    Arguments and errors are those of `hypervolume`; `InputError` also when no true point is better than the reference.
-
-    >>> hypervolume_ratio([[1, 3]], true=[[1, 3], [2, 1]], reference=[0, 0])
-    0.75
-    """
-    whole = hypervolume(true, reference)
-    if not whole > 0:
-        raise InputError("no point of the true front is better than the reference in every objective; lower it")
-    return hypervolume(found, reference) / whole
-
-
-def volume(points: Floats) -> float:
+def sliced_volume(points: Floats) -> float:
     """The hypervolume of positive points over the origin, slice by slice along the last objective."""
     if not len(points):
         return 0.0
@@ -157,10 +143,10 @@ def volume(points: Floats) -> float:
         return float(widths @ (heights - np.append(heights[1:], 0.0)))
     points = points[:, :-1]
     thickness = heights - np.append(heights[1:], 0.0)
-    return float(sum(thick * volume(points[: i + 1]) for i, thick in enumerate(thickness) if thick))
+    return float(sum(thick * sliced_volume(points[: i + 1]) for i, thick in enumerate(thickness) if thick))
 
 
-def matrix(values: npt.ArrayLike) -> Floats:
+def points_matrix(values: npt.ArrayLike) -> Floats:
     """Points × objectives as an array; `InputError` for what is no matrix of numbers."""
     points = np.asarray(values, dtype=np.float64)
     if points.ndim != 2 or not points.shape[1]:

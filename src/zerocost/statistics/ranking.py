@@ -27,10 +27,10 @@ def pearson(x: Values, y: Values) -> Values:
     """Product-moment correlation; NaN where one side is constant."""
     x, y = (v - v.mean(axis=-1, keepdims=True) for v in (x, y))
     scale = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
-    return divided((x * y).sum(axis=-1), scale)
+    return safe_quotient((x * y).sum(axis=-1), scale)
 
 
-def divided(above: Values, below: Values) -> Values:
+def safe_quotient(above: Values, below: Values) -> Values:
     """The quotient; NaN where the divisor vanishes."""
     result: Values = np.where(below > TINY, above / np.where(below > TINY, below, 1.0), np.nan)
     return result
@@ -58,15 +58,15 @@ def kendall(scores: Values, truth: Values) -> Values:
     order = np.lexsort((truth, scores), axis=-1)
     s, t = (np.take_along_axis(v, order, axis=-1) for v in (scores, truth))
     same_score = s[..., 1:] == s[..., :-1]
-    both = tied_pairs(same_score & (t[..., 1:] == t[..., :-1]))
+    both = count_tied_pairs(same_score & (t[..., 1:] == t[..., :-1]))
     by_truth = np.sort(truth, axis=-1)
-    score_ties, truth_ties = tied_pairs(same_score), tied_pairs(by_truth[..., 1:] == by_truth[..., :-1])
+    score_ties, truth_ties = count_tied_pairs(same_score), count_tied_pairs(by_truth[..., 1:] == by_truth[..., :-1])
     pairs = s.shape[-1] * (s.shape[-1] - 1) / 2
-    agreement = pairs - score_ties - truth_ties + both - 2 * inversions(t)
-    return divided(agreement, np.sqrt((pairs - score_ties) * (pairs - truth_ties)))
+    concordant_less_discordant = pairs - score_ties - truth_ties + both - 2 * count_inversions(t)
+    return safe_quotient(concordant_less_discordant, np.sqrt((pairs - score_ties) * (pairs - truth_ties)))
 
 
-def tied_pairs(same: npt.NDArray[np.bool_]) -> Values:
+def count_tied_pairs(same: npt.NDArray[np.bool_]) -> Values:
     """Number of pairs of equal values, given which neighbours are equal once sorted."""
     place = np.arange(1, same.shape[-1] + 1)
     start = np.maximum.accumulate(np.where(same, 0, place), axis=-1)
@@ -74,13 +74,13 @@ def tied_pairs(same: npt.NDArray[np.bool_]) -> Values:
     return result
 
 
-def inversions(values: Values) -> Values:
+def count_inversions(values: Values) -> Values:
     """Number of pairs of which the earlier is the greater, counted bit by bit of the ranks, highest bit first.
 
     Entries that share the higher bits form a block, half of whose ranks have the next bit set; a pair is inverted there
     when the one with the bit comes first.
 
-    >>> float(inversions(np.array([3.0, 1.0, 2.0, 2.0])))
+    >>> float(count_inversions(np.array([3.0, 1.0, 2.0, 2.0])))
     3.0
     """
     *lead, n = values.shape
@@ -112,10 +112,10 @@ def top_kendall(scores: Values, truth: Values, share: float = 0.1) -> Values:
     -1.0
     """
     best = np.argsort(-truth, axis=-1, kind="stable")[..., : int(np.ceil(share * truth.shape[-1]))]
-    return kendall(taken(scores, best), taken(truth, best))
+    return kendall(take_places(scores, best), take_places(truth, best))
 
 
-def taken(values: Values, places: npt.NDArray[np.intp]) -> Values:
+def take_places(values: Values, places: npt.NDArray[np.intp]) -> Values:
     """The values at the places, along the last axis, leading axes broadcast."""
     lead = np.broadcast_shapes(values.shape[:-1], places.shape[:-1])
     result: Values = np.take_along_axis(
@@ -137,8 +137,8 @@ def binned_kendall(scores: Values, truth: Values, size: Values, bins: int = 4) -
     -1.0
     """
     parts = np.array_split(np.argsort(size, axis=-1, kind="stable"), bins, axis=-1)
-    found = np.stack([kendall(taken(scores, part), taken(truth, part)) for part in parts])
-    return divided(np.nansum(found, axis=0), np.isfinite(found).sum(axis=0).astype(float))
+    found = np.stack([kendall(take_places(scores, part), take_places(truth, part)) for part in parts])
+    return safe_quotient(np.nansum(found, axis=0), np.isfinite(found).sum(axis=0).astype(float))
 
 
 def partial_spearman(scores: Values, truth: Values, given: Values) -> Values:
@@ -157,7 +157,7 @@ def partial_spearman(scores: Values, truth: Values, given: Values) -> Values:
     """
     s, t, z = (ranks(v) for v in (scores, truth, given))
     st, sz, tz = pearson(s, t), pearson(s, z), pearson(t, z)
-    return divided(st - sz * tz, np.sqrt(np.clip((1 - sz**2) * (1 - tz**2), 0, None)))
+    return safe_quotient(st - sz * tz, np.sqrt(np.clip((1 - sz**2) * (1 - tz**2), 0, None)))
 
 
 def precision_at(scores: Values, truth: Values, k: int) -> Values:
@@ -168,14 +168,14 @@ def precision_at(scores: Values, truth: Values, k: int) -> Values:
     >>> float(precision_at(np.zeros(4), np.array([4.0, 1.0, 2.0, 3.0]), k=2))
     0.5
     """
-    result: Values = (picked(scores, k) * picked(truth, k)).sum(axis=-1) / k
+    result: Values = (pick_chances(scores, k) * pick_chances(truth, k)).sum(axis=-1) / k
     return result
 
 
-def picked(values: Values, k: int) -> Values:
+def pick_chances(values: Values, k: int) -> Values:
     """The chance of each to be among the `k` highest values, when equal ones are chosen at random.
 
-    >>> picked(np.array([3.0, 1.0, 1.0]), k=2)
+    >>> pick_chances(np.array([3.0, 1.0, 1.0]), k=2)
     array([1. , 0.5, 0.5])
     """
     last = np.partition(values, -k, axis=-1)[..., -k, None]
@@ -192,7 +192,7 @@ def best_rank_at(scores: Values, truth: Values, k: int) -> Values:
     2.0
     """
     chance, best_first = chance_of_best(scores, truth, k)
-    result: Values = (chance * taken(ranks(-truth, "min"), best_first)).sum(axis=-1)
+    result: Values = (chance * take_places(ranks(-truth, "min"), best_first)).sum(axis=-1)
     return result
 
 
@@ -205,7 +205,7 @@ def regret_at(scores: Values, truth: Values, k: int) -> Values:
     1.0
     """
     chance, best_first = chance_of_best(scores, truth, k)
-    found = (chance * taken(truth, best_first)).sum(axis=-1)
+    found = (chance * take_places(truth, best_first)).sum(axis=-1)
     result: Values = np.maximum(truth.max(axis=-1) - found, 0.0)
     return result
 
@@ -217,7 +217,7 @@ def chance_of_best(scores: Values, truth: Values, k: int) -> tuple[Values, npt.N
     drawn at random, so t of them are all left out with chance C(g − t, m) / C(g, m).
     """
     best_first = np.argsort(-truth, axis=-1, kind="stable")
-    s = taken(scores, best_first)
+    s = take_places(scores, best_first)
     last = np.partition(s, -k, axis=-1)[..., -k, None]
     sure, level = s > last, s == last
     g, m = level.sum(axis=-1, keepdims=True), k - sure.sum(axis=-1, keepdims=True)
@@ -260,4 +260,4 @@ def ndcg(scores: Values, truth: Values, share: float = 0.1) -> Values:
     best = truth.max(axis=-1, keepdims=True)
     gain = np.exp2(truth - best) - np.exp2(-best)
     ideal = (-np.sort(-gain, axis=-1) * discounts).sum(axis=-1)
-    return divided((gain * discount).sum(axis=-1), ideal)
+    return safe_quotient((gain * discount).sum(axis=-1), ideal)

@@ -1,7 +1,8 @@
-"""Tuning: with a few trained architectures, the combination of proxies and the settings that rank them best."""
+"""Tuning: the combination of proxies and the settings that rank a few trained architectures best."""
 
 from __future__ import annotations
 
-from zerocost.tuning.tuned import Tuned, tune
+from zerocost.tuning.tune import tune
+from zerocost.tuning.tuned import Tuned
 
 __all__ = ["Tuned", "tune"]

@@ -1,10 +1,11 @@
-"""One tuning: the weights, the rule and the setting that rank a set of trained architectures best."""
+"""One tuning: the weights, the method and the setting that rank a set of trained architectures best."""
 
 from __future__ import annotations
 
 import math
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,22 +19,29 @@ from zerocost.tuning.scores import Setting
 if TYPE_CHECKING:
     from optuna import Trial
 
-PRICE = 0.5
-"""Kendall's τ that a weighting has to gain for each unit of distance from the default, times the root of the number of
+DISTANCE_PENALTY = 0.5
+"""Kendall's τ that weights must gain for each unit of distance from the default, times the square root of the number of
 trained architectures: the fewer there are, the more must be gained."""
-DEAD = 0.25
-"""What a trial proposes for a weight counts from here on; below, the proxy is left out."""
-BEST = 10
+DEAD_ZONE = 0.25
+"""A proxy for which a trial proposes less than this is left out."""
+AVERAGED_TRIALS = 10
 """Trials whose weights are averaged."""
 NEGLIGIBLE = 0.1
-"""Weights below this part of the greatest are dropped."""
+"""Weights below this share of the greatest are dropped."""
 
 Weights = dict[str, float]
 Frames = Mapping[Setting, pd.DataFrame]
 
 
-class Found(NamedTuple):
-    """A way to rank, and Kendall's τ with the accuracies that it was chosen by."""
+class Recipe(NamedTuple):
+    """A way to rank architectures.
+
+    Attributes:
+        weights: the weight of each proxy.
+        method: the method that combines them, one of `zerocost.combine.ranks.METHODS`.
+        setting: how architectures are scored.
+        kendall: Kendall's τ with the accuracies that it was tuned on.
+    """
 
     weights: Weights
     method: str
@@ -41,12 +49,12 @@ class Found(NamedTuple):
     kendall: float
 
 
-def agreement(values: npt.ArrayLike, accuracy: npt.ArrayLike) -> float:
-    """Kendall's τ_b of values with accuracies; 0 for values that are all equal, NaN for accuracies that are.
+def kendall_tau(values: npt.ArrayLike, accuracy: npt.ArrayLike) -> float:
+    """Kendall's τ_b of values with accuracies; 0 if all values are equal, NaN if all accuracies are.
 
     A value that is NaN ranks last.
 
-    >>> agreement([1.0, 2.0, float("nan")], [0.6, 0.7, 0.5])
+    >>> kendall_tau([1.0, 2.0, float("nan")], [0.6, 0.7, 0.5])
     1.0
     """
     scores, truth = np.asarray(values, np.float64), np.asarray(accuracy, np.float64)
@@ -55,51 +63,61 @@ def agreement(values: npt.ArrayLike, accuracy: npt.ArrayLike) -> float:
     return float(np.nan_to_num(kendall(np.where(np.isnan(scores), -np.inf, scores), truth)))
 
 
-def find(
+def find_recipe(
     frames: Frames,
     accuracy: pd.Series[float],
-    default: Found,
+    default: Recipe,
     *,
     trials: int,
     methods: Sequence[str] = ("log_rank",),
     seed: int = 0,
-) -> Found:
-    r"""The weights in [−1, 1], the rule and the setting of the highest Kendall's τ with the accuracies.
+) -> Recipe:
+    r"""The weights in [−1, 1], the method and the setting of the highest Kendall's τ with the accuracies.
 
-    Optuna's TPE proposes them. It starts from the default under each setting and rule, each proxy alone, and the
-    default with a proxy more or less. What is made large is :math:`\tau - \tfrac12 d / \sqrt n`, where d is the
-    distance :math:`\sum |w - w_0|` of the weights from those of the default, both of magnitudes that sum to 1; so a few
-    architectures do not talk a good combination away. The weights are the mean of those of the ten best trials with
-    the setting and rule of the best: less chance is in them than in those of one.
+    Optuna's TPE proposes them. It starts from the default under each setting and method, from each proxy alone, and
+    from the default with one proxy more or less. It maximises :math:`\tau - \tfrac12 d / \sqrt n`, where d is the
+    distance :math:`\sum |w - w_0|` of the weights from those of the default, both scaled so that their magnitudes sum
+    to 1; so a few architectures do not overrule a good combination. The result is the mean of the weights of the ten
+    best trials that share the setting and method of the best: it depends less on chance than the best one does.
 
-    `frames` have the scores under each setting; the accuracies are of the same architectures, in the same order.
+    Args:
+        frames: the scores under each setting, architectures by proxies.
+        accuracy: the accuracies of the same architectures, in the same order.
+        default: where the search starts and what it stays close to.
+        trials: number of proposals.
+        methods: the methods that may be chosen.
+        seed: seeds TPE.
     """
     import optuna
     from optuna.samplers import TPESampler
 
     from zerocost.samplers.strategies import quiet_optuna
 
-    names = candidates(frames, default.weights)
+    names = proxies_to_weigh(frames, default.weights)
     settings = list(frames)
-    origin = scaled(default.weights)
+    origin = normalise_weights(default.weights)
     made: dict[int, tuple[Weights, str, Setting, float]] = {}
 
     def objective(trial: Trial) -> float:
         proposed = {name: trial.suggest_float(name, -1, 1) for name in names}
         method = trial.suggest_categorical("rule", methods) if len(methods) > 1 else methods[0]
         place = trial.suggest_categorical("setting", range(len(settings))) if len(settings) > 1 else 0
-        weights = {n: math.copysign((abs(x) - DEAD) / (1 - DEAD), x) for n, x in proposed.items() if abs(x) > DEAD}
+        weights = {
+            n: math.copysign((abs(x) - DEAD_ZONE) / (1 - DEAD_ZONE), x)
+            for n, x in proposed.items()
+            if abs(x) > DEAD_ZONE
+        }
         if not weights:
             return -1.0
         frame = frames[settings[place]]
-        tau = agreement(METHODS[method](frame[list(weights)], weights), accuracy)
-        normal = scaled(weights)
+        tau = kendall_tau(METHODS[method](frame[list(weights)], weights), accuracy)
+        normal = normalise_weights(weights)
         distance = sum(abs(normal.get(n, 0) - origin.get(n, 0)) for n in {*normal, *origin})
-        value = tau - PRICE * distance / math.sqrt(len(accuracy))
+        value = tau - DISTANCE_PENALTY * distance / math.sqrt(len(accuracy))
         made[trial.number] = (normal, method, settings[place], value)
         return value
 
-    starts = beginnings(names, default, settings, methods)[: max(1, trials // 2)]
+    starts = starting_trials(names, default, settings, methods)[: max(1, trials // 2)]
     with quiet_optuna(), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=len(starts))
@@ -109,16 +127,30 @@ def find(
         study.optimize(objective, n_trials=trials)
     ordered = sorted(made.values(), key=lambda one: -one[3])
     _, method, setting, _ = ordered[0]
-    alike = [weights for weights, m, s, _ in ordered if (m, s) == (method, setting)][:BEST]
+    alike = [weights for weights, m, s, _ in ordered if (m, s) == (method, setting)][:AVERAGED_TRIALS]
     mean = {n: float(np.mean([weights.get(n, 0.0) for weights in alike])) for n in names}
     greatest = max(map(abs, mean.values()))
     weights = {n: round(w / greatest, 3) for n, w in mean.items() if abs(w) >= NEGLIGIBLE * greatest}
     values = METHODS[method](frames[setting][list(weights)], weights)
-    return Found(weights, method, setting, agreement(values, accuracy))
+    return Recipe(weights, method, setting, kendall_tau(values, accuracy))
 
 
-def candidates(frames: Frames, default: Mapping[str, float]) -> list[str]:
-    """The proxies worth a weight: those of the default, and those that tell architectures apart under a setting."""
+def proposed_weight(proposal: float) -> float:
+    """The weight that a proposal outside the dead zone stands for.
+
+    >>> proposed_weight(-1.0), proposed_weight(0.625)
+    (-1.0, 0.5)
+    """
+    return math.copysign((abs(proposal) - DEAD_ZONE) / (1 - DEAD_ZONE), proposal)
+
+
+def proposal_of(weight: float) -> float:
+    """The proposal that stands for a weight: the inverse of `proposed_weight`, and 0 for no weight."""
+    return math.copysign(DEAD_ZONE + (1 - DEAD_ZONE) * abs(weight), weight) if weight else 0.0
+
+
+def proxies_to_weigh(frames: Frames, default: Mapping[str, float]) -> list[str]:
+    """The proxies worth a weight: those of the default, and those whose scores differ under some setting."""
     return [
         str(name)
         for name in next(iter(frames.values()))
@@ -126,19 +158,22 @@ def candidates(frames: Frames, default: Mapping[str, float]) -> list[str]:
     ]
 
 
-def scaled(weights: Mapping[str, float]) -> Weights:
-    """The weights, of magnitudes that sum to 1."""
+def normalise_weights(weights: Mapping[str, float]) -> Weights:
+    """The weights, scaled so that their magnitudes sum to 1."""
     total = sum(map(abs, weights.values()))
     return {name: weight / total for name, weight in weights.items()}
 
 
-def beginnings(
-    names: Sequence[str], default: Found, settings: Sequence[Setting], methods: Sequence[str]
+def starting_trials(
+    names: Sequence[str], default: Recipe, settings: Sequence[Setting], methods: Sequence[str]
 ) -> list[dict[str, float | str]]:
-    """The trials to begin with, as Optuna enqueues them, the default first."""
+    """The first trials, as Optuna enqueues them, the default first."""
 
-    def asked(weights: Mapping[str, float], setting: Setting, method: str) -> dict[str, float | str]:
-        x = {n: math.copysign(DEAD + (1 - DEAD) * abs(w), w) if (w := weights.get(n, 0.0)) else 0.0 for n in names}
+    def as_trial(weights: Mapping[str, float], setting: Setting, method: str) -> dict[str, float | str]:
+        x = {
+            n: math.copysign(DEAD_ZONE + (1 - DEAD_ZONE) * abs(w), w) if (w := weights.get(n, 0.0)) else 0.0
+            for n in names
+        }
         rule = {"rule": method} if len(methods) > 1 else {}
         return x | rule | ({"setting": settings.index(setting)} if len(settings) > 1 else {})
 
@@ -148,7 +183,32 @@ def beginnings(
     less = [{m: w for m, w in w0.items() if m != n} for n in w0 if len(w0) > 1]
     alone = [{n: 1.0} for n in names]
     return [
-        asked(w0, *own),
-        *[asked(w0, *way) for way in ways],
-        *[asked(weights, *own) for weights in (*less, *more, *alone)],
+        as_trial(w0, *own),
+        *[as_trial(w0, *way) for way in ways],
+        *[as_trial(weights, *own) for weights in (*less, *more, *alone)],
     ]
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """Finds a recipe for the trained architectures it is called with.
+
+    Attributes:
+        default: the recipe that the search starts from.
+        proxies: the proxies that may get a weight, beside those of the default.
+        trials: number of proposals.
+        methods: the methods that may be chosen.
+        seed: the seed of tuning number 0; other numbers add to it.
+    """
+
+    default: Recipe
+    proxies: Sequence[str]
+    trials: int = 100
+    methods: Sequence[str] = ("log_rank",)
+    seed: int = 0
+
+    def __call__(self, frames: Frames, accuracy: pd.Series[float], number: int = 0) -> Recipe:
+        columns = list(dict.fromkeys([*self.proxies, *self.default.weights]))
+        few = {setting: frame[columns] for setting, frame in frames.items()}
+        seed = self.seed + number
+        return find_recipe(few, accuracy, self.default, trials=self.trials, methods=self.methods, seed=seed)

@@ -1,9 +1,9 @@
-"""Nested validation: what a tuning is worth on architectures that it has not seen."""
+"""Nested validation: how well a tuned recipe ranks architectures that it was not tuned on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,28 +12,34 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from zerocost.combine import Combination
-from zerocost.tuning.filters import Passed, passed
-from zerocost.tuning.find import Found, Frames, agreement
+from zerocost.tuning.filters import PassCounts, count_passed
+from zerocost.tuning.find import Frames, Recipe, Tuner, kendall_tau
 
 Values = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
-SMALLEST = 4
-"""Architectures that a held-out part has at least: Kendall's τ of fewer says nothing."""
+SMALLEST_PART = 4
+"""Fewest architectures in a held-out part: Kendall's τ of fewer says nothing."""
 
 
-class Held(NamedTuple):
-    """A held-out part: its places, its accuracies, and a value of each architecture by each way to rank."""
+class HeldOut(NamedTuple):
+    """A held-out part of the trained architectures.
+
+    Attributes:
+        places: their places among all trained architectures.
+        truth: their accuracies.
+        values: their values by each recipe, by name.
+    """
 
     places: Places
     truth: Values
     values: dict[str, Values]
 
     def kendall(self, name: str, without: int | None = None) -> float:
-        """Kendall's τ of one way to rank, all but one architecture where that is wanted."""
+        """Kendall's τ of the values `name`; `without` leaves out the architecture at that place of the part."""
         values, truth = self.values[name], self.truth
         if without is not None:
             values, truth = (np.delete(v, without) for v in (values, truth))
-        return agreement(values, truth)
+        return kendall_tau(values, truth)
 
 
 class Interval(NamedTuple):
@@ -44,13 +50,13 @@ class Interval(NamedTuple):
     high: float
 
 
-def parts(accuracy: pd.Series[float], folds: int, rounds: int, seed: int) -> Iterator[tuple[Places, Places]]:
-    """Training and held-out places of `rounds` divisions into at most `folds` parts, no part below `SMALLEST`.
+def divide_in_parts(accuracy: pd.Series[float], folds: int, rounds: int, seed: int) -> Iterator[tuple[Places, Places]]:
+    """Training and held-out places of `rounds` divisions into at most `folds` parts of at least `SMALLEST_PART`.
 
-    Each part has as many architectures of low, middling and high accuracy as any other.
+    Parts are stratified: each has equally many architectures of low, medium and high accuracy.
     """
     rng = np.random.default_rng(seed)
-    count = max(2, min(folds, len(accuracy) // SMALLEST))
+    count = max(2, min(folds, len(accuracy) // SMALLEST_PART))
     order = np.argsort(accuracy.to_numpy(), kind="stable")
     for _ in range(rounds):
         part = np.empty(len(order), dtype=int)
@@ -61,43 +67,57 @@ def parts(accuracy: pd.Series[float], folds: int, rounds: int, seed: int) -> Ite
             yield np.flatnonzero(part != one), np.flatnonzero(part == one)
 
 
-def validated(
+class CrossValidation(NamedTuple):
+    """The outcome of a nested validation.
+
+    Attributes:
+        held: the held-out parts, with the values that the "tuned" and the "default" recipe and "params" give them.
+        recipes: what each tuning found.
+        passes: what the thresholds of the tuned recipes let pass, over all parts.
+    """
+
+    held: list[HeldOut]
+    recipes: list[Recipe]
+    passes: PassCounts
+
+
+def cross_validate(
     frames: Frames,
     accuracy: pd.Series[float],
-    default: Found,
-    tuning: Callable[[Frames, pd.Series[float], int], Found],
-    *,
-    folds: int,
-    rounds: int,
-    seed: int,
+    tuner: Tuner,
+    divisions: Sequence[tuple[Places, Places]],
     progress: Callable[[int, int], None],
-) -> tuple[list[Held], list[Found], Passed]:
-    """Tune on all parts but one and rank that one among the others: once for each part of each round.
+) -> CrossValidation:
+    """Tune on all parts but one, and rank that one among the others; once for each of the divisions.
 
-    Returns the held-out parts with their values by the "tuned", the "default" and "params", what each tuning found,
-    and what each one's threshold let pass.
+    Args:
+        frames: the scores under each setting, architectures by proxies.
+        accuracy: the accuracies of the same architectures.
+        tuner: tunes on the training places of a division, numbered from 1.
+        divisions: training and held-out places, as `divide_in_parts` gives them.
+        progress: called with the number of tunings done, and one more than there are: the tuning on all comes last.
     """
-    held: list[Held] = []
-    found: list[Found] = []
-    counts = Passed(0, 0, 0, 0)
-    divisions = list(parts(accuracy, folds, rounds, seed))
+    held: list[HeldOut] = []
+    recipes: list[Recipe] = []
+    passes = PassCounts(0, 0, 0, 0)
+    params = frames[tuner.default.setting]["params"]
     for number, (train, rest) in enumerate(divisions, start=1):
         fitting, truth = accuracy.iloc[train], accuracy.iloc[rest]
-        found.append(tuning({setting: frame.iloc[train] for setting, frame in frames.items()}, fitting, seed + number))
-        values: dict[str, Values] = {"params": np.asarray(frames[default.setting]["params"].iloc[rest], np.float64)}
-        for name, way in (("tuned", found[-1]), ("default", default)):
-            frame = frames[way.setting]
-            combination = Combination(way.weights, way.method).against(frame.iloc[train])
+        recipes.append(tuner({setting: frame.iloc[train] for setting, frame in frames.items()}, fitting, number))
+        values: dict[str, Values] = {"params": np.asarray(params.iloc[rest], np.float64)}
+        for name, recipe in (("tuned", recipes[-1]), ("default", tuner.default)):
+            frame = frames[recipe.setting]
+            combination = Combination(recipe.weights, recipe.method).against(frame.iloc[train])
             values[name] = np.asarray(combination(frame.iloc[rest]), np.float64)
             if name == "tuned":
-                counts += passed(combination, frame.iloc[train], fitting, frame.iloc[rest], truth)
-        held.append(Held(rest, np.asarray(truth, np.float64), values))
+                passes += count_passed(combination, frame.iloc[train], fitting, frame.iloc[rest], truth)
+        held.append(HeldOut(rest, np.asarray(truth, np.float64), values))
         progress(number, len(divisions) + 1)
-    return held, found, counts
+    return CrossValidation(held, recipes, passes)
 
 
-def tabulated(held: list[Held]) -> pd.DataFrame:
-    """One row a part: its number of pairs, 0 where all accuracies are equal, and Kendall's τ of each way to rank."""
+def tabulate_parts(held: list[HeldOut]) -> pd.DataFrame:
+    """One row a part: its number of pairs, 0 where all accuracies are equal, and Kendall's τ of each recipe."""
     rows = []
     for part in held:
         pairs = len(part.places) * (len(part.places) - 1) / 2 * (bool(np.ptp(part.truth)))
@@ -105,17 +125,17 @@ def tabulated(held: list[Held]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def mean(table: pd.DataFrame, name: str) -> float:
-    """The mean of a column over the parts, each weighing as much as it has pairs."""
+def mean_kendall(table: pd.DataFrame, name: str) -> float:
+    """The mean of a column of `tabulate_parts`, weighted by the pairs of each part."""
     counted = table[table["pairs"] > 0]
     return float(np.average(counted[name], weights=counted["pairs"])) if len(counted) else math.nan
 
 
-def difference(held: list[Held], first: str = "tuned", second: str = "default") -> Interval:
-    """The difference in Kendall's τ of two ways to rank, a mean over the parts, with a 95 % interval.
+def kendall_gain(held: list[HeldOut], first: str = "tuned", second: str = "default") -> Interval:
+    """The difference in Kendall's τ of two recipes, a mean over the parts, with its 95 % interval.
 
-    The interval is Student's, of the jackknife over architectures: each is left out of every part that it is in, and
-    the spread of what remains says how much depends on which architectures there were.
+    The interval is a t interval of the jackknife over architectures: each is left out in turn of every part that it is
+    in, and the spread of the differences without it says how much depends on which architectures were trained.
     """
     count = 1 + max(int(part.places.max()) for part in held)
     gains = np.array([part.kendall(first) - part.kendall(second) for part in held])
@@ -125,20 +145,20 @@ def difference(held: list[Held], first: str = "tuned", second: str = "default") 
         for i, place in enumerate(part.places):
             each[row, place] = part.kendall(first, i) - part.kendall(second, i)
             size[row, place] -= 1
-    value = averaged(gains, sizes)
-    left = averaged(each, size)
+    value = average_gains(gains, sizes)
+    left = average_gains(each, size)
     deviation = math.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())
     reach = float(stdtrit(count - 1, 0.975)) * deviation
     return Interval(float(value), float(value) - reach, float(value) + reach)
 
 
-def averaged(gains: Values, sizes: Values) -> Values:
-    """The mean over parts, weighed by pairs, of the gains that there are."""
+def average_gains(gains: Values, sizes: Values) -> Values:
+    """The mean of the gains that are known over the parts, weighted by pairs."""
     pairs = np.where(np.isnan(gains), 0.0, sizes * (sizes - 1))
     result: Values = np.nansum(gains * pairs, axis=0) / pairs.sum(axis=0)
     return result
 
 
-def chosen(found: list[Found], names: Mapping[str, float] | list[str]) -> dict[str, float]:
-    """In which part of the tunings each proxy was given a weight."""
+def share_chosen(found: list[Recipe], names: Mapping[str, float] | list[str]) -> dict[str, float]:
+    """The share of the recipes in which each proxy has a weight."""
     return {name: sum(name in one.weights for one in found) / len(found) for name in names}

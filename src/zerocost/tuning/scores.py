@@ -1,9 +1,10 @@
-"""The scores that a tuning chooses among: every architecture by every proxy under each setting, none twice."""
+"""The scores that a tuning chooses among: each architecture by each proxy under each setting."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -18,7 +19,7 @@ from zerocost.store import Store
 
 
 class Setting(NamedTuple):
-    """How architectures are scored: at which fidelity, on how many samples, from how many initialisations.
+    """How architectures are scored: the fidelity, the samples in the batch, and the number of initialisations.
 
     >>> print(Setting("width=0.5", 32, 3))
     width=0.5, batch 32, 3 initialisations
@@ -33,17 +34,18 @@ class Setting(NamedTuple):
 
     @property
     def cost(self) -> tuple[float, ...]:
-        """What orders settings from cheap to dear, roughly."""
+        """Sorts settings from cheap to expensive, roughly."""
         scale = Fidelity.parse(self.fidelity)
         return scale.width * scale.depth, scale.resolution or math.inf, self.batch * self.repeats
 
 
-def settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], repeats: Iterable[int]) -> list[Setting]:
-    """All settings that there are, the cheapest first; a fidelity that names a batch has no other.
+def all_settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], repeats: Iterable[int]) -> list[Setting]:
+    """All combinations of fidelities, batches and repeats, the cheapest first; a fidelity with a batch has no other.
 
-    Raises `InputError` for none, or for one that is no setting.
+    Raises:
+        InputError: there is no combination, or a number is not a whole number from 1.
 
-    >>> [str(one) for one in settings(["full", "width=0.5,batch=8"], [16], [1])]
+    >>> [str(one) for one in all_settings(["full", "width=0.5,batch=8"], [16], [1])]
     ['width=0.5,batch=8, batch 8, 1 initialisation', 'full, batch 16, 1 initialisation']
     """
     scales = [one if isinstance(one, Fidelity) else Fidelity.parse(one) for one in fidelities]
@@ -56,68 +58,79 @@ def settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], repea
     return sorted(found, key=lambda one: (one.cost, one))
 
 
-def scored(
-    texts: Sequence[str],
-    space: SearchSpace,
-    data: Any,
-    proxies: Sequence[str | Proxy],
-    wanted: Sequence[Setting],
-    *,
-    store: Store,
-    seed: int = 0,
-    workers: int = 1,
-    device: str | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> dict[Setting, pd.DataFrame]:
+@dataclass(frozen=True)
+class Scoring:
+    """What stays the same whatever setting architectures are scored under.
+
+    Attributes:
+        space: the architectures' space.
+        data: what batches are drawn from.
+        proxies: the proxies to score with.
+        store: keeps scores, so that none is computed twice.
+        seed: the first seed.
+        workers: processes to score in.
+        device: where networks are scored.
+        progress: called with "score", the number of networks scored so far and the total.
+    """
+
+    space: SearchSpace
+    data: Any
+    proxies: Sequence[str | Proxy]
+    store: Store
+    seed: int = 0
+    workers: int = 1
+    device: str | None = None
+    progress: Callable[[str, int, int], None] | None = None
+
+
+def score_settings(texts: Sequence[str], settings: Sequence[Setting], scoring: Scoring) -> dict[Setting, pd.DataFrame]:
     """The scores under each setting, architectures by proxies, NaN where one failed; means over repeats.
 
+    Each fidelity and batch is scored once, with as many seeds as its most repeats, in the order of `settings`.
     Parameters, FLOPs and depth are those of the full networks under every setting.
 
-    Each fidelity and batch is scored once, from as many seeds as its most repeats, in the order of `wanted`.
-    `progress` is called with "score", the number of networks scored and how many there are in all.
-
-    Raises `InputError` when no network could be scored by any proxy that has to run it, with the reason.
+    Raises:
+        InputError: every score failed; the message gives a reason.
     """
-    seeds: dict[tuple[str, int], int] = {}
-    for one in wanted:
-        seeds[one.fidelity, one.batch] = max(one.repeats, seeds.get((one.fidelity, one.batch), 0))
-    total, before = len(texts) * sum(seeds.values()), 0
+    repeats: dict[tuple[str, int], int] = {}
+    for one in settings:
+        repeats[one.fidelity, one.batch] = max(one.repeats, repeats.get((one.fidelity, one.batch), 0))
+    total, before = len(texts) * sum(repeats.values()), 0
     frames: dict[Setting, pd.DataFrame] = {}
     reasons: list[str] = []
-    for (fidelity, batch), count in seeds.items():
-        scale, each = Fidelity.parse(fidelity), range(seed, seed + count)
-        job = Job(space, tuple(proxies), batches_of(data, each, batch, 1, False, scale), scale, device)
+    for (fidelity, batch), count in repeats.items():
+        scale, seeds = Fidelity.parse(fidelity), range(scoring.seed, scoring.seed + count)
+        batches = batches_of(scoring.data, seeds, batch, 1, False, scale)
+        job = Job(scoring.space, tuple(scoring.proxies), batches, scale, scoring.device)
 
-        def told(done: int, _: int, start: int = before) -> None:
-            if progress:
-                progress("score", start + done, total)
+        def report(done: int, _: int, start: int = before) -> None:
+            if scoring.progress:
+                scoring.progress("score", start + done, total)
 
-        with Scorer(job, store=store, workers=workers) as scorer:
-            found = scorer(texts, progress=told)
+        with Scorer(job, store=scoring.store, workers=scoring.workers) as scorer:
+            found = scorer(texts, progress=report)
             names = list(scorer.names)
         before += len(texts) * count
         reasons += [one.reason for scores in found.values() for one in scores.values() if one.reason]
-        for one in wanted:
+        for one in settings:
             if (one.fidelity, one.batch) == (fidelity, batch):
-                rows = {t: mean_scores([found[t, s] for s in range(seed, seed + one.repeats)]) for t in texts}
-                plain = {t: {n: v for n, v in row.items() if isinstance(v, float)} for t, row in rows.items()}
-                frames[one] = pd.DataFrame.from_dict(plain, orient="index", columns=names, dtype=float)
+                rows = {t: mean_scores([found[t, s] for s in seeds[: one.repeats]]) for t in texts}
+                values = {t: {n: v for n, v in row.items() if isinstance(v, float)} for t, row in rows.items()}
+                frames[one] = pd.DataFrame.from_dict(values, orient="index", columns=names, dtype=float)
     if all(frame.isna().all(axis=None) for frame in frames.values()):
         raise InputError(f"no network could be scored: {reasons[0]}")
-    own = full_sizes(texts, space, data, seed, [name for name in SIZE_PROXIES if name in names])
-    return {one: frames[one].assign(**own) for one in wanted}
+    sizes = full_sizes(texts, scoring, [name for name in SIZE_PROXIES if name in names])
+    return {one: frames[one].assign(**sizes) for one in settings}
 
 
-def full_sizes(
-    texts: Sequence[str], space: SearchSpace, data: Any, seed: int, names: Sequence[str]
-) -> dict[str, list[float]]:
-    """The named sizes of the full networks, which a search means whatever it scores at; NaN where there is none."""
+def full_sizes(texts: Sequence[str], scoring: Scoring, names: Sequence[str]) -> dict[str, list[float]]:
+    """The named sizes of the full networks, NaN where there is none: a search limits these at any fidelity."""
     if not names:
         return {}
-    inputs, _ = batches_of(data, [seed], 1, 1, False, FULL)[seed][0]
-    known = size_costs(space, inputs)
+    inputs, _ = batches_of(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
+    known = size_costs(scoring.space, inputs)
     found: dict[str, list[float]] = {name: [] for name in names}
-    for arch in map(space.parse, texts):
+    for arch in map(scoring.space.parse, texts):
         for name in names:
             size = known[name](arch)
             found[name].append(math.nan if isinstance(size, Failure) else size)

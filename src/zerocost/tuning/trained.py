@@ -1,4 +1,4 @@
-"""The accuracies that a tuning goes by, out of whatever holds them."""
+"""The accuracies of trained architectures, from whatever holds them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,31 @@ import pandas as pd
 from zerocost import benchmarks
 from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Benchmark
-from zerocost.evaluation.evaluate import architectures
+from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.search.result import SearchResult
 from zerocost.spaces import SearchSpace
 from zerocost.train.run import Run
 
-LEAST = 8
-"""Trained architectures below which nothing can be held out that tells anything."""
+FEWEST_TRAINED = 8
+"""Fewest trained architectures: with fewer, held-out parts say nothing."""
 
 Trained = Mapping[str, float] | pd.Series | Benchmark | SearchResult | Iterable[Run] | str | Path
 
 
 def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0) -> pd.Series[float]:
-    """The accuracy of each trained architecture by its text, twins made one by their mean.
+    """The accuracy of each trained architecture by its text; twins become one, with their mean.
 
-    `trained` is what `zerocost.tune` takes; of a benchmark, `n` architectures are drawn with `seed`.
+    Args:
+        trained: what `zerocost.tuning.tune` takes.
+        space: the architectures' space.
+        n: architectures to draw from a benchmark.
+        seed: draws them.
 
-    Raises `InputError` for a text that is no architecture of the space, a number that is not finite, fewer than
-    `LEAST` architectures, or one accuracy for all.
+    Raises:
+        InputError: a text is no architecture of the space, a number is not finite, there are fewer than
+            `FEWEST_TRAINED` architectures, or all accuracies are equal.
     """
-    known = numbers(trained, space, n, seed)
+    known = given_accuracies(trained, space, n, seed)
     first: dict[str, str] = {}
     texts = []
     for text, value in known.items():
@@ -39,10 +44,10 @@ def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0
         arch = space.parse(str(text))
         texts.append(first.setdefault(space.canonical(arch), str(arch)))
     found = known.groupby(np.array(texts, dtype=object), sort=False).mean()
-    if len(found) < LEAST:
+    if len(found) < FEWEST_TRAINED:
         raise InputError(
-            f"{len(found)} different trained architectures are too few to tune with; train at least {LEAST}, and "
-            "better 30 or more"
+            f"{len(found)} different trained architectures are too few to tune with; train at least {FEWEST_TRAINED}, "
+            "and better 30 or more"
         )
     if found.nunique() == 1:
         raise InputError(
@@ -51,14 +56,14 @@ def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0
     return found.astype(float)
 
 
-def numbers(trained: Trained, space: SearchSpace, n: int, seed: int) -> pd.Series[float]:
+def given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -> pd.Series[float]:
     """The accuracies as they were given."""
     if isinstance(trained, str | Path):
         trained = benchmarks.read(trained, space, dataset="the data", epochs=0)
         n = len(trained.architectures())
     if isinstance(trained, Benchmark):
         truth = trained.truth(**trained.default._asdict())
-        return truth[architectures(trained.space, list(truth.index), n, seed)]
+        return truth[draw_architectures(trained.space, list(truth.index), n, seed)]
     if isinstance(trained, pd.Series | Mapping):
         try:
             return pd.Series(trained, dtype=float)

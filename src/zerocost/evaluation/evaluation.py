@@ -1,0 +1,116 @@
+"""What `evaluate` returns: how well each score agrees with the trained truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from zerocost.base.errors import InputError
+from zerocost.benchmarks.base import Query
+from zerocost.evaluation import latex
+from zerocost.evaluation.tables import BOUNDS, scores_by_seed
+from zerocost.statistics.ranking import regret_at
+
+
+class Difference(NamedTuple):
+    """One score's statistic less another's, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well each score agrees with the truth of a benchmark.
+
+    The rows of `table` and the columns of `scores` are the proxies in the order given; their combination, where there
+    are several, under the name "all together" (the log-rank sum unless another was given); and the baselines
+    parameters, FLOPs and depth.
+
+    Attributes:
+        benchmark: the benchmark's name.
+        query: what truth means: metric, dataset, epochs and seed of the trainings.
+        proxies: the names of the proxies given.
+        truth: the truth of each architecture that was drawn, by its text.
+        scores: one row for each seed and architecture, one column for each score, NaN where it failed.
+        table: one row for each score. Each statistic has four columns: its mean over seeds; `_low` and `_high`, its
+            95 % interval over architectures and seeds; `_sd`, its standard deviation over seeds. `failed` counts the
+            scores that failed.
+        paired: one row for each statistic and pair of scores: the difference of the two means and its 95 % interval,
+            from the same resamples for both.
+        failures: architecture, seed, proxy and reason of each score that failed.
+        settings: everything that the result depends on.
+        seconds: the time that scoring took; scores from a cache take none.
+    """
+
+    benchmark: str
+    query: Query
+    proxies: list[str]
+    truth: pd.Series[float]
+    scores: pd.DataFrame
+    table: pd.DataFrame
+    paired: pd.DataFrame
+    failures: pd.DataFrame
+    settings: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def statistics(self) -> list[str]:
+        """The names of the statistics."""
+        return [name for name in map(str, self.table) if f"{name}_low" in self.table]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the scores."""
+        return list(self.scores.index.unique("seed"))
+
+    def compare(self, first: str, second: str, statistic: str = "kendall") -> Difference:
+        """The first score's statistic less the second's, from `paired`.
+
+        Raises:
+            InputError: a score or statistic is not in the table, or both scores are the same.
+        """
+        for name, known in ((first, self.table.index), (second, self.table.index), (statistic, self.statistics)):
+            if name not in known:
+                raise InputError(f"{name!r} is not in the table, which has {', '.join(known)}")
+        rows = self.paired[self.paired["statistic"] == statistic].set_index(["first", "second"])[BOUNDS]
+        for sign, pair in ((1, (first, second)), (-1, (second, first))):
+            if pair in rows.index:
+                difference, *bounds = (sign * rows.loc[[pair]].to_numpy()[0]).tolist()
+                return Difference(difference, *sorted(bounds))
+        raise InputError(f"{first!r} is compared with itself; give two scores")
+
+    @property
+    def agreement(self) -> pd.DataFrame:
+        """Spearman correlation of each pair of scores, mean over seeds; a failed score ranks last."""
+        each = self.scores.fillna(-np.inf).groupby(level="seed").corr(method="spearman")
+        return each.groupby(level=1, sort=False).mean()
+
+    def regrets(self, ks: Iterable[int]) -> pd.DataFrame:
+        """Regret of training the k highest scores, mean over seeds: one row for each k, one column for each score.
+
+        Regret is how far the best of them stays below the best of all. Column "random" is that of k random ones.
+        """
+        truth, rows = np.asarray(self.truth, np.float64), {}
+        columns = {name: scores_by_seed(self.scores[name], len(truth)) for name in self.scores}
+        columns["random"] = np.zeros((1, len(truth)))
+        for k in ks:
+            rows[k] = {name: float(regret_at(each, truth, k).mean()) for name, each in columns.items()}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("k")
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `table` as comma-separated values."""
+        self.table.to_csv(path)
+
+    def to_latex(self, path: str | Path, statistics: Iterable[str] = latex.SHOWN) -> None:
+        """Write a LaTeX table of the given statistics with their intervals; it needs the package booktabs."""
+        Path(path).write_text(latex.tabular(self.table, list(statistics)), encoding="utf-8")
+
+    def __repr__(self) -> str:
+        return self.table[[*self.statistics, "failed"]].to_string(float_format=lambda v: f"{v:.3f}")
