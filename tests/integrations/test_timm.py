@@ -52,13 +52,13 @@ def timm() -> Iterator[ModuleType]:
     if importlib.util.find_spec("timm") is None:
         pytest.skip("timm is not installed")
     try:
-        yield ours.library()
+        yield ours.import_timm()
         return
     except MissingExtraError:
         finder = Finder()
     sys.meta_path.insert(0, finder)
     try:
-        yield ours.library()
+        yield ours.import_timm()
     finally:
         sys.meta_path.remove(finder)
         for name in [name for name in sys.modules if name.split(".")[0] in ("timm", "torchvision")]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from zerocost.base.errors import InputError
 from zerocost.samplers.base import SpaceSampler
-from zerocost.samplers.controller import Controller, Step
+from zerocost.samplers.controller import ChoiceStep, Controller
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.reinforce import ReinforceSampler
 from zerocost.samplers.suggest import suggest
@@ -43,12 +43,12 @@ def searched(sampler: SpaceSampler, trials: int, space: SearchSpace, study: Stud
     return [trial.user_attrs["architecture"] for trial in study.trials]
 
 
-def paths(controller: Controller, space: SearchSpace, count: int) -> list[list[Step]]:
+def paths(controller: Controller, space: SearchSpace, count: int) -> list[list[ChoiceStep]]:
     rng, drawn = np.random.default_rng(0), []
     for _ in range(count):
         choose = Choose(lambda name, options: options[int(rng.integers(len(options)))])
         space.choose(choose)
-        drawn.append([Step(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
+        drawn.append([ChoiceStep(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
     return drawn
 
 
@@ -140,7 +140,7 @@ def test_probabilities_of_all_architectures_sum_to_one() -> None:
     for arch in space:
         choose = Choose(lambda name, options, arch=arch: dict(arch.choices)[name])
         space.choose(choose)
-        every.append([Step(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
+        every.append([ChoiceStep(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
     assert controller.score(every)[0].exp().sum().item() == pytest.approx(1, abs=1e-4)
 
 

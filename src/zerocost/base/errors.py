@@ -22,10 +22,10 @@ class Failure(ZerocostError):
     """A measurement cannot be had for this model and batch; the message is the reason shown to the user."""
 
 
-def similar(name: str, known: Iterable[str], otherwise: str) -> str:
+def describe_similar(name: str, known: Iterable[str], otherwise: str) -> str:
     """What to say of a name that does not exist where there are too many to list: up to five like it.
 
-    >>> similar("resnt18", ["resnet18", "vit"], "see the list")
+    >>> describe_similar("resnt18", ["resnet18", "vit"], "see the list")
     'it has resnet18'
     """
     near = difflib.get_close_matches(name, list(known), n=5)

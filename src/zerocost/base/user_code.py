@@ -10,7 +10,7 @@ from typing import Any
 from zerocost.base.errors import InputError, unknown
 
 
-def load(target: str) -> Any:
+def load_object(target: str) -> Any:
     """The object that `path/to/file.py:name` names.
 
     Raises `InputError` when the file is missing, raises while it is imported, or has no such name.

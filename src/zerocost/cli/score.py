@@ -10,7 +10,7 @@ from rich.table import Table
 
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
-from zerocost.base.user_code import load
+from zerocost.base.user_code import load_object
 from zerocost.cli.common import (
     BAD_INPUT,
     Balanced,
@@ -61,7 +61,7 @@ def score(
     chosen = resolve(parts(proxies))
     check_device(device)
     of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
-    built = keras.load(target) if of_keras else load(target)
+    built = keras.load(target) if of_keras else load_object(target)
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model = initialised(built, seed, device)

@@ -28,13 +28,13 @@ def as_batch(batch: Any) -> Batch:
     """A checked `Batch` out of `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = tuple(batch) if pair else (batch, None)
-    if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not is_structure(inputs):
+    if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not holds_arrays(inputs):
         raise InputError(
             f"a batch must hold its samples as tensors, got {type(inputs).__name__}; take one batch out of it, "
             "batch = next(iter(loader)), or draw one with zerocost.data.draw"
         )
-    inputs = tree_map(as_tensor, dict(inputs) if isinstance(inputs, Mapping) else inputs)
-    targets = labels(targets)
+    inputs = tree_map(tensor_of_array, dict(inputs) if isinstance(inputs, Mapping) else inputs)
+    targets = label_tensor(targets)
     if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
         inputs = as_inputs(inputs)
     made = Batch(inputs, targets)
@@ -42,12 +42,12 @@ def as_batch(batch: Any) -> Batch:
     return made
 
 
-def is_structure(inputs: Any) -> bool:
+def holds_arrays(inputs: Any) -> bool:
     """Whether inputs are an array, or hold arrays, and are not what yields batches of them."""
     return isinstance(inputs, Tensor | Mapping | Sequence) or hasattr(inputs, "__array__")
 
 
-def labels(targets: Any) -> Tensor | None:
+def label_tensor(targets: Any) -> Tensor | None:
     """A tensor of labels out of a tensor, array or list of numbers."""
     if targets is None or isinstance(targets, Tensor):
         return targets
@@ -75,7 +75,7 @@ def class_numbers(targets: Tensor | None) -> Tensor | None:
     return targets.long() if targets.is_floating_point() and targets.ndim != 2 and zeros_and_ones else targets
 
 
-def as_tensor(value: Any) -> Any:
+def tensor_of_array(value: Any) -> Any:
     """A tensor with a copy of an array of numpy, TensorFlow or JAX, contiguous as a tensor is; anything else as it is.
 
     The order of axes in memory decides how sums are rounded, and is the same for all.
@@ -90,6 +90,6 @@ def as_tensor(value: Any) -> Any:
         raise InputError(f"the inputs of a batch must be numbers, got {type(value).__name__}: {error}") from error
 
 
-def shape_of(inputs: Any) -> Any:
+def tensor_shapes(inputs: Any) -> Any:
     """Shapes of the tensors in a nested structure."""
     return tree_map(lambda t: tuple(t.shape) if isinstance(t, Tensor) else t, inputs)

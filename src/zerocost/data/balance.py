@@ -48,7 +48,7 @@ def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generato
     """
     order = torch.randperm(len(dataset), generator=generator)  # type: ignore[arg-type]
     labels = class_labels(dataset)
-    labels = _scan(dataset, order.tolist(), size) if labels is None else labels[order]
+    labels = _read_labels(dataset, order.tolist(), size) if labels is None else labels[order]
     order = order[: len(labels)]
 
     classes, counts = torch.unique(labels, return_counts=True)
@@ -69,27 +69,27 @@ def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generato
     return picked
 
 
-def _scan(dataset: Dataset[Any], order: list[int], size: int) -> Tensor:
+def _read_labels(dataset: Dataset[Any], order: list[int], size: int) -> Tensor:
     labels: list[int] = []
     counts: Counter[int] = Counter()
     last_new = 0
     for index in order:
-        label = _label(dataset[index])
+        label = _label_of(dataset[index])
         if label not in counts:
             last_new = len(labels)
         labels.append(label)
         counts[label] += 1
-        if len(labels) - last_new > SETTLED and _filled(counts, size):
+        if len(labels) - last_new > SETTLED and _has_enough(counts, size):
             break
     return torch.tensor(labels)
 
 
-def _filled(counts: Counter[int], size: int) -> bool:
+def _has_enough(counts: Counter[int], size: int) -> bool:
     share = size // len(counts)
     return min(counts.values()) >= share and sum(min(count, share + 1) for count in counts.values()) >= size
 
 
-def _label(sample: Any) -> int:
+def _label_of(sample: Any) -> int:
     if not (isinstance(sample, tuple | list) and len(sample) == 2):
         raise InputError("a balanced batch needs labels: the samples must be pairs (input, label)")
     try:

@@ -14,7 +14,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
 from zerocost.data.balance import balanced_indices
 from zerocost.data.dataset import length, load
-from zerocost.data.tensors import check_finite, is_integer, listed
+from zerocost.data.tensors import check_finite, describe_values, is_integer
 
 
 class Batch(NamedTuple):
@@ -58,11 +58,11 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
         source, collate = data.dataset, data.collate_fn
     with seeded(seed):  # random augmentations follow the seed too
         if isinstance(source, IterableDataset):
-            samples = _first(source, size, balanced)
+            samples = _first_samples(source, size, balanced)
         else:
             dataset = load(data)
-            samples = [dataset[index] for index in _indices(dataset, size, seed, balanced)]
-        batch = _collated(samples, collate)
+            samples = [dataset[index] for index in _draw_indices(dataset, size, seed, balanced)]
+        batch = _collate(samples, collate)
     validate(batch)
     return batch
 
@@ -100,12 +100,12 @@ def validate(batch: Batch, classes: int | None = None) -> None:
     outside = targets[(targets < 0) | (targets >= classes)]
     if outside.numel():
         raise InputError(
-            f"labels must be in 0..{classes - 1} for a network with {classes} outputs, got {listed(outside)}; "
+            f"labels must be in 0..{classes - 1} for a network with {classes} outputs, got {describe_values(outside)}; "
             "count labels from 0 and give the network an output for each class"
         )
 
 
-def _indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:
+def _draw_indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:
     count = length(dataset)
     if size > count:
         raise InputError(f"asked for a batch of {size}, but the data holds {count} samples; ask for {count} or fewer")
@@ -116,7 +116,7 @@ def _indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:
     return picked
 
 
-def _first(dataset: IterableDataset[Any], size: int, balanced: bool) -> list[Any]:
+def _first_samples(dataset: IterableDataset[Any], size: int, balanced: bool) -> list[Any]:
     if balanced:
         raise InputError("a dataset that can only be iterated gives its first samples; they cannot be balanced")
     samples = list(islice(iter(dataset), size))
@@ -125,7 +125,7 @@ def _first(dataset: IterableDataset[Any], size: int, balanced: bool) -> list[Any
     return samples
 
 
-def _collated(samples: list[Any], collate: Callable[[list[Any]], Any]) -> Batch:
+def _collate(samples: list[Any], collate: Callable[[list[Any]], Any]) -> Batch:
     try:
         batch = collate(samples)
     except (RuntimeError, TypeError, ValueError) as error:

@@ -37,7 +37,7 @@ def load(data: Any) -> Dataset[Any]:
     >>> image.shape, label
     (torch.Size([3, 8, 8]), 4)
     """
-    dataset = _open(data)
+    dataset = _as_dataset(data)
     if length(dataset) == 0:
         raise InputError(f"the data is empty: a {type(dataset).__name__} of length 0")
     return dataset
@@ -81,7 +81,7 @@ def length(dataset: Dataset[Any]) -> int:
     return len(dataset)
 
 
-def _open(data: Any) -> Dataset[Any]:
+def _as_dataset(data: Any) -> Dataset[Any]:
     if isinstance(data, str):
         return open_source(data)
     if isinstance(data, Tensor | np.ndarray):
@@ -99,12 +99,12 @@ def _open(data: Any) -> Dataset[Any]:
             images = as_inputs(inputs)
             return TensorData(images, None if labels is None else as_labels(labels, len(images)))
     raise InputError(
-        f"data cannot be read from {_described(data)}; give a spec such as 'digits', a tensor or array, a pair of "
+        f"data cannot be read from {_describe(data)}; give a spec such as 'digits', a tensor or array, a pair of "
         "them (inputs, labels), a torch Dataset or a DataLoader"
     )
 
 
-def _described(data: Any) -> str:
+def _describe(data: Any) -> str:
     name = type(data).__name__
     return (
         f"a {name} of {', '.join(type(x).__name__ for x in data[:5])}"

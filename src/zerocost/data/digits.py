@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import interpolate
 
-from zerocost.data.paths import positive
-from zerocost.data.tensors import TensorData, standardised
+from zerocost.data.paths import parse_positive_int
+from zerocost.data.tensors import TensorData, standardise
 
 BRIGHTEST = 16  # pixels are whole numbers 0..16
 
@@ -16,10 +16,10 @@ def load_digits(argument: str = "") -> TensorData:
 
     Raises `InputError` when `argument` is not a whole number of at least 1.
     """
-    size = positive(argument or "32", "digits:SIZE")
+    size = parse_positive_int(argument or "32", "digits:SIZE")
     from sklearn.datasets import load_digits as read
 
     data = read()
     grey = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / BRIGHTEST
     images = interpolate(grey, size=(size, size), mode="bilinear", align_corners=False).repeat(1, 3, 1, 1)
-    return standardised(images, torch.tensor(data.target))
+    return standardise(images, torch.tensor(data.target))

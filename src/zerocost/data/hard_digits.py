@@ -16,7 +16,7 @@ TRAIN, VALIDATION = 150, 647  # and 1,000 to test on
 SHIFT, NOISE = 1, 0.15  # at most so many pixels each way; standard deviation where a pixel is from 0 to 1
 
 
-class Parts(NamedTuple):
+class DigitParts(NamedTuple):
     """What to train on, to choose by, and to test with."""
 
     train: TensorData
@@ -24,7 +24,7 @@ class Parts(NamedTuple):
     test: TensorData
 
 
-def hard_digits() -> Parts:
+def hard_digits() -> DigitParts:
     """scikit-learn's 1,797 digits in a fixed random order: 150 to train on, 647 to validate and 1,000 to test with.
 
     Each image, 8×8 and grey, is shifted by −1, 0 or 1 pixel along each axis, what leaves it lost, and gets Gaussian
@@ -46,7 +46,7 @@ def hard_digits() -> Parts:
     mean, std = channel_statistics(images[:TRAIN])
     cuts = (TRAIN, TRAIN + VALIDATION)
     parts = zip(((images - mean) / std).tensor_split(cuts), targets.tensor_split(cuts), strict=True)
-    return Parts(*(TensorData(*part) for part in parts))
+    return DigitParts(*(TensorData(*part) for part in parts))
 
 
 def load_hard_digits(argument: str = "") -> TensorData:

@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
-from zerocost.data.paths import positive
+from zerocost.data.paths import parse_positive_int
 
 COUNT = 10_000
 USAGE = "noise:CHANNELSxHEIGHTxWIDTH:CLASSES, such as noise:3x32x32:10"
@@ -42,7 +42,7 @@ def load_noise(argument: str = "") -> Noise:
     Raises `InputError` when the shape is not three whole numbers of at least 1.
     """
     shape, _, classes = (argument or "3x32x32").partition(":")
-    sides = tuple(positive(side, USAGE) for side in shape.split("x"))
+    sides = tuple(parse_positive_int(side, USAGE) for side in shape.split("x"))
     if len(sides) != 3:
         raise InputError(f"expected a shape of three numbers, got {shape!r}; write {USAGE}")
-    return Noise(sides, positive(classes, USAGE) if classes else None)
+    return Noise(sides, parse_positive_int(classes, USAGE) if classes else None)

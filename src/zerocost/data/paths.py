@@ -7,7 +7,7 @@ from pathlib import Path
 from zerocost.base.errors import InputError
 
 
-def existing_path(text: str, usage: str) -> Path:
+def parse_path(text: str, usage: str) -> Path:
     """The path `text` names; `InputError` when it is empty or nothing is there."""
     if not text:
         raise InputError(f"the path is missing; write {usage}")
@@ -17,10 +17,10 @@ def existing_path(text: str, usage: str) -> Path:
     return path
 
 
-def positive(text: str, usage: str) -> int:
+def parse_positive_int(text: str, usage: str) -> int:
     """The whole number ≥ 1 that `text` spells, else `InputError`.
 
-    >>> positive("32", "digits:SIZE")
+    >>> parse_positive_int("32", "digits:SIZE")
     32
     """
     if not (text.isascii() and text.isdigit() and int(text) > 0):

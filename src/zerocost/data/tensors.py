@@ -13,7 +13,7 @@ from zerocost.base.errors import InputError
 
 Array = Tensor | np.ndarray[Any, np.dtype[Any]]
 
-SHOWN = 5  # how many offending values a message lists
+MOST_LISTED = 5  # how many offending values a message lists
 
 
 class TensorData(Dataset[Any]):
@@ -44,7 +44,7 @@ def as_inputs(array: Array) -> Tensor:
     >>> as_inputs(np.full((2, 8, 8, 3), 255, np.uint8)).shape
     torch.Size([2, 3, 8, 8])
     """
-    inputs = _tensor(array, "inputs")
+    inputs = _to_tensor(array, "inputs")
     shape = "×".join(map(str, inputs.shape)) or "a single number"
     if inputs.ndim < 2:
         raise InputError(f"inputs need a sample axis and at least one more (images: N×C×H×W), got shape {shape}")
@@ -67,7 +67,7 @@ def as_labels(array: Array, count: int) -> Tensor:
     >>> as_labels(np.array([[3], [1]], np.uint8), count=2)
     tensor([3, 1])
     """
-    labels = _tensor(array, "labels")
+    labels = _to_tensor(array, "labels")
     if labels.shape == (count, 1):
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != count:
@@ -81,7 +81,7 @@ def as_labels(array: Array, count: int) -> Tensor:
         )
     labels = labels.long()
     if bool((labels < 0).any()):
-        raise InputError(f"labels count classes from 0, got {listed(labels[labels < 0])}")
+        raise InputError(f"labels count classes from 0, got {describe_values(labels[labels < 0])}")
     return labels
 
 
@@ -98,10 +98,10 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean[:, None, None], torch.where(constant, 1.0, std)[:, None, None]
 
 
-def standardised(images: Tensor, targets: Tensor | None) -> TensorData:
+def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
     """The images as data with mean 0 and standard deviation 1 in each channel. Overwrites `images`, to save memory.
 
-    >>> data = standardised(torch.rand(50, 3, 8, 8), None)
+    >>> data = standardise(torch.rand(50, 3, 8, 8), None)
     >>> round(data.images.std(correction=0).item(), 4)
     1.0
     """
@@ -125,13 +125,13 @@ def is_integer(values: Tensor) -> bool:
     return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
 
 
-def listed(values: Tensor) -> str:
+def describe_values(values: Tensor) -> str:
     """The distinct values in order, shortened after a few: for messages."""
     distinct = torch.unique(values).tolist()
-    return ", ".join(map(str, distinct[:SHOWN])) + (", …" if len(distinct) > SHOWN else "")
+    return ", ".join(map(str, distinct[:MOST_LISTED])) + (", …" if len(distinct) > MOST_LISTED else "")
 
 
-def _tensor(array: Array, what: str) -> Tensor:
+def _to_tensor(array: Array, what: str) -> Tensor:
     if isinstance(array, Tensor):
         return array.detach()
     try:

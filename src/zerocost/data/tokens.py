@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from zerocost.data.paths import positive
+from zerocost.data.paths import parse_positive_int
 
 COUNT = 10_000
 BYTES = 256
@@ -43,4 +43,6 @@ def load_tokens(argument: str = "") -> Tokens:
     Raises `InputError` when they are not whole numbers of at least 1.
     """
     length, _, vocabulary = argument.partition(":")
-    return Tokens(positive(length or "32", USAGE), positive(vocabulary, USAGE) if vocabulary else None)
+    return Tokens(
+        parse_positive_int(length or "32", USAGE), parse_positive_int(vocabulary, USAGE) if vocabulary else None
+    )

@@ -22,7 +22,7 @@ from zerocost.combine import Combination, as_combination, parts
 from zerocost.engine.proxy import Proxy
 from zerocost.evaluation import latex
 from zerocost.proxies.registry import portable_proxies
-from zerocost.run import Job, Scorer, batches_of
+from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.statistics import bootstrap
@@ -231,7 +231,7 @@ def evaluate(
             f"{len(drawn)} architectures are too few for k={k}; draw at least {max(3, k)}, or take fewer with k="
         )
     each = range(seed, seed + seeds)
-    made = batches_of(source, each, batch, batches, balanced, fidelity)
+    made = draw_job_batches(source, each, batch, batches, balanced, fidelity)
     job = Job(chosen.space, (*given.values(), *BASELINES), made, fidelity, None if device is None else str(device))
     start = time.perf_counter()
     with Store(cache) as store, Scorer(job, store=store, workers=workers) as score:

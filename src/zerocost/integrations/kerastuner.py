@@ -17,10 +17,17 @@ from zerocost.base.errors import Failure, InputError, MissingExtraError
 from zerocost.combine import Combination
 from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.engine.proxy import Proxy
-from zerocost.integrations.keras.library import library
-from zerocost.integrations.keras.proposals import built, labelled, proposals
-from zerocost.integrations.keras.targets import reader, sample, usable
-from zerocost.integrations.keras.trained import OF_ORACLE, beside, enqueue, queued, survivors, trials
+from zerocost.integrations.keras.library import import_keras
+from zerocost.integrations.keras.proposals import build_model, draw_proposals, name_proposals
+from zerocost.integrations.keras.targets import check_loss, draw_batch, target_reader
+from zerocost.integrations.keras.trained import (
+    ORACLE_SETTINGS,
+    add_objective,
+    enqueue,
+    queue_oracle,
+    select_best,
+    trials_by_candidate,
+)
 from zerocost.scoring.rank import rank_batch
 from zerocost.scoring.select import proxies_in
 from zerocost.scoring.table import ScoreTable
@@ -79,10 +86,10 @@ class ZeroCostTuner:
         self.combination, self.max_trials, self.train_top = combine.as_combination(proxies), max_trials, train_top
         self.where = self.combination.conditions(where)
         self.batch = self.combination.batch or 64 if batch is None else batch
-        self.score_loss = usable(loss)
-        tuners = keras_tuner()
-        given = {name: settings.pop(name) for name in OF_ORACLE if name in settings}
-        oracle = queued(tuners)(
+        self.score_loss = check_loss(loss)
+        tuners = import_keras_tuner()
+        given = {name: settings.pop(name) for name in ORACLE_SETTINGS if name in settings}
+        oracle = queue_oracle(tuners)(
             objective=objective,
             max_trials=train_top,
             seed=seed,
@@ -106,18 +113,18 @@ class ZeroCostTuner:
         folder holds another search or no model is left to train, and `Failure` when none could be trained; `table` is
         kept.
         """
-        self.candidates = labelled(self.proposals())
-        trials(self.tuner, self.candidates)
+        self.candidates = name_proposals(self.proposals())
+        trials_by_candidate(self.tuner, self.candidates)
         builders = {name: partial(self.build, values) for name, values in self.candidates.items()}
         batch = self.batch
         if isinstance(batch, int):
-            batch = sample(x, y, batch, self.seed, reader(self.score_loss, builders.values()))
+            batch = draw_batch(x, y, batch, self.seed, target_reader(self.score_loss, builders.values()))
         self.table = rank_batch(
             builders, batch, self.combination, also=proxies_in(self.where), loss=self.score_loss, seed=self.seed
         )
-        self.kept = survivors(self.table, self.where, self.train_top)
+        self.kept = select_best(self.table, self.where, self.train_top)
         enqueue(self.tuner, self.candidates, self.kept)
-        with old_ways():
+        with ignore_version_warnings():
             self.tuner.search(x, **({} if y is None else {"y": y}), **fit)
         ended = list(self.tuner.oracle.trials.values())
         if all(trial.score is None for trial in ended):
@@ -129,18 +136,18 @@ class ZeroCostTuner:
 
     def proposals(self) -> list[dict[str, Any]]:
         """The hyperparameter values of `max_trials` different models, or of all there are."""
-        return proposals(self.tuner, self.max_trials, self.seed)
+        return draw_proposals(self.tuner, self.max_trials, self.seed)
 
     def build(self, values: dict[str, Any]) -> Any:
         """The untrained model of some hyperparameter values."""
-        return built(self.tuner, values)
+        return build_model(self.tuner, values)
 
     @property
     def results(self) -> pd.DataFrame:
         """One row a model scored, best score first: its scores, and the objective where it was trained."""
         if self.table is None:
             raise InputError("nothing was searched yet; call search()")
-        return beside(self.table, self.candidates, self.tuner)
+        return add_objective(self.table, self.candidates, self.tuner)
 
     def results_summary(self, num_trials: int = 10) -> None:
         """Print the best scores, and what was trained of them."""
@@ -148,13 +155,13 @@ class ZeroCostTuner:
 
     def get_best_models(self, num_models: int = 1) -> list[Any]:
         """The trained models, best objective first."""
-        with old_ways():
+        with ignore_version_warnings():
             models: list[Any] = self.tuner.get_best_models(num_models)
         return models
 
 
 @contextmanager
-def old_ways() -> Iterator[None]:
+def ignore_version_warnings() -> Iterator[None]:
     """No warnings of what KerasTuner 1.4.8, AutoKeras 3.0.0 and Keras 3.12 do among themselves: how they ask for a
     thread's name and a tensor's array, that a model's optimizer is new where its weights are loaded, and that one input
     is given as it is, not in a list."""
@@ -169,9 +176,9 @@ def old_ways() -> Iterator[None]:
         yield
 
 
-def keras_tuner() -> Any:
+def import_keras_tuner() -> Any:
     """The package keras_tuner; `MissingExtraError` without it."""
-    library()
+    import_keras()
     try:
         return import_module("keras_tuner")
     except ImportError as error:

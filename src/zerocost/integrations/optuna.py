@@ -71,14 +71,14 @@ def objective(
 
     def value(trial: optuna.Trial) -> float | tuple[float, ...]:
         if isinstance(trial, optuna.Trial):
-            check(trial.study.directions, wanted)
+            check_directions(trial.study.directions, wanted)
         with seeded(seed):
             model = build(trial)
         if not is_network(model):
             raise InputError(f"build must return a torch.nn.Module, but got {type(model).__name__}")
-        card = noted(trial, score(model, batches, wanted, loss=loss, seed=seed))
+        card = record_scores(trial, score(model, batches, wanted, loss=loss, seed=seed))
         if card.failures:
-            raise optuna.TrialPruned(reasons(card))
+            raise optuna.TrialPruned(describe_failures(card))
         values = tuple(card[p.name] for p in wanted)
         return values if len(values) > 1 else values[0]
 
@@ -150,15 +150,15 @@ class ScoreFilter:
         A network that no proxy can be computed of is pruned, too. A trial outside a study, such as `study.best_trial`
         evaluated again, is scored and never pruned.
         """
-        card = noted(trial, score(model, self.batch, self.proxies, loss=self.loss, seed=self.seed))
+        card = record_scores(trial, score(model, self.batch, self.proxies, loss=self.loss, seed=self.seed))
         if not isinstance(trial, optuna.Trial):
             return card
         if not card.scores:
-            raise optuna.TrialPruned(reasons(card))
+            raise optuna.TrialPruned(describe_failures(card))
         others = [t for t in trial.study.get_trials(deepcopy=False) if t.number != trial.number and self.knows(t)]
         if len(others) >= self.warmup:
             scores = [t.user_attrs[SCORES] for t in others]
-            reached = share(pd.DataFrame([*scores, dict(card)], columns=self.names))
+            reached = share_not_above(pd.DataFrame([*scores, dict(card)], columns=self.names))
             if reached < self.fraction:
                 raise optuna.TrialPruned(
                     f"scored as high as {reached:.0%} of {len(others)} trials, below the {self.fraction:.0%} asked for"
@@ -171,7 +171,7 @@ class ScoreFilter:
         return all(name in scores or name in failures for name in self.names) and any(n in scores for n in self.names)
 
 
-def check(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
+def check_directions(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
     """Raise `InputError` where a study looks for low scores, or for another number of values."""
     given = [direction.name.lower() for direction in directions]
     right = ["maximize"] * len(proxies)
@@ -185,13 +185,13 @@ def check(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
         )
 
 
-def share(scores: pd.DataFrame) -> float:
+def share_not_above(scores: pd.DataFrame) -> float:
     """The share of all rows but the last that combine to no more than the last."""
     combined = log_rank(scores.astype(float))
     return float((combined.iloc[:-1] <= combined.iloc[-1]).mean())
 
 
-def noted(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
+def record_scores(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
     """The card, its scores and failures written into the trial, beside those of other proxies."""
     for key, found in ((SCORES, card.scores), (FAILURES, card.failures)):
         before = trial.user_attrs.get(key, {})
@@ -201,6 +201,6 @@ def noted(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
     return card
 
 
-def reasons(card: ScoreCard) -> str:
+def describe_failures(card: ScoreCard) -> str:
     """Why proxies have no value, for Optuna's log."""
     return "; ".join(f"{name}: {reason}" for name, reason in card.failures.items())

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from zerocost.base.errors import InputError, MissingExtraError, similar
+from zerocost.base.errors import InputError, MissingExtraError, describe_similar
 from zerocost.data import load
 from zerocost.data.balance import class_labels
 from zerocost.scoring.candidates import Builder
@@ -35,13 +35,13 @@ def candidates(pattern: str | Iterable[str], data: Any) -> dict[str, Builder]:
         InputError: a name that no model has, none left, or data that are not labelled images.
         MissingExtraError: timm is not installed, or cannot be imported.
     """
-    timm = library()
-    names = matched(timm, pattern if isinstance(pattern, str) else ",".join(pattern))
-    channels, size, classes = form(load(data))
+    timm = import_timm()
+    names = matching_models(timm, pattern if isinstance(pattern, str) else ",".join(pattern))
+    channels, size, classes = image_form(load(data))
     return {name: partial(build, timm, name, channels, size, classes) for name in names}
 
 
-def matched(timm: ModuleType, pattern: str) -> list[str]:
+def matching_models(timm: ModuleType, pattern: str) -> list[str]:
     """The names of models that match; `InputError` for a part that matches none, and where none are left."""
     asked = [part.strip() for part in pattern.split(",") if part.strip()]
     if not asked:
@@ -51,22 +51,22 @@ def matched(timm: ModuleType, pattern: str) -> list[str]:
     wanted = [part for part in asked if not part.startswith("-")]
     for part in wanted:
         if not timm.list_models(part):
-            raise InputError(f"timm has no model {part!r}; {hint(timm, part)}")
+            raise InputError(f"timm has no model {part!r}; {describe_alternative(timm, part)}")
     names: list[str] = timm.list_models(wanted or "*", exclude_filters=[p[1:] for p in asked if p.startswith("-")])
     if not names:
         raise InputError(f"no model of timm is left of {pattern!r}: the names after - take all away")
     return names
 
 
-def hint(timm: ModuleType, part: str) -> str:
+def describe_alternative(timm: ModuleType, part: str) -> str:
     """What to write in place of a name that no model has."""
     name, _, tag = part.partition(".")
     if tag and timm.list_models(name):
         return f"{tag!r} is a set of trained weights, which models here have none of; write {name}"
-    return similar(name.strip("*").lower(), timm.list_models(), "see timm.list_models()")
+    return describe_similar(name.strip("*").lower(), timm.list_models(), "see timm.list_models()")
 
 
-def form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:
+def image_form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:
     """Channels, height and width, and number of classes of labelled images."""
     labels = class_labels(dataset)
     if labels is None:
@@ -85,7 +85,7 @@ def build(timm: ModuleType, name: str, channels: int, size: tuple[int, int], cla
     return model
 
 
-def library() -> ModuleType:
+def import_timm() -> ModuleType:
     """The package timm; `MissingExtraError` where it cannot be had."""
     try:
         return importlib.import_module("timm")

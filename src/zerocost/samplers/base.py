@@ -18,14 +18,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from zerocost.base.errors import InputError
-from zerocost.samplers.guided import Guide, Ranking
-from zerocost.samplers.history import PARENT, History, Past, Reader
+from zerocost.samplers.guided import Guide, GuideOrder
+from zerocost.samplers.history import PARENT, FinishedTrial, History, StudyReader
 from zerocost.samplers.suggest import ARCHITECTURE, choice_name
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace, distinct
 from zerocost.statistics.pareto import crowded
 
-__all__ = ["Combine", "Guide", "History", "Past", "SpaceSampler"]
+__all__ = ["Combine", "FinishedTrial", "Guide", "History", "SpaceSampler"]
 
 SCORES = "scores"
 """The attribute of a trial that holds its raw scores, by name; failed ones are absent."""
@@ -86,13 +86,13 @@ class SpaceSampler(BaseSampler):
         self.warmup = warmup
         self.moves = moves
         self.exhausted = False
-        self.ranking = Ranking(guide)
+        self.ranking = GuideOrder(guide)
         self._pool: dict[str, Architecture] | None = None
-        self._reader: Reader | None = None
+        self._reader: StudyReader | None = None
         self._known: dict[str, tuple[Architecture, str]] = {}
         self._plans: dict[int, Architecture] = {}
         self._parent: int | None = None
-        self._past: list[Past] = []
+        self._past: list[FinishedTrial] = []
         self._seen = 0
 
     @abstractmethod
@@ -128,7 +128,7 @@ class SpaceSampler(BaseSampler):
         """The planned answer; for a parameter that is not of the space, one drawn at random."""
         plan = dict(self._plans[trial.number].choices) if trial.number in self._plans else {}
         name = choice_name(param_name)
-        if name in plan and allowed(plan[name], param_distribution):
+        if name in plan and fits_distribution(plan[name], param_distribution):
             return plan[name]
         own = RandomSampler(seed=zlib.crc32(f"{self.seed} {trial.number} {param_name}".encode()))
         return own.sample_independent(study, trial, param_name, param_distribution)
@@ -145,7 +145,9 @@ class SpaceSampler(BaseSampler):
             last = done if self.window is None else done[max(0, len(done) - self.window) :]
             self._seen = len(done)
             self._past = [
-                Past(trial.number, self.known(trial.user_attrs[ARCHITECTURE])[0], fitness, trial.user_attrs.get(PARENT))
+                FinishedTrial(
+                    trial.number, self.known(trial.user_attrs[ARCHITECTURE])[0], fitness, trial.user_attrs.get(PARENT)
+                )
                 for trial, fitness in zip(last, self.fitness(study, last), strict=True)
             ]
         return History(self._past, tried | {self.space.canonical(arch) for arch in self._plans.values()}, reader.study)
@@ -206,14 +208,14 @@ class SpaceSampler(BaseSampler):
             arch = self.novel(history, lambda: self.space.sample(rng))
         return left if self.space.canonical(arch) in history.tried else arch
 
-    def _read(self, study: Study) -> Reader:
+    def _read(self, study: Study) -> StudyReader:
         """The reader of this study; another study starts with a new one."""
         if self._reader is None or self._reader.study != study.study_name:
-            self._reader, self._plans = Reader(self.space, study.study_name, self.known), {}
+            self._reader, self._plans = StudyReader(self.space, study.study_name, self.known), {}
         return self._reader
 
 
-def allowed(value: Value, distribution: BaseDistribution) -> bool:
+def fits_distribution(value: Value, distribution: BaseDistribution) -> bool:
     """Whether a parameter of the distribution can have the value."""
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))

@@ -22,7 +22,7 @@ DEVIATION = 0.1
 State = tuple[Tensor, Tensor]
 
 
-class Step(NamedTuple):
+class ChoiceStep(NamedTuple):
     """One choice: its name, its options, and the place of the answer among them."""
 
     name: str
@@ -76,7 +76,7 @@ class Controller:
 
         return space.choose(Choose(pick))
 
-    def learn(self, paths: Sequence[Sequence[Step]], advantages: Sequence[float], entropy: float) -> None:
+    def learn(self, paths: Sequence[Sequence[ChoiceStep]], advantages: Sequence[float], entropy: float) -> None:
         """One step of REINFORCE on a batch of architectures, each the choices that were made on the way to it."""
         with torch.inference_mode(False), torch.enable_grad():
             chances, entropies = self.score(paths)
@@ -86,9 +86,9 @@ class Controller:
             self.optimizer.step()
         self._tables.clear()
 
-    def score(self, paths: Sequence[Sequence[Step]]) -> tuple[Tensor, Tensor]:
+    def score(self, paths: Sequence[Sequence[ChoiceStep]]) -> tuple[Tensor, Tensor]:
         """The log-probability of each path, and its entropy, the sum over its choices; one run of the LSTM for all."""
-        where: dict[tuple[str, str], list[tuple[int, int, Step]]] = {}
+        where: dict[tuple[str, str], list[tuple[int, int, ChoiceStep]]] = {}
         for b, path in enumerate(paths):
             for t, step in enumerate(path):
                 where.setdefault((step.name, repr(step.options)), []).append((b, t, step))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from zerocost.base.errors import InputError
-from zerocost.samplers.base import Combine, Guide, History, Past, SpaceSampler
+from zerocost.samplers.base import Combine, Guide, SpaceSampler
+from zerocost.samplers.history import FinishedTrial, History
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 
@@ -67,15 +68,15 @@ class EvolutionSampler(SpaceSampler):
             return self.start(history, rng)
         return self.novel(history, lambda: self._child(history.past, rng))
 
-    def _child(self, alive: list[Past], rng: np.random.Generator) -> Architecture:
+    def _child(self, alive: list[FinishedTrial], rng: np.random.Generator) -> Architecture:
         if rng.random() < self.crossover:
             return self.space.crossover(self._winner(alive, rng), self._winner(alive, rng), rng)
         return self.space.mutate(self._winner(alive, rng), rng)
 
-    def _winner(self, alive: list[Past], rng: np.random.Generator) -> Architecture:
+    def _winner(self, alive: list[FinishedTrial], rng: np.random.Generator) -> Architecture:
         drawn = rng.choice(len(alive), self.tournament, replace=False)
         return max([alive[int(i)] for i in drawn], key=_fitness).architecture
 
 
-def _fitness(past: Past) -> float:
+def _fitness(past: FinishedTrial) -> float:
     return past.fitness

@@ -14,14 +14,14 @@ from zerocost.base.fidelity import Fidelity, resize
 from zerocost.base.seeding import seeded, stream
 from zerocost.data import Batch
 from zerocost.samplers.base import TRIES, Combine, Guide, History, SpaceSampler
-from zerocost.samplers.relaxed import EXPLODE, OBJECTIVES
+from zerocost.samplers.relaxed import EXPLODING, OBJECTIVES
 from zerocost.scoring.candidates import initialise
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
 from zerocost.spaces.mixture import Mixable, Weights
 
-SMALL = Fidelity(width=0.25, depth=0.1, resolution=16, batch=32)
+SMALL_FIDELITY = Fidelity(width=0.25, depth=0.1, resolution=16, batch=32)
 LEARNING_RATE = 0.1
 """Of Adam."""
 
@@ -67,7 +67,7 @@ class GradientSampler(SpaceSampler):
         *,
         objective: str = "log_synflow",
         steps: int = 25,
-        fidelity: Fidelity = SMALL,
+        fidelity: Fidelity = SMALL_FIDELITY,
         seed: int = 0,
         combine: Combine | None = None,
         guide: Guide | None = None,
@@ -122,9 +122,9 @@ class GradientSampler(SpaceSampler):
         optimizer = torch.optim.Adam(logits.values(), lr=LEARNING_RATE, maximize=True)
         noise, seen = stream(self.seed, "gumbel"), 0.0
         for step in range(1, self.steps + 1):
-            value = OBJECTIVES[self.objective](mixture, batch, _relaxed(logits, noise))
+            value = OBJECTIVES[self.objective](mixture, batch, _sample_weights(logits, noise))
             seen += value.item()
-            exploding = self.objective in EXPLODE and value.item() > seen / step
+            exploding = self.objective in EXPLODING and value.item() > seen / step
             optimizer.zero_grad()
             goal = -value if exploding else value
             goal.backward(inputs=list(logits.values()))  # type: ignore[no-untyped-call]
@@ -132,7 +132,7 @@ class GradientSampler(SpaceSampler):
         return {name: values.detach() for name, values in logits.items()}
 
 
-def _relaxed(logits: dict[str, Tensor], noise: torch.Generator) -> Weights:
+def _sample_weights(logits: dict[str, Tensor], noise: torch.Generator) -> Weights:
     """A sample of the Gumbel-softmax of each choice."""
     return {
         name: (values - torch.empty_like(values).exponential_(generator=noise).log()).softmax(0)

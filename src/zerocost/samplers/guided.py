@@ -28,13 +28,13 @@ class BatchGuide:
         return self.many([arch])[0]
 
 
-class Ranking:
+class GuideOrder:
     """Puts architectures in the order of a guide, which is asked once about each of them.
 
     One that the guide has no number for (NaN, or a `Failure` raised) comes last; equals stay in the order they came.
     Without a guide the order is left alone.
 
-    >>> ranking = Ranking(lambda arch: len(str(arch)))
+    >>> ranking = GuideOrder(lambda arch: len(str(arch)))
     >>> [str(arch) for arch in ranking.best_first([Architecture("a", ()), Architecture("ccc", ())])]
     ['ccc', 'a']
     """
@@ -48,13 +48,15 @@ class Ranking:
         if self.guide is None or len(archs) < 2:
             return archs
         new = list({str(arch): arch for arch in archs if str(arch) not in self._scores}.values())
-        scores = self.guide.many(new) if isinstance(self.guide, BatchGuide) else [_score(self.guide, a) for a in new]
+        scores = (
+            self.guide.many(new) if isinstance(self.guide, BatchGuide) else [_score_or_nan(self.guide, a) for a in new]
+        )
         for arch, score in zip(new, scores, strict=True):
             self._scores[str(arch)] = -math.inf if math.isnan(score) else float(score)
         return sorted(archs, key=lambda arch: -self._scores[str(arch)])
 
 
-def _score(guide: Guide, arch: Architecture) -> float:
+def _score_or_nan(guide: Guide, arch: Architecture) -> float:
     try:
         return guide(arch)
     except Failure:

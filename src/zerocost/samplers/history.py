@@ -16,10 +16,10 @@ from zerocost.spaces.base import SearchSpace
 PARENT = "parent"
 """The attribute of a trial that holds the number of the trial it was made from, where a sampler needs that."""
 
-Known = Callable[[str], tuple[Architecture, str]]
+Parse = Callable[[str], tuple[Architecture, str]]
 
 
-class Past(NamedTuple):
+class FinishedTrial(NamedTuple):
     """One finished trial: its number, architecture and fitness (higher is better), and the number of its parent."""
 
     number: int
@@ -34,15 +34,15 @@ class History(NamedTuple):
     Tried is what a trial was started with, whether it runs, has finished, was pruned or failed.
     """
 
-    past: list[Past]
+    past: list[FinishedTrial]
     tried: AbstractSet[str]
     study: str = ""
 
 
-class Reader:
+class StudyReader:
     """Reads one study again and again, each of its trials no more than once after it ended."""
 
-    def __init__(self, space: SearchSpace, study: str, known: Known) -> None:
+    def __init__(self, space: SearchSpace, study: str, known: Parse) -> None:
         self.space = space
         self.study = study
         self.known = known

@@ -6,11 +6,12 @@ from itertools import islice
 
 import numpy as np
 
-from zerocost.samplers.base import Combine, Guide, History, Past, SpaceSampler
+from zerocost.samplers.base import Combine, Guide, SpaceSampler
+from zerocost.samplers.history import FinishedTrial, History
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 
-FEW = 20
+MUTATIONS = 20
 """Mutations in a row that may bring nothing new before the neighbours are gone through in their order."""
 
 
@@ -48,7 +49,7 @@ class LocalSampler(SpaceSampler):
 
     def propose(self, history: History, rng: np.random.Generator) -> Architecture:
         seed = int(rng.integers(2**63))  # of each top its own draws, whichever tops are known to be closed
-        for top in sorted(_tops(history.past), key=lambda past: -past.fitness):
+        for top in sorted(_best_of_climbs(history.past), key=lambda past: -past.fitness):
             if (history.study, top.number) not in self._closed:
                 near = self._near(top.architecture, history, np.random.default_rng([seed, top.number]))
                 if near is not None:
@@ -59,17 +60,17 @@ class LocalSampler(SpaceSampler):
 
     def _near(self, top: Architecture, history: History, rng: np.random.Generator) -> Architecture | None:
         """A neighbour that was not tried, `None` when all were."""
-        near = self.novel(history, lambda: self.space.mutate(top, rng), tries=FEW)
+        near = self.novel(history, lambda: self.space.mutate(top, rng), tries=MUTATIONS)
         if self.space.canonical(near) not in history.tried:
             return near
         left = (arch for arch in self.space.neighbors(top) if self.space.canonical(arch) not in history.tried)
         return next(iter(self.ranking.best_first(islice(left, self.moves))), None)
 
 
-def _tops(past: list[Past]) -> list[Past]:
+def _best_of_climbs(past: list[FinishedTrial]) -> list[FinishedTrial]:
     """The best trial of each climb, the first of equals."""
     start: dict[int, int] = {}
-    tops: dict[int, Past] = {}
+    tops: dict[int, FinishedTrial] = {}
     for one in past:
         climb = start[one.number] = one.number if one.parent is None else start.get(one.parent, one.parent)
         if climb not in tops or one.fitness > tops[climb].fitness:

@@ -12,13 +12,13 @@ from scipy.stats import rankdata
 
 from zerocost.base.errors import InputError
 from zerocost.samplers.base import TRIES, Combine, Guide, History, SpaceSampler
-from zerocost.samplers.controller import Controller, Step
+from zerocost.samplers.controller import ChoiceStep, Controller
 from zerocost.samplers.suggest import ARCHITECTURE
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
 
-WARMING = 0.2
+TEMPERATURE_STEP = 0.2
 """How much the temperature rises, from 1, with each draw of a proposal that brings nothing new."""
 
 
@@ -89,7 +89,7 @@ class ReinforceSampler(SpaceSampler):
         if len(history.past) < self.batch:
             return self.start(history, rng)
         draws = itertools.count()
-        return self.novel(history, lambda: self._draw(rng, 1 + WARMING * next(draws)))
+        return self.novel(history, lambda: self._draw(rng, 1 + TEMPERATURE_STEP * next(draws)))
 
     def _draw(self, rng: np.random.Generator, temperature: float) -> Architecture:
         """Drawn by the controller; at random when `TRIES` times in a row its answers make no architecture."""
@@ -120,13 +120,13 @@ class ReinforceSampler(SpaceSampler):
             self._average = self.baseline * self._average + (1 - self.baseline) * float(rewards.mean())
             self._learnt = numbers[:end]
 
-    def _path(self, trial: FrozenTrial) -> list[Step]:
+    def _path(self, trial: FrozenTrial) -> list[ChoiceStep]:
         """The choices on the way to a trial's architecture; none for one that the space reads but never asks for."""
         answers = dict(self.known(trial.user_attrs[ARCHITECTURE])[0].choices)
-        steps: list[Step] = []
+        steps: list[ChoiceStep] = []
 
         def pick(name: str, options: Options) -> Value:
-            steps.append(Step(name, options, options.index(answers[name])))  # type: ignore[arg-type]
+            steps.append(ChoiceStep(name, options, options.index(answers[name])))  # type: ignore[arg-type]
             return answers[name]
 
         try:

@@ -49,7 +49,7 @@ OBJECTIVES: dict[str, Objective] = {
     "ntk_trace": ntk_trace,
 }
 """Each takes a mixture, a batch and the weights of all choices, and gives a scalar to be made large."""
-EXPLODE = ("gradient_norm", "ntk_trace")
+EXPLODING = ("gradient_norm", "ntk_trace")
 """Those that architectures without shortcuts or with few paths make so large that nothing can be trained."""
 
 

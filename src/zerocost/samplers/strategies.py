@@ -18,13 +18,13 @@ from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.reinforce import ReinforceSampler
 from zerocost.spaces.base import SearchSpace
 
-OURS: dict[str, Callable[..., BaseSampler]] = {
+SPACE_SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "random": RandomSampler,
     "evolution": EvolutionSampler,
     "local": LocalSampler,
     "reinforce": ReinforceSampler,
 }
-OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
+OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, group=True),
     "nsga2": lambda seed: NSGAIISampler(seed=seed),
     "cmaes": lambda seed: CmaEsSampler(seed=seed),
@@ -34,15 +34,15 @@ ONE_OBJECTIVE = ("cmaes",)
 
 
 def names() -> list[str]:
-    """The strategies that `sampler` knows.
+    """The strategies that `make_sampler` knows.
 
     >>> names()
     ['cmaes', 'evolution', 'gp', 'gradient', 'local', 'nsga2', 'random', 'reinforce', 'tpe']
     """
-    return sorted([*OURS, *OPTUNAS, "gradient"])
+    return sorted([*SPACE_SAMPLERS, *OPTUNA, "gradient"])
 
 
-def sampler(
+def make_sampler(
     strategy: str | BaseSampler,
     space: SearchSpace,
     *,
@@ -76,19 +76,19 @@ def sampler(
     if strategy in ONE_OBJECTIVE and objectives > 1:
         raise InputError(f"strategy {strategy} has one objective, but got {objectives}; use nsga2, tpe or evolution")
     guided = {"guide": guide, "warmup": warmup, "moves": moves} if guide is not None else {}
-    if strategy in OURS:
-        return OURS[strategy](space, seed=seed, combine=combine, **guided)
+    if strategy in SPACE_SAMPLERS:
+        return SPACE_SAMPLERS[strategy](space, seed=seed, combine=combine, **guided)
     if strategy == "gradient" and not warmup:
         from zerocost.samplers.gradient import GradientSampler
 
         return GradientSampler(space, batch, seed=seed, guide=guide, moves=moves)
     if guided:
         no = "warm-up" if strategy == "gradient" else "warm-up and no moves"
-        raise InputError(f"strategy {strategy} takes no {no}; {', '.join(OURS)} do")
+        raise InputError(f"strategy {strategy} takes no {no}; {', '.join(SPACE_SAMPLERS)} do")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:
-            return OPTUNAS[strategy](seed)
+            return OPTUNA[strategy](seed)
         except ImportError as error:
             raise MissingExtraError(
                 f"strategy {strategy} needs the extra {strategy}: pip install 'zerocost[{strategy}]'"

@@ -45,7 +45,7 @@ def suggest(space: SearchSpace, trial: BaseTrial, *, numeric: bool = False) -> A
     'width=16'
     """
     try:
-        arch = space.choose(Choose(partial(_place if numeric else _answer, trial)))
+        arch = space.choose(Choose(partial(_answer_by_place if numeric else _answer, trial)))
     except InputError as error:
         trial.set_user_attr(REJECTED, str(error))
         raise NoArchitecture(str(error)) from error
@@ -58,7 +58,7 @@ def choice_name(parameter: str) -> str:
     return parameter.partition("=")[0]
 
 
-def _place(trial: BaseTrial, name: str, options: Options) -> Value:
+def _answer_by_place(trial: BaseTrial, name: str, options: Options) -> Value:
     return options[trial.suggest_int(name, 0, len(options) - 1)]
 
 

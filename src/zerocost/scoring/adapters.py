@@ -26,10 +26,10 @@ class Adapter(NamedTuple):
 ADAPTERS: list[Adapter] = []
 
 
-def adapter_of(model: Any) -> Adapter | None:
+def find_adapter(model: Any) -> Adapter | None:
     """The adapter that accepts a model; None for one that is scored as it is.
 
-    >>> adapter_of("a string") is None
+    >>> find_adapter("a string") is None
     True
     """
     return next((adapter for adapter in ADAPTERS if adapter.accepts(model)), None)

@@ -11,7 +11,7 @@ from typing_extensions import TypeIs
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.seeding import seeded
-from zerocost.scoring.adapters import adapter_of
+from zerocost.scoring.adapters import find_adapter
 
 
 def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
@@ -50,7 +50,7 @@ def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
 def initialise_on(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:
     """The candidate's network, initialised from the seed and moved to the device; a finished one stays where it is."""
     model = initialise(build, seed)
-    stays = device is None or model is build or adapter_of(model) is not None
+    stays = device is None or model is build or find_adapter(model) is not None
     return model if stays else model.to(device)
 
 
@@ -59,7 +59,7 @@ Builder = Callable[[], nn.Module]
 
 def is_network(value: Any) -> TypeIs[nn.Module]:
     """Whether a value is a finished network: a torch module, or a model that an integration scores."""
-    return isinstance(value, nn.Module) or adapter_of(value) is not None
+    return isinstance(value, nn.Module) or find_adapter(value) is not None
 
 
 def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:

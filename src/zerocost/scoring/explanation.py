@@ -16,11 +16,11 @@ from zerocost.statistics import ranking as statistics
 
 SIZES = ("params", "flops", "depth")
 SCORE = "score"
-SHARE = 0.1
+TOP_SHARE = 0.1
 """How much of a ranking is its top, unless told."""
-LEAST = 3
+FEWEST = 3
 """Candidates that a correlation needs."""
-DIGITS = 10
+DECIMALS = 10
 """Decimals of a score that count; sums taken in another order differ beyond them."""
 
 
@@ -100,7 +100,7 @@ class Explanation:
         return f"{text} Without size, {rest}."
 
 
-def explain(frame: pd.DataFrame, combination: Combination, *, top: int | None = None) -> Explanation:
+def explain_ranking(frame: pd.DataFrame, combination: Combination, *, top: int | None = None) -> Explanation:
     """Why candidates are ranked as they are; `Explanation` says what is found.
 
     Args:
@@ -114,7 +114,7 @@ def explain(frame: pd.DataFrame, combination: Combination, *, top: int | None = 
 
     >>> scores = pd.DataFrame({"snip": [3.0, 2.0, 1.0], "params": [30.0, 20.0, 10.0]}, index=["a", "b", "c"])
     >>> snip = Combination({"snip": 1.0})
-    >>> why = explain(scores.assign(rank_score=snip(scores)), snip)
+    >>> why = explain_ranking(scores.assign(rank_score=snip(scores)), snip)
     >>> why.moved.snip.round(2).to_dict()
     {'a': 0.5, 'b': 0.1, 'c': -0.6}
     >>> why.about_size()
@@ -124,44 +124,44 @@ def explain(frame: pd.DataFrame, combination: Combination, *, top: int | None = 
         raise InputError(f"top must be a whole number from 1, but got {top!r}")
     frame = frame.astype(float)
     score = combination(frame)
-    known = score.where(score > -np.inf).round(DIGITS)
-    place, ranked = placed(known), placed(frame["rank_score"].replace(-np.inf, np.nan).round(DIGITS))
-    count = min(top or max(math.ceil(SHARE * len(frame)), 1), len(frame))
+    known = score.where(score > -np.inf).round(DECIMALS)
+    place, ranked = places(known), places(frame["rank_score"].replace(-np.inf, np.nan).round(DECIMALS))
+    count = min(top or max(math.ceil(TOP_SHARE * len(frame)), 1), len(frame))
     without = pd.DataFrame(
-        {name: left_out(combination, name, frame) for name in combination.proxies}, index=frame.index, dtype=float
+        {name: score_without(combination, name, frame) for name in combination.proxies}, index=frame.index, dtype=float
     )
     turned = frame[combination.proxies] * turns(frame[combination.proxies], combination.weights)
     given = [name for name in SIZES if name in frame]
     columns = {SCORE: known, **{str(name): turned[name] for name in turned}}
-    rows = {name: [paired(statistics.spearman, c, frame[size]) for size in given] for name, c in columns.items()}
+    rows = {name: [correlate(statistics.spearman, c, frame[size]) for size in given] for name, c in columns.items()}
     return Explanation(
         combination=combination,
         score=score,
         place=place,
-        moved=centred(combination, frame),
-        climbed=without.apply(placed).sub(place, axis="index"),
-        proxies=by_proxy(combination, known, turned, without, frame.get("params"), count),
+        moved=centred_terms(combination, frame),
+        climbed=without.apply(places).sub(place, axis="index"),
+        proxies=proxy_rows(combination, known, turned, without, frame.get("params"), count),
         sizes=pd.DataFrame.from_dict(rows, orient="index", columns=given, dtype=float),
-        sizeless=placed(beyond(known, frame["params"])) if "params" in frame else place * np.nan,
+        sizeless=places(rank_beyond_size(known, frame["params"])) if "params" in frame else place * np.nan,
         top=count,
         follows=place.equals(ranked),
     )
 
 
-def placed(values: pd.Series[float]) -> pd.Series[float]:
+def places(values: pd.Series[float]) -> pd.Series[float]:
     """The place of each value, 1 for the highest, equal ones sharing the best of theirs; NaN for NaN."""
     return values.rank(ascending=False, method="min")
 
 
-def left_out(combination: Combination, name: str, frame: pd.DataFrame) -> pd.Series[float]:
+def score_without(combination: Combination, name: str, frame: pd.DataFrame) -> pd.Series[float]:
     """The score without a proxy; NaN for a candidate without any other score, and where there is no other proxy."""
     weights = {other: combination.weights[other] for other in combination.proxies if other != name}
     if not weights:
         return pd.Series(np.nan, index=frame.index)
-    return replace(combination, weights=weights)(frame).replace(-np.inf, np.nan).round(DIGITS)
+    return replace(combination, weights=weights)(frame).replace(-np.inf, np.nan).round(DECIMALS)
 
 
-def centred(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame:
+def centred_terms(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame:
     """What each proxy adds to each candidate, less what it adds on average; NaN for a vote."""
     if combination.method == "vote":
         return pd.DataFrame(np.nan, index=frame.index, columns=combination.proxies)
@@ -169,7 +169,7 @@ def centred(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame:
     return terms - terms.mean()
 
 
-def by_proxy(
+def proxy_rows(
     combination: Combination,
     score: pd.Series[float],
     turned: pd.DataFrame,
@@ -178,52 +178,52 @@ def by_proxy(
     top: int,
 ) -> pd.DataFrame:
     """The rows of `Explanation.proxies`."""
-    alike = turned.corr(method="spearman", min_periods=LEAST)
-    best = set(leaders(score, top))
+    alike = turned.corr(method="spearman", min_periods=FEWEST)
+    best = set(top_names(score, top))
     rows = {}
     for name in turned:
         others = alike[name].drop(name).dropna()
         alone = without[name].isna().all()
         rows[name] = {
             "weight": float(combination.weights[str(name)]),
-            "tau_without": paired(statistics.kendall, score, without[name]),
-            "replaced": math.nan if alone else float(len(best - set(leaders(without[name], top)))),
-            "spearman": paired(statistics.spearman, turned[name], score),
+            "tau_without": correlate(statistics.kendall, score, without[name]),
+            "replaced": math.nan if alone else float(len(best - set(top_names(without[name], top)))),
+            "spearman": correlate(statistics.spearman, turned[name], score),
             "beyond_size": math.nan
             if params is None
-            else paired(statistics.partial_spearman, turned[name], score, params),
+            else correlate(statistics.partial_spearman, turned[name], score, params),
             "closest": str(others.idxmax()) if len(others) else "",
             "redundancy": float(others.max()) if len(others) else math.nan,
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def leaders(values: pd.Series[float], top: int) -> pd.Index[str]:
+def top_names(values: pd.Series[float], top: int) -> pd.Index[str]:
     """The names of the highest values, the first ones of equal."""
     return values.dropna().sort_values(ascending=False, kind="stable").index[:top]
 
 
-def paired(statistic: Callable[..., statistics.Values], *columns: pd.Series[float]) -> float:
+def correlate(statistic: Callable[..., statistics.Values], *columns: pd.Series[float]) -> float:
     """A statistic over the candidates that have a number in every column; NaN for fewer than three."""
     numbers = np.stack([column.to_numpy(np.float64) for column in columns])
     complete = numbers[:, np.isfinite(numbers).all(axis=0)]
-    return float(statistic(*complete)) if complete.shape[1] >= LEAST else math.nan
+    return float(statistic(*complete)) if complete.shape[1] >= FEWEST else math.nan
 
 
-def beyond(score: pd.Series[float], size: pd.Series[float]) -> pd.Series[float]:
+def rank_beyond_size(score: pd.Series[float], size: pd.Series[float]) -> pd.Series[float]:
     """What the rank by score has beyond a straight line on the rank by size; NaN where that line says it all.
 
-    >>> beyond(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([1.0, 1.0, 2.0, 2.0])).tolist()
+    >>> rank_beyond_size(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([1.0, 1.0, 2.0, 2.0])).tolist()
     [-0.5, 0.5, -0.5, 0.5]
     """
     both = score.notna() & size.notna()
     ranks, sizes = score[both].rank(), size[both].rank()
-    rho = paired(statistics.spearman, score, size)
+    rho = correlate(statistics.spearman, score, size)
     if math.isnan(rho) or 1 - rho**2 < statistics.TINY:
         return score * np.nan
     slope = rho * ranks.std() / sizes.std()
     rest = (ranks - ranks.mean()) - slope * (sizes - sizes.mean())
-    return rest.round(DIGITS).reindex(score.index)
+    return rest.round(DECIMALS).reindex(score.index)
 
 
 def _signed(value: float) -> str:

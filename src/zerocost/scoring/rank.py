@@ -136,9 +136,9 @@ def rank_batch(
                 card = score_candidate(build, given, steps, loss, range(seed, seed + repeats), device)
             except InputError as reason:
                 rejected.append(reason)
-                card = failed(steps, reason)
+                card = failed_card(steps, reason)
             card.provenance["fidelity"] = fidelity
-            card.provenance["initialisation"] = initialisation(build, seed, repeats) or card.provenance.get(
+            card.provenance["initialisation"] = describe_initialisation(build, seed, repeats) or card.provenance.get(
                 "initialisation", "as given"
             )
             cards[name] = card
@@ -166,27 +166,27 @@ def score_candidate(
     """
 
     def measured() -> ScoreCard:
-        return averaged(
+        return average_cards(
             [score_batches(initialise_on(build, seed, device), batches, steps, loss, seed) for seed in seeds]
         )
 
     card: ScoreCard | Failure = or_failure(measured)
-    return failed(steps, card) if isinstance(card, Failure) else card
+    return failed_card(steps, card) if isinstance(card, Failure) else card
 
 
-def failed(steps: Plan, reason: Exception) -> ScoreCard:
+def failed_card(steps: Plan, reason: Exception) -> ScoreCard:
     """The card of a candidate of which nothing could be had."""
     return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
 
 
-def initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
+def describe_initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
     """Where a built candidate's weights come from, in words; None for a finished one."""
     if is_network(build):
         return None
     return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
 
 
-def averaged(cards: Sequence[ScoreCard]) -> ScoreCard:
+def average_cards(cards: Sequence[ScoreCard]) -> ScoreCard:
     """One card out of those of several seeds: means, standard deviations, the first failure of each proxy."""
     if len(cards) == 1:
         return cards[0]

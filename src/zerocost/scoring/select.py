@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from zerocost.base.conditions import Clause, clauses
+from zerocost.base.conditions import Clause, parse_clauses
 from zerocost.base.errors import InputError
 from zerocost.engine.proxy import names
 from zerocost.scoring.table import ScoreTable
@@ -52,12 +52,14 @@ def select(
     ordered = values.sort_values(ascending=False, kind="stable")
     scored = ordered > -math.inf
     kept = list(ordered[scored].index)
-    dropped = {name: f"it has no {by}: {why_unscored(table, name)}" for name in ordered[~scored].index}
+    dropped = {name: f"it has no {by}: {first_failure(table, name)}" for name in ordered[~scored].index}
     columns = {str(name): values.to_numpy() for name, values in table.frame.items()}
-    for clause in clauses(where) if where else []:
+    for clause in parse_clauses(where) if where else []:
         holds = np.broadcast_to(clause.holds(columns), len(table))
         passes = dict(zip(table.frame.index, holds, strict=True))
-        dropped |= {name: f"{clause.text} is false: {seen(clause, table, name)}" for name in kept if not passes[name]}
+        dropped |= {
+            name: f"{clause.text} is false: {clause_values(clause, table, name)}" for name in kept if not passes[name]
+        }
         kept = [name for name in kept if passes[name]]
     if percentile is not None:
         limit = ordered[scored].quantile(percentile / 100)
@@ -80,19 +82,19 @@ def proxies_in(where: str | None) -> list[str]:
     >>> proxies_in("snip > 0.05 and params < 2e6 and rank_score > -1")
     ['snip', 'params']
     """
-    parts = clauses(where) if where else []
+    parts = parse_clauses(where) if where else []
     every = dict.fromkeys([*names(), "rank_score"], math.nan)
     for part in parts:
         part.holds(every)
     return [name for name in dict.fromkeys(n for part in parts for n in part.names) if name != "rank_score"]
 
 
-def seen(clause: Clause, table: ScoreTable, name: str) -> str:
+def clause_values(clause: Clause, table: ScoreTable, name: str) -> str:
     """The values that a clause looked at, for one candidate."""
     values = {column: float(table.frame[column][name]) for column in clause.names}
     return ", ".join(f"{c} failed" if math.isnan(v) else f"{c} = {v:.6g}" for c, v in values.items())
 
 
-def why_unscored(table: ScoreTable, name: str) -> str:
+def first_failure(table: ScoreTable, name: str) -> str:
     """The reason of a candidate's first failure."""
     return next(iter(table.cards[name].failures.values()), "it was not scored")

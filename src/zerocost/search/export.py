@@ -24,7 +24,7 @@ from zerocost.engine.inputs import sample_test
 from zerocost.engine.network import logits
 from zerocost.search.sizes import first_sample, repeated
 from zerocost.spaces import Architecture
-from zerocost.train.folder import replace
+from zerocost.train.folder import replace_file
 
 
 def export(
@@ -100,7 +100,7 @@ def write_spec(
     ...     path = write_spec(
     ...         f"{folder}/spec.py", "nats_size", "8:8:16:40:40", classes=10, in_channels=3, resolution=32
     ...     )
-    ...     build = files.load(f"{path}:build")
+    ...     build = files.load_object(f"{path}:build")
     >>> sum(parameter.numel() for parameter in build().parameters())
     107826
     """
@@ -122,7 +122,7 @@ def write_spec(
 
 def own_space(target: str) -> spaces.SearchSpace:
     """The space that `FILE.py:NAME` names: a `SearchSpace`, or a function of choices made one."""
-    found = files.load(target)
+    found = files.load_object(target)
     if isinstance(found, spaces.SearchSpace):
         return found
     if not callable(found):
@@ -267,6 +267,6 @@ def put(path: Path, save: Save) -> None:
     """Write a file as a whole, its folder made where it is missing; `InputError` where that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, save)
+        replace_file(path, save)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

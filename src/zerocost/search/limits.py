@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from zerocost.base.conditions import Clause, clauses, joined
+from zerocost.base.conditions import Clause, join_clauses, parse_clauses
 from zerocost.base.errors import Failure, InputError, unknown
 from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture
@@ -21,9 +21,9 @@ def split(where: str | None, quantities: Collection[str]) -> tuple[str | None, s
     >>> split("snip > 0.5 and params < 4e5 and (raspi4_latency < 12 or params < 1e5)", ["params", "raspi4_latency"])
     ('params < 4e5 and (raspi4_latency < 12 or params < 1e5)', 'snip > 0.5')
     """
-    parts = clauses(where) if where else []
+    parts = parse_clauses(where) if where else []
     limits = [part for part in parts if set(part.names) <= set(quantities)]
-    return joined(limits), joined([part for part in parts if part not in limits])
+    return join_clauses(limits), join_clauses([part for part in parts if part not in limits])
 
 
 class Limits:
@@ -61,7 +61,7 @@ class Limits:
         self.quantities = dict(quantities or {})
         self.functions = tuple(functions)
         places = {name: place for place, name in enumerate(self.quantities)}
-        parts = clauses(where) if where else []
+        parts = parse_clauses(where) if where else []
         for part in parts:
             for name in part.names:
                 if name not in places:

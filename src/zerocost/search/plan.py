@@ -17,7 +17,7 @@ from optuna import Study, create_study
 from optuna.storages import RDBStorage
 
 from zerocost import data as data_
-from zerocost.base.conditions import clauses
+from zerocost.base.conditions import parse_clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
@@ -26,10 +26,10 @@ from zerocost.engine.proxy import Proxy
 from zerocost.engine.proxy import names as names_
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.registry import portable_proxies, resolve
-from zerocost.run import Job, Scorer, batches_of
-from zerocost.run.fingerprint import fingerprints, identity
+from zerocost.run import Job, Scorer, draw_job_batches
+from zerocost.run.fingerprint import fingerprints, proxy_identity
 from zerocost.samplers.guided import BatchGuide
-from zerocost.samplers.strategies import quiet_optuna, sampler
+from zerocost.samplers.strategies import make_sampler, quiet_optuna
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.table import ScoreTable
 from zerocost.search import shared_study as shared
@@ -114,7 +114,7 @@ class SearchPlan:
 
         def job(fidelity: Fidelity) -> Job:
             seeds = range(pipeline.seed, pipeline.seed + pipeline.repetitions)
-            batches = batches_of(held.fitting, seeds, pipeline.samples, 1, False, fidelity)
+            batches = draw_job_batches(held.fitting, seeds, pipeline.samples, 1, False, fidelity)
             return Job(space, tuple(given.get(p.name, p.name) for p in proxies), batches, fidelity, place)
 
         def scorer(fidelity: Fidelity) -> Scorer:
@@ -151,7 +151,7 @@ class SearchPlan:
             guide = self.guide(pipeline)
         if pipeline.strategy == "gradient":
             batch = self.job(pipeline.fidelities[0]).batches[pipeline.seed][0]
-        chosen = sampler(
+        chosen = make_sampler(
             pipeline.strategy,
             self.space,
             objectives=several,
@@ -173,7 +173,7 @@ class SearchPlan:
 
     def name(self, pipeline: Pipeline) -> str:
         """A name for the study that all with the same settings and data share."""
-        made = [*fingerprints(self.job(pipeline.fidelities[0])).values(), *map(identity, self.proxies)]
+        made = [*fingerprints(self.job(pipeline.fidelities[0])).values(), *map(proxy_identity, self.proxies)]
         every = json.dumps([self.settings(pipeline), pipeline.combination.as_dict(), made], sort_keys=True, default=str)
         return f"zerocost {self.space.name} {hashlib.sha256(every.encode()).hexdigest()[:12]}"
 
@@ -236,7 +236,7 @@ class SearchPlan:
 
 def named(where: str | None) -> list[str]:
     """The columns that a condition names."""
-    return [name for part in clauses(where) for name in part.names if name != "rank_score"] if where else []
+    return [name for part in parse_clauses(where) for name in part.names if name != "rank_score"] if where else []
 
 
 def called(source: object) -> str:

@@ -16,7 +16,7 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.base.seeding import seeded
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace, Vector
-from zerocost.spaces.choose import Choose, Options, Pick, listed
+from zerocost.spaces.choose import Choose, Options, Pick, describe_options
 
 
 class ChoiceSpace(SearchSpace):
@@ -66,7 +66,7 @@ class ChoiceSpace(SearchSpace):
             raise InputError(f"space {self.name!r} has a single architecture, {arch}; there is nothing to mutate")
         name, options = changeable[rng.integers(len(changeable))]
         old = dict(arch.choices)[name]
-        new = _any([option for option in options if option != old], rng)
+        new = _draw_one([option for option in options if option != old], rng)
         return self._draw([dict(arch.choices) | {name: new}], rng).architecture()
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
@@ -88,7 +88,7 @@ class ChoiceSpace(SearchSpace):
             if name in answers:
                 raise InputError(f"choice {name!r} is given twice in {text!r}; give it once")
             answers[name] = value
-        arch = self._run(_answer(answers, text)).architecture()
+        arch = self._run(_answer_from_texts(answers, text)).architecture()
         unasked = sorted(answers.keys() - dict(arch.choices).keys())
         if unasked:
             raise InputError(
@@ -146,14 +146,14 @@ class ChoiceSpace(SearchSpace):
         return choose
 
     def _asked(self, arch: Architecture) -> Mapping[str, Options]:
-        return _asked(self._choose, arch)
+        return _options_asked(self._choose, arch)
 
     def _draw(self, parents: list[dict[str, Value]], rng: np.random.Generator) -> Choose:
         """Answer each choice as one of the parents does, or at random where none has a valid answer."""
 
         def pick(name: str, options: Options) -> Value:
             inherited = [p[name] for p in parents if name in p and p[name] in options]
-            value = _any(inherited or options, rng)
+            value = _draw_one(inherited or options, rng)
             return options[options.index(value)]  # type: ignore[arg-type]
 
         return self._run(pick)
@@ -245,7 +245,7 @@ def _ask_only(build: Callable[[Choose], nn.Module], choose: Choose) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _asked(choose: Callable[[Choose], object], arch: Architecture) -> Mapping[str, Options]:
+def _options_asked(choose: Callable[[Choose], object], arch: Architecture) -> Mapping[str, Options]:
     """The choices that are asked on the way to `arch`, and the options of each."""
     asking = Choose(_replay(arch))
     choose(asking)
@@ -253,22 +253,24 @@ def _asked(choose: Callable[[Choose], object], arch: Architecture) -> Mapping[st
 
 
 def _replay(arch: Architecture) -> Pick:
-    return _answer({name: str(value) for name, value in arch.choices}, str(arch))
+    return _answer_from_texts({name: str(value) for name, value in arch.choices}, str(arch))
 
 
-def _answer(answers: Mapping[str, str], source: str) -> Pick:
+def _answer_from_texts(answers: Mapping[str, str], source: str) -> Pick:
     """Answers given as texts; `source` is what they were read from, for error messages."""
 
     def pick(name: str, options: Options) -> Value:
         if name not in answers:
-            raise InputError(f"{source!r} lacks the choice {name!r}; add one of {listed(options)}")
+            raise InputError(f"{source!r} lacks the choice {name!r}; add one of {describe_options(options)}")
         for option in options:
             if str(option) == answers[name]:
                 return option
-        raise InputError(f"{name}={answers[name]} in {source!r} is not an option; use one of {listed(options)}")
+        raise InputError(
+            f"{name}={answers[name]} in {source!r} is not an option; use one of {describe_options(options)}"
+        )
 
     return pick
 
 
-def _any(options: Sequence[Value], rng: np.random.Generator) -> Value:
+def _draw_one(options: Sequence[Value], rng: np.random.Generator) -> Value:
     return options[int(rng.integers(len(options)))]

@@ -61,8 +61,8 @@ class Choose:
             before, value = self.asked[name]
             if before != options:
                 raise InputError(
-                    f"choice {name!r} is asked twice with different options, {listed(before)} and then "
-                    f"{listed(options)}; give the second one a name of its own"
+                    f"choice {name!r} is asked twice with different options, {describe_options(before)} and then "
+                    f"{describe_options(options)}; give the second one a name of its own"
                 )
             return value
         value = self._pick(name, options)
@@ -70,7 +70,7 @@ class Choose:
         return value
 
 
-def listed(options: Options) -> str:
+def describe_options(options: Options) -> str:
     shown = [str(option) for option in options[:12]]
     return ", ".join(shown if len(options) <= 12 else [*shown[:11], f"… {options[-1]}"])
 
@@ -97,7 +97,7 @@ def _options(name: str, *options: Value) -> tuple[Value, ...]:
         if isinstance(option, str) and ("," in option or option != option.strip()):
             raise InputError(f"option {option!r} of choice {name!r} must have no comma and no space around it")
     if len(set(options)) < len(options) or len({str(option) for option in options}) < len(options):
-        raise InputError(f"choice {name!r} has options that look the same: {listed(options)}; remove one")
+        raise InputError(f"choice {name!r} has options that look the same: {describe_options(options)}; remove one")
     return options
 
 

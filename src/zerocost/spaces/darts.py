@@ -17,7 +17,7 @@ from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose, Options
 from zerocost.spaces.coded import Choices, CodedSpace
-from zerocost.spaces.darts_code import NODES, Cell, Edge, Genotype, pairs, read
+from zerocost.spaces.darts_code import NODES, Cell, Edge, Genotype, node_edges, parse_genotype
 from zerocost.spaces.darts_ops import OPERATIONS, FactorizedReduce, ReLUConvNorm, Zero
 from zerocost.spaces.mixture import Mixed, Mixture, Weights
 from zerocost.spaces.twins import SKIP, cell_key
@@ -66,7 +66,7 @@ class DARTSCell(nn.Module):
         self.channels, self.reduction = channels, reduction
         prepare = FactorizedReduce if reduced else ReLUConvNorm
         self.inputs = nn.ModuleList([prepare(before, channels), ReLUConvNorm(last, channels)])
-        self.nodes = nn.ModuleList([Node(edges, channels, reduction) for _, *edges in pairs(cell)])
+        self.nodes = nn.ModuleList([Node(edges, channels, reduction) for _, *edges in node_edges(cell)])
 
     def forward(self, before: Tensor, last: Tensor) -> Tensor:
         states = [prepare(x) for prepare, x in zip(self.inputs, (before, last), strict=True)]
@@ -204,8 +204,8 @@ def _write(choices: Choices) -> str:
 
 def _read(text: str) -> Choices:
     choices: list[tuple[str, Value]] = []
-    for name, cell in read(text)._asdict().items():
-        for node, *edges in pairs(cell):
+    for name, cell in parse_genotype(text)._asdict().items():
+        for node, *edges in node_edges(cell):
             (a, first), (b, second) = sorted(edges, key=lambda edge: (edge[1], edge[0]))
             prefix = f"{name}_{node}_"
             choices += [(prefix + "inputs", f"{first}_{second}"), (prefix + "a", a), (prefix + "b", b)]
@@ -214,10 +214,10 @@ def _read(text: str) -> Choices:
 
 def _key(text: str) -> str:
     """The keys of both cells; in a reduction cell a skip of an input is `FactorizedReduce`, which learns."""
-    genotype = read(text)
+    genotype = parse_genotype(text)
     halving = tuple([("reduce" if op == SKIP and source < 2 else op, source) for op, source in genotype.reduce])
     keys = [
-        cell_key(2, [edges for _, *edges in pairs(cell)], NODES, ("max_pool_3x3", "avg_pool_3x3"))
+        cell_key(2, [edges for _, *edges in node_edges(cell)], NODES, ("max_pool_3x3", "avg_pool_3x3"))
         for cell in (genotype.normal, halving)
     ]
     return " ".join(keys)

@@ -14,7 +14,7 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace, Vector, check_sizes
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.dag import Dag, Edge, every, fingerprint, prune, shapes, spellings
+from zerocost.spaces.dag import Dag, Edge, count_renumberings, distinct_graphs, edge_sets, graph_hash, prune
 from zerocost.spaces.nasbench101_network import OPERATIONS, CellNetwork
 
 MOST_VERTICES, MOST_EDGES = 7, 9
@@ -65,7 +65,7 @@ class NASBench101(SearchSpace):
             vertices, edges = graphs[np.searchsorted(ends, rng.random() * ends[-1], side="right")]
             labels = rng.choice(tuple(OPERATIONS), size=vertices - 2).tolist()
             dag = Dag(tuple(labels), frozenset(edges))
-            if rng.random() * spellings(dag) < 1:
+            if rng.random() * count_renumberings(dag) < 1:
                 return _architecture(dag)
 
     def choose(self, choose: Choose) -> Architecture:
@@ -123,17 +123,17 @@ class NASBench101(SearchSpace):
     def __iter__(self) -> Iterator[Architecture]:
         """One architecture of each set of twins, small ones first."""
         for vertices in range(2, MOST_VERTICES + 1):
-            yield from map(_architecture, every(vertices, tuple(OPERATIONS), MOST_EDGES))
+            yield from map(_architecture, distinct_graphs(vertices, tuple(OPERATIONS), MOST_EDGES))
 
     def canonical(self, arch: Architecture) -> str:
         """The benchmark's own hash, by which its data are looked up."""
-        return fingerprint(_read(arch.text), tuple(OPERATIONS))
+        return graph_hash(_read(arch.text), tuple(OPERATIONS))
 
 
 @lru_cache(maxsize=1)
 def _graphs() -> tuple[list[tuple[int, tuple[Edge, ...]]], Vector]:
     """All (vertices, edges) of cells, and how many cells, one a labelling, those up to each make."""
-    graphs = [(n, edges) for n in range(2, MOST_VERTICES + 1) for edges in shapes(n, MOST_EDGES)]
+    graphs = [(n, edges) for n in range(2, MOST_VERTICES + 1) for edges in edge_sets(n, MOST_EDGES)]
     return graphs, np.cumsum([float(len(OPERATIONS) ** (n - 2)) for n, _ in graphs])
 
 

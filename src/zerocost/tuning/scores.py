@@ -10,7 +10,7 @@ import pandas as pd
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.engine.proxy import Proxy
-from zerocost.run import Job, Scorer, batches_of
+from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.search.measure import averaged
 from zerocost.search.sizes import PROXIES, size_costs
 from zerocost.spaces import FULL, Fidelity, SearchSpace
@@ -86,7 +86,7 @@ def scored(
     reasons: list[str] = []
     for (fidelity, batch), count in seeds.items():
         scale, each = Fidelity.parse(fidelity), range(seed, seed + count)
-        job = Job(space, tuple(proxies), batches_of(data, each, batch, 1, False, scale), scale, device)
+        job = Job(space, tuple(proxies), draw_job_batches(data, each, batch, 1, False, scale), scale, device)
 
         def told(done: int, _: int, start: int = before) -> None:
             if progress:
@@ -94,7 +94,7 @@ def scored(
 
         with Scorer(job, store=store, workers=workers) as scorer:
             found = scorer(texts, progress=told)
-            names = list(scorer.names)
+            names = list(scorer.identities)
         before += len(texts) * count
         reasons += [one.reason for scores in found.values() for one in scores.values() if one.reason]
         for one in wanted:
@@ -114,7 +114,7 @@ def full_sizes(
     """The named sizes of the full networks, which a search means whatever it scores at; NaN where there is none."""
     if not names:
         return {}
-    inputs, _ = batches_of(data, [seed], 1, 1, False, FULL)[seed][0]
+    inputs, _ = draw_job_batches(data, [seed], 1, 1, False, FULL)[seed][0]
     known = size_costs(space, inputs)
     found: dict[str, list[float]] = {name: [] for name in names}
     for arch in map(space.parse, texts):

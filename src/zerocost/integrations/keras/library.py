@@ -13,7 +13,7 @@ from zerocost.base.errors import InputError, MissingExtraError
 SUFFIXES = (".keras", ".h5")
 
 
-def library() -> Any:
+def import_keras() -> Any:
     """The module `keras`; the first import of a session gets the torch backend unless `KERAS_BACKEND` names another.
 
     Raises `MissingExtraError` where Keras 3 is not installed, or its backend is not.
@@ -59,17 +59,17 @@ def load(path: str | Path) -> Any:
     if not Path(path).is_file():
         raise InputError(f"no such file: {path}")
     try:
-        return library().saving.load_model(path, compile=False)
+        return import_keras().saving.load_model(path, compile=False)
     except MissingExtraError:
         raise
     except Exception as error:
-        raise InputError(f"{path} cannot be loaded as a Keras model: {unreadable(error)}") from error
+        raise InputError(f"{path} cannot be loaded as a Keras model: {describe_load_error(error)}") from error
 
 
-def unreadable(error: Exception) -> str:
+def describe_load_error(error: Exception) -> str:
     """Why Keras could not load a model: the cause that ends its message, else the first line, without a config.
 
-    >>> unreadable(TypeError("not deserialized. \\n\\nException encountered: No class 'Own'. Full object config: {}"))
+    >>> describe_load_error(TypeError("not deserialized. \\n\\nException encountered: No class 'Own'. Full object config: {}"))
     "No class 'Own'."
     """
     cause = str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__

@@ -23,23 +23,23 @@ from zerocost.integrations.keras.layers import (
     ELEMENTWISE_OPERATIONS,
     OUTPUTS_FIRST,
     SAME,
-    Held,
-    as_map,
-    between,
-    first,
-    holding,
+    CopiedWeight,
+    call_channels_first,
+    copy_weights,
     is_map,
-    last,
-    prepares,
-    twin,
+    is_preprocessing,
+    mark_map,
+    to_channels_first,
+    to_channels_last,
+    torch_layer,
 )
-from zerocost.integrations.keras.library import library
+from zerocost.integrations.keras.library import import_keras
 
 SAME_VALUES = {"reshape", "view", "flatten", "squeeze", "unsqueeze", "movedim", "permute", "transpose", "to", "clone"}
 """Functions after which a softmax still is the end of a model."""
 
 
-class Part(nn.Module):
+class OwnCode(nn.Module):
     """A layer that runs its own code: a model, a layer of layers, or one that torch does not have.
 
     Takes and returns tensors of four axes or more channels first where `turned`, others as they are.
@@ -51,12 +51,14 @@ class Part(nn.Module):
         self.turned = turned
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = (turn(given, last) for given in (args, kwargs)) if self.turned else (args, kwargs)
+        args, kwargs = (
+            (move_channels(given, to_channels_last) for given in (args, kwargs)) if self.turned else (args, kwargs)
+        )
         found = self.run(*args, **kwargs)
-        return turn(found, first) if self.turned else found
+        return move_channels(found, to_channels_first) if self.turned else found
 
 
-def turn(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
+def move_channels(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
     """Nested tensors with the channels of images and maps moved."""
     return tree_map(lambda value: way(value) if isinstance(value, Tensor) and value.ndim > 3 else value, values)
 
@@ -79,16 +81,16 @@ def as_module(model: Any) -> nn.Module:
     """
     if not model.built:
         raise Failure("the Keras model has no weights yet; call build(), or run it once on a batch, then score it")
-    name = next(unbuilt(model), None)
+    name = next(unbuilt_layers(model), None)
     if name is not None:
         raise Failure(
             f"the layer {name} of the Keras model has no weights yet; run the model once on a batch, then score it, "
             "and drop the layer if the model never calls it"
         )
-    return Translation(model, turns(model)).module
+    return Translation(model, has_channels_last(model)).module
 
 
-def turns(model: Any) -> bool:
+def has_channels_last(model: Any) -> bool:
     """Whether the model takes images channels last."""
     return all(getattr(layer, "data_format", None) != "channels_first" for layer in model._flatten_layers())
 
@@ -104,34 +106,34 @@ class Translation:
     def __init__(self, model: Any, turned: bool) -> None:
         self.turned = turned
         self.calls: list[tuple[Any, Callable[..., Any]]] = []
-        self.held: list[Held] = []
+        self.held: list[CopiedWeight] = []
         self.seen: set[int] = set()
         self.model = model
         self.ending: str | None = None
         self.policies = [
-            (layer, library().DTypePolicy(layer.variable_dtype))
+            (layer, import_keras().DTypePolicy(layer.variable_dtype))
             for layer in model._flatten_layers()
             if layer.compute_dtype != layer.variable_dtype and not layer.quantization_mode
         ]
         self.module = self.part(model, self.run)
 
-    def part(self, layer: Any, run: Callable[..., Any]) -> Part:
+    def part(self, layer: Any, run: Callable[..., Any]) -> OwnCode:
         """A module for a layer that runs its own code, with those of the layers in it."""
-        part = Part(run, self.turned)
+        part = OwnCode(run, self.turned)
         made = {id(v) for v in layer._trainable_variables}  # to be trained, whether frozen since or not
         for place, variable in enumerate(own_variables(layer)):
-            name = free(part, variable.name if variable.name else f"variable_{place}")
+            name = unused_name(part, variable.name if variable.name else f"variable_{place}")
             if id(variable) not in made:
                 part.register_buffer(name, None)
             kernel = "kernel" in variable.name and len(variable.shape) > 1
-            self.held += holding(part, **{name: (variable, OUTPUTS_FIRST if kernel else SAME)})
+            self.held += copy_weights(part, **{name: (variable, OUTPUTS_FIRST if kernel else SAME)})
         for inner in sublayers(layer):
             self.add(part, inner)
         for operation in getattr(layer, "operations", ()):
             if type(operation).__name__ in ELEMENTWISE_OPERATIONS and id(operation) not in self.seen:
                 self.seen.add(id(operation))
                 if self.turned:
-                    self.calls.append((operation, between(operation.call, turned=True, least=4)))
+                    self.calls.append((operation, call_channels_first(operation.call, turned=True, least=4)))
         return part
 
     def add(self, parent: nn.Module, layer: Any) -> None:
@@ -139,34 +141,36 @@ class Translation:
         if id(layer) in self.seen:
             return
         self.seen.add(id(layer))
-        found = twin(layer, self.turned)
+        found = torch_layer(layer, self.turned)
         if found is not None:
             for suffix, module in found.modules.items():
                 name = f"{layer.name}_{suffix}" if suffix else layer.name
-                parent.add_module(free(parent, name), module)
+                parent.add_module(unused_name(parent, name), module)
             self.held += found.held
             self.calls.append((layer, found.call))
-        elif prepares(layer) or own_variables(layer) or list(sublayers(layer)):
-            part = self.part(layer, partial(preparing, layer.call) if prepares(layer) else layer.call)
-            parent.add_module(free(parent, layer.name), part)
+        elif is_preprocessing(layer) or own_variables(layer) or list(sublayers(layer)):
+            part = self.part(layer, partial(prepare_in_one_call, layer.call) if is_preprocessing(layer) else layer.call)
+            parent.add_module(unused_name(parent, layer.name), part)
             self.calls.append((layer, self.inner(part)))
 
-    def inner(self, part: Part) -> Callable[..., Any]:
+    def inner(self, part: OwnCode) -> Callable[..., Any]:
         """How Keras calls a part: with its own axes."""
         if not self.turned:
             return part
-        return lambda *args, **kwargs: turn(part(*turn(args, first), **turn(kwargs, first)), last)
+        return lambda *args, **kwargs: move_channels(
+            part(*move_channels(args, to_channels_first), **move_channels(kwargs, to_channels_first)), to_channels_last
+        )
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """The model on its own axes, its layers called as modules and its variables read from them."""
-        keras = library()
+        keras = import_keras()
         given = args[0] if len(args) == 1 and not kwargs else list(args) if args else kwargs
         device = next((held.value.device for held in self.held), torch.device("cpu"))
         scope = keras.StatelessScope()
         for held in self.held:
             scope.state_mapping[id(held.variable)] = held.value
-        policies, calls = replaced("_dtype_policy", self.policies), replaced("call", self.calls)
-        with keras.device(str(device)), scope, policies, calls, Notes():
+        policies, calls = replace_attributes("_dtype_policy", self.policies), replace_attributes("call", self.calls)
+        with keras.device(str(device)), scope, policies, calls, TensorNotes():
             found = self.model(given, training=self.module.training)
         return tree_map(self.logits, found)
 
@@ -178,13 +182,13 @@ class Translation:
         return before()
 
 
-def preparing(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
+def prepare_in_one_call(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
     """What a layer that prepares data makes of them, as one call."""
     return prepared(values, partial(way, **others))
 
 
 @contextmanager
-def replaced(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
+def replace_attributes(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
     """An attribute of layers and operations as given, inside the block."""
     before = [(vars(layer), vars(layer).get(name)) for layer, _ in values]
     for layer, value in values:
@@ -207,7 +211,7 @@ def own_variables(layer: Any) -> list[Any]:
     return [v for v in found if "float" in v.dtype]
 
 
-def free(module: nn.Module, name: str) -> str:
+def unused_name(module: nn.Module, name: str) -> str:
     """A name that a module does not have yet."""
     name = name.replace(".", "_")
     while hasattr(module, name):
@@ -215,21 +219,21 @@ def free(module: nn.Module, name: str) -> str:
     return name
 
 
-def closing(module: nn.Module) -> str | None:
+def final_activation(module: nn.Module) -> str | None:
     """The softmax or sigmoid at its end that the module of a model left out when it ran, by name."""
     translation = getattr(getattr(module, "run", None), "__self__", None)
     return translation.ending if isinstance(translation, Translation) else None
 
 
-def unbuilt(model: Any) -> Iterator[str]:
+def unbuilt_layers(model: Any) -> Iterator[str]:
     """The names of layers that make weights when they are built, and were not."""
-    usual = library().layers.Layer.build
+    usual = import_keras().layers.Layer.build
     for layer in model._flatten_layers():
         if not layer.built and type(layer).build is not usual and ".merging." not in type(layer).__module__:
             yield layer.name
 
 
-class Notes(TorchFunctionMode):
+class TensorNotes(TorchFunctionMode):
     """Writes on tensors what is asked of them later: which are maps, and what a closing activation was made of."""
 
     def __torch_function__(
@@ -239,7 +243,7 @@ class Notes(TorchFunctionMode):
         if name in ("add", "cat") and all(
             map(is_map, (value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)))
         ):
-            as_map(found)
+            mark_map(found)
         if not args or found is args[0]:
             return found
         if name in ("softmax", "special_softmax") or (name == "sigmoid" and (found.ndim == 1 or found.shape[-1] == 1)):

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base.errors import InputError
-from zerocost.integrations.keras.proposals import drawn, named
+from zerocost.integrations.keras.proposals import draw_values, values_name
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 
-OF_ORACLE = (
+ORACLE_SETTINGS = (
     "hyperparameters",
     "tune_new_entries",
     "allow_new_entries",
@@ -23,7 +23,7 @@ OF_ORACLE = (
 """The settings of KerasTuner's tuners that are their oracle's."""
 
 
-def queued(tuners: Any) -> Callable[..., Any]:
+def queue_oracle(tuners: Any) -> Callable[..., Any]:
     """A class of KerasTuner oracles that propose what is in their queue, then stop.
 
     `begun` has the values that each trial was proposed by, and is saved and reloaded with the rest.
@@ -39,7 +39,7 @@ def queued(tuners: Any) -> Callable[..., Any]:
             if not self.queue:
                 return {"status": "STOPPED", "values": None}
             values = self.begun[trial_id] = self.queue.pop(0)
-            return {"status": "RUNNING", "values": drawn(self, named(values), values).values}
+            return {"status": "RUNNING", "values": draw_values(self, values_name(values), values).values}
 
         def get_state(self) -> dict[str, Any]:
             return {**super().get_state(), "begun": self.begun}
@@ -51,15 +51,15 @@ def queued(tuners: Any) -> Callable[..., Any]:
     return Queued
 
 
-def trials(tuner: Any, candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def trials_by_candidate(tuner: Any, candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The trials of a tuner, by the name of the candidate that each trains.
 
     Raises `InputError` for one that trains none of them, so is of another search in the same folder.
     """
-    names = {named(values): name for name, values in candidates.items()}
+    names = {values_name(values): name for name, values in candidates.items()}
     found: dict[str, Any] = {}
     for place, trial in tuner.oracle.trials.items():
-        values = named(tuner.oracle.begun.get(place, trial.hyperparameters.values))
+        values = values_name(tuner.oracle.begun.get(place, trial.hyperparameters.values))
         if values not in names:
             raise InputError(
                 f"{tuner.project_dir} holds another search, which trained {values}; use overwrite=True to replace it, "
@@ -71,12 +71,12 @@ def trials(tuner: Any, candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def enqueue(tuner: Any, candidates: dict[str, dict[str, Any]], kept: ScoreTable) -> None:
     """Let a tuner train the candidates that were kept, and that it has not trained yet."""
-    begun = trials(tuner, candidates)
+    begun = trials_by_candidate(tuner, candidates)
     tuner.oracle.queue[:] = [candidates[str(name)] for name in kept.frame.index if name not in begun]
     tuner.oracle.max_trials = len(begun) + len(tuner.oracle.queue)
 
 
-def survivors(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
+def select_best(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
     """The models of highest score that pass the conditions; `InputError` when none does."""
     kept = select(table, where, top=count)
     if not len(kept):
@@ -87,8 +87,10 @@ def survivors(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
     return kept
 
 
-def beside(table: ScoreTable, candidates: dict[str, dict[str, Any]], tuner: Any) -> pd.DataFrame:
+def add_objective(table: ScoreTable, candidates: dict[str, dict[str, Any]], tuner: Any) -> pd.DataFrame:
     """The scores of all models, and the objective of those that were trained."""
-    scores = {name: trial.score for name, trial in trials(tuner, candidates).items() if trial.score is not None}
+    scores = {
+        name: trial.score for name, trial in trials_by_candidate(tuner, candidates).items() if trial.score is not None
+    }
     objective = [scores.get(name, np.nan) for name in table.frame.index]
     return table.frame.assign(**{tuner.oracle.objective.name: objective})
