@@ -128,8 +128,8 @@ def test_a_fitness_relative_to_the_pool_is_learnt_the_same_in_one_go() -> None:
 def test_scores_do_not_depend_on_what_else_is_in_the_batch() -> None:
     controller = Controller(0, 8, 0.01)
     batch = paths(controller, from_function(mixed), 12)
-    together, entropies = controller.score(batch)
-    alone = [controller.score([path]) for path in batch]
+    together, entropies = controller.log_probabilities(batch)
+    alone = [controller.log_probabilities([path]) for path in batch]
     torch.testing.assert_close(together, torch.cat([chance for chance, _ in alone]))
     torch.testing.assert_close(entropies, torch.cat([entropy for _, entropy in alone]))
 
@@ -141,7 +141,7 @@ def test_probabilities_of_all_architectures_sum_to_one() -> None:
         choose = Choose(lambda name, options, arch=arch: dict(arch.choices)[name])
         space.choose(choose)
         every.append([ChoiceStep(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
-    assert controller.score(every)[0].exp().sum().item() == pytest.approx(1, abs=1e-4)
+    assert controller.log_probabilities(every)[0].exp().sum().item() == pytest.approx(1, abs=1e-4)
 
 
 def test_a_rewarded_architecture_becomes_more_likely_than_a_punished_one() -> None:
@@ -149,7 +149,7 @@ def test_a_rewarded_architecture_becomes_more_likely_than_a_punished_one() -> No
     batch = paths(controller, get("nasbench201"), 2)
     for _ in range(5):
         controller.learn(batch, [1.0, -1.0], entropy=0.0)
-    good, bad = controller.score(batch)[0].tolist()
+    good, bad = controller.log_probabilities(batch)[0].tolist()
     assert good > 6 * np.log(1 / 5) > bad
 
 

@@ -1,4 +1,4 @@
-"""Models that another library made: who recognises them, and who scores them. Integrations register themselves here."""
+"""Adapters for models of other libraries: they recognise and score them. Integrations register theirs here."""
 
 from __future__ import annotations
 

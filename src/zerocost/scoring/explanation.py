@@ -1,4 +1,4 @@
-"""Why a ranking is as it is: what each proxy adds, what would be without it, and how much is only size."""
+"""Explains a ranking: what each proxy adds, how the order is without it, and how much of it is only size."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from zerocost.statistics import ranking as statistics
 SIZES = ("params", "flops", "depth")
 SCORE = "score"
 TOP_SHARE = 0.1
-"""How much of a ranking is its top, unless told."""
+"""Share of the candidates that count as the top by default."""
 FEWEST = 3
-"""Candidates that a correlation needs."""
+"""Fewest candidates for a correlation."""
 DECIMALS = 10
-"""Decimals of a score that count; sums taken in another order differ beyond them."""
+"""Decimals of a score that count; sums in another order differ beyond them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,18 +67,22 @@ class Explanation:
 
     @property
     def rises(self) -> pd.Series[float]:
-        """The places each candidate wins with size taken out, most first, of those that are in the top then."""
+        """The places each candidate wins when size is taken out, most first, of those that are then in the top."""
         won = (self.place - self.sizeless)[self.sizeless <= self.top]
         return won[won > 0].sort_values(ascending=False, kind="stable")
 
     @property
     def falls(self) -> pd.Series[float]:
-        """The places each candidate loses with size taken out, most first, of those that are in the top now."""
+        """The places each candidate loses when size is taken out, most first, of those that are now in the top."""
         lost = (self.sizeless - self.place)[self.place <= self.top]
         return lost[lost > 0].sort_values(ascending=False, kind="stable")
 
     def about_size(self, write: Callable[[str], str] = str) -> str:
-        """How much of the order is only size, in plain words; `write` is how names of candidates are written."""
+        """How much of the order is only size, in words.
+
+        Args:
+            write: formats the name of a candidate.
+        """
         rho = float(self.sizes["params"][SCORE]) if "params" in self.sizes else math.nan
         if math.isnan(rho):
             return (
@@ -101,13 +105,13 @@ class Explanation:
 
 
 def explain_ranking(frame: pd.DataFrame, combination: Combination, *, top: int | None = None) -> Explanation:
-    """Why candidates are ranked as they are; `Explanation` says what is found.
+    """Explain why candidates are ranked as they are.
 
     Args:
-        frame: the scores and the `rank_score` of a table. Without a reference ranks are among its rows, so give it
-            whole, not what `select` kept of it.
+        frame: the scores and the `rank_score` of a table. Without a reference, ranks are among its rows, so give the
+            whole table, not the rows that `select` kept.
         combination: what to explain.
-        top: how many candidates are the top, whose coming and going counts; a tenth of them if None.
+        top: number of candidates that count as the top; a tenth of them if None.
 
     Raises:
         InputError: the table lacks a proxy of the combination, or `top` is below 1.
@@ -162,7 +166,7 @@ def score_without(combination: Combination, name: str, frame: pd.DataFrame) -> p
 
 
 def centred_terms(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame:
-    """What each proxy adds to each candidate, less what it adds on average; NaN for a vote."""
+    """What each proxy adds to each candidate, less its average; NaN for a vote."""
     if combination.method == "vote":
         return pd.DataFrame(np.nan, index=frame.index, columns=combination.proxies)
     terms = combination.terms(frame)[combination.proxies]
@@ -183,11 +187,11 @@ def proxy_rows(
     rows = {}
     for name in turned:
         others = alike[name].drop(name).dropna()
-        alone = without[name].isna().all()
+        only_proxy = without[name].isna().all()
         rows[name] = {
             "weight": float(combination.weights[str(name)]),
             "tau_without": correlate(statistics.kendall, score, without[name]),
-            "replaced": math.nan if alone else float(len(best - set(top_names(without[name], top)))),
+            "replaced": math.nan if only_proxy else float(len(best - set(top_names(without[name], top)))),
             "spearman": correlate(statistics.spearman, turned[name], score),
             "beyond_size": math.nan
             if params is None
@@ -199,7 +203,7 @@ def proxy_rows(
 
 
 def top_names(values: pd.Series[float], top: int) -> pd.Index[str]:
-    """The names of the highest values, the first ones of equal."""
+    """The names of the highest values; of equal ones, the first."""
     return values.dropna().sort_values(ascending=False, kind="stable").index[:top]
 
 
@@ -211,7 +215,7 @@ def correlate(statistic: Callable[..., statistics.Values], *columns: pd.Series[f
 
 
 def rank_beyond_size(score: pd.Series[float], size: pd.Series[float]) -> pd.Series[float]:
-    """What the rank by score has beyond a straight line on the rank by size; NaN where that line says it all.
+    """The residual of the rank by score from a straight line on the rank by size; NaN where nothing is left.
 
     >>> rank_beyond_size(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([1.0, 1.0, 2.0, 2.0])).tolist()
     [-0.5, 0.5, -0.5, 0.5]

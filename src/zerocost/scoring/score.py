@@ -1,4 +1,4 @@
-"""score(): the passes run on one network, and the proxies computed of it."""
+"""score(): run the passes on one network and compute the proxies."""
 
 from __future__ import annotations
 
@@ -58,6 +58,9 @@ def score(
     The passes that the proxies need are run once for all of them; `explain` shows which. The model comes back as it
     was, and so do the global random states.
 
+    The default proxies are not those of `zerocost.rank`: ten well-known ones show one network from many sides, while
+    `rank` uses the combination that was chosen to rank a pool of candidates.
+
     Args:
         model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`), or a Keras 3 model, whose
             images may be channels last, and which gets weights from a run on one sample where it has none yet.
@@ -90,7 +93,7 @@ def score(
 
 
 def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
-    """Run a plan on one model and compute the proxies of it."""
+    """Run a plan on one model and compute its proxies."""
     adapter = find_adapter(model)
     if adapter is not None:
         return adapter.evaluate(model, batches, steps, loss, seed)
@@ -140,7 +143,12 @@ def proxy_settings(proxy: Proxy) -> dict[str, Any]:
 
 
 class RepeatedScore(NamedTuple):
-    """A proxy's mean over its repeats, and their standard deviation (0 for one)."""
+    """A proxy over its repeats.
+
+    Attributes:
+        mean: the mean value.
+        deviation: the standard deviation; 0 for a single repeat.
+    """
 
     mean: float
     deviation: float
@@ -149,7 +157,7 @@ class RepeatedScore(NamedTuple):
 def compute_repeats(
     proxy: Proxy, found: Measurement, scopes: dict[Settings, dict[str, Any]], seed: int, device: torch.device
 ) -> RepeatedScore | Failure:
-    """A proxy's value over its repeats, or the first Failure among them."""
+    """The mean and deviation of a proxy over its repeats, or the first `Failure` among them."""
     values: list[float] = []
     for settings in repeats(proxy):
         if settings not in scopes:
@@ -162,9 +170,10 @@ def compute_repeats(
 
 
 def compute_or_failure(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.device) -> float | Failure:
-    """A proxy's value, or the Failure that says why it has none.
+    """A proxy's value, or the `Failure` that says why it has none.
 
-    Raises `InputError` for a proxy that writes into the signals it shares with others.
+    Raises:
+        InputError: a proxy that writes into the signals that it shares with others.
     """
     with seeded(seed, device):
         given = or_failure(arguments, proxy.signals, signals)
@@ -179,7 +188,7 @@ def compute_or_failure(proxy: Proxy, signals: dict[str, Any], seed: int, device:
 
 
 def compute(proxy: Proxy, given: Mapping[str, Any]) -> float:
-    """What a proxy's formula makes of its signals, its sign turned so that higher is better; a finite number."""
+    """A proxy's formula applied to its signals: a finite number, with the sign that makes higher better."""
     try:
         result = proxy.formula(**given, **proxy.options)
     except (Failure, InputError):

@@ -1,4 +1,4 @@
-"""select(): keep the candidates worth training, and say of each other why it was dropped."""
+"""select(): keep the candidates worth training, with the reason why each other one was dropped."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def select(
             pass a condition on it.
         percentile: keep those at or above this percentile (0 to 100) of `by` among all that have it.
         top: keep at most this many, best first by `by`.
-        by: the column that percentile and top go by.
+        by: the column that `percentile` and `top` use.
 
     Returns:
-        The survivors, best first; its `dropped` says for each other candidate which filter dropped it and why.
+        The survivors, best first; its `dropped` gives for each other candidate the filter that dropped it and why.
 
     Raises:
         InputError: a condition that cannot be read or names no column, or a setting out of range.
@@ -77,7 +77,7 @@ def select(
 
 
 def proxies_in(where: str | None) -> list[str]:
-    """The proxies that a condition names, in order; `InputError` when it cannot be read or names none that exists.
+    """The proxies in a condition, in order; `InputError` if it cannot be read or has an unknown name.
 
     >>> proxies_in("snip > 0.05 and params < 2e6 and rank_score > -1")
     ['snip', 'params']
@@ -90,11 +90,11 @@ def proxies_in(where: str | None) -> list[str]:
 
 
 def clause_values(clause: Clause, table: ScoreTable, name: str) -> str:
-    """The values that a clause looked at, for one candidate."""
+    """The values of one candidate that a condition depends on, as text."""
     values = {column: float(table.frame[column][name]) for column in clause.names}
     return ", ".join(f"{c} failed" if math.isnan(v) else f"{c} = {v:.6g}" for c, v in values.items())
 
 
 def first_failure(table: ScoreTable, name: str) -> str:
-    """The reason of a candidate's first failure."""
+    """The reason of a candidate's first failed score."""
     return next(iter(table.cards[name].failures.values()), "it was not scored")

@@ -79,7 +79,7 @@ class ScoreTable:
 
         Args:
             combination: what to explain; what the table is ranked by if None.
-            top: how many candidates are the top, whose coming and going counts; a tenth of them if None.
+            top: number of candidates that count as the top; a tenth of them if None.
 
         Raises:
             InputError: the table lacks a proxy of the combination, or `top` is below 1.

@@ -28,7 +28,7 @@ from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.registry import portable_proxies, resolve
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.run.fingerprint import fingerprints, proxy_identity
-from zerocost.samplers.guided import BatchGuide
+from zerocost.samplers.guide import BatchGuide
 from zerocost.samplers.strategies import make_sampler, quiet_optuna
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.table import ScoreTable

@@ -12,7 +12,7 @@ from torch import nn
 from zerocost.base.errors import Failure
 from zerocost.samplers.base import SpaceSampler
 from zerocost.samplers.evolution import EvolutionSampler
-from zerocost.samplers.guided import BatchGuide, GuideOrder
+from zerocost.samplers.guide import BatchGuide, GuideOrder
 from zerocost.samplers.local import LocalSampler
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.suggest import suggest
