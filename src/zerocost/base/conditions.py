@@ -26,7 +26,7 @@ ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Div: operator.truediv,
 }
 Values = Mapping[str, Any]
-"""A number, or an array of them, for each name; NaN for what could not be had."""
+"""A number, or an array of them, for each name; NaN for a missing value."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,17 @@ class Clause:
         return names_in(self.node)
 
     def holds(self, values: Values) -> npt.NDArray[np.bool_]:
-        """Whether it holds, for each value; a value that is NaN passes no condition on it, whichever way it is put.
+        """Whether it holds, for each value. A value that is NaN satisfies neither a condition nor its negation.
 
-        Raises `InputError` for what is no condition, and for a name that `values` lack.
+        Raises:
+            InputError: it is not a condition, or has a name that `values` lacks.
         """
         with np.errstate(all="ignore"):
             return np.asarray(evaluate_condition(self.node, values), dtype=bool)
 
 
 def parse_clauses(where: str) -> list[Clause]:
-    """The conditions that must all hold, each to be explained on its own; `InputError` for a text that is none.
+    """The conditions that `and` joins in a text; `InputError` for a text that is not a condition.
 
     >>> [clause.text for clause in parse_clauses("a > 1e3 and (b < 2 or b > 3)")]
     ['a > 1e3', 'b < 2 or b > 3']
@@ -76,7 +77,7 @@ def parse_clauses(where: str) -> list[Clause]:
 
 
 def join_clauses(parts: Iterable[Clause]) -> str | None:
-    """The text of several conditions that must all hold; None when there are none.
+    """The text of several conditions joined by `and`; None if there are none.
 
     >>> join_clauses(parse_clauses("a > 1e3 and (b < 2 or b > 3)"))
     'a > 1e3 and (b < 2 or b > 3)'
@@ -86,7 +87,7 @@ def join_clauses(parts: Iterable[Clause]) -> str | None:
 
 
 def evaluate_condition(node: ast.expr, values: Values) -> Any:
-    """Whether an expression of comparisons holds."""
+    """Whether a condition holds."""
     if isinstance(node, ast.BoolOp):
         join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
         return join.reduce(np.broadcast_arrays(*[evaluate_condition(part, values) for part in node.values]))

@@ -1,4 +1,4 @@
-"""A checked batch out of whatever the user gives."""
+"""A checked batch from whatever the user gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zerocost.data.tensors import as_inputs
 
 
 def as_batches(batch: Any) -> list[Batch]:
-    """Checked batches out of a list of `(inputs, labels)`, or out of a single batch."""
+    """Checked batches from a list of `(inputs, labels)`, or from a single batch."""
     several = (
         isinstance(batch, list) and bool(batch) and all(isinstance(b, tuple | list) and len(b) == 2 for b in batch)
     )
@@ -25,7 +25,7 @@ def as_batches(batch: Any) -> list[Batch]:
 
 
 def as_batch(batch: Any) -> Batch:
-    """A checked `Batch` out of `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
+    """A checked `Batch` from `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = tuple(batch) if pair else (batch, None)
     if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not holds_arrays(inputs):
@@ -37,18 +37,18 @@ def as_batch(batch: Any) -> Batch:
     targets = label_tensor(targets)
     if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
         inputs = as_inputs(inputs)
-    made = Batch(inputs, targets)
-    validate(made)
-    return made
+    checked = Batch(inputs, targets)
+    validate(checked)
+    return checked
 
 
 def holds_arrays(inputs: Any) -> bool:
-    """Whether inputs are an array, or hold arrays, and are not what yields batches of them."""
+    """Whether inputs are an array or a structure of arrays; what yields batches, such as a loader, is neither."""
     return isinstance(inputs, Tensor | Mapping | Sequence) or hasattr(inputs, "__array__")
 
 
 def label_tensor(targets: Any) -> Tensor | None:
-    """A tensor of labels out of a tensor, array or list of numbers."""
+    """A tensor of labels from a tensor, array or list of numbers."""
     if targets is None or isinstance(targets, Tensor):
         return targets
     try:
@@ -60,7 +60,7 @@ def label_tensor(targets: Any) -> Tensor | None:
 def class_numbers(targets: Tensor | None) -> Tensor | None:
     """Labels as cross-entropy takes them: a column as a vector, one-hot rows and floating 0 and 1 as class numbers.
 
-    Labels of any other kind are left as they are.
+    Other labels stay as they are.
 
     >>> class_numbers(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
     tensor([1, 0])
@@ -76,9 +76,9 @@ def class_numbers(targets: Tensor | None) -> Tensor | None:
 
 
 def tensor_of_array(value: Any) -> Any:
-    """A tensor with a copy of an array of numpy, TensorFlow or JAX, contiguous as a tensor is; anything else as it is.
+    """A contiguous tensor from an array of numpy, TensorFlow or JAX, copied; anything else stays as it is.
 
-    The order of axes in memory decides how sums are rounded, and is the same for all.
+    All are contiguous because the order of axes in memory decides how sums are rounded.
     """
     if isinstance(value, Tensor):
         return value.contiguous() if value.layout == torch.strided else value

@@ -14,11 +14,11 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 from zerocost.base.errors import InputError
 from zerocost.data.tensors import is_integer
 
-SETTLED = 1000  # a scan takes the classes it met for all there are once so many samples brought no new one
+SETTLED = 1000  # after this many samples without a new class, those that were found count as all
 
 
 def class_labels(dataset: Dataset[Any]) -> Tensor | None:
-    """The labels a dataset lists without reading its samples, as an int64 vector; None where it lists none.
+    """The labels that a dataset lists apart from its samples, as an int64 vector; None if it lists none.
 
     >>> class_labels(Subset(TensorDataset(torch.zeros(3, 2), torch.tensor([5, 6, 7])), [2, 0]))
     tensor([7, 5])
@@ -41,10 +41,13 @@ def class_labels(dataset: Dataset[Any]) -> Tensor | None:
 
 
 def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generator) -> list[int]:
-    """Indices of `size` samples, as many of each class as of any other (give or take one), in random order.
+    """Indices of `size` samples, the same number of each class (give or take one), in random order.
 
-    Labels the dataset does not list are read from its samples in random order, until each class met has enough
-    and `SETTLED` further samples brought no new class. Raises `InputError` without labels or enough samples.
+    If the dataset does not list its labels, they are read from its samples in random order, until each class that was
+    found has enough and `SETTLED` further samples brought no new class.
+
+    Raises:
+        InputError: there are no labels, or not enough samples of a class.
     """
     order = torch.randperm(len(dataset), generator=generator)  # type: ignore[arg-type]
     labels = class_labels(dataset)

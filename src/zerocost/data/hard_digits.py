@@ -1,4 +1,4 @@
-"""The digits made hard: few to learn from, shifted and noisy, so that networks differ in what they make of them."""
+"""Hard digits: few to learn from, shifted and noisy, so that networks differ in accuracy."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from zerocost.data.digits import BRIGHTEST
 from zerocost.data.tensors import TensorData, channel_statistics
 
 TRAIN, VALIDATION = 150, 647  # and 1,000 to test on
-SHIFT, NOISE = 1, 0.15  # at most so many pixels each way; standard deviation where a pixel is from 0 to 1
+SHIFT, NOISE = 1, 0.15  # largest shift in pixels; standard deviation for pixels from 0 to 1
 
 
 class DigitParts(NamedTuple):
-    """What to train on, to choose by, and to test with."""
+    """The training, validation and test part."""
 
     train: TensorData
     validation: TensorData
@@ -27,8 +27,8 @@ class DigitParts(NamedTuple):
 def hard_digits() -> DigitParts:
     """scikit-learn's 1,797 digits in a fixed random order: 150 to train on, 647 to validate and 1,000 to test with.
 
-    Each image, 8×8 and grey, is shifted by −1, 0 or 1 pixel along each axis, what leaves it lost, and gets Gaussian
-    noise of standard deviation 0.15; once and for all. Images are 3×8×8, their three channels equal, standardised with
+    Each image, 8×8 and grey, is shifted by −1, 0 or 1 pixel along each axis, filled with zeros, and gets Gaussian noise
+    of standard deviation 0.15, always the same. Images are 3×8×8, their three channels equal, standardised with
     mean and standard deviation of the training part.
 
     >>> [len(part) for part in hard_digits()]

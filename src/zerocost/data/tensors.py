@@ -1,4 +1,4 @@
-"""Data held in memory: how arrays become float images and integer labels, and how images are standardised."""
+"""Data in memory: arrays become float images and integer labels; images are standardised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zerocost.base.errors import InputError
 
 Array = Tensor | np.ndarray[Any, np.dtype[Any]]
 
-MOST_LISTED = 5  # how many offending values a message lists
+MOST_LISTED = 5  # most values that a message lists
 
 
 class TensorData(Dataset[Any]):
@@ -39,7 +39,9 @@ def as_inputs(array: Array) -> Tensor:
 
     uint8 means images, N×H×W×C, N×C×H×W or N×H×W with one or three channels: they become float32 N×C×H×W in
     [0, 1]. Floating values are kept, as float32. Signed integers (token indices) stay as they are.
-    Raises `InputError` for any other dtype or shape, for empty data and for NaN or infinite values.
+
+    Raises:
+        InputError: any other dtype or shape, empty data, and NaN or infinite values.
 
     >>> as_inputs(np.full((2, 8, 8, 3), 255, np.uint8)).shape
     torch.Size([2, 3, 8, 8])
@@ -99,7 +101,7 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
-    """The images as data with mean 0 and standard deviation 1 in each channel. Overwrites `images`, to save memory.
+    """Data whose images have mean 0 and standard deviation 1 in each channel. Overwrites `images`, to save memory.
 
     >>> data = standardise(torch.rand(50, 3, 8, 8), None)
     >>> round(data.images.std(correction=0).item(), 4)
@@ -126,7 +128,7 @@ def is_integer(values: Tensor) -> bool:
 
 
 def describe_values(values: Tensor) -> str:
-    """The distinct values in order, shortened after a few: for messages."""
+    """The distinct values in order for a message, shortened after a few."""
     distinct = torch.unique(values).tolist()
     return ", ".join(map(str, distinct[:MOST_LISTED])) + (", …" if len(distinct) > MOST_LISTED else "")
 

@@ -19,7 +19,7 @@ USAGE = "tokens:LENGTH:VOCAB, such as tokens:64:5000"
 class Tokens(Dataset[Any]):
     """`COUNT` sequences of ids from 0 to `vocabulary` − 1, each as likely as the others. Item `i` depends on `i` alone.
 
-    Where no vocabulary is given it is `BYTES`; `zerocost rank hf:…` puts in the smallest of its models'.
+    The vocabulary is `BYTES` by default; `zerocost rank hf:…` sets it to the smallest of its models'.
 
     >>> Tokens(4, vocabulary=10)[0]
     tensor([8, 6, 5, 2])

@@ -33,9 +33,9 @@ class ChoiceStep(NamedTuple):
 class Controller:
     """An LSTM that reads each answer and gives the probabilities of the next choice's options.
 
-    Each option of each choice has a row of weights: what the LSTM reads after it is taken, the weights of its logit, and
-    a bias. A row is initialised when it is first needed, from `seed` and its name alone; an update changes only the rows
-    of the choices in its batch. So the policy depends on nothing but what was learnt.
+    Each option of each choice has a row of weights: what the LSTM reads after it is taken, the weights of its logit,
+    and a bias. A row is initialised when it is first needed, from `seed` and its name alone; an update changes only the
+    rows of the choices in its batch. So the policy depends on nothing but what was learnt.
 
     Args:
         seed: of the initial weights.

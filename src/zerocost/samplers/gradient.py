@@ -77,8 +77,8 @@ class GradientSampler(SpaceSampler):
         super().__init__(space, **options)
         if not isinstance(space, Mixable):
             raise InputError(
-                f"the gradient strategy needs a space with a method mixture(fidelity), which {space.name!r} does not have; "
-                "darts, nasbench201 and transnas_micro have one"
+                "the gradient strategy needs a space with a method mixture(fidelity), which "
+                f"{space.name!r} does not have; darts, nasbench201 and transnas_micro have one"
             )
         if objective not in OBJECTIVES:
             raise unknown("objective", objective, OBJECTIVES)

@@ -62,7 +62,7 @@ def make_sampler(
             `combine`.
 
     Raises:
-        InputError: an unknown name, several objectives for a strategy of one, or a guide for a strategy that takes none.
+        InputError: an unknown name, several objectives for a strategy of one, or a guide for one that takes none.
         MissingExtraError: `cmaes` without its package.
     """
     if isinstance(strategy, BaseSampler):

@@ -1,4 +1,4 @@
-"""The object a space's function asks for its choices."""
+"""The object that a space's function asks for its choices."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ Bool: TypeAlias = bool
 
 
 class Choose:
-    """Asks for choices and remembers them. A space's function is run with one; `pick(name, options)` answers.
+    """Asks for choices and remembers them; a space's function is called with one.
 
     A name asked again with the same options gets the same answer; with other options it raises `InputError`.
+
+    Args:
+        pick: answers: from a name and its options to one of the options.
 
     >>> choose = Choose(lambda name, options: options[-1])
     >>> choose.int("width", 8, 64, step=8), choose.bool("residual"), choose.one_of("norm", ["none", "batch"])
@@ -71,6 +74,7 @@ class Choose:
 
 
 def describe_options(options: Options) -> str:
+    """The options for a message, shortened after twelve."""
     shown = [str(option) for option in options[:12]]
     return ", ".join(shown if len(options) <= 12 else [*shown[:11], f"… {options[-1]}"])
 

@@ -1,4 +1,4 @@
-"""Labelled graphs from an input to an output: what is dead in them, which are the same, all there are."""
+"""Labelled graphs from an input to an output: pruning, isomorphism, enumeration."""
 
 from __future__ import annotations
 
@@ -50,10 +50,14 @@ def prune(dag: Dag) -> Dag | None:
 
 
 def graph_hash(dag: Dag, order: Sequence[str]) -> str:
-    """The hash that NAS-Bench-101 gives `dag`, the same for isomorphic graphs; `order` numbers the labels.
+    """The hash of NAS-Bench-101, the same for isomorphic graphs.
 
     Each vertex starts from its degrees and label, and takes in the hashes of its neighbours as often as there are
     vertices.
+
+    Args:
+        dag: the graph.
+        order: all labels, in the order that numbers them.
     """
     vertices = range(dag.output + 1)
     before = [dag.sources(vertex) for vertex in vertices]
@@ -71,7 +75,7 @@ def _md5(text: str) -> str:
 
 
 def edge_sets(vertices: int, most_edges: int) -> Iterator[tuple[Edge, ...]]:
-    """The sorted edges of each graph with that many vertices, all of them on a path from input to output.
+    """The sorted edges of each graph of `vertices` vertices, all of them on a path from input to output.
 
     >>> list(edge_sets(3, 9))
     [((0, 1), (1, 2)), ((0, 1), (0, 2), (1, 2))]
@@ -93,10 +97,14 @@ def _edges_into(vertex: int, vertices: int, spare: int) -> Iterator[tuple[Edge, 
 
 
 def distinct_graphs(vertices: int, labels: Sequence[str], most_edges: int) -> Iterator[Dag]:
-    """One of each set of isomorphic graphs with that many vertices, all of them on a path from input to output.
+    """One of each set of isomorphic graphs in which every vertex is on a path from input to output.
 
-    Graphs have at most `most_edges` edges and any of `labels` on each vertex. Of each set comes the least: that whose
-    edges come first in order, and then its labels.
+    It is the graph whose edges, and then labels, come first in order.
+
+    Args:
+        vertices: number of vertices, input and output included.
+        labels: possible labels of the others.
+        most_edges: largest number of edges.
 
     >>> [len(list(distinct_graphs(vertices, "abc", 9))) for vertices in (2, 3, 4, 5)]
     [1, 6, 84, 2441]
@@ -111,7 +119,7 @@ def distinct_graphs(vertices: int, labels: Sequence[str], most_edges: int) -> It
 
 
 def count_renumberings(dag: Dag) -> int:
-    """How many different graphs, `dag` included, come from numbering its inner vertices anew.
+    """The number of different graphs, `dag` included, that a renumbering of its inner vertices gives.
 
     >>> count_renumberings(Dag(("a", "b"), frozenset({(0, 1), (0, 2), (1, 3), (2, 3)})))
     2

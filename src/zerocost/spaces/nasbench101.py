@@ -35,9 +35,13 @@ class NASBench101(SearchSpace):
     def from_matrix(self, matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Architecture:
         """The architecture of an adjacency matrix, as NAS-Bench-101 has it, without the vertices that are dead.
 
-        `matrix[i][j]` is 1 for an edge from vertex i to j > i; `operations` has one name a vertex, the benchmark's
-        (`"conv3x3-bn-relu"`) or ours (`"conv3x3"`), the first and last being `"input"` and `"output"`. Raises
-        `InputError` for what is no cell of the space.
+        Args:
+            matrix: entry [i][j] is 1 for an edge from vertex i to j > i.
+            operations: one name a vertex, the benchmark's (`"conv3x3-bn-relu"`) or that of this library (`"conv3x3"`);
+                the first and last are `"input"` and `"output"`.
+
+        Raises:
+            InputError: not a cell of the space.
 
         >>> space().from_matrix([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ["input", "conv3x3-bn-relu", "output"]).text
         'conv3x3~0|output~01'
@@ -59,7 +63,7 @@ class NASBench101(SearchSpace):
         return _architecture(dag)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Each of the 423,624 cells with the same chance."""
+        """Each of the 423,624 cells is equally likely."""
         graphs, ends = _graphs()
         while True:
             vertices, edges = graphs[np.searchsorted(ends, rng.random() * ends[-1], side="right")]
@@ -213,7 +217,10 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> NASB
     128 channels, then three stacks of three cells, image halved and channels doubled between.
 
     A fidelity's `width` scales channels, by eights; its `depth` the cells a stack. The network takes images of any
-    size; `resolution` is not used. Raises `InputError` for fewer than one class or channel.
+    size; `resolution` is not used.
+
+    Raises:
+        InputError: fewer than one class or channel.
 
     >>> nasbench101 = space()
     >>> arch = nasbench101.parse("conv3x3~0|maxpool3x3~01|output~02")

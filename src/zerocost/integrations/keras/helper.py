@@ -24,12 +24,16 @@ REMEDY = (
 
 
 def ask_helper(backend: str, question: tuple[Any, ...]) -> Any:
-    """The scores that the helper gives for `(path, modules, batches, plan, loss, seed)`, the modules being those that
-    define what is the user's own in the model, by name, each with its file. It is started at the first question, and
-    anew where it has ended.
+    """Have the helper score a model. The helper is started at the first question, and again if it has ended.
 
-    Raises `InputError` when a proxy or loss cannot be sent, being defined where no other process finds it, and what
-    scoring raised in the helper.
+    Args:
+        backend: of the session's Keras.
+        question: `(path, modules, batches, plan, loss, seed)`; the modules are those that define the user's own layers
+            and functions in the model, by name, each with its file.
+
+    Raises:
+        InputError: a proxy or loss cannot be sent because no other process can import it.
+        ZerocostError: what scoring raised in the helper.
     """
     try:
         sent = pickle.dumps(question)
@@ -49,7 +53,7 @@ def ask_helper(backend: str, question: tuple[Any, ...]) -> Any:
 
 
 def ask_new_helper(backend: str, sent: bytes) -> Any:
-    """The answer of a new helper, after the last one ended."""
+    """The answer of a new helper, after the last one has ended."""
     process = helper_process(backend)
     try:
         return exchange(process, sent)
@@ -60,7 +64,7 @@ def ask_new_helper(backend: str, sent: bytes) -> Any:
 
 
 def exchange(process: subprocess.Popen[bytes], sent: bytes) -> Any:
-    """One question and its answer. A helper that was cut off in between answers no other."""
+    """Send a question and receive its answer. A helper that was interrupted in between is ended."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -75,7 +79,7 @@ def exchange(process: subprocess.Popen[bytes], sent: bytes) -> Any:
 
 @functools.cache
 def helper_process(backend: str) -> subprocess.Popen[bytes]:
-    """The process, one for a session; it ends with the session."""
+    """The helper process, one for a session; it ends with the session."""
     warnings.warn(f"Keras runs on {backend}: models are scored in a helper process, on the torch backend", stacklevel=2)
     paths = os.pathsep.join(path for path in sys.path if path)  # where the user's own modules are found
     process = subprocess.Popen(
@@ -89,7 +93,7 @@ def helper_process(backend: str) -> subprocess.Popen[bytes]:
 
 
 def end_helper(process: subprocess.Popen[bytes]) -> None:
-    """Let the helper end, which it does when nothing more can be asked."""
+    """End the helper by closing its input."""
     if process.stdin is not None:
         process.stdin.close()
     try:
@@ -101,7 +105,7 @@ def end_helper(process: subprocess.Popen[bytes]) -> None:
 
 
 def serve() -> None:
-    """Answer questions from stdin on stdout until there are no more; what is printed meanwhile goes to stderr."""
+    """Answer questions from stdin on stdout until there are no more; what is printed goes to stderr."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
@@ -123,7 +127,7 @@ def answer_question(questions: IO[bytes]) -> Any:
         return None
     except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
         return InputError(f"the helper process cannot find a proxy or the loss: {error}")
-    missing = [said for name, file in modules.items() if (said := why_not_importable(name, file))]
+    missing = [why for name, file in modules.items() if (why := why_not_importable(name, file))]
     try:
         model = import_keras().saving.load_model(path, compile=False)
     except Exception as error:  # noqa: BLE001  whatever Keras or the user's own code raises
@@ -136,7 +140,7 @@ def answer_question(questions: IO[bytes]) -> Any:
 
 
 def why_not_importable(name: str, file: str | None) -> str | None:
-    """Why a module of the session cannot be had here, by its name or from its file; None where it can."""
+    """Why a module of the session cannot be imported here, by name or from its file; None if it can."""
     try:
         try:
             import_module(name)

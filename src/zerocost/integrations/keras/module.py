@@ -1,8 +1,8 @@
 """A Keras model, on the torch backend, as the torch module that the engine takes.
 
 The module is a tree like that of the model's layers. A layer that torch has too is a torch module with the same weights
-in torch's layout; any other runs its own code, on whatever tensors stand for its variables. Images and maps are
-channels first wherever a module begins or ends. The model's own variables are read once and never written.
+in torch's layout; any other runs its own code on copies of its variables. Images and maps are channels first wherever a
+module begins or ends. The model's own variables are read once and never written.
 """
 
 from __future__ import annotations
@@ -19,30 +19,28 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import function_name, prepared
-from zerocost.integrations.keras.layers import (
-    ELEMENTWISE_OPERATIONS,
+from zerocost.integrations.keras.layers import ELEMENTWISE_OPERATIONS, is_preprocessing, torch_layer
+from zerocost.integrations.keras.layout import (
     OUTPUTS_FIRST,
     SAME,
     CopiedWeight,
     call_channels_first,
     copy_weights,
     is_map,
-    is_preprocessing,
     mark_map,
     to_channels_first,
     to_channels_last,
-    torch_layer,
 )
 from zerocost.integrations.keras.library import import_keras
 
 SAME_VALUES = {"reshape", "view", "flatten", "squeeze", "unsqueeze", "movedim", "permute", "transpose", "to", "clone"}
-"""Functions after which a softmax still is the end of a model."""
+"""Functions that keep all values, so that a softmax before them still ends the model."""
 
 
 class OwnCode(nn.Module):
     """A layer that runs its own code: a model, a layer of layers, or one that torch does not have.
 
-    Takes and returns tensors of four axes or more channels first where `turned`, others as they are.
+    Where `turned`, it takes and returns tensors of four axes or more with channels first, others as they are.
     """
 
     def __init__(self, run: Callable[..., Any], turned: bool) -> None:
@@ -59,7 +57,7 @@ class OwnCode(nn.Module):
 
 
 def move_channels(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
-    """Nested tensors with the channels of images and maps moved."""
+    """Move the channels of images and maps among nested tensors."""
     return tree_map(lambda value: way(value) if isinstance(value, Tensor) and value.ndim > 3 else value, values)
 
 
@@ -73,7 +71,8 @@ def as_module(model: Any) -> nn.Module:
     then. Computes in the dtype of the weights: a model of a mixed precision policy in float32. Sequences N×T×C come
     channels first, N×C×T, to convolutions and what follows them, and as they are to other layers.
 
-    Raises `Failure` for a model whose layers have no weights yet.
+    Raises:
+        Failure: layers of the model have no weights yet.
 
     >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3)])  # doctest: +SKIP
     >>> as_module(model)(torch.zeros(2, 1, 8, 8)).shape  # doctest: +SKIP
@@ -87,48 +86,48 @@ def as_module(model: Any) -> nn.Module:
             f"the layer {name} of the Keras model has no weights yet; run the model once on a batch, then score it, "
             "and drop the layer if the model never calls it"
         )
-    return Translation(model, has_channels_last(model)).module
+    return Translation(model, takes_channels_last(model)).module
 
 
-def has_channels_last(model: Any) -> bool:
+def takes_channels_last(model: Any) -> bool:
     """Whether the model takes images channels last."""
     return all(getattr(layer, "data_format", None) != "channels_first" for layer in model._flatten_layers())
 
 
 class Translation:
-    """How the layers of a model are called while its module runs, and which tensors stand for its variables.
+    """The translation of a model: how its layers are called while the module runs, and the copies of its variables.
 
     Attributes:
         module: the whole model.
-        ending: the softmax or sigmoid at the end of the model that its runs left out, by name.
+        closing: the name of the softmax or sigmoid at the end of the model that its passes left out.
     """
 
     def __init__(self, model: Any, turned: bool) -> None:
         self.turned = turned
         self.calls: list[tuple[Any, Callable[..., Any]]] = []
-        self.held: list[CopiedWeight] = []
+        self.weights: list[CopiedWeight] = []
         self.seen: set[int] = set()
         self.model = model
-        self.ending: str | None = None
+        self.closing: str | None = None
         self.policies = [
             (layer, import_keras().DTypePolicy(layer.variable_dtype))
             for layer in model._flatten_layers()
             if layer.compute_dtype != layer.variable_dtype and not layer.quantization_mode
         ]
-        self.module = self.part(model, self.run)
+        self.module = self.make_part(model, self.run)
 
-    def part(self, layer: Any, run: Callable[..., Any]) -> OwnCode:
-        """A module for a layer that runs its own code, with those of the layers in it."""
+    def make_part(self, layer: Any, run: Callable[..., Any]) -> OwnCode:
+        """A module for a layer that runs its own code, with the modules of the layers in it."""
         part = OwnCode(run, self.turned)
-        made = {id(v) for v in layer._trainable_variables}  # to be trained, whether frozen since or not
+        trainable = {id(v) for v in layer._trainable_variables}  # also those frozen since
         for place, variable in enumerate(own_variables(layer)):
             name = unused_name(part, variable.name if variable.name else f"variable_{place}")
-            if id(variable) not in made:
+            if id(variable) not in trainable:
                 part.register_buffer(name, None)
             kernel = "kernel" in variable.name and len(variable.shape) > 1
-            self.held += copy_weights(part, **{name: (variable, OUTPUTS_FIRST if kernel else SAME)})
+            self.weights += copy_weights(part, **{name: (variable, OUTPUTS_FIRST if kernel else SAME)})
         for inner in sublayers(layer):
-            self.add(part, inner)
+            self.add_layer(part, inner)
         for operation in getattr(layer, "operations", ()):
             if type(operation).__name__ in ELEMENTWISE_OPERATIONS and id(operation) not in self.seen:
                 self.seen.add(id(operation))
@@ -136,8 +135,8 @@ class Translation:
                     self.calls.append((operation, call_channels_first(operation.call, turned=True, least=4)))
         return part
 
-    def add(self, parent: nn.Module, layer: Any) -> None:
-        """Put what stands for a layer into the module of the one it is in, at the first place where it is met."""
+    def add_layer(self, parent: nn.Module, layer: Any) -> None:
+        """Add the modules of a layer to that of the layer around it, once, where the layer is first found."""
         if id(layer) in self.seen:
             return
         self.seen.add(id(layer))
@@ -146,15 +145,17 @@ class Translation:
             for suffix, module in found.modules.items():
                 name = f"{layer.name}_{suffix}" if suffix else layer.name
                 parent.add_module(unused_name(parent, name), module)
-            self.held += found.held
+            self.weights += found.weights
             self.calls.append((layer, found.call))
         elif is_preprocessing(layer) or own_variables(layer) or list(sublayers(layer)):
-            part = self.part(layer, partial(prepare_in_one_call, layer.call) if is_preprocessing(layer) else layer.call)
+            part = self.make_part(
+                layer, partial(prepare_in_one_call, layer.call) if is_preprocessing(layer) else layer.call
+            )
             parent.add_module(unused_name(parent, layer.name), part)
-            self.calls.append((layer, self.inner(part)))
+            self.calls.append((layer, self.keras_call(part)))
 
-    def inner(self, part: OwnCode) -> Callable[..., Any]:
-        """How Keras calls a part: with its own axes."""
+    def keras_call(self, part: OwnCode) -> Callable[..., Any]:
+        """A function that calls a part on Keras's axes."""
         if not self.turned:
             return part
         return lambda *args, **kwargs: move_channels(
@@ -162,42 +163,42 @@ class Translation:
         )
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """The model on its own axes, its layers called as modules and its variables read from them."""
+        """Run the model on its own axes, with its layers called as modules and its variables read from them."""
         keras = import_keras()
         given = args[0] if len(args) == 1 and not kwargs else list(args) if args else kwargs
-        device = next((held.value.device for held in self.held), torch.device("cpu"))
+        device = next((weight.value.device for weight in self.weights), torch.device("cpu"))
         scope = keras.StatelessScope()
-        for held in self.held:
-            scope.state_mapping[id(held.variable)] = held.value
+        for weight in self.weights:
+            scope.state_mapping[id(weight.variable)] = weight.value
         policies, calls = replace_attributes("_dtype_policy", self.policies), replace_attributes("call", self.calls)
         with keras.device(str(device)), scope, policies, calls, TensorNotes():
             found = self.model(given, training=self.module.training)
-        return tree_map(self.logits, found)
+        return tree_map(self.without_closing, found)
 
-    def logits(self, output: Any) -> Any:
-        """An output without the softmax, or sigmoid of one unit, that it ends in."""
-        if not hasattr(output, "made"):
+    def without_closing(self, output: Any) -> Any:
+        """An output without the softmax, or sigmoid of one unit, at its end."""
+        if not hasattr(output, "closing"):
             return output
-        self.ending, before = output.made
+        self.closing, before = output.closing
         return before()
 
 
 def prepare_in_one_call(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
-    """What a layer that prepares data makes of them, as one call."""
+    """Run a preprocessing layer as a single call."""
     return prepared(values, partial(way, **others))
 
 
 @contextmanager
 def replace_attributes(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
-    """An attribute of layers and operations as given, inside the block."""
+    """Set an attribute of layers and operations inside the block."""
     before = [(vars(layer), vars(layer).get(name)) for layer, _ in values]
     for layer, value in values:
         vars(layer)[name] = value
     try:
         yield
     finally:
-        for held, value in reversed(before):
-            held.pop(name) if value is None else held.update({name: value})
+        for attributes, value in reversed(before):
+            attributes.pop(name) if value is None else attributes.update({name: value})
 
 
 def sublayers(layer: Any) -> Iterator[Any]:
@@ -212,7 +213,7 @@ def own_variables(layer: Any) -> list[Any]:
 
 
 def unused_name(module: nn.Module, name: str) -> str:
-    """A name that a module does not have yet."""
+    """A name like this one that a module does not have yet."""
     name = name.replace(".", "_")
     while hasattr(module, name):
         name += "_"
@@ -220,13 +221,13 @@ def unused_name(module: nn.Module, name: str) -> str:
 
 
 def final_activation(module: nn.Module) -> str | None:
-    """The softmax or sigmoid at its end that the module of a model left out when it ran, by name."""
+    """The name of the softmax or sigmoid at the end of a model that its module left out when it ran."""
     translation = getattr(getattr(module, "run", None), "__self__", None)
-    return translation.ending if isinstance(translation, Translation) else None
+    return translation.closing if isinstance(translation, Translation) else None
 
 
 def unbuilt_layers(model: Any) -> Iterator[str]:
-    """The names of layers that make weights when they are built, and were not."""
+    """The names of layers that have weights but were not built."""
     usual = import_keras().layers.Layer.build
     for layer in model._flatten_layers():
         if not layer.built and type(layer).build is not usual and ".merging." not in type(layer).__module__:
@@ -234,7 +235,7 @@ def unbuilt_layers(model: Any) -> Iterator[str]:
 
 
 class TensorNotes(TorchFunctionMode):
-    """Writes on tensors what is asked of them later: which are maps, and what a closing activation was made of."""
+    """Marks tensors for later: which are maps, and what a closing activation was computed from."""
 
     def __torch_function__(
         self, function: Callable[..., Any], _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -247,8 +248,8 @@ class TensorNotes(TorchFunctionMode):
         if not args or found is args[0]:
             return found
         if name in ("softmax", "special_softmax") or (name == "sigmoid" and (found.ndim == 1 or found.shape[-1] == 1)):
-            vars(found)["made"] = name.removeprefix("special_"), lambda: args[0]
-        elif name in SAME_VALUES and hasattr(args[0], "made"):
-            ending, before = args[0].made
-            vars(found)["made"] = ending, lambda: function(before(), *args[1:], **(kwargs or {}))
+            vars(found)["closing"] = name.removeprefix("special_"), lambda: args[0]
+        elif name in SAME_VALUES and hasattr(args[0], "closing"):
+            name, before = args[0].closing
+            vars(found)["closing"] = name, lambda: function(before(), *args[1:], **(kwargs or {}))
         return found

@@ -1,4 +1,4 @@
-"""Scores of a Keras model: here where Keras runs on torch, in a helper process where it does not."""
+"""Scores of a Keras model: in this process if Keras runs on torch, else in a helper process."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Found = TypeVar("Found")
 
 
 def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
-    """Run a plan on a Keras model and compute the proxies of it; where it cannot be run, each fails for that reason.
+    """Run a plan on a Keras model and compute its proxies; if it cannot be run, each fails for that reason.
 
-    Images may be channels last, as the model takes them, or channels first, as torch does. A model without weights gets
-    them from one run on one sample.
+    Images may be channels last, as the model takes them, or channels first, as in torch. A model without weights gets
+    them from one pass on one sample.
     """
     keras = import_keras()
     score = score_on_torch if keras.backend.backend() == "torch" else score_in_helper
@@ -47,7 +47,7 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed
 
 
 def score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
-    """The scores of the model as a torch module, in this process."""
+    """Score the model as a torch module, in this process."""
     module = read_model(as_module, model)
     card = evaluate_module(module, batches_channels_first(model, batches), steps, loss, seed)
     ending = final_activation(module)
@@ -58,7 +58,7 @@ def score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan
 
 
 def score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
-    """The scores of a saved copy of the model, on the torch backend in a process of its own."""
+    """Score a saved copy of the model, on the torch backend in another process."""
     backend = keras.backend.backend()
     for layer in model._flatten_layers():
         if getattr(getattr(layer, "function", None), "__name__", "") == "<lambda>":
@@ -79,9 +79,9 @@ def score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Pla
 
 
 def user_modules(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
-    """The modules that define the layers of a model, and the registered objects that its file names, with their files.
+    """The user's modules that define layers of a model or registered objects in its file, by name, with their files.
 
-    What is defined in the session's main program has no module to import.
+    The session's main program is not among them, for it cannot be imported.
     """
     with ZipFile(path) as saved:
         config = saved.read("config.json").decode()
@@ -92,7 +92,7 @@ def user_modules(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
 
 
 def read_model(step: Callable[..., Found], *arguments: Any) -> Found:
-    """What a step makes of the model; `Failure` with what it raised."""
+    """The result of a step that reads the model; `Failure` with what it raised."""
     try:
         return step(*arguments)
     except (Failure, InputError):
@@ -103,7 +103,7 @@ def read_model(step: Callable[..., Found], *arguments: Any) -> Found:
 
 @contextmanager
 def unfiltered_errors(keras: Any) -> Iterator[None]:
-    """Errors inside Keras say what is wrong in their first line, not where they were met."""
+    """Inside the block, the first line of Keras's errors says what is wrong, not where it happened."""
     filtered = keras.config.is_traceback_filtering_enabled()
     keras.config.disable_traceback_filtering()
     try:

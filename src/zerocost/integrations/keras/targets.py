@@ -1,4 +1,4 @@
-"""A batch to score on out of the data that a Keras tuner trains on, its targets read by the compiled loss."""
+"""A batch to score on from the data that a Keras tuner trains on, its targets read as the compiled loss does."""
 
 from __future__ import annotations
 
@@ -23,9 +23,17 @@ NUMBER_KINDS = "biuf"
 
 
 def draw_batch(x: Any, y: Any, size: int, seed: int, read: Callable[[np.ndarray], Tensor | None]) -> Batch:
-    """A batch drawn from arrays of inputs and of targets, the targets as `read` has them.
+    """Draw a batch from arrays of inputs and targets.
 
-    Where `y` is None, `x` gives batches of both, and the first samples are taken.
+    Args:
+        x: inputs; or, if `y` is None, what yields batches of inputs and targets, of which the first samples are taken.
+        y: targets.
+        size: number of samples.
+        seed: of the draw.
+        read: turns an array of targets into a tensor, or into None.
+
+    Raises:
+        InputError: data of another form.
 
     >>> draw_batch(np.zeros((9, 4)), np.arange(9), 4, 0, read_unchanged).targets.shape
     torch.Size([4])
@@ -53,7 +61,7 @@ def draw_batch(x: Any, y: Any, size: int, seed: int, read: Callable[[np.ndarray]
 
 
 def target_reader(loss: Loss, builders: Iterable[Builder]) -> Callable[[np.ndarray], Tensor | None]:
-    """How targets are read: as they are for a loss of one's own, else by the loss that the models are compiled with."""
+    """How targets are read: unchanged for a loss of the user's, else as the loss that the models are compiled with."""
     if loss is not cross_entropy:
         return read_unchanged
     for build in builders:
@@ -63,7 +71,7 @@ def target_reader(loss: Loss, builders: Iterable[Builder]) -> Callable[[np.ndarr
 
 
 def read_unchanged(targets: np.ndarray) -> Tensor:
-    """Targets as they are, double precision aside.
+    """Targets unchanged, but with double precision made single.
 
     >>> read_unchanged(np.array([[0.5], [1.5]])).dtype
     torch.float32
@@ -74,10 +82,13 @@ def read_unchanged(targets: np.ndarray) -> Tensor:
 
 
 def read_classes(targets: np.ndarray, loss: str) -> Tensor | None:
-    """Labels out of whole numbers, a number or a column a sample, or out of one-hot rows; None where targets are else.
+    """Labels from whole numbers, as a vector or a column, or from one-hot rows; None for other targets.
 
-    `loss` is what the model is compiled with, in words: only a crossentropy has classes, and a binary one of several
-    columns has several labels a sample.
+    Only a crossentropy has classes, and a binary one with several columns has several labels a sample.
+
+    Args:
+        targets: of the samples.
+        loss: the name of the loss that the model is compiled with.
 
     >>> read_classes(np.array([[2.0], [0.0]]), "sparse_categorical_crossentropy"), read_classes(np.array([2, 0]), "mse")
     (tensor([2, 0]), None)
@@ -95,7 +106,7 @@ def read_classes(targets: np.ndarray, loss: str) -> Tensor | None:
 
 
 def loss_name(loss: Any) -> str:
-    """What a compiled loss is called: a name, a function or an object, alone or as the only one of several.
+    """The name of a compiled loss, which is a name, a function or an object, or a collection of one of them.
 
     >>> loss_name("BinaryCrossentropy"), loss_name({"head": "mse"}), loss_name(["mse", "mae"])
     ('binarycrossentropy', 'mse', '')
@@ -109,7 +120,7 @@ def loss_name(loss: Any) -> str:
 
 
 def check_loss(loss: Any) -> Loss:
-    """The loss to score with; `InputError` where it is no torch function, such as one of Keras to compile with."""
+    """The loss to score with; `InputError` for one that is not a torch function, such as a loss of Keras."""
     if not callable(loss) or isinstance(loss, import_keras().losses.Loss):
         raise InputError(
             f"loss must be a torch function of outputs and targets to score with, got {loss!r}; the loss to train with "

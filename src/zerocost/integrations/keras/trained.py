@@ -1,4 +1,4 @@
-"""What a KerasTuner search trains: the candidates that were kept, once each, also after a break."""
+"""The trainings of a KerasTuner search: the selected candidates, once each, also after a break."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ ORACLE_SETTINGS = (
     "max_retries_per_trial",
     "max_consecutive_failed_trials",
 )
-"""The settings of KerasTuner's tuners that are their oracle's."""
+"""The settings of KerasTuner's tuners that belong to their oracle."""
 
 
 def queue_oracle(tuners: Any) -> Callable[..., Any]:
     """A class of KerasTuner oracles that propose what is in their queue, then stop.
 
-    `begun` has the values that each trial was proposed by, and is saved and reloaded with the rest.
+    Their `begun` holds the values that each trial was proposed with; it is saved and reloaded with their state.
     """
 
     class Queued(tuners.Oracle):  # type: ignore[misc]
@@ -54,7 +54,8 @@ def queue_oracle(tuners: Any) -> Callable[..., Any]:
 def trials_by_candidate(tuner: Any, candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The trials of a tuner, by the name of the candidate that each trains.
 
-    Raises `InputError` for one that trains none of them, so is of another search in the same folder.
+    Raises:
+        InputError: a trial of another search is in the same folder.
     """
     names = {values_name(values): name for name, values in candidates.items()}
     found: dict[str, Any] = {}
@@ -70,14 +71,14 @@ def trials_by_candidate(tuner: Any, candidates: dict[str, dict[str, Any]]) -> di
 
 
 def enqueue(tuner: Any, candidates: dict[str, dict[str, Any]], kept: ScoreTable) -> None:
-    """Let a tuner train the candidates that were kept, and that it has not trained yet."""
+    """Queue the candidates that were kept and are not trained yet."""
     begun = trials_by_candidate(tuner, candidates)
     tuner.oracle.queue[:] = [candidates[str(name)] for name in kept.frame.index if name not in begun]
     tuner.oracle.max_trials = len(begun) + len(tuner.oracle.queue)
 
 
 def select_best(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
-    """The models of highest score that pass the conditions; `InputError` when none does."""
+    """The models of highest score that pass the conditions; `InputError` if none does."""
     kept = select(table, where, top=count)
     if not len(kept):
         first = str(table.frame.index[0])
@@ -88,7 +89,7 @@ def select_best(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
 
 
 def add_objective(table: ScoreTable, candidates: dict[str, dict[str, Any]], tuner: Any) -> pd.DataFrame:
-    """The scores of all models, and the objective of those that were trained."""
+    """The scores of all models, with the objective of those that were trained."""
     scores = {
         name: trial.score for name, trial in trials_by_candidate(tuner, candidates).items() if trial.score is not None
     }
