@@ -40,7 +40,8 @@ UNDER_TENSORFLOW = np.array(
 
 @pytest.fixture(autouse=True)
 def double() -> Iterator[None]:
-    """Layers made in a test are float64, so that what is compared does not differ by rounding."""
+    """Layers made in a test are float64, so that what is compared does not differ by rounding; all draws are seeded."""
+    keras.utils.set_random_seed(0)
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     yield

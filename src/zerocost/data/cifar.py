@@ -55,9 +55,15 @@ CIFAR100 = Layout(
 def load_cifar(layout: Layout, part: str, argument: str) -> TensorData:
     """The images (float32 3×32×32, standardised) and labels of a part, `"train"` or `"test"`.
 
-    `argument` is the extracted folder, the folder that holds it, or the .tar.gz, which is read in place. Python
-    files are read by `unpickle`, which runs no code. Raises `InputError` for missing, damaged or refused files
-    and for labels outside the classes.
+    Python files are read by `unpickle`, which runs no code.
+
+    Args:
+        layout: of the data set.
+        part: "train" or "test".
+        argument: the extracted folder, the folder that holds it, or the .tar.gz, which is read in place.
+
+    Raises:
+        InputError: missing, damaged or refused files, and labels outside the classes.
     """
     suffix = "" if part == "train" else f"-{part}"
     path = parse_path(argument, f"{layout.source}{suffix}:PATH")

@@ -12,9 +12,13 @@ BRIGHTEST = 16  # pixels are whole numbers 0..16
 
 
 def load_digits(argument: str = "") -> TensorData:
-    """The 1,797 digits, 8×8 and grey, resized bilinearly to `argument` pixels (32), three equal channels, standardised.
+    """The 1,797 digits, 8×8 and grey, resized bilinearly, in three equal channels, standardised.
 
-    Raises `InputError` when `argument` is not a whole number of at least 1.
+    Args:
+        argument: pixels a side; 32 by default.
+
+    Raises:
+        InputError: `argument` is not a whole number of at least 1.
     """
     size = parse_positive_int(argument or "32", "digits:SIZE")
     from sklearn.datasets import load_digits as read

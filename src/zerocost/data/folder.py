@@ -45,11 +45,16 @@ class ImageFolder(Dataset[Any]):
 
 
 def load_folder(argument: str) -> ImageFolder:
-    """The folder `PATH` or `PATH:SIZE`: images are converted to RGB, cropped at their centre to a square and resized to
-    SIZE×SIZE pixels (32×32), bilinearly. Mean and deviation of the channels are those of up to 256 images drawn once.
+    """Images in one folder a class: converted to RGB, cropped at their centre to a square and resized bilinearly.
 
-    Raises `InputError` for a folder without class folders, a class without images, and an image that cannot be
-    read (when it is asked for).
+    They are standardised by mean and deviation of the channels over up to 256 images drawn once.
+
+    Args:
+        argument: PATH or PATH:SIZE, the size in pixels a side, 32 by default.
+
+    Raises:
+        InputError: a folder without class folders, a class without images, or an image that cannot be read (when it is
+            used).
     """
     path, colon, size = argument.rpartition(":")
     if not colon or not size.isdigit():

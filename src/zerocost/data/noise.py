@@ -37,9 +37,13 @@ class Noise(Dataset[Any]):
 
 
 def load_noise(argument: str = "") -> Noise:
-    """Noise of the shape and the number of classes `argument` spells (`3x32x32:10`), 3×32×32 without labels if empty.
+    """Gaussian noise.
 
-    Raises `InputError` when the shape is not three whole numbers of at least 1.
+    Args:
+        argument: shape and number of classes, such as `3x32x32:10`; 3×32×32 without labels by default.
+
+    Raises:
+        InputError: the shape is not three whole numbers of at least 1.
     """
     shape, _, classes = (argument or "3x32x32").partition(":")
     sides = tuple(parse_positive_int(side, USAGE) for side in shape.split("x"))

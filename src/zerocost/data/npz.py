@@ -18,7 +18,12 @@ def load_npz(argument: str) -> TensorData:
     """The arrays named `images` and `labels`, else `x` and `y`, else `x_train` and `y_train`; labels may be absent.
 
     uint8 images are scaled to [0, 1] and standardised, other arrays keep their values. Pickled objects are refused.
-    Raises `InputError` for a file that is missing, is no .npz, or lacks these arrays.
+
+    Args:
+        argument: path of the file.
+
+    Raises:
+        InputError: the file is missing, is not an .npz file, or lacks these arrays.
     """
     path = parse_path(argument, "npz:PATH")
     try:

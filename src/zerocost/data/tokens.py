@@ -38,9 +38,13 @@ class Tokens(Dataset[Any]):
 
 
 def load_tokens(argument: str = "") -> Tokens:
-    """Tokens of the length and the vocabulary that `argument` spells (`64:5000`); 32 long if empty.
+    """Random tokens.
 
-    Raises `InputError` when they are not whole numbers of at least 1.
+    Args:
+        argument: length and vocabulary, such as `64:5000`; 32 tokens by default.
+
+    Raises:
+        InputError: they are not whole numbers of at least 1.
     """
     length, _, vocabulary = argument.partition(":")
     return Tokens(

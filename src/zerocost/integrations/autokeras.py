@@ -39,25 +39,26 @@ def filtered(
     batch: int | Any = None,
     loss: Loss = cross_entropy,
 ) -> Any:
-    """A class to give to AutoKeras as `tuner=`: it trains the best by score of so many random candidates.
+    """A class to give to AutoKeras as `tuner=`: it scores random candidates and trains the best of them.
 
-    How many are trained is AutoKeras's own `max_trials`. After `fit`, the tuner's `table` is the `ScoreTable` of all
-    candidates, `kept` that of the ones to train, and `results` has the objective of the trained ones beside the scores.
+    AutoKeras's own `max_trials` sets how many are trained. After `fit`, the tuner's `table` is the `ScoreTable` of all
+    candidates, `kept` that of the ones to train, and `results` has scores and, of trained models, the objective. In a
+    folder that holds an earlier search of the same settings, `fit` goes on with it.
+
+    The seed is AutoKeras's own; without one, each folder gets other candidates.
 
     Args:
         proxies: names of proxies, several combined by their ranks, or a `Combination`.
         candidates: how many models to score.
         where: conditions that a model must pass to be trained, such as "params < 1e6 and flops < 1e7".
-        batch: what to score on: a number of samples, drawn from the data of `fit`, or a batch; without it, as many
-            samples as the combination asks for, or 64.
+        batch: what to score on: a number of samples, drawn from the data of `fit`, or a batch. By default the number
+            that the combination sets, or 64.
         loss: a torch function of outputs and targets, as in `zerocost.score`, which gets the targets as AutoKeras
-            encodes them. Without it the loss is cross-entropy, and proxies that need labels fail where the head is not
-            one of classes.
+            encodes them. The default is cross-entropy; then proxies that need labels fail unless the head classifies.
 
-    The seed is AutoKeras's own; without one, other candidates are drawn in each folder. In a folder that holds an
-    earlier search of the same settings, `fit` goes on with it.
-
-    Raises `InputError` for numbers that mean nothing, and `MissingExtraError` where AutoKeras is not installed.
+    Raises:
+        InputError: numbers out of range.
+        MissingExtraError: AutoKeras is not installed.
 
     >>> autokeras.ImageClassifier(tuner=filtered("jacob_cov"), max_trials=3)  # doctest: +SKIP
     """
@@ -81,15 +82,15 @@ def filtered(
         ) -> None:
             if max_trials > candidates:
                 raise InputError(f"max_trials must be at most candidates={candidates}, got {max_trials}")
-            of_oracle = {name: settings.pop(name) for name in ORACLE_SETTINGS if name in settings}
-            oracle = queue_oracle(tuners)(objective=objective, max_trials=max_trials, seed=seed, **of_oracle)
+            oracle_settings = {name: settings.pop(name) for name in ORACLE_SETTINGS if name in settings}
+            oracle = queue_oracle(tuners)(objective=objective, max_trials=max_trials, seed=seed, **oracle_settings)
             super().__init__(oracle, hypermodel, **settings)
             self.seed, self.train_top = oracle.seed if seed is None else seed, max_trials
             self.limit = settings.get("max_model_size")
 
         def search(self, *args: Any, **fit: Any) -> Any:
             self.data = {"x": fit["x"], "y": fit["y"]}
-            self.max_model_size = None  # it is for the candidates, not for the model of the default values
+            self.max_model_size = None  # the limit is for candidates, not for the model of the default values
             try:
                 with ignore_version_warnings():
                     return super().search(*args, **fit)
@@ -97,23 +98,23 @@ def filtered(
                 self.max_model_size = self.limit
 
         def on_search_begin(self) -> None:
-            """Score the candidates, which is when AutoKeras knows the shapes of the data and nothing is trained yet."""
+            """Score the candidates: AutoKeras knows the shapes of the data now, and nothing is trained yet."""
             super().on_search_begin()
             self.max_model_size = self.limit
             _, (x, y), _ = self._prepare_model_build(self.oracle.get_space(), **self.data)
             self.candidates = name_proposals(draw_proposals(self, candidates, self.seed))
             trials_by_candidate(self, self.candidates)
-            given = batch
-            if isinstance(given, int):
-                plain = [partial(build_model, self, values) for values in self.candidates.values()]
-                given = draw_batch(x, y, given, self.seed, target_reader(loss, plain))
-            builders = {name: partial(self.untrained, values, given[0]) for name, values in self.candidates.items()}
-            self.table = rank_batch(builders, given, combination, also=also, loss=loss, seed=self.seed)
+            drawn = batch
+            if isinstance(drawn, int):
+                builds = [partial(build_model, self, values) for values in self.candidates.values()]
+                drawn = draw_batch(x, y, drawn, self.seed, target_reader(loss, builds))
+            builders = {name: partial(self.untrained, values, drawn[0]) for name, values in self.candidates.items()}
+            self.table = rank_batch(builders, drawn, combination, also=also, loss=loss, seed=self.seed)
             self.kept = select_best(self.table, conditions, self.train_top)
             enqueue(self, self.candidates, self.kept)
 
         def untrained(self, values: dict[str, Any], inputs: Any) -> Any:
-            """The untrained model of some values, its normalisation set to the inputs."""
+            """The untrained model with some values, its normalisation adapted to the inputs."""
             return self.adapt(build_model(self, values), np.asarray(inputs))
 
         def get_best_models(self, num_models: int = 1) -> Any:

@@ -22,7 +22,7 @@ from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.scoring.score import score as score_module
 
 MakeBatch = Callable[[tuple[Any, ...], dict[str, Any], Tensor], Any]
-"""What makes a batch out of the arguments that the network was called with and the labels."""
+"""Makes a batch from the arguments that the network was called with and the labels."""
 
 REMEDY = "give loss=, a function of outputs and labels, and the batch as (inputs, labels)"
 LABELS = ("labels", "label", "targets", "target", "y")
@@ -37,24 +37,24 @@ def score(
     size: int = 64,
     seed: int = 0,
 ) -> ScoreCard:
-    """Score an untrained `LightningModule` with its own loss: that which `training_step` makes of outputs and labels.
+    """Score an untrained `LightningModule` with its own loss, which `training_step` computes from outputs and labels.
 
-    The step is run as it is, but for its call `self(inputs)`, which is answered with what the network returned for
-    them; what it logs goes nowhere. So it must call the module itself, once, with inputs as the batch has them, and
-    return a loss that is a mean over the samples. The module comes back as it was.
+    The step runs as it is, but its call `self(inputs)` returns what the network has already returned for them, and its
+    logs are dropped. So it must call the module itself, once, with the inputs of the batch, and return a loss that is a
+    mean over the samples. The module comes back as it was.
 
     Args:
         module: a `LightningModule`, with no trainer attached.
         data: `(inputs, labels)`, several of them in a list, any other batch that the step takes, or a
-            `LightningDataModule`, of whose training data a batch is drawn (after its `prepare_data` and
+            `LightningDataModule`, from whose training data a batch is drawn (after its `prepare_data` and
             `setup("fit")`). The labels of a mapping are its "labels", "label", "targets", "target" or "y".
         proxies: names of proxies, as in `zerocost.score`.
         loss: in place of the training step's; then the batch is what `zerocost.score` takes.
         size: number of samples to draw from a `LightningDataModule`.
-        seed: of the drawing and of the passes.
+        seed: of the draw and of the passes.
 
     Raises:
-        InputError: no `LightningModule`, a training step that is not as above, or too little data.
+        InputError: not a `LightningModule`, a training step that is not as above, or too little data.
 
     >>> import torch
     >>> from pytorch_lightning import LightningModule
@@ -100,7 +100,7 @@ def score(
 
 
 def draw_from_datamodule(data: Any, size: int, seed: int) -> Any:
-    """A batch of a data module's training data; anything else as it is."""
+    """A batch of a data module's training data; other data stays as it is."""
     if isinstance(data, type):
         raise InputError(
             f"expected a batch or a LightningDataModule, but got {describe_type(data)}; give {data.__name__}(…)"
@@ -117,7 +117,7 @@ def draw_from_datamodule(data: Any, size: int, seed: int) -> Any:
 
 
 def describe_type(value: Any) -> str:
-    """What a value is, for messages."""
+    """The type of a value, for messages."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
@@ -127,7 +127,7 @@ def inputs_and_labels(args: tuple[Any, ...], kwargs: dict[str, Any], targets: Te
 
 
 class ForwardCalled(Exception):
-    """Raised in place of the network's run, with its arguments."""
+    """Raised in place of the forward pass, with its arguments."""
 
 
 def find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, MakeBatch]:
@@ -181,8 +181,13 @@ def find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, 
 
 
 def step_loss(module: nn.Module, seen: list[Any], whole: MakeBatch) -> Callable[[Tensor, Tensor], Tensor]:
-    """The module's training step as a function of outputs and labels; `seen` holds the arguments that the network was
-    called with, and what it returned."""
+    """The module's training step as a function of outputs and labels.
+
+    Args:
+        module: the module.
+        seen: the arguments that the network was called with, and what it returned.
+        whole: makes the batch of the step.
+    """
     signature = inspect.signature(module.forward)
 
     def training_step(_: Tensor, targets: Tensor) -> Tensor:
@@ -223,7 +228,7 @@ def step_loss(module: nn.Module, seen: list[Any], whole: MakeBatch) -> Callable[
 
 
 def run_step(module: Any, batch: Any, forward: Callable[..., Any]) -> Any:
-    """What the training step returns for a batch, its calls of the module answered by `forward`, its logs dropped."""
+    """Run the training step on a batch with `forward` in place of the module's; logs are dropped."""
     step: Callable[..., Any] = module.training_step
     takes_index = len(inspect.signature(step).parameters) > 1
     with replace_methods(module, forward=forward, log=ignore_log, log_dict=ignore_log):
@@ -238,18 +243,18 @@ def named_arguments(signature: inspect.Signature, args: Any, kwargs: Any) -> dic
 
 
 def tensor_versions(*structures: Any) -> list[int]:
-    """How often each tensor was written into."""
+    """The version counter of each tensor, which every write increases."""
     return [leaf._version for leaf in tree_leaves(structures) if isinstance(leaf, Tensor)]
 
 
 def equal_structures(one: Any, other: Any) -> bool:
-    """Whether two structures are the same, with equal tensors in them."""
+    """Whether two structures are the same and hold equal tensors."""
     (ours, form), (theirs, other_form) = tree_flatten(one), tree_flatten(other)
     return form == other_form and all(map(equal_values, ours, theirs))
 
 
 def equal_values(one: Any, other: Any) -> bool:
-    """Whether two values are the same, or tensors of the same numbers."""
+    """Whether two values are equal, as tensors in dtype, device and numbers."""
     if one is other:
         return True
     if not isinstance(one, Tensor) or not isinstance(other, Tensor):
@@ -259,7 +264,7 @@ def equal_values(one: Any, other: Any) -> bool:
 
 @contextmanager
 def replace_methods(module: nn.Module, **methods: Callable[..., Any]) -> Iterator[None]:
-    """Give a module other methods for a while."""
+    """Replace methods of a module inside the block."""
     own = vars(module)
     before = {name: own[name] for name in methods if name in own}
     own.update(methods)
@@ -272,4 +277,4 @@ def replace_methods(module: nn.Module, **methods: Callable[..., Any]) -> Iterato
 
 
 def ignore_log(*_: Any, **__: Any) -> None:
-    """Takes what is logged."""
+    """Ignore what is logged."""

@@ -1,4 +1,4 @@
-"""The models of timm as candidates, untrained and fitted to the data."""
+"""The models of timm as candidates, untrained and with the inputs and outputs of the data."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from zerocost.scoring.candidates import Builder
 def candidates(pattern: str | Iterable[str], data: Any) -> dict[str, Builder]:
     """The models of timm whose names match, with random weights, and inputs and outputs as the data has them.
 
-    Nothing is downloaded. All are scored at the data's resolution, which a model made for one size is told of; one
-    that cannot take it fails in the ranking with its reason.
+    Nothing is downloaded. All are scored at the data's resolution; a model made for one image size is built for it, and
+    one that cannot take it fails in the ranking with its reason.
 
     Args:
         pattern: names with wildcards, several as a sequence or separated by commas, as in "resnet1*,vit_tiny_*"; a
-            name that begins with "-" takes away.
+            name that begins with "-" excludes.
         data: anything `zerocost.data.load` takes: images C×H×W, labelled by class.
 
     Returns:
         Model name to builder, for `zerocost.rank`.
 
     Raises:
-        InputError: a name that no model has, none left, or data that are not labelled images.
+        InputError: a name that no model has, no model left, or data that are not labelled images.
         MissingExtraError: timm is not installed, or cannot be imported.
     """
     timm = import_timm()
@@ -42,27 +42,27 @@ def candidates(pattern: str | Iterable[str], data: Any) -> dict[str, Builder]:
 
 
 def matching_models(timm: ModuleType, pattern: str) -> list[str]:
-    """The names of models that match; `InputError` for a part that matches none, and where none are left."""
-    asked = [part.strip() for part in pattern.split(",") if part.strip()]
-    if not asked:
+    """The names of models that match; `InputError` for a part that matches none, and if none is left."""
+    parts = [part.strip() for part in pattern.split(",") if part.strip()]
+    if not parts:
         raise InputError(
             'no name of a model is given; write one or several, as in "resnet1*,vit_tiny_*", or "*" for all'
         )
-    wanted = [part for part in asked if not part.startswith("-")]
+    wanted = [part for part in parts if not part.startswith("-")]
     for part in wanted:
         if not timm.list_models(part):
             raise InputError(f"timm has no model {part!r}; {describe_alternative(timm, part)}")
-    names: list[str] = timm.list_models(wanted or "*", exclude_filters=[p[1:] for p in asked if p.startswith("-")])
+    names: list[str] = timm.list_models(wanted or "*", exclude_filters=[p[1:] for p in parts if p.startswith("-")])
     if not names:
-        raise InputError(f"no model of timm is left of {pattern!r}: the names after - take all away")
+        raise InputError(f"no model of timm is left of {pattern!r}: the names after - exclude all")
     return names
 
 
 def describe_alternative(timm: ModuleType, part: str) -> str:
-    """What to write in place of a name that no model has."""
+    """A hint about a name that no model has."""
     name, _, tag = part.partition(".")
     if tag and timm.list_models(name):
-        return f"{tag!r} is a set of trained weights, which models here have none of; write {name}"
+        return f"{tag!r} is a set of trained weights, and models here are untrained; write {name}"
     return describe_similar(name.strip("*").lower(), timm.list_models(), "see timm.list_models()")
 
 
@@ -86,7 +86,7 @@ def build(timm: ModuleType, name: str, channels: int, size: tuple[int, int], cla
 
 
 def import_timm() -> ModuleType:
-    """The package timm; `MissingExtraError` where it cannot be had."""
+    """The package timm; `MissingExtraError` if it cannot be imported."""
     try:
         return importlib.import_module("timm")
     except ModuleNotFoundError as error:

@@ -102,8 +102,11 @@ class Reduction(nn.Module):
 class CellNetwork(nn.Module):
     """Three stages of cells with a reduction between: N×`in_channels`×H×W images to N×`classes`.
 
-    `operations` are those of the cell, one for each of `EDGES`; `channels` the outputs of all cells and reductions,
-    3·n + 2 of them for n cells a stage.
+    Args:
+        operations: of the cell, one for each of `EDGES`.
+        channels: outputs of all cells and reductions, 3·n + 2 of them for n cells a stage.
+        in_channels: of the images.
+        classes: number of outputs.
     """
 
     def __init__(self, operations: Sequence[str], channels: Sequence[int], in_channels: int, classes: int) -> None:

@@ -81,7 +81,12 @@ class BasicBlock(nn.Module):
 class TransNASNet(nn.Module):
     """A stem that quarters the image, modules of blocks, a linear classifier on the average of the last features.
 
-    `operations` are the six of the cell, `None` for the basic block.
+    Args:
+        modules: a digit for each module.
+        operations: the six of the cell; None for the basic block.
+        fidelity: scales channels and blocks.
+        classes: number of outputs.
+        in_channels: of the images.
     """
 
     def __init__(
