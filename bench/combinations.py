@@ -26,7 +26,7 @@ from scipy.stats import kendalltau, spearmanr
 import zerocost as zc
 from zerocost.combine import Combination, as_combination, default
 from zerocost.proxies import resolve
-from zerocost.run import Job, Scorer, batches_of
+from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.store import Store
 
 COMBINATIONS = {
@@ -54,7 +54,7 @@ def score_all(
     space, scale = known.space, zc.Fidelity.parse(fidelity)
     first: dict[str, str] = {}
     twins = [first.setdefault(space.canonical(space.parse(text)), text) for text in map(str, drawn.index)]
-    job = Job(space, tuple(names), batches_of(data, [0], 64, 1, False, scale), scale, None)
+    job = Job(space, tuple(names), draw_job_batches(data, [0], 64, 1, False, scale), scale, None)
     with Store(store) as kept, Scorer(job, store=kept) as score, Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task(f"{known.name}, {fidelity}")
         found = score(list(first.values()), progress=lambda done, all_: bar.update(task, completed=done, total=all_))

@@ -32,7 +32,7 @@ from rich.progress import track
 from torch import nn
 
 import zerocost as zc
-from zerocost.data.hard_digits import Parts, hard_digits
+from zerocost.data.hard_digits import DigitParts, hard_digits
 from zerocost.data.tensors import TensorData
 from zerocost.scoring.candidates import initialise
 from zerocost.spaces import distinct
@@ -75,7 +75,7 @@ def accuracy(model: nn.Module, data: TensorData) -> float:
 
 
 @cache
-def data() -> Parts:
+def data() -> DigitParts:
     torch.set_num_threads(1)
     return hard_digits()
 

@@ -27,7 +27,7 @@ from rich.table import Table
 
 import zerocost as zc
 from zerocost.integrations.keras import ZeroCostTuner, filtered
-from zerocost.integrations.kerastuner import old_ways
+from zerocost.integrations.kerastuner import ignore_version_warnings
 
 BATCH = 32  # fewer samples than the images have pixels, or the correlations of jacob_cov are of lower rank
 TRAIN, VALIDATION, TEST = slice(0, 1000), slice(1000, 1400), slice(1400, None)
@@ -127,7 +127,7 @@ def main(
     def measure(name: str, way: str, scored: bool, trained: int, seed: int) -> float:
         keras.utils.set_random_seed(seed)
         start = time.perf_counter()
-        with old_ways():
+        with ignore_version_warnings():
             found, oracle = TOOLS[name](scored, proxies, where, candidates, trained, epochs, seed)
         seconds = time.perf_counter() - start
         accuracy = float((found == digits(seed)[1][TEST]).mean())

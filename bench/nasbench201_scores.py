@@ -16,9 +16,9 @@ from rich.progress import Progress
 
 import zerocost as zc
 from zerocost.combine import log_rank
-from zerocost.run import Job, Scorer, batches_of
+from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.samplers import BatchGuide, GradientSampler
-from zerocost.samplers.strategies import quiet_optuna, sampler
+from zerocost.samplers.strategies import make_sampler, quiet_optuna
 from zerocost.search.explore import LimitCheck, Proposer, explore
 from zerocost.search.measure import Measurement
 from zerocost.search.objectives import Objectives
@@ -52,7 +52,7 @@ def score_all(
     """One row an architecture, one column a proxy, NaN where it failed; `store` keeps what was scored, from seed 0."""
     torch.set_num_threads(1)
     scale = Fidelity.parse(fidelity)
-    job = Job(SPACE, tuple(proxies), batches_of(data, [0], 64, 1, False, scale), scale, None)
+    job = Job(SPACE, tuple(proxies), draw_job_batches(data, [0], 64, 1, False, scale), scale, None)
     with Store(store) as kept, Scorer(job, store=kept) as score, Progress(console=Console(stderr=True)) as shown:
         bar = shown.add_task("scoring", total=len(chosen))
         found = score(chosen, progress=lambda done, _: shown.update(bar, completed=done))
@@ -105,7 +105,7 @@ def search_order(
         chosen: Any = gradient_sampler(data, seed)
     else:
         options = {"seed": seed, "combine": objectives.fitness, "objectives": len(objectives.names)}
-        chosen = sampler(strategy, SPACE, **options, **guided)
+        chosen = make_sampler(strategy, SPACE, **options, **guided)
     with quiet_optuna():
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         study = optuna.create_study(sampler=chosen, directions=objectives.directions)

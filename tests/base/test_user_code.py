@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from zerocost.base.errors import InputError
-from zerocost.base.user_code import load
+from zerocost.base.user_code import load_object
 
 
 def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "neighbour_of_mine.py").write_text("value = 3")
     (tmp_path / "mine.py").write_text("from neighbour_of_mine import value\ndef give():\n    return value\n")
     before = list(sys.path)
-    assert load(f"{tmp_path}/mine.py:give")() == 3
+    assert load_object(f"{tmp_path}/mine.py:give")() == 3
     assert sys.path == before
 
 
@@ -36,4 +36,4 @@ def test_what_cannot_be_loaded_is_bad_input(
     Path("broken.py").write_text("1 / 0")
     Path("text.txt").write_text("build")
     with pytest.raises(InputError, match=message):
-        load(target)
+        load_object(target)

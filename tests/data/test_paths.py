@@ -3,17 +3,17 @@ from __future__ import annotations
 import pytest
 
 from zerocost.base.errors import InputError
-from zerocost.data.paths import existing_path, positive
+from zerocost.data.paths import parse_path, parse_positive_int
 
 
 def test_the_home_folder_is_understood(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "data").mkdir()
-    assert existing_path("~/data", "npz:PATH") == tmp_path / "data"
+    assert parse_path("~/data", "npz:PATH") == tmp_path / "data"
 
 
 def test_only_digits_above_zero_count():
-    assert positive("064", "x") == 64
+    assert parse_positive_int("064", "x") == 64
     for text in ("", "0", "-1", "1e3", "٣", " 4"):
         with pytest.raises(InputError, match="at least 1"):
-            positive(text, "x")
+            parse_positive_int(text, "x")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from zerocost.base.errors import InputError
-from zerocost.data.tensors import TensorData, as_inputs, as_labels, channel_statistics, standardised
+from zerocost.data.tensors import TensorData, as_inputs, as_labels, channel_statistics, standardise
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
@@ -108,6 +108,6 @@ def test_statistics_match_numpy_channel_by_channel():
 def test_a_constant_channel_stays_near_zero():
     images = torch.rand(20, 2, 5, 4)
     images[:, 1] = 0.1
-    data = standardised(images, None)
+    data = standardise(images, None)
     assert data.images[:, 1].abs().max() < 1e-6
     assert data.images[:, 0].std(correction=0).item() == pytest.approx(1, rel=1e-4)

@@ -18,7 +18,7 @@ keras_tuner = pytest.importorskip("keras_tuner")
 autokeras = pytest.importorskip("autokeras")
 
 from zerocost.integrations.keras import filtered  # noqa: E402
-from zerocost.integrations.kerastuner import old_ways  # noqa: E402
+from zerocost.integrations.kerastuner import ignore_version_warnings  # noqa: E402
 
 DIGITS = load_digits()
 IMAGES, LABELS = DIGITS.images[..., None].astype("float32"), DIGITS.target
@@ -60,7 +60,7 @@ def test_all_are_scored_and_the_best_few_trained(tmp_path: Path) -> None:
     assert all("reduction_type=" in name and "optimizer" not in name for name in results.index)
     assert all(sum("spatial_reduction" in key for key in found) == 1 for found in auto.tuner.candidates.values())
     assert len(auto.tuner.oracle.trials) == 2
-    with old_ways():
+    with ignore_version_warnings():
         assert len(auto.predict(IMAGES[:3], verbose=0)) == 3
 
 

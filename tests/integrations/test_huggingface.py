@@ -96,15 +96,15 @@ def test_a_decoder_without_ids_of_its_own_takes_those_of_the_encoder() -> None:
 
 def test_experts_are_run_one_by_one() -> None:
     """All of them count, and in double precision, which torch's grouped product does not know."""
-    one, two = (huggingface.build(huggingface.read(MIXTRAL | {"num_experts_per_tok": n})) for n in (1, 2))
+    one, two = (huggingface.build(huggingface.read_configuration(MIXTRAL | {"num_experts_per_tok": n})) for n in (1, 2))
     cards = [score(model, huggingface.tokens(MIXTRAL, 4, 8), "log_synflow,dss,flops") for model in (one, two)]
     assert [card.failures for card in cards] == [{}, {}]
     assert cards[1]["flops"] > cards[0]["flops"]
 
 
 def test_the_activation_of_bloom_computes_the_same() -> None:
-    ours = huggingface.build(huggingface.read(BLOOM)).eval()
-    theirs = transformers.AutoModelForCausalLM.from_config(huggingface.read(BLOOM)).eval()
+    ours = huggingface.build(huggingface.read_configuration(BLOOM)).eval()
+    theirs = transformers.AutoModelForCausalLM.from_config(huggingface.read_configuration(BLOOM)).eval()
     theirs.load_state_dict(ours.state_dict())
     ids = huggingface.tokens(BLOOM, 4, 8).inputs["input_ids"]
     assert torch.allclose(ours(ids).logits, theirs(ids).logits, atol=1e-5)
@@ -133,7 +133,7 @@ def test_an_activation_in_one_call_computes_the_same(name: str) -> None:
 
 
 def test_the_configuration_keeps_its_name_of_the_activation() -> None:
-    config = huggingface.read(GPT2)
+    config = huggingface.read_configuration(GPT2)
     assert huggingface.build(config).config.activation_function == "gelu_pytorch_tanh"
     assert config.activation_function == "gelu_new"
 
@@ -157,7 +157,7 @@ def test_a_folder_of_configurations_as_saved_by_transformers(tmp_path: Path) -> 
 
 
 def test_a_saved_model_is_its_configuration_alone(tmp_path: Path) -> None:
-    huggingface.build(huggingface.read(GPT2)).save_pretrained(tmp_path / "small")
+    huggingface.build(huggingface.read_configuration(GPT2)).save_pretrained(tmp_path / "small")
     assert len(list(tmp_path.rglob("*.json"))) > 1
     assert list(huggingface.candidates(tmp_path)) == ["small"]
 
@@ -171,7 +171,7 @@ def written(folder: Path, **configs: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize(("task", "kind"), [("", "GPT2LMHeadModel"), ("sequence-classification:", "GPT2ForSequence")])
 def test_a_text_names_the_task_and_the_place(task: str, kind: str, tmp_path: Path) -> None:
-    builders, source = huggingface.named(f"{task}{written(tmp_path, small=GPT2)}", load("tokens:9"))
+    builders, source = huggingface.candidates_and_data(f"{task}{written(tmp_path, small=GPT2)}", load("tokens:9"))
     assert list(builders) == ["small"]
     assert type(builders["small"]()).__name__.startswith(kind)
     assert source[0].shape == (9,)
@@ -188,12 +188,12 @@ def test_a_text_names_the_task_and_the_place(task: str, kind: str, tmp_path: Pat
     ],
 )
 def test_a_saved_model_is_built_for_its_own_task(config: dict[str, Any], task: str, tmp_path: Path) -> None:
-    saved = huggingface.build(huggingface.read(config), task)
+    saved = huggingface.build(huggingface.read_configuration(config), task)
     saved.save_pretrained(tmp_path)
-    builders, _ = huggingface.named(str(tmp_path), load("tokens"))
+    builders, _ = huggingface.candidates_and_data(str(tmp_path), load("tokens"))
     assert type(builders[tmp_path.name]()) is type(saved)
     assert type(huggingface.candidates(saved.config)[str(config["model_type"])]()) is type(saved)
-    other = huggingface.named(f"token-classification:{tmp_path}", load("tokens"))[0][tmp_path.name]()
+    other = huggingface.candidates_and_data(f"token-classification:{tmp_path}", load("tokens"))[0][tmp_path.name]()
     assert type(other).__name__.endswith("ForTokenClassification")
 
 
@@ -220,7 +220,7 @@ def test_a_task_that_there_is_no_model_for(task: str | None, config: dict[str, A
 @pytest.mark.parametrize(("spec", "size"), [("tokens", 20), ("tokens:9", 20), ("tokens:9:12", 12)])
 def test_tokens_are_below_the_smallest_vocabulary(spec: str, size: int, tmp_path: Path) -> None:
     place = written(tmp_path, small=LLAMA | {"vocab_size": 20}, large=GPT2)
-    source = huggingface.named(str(place), load(spec))[1]
+    source = huggingface.candidates_and_data(str(place), load(spec))[1]
     assert torch.stack([source[index] for index in range(100)]).max() == size - 1
 
 
@@ -236,14 +236,14 @@ def test_tokens_are_below_the_smallest_vocabulary(spec: str, size: int, tmp_path
 def test_data_that_no_language_model_takes(task: str, spec: str, message: str, tmp_path: Path) -> None:
     place = written(tmp_path, a=GPT2, b=LLAMA | {"vocab_size": 90, "max_position_embeddings": 128})
     with pytest.raises(InputError, match=message):
-        huggingface.named(f"{task}{place}", load(spec))
+        huggingface.candidates_and_data(f"{task}{place}", load(spec))
 
 
 def test_tokens_for_images_and_no_place_at_all(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="vit has no vocab_size: vit takes no tokens; give other data"):
-        huggingface.named(f"image-classification:{written(tmp_path, vit=VIT)}", load("tokens"))
+        huggingface.candidates_and_data(f"image-classification:{written(tmp_path, vit=VIT)}", load("tokens"))
     with pytest.raises(InputError, match="no configuration is at ''"):
-        huggingface.named("", load("tokens"))
+        huggingface.candidates_and_data("", load("tokens"))
 
 
 @pytest.mark.parametrize(
@@ -310,13 +310,13 @@ def test_one_bad_file_of_a_folder_is_named(text: str, message: str, tmp_path: Pa
     place = written(tmp_path, good=GPT2)
     (place / "bad.json").write_text(text)
     with pytest.raises(InputError, match=message):
-        huggingface.named(str(place), load("tokens"))
+        huggingface.candidates_and_data(str(place), load("tokens"))
 
 
 @pytest.mark.parametrize("make", [dict, lambda config: transformers.AutoConfig.for_model(**config)])
 def test_a_single_configuration_is_named_by_its_type(make: Any) -> None:
     assert list(huggingface.candidates(make(LLAMA))) == ["llama"]
-    assert list(huggingface.candidates(huggingface.read(make(LLAMA)).to_dict())) == ["llama"]
+    assert list(huggingface.candidates(huggingface.read_configuration(make(LLAMA)).to_dict())) == ["llama"]
 
 
 def test_a_list_of_configurations_is_refused() -> None:

@@ -21,10 +21,10 @@ import zerocost as zc
 from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.cli.main import app
 from zerocost.integrations.keras import helper, load, scoring
-from zerocost.integrations.keras.library import library
+from zerocost.integrations.keras.library import import_keras
 
 try:
-    keras = library()
+    keras = import_keras()
 except MissingExtraError as reason:
     pytest.skip(str(reason), allow_module_level=True)
 if keras.backend.backend() != "torch":
@@ -272,18 +272,18 @@ def test_a_backend_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, error:
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     monkeypatch.setattr(importlib, "import_module", failing)
     with pytest.raises(MissingExtraError, match=message):
-        library()
+        import_keras()
 
 
 def test_a_module_is_imported_by_its_name_or_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "found.py").write_text("import json")
     (tmp_path / "broken.py").write_text("1 / 0")
-    assert helper.unimportable("json", None) is None
-    assert helper.unimportable("not_a_name_found", str(tmp_path / "found.py")) is None
-    assert helper.unimportable("not_a_name", None) == (
+    assert helper.why_not_importable("json", None) is None
+    assert helper.why_not_importable("not_a_name_found", str(tmp_path / "found.py")) is None
+    assert helper.why_not_importable("not_a_name", None) == (
         "importing not_a_name raised ModuleNotFoundError: No module named 'not_a_name'"
     )
-    assert "ZeroDivisionError" in str(helper.unimportable("not_a_name", str(tmp_path / "broken.py")))
+    assert "ZeroDivisionError" in str(helper.why_not_importable("not_a_name", str(tmp_path / "broken.py")))
 
 
 SESSION = """

@@ -19,7 +19,7 @@ keras = pytest.importorskip("keras")
 keras_tuner = pytest.importorskip("keras_tuner")
 
 from zerocost.integrations.keras import ZeroCostTuner  # noqa: E402
-from zerocost.integrations.keras.targets import as_given, classes, sample  # noqa: E402
+from zerocost.integrations.keras.targets import draw_batch, read_classes, read_unchanged  # noqa: E402
 
 IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = (IMAGES / 16).astype("float32")
@@ -171,7 +171,7 @@ def test_what_kerastuner_takes_and_has(tmp_path: Path, capsys: pytest.CaptureFix
     ],
 )
 def test_labels_are_classes_only(targets: np.ndarray, loss: str, labels: Any) -> None:
-    found = classes(targets, loss)
+    found = read_classes(targets, loss)
     assert (found is None) == (labels is None)
     assert labels is None or found.tolist() == list(labels)
 
@@ -213,13 +213,13 @@ def test_two_classes_and_models_that_are_built_on_the_batch(tmp_path: Path) -> N
 
 
 def test_a_batch_of_arrays() -> None:
-    one = sample(IMAGES, LABELS, 16, 0, as_given)
-    other = sample(IMAGES, np.eye(10)[LABELS], 16, 0, as_given)
+    one = draw_batch(IMAGES, LABELS, 16, 0, read_unchanged)
+    other = draw_batch(IMAGES, np.eye(10)[LABELS], 16, 0, read_unchanged)
     assert torch.equal(one.inputs, other.inputs)
     assert torch.equal(one.targets, other.targets.argmax(1))
     for x, y in ((IMAGES, LABELS[:9]), (IMAGES.astype(str), LABELS), (IMAGES, [[1], [1, 2]])):
         with pytest.raises(InputError, match="give batch="):
-            sample(x, y, 16, 0, as_given)
+            draw_batch(x, y, 16, 0, read_unchanged)
 
 
 def test_what_cannot_be_used(tmp_path: Path) -> None:
@@ -248,10 +248,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 def test_a_batch_of_batches() -> None:
     tensors = torch.utils.data.TensorDataset(torch.tensor(IMAGES), torch.tensor(LABELS))
     for dataset in Batches(), torch.utils.data.DataLoader(tensors, batch_size=20):
-        batch = sample(dataset, None, 30, 0, as_given)
+        batch = draw_batch(dataset, None, 30, 0, read_unchanged)
         assert sorted(batch.targets.tolist()) == sorted(LABELS[:30])
         assert batch.inputs.sum() == pytest.approx(IMAGES[:30].sum())
-    assert len(sample(Batches(), None, 1000, 0, as_given).inputs) == 100
+    assert len(draw_batch(Batches(), None, 1000, 0, read_unchanged).inputs) == 100
 
 
 def test_a_search_on_a_dataset_of_batches(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from zerocost import spaces
-from zerocost.run import Job, Scorer, Scores, batches_of
+from zerocost.run import Job, Scorer, Scores, draw_job_batches
 from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.store import Store
 
@@ -29,7 +29,7 @@ def noted(weights):
 
 
 def job(*proxies, fidelity=SMALL, seeds=(0, 1), space: SearchSpace | None = None, data=DATA, batches=1, batch=8) -> Job:
-    made = batches_of(data, seeds, batch, batches, False, fidelity)
+    made = draw_job_batches(data, seeds, batch, batches, False, fidelity)
     return Job(space or spaces.get("cnn", resolution=8), proxies, made, fidelity, None)
 
 

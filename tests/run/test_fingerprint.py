@@ -6,7 +6,7 @@ from torch import nn
 from run.small import job
 from zerocost import spaces
 from zerocost.proxies.registry import resolve
-from zerocost.run.fingerprint import checksum, fingerprints, identity
+from zerocost.run.fingerprint import code_checksum, fingerprints, proxy_identity
 from zerocost.spaces import FULL
 
 SPACE = (
@@ -47,8 +47,8 @@ def test_a_space_of_the_user_is_known_by_its_code(tmp_path, in_file):
 
 
 def test_identity_is_the_name_alone_only_for_what_is_shipped(noted):
-    assert identity(resolve("zico(parts=4)")[0]) == "zico(parts=4)"
-    assert identity(resolve(noted.name)[0]).startswith("noted ")
+    assert proxy_identity(resolve("zico(parts=4)")[0]) == "zico(parts=4)"
+    assert proxy_identity(resolve(noted.name)[0]).startswith("noted ")
 
 
 def test_checksums_of_code_see_functions_inside_it():
@@ -57,5 +57,5 @@ def test_checksums_of_code_see_functions_inside_it():
     exec(compile(one, "<cell>", "exec"), scope)
     exec(compile(one, "<another cell>", "exec"), same)
     exec(compile(two, "<cell>", "exec"), other)
-    assert checksum(scope["f"]) == checksum(same["f"]) != checksum(other["f"])
-    assert checksum(nn.Linear.forward) != ""
+    assert code_checksum(scope["f"]) == code_checksum(same["f"]) != code_checksum(other["f"])
+    assert code_checksum(nn.Linear.forward) != ""

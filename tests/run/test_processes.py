@@ -67,11 +67,11 @@ def test_the_rest_of_a_killed_process_is_done_by_another(place, noted, another):
     process.kill()
     process.wait()
     before = noted.by_process()
-    until(lambda: all(owners.born(pid) is None for pid in before))
+    until(lambda: all(owners.start_time(pid) is None for pid in before))
     before = noted.by_process()
     given = job(noted.name)
     with Store(place) as store, Scorer(given, store=store) as score:
-        kept = sum(len(store.known(made)) for made in score.made.values())
+        kept = sum(len(store.known(made)) for made in score.fingerprints.values())
         found = score(TEXTS)
     assert 0 < before.total() < ALL
     assert noted.by_process()[os.getpid()] == ALL - kept

@@ -86,7 +86,7 @@ def test_a_worker_that_dies_is_an_error_and_what_was_done_is_kept(noted, tmp_pat
     with Store(tmp_path / "scores.db") as store, Scorer(given, store=store, workers=2) as score:
         with pytest.raises(ZerocostError, match="a worker process died"):
             score(TEXTS)
-        assert 1 <= len(store.known(score.made[0])) <= 3
+        assert 1 <= len(store.known(score.fingerprints[0])) <= 3
 
 
 def test_a_broken_run_goes_on_where_it_stopped(place, calls):
@@ -116,9 +116,9 @@ def test_ctrl_c_and_errors_leave_what_was_scored_and_no_claim(place, monkeypatch
         for error, kept in ((KeyboardInterrupt, 2), (RuntimeError, 3)):
             with pytest.raises(error):
                 score(TEXTS[:6])
-            assert len(other.known(score.made[0])) == kept
+            assert len(other.known(score.fingerprints[0])) == kept
         keys = {(text, 0) for text in TEXTS}
-        assert other.claim(score.made[0], keys) == keys
+        assert other.claim(score.fingerprints[0], keys) == keys
 
 
 def test_only_what_is_missing_is_computed(place, calls):
@@ -147,7 +147,7 @@ def test_failures_are_kept_with_their_reasons(place, calls):
 def test_what_another_claimed_is_waited_for(place, calls):
     given, steps = job("params", seeds=(0,)), []
     with Store(place) as other, Store(place) as store, Scorer(given, store=store) as score:
-        made = score.made[0]
+        made = score.fingerprints[0]
         assert len(other.claim(made, [(text, 0) for text in TEXTS[:2]])) == 2
         rows = {(TEXTS[0], 0, "params"): Score(7.0, None)}
         timer = threading.Timer(0.3, lambda: (other.add(made, rows), other.release(made, [(TEXTS[1], 0)])))

@@ -12,8 +12,9 @@ from optuna.trial import TrialState
 from torch import nn
 
 from zerocost.base.errors import InputError
-from zerocost.samplers.base import History, SpaceSampler
+from zerocost.samplers.base import SpaceSampler
 from zerocost.samplers.evolution import EvolutionSampler
+from zerocost.samplers.history import History
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.suggest import suggest
 from zerocost.spaces import Architecture, Choose, from_function

@@ -11,8 +11,9 @@ from optuna.trial import FrozenTrial
 from torch import nn
 
 from zerocost.base.errors import Failure
-from zerocost.samplers.base import History, SpaceSampler
+from zerocost.samplers.base import SpaceSampler
 from zerocost.samplers.evolution import EvolutionSampler
+from zerocost.samplers.history import History
 from zerocost.samplers.local import LocalSampler
 from zerocost.samplers.random import RandomSampler
 from zerocost.spaces import Architecture, Choose, SearchSpace, from_function, get
@@ -76,7 +77,7 @@ class Sound(SpaceSampler):
     """A sampler that keeps every promise; each class below breaks one."""
 
     def propose(self, history: History, rng: np.random.Generator) -> Architecture:
-        return self.novel(history, lambda: self.space.sample(rng))
+        return self.best_new(history, lambda: self.space.sample(rng))
 
 
 class Forgetful(Sound):
@@ -100,7 +101,7 @@ class Stateful(Sound):
 
 class Unseeded(Sound):
     def propose(self, history: History, rng: np.random.Generator) -> Architecture:
-        return self.novel(history, lambda: self.space.sample(np.random.default_rng()))
+        return self.best_new(history, lambda: self.space.sample(np.random.default_rng()))
 
 
 class GlobalRandomness(Sound):

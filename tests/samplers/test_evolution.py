@@ -12,8 +12,8 @@ import pytest
 from torch import nn
 
 from zerocost.base.errors import InputError
-from zerocost.samplers.base import History, Past
 from zerocost.samplers.evolution import EvolutionSampler
+from zerocost.samplers.history import FinishedTrial, History
 from zerocost.samplers.local import LocalSampler
 from zerocost.samplers.suggest import suggest
 from zerocost.spaces import Choose, from_function, get
@@ -30,12 +30,12 @@ def grid(choose: Choose) -> nn.Module:
 SPACE = from_function(grid)
 
 
-def past(*fitness: float) -> list[Past]:
+def past(*fitness: float) -> list[FinishedTrial]:
     """Trial i has the value i for all its choices."""
-    return [Past(i, SPACE.parse(f"a={i},b={i},c={i},d={i}"), value) for i, value in enumerate(fitness)]
+    return [FinishedTrial(i, SPACE.parse(f"a={i},b={i},c={i},d={i}"), value) for i, value in enumerate(fitness)]
 
 
-def children(sampler: EvolutionSampler, trials: list[Past], n: int = 60) -> list[dict[str, object]]:
+def children(sampler: EvolutionSampler, trials: list[FinishedTrial], n: int = 60) -> list[dict[str, object]]:
     archs = [sampler.propose(History(trials, frozenset()), np.random.default_rng(seed)) for seed in range(n)]
     return [dict(arch.choices) for arch in archs]
 

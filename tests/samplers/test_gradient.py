@@ -17,7 +17,7 @@ from zerocost import data
 from zerocost.base.errors import InputError
 from zerocost.data import Batch
 from zerocost.samplers.gradient import GradientSampler
-from zerocost.samplers.relaxed import OBJECTIVES
+from zerocost.samplers.objectives import OBJECTIVES
 from zerocost.samplers.suggest import suggest
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score
@@ -123,12 +123,14 @@ def test_log_synflow_prefers_convolutions_to_nothing_and_the_most_likely_comes_f
 
 
 def test_bad_input() -> None:
-    with pytest.raises(InputError, match="'cnn' has not; darts, nasbench201 and transnas_micro"):
+    with pytest.raises(InputError, match="'cnn' does not have; darts, nasbench201 and transnas_micro"):
         GradientSampler(get("cnn"), BATCH)
     with pytest.raises(InputError, match="did you mean 'log_synflow'"):
         GradientSampler(get("nasbench201"), BATCH, objective="synflow")
     with pytest.raises(InputError, match="steps >= 1"):
         GradientSampler(get("nasbench201"), BATCH, steps=0)
+    with pytest.raises(InputError, match="no warm-up"):
+        GradientSampler(get("nasbench201"), BATCH, guide=len, warmup=3)
     with pytest.raises(InputError, match="needs labels"):
         GradientSampler(get("nasbench201"), BATCH.inputs, objective="ntk_trace", fidelity=TINY).logits()
 

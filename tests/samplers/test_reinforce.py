@@ -11,7 +11,7 @@ from torch import nn
 
 from zerocost.base.errors import InputError
 from zerocost.samplers.base import SpaceSampler
-from zerocost.samplers.controller import Controller, Step
+from zerocost.samplers.controller import ChoiceStep, Controller
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.reinforce import ReinforceSampler
 from zerocost.samplers.suggest import suggest
@@ -43,12 +43,12 @@ def searched(sampler: SpaceSampler, trials: int, space: SearchSpace, study: Stud
     return [trial.user_attrs["architecture"] for trial in study.trials]
 
 
-def paths(controller: Controller, space: SearchSpace, count: int) -> list[list[Step]]:
+def paths(controller: Controller, space: SearchSpace, count: int) -> list[list[ChoiceStep]]:
     rng, drawn = np.random.default_rng(0), []
     for _ in range(count):
         choose = Choose(lambda name, options: options[int(rng.integers(len(options)))])
         space.choose(choose)
-        drawn.append([Step(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
+        drawn.append([ChoiceStep(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
     return drawn
 
 
@@ -128,8 +128,8 @@ def test_a_fitness_relative_to_the_pool_is_learnt_the_same_in_one_go() -> None:
 def test_scores_do_not_depend_on_what_else_is_in_the_batch() -> None:
     controller = Controller(0, 8, 0.01)
     batch = paths(controller, from_function(mixed), 12)
-    together, entropies = controller.score(batch)
-    alone = [controller.score([path]) for path in batch]
+    together, entropies = controller.log_probabilities(batch)
+    alone = [controller.log_probabilities([path]) for path in batch]
     torch.testing.assert_close(together, torch.cat([chance for chance, _ in alone]))
     torch.testing.assert_close(entropies, torch.cat([entropy for _, entropy in alone]))
 
@@ -140,8 +140,8 @@ def test_probabilities_of_all_architectures_sum_to_one() -> None:
     for arch in space:
         choose = Choose(lambda name, options, arch=arch: dict(arch.choices)[name])
         space.choose(choose)
-        every.append([Step(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
-    assert controller.score(every)[0].exp().sum().item() == pytest.approx(1, abs=1e-4)
+        every.append([ChoiceStep(n, options, options.index(value)) for n, (options, value) in choose.asked.items()])
+    assert controller.log_probabilities(every)[0].exp().sum().item() == pytest.approx(1, abs=1e-4)
 
 
 def test_a_rewarded_architecture_becomes_more_likely_than_a_punished_one() -> None:
@@ -149,7 +149,7 @@ def test_a_rewarded_architecture_becomes_more_likely_than_a_punished_one() -> No
     batch = paths(controller, get("nasbench201"), 2)
     for _ in range(5):
         controller.learn(batch, [1.0, -1.0], entropy=0.0)
-    good, bad = controller.score(batch)[0].tolist()
+    good, bad = controller.log_probabilities(batch)[0].tolist()
     assert good > 6 * np.log(1 / 5) > bad
 
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from zerocost.base.errors import InputError
 from zerocost.samplers import EvolutionSampler
-from zerocost.samplers.strategies import names, sampler
+from zerocost.samplers.strategies import make_sampler, names
 from zerocost.search.pipeline import search
 from zerocost.spaces import Fidelity, from_function, get
 
@@ -32,10 +32,10 @@ def test_a_sampler_does_the_same_as_its_name():
 
 def test_strategies_that_cannot_do_what_is_asked_say_so():
     with pytest.raises(InputError, match="did you mean 'evolution'"):
-        sampler("evolutoin", SPACE)
+        make_sampler("evolutoin", SPACE)
     with pytest.raises(InputError, match="has one objective, but got 2"):
-        sampler("cmaes", SPACE, objectives=2)
+        make_sampler("cmaes", SPACE, objectives=2)
     with pytest.raises(InputError, match="takes no warm-up"):
-        sampler("tpe", SPACE, guide=len, warmup=5)
+        make_sampler("tpe", SPACE, guide=len, warmup=5)
     with pytest.raises(InputError, match="a method mixture"):
-        sampler("gradient", SPACE)
+        make_sampler("gradient", SPACE)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from zerocost.base.errors import InputError
 from zerocost.combine import Combination
-from zerocost.scoring.explanation import beyond
+from zerocost.scoring.explanation import rank_beyond_size
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 
@@ -114,7 +114,7 @@ def test_without_size_the_order_has_no_relation_to_it():
     assert why.sizes.flops["score"] == pytest.approx(-why.sizes.params["score"])
     assert why.sizes.params["score"] > 0.5
     assert abs(why.sizeless.corr(frame.params, method="spearman")) < 0.1
-    rest = beyond(why.score, frame.params.reindex(why.score.index))
+    rest = rank_beyond_size(why.score, frame.params.reindex(why.score.index))
     assert rest.corr(frame.params.rank()) == pytest.approx(0, abs=1e-9)
     assert rest.sum() == pytest.approx(0, abs=1e-6)
     assert why.proxies.beyond_size["other"] > why.proxies.spearman["other"]

@@ -158,7 +158,7 @@ def test_a_spec_builds_the_very_architecture(tmp_path: Path, name: str) -> None:
     space = spaces.get(name, **sizes)
     arch = space.sample(np.random.default_rng(2))
     path = write_spec(tmp_path / "spec.py", name, arch, **sizes)
-    assert equal(initialise(files.load(f"{path}:build"), 3), initialise(lambda: space.build(arch), 3))
+    assert equal(initialise(files.load_object(f"{path}:build"), 3), initialise(lambda: space.build(arch), 3))
 
 
 OWN = """
@@ -184,7 +184,7 @@ def test_a_spec_of_ones_own_space_finds_it_beside_itself(
     sizes = {"classes": 10, "in_channels": 1, "resolution": 8}
     write_spec(target, f"project/it's own.py:{name}", "width=24", **sizes)
     moved = shutil.move(tmp_path / "project", tmp_path / "elsewhere")
-    built = files.load(f"{moved}/results/spec.py:build")()
+    built = files.load_object(f"{moved}/results/spec.py:build")()
     assert [layer.out_features for layer in built if isinstance(layer, nn.Linear)] == [24, 10]
 
 

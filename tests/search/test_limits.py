@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerocost.base.conditions import clauses
+from zerocost.base.conditions import parse_clauses
 from zerocost.base.errors import Failure, InputError
 from zerocost.search.limits import Limits, split_conditions
 from zerocost.spaces import Architecture
@@ -116,13 +116,13 @@ conditions = st.lists(atoms | st.builds("({} or not {})".format, atoms, atoms), 
 @given(conditions, st.fixed_dictionaries({name: st.integers(0, 20) for name in ("snip", "params", "latency")}))
 def test_both_parts_of_a_condition_together_say_what_it_says(parts: list[str], values: dict[str, int]) -> None:
     def holds(where: str | None) -> bool:
-        return all(clause.holds(values) for clause in (clauses(where) if where else []))
+        return all(clause.holds(values) for clause in (parse_clauses(where) if where else []))
 
     where = " and ".join(parts)
     limits, rest = split_conditions(where, ["params", "latency"])
     assert (holds(limits) and holds(rest)) == holds(where)
     assert "snip" not in (limits or "")
-    assert all("snip" in clause.names for clause in (clauses(rest) if rest else []))
+    assert all("snip" in clause.names for clause in (parse_clauses(rest) if rest else []))
 
 
 def test_nothing_splits_into_nothing() -> None:

@@ -22,7 +22,7 @@ from zerocost.spaces import from_function
 from zerocost.store import owners
 
 SPACE = from_function(lambda choose: nn.Linear(choose.int("width", 1, 12), 1), "linear")
-DEAD = {"machine": owners.machine(), "pid": 2**22 + 1, "born": "1"}
+DEAD = {"machine": owners.machine_id(), "pid": 2**22 + 1, "born": "1"}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def search(made, candidates=12, **options):
 def left_by_a_dead_process(made, monkeypatch):
     """A trial that was to be measured by a process that has ended."""
     with monkeypatch.context() as patch:
-        patch.setattr(owners, "this", lambda: DEAD)
+        patch.setattr(owners, "this_process", lambda: DEAD)
         trial = made.ask()
         arch = suggest(SPACE, trial)
         assert shared.claim_trial(made, trial, str(arch), 12)
@@ -72,7 +72,7 @@ def left_by_a_dead_process(made, monkeypatch):
 def test_a_trial_names_its_process_from_the_start(url):
     made = study(url)
     number = made.ask().number
-    assert made.trials[number].user_attrs[OWNER] == owners.this()
+    assert made.trials[number].user_attrs[OWNER] == owners.this_process()
 
 
 def test_what_was_measured_is_read_by_the_next_process(url):
@@ -99,7 +99,7 @@ def test_what_a_dead_process_left_is_done_again(url, candidates, monkeypatch):
 def test_what_it_had_not_decided_on_is_given_up(url, monkeypatch):
     made = study(url)
     with monkeypatch.context() as patch:
-        patch.setattr(owners, "this", lambda: DEAD)
+        patch.setattr(owners, "this_process", lambda: DEAD)
         made.ask()
     found = search(made, candidates=4)
     assert len(found.measured) == 4

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerocost.spaces.dag import Dag, every, fingerprint, prune, shapes, spellings
+from zerocost.spaces.dag import Dag, count_renumberings, distinct_graphs, edge_sets, graph_hash, prune
 
 LABELS = ("a", "b", "c")
 
@@ -66,21 +66,21 @@ def test_pruning_leaves_the_paths_and_nothing_else(dag: Dag) -> None:
 @given(dags())
 def test_isomorphic_graphs_share_a_hash(dag: Dag) -> None:
     graphs = renumbered(dag)
-    assert len({fingerprint(graph, LABELS) for graph in graphs}) == 1
-    assert len(graphs) == spellings(dag)
+    assert len({graph_hash(graph, LABELS) for graph in graphs}) == 1
+    assert len(graphs) == count_renumberings(dag)
 
 
 def test_hashes_tell_all_other_graphs_apart() -> None:
-    graphs = [dag for vertices in range(2, 6) for dag in every(vertices, LABELS, 9)]
-    assert len({fingerprint(dag, LABELS) for dag in graphs}) == len(graphs) == 1 + 6 + 84 + 2441
+    graphs = [dag for vertices in range(2, 6) for dag in distinct_graphs(vertices, LABELS, 9)]
+    assert len({graph_hash(dag, LABELS) for dag in graphs}) == len(graphs) == 1 + 6 + 84 + 2441
 
 
 def test_every_graph_is_a_renumbering_of_one_listed() -> None:
-    listed = [*every(5, LABELS, 9)]
-    drawn = itertools.product(shapes(5, 9), itertools.product(LABELS, repeat=3))
-    assert sum(map(spellings, listed)) == sum(1 for _ in drawn)
+    listed = [*distinct_graphs(5, LABELS, 9)]
+    drawn = itertools.product(edge_sets(5, 9), itertools.product(LABELS, repeat=3))
+    assert sum(map(count_renumberings, listed)) == sum(1 for _ in drawn)
     assert {graph for dag in listed for graph in renumbered(dag)} == {
-        Dag(labels, frozenset(edges)) for edges in shapes(5, 9) for labels in itertools.product(LABELS, repeat=3)
+        Dag(labels, frozenset(edges)) for edges in edge_sets(5, 9) for labels in itertools.product(LABELS, repeat=3)
     }
 
 
@@ -94,16 +94,16 @@ def test_shapes_are_the_matrices_without_empty_rows_and_columns(vertices: int, m
             matrix[pair] = bit
         if matrix[:-1].any(1).all() and matrix[:, 1:].any(0).all() and matrix.sum() <= most_edges:
             expected.add(tuple(itertools.compress(pairs, bits)))
-    found = list(shapes(vertices, most_edges))
+    found = list(edge_sets(vertices, most_edges))
     assert set(found) == expected
     assert len(found) == len(expected)
 
 
 def test_listing_is_lazy() -> None:
-    assert len(list(itertools.islice(every(7, LABELS, 9), 300))) == 300
+    assert len(list(itertools.islice(distinct_graphs(7, LABELS, 9), 300))) == 300
 
 
 def test_a_graph_without_symmetry_has_a_spelling_for_each_order() -> None:
     spread = frozenset((s, t) for v in range(1, 6) for s, t in ((0, v), (v, 6)))
-    assert spellings(Dag(("a",) * 5, spread)) == 1
-    assert spellings(Dag(("a", "b", "c", "d", "e"), spread)) == math.factorial(5)
+    assert count_renumberings(Dag(("a",) * 5, spread)) == 1
+    assert count_renumberings(Dag(("a", "b", "c", "d", "e"), spread)) == math.factorial(5)

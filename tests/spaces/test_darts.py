@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from zerocost.base.errors import InputError
 from zerocost.spaces import Architecture, Fidelity, SearchSpace, get
 from zerocost.spaces.darts import DARTSNet
-from zerocost.spaces.darts_code import read
+from zerocost.spaces.darts_code import parse_genotype
 from zerocost.testing.spaces import check_space
 
 SAMPLE = Path(__file__).parents[2].parent / "shared" / "data" / "darts-cifar10-sample.csv"
@@ -67,7 +67,7 @@ def test_contract() -> None:
 def test_published_networks_have_the_published_size(name: str, millions: float, mega_flops: int | None) -> None:
     """36 channels, 20 cells, 10 classes; the auxiliary head is not counted."""
     with torch.device("meta"):
-        network = DARTSNet(read(GENOTYPES[name]), channels=36, cells=20)
+        network = DARTSNet(parse_genotype(GENOTYPES[name]), channels=36, cells=20)
     parameters = sum(p.numel() for p in network.parameters())
     assert round(parameters / 1e6, len(str(millions)) - 2) == millions
     if mega_flops:
@@ -90,7 +90,7 @@ def test_parameters_of_the_network_of_nasbench301_add_up() -> None:
 
     space = get("darts")
     for arch in [space.sample(np.random.default_rng(seed)) for seed in range(10)]:
-        cells = read(str(arch))
+        cells = parse_genotype(str(arch))
         total = 27 * 96 + 2 * 96 + 512 * 10 + 10
         before, last = 96, 96
         for i, channels in enumerate((32, 32, 64, 64, 64, 128, 128, 128)):
@@ -114,7 +114,7 @@ def test_published_genotypes_are_kept_as_they_are_spelt_and_can_be_changed(name:
     arch = space.parse(GENOTYPES[name])
     assert str(arch) == GENOTYPES[name]
     assert pickle.loads(pickle.dumps(space)).parse(str(arch)) == arch
-    drawn = Architecture(str(read(str(arch))), arch.choices)
+    drawn = Architecture(str(parse_genotype(str(arch))), arch.choices)
     assert space.canonical(arch) == space.canonical(drawn)
     near = list(space.neighbors(arch))
     assert len(near) == 2 * (2 + 5 + 9 + 4 * 2 * 6)
@@ -129,7 +129,7 @@ def test_published_sample_is_read_and_told_apart() -> None:
     space = get("darts")
     texts = [row["genotype"] for row in csv.DictReader(SAMPLE.read_text().splitlines())]
     archs = [space.parse(text) for text in texts]
-    assert [str(arch) for arch in archs] == texts == [str(read(text)) for text in texts]
+    assert [str(arch) for arch in archs] == texts == [str(parse_genotype(text)) for text in texts]
     assert (
         len({space.canonical(arch) for arch in archs}) == len({space.encode(arch).tobytes() for arch in archs}) == 250
     )

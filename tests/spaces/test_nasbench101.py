@@ -21,7 +21,7 @@ from torch import nn
 from zerocost.base.errors import InputError
 from zerocost.scoring.candidates import initialise
 from zerocost.spaces import FULL, Fidelity, get, nasbench101
-from zerocost.spaces.dag import Dag, shapes
+from zerocost.spaces.dag import Dag, edge_sets
 from zerocost.spaces.nasbench101 import NASBench101, space
 from zerocost.spaces.nasbench101_network import Cell, vertex_channels
 from zerocost.testing.spaces import check_space
@@ -72,7 +72,7 @@ def test_there_are_as_many_cells_as_published() -> None:
     cells = 0.0
     for vertices in range(2, 8):
         orders = [(0, *inner, vertices - 1) for inner in itertools.permutations(range(1, vertices - 1))]
-        for shape in shapes(vertices, 9):
+        for shape in edge_sets(vertices, 9):
             upwards = [order for order in orders if all(order[s] < order[t] for s, t in shape)]
             fixed = [order for order in upwards if {(order[s], order[t]) for s, t in shape} == set(shape)]
             cells += sum(3 ** cycles(order) for order in fixed) / len(upwards)

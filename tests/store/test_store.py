@@ -16,7 +16,7 @@ ONE = {("a", 0, "snip"): Score(1.0, None)}
 @pytest.fixture
 def silent(monkeypatch):
     """Owners are known by their signs of life alone, as those of another machine are."""
-    monkeypatch.setattr(owners, "born", lambda pid: "")
+    monkeypatch.setattr(owners, "start_time", lambda pid: "")
 
 
 def test_scores_and_reasons_outlive_the_store(place):
@@ -107,14 +107,14 @@ def test_claims_of_who_is_silent_for_long_are_taken_over(place, silent, monkeypa
     with Store(place) as one, Store(place) as two:
         one.claim("run", [("a", 0)])
         assert two.claim("run", [("a", 0)]) == set()
-        monkeypatch.setattr(owners, "SILENCE", -1.0)
+        monkeypatch.setattr(owners, "LONGEST_SILENCE", -1.0)
         assert two.claim("run", [("a", 0)]) == {("a", 0)}
         assert one.claim("run", [("b", 0)]) == {("b", 0)}
 
 
 def test_who_computes_for_long_still_gives_signs_of_life(place, silent, monkeypatch):
-    monkeypatch.setattr(store, "BEAT", 0.05)
-    monkeypatch.setattr(owners, "SILENCE", 0.5)
+    monkeypatch.setattr(store, "SIGN_INTERVAL", 0.05)
+    monkeypatch.setattr(owners, "LONGEST_SILENCE", 0.5)
     with Store(place) as one, Store(place) as two:
         one.claim("run", [("a", 0)])
         assert not threading.Event().wait(0.8)

@@ -5,24 +5,24 @@ from pathlib import Path
 import pytest
 
 from zerocost.base.errors import InputError
-from zerocost.store.urls import located, shown
+from zerocost.store.urls import as_url, display_url
 
 
 @pytest.mark.parametrize("where", [None, "sqlite://", "sqlite:///:memory:"])
 def test_memory_has_no_database_name(where):
-    assert (located(where).drivername, located(where).database) == ("sqlite", None)
+    assert (as_url(where).drivername, as_url(where).database) == ("sqlite", None)
 
 
 def test_paths_and_urls_of_a_file_mean_the_same():
-    assert located(Path("a/b.db")) == located("a/b.db") == located("sqlite:///a/b.db")
-    assert shown(located("sqlite:////tmp/b.db")) == "/tmp/b.db"
+    assert as_url(Path("a/b.db")) == as_url("a/b.db") == as_url("sqlite:///a/b.db")
+    assert display_url(as_url("sqlite:////tmp/b.db")) == "/tmp/b.db"
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
 def test_every_postgresql_url_is_driven_by_psycopg_3(scheme):
-    url = located(f"{scheme}://me:p%40ss@here:5433/scores?sslmode=require")
+    url = as_url(f"{scheme}://me:p%40ss@here:5433/scores?sslmode=require")
     assert (url.drivername, url.password, url.query["sslmode"]) == ("postgresql+psycopg", "p@ss", "require")
-    assert shown(url) == "postgresql://me:***@here:5433/scores"
+    assert display_url(url) == "postgresql://me:***@here:5433/scores"
 
 
 @pytest.mark.parametrize(
@@ -35,5 +35,5 @@ def test_every_postgresql_url_is_driven_by_psycopg_3(scheme):
 )
 def test_another_url_is_bad_input_and_its_password_not_shown(where, message):
     with pytest.raises(InputError, match=message) as raised:
-        located(where)
+        as_url(where)
     assert "pa55word" not in str(raised.value)

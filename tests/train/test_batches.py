@@ -9,7 +9,7 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 from zerocost.base.errors import InputError
 from zerocost.data import load
-from zerocost.train.batches import Batches, describe, digest, mix
+from zerocost.train.batches import Batches, hash_values, mix_seeds, stable_repr
 
 
 class Listed(Dataset):
@@ -103,16 +103,16 @@ def test_the_fingerprint_tells_data_apart() -> None:
 def test_digest_depends_on_type_shape_and_values() -> None:
     zeros = torch.zeros(4)
     values = [zeros, zeros.reshape(2, 2), zeros.double(), zeros.bfloat16(), zeros + 1, torch.tensor(0.0), "0", "a"]
-    assert len({digest(value) for value in values}) == len(values)
-    assert digest("ab", "c") != digest("a", "bc")
-    assert digest(torch.eye(3).t()) == digest(torch.eye(3))
+    assert len({hash_values(value) for value in values}) == len(values)
+    assert hash_values("ab", "c") != hash_values("a", "bc")
+    assert hash_values(torch.eye(3).t()) == hash_values(torch.eye(3))
 
 
 def test_descriptions_do_not_hold_addresses() -> None:
     assert " at 0x" in repr(make := lambda: None)
-    assert " at 0x" not in describe(make)
+    assert " at 0x" not in stable_repr(make)
 
 
 @given(st.lists(st.integers(), min_size=1, max_size=3))
 def test_mixed_seeds_suit_every_generator(numbers: list[int]) -> None:
-    assert 0 <= mix(*numbers) < 2**32
+    assert 0 <= mix_seeds(*numbers) < 2**32

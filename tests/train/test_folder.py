@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerocost.train import Epoch, Run
-from zerocost.train.folder import Folder, slug
+from zerocost.train.folder import RunFolder, folder_name
 
 EPOCH = Epoch(1, 1.0, 1.0, 0.5, 2.0)
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    folder = Folder(tmp_path / "a" / "seed-0", {"epochs": 2, "learning_rate": 0.1})
+def folder(tmp_path: Path) -> RunFolder:
+    folder = RunFolder(tmp_path / "a" / "seed-0", {"epochs": 2, "learning_rate": 0.1})
     folder.clear()
     folder.save_best({"weight": torch.ones(2)})
     folder.save_last(
@@ -26,64 +26,64 @@ def folder(tmp_path: Path) -> Folder:
 
 @given(st.text(), st.text())
 def test_folder_names_are_safe_and_unique(a: str, b: str) -> None:
-    assert (slug(a) == slug(b)) == (a == b)
-    assert set(slug(a)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
-    assert 0 < len(slug(a)) < 60
-    assert slug(a)[0] not in ".-"
+    assert (folder_name(a) == folder_name(b)) == (a == b)
+    assert set(folder_name(a)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+    assert 0 < len(folder_name(a)) < 60
+    assert folder_name(a)[0] not in ".-"
 
 
-def test_a_finished_run_is_read_with_its_checkpoint(folder: Folder) -> None:
-    assert folder.finished() is None
+def test_a_finished_run_is_read_with_its_checkpoint(folder: RunFolder) -> None:
+    assert folder.finished_run() is None
     run = Run.of("a", 0, [EPOCH], folder.best)
     folder.save_result(run)
-    assert folder.finished() == run
+    assert folder.finished_run() == run
 
 
-def test_a_moved_folder_still_finds_its_checkpoint(folder: Folder, tmp_path: Path) -> None:
+def test_a_moved_folder_still_finds_its_checkpoint(folder: RunFolder, tmp_path: Path) -> None:
     folder.save_result(Run.of("a", 0, [EPOCH], folder.best))
-    moved = Folder(folder.path.rename(tmp_path / "moved"), folder.settings)
-    found = moved.finished()
+    moved = RunFolder(folder.path.rename(tmp_path / "moved"), folder.settings)
+    found = moved.finished_run()
     assert found is not None
     assert found.checkpoint == moved.best
 
 
-def test_other_settings_find_nothing(folder: Folder) -> None:
+def test_other_settings_find_nothing(folder: RunFolder) -> None:
     folder.save_result(Run.of("a", 0, [EPOCH], folder.best))
-    other = Folder(folder.path, folder.settings | {"epochs": 3})
-    assert other.finished() is None
-    assert other.unfinished() == []
+    other = RunFolder(folder.path, folder.settings | {"epochs": 3})
+    assert other.finished_run() is None
+    assert other.saved_epochs() == []
 
 
-def test_an_unfinished_run_gives_its_curve(folder: Folder) -> None:
-    assert folder.unfinished() == [EPOCH]
+def test_an_unfinished_run_gives_its_curve(folder: RunFolder) -> None:
+    assert folder.saved_epochs() == [EPOCH]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"{}", b"\x80\x02}q\x00."])
-def test_broken_files_count_as_none(folder: Folder, content: bytes) -> None:
+def test_broken_files_count_as_none(folder: RunFolder, content: bytes) -> None:
     folder.result.write_bytes(content)
     folder.last.write_bytes(content)
-    assert folder.finished() is None
-    assert folder.unfinished() == []
+    assert folder.finished_run() is None
+    assert folder.saved_epochs() == []
 
 
-def test_without_the_best_weights_a_run_is_done_anew(folder: Folder) -> None:
+def test_without_the_best_weights_a_run_is_done_anew(folder: RunFolder) -> None:
     folder.save_result(Run.of("a", 0, [EPOCH], folder.best))
     folder.best.unlink()
-    assert folder.finished() is None
-    assert folder.unfinished() == []
+    assert folder.finished_run() is None
+    assert folder.saved_epochs() == []
 
 
-def test_a_write_that_fails_leaves_the_file_before_it(folder: Folder) -> None:
+def test_a_write_that_fails_leaves_the_file_before_it(folder: RunFolder) -> None:
     def fail(path: Path) -> None:
         path.write_bytes(b"half")
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
         folder.save_last(fail)
-    assert folder.unfinished() == [EPOCH]
+    assert folder.saved_epochs() == [EPOCH]
 
 
-def test_clear_takes_the_old_run_away(folder: Folder) -> None:
+def test_clear_takes_the_old_run_away(folder: RunFolder) -> None:
     folder.save_result(Run.of("a", 0, [EPOCH], folder.best))
     folder.clear()
     assert list(folder.path.iterdir()) == []

@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from zerocost.train import TrainingInterrupted, train
-from zerocost.train.isolate import LOGGERS, isolated
+from zerocost.train.isolate import LOGGERS, isolate_lightning
 
 
 def process_state() -> dict[str, Any]:
@@ -80,7 +80,7 @@ def test_what_a_network_warns_of_is_not_hidden(data: TensorDataset, build: Calla
 
 def test_what_is_changed_inside_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZEROCOST_OLD", "1")
-    with isolated(torch.device("cpu")):
+    with isolate_lightning(torch.device("cpu")):
         os.environ |= {"ZEROCOST_OLD": "2", "ZEROCOST_NEW": "1"}
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         warnings.simplefilter("ignore")

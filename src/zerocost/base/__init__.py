@@ -1,1 +1,1 @@
-"""What everything stands on: errors, seeds, conditions, fidelity, devices, the user's own code."""
+"""What all other folders use: errors, seeds, conditions, fidelity, devices, the user's own code."""

@@ -26,7 +26,7 @@ ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Div: operator.truediv,
 }
 Values = Mapping[str, Any]
-"""A number, or an array of them, for each name; NaN for what could not be had."""
+"""A number, or an array of them, for each name; NaN for a missing value."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Clause:
         text: as it was written.
         names: the names in it, in order.
 
-    >>> clause = clauses("a < 2 or a > 1e3")[0]
+    >>> clause = parse_clauses("a < 2 or a > 1e3")[0]
     >>> clause.text, clause.names, bool(clause.holds({"a": 20.0}))
     ('a < 2 or a > 1e3', ('a',), False)
     """
@@ -50,18 +50,19 @@ class Clause:
         return names_in(self.node)
 
     def holds(self, values: Values) -> npt.NDArray[np.bool_]:
-        """Whether it holds, for each value; a value that is NaN passes no condition on it, whichever way it is put.
+        """Whether it holds, for each value. A value that is NaN satisfies neither a condition nor its negation.
 
-        Raises `InputError` for what is no condition, and for a name that `values` lack.
+        Raises:
+            InputError: it is not a condition, or has a name that `values` lacks.
         """
         with np.errstate(all="ignore"):
-            return np.asarray(truth(self.node, values), dtype=bool)
+            return np.asarray(evaluate_condition(self.node, values), dtype=bool)
 
 
-def clauses(where: str) -> list[Clause]:
-    """The conditions that must all hold, each to be explained on its own; `InputError` for a text that is none.
+def parse_clauses(where: str) -> list[Clause]:
+    """The conditions that `and` joins in a text; `InputError` for a text that is not a condition.
 
-    >>> [clause.text for clause in clauses("a > 1e3 and (b < 2 or b > 3)")]
+    >>> [clause.text for clause in parse_clauses("a > 1e3 and (b < 2 or b > 3)")]
     ['a > 1e3', 'b < 2 or b > 3']
     """
     where = where.strip()
@@ -75,28 +76,28 @@ def clauses(where: str) -> list[Clause]:
     return [Clause(ast.get_source_segment(where, part) or where, part) for part in parts]
 
 
-def joined(parts: Iterable[Clause]) -> str | None:
-    """The text of several conditions that must all hold; None when there are none.
+def join_clauses(parts: Iterable[Clause]) -> str | None:
+    """The text of several conditions joined by `and`; None if there are none.
 
-    >>> joined(clauses("a > 1e3 and (b < 2 or b > 3)"))
+    >>> join_clauses(parse_clauses("a > 1e3 and (b < 2 or b > 3)"))
     'a > 1e3 and (b < 2 or b > 3)'
     """
     texts = [f"({part.text})" if isinstance(part.node, ast.BoolOp) else part.text for part in parts]
     return " and ".join(texts) or None
 
 
-def truth(node: ast.expr, values: Values) -> Any:
-    """Whether an expression of comparisons holds."""
+def evaluate_condition(node: ast.expr, values: Values) -> Any:
+    """Whether a condition holds."""
     if isinstance(node, ast.BoolOp):
         join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-        return join.reduce(np.broadcast_arrays(*[truth(part, values) for part in node.values]))
+        return join.reduce(np.broadcast_arrays(*[evaluate_condition(part, values) for part in node.values]))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        opposite = ~np.asarray(truth(node.operand, values), dtype=bool)
+        opposite = ~np.asarray(evaluate_condition(node.operand, values), dtype=bool)
         for name in names_in(node):
             opposite = opposite & ~np.isnan(np.asarray(values[name]))
         return opposite
     if isinstance(node, ast.Compare) and all(type(op) in COMPARE for op in node.ops):
-        sides = [number(side, values) for side in (node.left, *node.comparators)]
+        sides = [evaluate_number(side, values) for side in (node.left, *node.comparators)]
         pairs = zip(node.ops, sides, sides[1:], strict=False)
         parts = [COMPARE[type(op)](left, right) for op, left, right in pairs]
         return np.logical_and.reduce(np.broadcast_arrays(*parts))
@@ -105,7 +106,7 @@ def truth(node: ast.expr, values: Values) -> Any:
     )
 
 
-def number(node: ast.expr, values: Values) -> Any:
+def evaluate_number(node: ast.expr, values: Values) -> Any:
     """The value of one side of a comparison."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return np.float64(node.value)
@@ -114,9 +115,9 @@ def number(node: ast.expr, values: Values) -> Any:
             raise unknown("column", node.id, values)
         return np.asarray(values[node.id], dtype=np.float64)
     if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-        return ARITHMETIC[type(node.op)](number(node.left, values), number(node.right, values))
+        return ARITHMETIC[type(node.op)](evaluate_number(node.left, values), evaluate_number(node.right, values))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -number(node.operand, values)
+        return -evaluate_number(node.operand, values)
     raise InputError(f"cannot use {ast.unparse(node)!r} in a condition; columns, numbers and + - * / are understood")
 
 

@@ -1,4 +1,4 @@
-"""The few named errors. Each message says what was got, what was expected and what to do."""
+"""The errors of the library. Each message says what was got, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class MissingExtraError(ZerocostError, ImportError):
 
 
 class Failure(ZerocostError):
-    """A measurement cannot be had for this model and batch; the message is the reason shown to the user."""
+    """A measurement is impossible for this model and batch; the message is the reason that the user sees."""
 
 
-def similar(name: str, known: Iterable[str], otherwise: str) -> str:
-    """What to say of a name that does not exist where there are too many to list: up to five like it.
+def describe_similar(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Up to five existing names similar to one that does not exist, for a message; else the text `otherwise`.
 
-    >>> similar("resnt18", ["resnet18", "vit"], "see the list")
+    >>> describe_similar("resnt18", ["resnet18", "vit"], "see the list")
     'it has resnet18'
     """
     near = difflib.get_close_matches(name, list(known), n=5)

@@ -1,4 +1,4 @@
-"""Fidelity: how much smaller than the full network the sibling that is scored may be."""
+"""Fidelity: at what scale a network is built and scored."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from zerocost.base.errors import InputError, unknown
 class Fidelity:
     """A scaled-down sibling of a network and its batch; the default is full size.
 
-    `width` and `depth` in (0, 1] multiply channels and layers and are applied by `SearchSpace.build`.
-    `resolution` (pixels a side) and `batch` (images) are those of the batch and applied by whoever scores;
-    `None` leaves the batch as it is. `build` also reads `resolution`, for networks made for one image size.
+    Args:
+        width: multiplies channels, in (0, 1]; applied by `SearchSpace.build`.
+        depth: multiplies layers, in (0, 1]; applied by `SearchSpace.build`.
+        resolution: pixels a side of the images that are scored on; None leaves them as they are. `SearchSpace.build`
+            also uses it, for networks made for one image size.
+        batch: number of images scored on; None leaves it as it is.
 
-    Raises `InputError` for a value outside these ranges.
+    Raises:
+        InputError: a value outside these ranges.
 
     >>> small = Fidelity(width=0.5, resolution=16)
     >>> str(small)
@@ -103,8 +107,10 @@ FULL = Fidelity()
 def resize(images: Tensor, resolution: int | None) -> Tensor:
     """Images of N×C×H×W resampled to N × C × `resolution` × `resolution`, bilinear with antialiasing.
 
-    `None`, or the size they have, gives the same tensor back. Raises `InputError` when `images` are not
-    floating-point and four-dimensional.
+    None, or the size that they have, returns the same tensor.
+
+    Raises:
+        InputError: `images` are not floating-point or not four-dimensional.
 
     >>> import torch
     >>> resize(torch.ones(2, 3, 32, 32), 16).shape

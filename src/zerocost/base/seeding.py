@@ -1,4 +1,4 @@
-"""Randomness that is local: a seed holds inside a `with` block and nothing outside notices."""
+"""Local randomness: a seed holds inside a `with` block and changes nothing outside."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import torch
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch, numpy and Python inside the block; give all three generators back as they were.
+    """Seed torch, numpy and Python inside the block, and restore all three generators afterwards.
 
-    `device` is the accelerator whose generator is seeded as well; generators of other devices are not touched.
+    Args:
+        seed: the seed.
+        device: an accelerator whose generator is seeded as well; generators of other devices are not touched.
 
     >>> with seeded(0):
     ...     a = torch.rand(1)
@@ -45,7 +47,7 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 
 
 def stream(seed: int, purpose: str) -> torch.Generator:
-    """A generator on the CPU whose numbers have nothing to do with those drawn from the same seed for another purpose.
+    """A generator on the CPU that is independent of those of the same seed for other purposes.
 
     >>> a, b = (torch.rand(1, generator=stream(0, purpose)) for purpose in ("noise", "weights"))
     >>> bool(a == b)
@@ -56,6 +58,6 @@ def stream(seed: int, purpose: str) -> torch.Generator:
 
 
 def generator_state(device: torch.device) -> bytes:
-    """The state of torch's generators for the CPU and `device`: unchanged when no random number was drawn."""
+    """The state of torch's generators for the CPU and `device`, which every drawn number changes."""
     state = torch.get_rng_state().numpy().tobytes()
     return state + torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else state

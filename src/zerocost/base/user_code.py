@@ -10,10 +10,11 @@ from typing import Any
 from zerocost.base.errors import InputError, unknown
 
 
-def load(target: str) -> Any:
+def load_object(target: str) -> Any:
     """The object that `path/to/file.py:name` names.
 
-    Raises `InputError` when the file is missing, raises while it is imported, or has no such name.
+    Raises:
+        InputError: the file is missing, raises an error when it is imported, or does not have the name.
     """
     path, colon, name = target.rpartition(":")
     if not colon or not name or not path:

@@ -10,7 +10,7 @@ import typer
 
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
-from zerocost.base.user_code import load
+from zerocost.base.user_code import load_object
 from zerocost.cli.common import (
     BAD_INPUT,
     INTERRUPTED,
@@ -137,8 +137,8 @@ def load_candidates(target: str, data: str) -> tuple[Any, Any]:
         source = open_data(data)
         return timm.candidates(names, source), source
     if collection == "hf":
-        return huggingface.named(names, open_data(data))
-    return load(target), data
+        return huggingface.candidates_and_data(names, open_data(data))
+    return load_object(target), data
 
 
 def ranking_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:

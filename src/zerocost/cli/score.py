@@ -11,7 +11,7 @@ from rich.table import Table
 
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
-from zerocost.base.user_code import load
+from zerocost.base.user_code import load_object
 from zerocost.cli.common import (
     BAD_INPUT,
     Batch,
@@ -62,7 +62,7 @@ def score(
     seed, chosen = options.seed, resolve(as_proxies(options.proxies))
     check_device(options.device)
     of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
-    built = keras.load(target) if of_keras else load(target)
+    built = keras.load(target) if of_keras else load_object(target)
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model = initialise_on(built, seed, options.device)

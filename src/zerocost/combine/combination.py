@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from typing_extensions import TypeIs
 
-from zerocost.base.conditions import clauses, joined
+from zerocost.base.conditions import join_clauses, parse_clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import Fidelity
 from zerocost.combine.ranks import METHODS, score_terms
@@ -64,7 +64,7 @@ class Combination:
             if value is not None and not isinstance(value, kind):
                 raise InputError(f"{name} must be of type {kind.__name__}, but got {value!r}")
         if self.where:
-            clauses(self.where)
+            parse_clauses(self.where)
         for part in (self.fidelity or "full").split(">"):
             Fidelity.parse(part.strip())
         checked = {
@@ -118,7 +118,7 @@ class Combination:
         >>> Combination({"snip": 1}, where="params < 1e6").conditions("flops < 1e8 or depth < 9")
         '(flops < 1e8 or depth < 9) and params < 1e6'
         """
-        return joined([part for text in (where, self.where) if text for part in clauses(text)])
+        return join_clauses([part for text in (where, self.where) if text for part in parse_clauses(text)])
 
     def against(self, scores: pd.DataFrame) -> Combination:
         """The same combination with the given scores as its reference, such as those of a sample of the space.

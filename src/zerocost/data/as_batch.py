@@ -1,4 +1,4 @@
-"""A checked batch out of whatever the user gives."""
+"""A checked batch from whatever the user gives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zerocost.data.tensors import as_inputs
 
 
 def as_batches(batch: Any) -> list[Batch]:
-    """Checked batches out of a list of `(inputs, labels)`, or out of a single batch."""
+    """Checked batches from a list of `(inputs, labels)`, or from a single batch."""
     several = (
         isinstance(batch, list) and bool(batch) and all(isinstance(b, tuple | list) and len(b) == 2 for b in batch)
     )
@@ -25,30 +25,30 @@ def as_batches(batch: Any) -> list[Batch]:
 
 
 def as_batch(batch: Any) -> Batch:
-    """A checked `Batch` out of `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
+    """A checked `Batch` from `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = tuple(batch) if pair else (batch, None)
-    if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not is_structure(inputs):
+    if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not holds_arrays(inputs):
         raise InputError(
             f"a batch must hold its samples as tensors, got {type(inputs).__name__}; take one batch out of it, "
             "batch = next(iter(loader)), or draw one with zerocost.data.draw"
         )
-    inputs = tree_map(as_tensor, dict(inputs) if isinstance(inputs, Mapping) else inputs)
-    targets = labels(targets)
+    inputs = tree_map(tensor_of_array, dict(inputs) if isinstance(inputs, Mapping) else inputs)
+    targets = label_tensor(targets)
     if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
         inputs = as_inputs(inputs)
-    made = Batch(inputs, targets)
-    validate(made)
-    return made
+    checked = Batch(inputs, targets)
+    validate(checked)
+    return checked
 
 
-def is_structure(inputs: Any) -> bool:
-    """Whether inputs are an array, or hold arrays, and are not what yields batches of them."""
+def holds_arrays(inputs: Any) -> bool:
+    """Whether inputs are an array or a structure of arrays; what yields batches, such as a loader, is neither."""
     return isinstance(inputs, Tensor | Mapping | Sequence) or hasattr(inputs, "__array__")
 
 
-def labels(targets: Any) -> Tensor | None:
-    """A tensor of labels out of a tensor, array or list of numbers."""
+def label_tensor(targets: Any) -> Tensor | None:
+    """A tensor of labels from a tensor, array or list of numbers."""
     if targets is None or isinstance(targets, Tensor):
         return targets
     try:
@@ -60,7 +60,7 @@ def labels(targets: Any) -> Tensor | None:
 def class_numbers(targets: Tensor | None) -> Tensor | None:
     """Labels as cross-entropy takes them: a column as a vector, one-hot rows and floating 0 and 1 as class numbers.
 
-    Labels of any other kind are left as they are.
+    Other labels stay as they are.
 
     >>> class_numbers(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
     tensor([1, 0])
@@ -75,10 +75,10 @@ def class_numbers(targets: Tensor | None) -> Tensor | None:
     return targets.long() if targets.is_floating_point() and targets.ndim != 2 and zeros_and_ones else targets
 
 
-def as_tensor(value: Any) -> Any:
-    """A tensor with a copy of an array of numpy, TensorFlow or JAX, contiguous as a tensor is; anything else as it is.
+def tensor_of_array(value: Any) -> Any:
+    """A contiguous tensor from an array of numpy, TensorFlow or JAX, copied; anything else stays as it is.
 
-    The order of axes in memory decides how sums are rounded, and is the same for all.
+    All are contiguous because the order of axes in memory decides how sums are rounded.
     """
     if isinstance(value, Tensor):
         return value.contiguous() if value.layout == torch.strided else value
@@ -90,6 +90,6 @@ def as_tensor(value: Any) -> Any:
         raise InputError(f"the inputs of a batch must be numbers, got {type(value).__name__}: {error}") from error
 
 
-def shape_of(inputs: Any) -> Any:
+def tensor_shapes(inputs: Any) -> Any:
     """Shapes of the tensors in a nested structure."""
     return tree_map(lambda t: tuple(t.shape) if isinstance(t, Tensor) else t, inputs)

@@ -14,11 +14,11 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 from zerocost.base.errors import InputError
 from zerocost.data.tensors import is_integer
 
-SETTLED = 1000  # a scan takes the classes it met for all there are once so many samples brought no new one
+SETTLED = 1000  # after this many samples without a new class, those that were found count as all
 
 
 def class_labels(dataset: Dataset[Any]) -> Tensor | None:
-    """The labels a dataset lists without reading its samples, as an int64 vector; None where it lists none.
+    """The labels that a dataset lists apart from its samples, as an int64 vector; None if it lists none.
 
     >>> class_labels(Subset(TensorDataset(torch.zeros(3, 2), torch.tensor([5, 6, 7])), [2, 0]))
     tensor([7, 5])
@@ -41,14 +41,17 @@ def class_labels(dataset: Dataset[Any]) -> Tensor | None:
 
 
 def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generator) -> list[int]:
-    """Indices of `size` samples, as many of each class as of any other (give or take one), in random order.
+    """Indices of `size` samples, the same number of each class (give or take one), in random order.
 
-    Labels the dataset does not list are read from its samples in random order, until each class met has enough
-    and `SETTLED` further samples brought no new class. Raises `InputError` without labels or enough samples.
+    If the dataset does not list its labels, they are read from its samples in random order, until each class that was
+    found has enough and `SETTLED` further samples brought no new class.
+
+    Raises:
+        InputError: there are no labels, or not enough samples of a class.
     """
     order = torch.randperm(len(dataset), generator=generator)  # type: ignore[arg-type]
     labels = class_labels(dataset)
-    labels = _scan(dataset, order.tolist(), size) if labels is None else labels[order]
+    labels = _read_labels(dataset, order.tolist(), size) if labels is None else labels[order]
     order = order[: len(labels)]
 
     classes, counts = torch.unique(labels, return_counts=True)
@@ -69,27 +72,27 @@ def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generato
     return picked
 
 
-def _scan(dataset: Dataset[Any], order: list[int], size: int) -> Tensor:
+def _read_labels(dataset: Dataset[Any], order: list[int], size: int) -> Tensor:
     labels: list[int] = []
     counts: Counter[int] = Counter()
     last_new = 0
     for index in order:
-        label = _label(dataset[index])
+        label = _label_of(dataset[index])
         if label not in counts:
             last_new = len(labels)
         labels.append(label)
         counts[label] += 1
-        if len(labels) - last_new > SETTLED and _filled(counts, size):
+        if len(labels) - last_new > SETTLED and _has_enough(counts, size):
             break
     return torch.tensor(labels)
 
 
-def _filled(counts: Counter[int], size: int) -> bool:
+def _has_enough(counts: Counter[int], size: int) -> bool:
     share = size // len(counts)
     return min(counts.values()) >= share and sum(min(count, share + 1) for count in counts.values()) >= size
 
 
-def _label(sample: Any) -> int:
+def _label_of(sample: Any) -> int:
     if not (isinstance(sample, tuple | list) and len(sample) == 2):
         raise InputError("a balanced batch needs labels: the samples must be pairs (input, label)")
     try:

@@ -1,4 +1,4 @@
-"""The batch a network is scored on: drawing one by a seed, and checking one."""
+"""The batch that a network is scored on: drawing one from a seed, and checking one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
 from zerocost.data.balance import balanced_indices
 from zerocost.data.dataset import length, load
-from zerocost.data.tensors import check_finite, is_integer, listed
+from zerocost.data.tensors import check_finite, describe_values, is_integer
 
 
 class Batch(NamedTuple):
-    """Inputs of a network, a tensor or a structure of tensors with N samples each, and their N targets, if any.
+    """Inputs of a network and their targets.
+
+    Attributes:
+        inputs: a tensor, or a structure of tensors, with N samples each.
+        targets: N targets, if any.
 
     >>> Batch(torch.zeros(4, 3, 8, 8), torch.tensor([0, 1, 2, 3])).targets
     tensor([0, 1, 2, 3])
@@ -31,16 +35,20 @@ class Batch(NamedTuple):
 def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) -> Batch:
     """Draw `size` samples without replacement. The same seed gives the same batch; global generators are left alone.
 
-    `data` is anything `load` accepts. Of a DataLoader its dataset and its `collate_fn` are used, not its order.
-    A dataset that can only be iterated gives its first `size` samples. A sample that is a pair is
-    (input, target); any other sample is all input, and the batch has no targets.
+    A sample that is a pair is (input, target); any other sample is all input, and the batch has no targets.
 
-    `balanced=True` takes the same number of samples of each class, give or take one. Labels come from the
-    dataset's `.targets`; where it has none, samples are read in random order until each class met has enough and
-    1,000 samples in a row brought no new class.
+    Args:
+        data: anything that `load` accepts. Of a DataLoader its dataset and its `collate_fn` are used, not its order. A
+            dataset that can only be iterated gives its first `size` samples.
+        size: number of samples.
+        seed: of the draw.
+        balanced: take the same number of samples of each class, give or take one. Labels come from the dataset's
+            `.targets`; without them, samples are read in random order until each class that was found has enough and
+            1,000 samples in a row brought no new class.
 
-    Raises `InputError` when there are fewer than `size` samples, when samples do not fit into one batch, when a
-    balanced batch lacks labels or samples of a class, and for whatever `load` and `validate` refuse.
+    Raises:
+        InputError: fewer than `size` samples, samples that do not fit into one batch, a balanced batch without labels
+            or without enough samples of a class, and whatever `load` and `validate` refuse.
 
     >>> images, labels = torch.rand(20, 3, 8, 8), torch.arange(20) % 2
     >>> batch = draw((images, labels), size=4, seed=1, balanced=True)
@@ -58,20 +66,25 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
         source, collate = data.dataset, data.collate_fn
     with seeded(seed):  # random augmentations follow the seed too
         if isinstance(source, IterableDataset):
-            samples = _first(source, size, balanced)
+            samples = _first_samples(source, size, balanced)
         else:
             dataset = load(data)
-            samples = [dataset[index] for index in _indices(dataset, size, seed, balanced)]
-        batch = _collated(samples, collate)
+            samples = [dataset[index] for index in _draw_indices(dataset, size, seed, balanced)]
+        batch = _collate(samples, collate)
     validate(batch)
     return batch
 
 
 def validate(batch: Batch, classes: int | None = None) -> None:
-    """Check that a batch can be scored; `classes` is the number of outputs of the network.
+    """Check that a batch can be scored.
 
-    Raises `InputError` for a batch without tensors or samples, NaN or infinite inputs, a number of targets that
-    is not the number of inputs, and, where `classes` is given, labels that are not whole numbers in [0, classes).
+    Args:
+        batch: the batch.
+        classes: number of outputs of the network; None does not check labels.
+
+    Raises:
+        InputError: a batch without tensors or samples, NaN or infinite inputs, a number of targets that is not the
+            number of inputs, or labels that are not whole numbers in [0, classes).
 
     >>> validate(Batch(torch.zeros(2, 3), torch.tensor([0, 10])), classes=10)
     Traceback (most recent call last):
@@ -100,12 +113,12 @@ def validate(batch: Batch, classes: int | None = None) -> None:
     outside = targets[(targets < 0) | (targets >= classes)]
     if outside.numel():
         raise InputError(
-            f"labels must be in 0..{classes - 1} for a network with {classes} outputs, got {listed(outside)}; "
+            f"labels must be in 0..{classes - 1} for a network with {classes} outputs, got {describe_values(outside)}; "
             "count labels from 0 and give the network an output for each class"
         )
 
 
-def _indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:
+def _draw_indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:
     count = length(dataset)
     if size > count:
         raise InputError(f"asked for a batch of {size}, but the data holds {count} samples; ask for {count} or fewer")
@@ -116,7 +129,7 @@ def _indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:
     return picked
 
 
-def _first(dataset: IterableDataset[Any], size: int, balanced: bool) -> list[Any]:
+def _first_samples(dataset: IterableDataset[Any], size: int, balanced: bool) -> list[Any]:
     if balanced:
         raise InputError("a dataset that can only be iterated gives its first samples; they cannot be balanced")
     samples = list(islice(iter(dataset), size))
@@ -125,7 +138,7 @@ def _first(dataset: IterableDataset[Any], size: int, balanced: bool) -> list[Any
     return samples
 
 
-def _collated(samples: list[Any], collate: Callable[[list[Any]], Any]) -> Batch:
+def _collate(samples: list[Any], collate: Callable[[list[Any]], Any]) -> Batch:
     try:
         batch = collate(samples)
     except (RuntimeError, TypeError, ValueError) as error:

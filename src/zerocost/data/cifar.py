@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from zerocost.base.errors import InputError
-from zerocost.data.paths import existing_path
+from zerocost.data.paths import parse_path
 from zerocost.data.pickles import PickledArray, unpickle
-from zerocost.data.tensors import TensorData, as_inputs, as_labels, listed, standardised
+from zerocost.data.tensors import TensorData, as_inputs, as_labels, describe_values, standardise
 
 PIXELS = 3 * 32 * 32
 LARGEST = 2**28  # bytes; the largest official file has 50,000 records of 3,074 bytes
@@ -55,23 +55,31 @@ CIFAR100 = Layout(
 def load_cifar(layout: Layout, part: str, argument: str) -> TensorData:
     """The images (float32 3×32×32, standardised) and labels of a part, `"train"` or `"test"`.
 
-    `argument` is the extracted folder, the folder that holds it, or the .tar.gz, which is read in place. Python
-    files are read by `unpickle`, which runs no code. Raises `InputError` for missing, damaged or refused files
-    and for labels outside the classes.
+    Python files are read by `unpickle`, which runs no code.
+
+    Args:
+        layout: of the data set.
+        part: "train" or "test".
+        argument: the extracted folder, the folder that holds it, or the .tar.gz, which is read in place.
+
+    Raises:
+        InputError: missing, damaged or refused files, and labels outside the classes.
     """
     suffix = "" if part == "train" else f"-{part}"
-    path = existing_path(argument, f"{layout.source}{suffix}:PATH")
-    files = _read(path, layout, layout.files[part])
-    parts = [(_binary if name.endswith(".bin") else _python)(name, raw, layout) for name, raw in files.items()]
+    path = parse_path(argument, f"{layout.source}{suffix}:PATH")
+    files = _read_files(path, layout, layout.files[part])
+    parts = [
+        (_parse_binary if name.endswith(".bin") else _parse_python)(name, raw, layout) for name, raw in files.items()
+    ]
     images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     targets = as_labels(labels, len(images))
     if int(targets.max()) >= layout.classes:
-        outside = listed(targets[targets >= layout.classes])
+        outside = describe_values(targets[targets >= layout.classes])
         raise InputError(f"{path} has labels outside 0..{layout.classes - 1} of {layout.title}: {outside}")
-    return standardised(as_inputs(images), targets)
+    return standardise(as_inputs(images), targets)
 
 
-def _read(path: Path, layout: Layout, names: tuple[str, ...]) -> dict[str, bytes]:
+def _read_files(path: Path, layout: Layout, names: tuple[str, ...]) -> dict[str, bytes]:
     """The contents of the python files or, where they are not all there, of the binary files."""
     forms = (names, tuple(f"{name}.bin" for name in names))
     if path.is_dir():
@@ -84,7 +92,7 @@ def _read(path: Path, layout: Layout, names: tuple[str, ...]) -> dict[str, bytes
         where = ", ".join(map(str, places))
         found = ", ".join(map(str, present))
     else:
-        contents = _archived(path, layout.folders, {name for form in forms for name in form})
+        contents = _read_archive(path, layout.folders, {name for form in forms for name in form})
         for form in forms:
             if all(name in contents for name in form):
                 return {name: contents[name] for name in form}
@@ -95,7 +103,7 @@ def _read(path: Path, layout: Layout, names: tuple[str, ...]) -> dict[str, bytes
     )
 
 
-def _archived(path: Path, folders: tuple[str, ...], wanted: set[str]) -> dict[str, bytes]:
+def _read_archive(path: Path, folders: tuple[str, ...], wanted: set[str]) -> dict[str, bytes]:
     """The wanted regular files of an archive, by name; nothing is written to disk and no link is followed."""
     contents = {}
     try:
@@ -114,7 +122,7 @@ def _archived(path: Path, folders: tuple[str, ...], wanted: set[str]) -> dict[st
     return contents
 
 
-def _binary(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, Bytes]:
+def _parse_binary(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, Bytes]:
     record = layout.label_bytes + PIXELS
     if not raw or len(raw) % record:
         raise InputError(
@@ -125,7 +133,7 @@ def _binary(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, Bytes]:
     return rows[:, layout.label_bytes :].reshape(-1, 3, 32, 32), rows[:, layout.label_bytes - 1]
 
 
-def _python(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, np.ndarray[Any, Any]]:
+def _parse_python(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, np.ndarray[Any, Any]]:
     content = unpickle(raw, name)
     if not isinstance(content, dict):
         raise InputError(f"{name} holds a {type(content).__name__}, expected the dict of a {layout.title} file")

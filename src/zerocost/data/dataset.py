@@ -1,4 +1,4 @@
-"""`load` turns whatever holds the data into a map-style Dataset; `split` cuts one into training and validation."""
+"""`load` turns anything that holds data into a map-style Dataset; `split` divides one into training and validation."""
 
 from __future__ import annotations
 
@@ -29,26 +29,32 @@ def load(data: Any) -> Dataset[Any]:
     and for noise) are also standardised: each channel gets mean 0 and standard deviation 1, by the loaded data's
     own statistics. What is held in memory has `.images` and `.targets` tensors.
 
-    Raises `InputError` for an unknown source, a missing file, data without a length, empty data, wrong shapes,
-    NaN or infinite inputs, and labels that are negative, not whole numbers or not one an input.
+    Raises:
+        InputError: an unknown source, a missing file, data without a length, empty data, wrong shapes, NaN or infinite
+            inputs, and labels that are negative, not whole numbers or not one an input.
 
     >>> data = load((torch.rand(10, 3, 8, 8), torch.arange(10)))
     >>> image, label = data[4]
     >>> image.shape, label
     (torch.Size([3, 8, 8]), 4)
     """
-    dataset = _open(data)
+    dataset = _as_dataset(data)
     if length(dataset) == 0:
         raise InputError(f"the data is empty: a {type(dataset).__name__} of length 0")
     return dataset
 
 
 def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
-    """Cut a map-style Dataset into disjoint (training, validation) Subsets, the same for the same seed.
+    """Divide a map-style Dataset into disjoint (training, validation) Subsets, the same for the same seed.
 
-    The validation part has `fraction` (between 0 and 1) of the samples, and as nearly as whole samples allow the
-    same fraction of each class where the dataset lists whole-number labels in `.targets`; else samples are drawn
-    regardless of their label. Raises `InputError` for a fraction that leaves either part empty.
+    Args:
+        dataset: where it lists whole-number labels in `.targets`, each class has the same fraction in the validation
+            part, as nearly as whole samples allow; else samples are drawn regardless of their label.
+        fraction: share of the validation part, between 0 and 1.
+        seed: of the draw.
+
+    Raises:
+        InputError: a fraction that leaves either part empty.
 
     >>> train, validation = split(load((torch.rand(10, 4), torch.arange(10) % 2)), 0.4)
     >>> len(train), sorted(label for _, label in validation)
@@ -72,7 +78,7 @@ def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tup
 
 
 def length(dataset: Dataset[Any]) -> int:
-    """Number of samples; `InputError` when the dataset does not know it."""
+    """Number of samples; `InputError` if the dataset does not know it."""
     if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__len__"):
         raise InputError(
             f"{type(dataset).__name__} can only be read from front to back, or has no length; "
@@ -81,7 +87,7 @@ def length(dataset: Dataset[Any]) -> int:
     return len(dataset)
 
 
-def _open(data: Any) -> Dataset[Any]:
+def _as_dataset(data: Any) -> Dataset[Any]:
     if isinstance(data, str):
         return open_source(data)
     if isinstance(data, Tensor | np.ndarray):
@@ -99,12 +105,12 @@ def _open(data: Any) -> Dataset[Any]:
             images = as_inputs(inputs)
             return TensorData(images, None if labels is None else as_labels(labels, len(images)))
     raise InputError(
-        f"data cannot be read from {_described(data)}; give a spec such as 'digits', a tensor or array, a pair of "
+        f"data cannot be read from {_describe(data)}; give a spec such as 'digits', a tensor or array, a pair of "
         "them (inputs, labels), a torch Dataset or a DataLoader"
     )
 
 
-def _described(data: Any) -> str:
+def _describe(data: Any) -> str:
     name = type(data).__name__
     return (
         f"a {name} of {', '.join(type(x).__name__ for x in data[:5])}"

@@ -5,21 +5,25 @@ from __future__ import annotations
 import torch
 from torch.nn.functional import interpolate
 
-from zerocost.data.paths import positive
-from zerocost.data.tensors import TensorData, standardised
+from zerocost.data.paths import parse_positive_int
+from zerocost.data.tensors import TensorData, standardise
 
 BRIGHTEST = 16  # pixels are whole numbers 0..16
 
 
 def load_digits(argument: str = "") -> TensorData:
-    """The 1,797 digits, 8×8 and grey, resized bilinearly to `argument` pixels (32), three equal channels, standardised.
+    """The 1,797 digits, 8×8 and grey, resized bilinearly, in three equal channels, standardised.
 
-    Raises `InputError` when `argument` is not a whole number of at least 1.
+    Args:
+        argument: pixels a side; 32 by default.
+
+    Raises:
+        InputError: `argument` is not a whole number of at least 1.
     """
-    size = positive(argument or "32", "digits:SIZE")
+    size = parse_positive_int(argument or "32", "digits:SIZE")
     from sklearn.datasets import load_digits as read
 
     data = read()
     grey = torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / BRIGHTEST
     images = interpolate(grey, size=(size, size), mode="bilinear", align_corners=False).repeat(1, 3, 1, 1)
-    return standardised(images, torch.tensor(data.target))
+    return standardise(images, torch.tensor(data.target))

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
-from zerocost.data.paths import existing_path, positive
+from zerocost.data.paths import parse_path, parse_positive_int
 from zerocost.data.tensors import channel_statistics
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -27,40 +27,45 @@ class ImageFolder(Dataset[Any]):
         folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
         if not folders:
             raise InputError(f"{root} has no folders; expected one folder of images a class, {root}/CLASS/IMAGE.png")
-        found = [_images(folder) for folder in folders]
+        found = [_image_paths(folder) for folder in folders]
         self.size = size
         self.classes = [folder.name for folder in folders]
         self.paths = [path for paths in found for path in paths]
         self.targets = torch.arange(len(found)).repeat_interleave(torch.tensor([len(paths) for paths in found]))
         sample = torch.randperm(len(self.paths), generator=torch.Generator().manual_seed(0))[:SAMPLED]
         self.mean, self.std = channel_statistics(
-            torch.stack([_pixels(self.paths[index], size) for index in sample.tolist()])
+            torch.stack([_read_image(self.paths[index], size) for index in sample.tolist()])
         )
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return (_pixels(self.paths[index], self.size) - self.mean) / self.std, int(self.targets[index])
+        return (_read_image(self.paths[index], self.size) - self.mean) / self.std, int(self.targets[index])
 
 
 def load_folder(argument: str) -> ImageFolder:
-    """The folder `PATH` or `PATH:SIZE`: images are converted to RGB, cropped at their centre to a square and resized to
-    SIZE×SIZE pixels (32×32), bilinearly. Mean and deviation of the channels are those of up to 256 images drawn once.
+    """Images in one folder a class: converted to RGB, cropped at their centre to a square and resized bilinearly.
 
-    Raises `InputError` for a folder without class folders, a class without images, and an image that cannot be
-    read (when it is asked for).
+    They are standardised by mean and deviation of the channels over up to 256 images drawn once.
+
+    Args:
+        argument: PATH or PATH:SIZE, the size in pixels a side, 32 by default.
+
+    Raises:
+        InputError: a folder without class folders, a class without images, or an image that cannot be read (when it is
+            used).
     """
     path, colon, size = argument.rpartition(":")
     if not colon or not size.isdigit():
         path, size = argument, "32"
-    root = existing_path(path, USAGE)
+    root = parse_path(path, USAGE)
     if not root.is_dir():
         raise InputError(f"{root} is not a folder; expected one folder of images a class, {USAGE}")
-    return ImageFolder(root, positive(size, USAGE))
+    return ImageFolder(root, parse_positive_int(size, USAGE))
 
 
-def _images(folder: Path) -> list[Path]:
+def _image_paths(folder: Path) -> list[Path]:
     paths = sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
     )
@@ -69,7 +74,7 @@ def _images(folder: Path) -> list[Path]:
     return paths
 
 
-def _pixels(path: Path, size: int) -> Tensor:
+def _read_image(path: Path, size: int) -> Tensor:
     try:
         with Image.open(path) as image:
             square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""The digits made hard: few to learn from, shifted and noisy, so that networks differ in what they make of them."""
+"""Hard digits: few to learn from, shifted and noisy, so that networks differ in accuracy."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from zerocost.data.digits import BRIGHTEST
 from zerocost.data.tensors import TensorData, channel_statistics
 
 TRAIN, VALIDATION = 150, 647  # and 1,000 to test on
-SHIFT, NOISE = 1, 0.15  # at most so many pixels each way; standard deviation where a pixel is from 0 to 1
+SHIFT, NOISE = 1, 0.15  # largest shift in pixels; standard deviation for pixels from 0 to 1
 
 
-class Parts(NamedTuple):
-    """What to train on, to choose by, and to test with."""
+class DigitParts(NamedTuple):
+    """The training, validation and test part."""
 
     train: TensorData
     validation: TensorData
     test: TensorData
 
 
-def hard_digits() -> Parts:
+def hard_digits() -> DigitParts:
     """scikit-learn's 1,797 digits in a fixed random order: 150 to train on, 647 to validate and 1,000 to test with.
 
-    Each image, 8×8 and grey, is shifted by −1, 0 or 1 pixel along each axis, what leaves it lost, and gets Gaussian
-    noise of standard deviation 0.15; once and for all. Images are 3×8×8, their three channels equal, standardised with
+    Each image, 8×8 and grey, is shifted by −1, 0 or 1 pixel along each axis, filled with zeros, and gets Gaussian noise
+    of standard deviation 0.15, always the same. Images are 3×8×8, their three channels equal, standardised with
     mean and standard deviation of the training part.
 
     >>> [len(part) for part in hard_digits()]
@@ -46,7 +46,7 @@ def hard_digits() -> Parts:
     mean, std = channel_statistics(images[:TRAIN])
     cuts = (TRAIN, TRAIN + VALIDATION)
     parts = zip(((images - mean) / std).tensor_split(cuts), targets.tensor_split(cuts), strict=True)
-    return Parts(*(TensorData(*part) for part in parts))
+    return DigitParts(*(TensorData(*part) for part in parts))
 
 
 def load_hard_digits(argument: str = "") -> TensorData:

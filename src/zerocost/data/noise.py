@@ -9,7 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
-from zerocost.data.paths import positive
+from zerocost.data.paths import parse_positive_int
 
 COUNT = 10_000
 USAGE = "noise:CHANNELSxHEIGHTxWIDTH:CLASSES, such as noise:3x32x32:10"
@@ -37,12 +37,16 @@ class Noise(Dataset[Any]):
 
 
 def load_noise(argument: str = "") -> Noise:
-    """Noise of the shape and the number of classes `argument` spells (`3x32x32:10`), 3×32×32 without labels if empty.
+    """Gaussian noise.
 
-    Raises `InputError` when the shape is not three whole numbers of at least 1.
+    Args:
+        argument: shape and number of classes, such as `3x32x32:10`; 3×32×32 without labels by default.
+
+    Raises:
+        InputError: the shape is not three whole numbers of at least 1.
     """
     shape, _, classes = (argument or "3x32x32").partition(":")
-    sides = tuple(positive(side, USAGE) for side in shape.split("x"))
+    sides = tuple(parse_positive_int(side, USAGE) for side in shape.split("x"))
     if len(sides) != 3:
         raise InputError(f"expected a shape of three numbers, got {shape!r}; write {USAGE}")
-    return Noise(sides, positive(classes, USAGE) if classes else None)
+    return Noise(sides, parse_positive_int(classes, USAGE) if classes else None)

@@ -8,8 +8,8 @@ import zlib
 import numpy as np
 
 from zerocost.base.errors import InputError
-from zerocost.data.paths import existing_path
-from zerocost.data.tensors import TensorData, as_inputs, as_labels, standardised
+from zerocost.data.paths import parse_path
+from zerocost.data.tensors import TensorData, as_inputs, as_labels, standardise
 
 KEYS = {"images": "labels", "x": "y", "x_train": "y_train"}
 
@@ -18,9 +18,14 @@ def load_npz(argument: str) -> TensorData:
     """The arrays named `images` and `labels`, else `x` and `y`, else `x_train` and `y_train`; labels may be absent.
 
     uint8 images are scaled to [0, 1] and standardised, other arrays keep their values. Pickled objects are refused.
-    Raises `InputError` for a file that is missing, is no .npz, or lacks these arrays.
+
+    Args:
+        argument: path of the file.
+
+    Raises:
+        InputError: the file is missing, is not an .npz file, or lacks these arrays.
     """
-    path = existing_path(argument, "npz:PATH")
+    path = parse_path(argument, "npz:PATH")
     try:
         with path.open("rb") as stream:
             file = np.load(stream, allow_pickle=False)
@@ -37,4 +42,4 @@ def load_npz(argument: str) -> TensorData:
         raise InputError(f"{path} is not a readable .npz file of plain arrays: {error}") from error
     inputs = as_inputs(images)
     targets = None if labels is None else as_labels(labels, len(inputs))
-    return standardised(inputs, targets) if images.dtype == np.uint8 else TensorData(inputs, targets)
+    return standardise(inputs, targets) if images.dtype == np.uint8 else TensorData(inputs, targets)

@@ -1,4 +1,4 @@
-"""The parts of a spec after its first colon: an existing path, a size in pixels."""
+"""Parsing what follows the first colon of a spec: a path, a size in pixels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from zerocost.base.errors import InputError
 
 
-def existing_path(text: str, usage: str) -> Path:
-    """The path `text` names; `InputError` when it is empty or nothing is there."""
+def parse_path(text: str, usage: str) -> Path:
+    """The existing path that a text names; `InputError` if it is empty or does not exist."""
     if not text:
         raise InputError(f"the path is missing; write {usage}")
     path = Path(text).expanduser()
@@ -17,10 +17,10 @@ def existing_path(text: str, usage: str) -> Path:
     return path
 
 
-def positive(text: str, usage: str) -> int:
-    """The whole number ≥ 1 that `text` spells, else `InputError`.
+def parse_positive_int(text: str, usage: str) -> int:
+    """The whole number ≥ 1 that a text spells; `InputError` for any other text.
 
-    >>> positive("32", "digits:SIZE")
+    >>> parse_positive_int("32", "digits:SIZE")
     32
     """
     if not (text.isascii() and text.isdigit() and int(text) > 0):

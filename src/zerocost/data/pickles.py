@@ -1,4 +1,4 @@
-"""Reads the pickles of the CIFAR python files without running any code they might name."""
+"""Reads the pickles of the CIFAR python files without running code that they name."""
 
 from __future__ import annotations
 
@@ -50,11 +50,17 @@ ADMITTED: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 def unpickle(raw: bytes, origin: str) -> Any:
-    """What a pickle of dicts, lists, strings, numbers and uint8 arrays holds; text of Python 2 comes as bytes.
+    """The contents of a pickle of dicts, lists, strings, numbers and uint8 arrays; text of Python 2 comes as bytes.
 
     An array comes as a `PickledArray`: the numpy names in a pickle are answered by stand-ins that can build a
-    uint8 array and nothing else. Any other name is refused with an `InputError` before it is looked up; so is a
-    damaged pickle. `origin` is the file that the message names.
+    uint8 array and nothing else. Any other name is refused before it is looked up.
+
+    Args:
+        raw: the pickle.
+        origin: the file that messages name.
+
+    Raises:
+        InputError: another name, or a damaged pickle.
 
     >>> unpickle(pickle.dumps({"labels": [1, 2]}), "data_batch_1")
     {'labels': [1, 2]}

@@ -1,4 +1,4 @@
-"""The table of data sources a spec such as `cifar10:PATH` can name."""
+"""The table of data sources that a spec such as `cifar10:PATH` can name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from zerocost.data.tokens import load_tokens
 
 
 class Source(NamedTuple):
-    """What reads the data, given what follows the first colon of a spec ("" if nothing); how the spec is written."""
+    """A data source.
+
+    Attributes:
+        load: reads the data, given what follows the first colon of a spec ("" if nothing).
+        usage: how the spec is written.
+        summary: what the data is.
+    """
 
     load: Callable[[str], Dataset[Any]]
     usage: str

@@ -1,4 +1,4 @@
-"""Data held in memory: how arrays become float images and integer labels, and how images are standardised."""
+"""Data in memory: arrays become float images and integer labels; images are standardised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zerocost.base.errors import InputError
 
 Array = Tensor | np.ndarray[Any, np.dtype[Any]]
 
-SHOWN = 5  # how many offending values a message lists
+MOST_LISTED = 5  # most values that a message lists
 
 
 class TensorData(Dataset[Any]):
@@ -39,12 +39,14 @@ def as_inputs(array: Array) -> Tensor:
 
     uint8 means images, N×H×W×C, N×C×H×W or N×H×W with one or three channels: they become float32 N×C×H×W in
     [0, 1]. Floating values are kept, as float32. Signed integers (token indices) stay as they are.
-    Raises `InputError` for any other dtype or shape, for empty data and for NaN or infinite values.
+
+    Raises:
+        InputError: any other dtype or shape, empty data, and NaN or infinite values.
 
     >>> as_inputs(np.full((2, 8, 8, 3), 255, np.uint8)).shape
     torch.Size([2, 3, 8, 8])
     """
-    inputs = _tensor(array, "inputs")
+    inputs = _to_tensor(array, "inputs")
     shape = "×".join(map(str, inputs.shape)) or "a single number"
     if inputs.ndim < 2:
         raise InputError(f"inputs need a sample axis and at least one more (images: N×C×H×W), got shape {shape}")
@@ -67,7 +69,7 @@ def as_labels(array: Array, count: int) -> Tensor:
     >>> as_labels(np.array([[3], [1]], np.uint8), count=2)
     tensor([3, 1])
     """
-    labels = _tensor(array, "labels")
+    labels = _to_tensor(array, "labels")
     if labels.shape == (count, 1):
         labels = labels[:, 0]
     if labels.ndim != 1 or len(labels) != count:
@@ -81,7 +83,7 @@ def as_labels(array: Array, count: int) -> Tensor:
         )
     labels = labels.long()
     if bool((labels < 0).any()):
-        raise InputError(f"labels count classes from 0, got {listed(labels[labels < 0])}")
+        raise InputError(f"labels count classes from 0, got {describe_values(labels[labels < 0])}")
     return labels
 
 
@@ -98,10 +100,10 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean[:, None, None], torch.where(constant, 1.0, std)[:, None, None]
 
 
-def standardised(images: Tensor, targets: Tensor | None) -> TensorData:
-    """The images as data with mean 0 and standard deviation 1 in each channel. Overwrites `images`, to save memory.
+def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
+    """Data whose images have mean 0 and standard deviation 1 in each channel. Overwrites `images`, to save memory.
 
-    >>> data = standardised(torch.rand(50, 3, 8, 8), None)
+    >>> data = standardise(torch.rand(50, 3, 8, 8), None)
     >>> round(data.images.std(correction=0).item(), 4)
     1.0
     """
@@ -125,13 +127,13 @@ def is_integer(values: Tensor) -> bool:
     return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
 
 
-def listed(values: Tensor) -> str:
-    """The distinct values in order, shortened after a few: for messages."""
+def describe_values(values: Tensor) -> str:
+    """The distinct values in order for a message, shortened after a few."""
     distinct = torch.unique(values).tolist()
-    return ", ".join(map(str, distinct[:SHOWN])) + (", …" if len(distinct) > SHOWN else "")
+    return ", ".join(map(str, distinct[:MOST_LISTED])) + (", …" if len(distinct) > MOST_LISTED else "")
 
 
-def _tensor(array: Array, what: str) -> Tensor:
+def _to_tensor(array: Array, what: str) -> Tensor:
     if isinstance(array, Tensor):
         return array.detach()
     try:

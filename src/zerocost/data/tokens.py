@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from zerocost.data.paths import positive
+from zerocost.data.paths import parse_positive_int
 
 COUNT = 10_000
 BYTES = 256
@@ -19,7 +19,7 @@ USAGE = "tokens:LENGTH:VOCAB, such as tokens:64:5000"
 class Tokens(Dataset[Any]):
     """`COUNT` sequences of ids from 0 to `vocabulary` − 1, each as likely as the others. Item `i` depends on `i` alone.
 
-    Where no vocabulary is given it is `BYTES`; `zerocost rank hf:…` puts in the smallest of its models'.
+    The vocabulary is `BYTES` by default; `zerocost rank hf:…` sets it to the smallest of its models'.
 
     >>> Tokens(4, vocabulary=10)[0]
     tensor([8, 6, 5, 2])
@@ -38,9 +38,15 @@ class Tokens(Dataset[Any]):
 
 
 def load_tokens(argument: str = "") -> Tokens:
-    """Tokens of the length and the vocabulary that `argument` spells (`64:5000`); 32 long if empty.
+    """Random tokens.
 
-    Raises `InputError` when they are not whole numbers of at least 1.
+    Args:
+        argument: length and vocabulary, such as `64:5000`; 32 tokens by default.
+
+    Raises:
+        InputError: they are not whole numbers of at least 1.
     """
     length, _, vocabulary = argument.partition(":")
-    return Tokens(positive(length or "32", USAGE), positive(vocabulary, USAGE) if vocabulary else None)
+    return Tokens(
+        parse_positive_int(length or "32", USAGE), parse_positive_int(vocabulary, USAGE) if vocabulary else None
+    )

@@ -21,7 +21,7 @@ from zerocost.engine.proxy import Proxy
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, tabulate_scores, tabulate_statistics
 from zerocost.proxies.registry import portable_proxies
-from zerocost.run import Job, Scorer, batches_of
+from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
@@ -117,7 +117,7 @@ def evaluate(
     drawn = draw_truth(table, known, n, k, seed)
     source, source_name = scoring_data(table, query, data)
     each = range(seed, seed + seeds)
-    batches_by_seed = batches_of(source, each, samples, batches, balanced, scale)
+    batches_by_seed = draw_job_batches(source, each, samples, batches, balanced, scale)
     where = None if device is None else str(device)
     job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, scale, where)
     start = time.perf_counter()

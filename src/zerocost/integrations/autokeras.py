@@ -15,10 +15,17 @@ from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.combine import Combination
 from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.engine.proxy import Proxy
-from zerocost.integrations.keras.proposals import built, labelled, proposals
-from zerocost.integrations.keras.targets import reader, sample, usable
-from zerocost.integrations.keras.trained import OF_ORACLE, beside, enqueue, queued, survivors, trials
-from zerocost.integrations.kerastuner import keras_tuner, old_ways
+from zerocost.integrations.keras.proposals import build_model, draw_proposals, name_proposals
+from zerocost.integrations.keras.targets import check_loss, draw_batch, target_reader
+from zerocost.integrations.keras.trained import (
+    ORACLE_SETTINGS,
+    add_objective,
+    enqueue,
+    queue_oracle,
+    select_best,
+    trials_by_candidate,
+)
+from zerocost.integrations.kerastuner import ignore_version_warnings, import_keras_tuner
 from zerocost.scoring.rank import rank_batch
 from zerocost.scoring.select import proxies_in
 from zerocost.scoring.table import ScoreTable
@@ -32,35 +39,36 @@ def filtered(
     batch: int | Any = None,
     loss: Loss = cross_entropy,
 ) -> Any:
-    """A class to give to AutoKeras as `tuner=`: it trains the best by score of so many random candidates.
+    """A class to give to AutoKeras as `tuner=`: it scores random candidates and trains the best of them.
 
-    How many are trained is AutoKeras's own `max_trials`. After `fit`, the tuner's `table` is the `ScoreTable` of all
-    candidates, `kept` that of the ones to train, and `results` has the objective of the trained ones beside the scores.
+    AutoKeras's own `max_trials` sets how many are trained. After `fit`, the tuner's `table` is the `ScoreTable` of all
+    candidates, `kept` that of the ones to train, and `results` has scores and, of trained models, the objective. In a
+    folder that holds an earlier search of the same settings, `fit` goes on with it.
+
+    The seed is AutoKeras's own; without one, each folder gets other candidates.
 
     Args:
         proxies: names of proxies, several combined by their ranks, or a `Combination`.
         candidates: how many models to score.
         where: conditions that a model must pass to be trained, such as "params < 1e6 and flops < 1e7".
-        batch: what to score on: a number of samples, drawn from the data of `fit`, or a batch; without it, as many
-            samples as the combination asks for, or 64.
+        batch: what to score on: a number of samples, drawn from the data of `fit`, or a batch. By default the number
+            that the combination sets, or 64.
         loss: a torch function of outputs and targets, as in `zerocost.score`, which gets the targets as AutoKeras
-            encodes them. Without it the loss is cross-entropy, and proxies that need labels fail where the head is not
-            one of classes.
+            encodes them. The default is cross-entropy; then proxies that need labels fail unless the head classifies.
 
-    The seed is AutoKeras's own; without one, other candidates are drawn in each folder. In a folder that holds an
-    earlier search of the same settings, `fit` goes on with it.
-
-    Raises `InputError` for numbers that mean nothing, and `MissingExtraError` where AutoKeras is not installed.
+    Raises:
+        InputError: numbers out of range.
+        MissingExtraError: AutoKeras is not installed.
 
     >>> autokeras.ImageClassifier(tuner=filtered("jacob_cov"), max_trials=3)  # doctest: +SKIP
     """
     if candidates < 1:
         raise InputError(f"candidates must be at least 1, got {candidates}")
-    tuners, combination, loss = keras_tuner(), combine.as_combination(proxies), usable(loss)
+    tuners, combination, loss = import_keras_tuner(), combine.as_combination(proxies), check_loss(loss)
     conditions = combination.conditions(where)
     also, batch = proxies_in(conditions), combination.batch or 64 if batch is None else batch
 
-    class Filtered(auto_tuner()):  # type: ignore[misc]
+    class Filtered(import_auto_tuner()):  # type: ignore[misc]
         table: ScoreTable | None = None
         kept: ScoreTable | None = None
 
@@ -74,43 +82,43 @@ def filtered(
         ) -> None:
             if max_trials > candidates:
                 raise InputError(f"max_trials must be at most candidates={candidates}, got {max_trials}")
-            of_oracle = {name: settings.pop(name) for name in OF_ORACLE if name in settings}
-            oracle = queued(tuners)(objective=objective, max_trials=max_trials, seed=seed, **of_oracle)
+            oracle_settings = {name: settings.pop(name) for name in ORACLE_SETTINGS if name in settings}
+            oracle = queue_oracle(tuners)(objective=objective, max_trials=max_trials, seed=seed, **oracle_settings)
             super().__init__(oracle, hypermodel, **settings)
             self.seed, self.train_top = oracle.seed if seed is None else seed, max_trials
             self.limit = settings.get("max_model_size")
 
         def search(self, *args: Any, **fit: Any) -> Any:
             self.data = {"x": fit["x"], "y": fit["y"]}
-            self.max_model_size = None  # it is for the candidates, not for the model of the default values
+            self.max_model_size = None  # the limit is for candidates, not for the model of the default values
             try:
-                with old_ways():
+                with ignore_version_warnings():
                     return super().search(*args, **fit)
             finally:
                 self.max_model_size = self.limit
 
         def on_search_begin(self) -> None:
-            """Score the candidates, which is when AutoKeras knows the shapes of the data and nothing is trained yet."""
+            """Score the candidates: AutoKeras knows the shapes of the data now, and nothing is trained yet."""
             super().on_search_begin()
             self.max_model_size = self.limit
             _, (x, y), _ = self._prepare_model_build(self.oracle.get_space(), **self.data)
-            self.candidates = labelled(proposals(self, candidates, self.seed))
-            trials(self, self.candidates)
-            given = batch
-            if isinstance(given, int):
-                plain = [partial(built, self, values) for values in self.candidates.values()]
-                given = sample(x, y, given, self.seed, reader(loss, plain))
-            builders = {name: partial(self.untrained, values, given[0]) for name, values in self.candidates.items()}
-            self.table = rank_batch(builders, given, combination, also=also, loss=loss, seed=self.seed)
-            self.kept = survivors(self.table, conditions, self.train_top)
+            self.candidates = name_proposals(draw_proposals(self, candidates, self.seed))
+            trials_by_candidate(self, self.candidates)
+            drawn = batch
+            if isinstance(drawn, int):
+                builds = [partial(build_model, self, values) for values in self.candidates.values()]
+                drawn = draw_batch(x, y, drawn, self.seed, target_reader(loss, builds))
+            builders = {name: partial(self.untrained, values, drawn[0]) for name, values in self.candidates.items()}
+            self.table = rank_batch(builders, drawn, combination, also=also, loss=loss, seed=self.seed)
+            self.kept = select_best(self.table, conditions, self.train_top)
             enqueue(self, self.candidates, self.kept)
 
         def untrained(self, values: dict[str, Any], inputs: Any) -> Any:
-            """The untrained model of some values, its normalisation set to the inputs."""
-            return self.adapt(built(self, values), np.asarray(inputs))
+            """The untrained model with some values, its normalisation adapted to the inputs."""
+            return self.adapt(build_model(self, values), np.asarray(inputs))
 
         def get_best_models(self, num_models: int = 1) -> Any:
-            with old_ways():
+            with ignore_version_warnings():
                 return super().get_best_models(num_models)
 
         @property
@@ -118,12 +126,12 @@ def filtered(
             """One row a candidate, best score first: its scores, and the objective where it was trained."""
             if self.table is None:
                 raise InputError("nothing was searched yet; call fit()")
-            return beside(self.table, self.candidates, self)
+            return add_objective(self.table, self.candidates, self)
 
     return Filtered
 
 
-def auto_tuner() -> Any:
+def import_auto_tuner() -> Any:
     """AutoKeras's class of tuners; `MissingExtraError` without AutoKeras."""
     try:
         return import_module("autokeras.engine.tuner").AutoTuner

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from zerocost.base.errors import InputError, MissingExtraError, similar, unknown
+from zerocost.base.errors import InputError, MissingExtraError, describe_similar, unknown
 from zerocost.base.seeding import stream
 from zerocost.data import Batch
 from zerocost.data.tokens import Tokens
@@ -28,18 +28,18 @@ TASKS = {
     "token-classification": "AutoModelForTokenClassification",
     "image-classification": "AutoModelForImageClassification",
 }
-"""What transformers calls the class that builds a model for a task."""
+"""By task, the class of transformers that builds its models."""
 
 FUSED = {"gelu_new": "gelu_pytorch_tanh", "gelu_fast": "gelu_pytorch_tanh", "gelu_python": "gelu"}
-"""Activations that transformers writes out of several calls, and the one that computes the same in a single call."""
+"""Activations that transformers computes in several calls, and the equal one that takes a single call."""
 
 NO_TOKEN = -1
-"""A padding that no text holds."""
+"""A padding id that no text has."""
 
 EXPECTED = "a configuration of transformers, a mapping with model_type, or the path of a JSON file that holds one"
 
 PROXIES = "log_synflow,dss,naswot"
-"""What token ids are ranked by at the shell unless told otherwise, for these need no labels and no derivative."""
+"""The shell's default proxies for token ids; they need no labels and no derivative of the inputs."""
 
 
 def candidates(configs: Any, task: str | None = None) -> dict[str, Builder]:
@@ -48,34 +48,35 @@ def candidates(configs: Any, task: str | None = None) -> dict[str, Builder]:
     Args:
         configs: a configuration, a mapping from name to configuration, or the path of a JSON file or of a folder of
             them. A configuration is one of transformers, a mapping with `model_type`, or the path of a JSON file.
-        task: what the model is for, a key of `TASKS`; unless given, that of the class which a saved configuration
-            names in `architectures`, else "causal-lm".
+        task: what the model is for, a key of `TASKS`. By default that of the class which a saved configuration names in
+            `architectures`, else "causal-lm".
 
     Returns:
         Name (of a file, its path in the folder, without `.json`; of a single configuration, its type) to builder.
 
     Raises:
-        InputError: an unknown task, one that there is no model for, no such file, or a configuration that transformers
-            does not know.
+        InputError: an unknown task, a task without a model, no such file, or a configuration that transformers does
+            not know.
         MissingExtraError: transformers is not installed.
     """
-    return {name: partial(build, config, suited) for name, (config, suited) in chosen(configs, task).items()}
+    chosen = configurations_and_tasks(configs, task)
+    return {name: partial(build, config, its_task) for name, (config, its_task) in chosen.items()}
 
 
-def chosen(configs: Any, task: str | None) -> dict[str, tuple[Any, str]]:
-    """Name to configuration and task."""
+def configurations_and_tasks(configs: Any, task: str | None) -> dict[str, tuple[Any, str]]:
+    """Configurations and their tasks, by name."""
     if task is not None and task not in TASKS:
         raise unknown("task", task, TASKS)
-    found = {name: read(config, name) for name, config in listed(configs).items()}
-    return {name: (config, suited(config, name, task)) for name, config in found.items()}
+    found = {name: read_configuration(config, name) for name, config in configurations_by_name(configs).items()}
+    return {name: (config, choose_task(config, name, task)) for name, config in found.items()}
 
 
-def listed(configs: Any) -> dict[str, Any]:
-    """Name to configuration."""
-    if isinstance(configs, library().PretrainedConfig):
+def configurations_by_name(configs: Any) -> dict[str, Any]:
+    """Configurations by name."""
+    if isinstance(configs, import_transformers().PretrainedConfig):
         return {configs.model_type: configs}
     if isinstance(configs, str | Path):
-        return dict(files(configs))
+        return dict(find_files(configs))
     if not isinstance(configs, Mapping):
         raise InputError(
             f"got a {type(configs).__name__}; give a configuration of transformers, a mapping from name to "
@@ -85,35 +86,40 @@ def listed(configs: Any) -> dict[str, Any]:
     return {kind: configs} if isinstance(kind, str) else {str(name): config for name, config in configs.items()}
 
 
-def suited(config: Any, name: str, task: str | None) -> str:
-    """The task to build a model for; `InputError` where transformers has none for it."""
-    named = next((each for each in TASKS if {*(config.architectures or ())} & classes(config, each)), "causal-lm")
-    if classes(config, task or named):
-        return task or named
-    others = [each for each in TASKS if classes(config, each)]
+def choose_task(config: Any, name: str, task: str | None) -> str:
+    """The task to build a model for; `InputError` if transformers has no model for it."""
+    saved = next((each for each in TASKS if {*(config.architectures or ())} & model_classes(config, each)), "causal-lm")
+    if model_classes(config, task or saved):
+        return task or saved
+    others = [each for each in TASKS if model_classes(config, each)]
     hint = f"name another task, {' or '.join(others)}, as in hf:{others[0]}:PATH" if others else "nor for another task"
-    raise InputError(f"{name}: {config.model_type} has no model for {task or named}; {hint}")
+    raise InputError(f"{name}: {config.model_type} has no model for {task or saved}; {hint}")
 
 
-def classes(config: Any, task: str) -> set[str]:
+def model_classes(config: Any, task: str) -> set[str]:
     """The names of transformers' models of this configuration for a task."""
-    models = getattr(library(), TASKS[task])._model_mapping
+    models = getattr(import_transformers(), TASKS[task])._model_mapping
     found = models.get(type(config), ())
     return {model.__name__ for model in (found if isinstance(found, tuple) else (found,))}
 
 
-def named(target: str, source: Dataset[Any]) -> tuple[dict[str, Builder], Dataset[Any]]:
-    """`candidates` of a text PATH or TASK:PATH, and the data; tokens without a vocabulary get the models' smallest.
+def candidates_and_data(target: str, source: Dataset[Any]) -> tuple[dict[str, Builder], Dataset[Any]]:
+    """The candidates of a text and the data to score them on.
 
-    Raises `InputError` as `candidates` does, and for data that not every model takes.
+    Args:
+        target: PATH or TASK:PATH.
+        source: the data; tokens without a vocabulary get the smallest of the models'.
+
+    Raises:
+        InputError: as `candidates` does, and for data that some model cannot take.
     """
     first, colon, rest = target.partition(":")
     task, place = (first, rest) if colon and not Path(target).exists() else (None, target)
-    found = chosen(place, task)
+    found = configurations_and_tasks(place, task)
     builders: dict[str, Builder] = {name: partial(build, *both) for name, both in found.items()}
     if isinstance(source, Tokens):
-        return builders, fitted(source, {name: config for name, (config, _) in found.items()})
-    languages = sorted({suited for _, suited in found.values()} - {"image-classification"})
+        return builders, fit_tokens(source, {name: config for name, (config, _) in found.items()})
+    languages = sorted({task for _, task in found.values()} - {"image-classification"})
     if languages and not holds_ids(source):
         raise InputError(
             f"models for {', '.join(languages)} take token ids, the data holds other numbers; "
@@ -129,9 +135,9 @@ def holds_ids(source: Dataset[Any]) -> bool:
     return isinstance(sample, torch.Tensor) and not sample.is_floating_point()
 
 
-def fitted(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
-    """Tokens of a length and a vocabulary that every model takes; `InputError` where those that are given are none."""
-    sizes = {name: vocabulary(config, name) for name, config in configs.items()}
+def fit_tokens(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
+    """Tokens of a length and a vocabulary that every model takes; `InputError` if the given ones are not."""
+    sizes = {name: vocabulary_size(config, name) for name, config in configs.items()}
     lengths = {
         name: getattr(config, "max_position_embeddings", None) or tokens.length for name, config in configs.items()
     }
@@ -147,53 +153,53 @@ def fitted(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
     return Tokens(tokens.length, tokens.vocabulary or size)
 
 
-def files(place: str | Path) -> dict[str, Path]:
-    """Name to path of the JSON files at a path."""
+def find_files(place: str | Path) -> dict[str, Path]:
+    """The JSON files at a path, by name."""
     path = Path(place)
     folder = path if path.is_dir() else path.parent
-    inside = filter(configures, path.rglob("*.json")) if place and path.is_dir() else ()
+    inside = filter(is_configuration, path.rglob("*.json")) if place and path.is_dir() else ()
     found = sorted(inside) or ([path] if path.is_file() else [])
     if not found:
         raise InputError(f"no configuration is at {str(place)!r}; give a JSON file or a folder of them")
-    return {called(file, folder): file for file in found}
+    return {configuration_name(file, folder): file for file in found}
 
 
-def called(file: Path, folder: Path) -> str:
+def configuration_name(file: Path, folder: Path) -> str:
     """The name of a configuration: its path in the folder, or for a `config.json` that of the folder it is in."""
     if file.name != "config.json":
         return str(file.relative_to(folder).with_suffix(""))
     return folder.resolve().name if file.parent == folder else str(file.parent.relative_to(folder))
 
 
-def configures(file: Path) -> bool:
-    """Whether a JSON file is a configuration, not what `save_pretrained` writes beside its `config.json`."""
+def is_configuration(file: Path) -> bool:
+    """Whether a JSON file is a configuration, not a file that `save_pretrained` writes beside `config.json`."""
     return file.name == "config.json" or not file.with_name("config.json").exists()
 
 
-def read(config: Any, name: str = "the configuration") -> Any:
-    """A configuration of transformers, out of one, a mapping or the path of a JSON file."""
-    if isinstance(config, library().PretrainedConfig):
+def read_configuration(config: Any, name: str = "the configuration") -> Any:
+    """A configuration of transformers, from one, a mapping or the path of a JSON file."""
+    if isinstance(config, import_transformers().PretrainedConfig):
         return copy.deepcopy(config)
     if isinstance(config, str | Path):
-        name, config = str(config), contents(Path(config))
+        name, config = str(config), read_json(Path(config))
     if not isinstance(config, Mapping):
         raise InputError(f"{name} is no configuration: got a {type(config).__name__}, expected {EXPECTED}")
     values = dict(config)
     kind = values.pop("model_type", None)
     if not isinstance(kind, str):
         raise InputError(f"{name} has no model_type: got {kind!r}, expected a text such as 'gpt2' or 'bert'")
-    known = library().CONFIG_MAPPING
+    known = import_transformers().CONFIG_MAPPING
     if kind not in known:
-        hint = similar(kind, known, "see transformers.CONFIG_MAPPING")
+        hint = describe_similar(kind, known, "see transformers.CONFIG_MAPPING")
         raise InputError(f"{name}: transformers has no model_type {kind!r}; {hint}")
     try:
-        return library().AutoConfig.for_model(kind, **values)
+        return import_transformers().AutoConfig.for_model(kind, **values)
     except Exception as error:
         raise InputError(f"{name} is no configuration of {kind}: {error}") from error
 
 
-def contents(file: Path) -> Any:
-    """What a JSON file holds, or the `config.json` of a folder."""
+def read_json(file: Path) -> Any:
+    """The contents of a JSON file, or of the `config.json` of a folder."""
     file = file / "config.json" if file.is_dir() else file
     try:
         return json.loads(file.read_text())
@@ -204,32 +210,34 @@ def contents(file: Path) -> Any:
 
 
 def build(config: Any, task: str = "causal-lm") -> nn.Module:
-    """A model of random weights, such that proxies can look into it and need no labels for it.
+    """A model with random weights, set up so that proxies can observe its operations.
 
     Attention is computed step by step, experts one by one, activations in one call, and nothing is cached. A decoder
-    without ids of its own takes the encoder's. A classifier that knows no padding reads the last token.
+    without ids of its own takes the encoder's. A classifier without a padding id reads the last token.
     """
-    made = copy.deepcopy(config)
-    for key, value in vars(made).items():
+    config = copy.deepcopy(config)
+    for key, value in vars(config).items():
         if isinstance(value, str) and value in FUSED:
-            setattr(made, key, FUSED[value])
-    if hasattr(made, "use_cache"):
-        made.use_cache = False
-    made._experts_implementation = "eager"
-    model: nn.Module = getattr(library(), TASKS[task]).from_config(made, attn_implementation="eager")
+            setattr(config, key, FUSED[value])
+    if hasattr(config, "use_cache"):
+        config.use_cache = False
+    config._experts_implementation = "eager"
+    model: nn.Module = getattr(import_transformers(), TASKS[task]).from_config(config, attn_implementation="eager")
     for name, module in list(model.named_modules()):
         if type(module).__name__ == "BloomGelu":
             model.set_submodule(name, nn.GELU("tanh"))
     if task == "seq2seq-lm":
-        model.register_forward_pre_hook(decoded, with_kwargs=True)
+        model.register_forward_pre_hook(add_decoder_inputs, with_kwargs=True)
     settings: Any = model.config
     if task == "sequence-classification" and getattr(settings, "pad_token_id", None) is None:
         settings.pad_token_id = NO_TOKEN
     return model
 
 
-def decoded(model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call, the encoder's ids for the decoder where it gets none."""
+def add_decoder_inputs(
+    model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call, with the encoder's ids for a decoder that gets none."""
     ids = inputs[0] if inputs else named.get("input_ids")
     return inputs, {"decoder_input_ids": ids, **named}
 
@@ -237,20 +245,26 @@ def decoded(model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) ->
 def tokens(config: Any, size: int = 16, length: int = 32, *, seed: int = 0) -> Batch:
     """Random token ids, size×length, below the configuration's vocabulary size, without labels.
 
-    For candidates of several vocabularies, give the smallest. Raises `InputError` for a configuration of no
-    vocabulary.
+    Args:
+        config: a configuration; of candidates with several vocabularies, that with the smallest.
+        size: number of texts.
+        length: of each text.
+        seed: of the draw.
+
+    Raises:
+        InputError: a configuration without a vocabulary.
 
     >>> tokens({"model_type": "gpt2", "vocab_size": 50}, size=2, length=3).inputs["input_ids"].shape
     torch.Size([2, 3])
     """
-    found = read(config)
-    highest = vocabulary(found, f"a configuration of {found.model_type}")
+    found = read_configuration(config)
+    highest = vocabulary_size(found, f"a configuration of {found.model_type}")
     drawn = torch.randint(highest, (size, length), generator=stream(seed, "tokens"))
     return Batch({"input_ids": drawn}, None)
 
 
-def vocabulary(config: Any, name: str) -> int:
-    """How many tokens a configuration knows; `InputError` where it knows none."""
+def vocabulary_size(config: Any, name: str) -> int:
+    """The number of tokens that a configuration has; `InputError` if it has none."""
     size: int | None = getattr(config.get_text_config(), "vocab_size", None)
     if size is None:
         raise InputError(f"{name} has no vocab_size: {config.model_type} takes no tokens; give other data")
@@ -259,7 +273,7 @@ def vocabulary(config: Any, name: str) -> int:
     return size
 
 
-def library() -> ModuleType:
+def import_transformers() -> ModuleType:
     """The package transformers; `MissingExtraError` without it."""
     try:
         import transformers

@@ -21,10 +21,10 @@ from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.scoring.score import score as score_module
 
-Whole = Callable[[tuple[Any, ...], dict[str, Any], Tensor], Any]
-"""What makes a batch out of the arguments that the network was called with and the labels."""
+MakeBatch = Callable[[tuple[Any, ...], dict[str, Any], Tensor], Any]
+"""Makes a batch from the arguments that the network was called with and the labels."""
 
-INSTEAD = "give loss=, a function of outputs and labels, and the batch as (inputs, labels)"
+REMEDY = "give loss=, a function of outputs and labels, and the batch as (inputs, labels)"
 LABELS = ("labels", "label", "targets", "target", "y")
 
 
@@ -37,24 +37,24 @@ def score(
     size: int = 64,
     seed: int = 0,
 ) -> ScoreCard:
-    """Score an untrained `LightningModule` with its own loss: that which `training_step` makes of outputs and labels.
+    """Score an untrained `LightningModule` with its own loss, which `training_step` computes from outputs and labels.
 
-    The step is run as it is, but for its call `self(inputs)`, which is answered with what the network returned for
-    them; what it logs goes nowhere. So it must call the module itself, once, with inputs as the batch has them, and
-    return a loss that is a mean over the samples. The module comes back as it was.
+    The step runs as it is, but its call `self(inputs)` returns what the network has already returned for them, and its
+    logs are dropped. So it must call the module itself, once, with the inputs of the batch, and return a loss that is a
+    mean over the samples. The module comes back as it was.
 
     Args:
         module: a `LightningModule`, with no trainer attached.
         data: `(inputs, labels)`, several of them in a list, any other batch that the step takes, or a
-            `LightningDataModule`, of whose training data a batch is drawn (after its `prepare_data` and
+            `LightningDataModule`, from whose training data a batch is drawn (after its `prepare_data` and
             `setup("fit")`). The labels of a mapping are its "labels", "label", "targets", "target" or "y".
         proxies: names of proxies, as in `zerocost.score`.
         loss: in place of the training step's; then the batch is what `zerocost.score` takes.
         size: number of samples to draw from a `LightningDataModule`.
-        seed: of the drawing and of the passes.
+        seed: of the draw and of the passes.
 
     Raises:
-        InputError: no `LightningModule`, a training step that is not as above, or too little data.
+        InputError: not a `LightningModule`, a training step that is not as above, or too little data.
 
     >>> import torch
     >>> from pytorch_lightning import LightningModule
@@ -71,15 +71,15 @@ def score(
     {}
     """
     if not callable(getattr(module, "training_step", None)) or not isinstance(module, nn.Module):
-        raise InputError(f"expected a LightningModule, but got {kind(module)}; zerocost.score takes others")
+        raise InputError(f"expected a LightningModule, but got {describe_type(module)}; zerocost.score takes others")
     if loss is None and not getattr(module, "automatic_optimization", True):
-        raise InputError(f"training_step steps its optimizers by hand (automatic_optimization is False); {INSTEAD}")
-    module, batches = unwrapped(module), as_batches(drawn(data, size, seed))
+        raise InputError(f"training_step steps its optimizers by hand (automatic_optimization is False); {REMEDY}")
+    module, batches = unwrapped(module), as_batches(draw_from_datamodule(data, size, seed))
     if loss is not None:
         return score_module(module, batches, proxies, loss=loss, seed=seed)
-    whole: Whole = pair
+    whole: MakeBatch = inputs_and_labels
     if len(batches) == 1 and batches[0].targets is None:
-        batches[0], whole = read(module, batches[0].inputs, seed)
+        batches[0], whole = find_inputs(module, batches[0].inputs, seed)
     seen: list[Any] = []
 
     def forget(*_: Any) -> None:
@@ -99,10 +99,12 @@ def score(
             handle.remove()
 
 
-def drawn(data: Any, size: int, seed: int) -> Any:
-    """A batch of a data module's training data; anything else as it is."""
+def draw_from_datamodule(data: Any, size: int, seed: int) -> Any:
+    """A batch of a data module's training data; other data stays as it is."""
     if isinstance(data, type):
-        raise InputError(f"expected a batch or a LightningDataModule, but got {kind(data)}; give {data.__name__}(…)")
+        raise InputError(
+            f"expected a batch or a LightningDataModule, but got {describe_type(data)}; give {data.__name__}(…)"
+        )
     if not callable(getattr(data, "train_dataloader", None)):
         return data
     data.prepare_data()
@@ -114,48 +116,48 @@ def drawn(data: Any, size: int, seed: int) -> Any:
     return data_.draw(loader, size, seed=seed)
 
 
-def kind(value: Any) -> str:
-    """What a value is, for messages."""
+def describe_type(value: Any) -> str:
+    """The type of a value, for messages."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def pair(args: tuple[Any, ...], kwargs: dict[str, Any], targets: Tensor) -> Any:
+def inputs_and_labels(args: tuple[Any, ...], kwargs: dict[str, Any], targets: Tensor) -> Any:
     """The batch (inputs, labels)."""
     return kwargs or (args[0] if len(args) == 1 else args), targets
 
 
-class Called(Exception):
-    """Raised in place of the network's run, with its arguments."""
+class ForwardCalled(Exception):
+    """Raised in place of the forward pass, with its arguments."""
 
 
-def read(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, Whole]:
+def find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, MakeBatch]:
     """Of a batch that is no pair, the inputs that the step calls the network with, and its labels, or the inputs in
     their place; and what makes such a batch of some of the samples."""
 
     def forward(*args: Any, **kwargs: Any) -> None:
-        raise Called(args, kwargs)
+        raise ForwardCalled(args, kwargs)
 
     try:
         network = Network(module)
         batch = cloned(network.prepare(batch))
         with network.fresh(seed, training=True):
             run_step(module, tree_map(lambda entry: entry, batch), forward)
-    except Called as called:
+    except ForwardCalled as called:
         args, kwargs = called.args
     except Failure as failure:
         raise InputError(str(failure)) from failure
     except Exception as error:
         got = f"training_step raised {describe_error(error)}, when given a {type(batch).__name__}"
-        raise InputError(f"{got}; {INSTEAD}") from error
+        raise InputError(f"{got}; {REMEDY}") from error
     else:
-        raise InputError(f"training_step called self(inputs) 0 times, expected once; {INSTEAD}")
+        raise InputError(f"training_step called self(inputs) 0 times, expected once; {REMEDY}")
     if args and kwargs:
         args, kwargs = (), dict(zip(inspect.signature(module.forward).parameters, args, strict=False)) | kwargs
     found = tree_leaves((args, kwargs))
     label = next((batch[key] for key in LABELS if key in batch), None) if isinstance(batch, Mapping) else None
     rows = next((leaf for leaf in found if isinstance(leaf, Tensor) and leaf.ndim), None)
     if rows is None:
-        raise InputError(f"training_step called self(…) without a tensor; {INSTEAD}")
+        raise InputError(f"training_step called self(…) without a tensor; {REMEDY}")
 
     def whole(args: tuple[Any, ...], kwargs: dict[str, Any], targets: Tensor) -> Any:
         leaves = tree_leaves((args, kwargs))
@@ -169,7 +171,7 @@ def read(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, Whole]:
             if entry is label:
                 return targets
             if entry.shape[:1] == rows.shape[:1] and sample_count(leaves) != len(rows):
-                raise Failure(f"the batch has more than inputs and labels, and cannot be cut into parts; {INSTEAD}")
+                raise Failure(f"the batch has more than inputs and labels, and cannot be cut into parts; {REMEDY}")
             return entry
 
         return tree_map(filled, batch)
@@ -178,24 +180,32 @@ def read(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, Whole]:
     return data_.Batch(inputs, label if isinstance(label, Tensor) else rows), whole
 
 
-def step_loss(module: nn.Module, seen: list[Any], whole: Whole) -> Callable[[Tensor, Tensor], Tensor]:
-    """The module's training step as a function of outputs and labels; `seen` holds the arguments that the network was
-    called with, and what it returned."""
+def step_loss(module: nn.Module, seen: list[Any], whole: MakeBatch) -> Callable[[Tensor, Tensor], Tensor]:
+    """The module's training step as a function of outputs and labels.
+
+    Args:
+        module: the module.
+        seen: the arguments that the network was called with, and what it returned.
+        whole: makes the batch of the step.
+    """
     signature = inspect.signature(module.forward)
 
     def training_step(_: Tensor, targets: Tensor) -> Tensor:
         args, kwargs, returned = seen
-        known, before = arguments(signature, args, kwargs), versions(args, kwargs)
+        known, before = named_arguments(signature, args, kwargs), tensor_versions(args, kwargs)
         calls = 0
 
         def forward(*given: Any, **named: Any) -> Any:
             nonlocal calls
             calls += 1
-            same = alike(arguments(signature, given, named), known) and versions(args, kwargs) == before
+            same = (
+                equal_structures(named_arguments(signature, given, named), known)
+                and tensor_versions(args, kwargs) == before
+            )
             if calls == 1 and not same:
                 raise InputError(
                     "training_step calls self(…) with other inputs than the batch's "
-                    f"(changed, mixed, with noise); {INSTEAD}"
+                    f"(changed, mixed, with noise); {REMEDY}"
                 )
             return returned
 
@@ -206,45 +216,45 @@ def step_loss(module: nn.Module, seen: list[Any], whole: Whole) -> Callable[[Ten
         except Exception as error:
             if out_of_memory(error):
                 raise
-            raise Failure(f"training_step raised {describe_error(error)}; {INSTEAD}") from error
+            raise Failure(f"training_step raised {describe_error(error)}; {REMEDY}") from error
         if calls != 1:
-            raise InputError(f"training_step called self(inputs) {calls} times, expected once; {INSTEAD}")
+            raise InputError(f"training_step called self(inputs) {calls} times, expected once; {REMEDY}")
         loss = result["loss"] if isinstance(result, Mapping) and "loss" in result else result
         if not isinstance(loss, Tensor):
-            raise InputError(f"training_step returned a {type(loss).__name__}, expected the loss; {INSTEAD}")
+            raise InputError(f"training_step returned a {type(loss).__name__}, expected the loss; {REMEDY}")
         return loss
 
     return training_step
 
 
 def run_step(module: Any, batch: Any, forward: Callable[..., Any]) -> Any:
-    """What the training step returns for a batch, its calls of the module answered by `forward`, its logs dropped."""
+    """Run the training step on a batch with `forward` in place of the module's; logs are dropped."""
     step: Callable[..., Any] = module.training_step
     takes_index = len(inspect.signature(step).parameters) > 1
-    with replaced(module, forward=forward, log=nothing, log_dict=nothing):
+    with replace_methods(module, forward=forward, log=ignore_log, log_dict=ignore_log):
         return step(batch, *([0] if takes_index else []))
 
 
-def arguments(signature: inspect.Signature, args: Any, kwargs: Any) -> dict[str, Any]:
+def named_arguments(signature: inspect.Signature, args: Any, kwargs: Any) -> dict[str, Any]:
     """The arguments of a call by their names."""
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     return dict(bound.arguments)
 
 
-def versions(*structures: Any) -> list[int]:
-    """How often each tensor was written into."""
+def tensor_versions(*structures: Any) -> list[int]:
+    """The version counter of each tensor, which every write increases."""
     return [leaf._version for leaf in tree_leaves(structures) if isinstance(leaf, Tensor)]
 
 
-def alike(one: Any, other: Any) -> bool:
-    """Whether two structures are the same, with equal tensors in them."""
+def equal_structures(one: Any, other: Any) -> bool:
+    """Whether two structures are the same and hold equal tensors."""
     (ours, form), (theirs, other_form) = tree_flatten(one), tree_flatten(other)
-    return form == other_form and all(map(equal, ours, theirs))
+    return form == other_form and all(map(equal_values, ours, theirs))
 
 
-def equal(one: Any, other: Any) -> bool:
-    """Whether two values are the same, or tensors of the same numbers."""
+def equal_values(one: Any, other: Any) -> bool:
+    """Whether two values are equal, as tensors in dtype, device and numbers."""
     if one is other:
         return True
     if not isinstance(one, Tensor) or not isinstance(other, Tensor):
@@ -253,8 +263,8 @@ def equal(one: Any, other: Any) -> bool:
 
 
 @contextmanager
-def replaced(module: nn.Module, **methods: Callable[..., Any]) -> Iterator[None]:
-    """Give a module other methods for a while."""
+def replace_methods(module: nn.Module, **methods: Callable[..., Any]) -> Iterator[None]:
+    """Replace methods of a module inside the block."""
     own = vars(module)
     before = {name: own[name] for name in methods if name in own}
     own.update(methods)
@@ -266,5 +276,5 @@ def replaced(module: nn.Module, **methods: Callable[..., Any]) -> Iterator[None]
         own.update(before)
 
 
-def nothing(*_: Any, **__: Any) -> None:
-    """Takes what is logged."""
+def ignore_log(*_: Any, **__: Any) -> None:
+    """Ignore what is logged."""

@@ -28,7 +28,7 @@ SCORES, FAILURES = "zerocost:scores", "zerocost:failures"
 """User attributes of a trial: proxy to value, and proxy to the reason why it has none."""
 
 COUNTS = {"parameter_count", "non_embedding_count", "parameter_tensors", "multiply_adds", "weight_depth"}
-"""Signals that say how large a network is. A study may minimise what is made of them alone."""
+"""Signals of the size of a network. A study may minimise proxies that use no others."""
 
 
 def objective(
@@ -43,13 +43,13 @@ def objective(
 
     Higher is better: create the study with direction "maximize", or with one "maximize" for each of several proxies.
     Only sizes (`params`, `non_embedding_params`, `layer_count`, `flops`, `depth`) may be minimised. A trial whose
-    network cannot be scored is pruned; its user attribute `zerocost:failures` says why, as `zerocost:scores` has what
-    could be computed. What `build` raises is raised, as by any objective.
+    network cannot be scored is pruned: its user attribute `zerocost:failures` has the reasons, `zerocost:scores` the
+    scores that were computed. What `build` raises is raised, as by any objective.
 
     Args:
-        build: makes a network out of what it suggests; torch is seeded by `seed` meanwhile.
+        build: makes the network of a trial; torch is seeded with `seed` meanwhile.
         batch: what `zerocost.score` takes.
-        proxies: names of proxies. The value of one is the objective's, those of several its tuple of values.
+        proxies: names of proxies. The objective returns the value of a single one, or the tuple of several.
         loss: function of outputs and labels, a mean over samples.
         seed: of the initial weights and of the passes.
 
@@ -71,14 +71,14 @@ def objective(
 
     def value(trial: optuna.Trial) -> float | tuple[float, ...]:
         if isinstance(trial, optuna.Trial):
-            check(trial.study.directions, wanted)
+            check_directions(trial.study.directions, wanted)
         with seeded(seed):
             model = build(trial)
         if not is_network(model):
             raise InputError(f"build must return a torch.nn.Module, but got {type(model).__name__}")
-        card = noted(trial, score(model, batches, wanted, loss=loss, seed=seed))
+        card = record_scores(trial, score(model, batches, wanted, loss=loss, seed=seed))
         if card.failures:
-            raise optuna.TrialPruned(reasons(card))
+            raise optuna.TrialPruned(describe_failures(card))
         values = tuple(card[p.name] for p in wanted)
         return values if len(values) > 1 else values[0]
 
@@ -87,20 +87,20 @@ def objective(
 
 @dataclass(frozen=True, repr=False)
 class ScoreFilter:
-    """Keeps networks of low score from being trained, when called in an objective before its training.
+    """Prunes trials whose networks have low scores; call it in an objective before training.
 
-    The scores of every trial are kept in the study, so that all processes that work on it filter by the same pool.
-    Several proxies are combined by `zerocost.combine.log_rank` among the trials scored so far. Trials that were not
-    scored by all of these proxies, as before a study went on with others, do not count.
+    The scores of every trial are kept in the study, so that all processes of the study filter by the same pool. Several
+    proxies are combined by `zerocost.combine.log_rank` among the trials scored so far. Trials that were not scored by
+    all of these proxies do not count.
 
     Args:
         batch: what `zerocost.score` takes.
         proxies: names of the proxies.
-        fraction: share of the trials to skip, the lowest: a trial is pruned when fewer than this share of the others
-            score lower or the same, so that none is for being equal.
+        fraction: share of the trials to prune. A trial is pruned when less than this share of the others have a lower
+            or equal score, so none is pruned only because it is equal.
         warmup: how many trials are scored before the first is pruned.
         loss: function of outputs and labels, a mean over samples.
-        seed: of the passes; the weights are scored as the network has them.
+        seed: of the passes; the network is scored with the weights that it has.
 
     Raises:
         InputError: a fraction outside [0, 1), a warm-up below 1, an unknown proxy, a batch that no network could be
@@ -145,54 +145,60 @@ class ScoreFilter:
         return [p.name for p in resolve(as_proxies(self.proxies))]
 
     def __call__(self, trial: optuna.trial.BaseTrial, model: nn.Module) -> ScoreCard:
-        """The scores of a trial's network; `optuna.TrialPruned` when it is not worth training.
+        """Score a trial's network.
 
-        A network that no proxy can be computed of is pruned, too. A trial outside a study, such as `study.best_trial`
-        evaluated again, is scored and never pruned.
+        A trial outside a study, such as `study.best_trial` evaluated again, is never pruned.
+
+        Args:
+            trial: the trial.
+            model: its untrained network.
+
+        Raises:
+            optuna.TrialPruned: the network is not worth training, or no proxy can be computed on it.
         """
-        card = noted(trial, score(model, self.batch, self.proxies, loss=self.loss, seed=self.seed))
+        card = record_scores(trial, score(model, self.batch, self.proxies, loss=self.loss, seed=self.seed))
         if not isinstance(trial, optuna.Trial):
             return card
         if not card.scores:
-            raise optuna.TrialPruned(reasons(card))
-        others = [t for t in trial.study.get_trials(deepcopy=False) if t.number != trial.number and self.knows(t)]
+            raise optuna.TrialPruned(describe_failures(card))
+        others = [t for t in trial.study.get_trials(deepcopy=False) if t.number != trial.number and self.has_scored(t)]
         if len(others) >= self.warmup:
             scores = [t.user_attrs[SCORES] for t in others]
-            reached = share(pd.DataFrame([*scores, dict(card)], columns=self.names))
+            reached = share_not_above(pd.DataFrame([*scores, dict(card)], columns=self.names))
             if reached < self.fraction:
                 raise optuna.TrialPruned(
                     f"scored as high as {reached:.0%} of {len(others)} trials, below the {self.fraction:.0%} asked for"
                 )
         return card
 
-    def knows(self, trial: optuna.trial.FrozenTrial) -> bool:
+    def has_scored(self, trial: optuna.trial.FrozenTrial) -> bool:
         """Whether a trial was scored by all of these proxies, and some of them could be computed."""
         scores, failures = (trial.user_attrs.get(key, {}) for key in (SCORES, FAILURES))
         return all(name in scores or name in failures for name in self.names) and any(n in scores for n in self.names)
 
 
-def check(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
-    """Raise `InputError` where a study looks for low scores, or for another number of values."""
+def check_directions(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
+    """`InputError` if a study minimises scores, or has another number of objectives."""
     given = [direction.name.lower() for direction in directions]
     right = ["maximize"] * len(proxies)
     if len(given) == len(right):
         right = [g if measured(p.signals) <= COUNTS else r for g, p, r in zip(given, proxies, right, strict=True)]
     if given != right:
-        told = f"directions={right}" if len(right) > 1 else f"direction={right[0]!r}"
+        advice = f"directions={right}" if len(right) > 1 else f"direction={right[0]!r}"
         raise InputError(
             f"the objective returns {', '.join(p.name for p in proxies)} (higher is better), but the study's "
-            f"directions are {given}; write optuna.create_study({told})"
+            f"directions are {given}; write optuna.create_study({advice})"
         )
 
 
-def share(scores: pd.DataFrame) -> float:
-    """The share of all rows but the last that combine to no more than the last."""
+def share_not_above(scores: pd.DataFrame) -> float:
+    """The share of the other rows whose combined score is not above that of the last row."""
     combined = log_rank(scores.astype(float))
     return float((combined.iloc[:-1] <= combined.iloc[-1]).mean())
 
 
-def noted(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
-    """The card, its scores and failures written into the trial, beside those of other proxies."""
+def record_scores(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
+    """Record a card's scores and failures in the trial, beside those of other proxies; returns the card."""
     for key, found in ((SCORES, card.scores), (FAILURES, card.failures)):
         before = trial.user_attrs.get(key, {})
         kept = {name: value for name, value in before.items() if name not in {*card.scores, *card.failures}}
@@ -201,6 +207,6 @@ def noted(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
     return card
 
 
-def reasons(card: ScoreCard) -> str:
-    """Why proxies have no value, for Optuna's log."""
+def describe_failures(card: ScoreCard) -> str:
+    """The reasons why proxies have no value, for Optuna's log."""
     return "; ".join(f"{name}: {reason}" for name, reason in card.failures.items())

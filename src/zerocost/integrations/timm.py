@@ -1,4 +1,4 @@
-"""The models of timm as candidates, untrained and fitted to the data."""
+"""The models of timm as candidates, untrained and with the inputs and outputs of the data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from zerocost.base.errors import InputError, MissingExtraError, similar
+from zerocost.base.errors import InputError, MissingExtraError, describe_similar
 from zerocost.data import load
 from zerocost.data.balance import class_labels
 from zerocost.scoring.candidates import Builder
@@ -20,53 +20,53 @@ from zerocost.scoring.candidates import Builder
 def candidates(pattern: str | Iterable[str], data: Any) -> dict[str, Builder]:
     """The models of timm whose names match, with random weights, and inputs and outputs as the data has them.
 
-    Nothing is downloaded. All are scored at the data's resolution, which a model made for one size is told of; one
-    that cannot take it fails in the ranking with its reason.
+    Nothing is downloaded. All are scored at the data's resolution; a model made for one image size is built for it, and
+    one that cannot take it fails in the ranking with its reason.
 
     Args:
         pattern: names with wildcards, several as a sequence or separated by commas, as in "resnet1*,vit_tiny_*"; a
-            name that begins with "-" takes away.
+            name that begins with "-" excludes.
         data: anything `zerocost.data.load` takes: images C×H×W, labelled by class.
 
     Returns:
         Model name to builder, for `zerocost.rank`.
 
     Raises:
-        InputError: a name that no model has, none left, or data that are not labelled images.
+        InputError: a name that no model has, no model left, or data that are not labelled images.
         MissingExtraError: timm is not installed, or cannot be imported.
     """
-    timm = library()
-    names = matched(timm, pattern if isinstance(pattern, str) else ",".join(pattern))
-    channels, size, classes = form(load(data))
+    timm = import_timm()
+    names = matching_models(timm, pattern if isinstance(pattern, str) else ",".join(pattern))
+    channels, size, classes = image_form(load(data))
     return {name: partial(build, timm, name, channels, size, classes) for name in names}
 
 
-def matched(timm: ModuleType, pattern: str) -> list[str]:
-    """The names of models that match; `InputError` for a part that matches none, and where none are left."""
-    asked = [part.strip() for part in pattern.split(",") if part.strip()]
-    if not asked:
+def matching_models(timm: ModuleType, pattern: str) -> list[str]:
+    """The names of models that match; `InputError` for a part that matches none, and if none is left."""
+    parts = [part.strip() for part in pattern.split(",") if part.strip()]
+    if not parts:
         raise InputError(
             'no name of a model is given; write one or several, as in "resnet1*,vit_tiny_*", or "*" for all'
         )
-    wanted = [part for part in asked if not part.startswith("-")]
+    wanted = [part for part in parts if not part.startswith("-")]
     for part in wanted:
         if not timm.list_models(part):
-            raise InputError(f"timm has no model {part!r}; {hint(timm, part)}")
-    names: list[str] = timm.list_models(wanted or "*", exclude_filters=[p[1:] for p in asked if p.startswith("-")])
+            raise InputError(f"timm has no model {part!r}; {describe_alternative(timm, part)}")
+    names: list[str] = timm.list_models(wanted or "*", exclude_filters=[p[1:] for p in parts if p.startswith("-")])
     if not names:
-        raise InputError(f"no model of timm is left of {pattern!r}: the names after - take all away")
+        raise InputError(f"no model of timm is left of {pattern!r}: the names after - exclude all")
     return names
 
 
-def hint(timm: ModuleType, part: str) -> str:
-    """What to write in place of a name that no model has."""
+def describe_alternative(timm: ModuleType, part: str) -> str:
+    """A hint about a name that no model has."""
     name, _, tag = part.partition(".")
     if tag and timm.list_models(name):
-        return f"{tag!r} is a set of trained weights, which models here have none of; write {name}"
-    return similar(name.strip("*").lower(), timm.list_models(), "see timm.list_models()")
+        return f"{tag!r} is a set of trained weights, and models here are untrained; write {name}"
+    return describe_similar(name.strip("*").lower(), timm.list_models(), "see timm.list_models()")
 
 
-def form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:
+def image_form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:
     """Channels, height and width, and number of classes of labelled images."""
     labels = class_labels(dataset)
     if labels is None:
@@ -85,8 +85,8 @@ def build(timm: ModuleType, name: str, channels: int, size: tuple[int, int], cla
     return model
 
 
-def library() -> ModuleType:
-    """The package timm; `MissingExtraError` where it cannot be had."""
+def import_timm() -> ModuleType:
+    """The package timm; `MissingExtraError` if it cannot be imported."""
     try:
         return importlib.import_module("timm")
     except ModuleNotFoundError as error:

@@ -72,8 +72,10 @@ def four_node_cells(arch: Architecture) -> dict[str, CellGraph]:
 def darts_cells(arch: Architecture) -> dict[str, CellGraph]:
     output = darts_code.NODES[-1] + 1
     cells = {}
-    for name, cell in darts_code.read(str(arch))._asdict().items():
-        inner = [(source, node, operation) for node, *edges in darts_code.pairs(cell) for operation, source in edges]
+    for name, cell in darts_code.parse_genotype(str(arch))._asdict().items():
+        inner = [
+            (source, node, operation) for node, *edges in darts_code.node_edges(cell) for operation, source in edges
+        ]
         cells[name] = CellGraph(2, output + 1, (*inner, *[(node, output, LINK) for node in darts_code.NODES]))
     return cells
 

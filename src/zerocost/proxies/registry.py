@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zerocost.base.errors import InputError
-from zerocost.base.user_code import load
+from zerocost.base.user_code import load_object
 from zerocost.engine.options import parse_options
 from zerocost.engine.proxy import REGISTRY, Proxy, get, names
 from zerocost.proxies.aggregates import AGGREGATES
@@ -97,7 +97,7 @@ def plain(name: str) -> list[Proxy]:
     if file == "paper":
         return paper(base)
     if colon:
-        load(name)
+        load_object(name)
         if base not in REGISTRY or REGISTRY[base].formula.__code__.co_filename != str(Path(file).resolve()):
             raise InputError(f"{base!r} in {file} is not a proxy: decorate the function with @zerocost.proxy(paper=…)")
     return [get(part) for part in AGGREGATES.get(base, (base,))]

@@ -13,7 +13,7 @@ from zerocost.report import format as fmt
 from zerocost.report import progress
 from zerocost.report.figures import DIVERGING, empty_figure, label
 from zerocost.report.sections import Plot
-from zerocost.scoring.explanation import LEAST, Explanation
+from zerocost.scoring.explanation import FEWEST, Explanation
 from zerocost.search.objectives import SCORE
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def explain_ranking(result: SearchResult) -> RankingExplanation | None:
     if SCORE not in result.objectives or not set(by.proxies) <= set(table.frame):
         return None
     found = table.explained(by, top=len(result.kept) or None)
-    if found.place.notna().sum() < LEAST:
+    if found.place.notna().sum() < FEWEST:
         return None
     headings, rows = proxy_rows(found)
     plot = moves_plot(found, [str(name) for name in result.kept.frame.index])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zerocost.run.job import Job, Scores, batches_of
+from zerocost.run.job import Job, Scores, draw_job_batches
 from zerocost.run.scorer import Scorer
 
-__all__ = ["Job", "Scorer", "Scores", "batches_of"]
+__all__ = ["Job", "Scorer", "Scores", "draw_job_batches"]

@@ -22,59 +22,59 @@ from zerocost.scoring.candidates import initialise
 
 
 def fingerprints(job: Job) -> dict[int, str]:
-    """For each seed a digest of what its scores depend on beside architecture and proxy.
+    """For each seed, a digest of what its scores depend on apart from architecture and proxy.
 
-    A space is known by its name, by one network of it, always the same, and by the code of what the user wrote.
+    A space is identified by its name, by one network of it, always the same, and by the code that the user wrote.
     """
     arch = job.space.sample(np.random.default_rng(0))
     try:
         network = initialise(partial(job.space.build, arch, job.fidelity))
-        made = [[type(m).__name__ for m in network.modules()], [tuple(p.shape) for p in network.parameters()]]
+        layers = [[type(m).__name__ for m in network.modules()], [tuple(p.shape) for p in network.parameters()]]
     except Failure:
-        made = []
-    code = [checksum(f) for v in (type(job.space).build, *vars(job.space).values()) for f in functions(v)]
-    common = (VERSION, torch.__version__, job.space.name, arch, made, code, job.fidelity, job.device or "cpu")
+        layers = []
+    code = [code_checksum(f) for v in (type(job.space).build, *vars(job.space).values()) for f in functions_in(v)]
+    common = (VERSION, torch.__version__, job.space.name, arch, layers, code, job.fidelity, job.device or "cpu")
     return {seed: digest(common, batches) for seed, batches in job.batches.items()}
 
 
 def digest(common: tuple[object, ...], batches: Any) -> str:
     """A digest of settings and batches."""
-    made = hashlib.sha256()
+    found = hashlib.sha256()
     for part in common:
-        made.update(f"{part}\n".encode())
+        found.update(f"{part}\n".encode())
     for leaf in tree_leaves(batches):
-        made.update(leaf.cpu().numpy().tobytes() if isinstance(leaf, torch.Tensor) else repr(leaf).encode())
-    return made.hexdigest()
+        found.update(leaf.cpu().numpy().tobytes() if isinstance(leaf, torch.Tensor) else repr(leaf).encode())
+    return found.hexdigest()
 
 
-def identity(proxy: Proxy) -> str:
-    """A proxy's name, and for one of the user's own a checksum of its code."""
-    return f"{proxy.name} {checksum(proxy.formula)}".strip()
+def proxy_identity(proxy: Proxy) -> str:
+    """A proxy's name, followed by a checksum of its code if the user wrote it."""
+    return f"{proxy.name} {code_checksum(proxy.formula)}".strip()
 
 
-def functions(value: object) -> Iterator[FunctionType]:
-    """The function that a value is, or those that a partial is made of."""
+def functions_in(value: object) -> Iterator[FunctionType]:
+    """The value itself where it is a function, or the functions inside a partial."""
     if isinstance(value, partial):
         for part in (value.func, *value.args):
-            yield from functions(part)
+            yield from functions_in(part)
     elif isinstance(value, FunctionType):
         yield value
 
 
-def checksum(function: Any) -> str:
-    """Empty for a function of zerocost; else of the file that the function is defined in, or of its code."""
+def code_checksum(function: Any) -> str:
+    """A checksum of the file that defines a function, or else of its code; empty for a function of zerocost."""
     if function.__module__.startswith("zerocost."):
         return ""
     file = Path(function.__code__.co_filename)
-    code = file.read_bytes() if file.is_file() else "\n".join(written(function.__code__)).encode()
+    code = file.read_bytes() if file.is_file() else "\n".join(code_parts(function.__code__)).encode()
     return f"{zlib.crc32(code):08x}"
 
 
-def written(code: CodeType) -> Iterator[str]:
-    """What compiled code does, the functions inside it too, the same in each process."""
+def code_parts(code: CodeType) -> Iterator[str]:
+    """What compiled code and the functions inside it do, as texts that are the same in each process."""
     yield from (code.co_code.hex(), repr(code.co_names))
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from written(constant)
+            yield from code_parts(constant)
         else:
             yield repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)

@@ -1,4 +1,4 @@
-"""What is scored and on what: all that the scores of many architectures share."""
+"""A job: what is scored and on what, the same for many architectures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,15 @@ Key = tuple[str, int]
 
 
 class Job(NamedTuple):
-    """What all scores share; `proxies` as the caller gave them, for each process to resolve."""
+    """What all scores share.
+
+    Attributes:
+        space: the architectures' space.
+        proxies: as the caller gave them; each process resolves them.
+        batches: the batches that are scored on, for each seed.
+        fidelity: at which networks are built.
+        device: where networks are moved before scoring; None leaves them where they were built.
+    """
 
     space: SearchSpace
     proxies: tuple[str | Proxy, ...]
@@ -32,7 +40,7 @@ class Job(NamedTuple):
     device: str | None
 
     def score(self, proxies: Sequence[Proxy], key: Key, wanted: frozenset[str]) -> Scores:
-        """One network's scores: built and measured with the seed, on the batches of that seed."""
+        """The scores of one network, built and measured with the seed of its key, on the batches of that seed."""
         text, seed = key
         chosen = [p for p in proxies if p.name in wanted]
         build = partial(self.space.build, self.space.parse(text), self.fidelity)
@@ -43,10 +51,10 @@ class Job(NamedTuple):
         return {p.name: Score(card.scores.get(p.name), card.failures.get(p.name)) for p in chosen}
 
 
-def batches_of(
+def draw_job_batches(
     data: Any, seeds: Sequence[int], batch: int, batches: int, balanced: bool, fidelity: Fidelity
 ) -> dict[int, list[Batch]]:
-    """The batches of each seed, those that `rank` draws with it, at the resolution of the fidelity."""
+    """The batches of each seed, as `rank` draws them, at the resolution of the fidelity."""
     source = data_.load(data) if isinstance(data, str) else data
 
     def drawn(seed: int) -> Batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import concurrent.futures as cf
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from types import TracebackType
@@ -14,32 +14,41 @@ from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, ZerocostError
 from zerocost.proxies.registry import resolve
 from zerocost.run import pool
-from zerocost.run.fingerprint import fingerprints, identity
+from zerocost.run.fingerprint import fingerprints, proxy_identity
 from zerocost.run.job import Job, Key, Scores
 from zerocost.store import Store
 
-EVERY = 0.5
-"""Seconds between two writes to the store, at least; also about how much work is claimed at a time."""
-POLL = 0.2
+WRITE_INTERVAL = 0.5
+"""Seconds between two writes to the store, at least. About as much work is claimed at a time."""
+POLL_INTERVAL = 0.2
 """Seconds to wait for what other processes compute before asking for it again."""
 
-Found = dict[Key, Scores]
+ScoresByKey = dict[Key, Scores]
 
 
 class Scorer:
-    """Scores architectures of one job: those in the store are read, the others computed and kept there.
+    """Scores the architectures of one job. Scores that the store has are read, the others are computed and stored.
 
-    Call it as often as needed inside a `with` block: `workers` processes are started once, when first needed, and
-    end with the block; with one worker, scoring happens in the calling process. What another process that shares the
-    store is computing is waited for, and computed here if that process ends without. The store has everything that
-    was computed when a call ends, whatever ended it.
+    Call it as often as needed inside a `with` block. `workers` processes are started when first needed and end with the
+    block; with one worker, scoring happens in the calling process. What another process on the same store is computing
+    is waited for, and computed here if that process ends without a score. When a call ends, for whatever reason, the
+    store has everything that was computed.
 
-    Raises `InputError` for a device that cannot be used or no workers.
+    Args:
+        job: what is scored and on what.
+        store: where scores are read and kept.
+        workers: number of processes.
+
+    Attributes:
+        fingerprints: for each seed of the job, what its scores are stored under.
+
+    Raises:
+        InputError: a device that cannot be used, or fewer than one worker.
 
     >>> from zerocost import spaces
-    >>> from zerocost.run import batches_of
+    >>> from zerocost.run import draw_job_batches
     >>> space, small = spaces.get("cnn", resolution=8), spaces.Fidelity(width=0.2, depth=0.4)
-    >>> job = Job(space, ("params",), batches_of("digits:8", [0], 8, 1, False, small), small, None)
+    >>> job = Job(space, ("params",), draw_job_batches("digits:8", [0], 8, 1, False, small), small, None)
     >>> text = str(next(iter(space)))
     >>> with Store(None) as store, Scorer(job, store=store) as score:
     ...     scores = score([text])[text, 0]
@@ -53,11 +62,11 @@ class Scorer:
         check_device(job.device)
         self.job, self.store, self.workers = job, store, workers
         self.proxies = resolve(job.proxies)
-        self.names = {p.name: identity(p) for p in self.proxies}
-        self.made = fingerprints(job)
+        self.identities = {p.name: proxy_identity(p) for p in self.proxies}
+        self.fingerprints = fingerprints(job)
         self.pool: cf.ProcessPoolExecutor | None = None
-        self.unwritten: Found = {}
-        self.written_at = -EVERY
+        self.unwritten: ScoresByKey = {}
+        self.written_at = -WRITE_INTERVAL
 
     def __call__(
         self,
@@ -65,117 +74,81 @@ class Scorer:
         *,
         seeds: Iterable[int] | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> Found:
+    ) -> ScoresByKey:
         """The scores of every architecture from every seed, by text and seed, then by proxy.
 
-        `seeds` are some of the job's, all if None; `progress` is called with the number scored, each seed counting,
-        and the total.
+        Args:
+            texts: the architectures, as texts.
+            seeds: some of the job's seeds; all of them if None.
+            progress: called with the number of networks scored, each seed counting, and the total.
 
-        Raises `InputError` for a seed that the job has no batches of or work that cannot be sent to other processes,
-        `ZerocostError` when one of them dies, and `KeyboardInterrupt` that says how far it came at Ctrl-C.
+        Raises:
+            InputError: a seed that the job has no batches of, or work that cannot be sent to other processes.
+            ZerocostError: a worker process died.
+            KeyboardInterrupt: at Ctrl-C; it says how many networks were scored.
         """
-        chosen = list(self.made if seeds is None else seeds)
-        if strange := [seed for seed in chosen if seed not in self.made]:
-            raise InputError(f"the job has no batches of seed {strange[0]}, only of {', '.join(map(str, self.made))}")
-        found: Found = {(text, seed): {} for seed in chosen for text in texts}
-        missing = self._missing(found, found)
-        done = len(found) - len(missing)
+        chosen = list(self.fingerprints if seeds is None else seeds)
+        if strange := [seed for seed in chosen if seed not in self.fingerprints]:
+            known = ", ".join(map(str, self.fingerprints))
+            raise InputError(f"the job has no batches of seed {strange[0]}, only of {known}")
+        scores: ScoresByKey = {(text, seed): {} for seed in chosen for text in texts}
+        missing = self.read(scores, scores)
+        done = len(scores) - len(missing)
         try:
-            with closing(self._complete(found, missing)) as completed:
+            with closing(_Call(self, scores, missing).complete()) as completed:
                 for _ in completed:
                     done += 1
                     if progress:
-                        progress(done, len(found))
+                        progress(done, len(scores))
         except KeyboardInterrupt:
             kept = f", and kept in {self.store.where}" if self.store.where else ""
-            raise KeyboardInterrupt(f"interrupted; {done} of {len(found)} networks were scored{kept}") from None
+            raise KeyboardInterrupt(f"interrupted; {done} of {len(scores)} networks were scored{kept}") from None
         except BrokenProcessPool:
             self.close()
-            raise ZerocostError(pool.DIED) from None
-        return found
+            raise ZerocostError(pool.WORKER_DIED) from None
+        return scores
 
-    def _complete(self, found: Found, missing: list[Key]) -> Generator[Key]:
-        """Compute what is missing, or wait until another process has; gives each network once it has all scores."""
-        todo, ours, flying = deque(missing), deque[Key](), dict[cf.Future[Scores], Key]()
-        room = 1 if self.workers == 1 else self.workers + 1
-        computed, barren, start = 0, 0, time.monotonic()
-        try:
-            while todo or ours or flying:
-                if todo and not ours and len(flying) < room:
-                    lately = int(EVERY * computed / max(time.monotonic() - start, EVERY))
-                    some = len(todo) if barren >= len(todo) else min(len(todo), max(room - len(flying), lately))
-                    asked = [todo.popleft() for _ in range(some)]
-                    claimed = self._claim(asked)
-                    lacking = self._missing(found, asked)
-                    ours += (key for key in lacking if key in claimed)
-                    todo += (key for key in lacking if key not in claimed)
-                    self._release(claimed.difference(lacking))
-                    barren = barren + len(asked) if not ours and len(lacking) == len(asked) else 0
-                    yield from (key for key in asked if not self._wanted(found[key]))
-                while ours and len(flying) < room:
-                    flying[self._submit(ours[0], self._wanted(found[ours[0]]))] = ours[0]
-                    ours.popleft()
-                for future in cf.wait(flying, EVERY, cf.FIRST_COMPLETED).done:
-                    key = flying[future]
-                    self.unwritten[key] = future.result()
-                    del flying[future]
-                    found[key] |= self.unwritten[key]
-                    computed += 1
-                    yield key
-                waiting = 0 < len(todo) <= barren
-                if waiting or time.monotonic() - self.written_at >= EVERY:
-                    self._write()
-                if waiting and not flying:
-                    time.sleep(POLL)
-        finally:
-            self._write()
-            for future in cf.wait([future for future in flying if not future.cancel()]).done:
-                if future.exception() is None:
-                    self.unwritten[flying[future]] = future.result()
-            self._write()
-            self._release({*ours, *flying.values()})
-
-    def _missing(self, found: Found, keys: Iterable[Key]) -> list[Key]:
-        """Fill in what the store has; the keys that lack scores still."""
-        listed = list(keys)
-        for seed, texts in by_seed(listed).items():
-            known = self.store.known(self.made[seed], texts)
+    def read(self, scores: ScoresByKey, keys: Iterable[Key]) -> list[Key]:
+        """Fill in what the store has; returns the keys that still lack scores."""
+        keys = list(keys)
+        for seed, texts in by_seed(keys).items():
+            known = self.store.known(self.fingerprints[seed], texts)
             for text in texts:
-                have = {n: known[text, seed, i] for n, i in self.names.items() if (text, seed, i) in known}
-                found[text, seed] |= have
-        return [key for key in listed if self._wanted(found[key])]
+                have = {n: known[text, seed, i] for n, i in self.identities.items() if (text, seed, i) in known}
+                scores[text, seed] |= have
+        return [key for key in keys if self.missing_proxies(scores[key])]
 
-    def _wanted(self, have: Scores) -> frozenset[str]:
+    def missing_proxies(self, scores: Scores) -> frozenset[str]:
         """The names of the proxies that are not among these scores."""
-        return frozenset(self.names.keys() - have.keys())
+        return frozenset(self.identities.keys() - scores.keys())
 
-    def _claim(self, keys: list[Key]) -> set[Key]:
-        """Those of the keys that no other process computes."""
+    def claim(self, keys: list[Key]) -> set[Key]:
+        """Claim these keys; returns those that no other process computes."""
         return {
             key
             for seed, texts in by_seed(keys).items()
-            for key in self.store.claim(self.made[seed], [(text, seed) for text in texts])
+            for key in self.store.claim(self.fingerprints[seed], [(text, seed) for text in texts])
         }
 
-    def _release(self, keys: Iterable[Key]) -> None:
+    def release(self, keys: Iterable[Key]) -> None:
         """Give up claims."""
         for seed, texts in by_seed(keys).items():
-            self.store.release(self.made[seed], [(text, seed) for text in texts])
+            self.store.release(self.fingerprints[seed], [(text, seed) for text in texts])
 
-    def _submit(self, key: Key, wanted: frozenset[str]) -> cf.Future[Scores]:
+    def submit(self, key: Key, wanted: frozenset[str]) -> cf.Future[Scores]:
         """Have one network scored, in a worker process or at once in this one."""
         if self.workers > 1:
-            self.pool = self.pool or pool.started(self.job, self.workers)
-            return self.pool.submit(pool.work, key, wanted)
+            self.pool = self.pool or pool.start_pool(self.job, self.workers)
+            return self.pool.submit(pool.score_in_worker, key, wanted)
         future = cf.Future[Scores]()
         future.set_result(self.job.score(self.proxies, key, wanted))
         return future
 
-    def _write(self) -> None:
+    def write(self) -> None:
         """Write to the store what it does not have yet."""
         for seed, texts in by_seed(self.unwritten).items():
-            scores = {(t, seed, self.names[p]): s for t in texts for p, s in self.unwritten[t, seed].items()}
-            self.store.add(self.made[seed], scores)
+            scores = {(t, seed, self.identities[p]): s for t in texts for p, s in self.unwritten[t, seed].items()}
+            self.store.add(self.fingerprints[seed], scores)
         self.unwritten.clear()
         self.written_at = time.monotonic()
 
@@ -192,6 +165,99 @@ class Scorer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Call:
+    """One call of a scorer: takes each missing network from waiting to claimed, running and scored.
+
+    Attributes:
+        waiting: networks to claim, among them those that other processes have claimed.
+        claimed: networks that are this process's to compute.
+        running: the network that each future computes.
+        refused: how many of the last networks tried in a row belong to other processes.
+        room: how many networks may run at a time.
+        computed: how many were computed since `start`.
+    """
+
+    def __init__(self, scorer: Scorer, scores: ScoresByKey, missing: list[Key]) -> None:
+        self.scorer, self.scores = scorer, scores
+        self.waiting, self.claimed = deque(missing), deque[Key]()
+        self.running: dict[cf.Future[Scores], Key] = {}
+        self.room = 1 if scorer.workers == 1 else scorer.workers + 1
+        self.refused = self.computed = 0
+        self.start = time.monotonic()
+
+    def complete(self) -> Generator[Key]:
+        """Compute what is missing, or wait until another process has; gives each network once it has all scores."""
+        try:
+            while self.waiting or self.claimed or self.running:
+                if self.waiting and not self.claimed and len(self.running) < self.room:
+                    yield from self._claim()
+                self._submit()
+                yield from self._collect()
+                self._write_or_wait()
+        finally:
+            self._finish()
+
+    def _claim(self) -> Iterator[Key]:
+        """Claim some of what is waiting; gives the networks that another process has scored in the meantime."""
+        tried = [self.waiting.popleft() for _ in range(self._claim_size())]
+        claimed = self.scorer.claim(tried)
+        lacking = self.scorer.read(self.scores, tried)
+        self.claimed += (key for key in lacking if key in claimed)
+        self.waiting += (key for key in lacking if key not in claimed)
+        self.scorer.release(claimed.difference(lacking))
+        self.refused = self.refused + len(tried) if not self.claimed and len(lacking) == len(tried) else 0
+        yield from (key for key in tried if not self.scorer.missing_proxies(self.scores[key]))
+
+    def _claim_size(self) -> int:
+        """How many networks to claim: as many as are computed between two writes, and enough to fill the room.
+
+        All of them when other processes have everything that is waiting.
+        """
+        if self._all_refused():
+            return len(self.waiting)
+        seconds = max(time.monotonic() - self.start, WRITE_INTERVAL)
+        between_writes = int(WRITE_INTERVAL * self.computed / seconds)
+        return min(len(self.waiting), max(self.room - len(self.running), between_writes))
+
+    def _all_refused(self) -> bool:
+        """Whether everything that is waiting was found to belong to other processes."""
+        return self.refused >= len(self.waiting)
+
+    def _submit(self) -> None:
+        """Start computing what is claimed, as far as there is room."""
+        while self.claimed and len(self.running) < self.room:
+            key = self.claimed[0]  # not removed before it runs: if that raises, its claim is released
+            self.running[self.scorer.submit(key, self.scorer.missing_proxies(self.scores[key]))] = key
+            self.claimed.popleft()
+
+    def _collect(self) -> Iterator[Key]:
+        """Take in what was computed; gives each network."""
+        for future in cf.wait(self.running, WRITE_INTERVAL, cf.FIRST_COMPLETED).done:
+            key = self.running[future]
+            self.scorer.unwritten[key] = future.result()
+            del self.running[future]
+            self.scores[key] |= self.scorer.unwritten[key]
+            self.computed += 1
+            yield key
+
+    def _write_or_wait(self) -> None:
+        """Write when it is time, and before waiting for other processes."""
+        blocked = bool(self.waiting) and self._all_refused()
+        if blocked or time.monotonic() - self.scorer.written_at >= WRITE_INTERVAL:
+            self.scorer.write()
+        if blocked and not self.running:
+            time.sleep(POLL_INTERVAL)
+
+    def _finish(self) -> None:
+        """Write everything that was or is being computed, and release the other claims."""
+        self.scorer.write()
+        for future in cf.wait([future for future in self.running if not future.cancel()]).done:
+            if future.exception() is None:
+                self.scorer.unwritten[self.running[future]] = future.result()
+        self.scorer.write()
+        self.scorer.release({*self.claimed, *self.running.values()})
 
 
 def by_seed(keys: Iterable[Key]) -> dict[int, list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from zerocost.samplers.base import SpaceSampler
 from zerocost.samplers.evolution import EvolutionSampler
 from zerocost.samplers.gradient import GradientSampler
-from zerocost.samplers.guided import BatchGuide
+from zerocost.samplers.guide import BatchGuide
 from zerocost.samplers.local import LocalSampler
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.reinforce import ReinforceSampler

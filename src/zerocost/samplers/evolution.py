@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import numpy as np
 
 from zerocost.base.errors import InputError
-from zerocost.samplers.base import Combine, Guide, History, Past, SpaceSampler
+from zerocost.samplers.base import SamplerOptions, SpaceSampler
+from zerocost.samplers.history import FinishedTrial, History
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 
@@ -15,17 +18,19 @@ class EvolutionSampler(SpaceSampler):
 
     The population is the last `population` finished trials: the oldest dies, not the worst. A parent is the best of
     `tournament` of them drawn at random; its child is one mutation away, or, with probability `crossover`, a mix of
-    two parents' choices. The first `population` trials are the best of the warm-up, then random. Several asks may be
-    in flight; they are not repeated, and join the population when they have finished. Of several objectives the best
-    is on the first front, where it is least crowded.
+    two parents' choices. The first `population` trials are the best of the warm-up, then random. Several trials may
+    run at once; they are not repeated, and join the population when they have finished. With several objectives the
+    best one is on the first front, where it is least crowded.
 
     Args:
-        space, seed, combine, guide, warmup, moves: see `SpaceSampler`.
+        space: the space of the architectures.
         population: how many finished trials can have children.
         tournament: how many of them compete to be a parent.
         crossover: the probability that a child has two parents.
+        options: `seed`, `combine`, `guide`, `warmup` and `moves`; see `SpaceSampler`.
 
-    Raises `InputError` unless 1 <= `tournament` <= `population` and 0 <= `crossover` <= 1.
+    Raises:
+        InputError: unless 1 <= `tournament` <= `population` and 0 <= `crossover` <= 1, and as `SpaceSampler` does.
 
     >>> import optuna
     >>> from torch import nn
@@ -45,13 +50,9 @@ class EvolutionSampler(SpaceSampler):
         population: int = 30,
         tournament: int = 10,
         crossover: float = 0.25,
-        seed: int = 0,
-        combine: Combine | None = None,
-        guide: Guide | None = None,
-        warmup: int = 0,
-        moves: int = 1,
+        **options: Unpack[SamplerOptions],
     ) -> None:
-        super().__init__(space, seed=seed, combine=combine, guide=guide, warmup=warmup, moves=moves)
+        super().__init__(space, **options)
         if not 1 <= tournament <= population:
             raise InputError(
                 f"a tournament is held among 1 to population={population} trials, but got tournament={tournament}"
@@ -64,18 +65,18 @@ class EvolutionSampler(SpaceSampler):
 
     def propose(self, history: History, rng: np.random.Generator) -> Architecture:
         if len(history.past) < self.population:
-            return self.start(history, rng)
-        return self.novel(history, lambda: self._child(history.past, rng))
+            return self.best_start(history, rng)
+        return self.best_new(history, lambda: self._child(history.past, rng))
 
-    def _child(self, alive: list[Past], rng: np.random.Generator) -> Architecture:
+    def _child(self, alive: list[FinishedTrial], rng: np.random.Generator) -> Architecture:
         if rng.random() < self.crossover:
             return self.space.crossover(self._winner(alive, rng), self._winner(alive, rng), rng)
         return self.space.mutate(self._winner(alive, rng), rng)
 
-    def _winner(self, alive: list[Past], rng: np.random.Generator) -> Architecture:
+    def _winner(self, alive: list[FinishedTrial], rng: np.random.Generator) -> Architecture:
         drawn = rng.choice(len(alive), self.tournament, replace=False)
         return max([alive[int(i)] for i in drawn], key=_fitness).architecture
 
 
-def _fitness(past: Past) -> float:
+def _fitness(past: FinishedTrial) -> float:
     return past.fitness

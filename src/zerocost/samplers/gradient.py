@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -13,15 +13,16 @@ from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import Fidelity, resize
 from zerocost.base.seeding import seeded, stream
 from zerocost.data import Batch
-from zerocost.samplers.base import TRIES, Combine, Guide, History, SpaceSampler
-from zerocost.samplers.relaxed import EXPLODE, OBJECTIVES
+from zerocost.samplers.base import TRIES, ProposalOptions, SpaceSampler
+from zerocost.samplers.history import History
+from zerocost.samplers.objectives import EXPLODING, OBJECTIVES
 from zerocost.scoring.candidates import initialise
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
 from zerocost.spaces.mixture import Mixable, Weights
 
-SMALL = Fidelity(width=0.25, depth=0.1, resolution=16, batch=32)
+SMALL_FIDELITY = Fidelity(width=0.25, depth=0.1, resolution=16, batch=32)
 LEARNING_RATE = 0.1
 """Of Adam."""
 
@@ -29,10 +30,10 @@ LEARNING_RATE = 0.1
 class GradientSampler(SpaceSampler):
     """Gradient ascent of a proxy over a mixture of all architectures, as NASI does (Shu et al., ICLR 2022).
 
-    The space's mixture weighs the options of each choice by a softmax of logits with Gumbel noise, anew each step;
-    the logits follow the gradient of the objective. They are learnt when the first architecture is asked for, from
-    `seed` and `batch` alone, and not from the trials of the study. The first proposal has the most likely option of
-    each choice; each later one is drawn at the lowest temperature at which something new is found.
+    The space's mixture weighs the options of each choice by a softmax of logits with Gumbel noise, drawn anew each
+    step; the logits follow the gradient of the objective. They are learnt when the first architecture is asked for,
+    from `seed` and `batch` alone, not from the trials of the study. The first proposal has the most likely option of
+    each choice; each later one is drawn at the lowest temperature that finds something new.
 
     The objective is the logarithm of one of
 
@@ -40,8 +41,8 @@ class GradientSampler(SpaceSampler):
     - `gradient_norm`, the norms of the loss's gradients to the operations' weights, summed;
     - `ntk_trace`, the sum of their squares, for the trace of the neural tangent kernel.
 
-    Gradients that explode are no good either, so the last two are followed up to their mean over the steps so far,
-    and down from above it.
+    Networks whose gradients explode cannot be trained, so the last two are increased up to their mean over the steps
+    so far, and decreased above it.
 
     Args:
         space: one that can build a mixture, see `zerocost.spaces.mixture.Mixable`.
@@ -49,10 +50,11 @@ class GradientSampler(SpaceSampler):
         objective: see above.
         steps: gradient steps.
         fidelity: of the mixture and the batch.
-        seed, combine, guide, moves: see `SpaceSampler`.
+        options: `seed`, `combine`, `guide` and `moves`; see `SpaceSampler`. There is no warm-up.
 
-    Raises `InputError` for a space without a mixture, an unknown objective, labels that are needed and not there, and
-    `steps` below 1.
+    Raises:
+        InputError: a space without a mixture, an unknown objective, missing labels, or `steps` below 1; and as
+            `SpaceSampler` does.
 
     >>> from zerocost.spaces import get
     >>> sampler = GradientSampler(get("nasbench201"), (torch.ones(1, 3, 8, 8), None), steps=1)
@@ -67,17 +69,16 @@ class GradientSampler(SpaceSampler):
         *,
         objective: str = "log_synflow",
         steps: int = 25,
-        fidelity: Fidelity = SMALL,
-        seed: int = 0,
-        combine: Combine | None = None,
-        guide: Guide | None = None,
-        moves: int = 1,
+        fidelity: Fidelity = SMALL_FIDELITY,
+        **options: Unpack[ProposalOptions],
     ) -> None:
-        super().__init__(space, seed=seed, combine=combine, guide=guide, moves=moves)
+        if "warmup" in options:
+            raise InputError("the gradient strategy has no warm-up; remove warmup")
+        super().__init__(space, **options)
         if not isinstance(space, Mixable):
             raise InputError(
-                f"the gradient strategy needs a space with a method mixture(fidelity), which {space.name!r} has not; "
-                "darts, nasbench201 and transnas_micro have one"
+                "the gradient strategy needs a space with a method mixture(fidelity), which "
+                f"{space.name!r} does not have; darts, nasbench201 and transnas_micro have one"
             )
         if objective not in OBJECTIVES:
             raise unknown("objective", objective, OBJECTIVES)
@@ -93,17 +94,17 @@ class GradientSampler(SpaceSampler):
     def propose(self, history: History, rng: np.random.Generator) -> Architecture:
         logits = self.logits()
         draws = itertools.count()
-        return self.novel(history, lambda: self._draw(logits, rng, next(draws) / TRIES))
+        return self.best_new(history, lambda: self._draw(logits, rng, next(draws) / TRIES))
 
     def logits(self) -> dict[str, Tensor]:
-        """What was learnt of each choice, by name: one number an option."""
+        """The learnt logits of each choice, by name: one number an option."""
         if self._logits is None:
             with torch.inference_mode(False), torch.enable_grad(), seeded(self.seed):
                 self._logits = self._learn()
         return self._logits
 
     def _draw(self, logits: dict[str, Tensor], rng: np.random.Generator, temperature: float) -> Architecture:
-        """Drawn from the softmax of logits divided by the temperature, 0 for the most likely."""
+        """An architecture drawn from the softmax of logits divided by the temperature; 0 gives the most likely one."""
 
         def pick(name: str, options: Options) -> Value:
             return options[int(np.argmax(logits[name].numpy() + temperature * rng.gumbel(size=len(options))))]
@@ -120,11 +121,11 @@ class GradientSampler(SpaceSampler):
             for name, options in mixture.options.items()
         }
         optimizer = torch.optim.Adam(logits.values(), lr=LEARNING_RATE, maximize=True)
-        noise, seen = stream(self.seed, "gumbel"), 0.0
+        noise, total = stream(self.seed, "gumbel"), 0.0
         for step in range(1, self.steps + 1):
-            value = OBJECTIVES[self.objective](mixture, batch, _relaxed(logits, noise))
-            seen += value.item()
-            exploding = self.objective in EXPLODE and value.item() > seen / step
+            value = OBJECTIVES[self.objective](mixture, batch, _sample_weights(logits, noise))
+            total += value.item()
+            exploding = self.objective in EXPLODING and value.item() > total / step
             optimizer.zero_grad()
             goal = -value if exploding else value
             goal.backward(inputs=list(logits.values()))  # type: ignore[no-untyped-call]
@@ -132,7 +133,7 @@ class GradientSampler(SpaceSampler):
         return {name: values.detach() for name, values in logits.items()}
 
 
-def _relaxed(logits: dict[str, Tensor], noise: torch.Generator) -> Weights:
+def _sample_weights(logits: dict[str, Tensor], noise: torch.Generator) -> Weights:
     """A sample of the Gumbel-softmax of each choice."""
     return {
         name: (values - torch.empty_like(values).exponential_(generator=noise).log()).softmax(0)

@@ -1,4 +1,4 @@
-"""What a study knows: its finished trials, and all that was tried."""
+"""The history of a study: its finished trials, and all that was tried."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 
 PARENT = "parent"
-"""The attribute of a trial that holds the number of the trial it was made from, where a sampler needs that."""
+"""The attribute of a trial that holds the number of the trial it was made from, for samplers that need it."""
 
-Known = Callable[[str], tuple[Architecture, str]]
+Parse = Callable[[str], tuple[Architecture, str]]
 
 
-class Past(NamedTuple):
-    """One finished trial: its number, architecture and fitness (higher is better), and the number of its parent."""
+class FinishedTrial(NamedTuple):
+    """One finished trial.
+
+    Attributes:
+        number: of the trial.
+        architecture: that it tried.
+        fitness: higher is better.
+        parent: the number of the trial that it was made from, where the sampler records that.
+    """
 
     number: int
     architecture: Architecture
@@ -29,24 +36,28 @@ class Past(NamedTuple):
 
 
 class History(NamedTuple):
-    """The finished trials in the order of their numbers, the keys of all that was tried, and the name of the study.
+    """What a sampler proposes from.
 
-    Tried is what a trial was started with, whether it runs, has finished, was pruned or failed.
+    Attributes:
+        past: the finished trials in the order of their numbers.
+        tried: the keys of all architectures that a trial was started with, whether it runs, has finished, was pruned or
+            failed.
+        study: name of the study.
     """
 
-    past: list[Past]
+    past: list[FinishedTrial]
     tried: AbstractSet[str]
     study: str = ""
 
 
-class Reader:
-    """Reads one study again and again, each of its trials no more than once after it ended."""
+class StudyReader:
+    """Reads one study again and again, each trial only once after it has ended."""
 
-    def __init__(self, space: SearchSpace, study: str, known: Known) -> None:
+    def __init__(self, space: SearchSpace, study: str, parse: Parse) -> None:
         self.space = space
         self.study = study
-        self.known = known
-        self._ended = 0  # this many trials, the first ones, have ended and are in `_done` and `_tried`
+        self.parse = parse
+        self._ended = 0  # the first trials, this many, have ended and are in `_done` and `_tried`
         self._done: list[FrozenTrial] = []
         self._tried: set[str] = set()
         self._order = iter(space)
@@ -56,21 +67,21 @@ class Reader:
         """The finished trials, and the keys of all that was tried."""
         trials = study.get_trials(deepcopy=False)
         while self._ended < len(trials) and trials[self._ended].state.is_finished():
-            self._take(trials[self._ended], self._done, self._tried)
+            self._add(trials[self._ended], self._done, self._tried)
             self._ended += 1
         done, tried = list(self._done), set(self._tried)
         for trial in trials[self._ended :]:
-            self._take(trial, done, tried)
+            self._add(trial, done, tried)
         return done, tried
 
-    def left(self, tried: AbstractSet[str]) -> Architecture | None:
-        """The first architecture in the order of the space that has no twin among those tried, which only grow."""
+    def first_untried(self, tried: AbstractSet[str]) -> Architecture | None:
+        """The first architecture, in the order of the space, without a twin in `tried`, which may only grow."""
         while self._first is not None and self.space.canonical(self._first) in tried:
             self._first = next(self._order, None)
         return self._first
 
-    def _take(self, trial: FrozenTrial, done: list[FrozenTrial], tried: set[str]) -> None:
+    def _add(self, trial: FrozenTrial, done: list[FrozenTrial], tried: set[str]) -> None:
         if ARCHITECTURE in trial.user_attrs:
-            tried.add(self.known(trial.user_attrs[ARCHITECTURE])[1])
+            tried.add(self.parse(trial.user_attrs[ARCHITECTURE])[1])
             if trial.state == TrialState.COMPLETE:
                 done.append(trial)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from zerocost.samplers.base import History, SpaceSampler
+from zerocost.samplers.base import SpaceSampler
+from zerocost.samplers.history import History
 from zerocost.spaces.architecture import Architecture
 
 
 class RandomSampler(SpaceSampler):
-    """Architectures drawn at random, none twice: what every other strategy must beat.
+    """Architectures drawn at random, none twice: the baseline of every other strategy.
 
-    With a guide the `warmup` ones come first, best first; see `SpaceSampler`.
+    With a guide, the architectures of the warm-up come first, best first. Arguments are those of `SpaceSampler`.
 
     >>> import optuna
     >>> from torch import nn
@@ -27,4 +28,4 @@ class RandomSampler(SpaceSampler):
     window = 0
 
     def propose(self, history: History, rng: np.random.Generator) -> Architecture:
-        return self.start(history, rng)
+        return self.best_start(history, rng)

@@ -1,30 +1,30 @@
-"""The strategies by name: ours, which know the space, and Optuna's own."""
+"""The strategies by name: those of zerocost, which propose whole architectures, and Optuna's own."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
 
 import optuna
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
 
 from zerocost.base.errors import InputError, MissingExtraError, unknown
-from zerocost.samplers.base import Combine, Guide
+from zerocost.samplers.base import SamplerOptions
 from zerocost.samplers.evolution import EvolutionSampler
 from zerocost.samplers.local import LocalSampler
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.reinforce import ReinforceSampler
 from zerocost.spaces.base import SearchSpace
 
-OURS: dict[str, Callable[..., BaseSampler]] = {
+SPACE_SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "random": RandomSampler,
     "evolution": EvolutionSampler,
     "local": LocalSampler,
     "reinforce": ReinforceSampler,
 }
-OPTUNAS: dict[str, Callable[[int], BaseSampler]] = {
+OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, group=True),
     "nsga2": lambda seed: NSGAIISampler(seed=seed),
     "cmaes": lambda seed: CmaEsSampler(seed=seed),
@@ -34,39 +34,35 @@ ONE_OBJECTIVE = ("cmaes",)
 
 
 def names() -> list[str]:
-    """The strategies that `sampler` knows.
+    """The strategies that `make_sampler` knows.
 
     >>> names()
     ['cmaes', 'evolution', 'gp', 'gradient', 'local', 'nsga2', 'random', 'reinforce', 'tpe']
     """
-    return sorted([*OURS, *OPTUNAS, "gradient"])
+    return sorted([*SPACE_SAMPLERS, *OPTUNA, "gradient"])
 
 
-def sampler(
+def make_sampler(
     strategy: str | BaseSampler,
     space: SearchSpace,
     *,
     objectives: int = 1,
-    seed: int = 0,
-    combine: Combine | None = None,
     batch: Any = None,
-    guide: Guide | None = None,
-    warmup: int = 0,
-    moves: int = 1,
+    **options: Unpack[SamplerOptions],
 ) -> BaseSampler:
-    """The Optuna sampler of a strategy; a sampler is taken as it is.
+    """The Optuna sampler of a strategy; a sampler is returned as it is.
 
     Args:
         strategy: a name, see `names`, or a sampler.
-        space: what is searched.
-        objectives: how many there are.
-        seed: draws all proposals.
-        combine: as in `zerocost.samplers.SpaceSampler`; Optuna's own go by the values of the trials.
+        space: the space to search.
+        objectives: number of objectives.
         batch: inputs and labels that `gradient` learns on.
-        guide, warmup, moves: as in `SpaceSampler`: what is cheap to know chooses the start and among the moves.
+        options: `seed`, `combine`, `guide`, `warmup` and `moves`, as in `zerocost.samplers.SpaceSampler`. Without a
+            guide, `warmup` and `moves` have no effect. Optuna's own samplers use the values of the trials in place of
+            `combine`.
 
     Raises:
-        InputError: an unknown name, a strategy for one objective given several, or a guide for one that takes none.
+        InputError: an unknown name, several objectives for a strategy of one, or a guide for one that takes none.
         MissingExtraError: `cmaes` without its package.
     """
     if isinstance(strategy, BaseSampler):
@@ -75,20 +71,23 @@ def sampler(
         raise unknown("strategy", strategy, names())
     if strategy in ONE_OBJECTIVE and objectives > 1:
         raise InputError(f"strategy {strategy} has one objective, but got {objectives}; use nsga2, tpe or evolution")
-    guided = {"guide": guide, "warmup": warmup, "moves": moves} if guide is not None else {}
-    if strategy in OURS:
-        return OURS[strategy](space, seed=seed, combine=combine, **guided)
-    if strategy == "gradient" and not warmup:
+    guide, seed = options.get("guide"), options.get("seed", 0)
+    if guide is None:
+        options.pop("warmup", None)
+        options.pop("moves", None)
+    if strategy in SPACE_SAMPLERS:
+        return SPACE_SAMPLERS[strategy](space, **options)
+    if strategy == "gradient" and not options.get("warmup"):
         from zerocost.samplers.gradient import GradientSampler
 
-        return GradientSampler(space, batch, seed=seed, guide=guide, moves=moves)
-    if guided:
+        return GradientSampler(space, batch, seed=seed, guide=guide, moves=options.get("moves", 1))
+    if guide is not None:
         no = "warm-up" if strategy == "gradient" else "warm-up and no moves"
-        raise InputError(f"strategy {strategy} takes no {no}; {', '.join(OURS)} do")
+        raise InputError(f"strategy {strategy} takes no {no}; {', '.join(SPACE_SAMPLERS)} do")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:
-            return OPTUNAS[strategy](seed)
+            return OPTUNA[strategy](seed)
         except ImportError as error:
             raise MissingExtraError(
                 f"strategy {strategy} needs the extra {strategy}: pip install 'zerocost[{strategy}]'"
@@ -97,7 +96,7 @@ def sampler(
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Optuna's messages below a warning are left out inside the block."""
+    """Inside the block, Optuna logs only warnings and errors."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ARCHITECTURE = "architecture"
 """The attribute of a trial that holds its architecture's text."""
 REJECTED = "rejected"
-"""The attribute of a trial that holds the reason why it was pruned before anything was scored."""
+"""The attribute of a trial that holds the reason why it was pruned before scoring."""
 
 
 class NoArchitecture(InputError, TrialPruned):
@@ -28,14 +28,20 @@ class NoArchitecture(InputError, TrialPruned):
 def suggest(space: SearchSpace, trial: BaseTrial, *, numeric: bool = False) -> Architecture:
     """The architecture that a trial's sampler proposes, its text kept as the trial's attribute "architecture".
 
-    A whole number is asked with `suggest_int`, any other choice with `suggest_categorical`, under the name it has in
-    the space; so every sampler of Optuna can search every space. A choice that is offered with other options than in
-    the trials before, which Optuna does not allow, is asked as `name=option|option`. With `numeric` every choice is
-    asked as a whole number, the place of the option, for samplers such as CMA-ES that know nothing else.
+    Whole numbers are asked with `suggest_int`, other choices with `suggest_categorical`, under the names they have in
+    the space, so every sampler of Optuna can search every space. Optuna does not allow a choice to have other options
+    than in earlier trials; such a choice is asked as `name=option|option`.
 
-    Raises `NoArchitecture` when the answers make no architecture, which in space `nasbench101` can happen to samplers
-    that know nothing of its rules; it is an `InputError` and a `TrialPruned`, so `study.optimize` prunes the trial and
-    goes on. The reason is the trial's attribute "rejected".
+    Args:
+        space: the space of the architecture.
+        trial: an Optuna trial, which answers the choices.
+        numeric: ask every choice as a whole number, the place of the option, for samplers such as CMA-ES that handle
+            only numbers.
+
+    Raises:
+        NoArchitecture: the answers make no architecture, which can happen in space `nasbench101` to samplers that do
+            not know its rules. It is an `InputError` and a `TrialPruned`, so `study.optimize` prunes the trial and goes
+            on. The reason is the trial's attribute "rejected".
 
     >>> import optuna
     >>> from torch import nn
@@ -45,7 +51,7 @@ def suggest(space: SearchSpace, trial: BaseTrial, *, numeric: bool = False) -> A
     'width=16'
     """
     try:
-        arch = space.choose(Choose(partial(_place if numeric else _answer, trial)))
+        arch = space.choose(Choose(partial(_answer_by_place if numeric else _answer, trial)))
     except InputError as error:
         trial.set_user_attr(REJECTED, str(error))
         raise NoArchitecture(str(error)) from error
@@ -58,7 +64,7 @@ def choice_name(parameter: str) -> str:
     return parameter.partition("=")[0]
 
 
-def _place(trial: BaseTrial, name: str, options: Options) -> Value:
+def _answer_by_place(trial: BaseTrial, name: str, options: Options) -> Value:
     return options[trial.suggest_int(name, 0, len(options) - 1)]
 
 
@@ -66,7 +72,9 @@ def _answer(trial: BaseTrial, name: str, options: Options) -> Value:
     try:
         return _ask(trial, name, options)
     except ValueError as error:
-        if isinstance(trial, Trial) and not isinstance(options, range):  # it was offered other options before
+        if isinstance(trial, Trial) and not isinstance(
+            options, range
+        ):  # the choice had other options in an earlier trial
             return trial.suggest_categorical(f"{name}={'|'.join(map(str, options))}", options)
         raise InputError(f"the trial does not answer choice {name!r}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Models that another library made: who recognises them, and who scores them. Integrations register themselves here."""
+"""Adapters for models of other libraries: they recognise and score them. Integrations register theirs here."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Adapter(NamedTuple):
 ADAPTERS: list[Adapter] = []
 
 
-def adapter_of(model: Any) -> Adapter | None:
+def find_adapter(model: Any) -> Adapter | None:
     """The adapter that accepts a model; None for one that is scored as it is.
 
-    >>> adapter_of("a string") is None
+    >>> find_adapter("a string") is None
     True
     """
     return next((adapter for adapter in ADAPTERS if adapter.accepts(model)), None)

@@ -1,4 +1,4 @@
-"""Candidates in whatever form they come, made one: a mapping from name to builder."""
+"""Candidates in any form, turned into one: a mapping from name to builder."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing_extensions import TypeIs
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.seeding import seeded
-from zerocost.scoring.adapters import adapter_of
+from zerocost.scoring.adapters import find_adapter
 
 
 def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
     """Name to builder (or finished module), out of a mapping, a sequence, or a function that returns one of them.
 
-    Candidates without a name are numbered. Raises `InputError` when there are none or one is neither a module nor a
-    function.
+    Candidates without a name are numbered.
+
+    Raises:
+        InputError: there are no candidates, or one is neither a module nor a function.
 
     >>> list(as_builders([nn.Linear(1, 1), lambda: nn.Linear(2, 2)]))
     ['0', '1']
@@ -35,7 +37,7 @@ def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
             f"but got {type(candidates).__name__}"
         )
     if isinstance(candidates, Mapping) and len(items) < len(candidates):
-        raise InputError("two candidates have the same name once names are made strings; give each its own")
+        raise InputError("two candidates have the same name as text; give each its own")
     if not items:
         raise InputError("there are no candidates to rank")
     for name, build in items.items():
@@ -50,7 +52,7 @@ def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
 def initialise_on(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:
     """The candidate's network, initialised from the seed and moved to the device; a finished one stays where it is."""
     model = initialise(build, seed)
-    stays = device is None or model is build or adapter_of(model) is not None
+    stays = device is None or model is build or find_adapter(model) is not None
     return model if stays else model.to(device)
 
 
@@ -59,14 +61,19 @@ Builder = Callable[[], nn.Module]
 
 def is_network(value: Any) -> TypeIs[nn.Module]:
     """Whether a value is a finished network: a torch module, or a model that an integration scores."""
-    return isinstance(value, nn.Module) or adapter_of(value) is not None
+    return isinstance(value, nn.Module) or find_adapter(value) is not None
 
 
 def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:
     """Build a network whose initial weights depend on `seed` alone. A finished module is returned as it is.
 
-    Raises `Failure` when `build` raises, so that one bad candidate does not stop a ranking, and `InputError`
-    when it returns something that is not a `torch.nn.Module`.
+    Args:
+        build: a function that returns a module, or a module.
+        seed: seeds torch, numpy and Python while the network is built.
+
+    Raises:
+        Failure: `build` raised, so that one bad candidate does not stop a ranking.
+        InputError: it returned something that is not a `torch.nn.Module`.
 
     >>> a, b = (initialise(lambda: nn.Linear(2, 2), seed=3) for _ in range(2))
     >>> bool((a.weight == b.weight).all())

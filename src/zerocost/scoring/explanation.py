@@ -1,4 +1,4 @@
-"""Why a ranking is as it is: what each proxy adds, what would be without it, and how much is only size."""
+"""Explains a ranking: what each proxy adds, how the order is without it, and how much of it is only size."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from zerocost.statistics import ranking as statistics
 
 SIZES = ("params", "flops", "depth")
 SCORE = "score"
-SHARE = 0.1
-"""How much of a ranking is its top, unless told."""
-LEAST = 3
-"""Candidates that a correlation needs."""
-DIGITS = 10
-"""Decimals of a score that count; sums taken in another order differ beyond them."""
+TOP_SHARE = 0.1
+"""Share of the candidates that count as the top by default."""
+FEWEST = 3
+"""Fewest candidates for a correlation."""
+DECIMALS = 10
+"""Decimals of a score that count; sums in another order differ beyond them."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,18 +67,22 @@ class Explanation:
 
     @property
     def rises(self) -> pd.Series[float]:
-        """The places each candidate wins with size taken out, most first, of those that are in the top then."""
+        """The places each candidate wins when size is taken out, most first, of those that are then in the top."""
         won = (self.place - self.sizeless)[self.sizeless <= self.top]
         return won[won > 0].sort_values(ascending=False, kind="stable")
 
     @property
     def falls(self) -> pd.Series[float]:
-        """The places each candidate loses with size taken out, most first, of those that are in the top now."""
+        """The places each candidate loses when size is taken out, most first, of those that are now in the top."""
         lost = (self.sizeless - self.place)[self.place <= self.top]
         return lost[lost > 0].sort_values(ascending=False, kind="stable")
 
     def about_size(self, write: Callable[[str], str] = str) -> str:
-        """How much of the order is only size, in plain words; `write` is how names of candidates are written."""
+        """How much of the order is only size, in words.
+
+        Args:
+            write: formats the name of a candidate.
+        """
         rho = float(self.sizes["params"][SCORE]) if "params" in self.sizes else math.nan
         if math.isnan(rho):
             return (
@@ -100,21 +104,21 @@ class Explanation:
         return f"{text} Without size, {rest}."
 
 
-def explain(frame: pd.DataFrame, combination: Combination, *, top: int | None = None) -> Explanation:
-    """Why candidates are ranked as they are; `Explanation` says what is found.
+def explain_ranking(frame: pd.DataFrame, combination: Combination, *, top: int | None = None) -> Explanation:
+    """Explain why candidates are ranked as they are.
 
     Args:
-        frame: the scores and the `rank_score` of a table. Without a reference ranks are among its rows, so give it
-            whole, not what `select` kept of it.
+        frame: the scores and the `rank_score` of a table. Without a reference, ranks are among its rows, so give the
+            whole table, not the rows that `select` kept.
         combination: what to explain.
-        top: how many candidates are the top, whose coming and going counts; a tenth of them if None.
+        top: number of candidates that count as the top; a tenth of them if None.
 
     Raises:
         InputError: the table lacks a proxy of the combination, or `top` is below 1.
 
     >>> scores = pd.DataFrame({"snip": [3.0, 2.0, 1.0], "params": [30.0, 20.0, 10.0]}, index=["a", "b", "c"])
     >>> snip = Combination({"snip": 1.0})
-    >>> why = explain(scores.assign(rank_score=snip(scores)), snip)
+    >>> why = explain_ranking(scores.assign(rank_score=snip(scores)), snip)
     >>> why.moved.snip.round(2).to_dict()
     {'a': 0.5, 'b': 0.1, 'c': -0.6}
     >>> why.about_size()
@@ -124,52 +128,52 @@ def explain(frame: pd.DataFrame, combination: Combination, *, top: int | None = 
         raise InputError(f"top must be a whole number from 1, but got {top!r}")
     frame = frame.astype(float)
     score = combination(frame)
-    known = score.where(score > -np.inf).round(DIGITS)
-    place, ranked = placed(known), placed(frame["rank_score"].replace(-np.inf, np.nan).round(DIGITS))
-    count = min(top or max(math.ceil(SHARE * len(frame)), 1), len(frame))
+    known = score.where(score > -np.inf).round(DECIMALS)
+    place, ranked = places(known), places(frame["rank_score"].replace(-np.inf, np.nan).round(DECIMALS))
+    count = min(top or max(math.ceil(TOP_SHARE * len(frame)), 1), len(frame))
     without = pd.DataFrame(
-        {name: left_out(combination, name, frame) for name in combination.proxies}, index=frame.index, dtype=float
+        {name: score_without(combination, name, frame) for name in combination.proxies}, index=frame.index, dtype=float
     )
     turned = frame[combination.proxies] * weight_signs(frame[combination.proxies], combination.weights)
     given = [name for name in SIZES if name in frame]
     columns = {SCORE: known, **{str(name): turned[name] for name in turned}}
-    rows = {name: [paired(statistics.spearman, c, frame[size]) for size in given] for name, c in columns.items()}
+    rows = {name: [correlate(statistics.spearman, c, frame[size]) for size in given] for name, c in columns.items()}
     return Explanation(
         combination=combination,
         score=score,
         place=place,
-        moved=centred(combination, frame),
-        climbed=without.apply(placed).sub(place, axis="index"),
-        proxies=by_proxy(combination, known, turned, without, frame.get("params"), count),
+        moved=centred_terms(combination, frame),
+        climbed=without.apply(places).sub(place, axis="index"),
+        proxies=proxy_rows(combination, known, turned, without, frame.get("params"), count),
         sizes=pd.DataFrame.from_dict(rows, orient="index", columns=given, dtype=float),
-        sizeless=placed(beyond(known, frame["params"])) if "params" in frame else place * np.nan,
+        sizeless=places(rank_beyond_size(known, frame["params"])) if "params" in frame else place * np.nan,
         top=count,
         follows=place.equals(ranked),
     )
 
 
-def placed(values: pd.Series[float]) -> pd.Series[float]:
+def places(values: pd.Series[float]) -> pd.Series[float]:
     """The place of each value, 1 for the highest, equal ones sharing the best of theirs; NaN for NaN."""
     return values.rank(ascending=False, method="min")
 
 
-def left_out(combination: Combination, name: str, frame: pd.DataFrame) -> pd.Series[float]:
+def score_without(combination: Combination, name: str, frame: pd.DataFrame) -> pd.Series[float]:
     """The score without a proxy; NaN for a candidate without any other score, and where there is no other proxy."""
     weights = {other: combination.weights[other] for other in combination.proxies if other != name}
     if not weights:
         return pd.Series(np.nan, index=frame.index)
-    return replace(combination, weights=weights)(frame).replace(-np.inf, np.nan).round(DIGITS)
+    return replace(combination, weights=weights)(frame).replace(-np.inf, np.nan).round(DECIMALS)
 
 
-def centred(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame:
-    """What each proxy adds to each candidate, less what it adds on average; NaN for a vote."""
+def centred_terms(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame:
+    """What each proxy adds to each candidate, less its average; NaN for a vote."""
     if combination.method == "vote":
         return pd.DataFrame(np.nan, index=frame.index, columns=combination.proxies)
     terms = combination.terms(frame)[combination.proxies]
     return terms - terms.mean()
 
 
-def by_proxy(
+def proxy_rows(
     combination: Combination,
     score: pd.Series[float],
     turned: pd.DataFrame,
@@ -178,52 +182,52 @@ def by_proxy(
     top: int,
 ) -> pd.DataFrame:
     """The rows of `Explanation.proxies`."""
-    alike = turned.corr(method="spearman", min_periods=LEAST)
-    best = set(leaders(score, top))
+    alike = turned.corr(method="spearman", min_periods=FEWEST)
+    best = set(top_names(score, top))
     rows = {}
     for name in turned:
         others = alike[name].drop(name).dropna()
-        alone = without[name].isna().all()
+        only_proxy = without[name].isna().all()
         rows[name] = {
             "weight": float(combination.weights[str(name)]),
-            "tau_without": paired(statistics.kendall, score, without[name]),
-            "replaced": math.nan if alone else float(len(best - set(leaders(without[name], top)))),
-            "spearman": paired(statistics.spearman, turned[name], score),
+            "tau_without": correlate(statistics.kendall, score, without[name]),
+            "replaced": math.nan if only_proxy else float(len(best - set(top_names(without[name], top)))),
+            "spearman": correlate(statistics.spearman, turned[name], score),
             "beyond_size": math.nan
             if params is None
-            else paired(statistics.partial_spearman, turned[name], score, params),
+            else correlate(statistics.partial_spearman, turned[name], score, params),
             "closest": str(others.idxmax()) if len(others) else "",
             "redundancy": float(others.max()) if len(others) else math.nan,
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def leaders(values: pd.Series[float], top: int) -> pd.Index[str]:
-    """The names of the highest values, the first ones of equal."""
+def top_names(values: pd.Series[float], top: int) -> pd.Index[str]:
+    """The names of the highest values; of equal ones, the first."""
     return values.dropna().sort_values(ascending=False, kind="stable").index[:top]
 
 
-def paired(statistic: Callable[..., statistics.Values], *columns: pd.Series[float]) -> float:
+def correlate(statistic: Callable[..., statistics.Values], *columns: pd.Series[float]) -> float:
     """A statistic over the candidates that have a number in every column; NaN for fewer than three."""
     numbers = np.stack([column.to_numpy(np.float64) for column in columns])
     complete = numbers[:, np.isfinite(numbers).all(axis=0)]
-    return float(statistic(*complete)) if complete.shape[1] >= LEAST else math.nan
+    return float(statistic(*complete)) if complete.shape[1] >= FEWEST else math.nan
 
 
-def beyond(score: pd.Series[float], size: pd.Series[float]) -> pd.Series[float]:
-    """What the rank by score has beyond a straight line on the rank by size; NaN where that line says it all.
+def rank_beyond_size(score: pd.Series[float], size: pd.Series[float]) -> pd.Series[float]:
+    """The residual of the rank by score from a straight line on the rank by size; NaN where nothing is left.
 
-    >>> beyond(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([1.0, 1.0, 2.0, 2.0])).tolist()
+    >>> rank_beyond_size(pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([1.0, 1.0, 2.0, 2.0])).tolist()
     [-0.5, 0.5, -0.5, 0.5]
     """
     both = score.notna() & size.notna()
     ranks, sizes = score[both].rank(), size[both].rank()
-    rho = paired(statistics.spearman, score, size)
+    rho = correlate(statistics.spearman, score, size)
     if math.isnan(rho) or 1 - rho**2 < statistics.TINY:
         return score * np.nan
     slope = rho * ranks.std() / sizes.std()
     rest = (ranks - ranks.mean()) - slope * (sizes - sizes.mean())
-    return rest.round(DIGITS).reindex(score.index)
+    return rest.round(DECIMALS).reindex(score.index)
 
 
 def _signed(value: float) -> str:

@@ -1,4 +1,4 @@
-"""rank(): many networks initialised, scored and ranked on one batch."""
+"""rank(): initialise, score and rank many networks on one batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
 from torch import nn
@@ -46,6 +46,9 @@ def rank(
 ) -> ScoreTable:
     """Initialise, score and rank many networks on one batch. A bad candidate never stops the others.
 
+    The default proxies are not those of `zerocost.score`: the default here is the combination that was chosen to rank a
+    pool of candidates, while `score` shows one network from many sides.
+
     Args:
         candidates: a mapping from name to builder (a function that returns a module) or module, or a sequence of
             either. Builders run one at a time with torch seeded by `seed`, so that a network's initial weights do not
@@ -53,15 +56,15 @@ def rank(
         data: anything `zerocost.data.draw` takes: a spec such as "digits", tensors or arrays, a Dataset, a DataLoader.
         proxies: names of the proxies to rank by, as a sequence or comma-separated, or a `zerocost.combine.Combination`
             or the .json file of one. Its `where` is for `select`, its fidelity for architectures of a space.
-        also: names of proxies to score but not to rank by, for conditions of `select`; `params` always is.
+        also: names of proxies to score but not to rank by, for conditions of `select`; `params` is always scored.
         batch: number of samples drawn, once for all candidates; 64 unless the combination says otherwise.
-        batches: how many batches are drawn; proxies that compare batches (`zico`) see them all, the others the first.
-            Of a single one, those compare the halves.
-        balanced: draw equally many of each class.
+        batches: how many batches are drawn. Proxies that compare batches (`zico`) use all of them, the others the
+            first; of a single batch they compare the halves.
+        balanced: draw the same number of samples of each class.
         loss: function of outputs and labels, a mean over samples.
-        seed: draws the batch, initialises the networks and seeds the passes.
-        repeats: how often each network is initialised and scored, from `seed` on; scores are means, and the table's
-            `spread` has their standard deviations. Once, unless the combination says otherwise.
+        seed: seeds the batch, the initial weights and the passes.
+        repeats: how often each network is initialised and scored, with seeds from `seed` on. Scores are means, and
+            the table's `spread` has their standard deviations. Once, unless the combination says otherwise.
         device: where built networks are moved before scoring; None leaves them where they are.
         progress: called with the number done and the total after each candidate.
 
@@ -93,28 +96,43 @@ def draw_batches(data: Any, size: int, count: int, seed: int, balanced: bool) ->
     return [data_.draw(data, size, seed=seed + i, balanced=balanced) for i in range(count)]
 
 
+class ScoringOptions(TypedDict, total=False):
+    """How candidates are scored; `rank` explains each."""
+
+    loss: Loss
+    seed: int
+    repeats: int | None
+    device: str | torch.device | None
+
+
 def rank_batch(
     candidates: Any,
     batch: Any,
     proxies: Combination | Iterable[str | Proxy] | str = combine.default,
     *,
     also: Iterable[str] | str = (),
-    loss: Loss = cross_entropy,
-    seed: int = 0,
-    repeats: int | None = None,
-    device: str | torch.device | None = None,
-    fidelity: str = "full",
     progress: Callable[[int, int], None] | None = None,
+    **options: Unpack[ScoringOptions],
 ) -> ScoreTable:
-    """`rank` on a batch, or a list of batches, already drawn; `fidelity` is noted in the provenance of every score."""
+    """`rank` on a batch that is already drawn.
+
+    Args:
+        candidates: as in `rank`.
+        batch: `(inputs, labels)`, or a list of them, as `zerocost.score` takes it.
+        proxies: as in `rank`.
+        also: as in `rank`.
+        progress: as in `rank`.
+        options: `loss`, `seed`, `repeats` and `device`, as in `rank`.
+    """
     builders = as_builders(candidates)
     combination = combine.as_combination(proxies)
-    if combination.reference is not None and combination.fidelity not in (None, fidelity):
+    if combination.reference is not None and combination.fidelity not in (None, "full"):
         raise InputError(
-            f"the reference of this combination was scored at fidelity {combination.fidelity}, candidates are at "
-            f"{fidelity}; give it to search, which scores at that fidelity, or leave out the reference"
+            f"the reference of this combination was scored at fidelity {combination.fidelity}, candidates are at full; "
+            "give it to search, which scores at that fidelity, or leave out the reference"
         )
-    repeats = repeats or combination.repeats or 1
+    loss, seed, device = options.get("loss", cross_entropy), options.get("seed", 0), options.get("device")
+    repeats = options.get("repeats") or combination.repeats or 1
     ranked = resolve(combine.as_proxies(proxies))
     beside = resolve(also) if also else []
     steps = plan(resolve([*ranked, *beside, "params"]))
@@ -136,9 +154,9 @@ def rank_batch(
                 card = score_candidate(build, given, steps, loss, range(seed, seed + repeats), device)
             except InputError as reason:
                 rejected.append(reason)
-                card = failed(steps, reason)
-            card.provenance["fidelity"] = fidelity
-            card.provenance["initialisation"] = initialisation(build, seed, repeats) or card.provenance.get(
+                card = failed_card(steps, reason)
+            card.provenance["fidelity"] = "full"
+            card.provenance["initialisation"] = describe_initialisation(build, seed, repeats) or card.provenance.get(
                 "initialisation", "as given"
             )
             cards[name] = card
@@ -159,35 +177,37 @@ def score_candidate(
     seeds: Sequence[int],
     device: str | torch.device | None,
 ) -> ScoreCard:
-    """The means over the seeds that a candidate is built and scored with.
+    """The scores of a candidate, means over the seeds that it is built and scored with.
 
-    Where it cannot be built or run, every proxy fails with the reason. Raises `InputError` for what it can never be
-    scored on.
+    If it cannot be built or run, every proxy fails with the reason.
+
+    Raises:
+        InputError: a batch that it cannot be scored on.
     """
 
     def measured() -> ScoreCard:
-        return averaged(
+        return average_cards(
             [score_batches(initialise_on(build, seed, device), batches, steps, loss, seed) for seed in seeds]
         )
 
     card: ScoreCard | Failure = or_failure(measured)
-    return failed(steps, card) if isinstance(card, Failure) else card
+    return failed_card(steps, card) if isinstance(card, Failure) else card
 
 
-def failed(steps: Plan, reason: Exception) -> ScoreCard:
-    """The card of a candidate of which nothing could be had."""
+def failed_card(steps: Plan, reason: Exception) -> ScoreCard:
+    """The card of a candidate on which every proxy fails for the same reason."""
     return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
 
 
-def initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
+def describe_initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
     """Where a built candidate's weights come from, in words; None for a finished one."""
     if is_network(build):
         return None
     return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
 
 
-def averaged(cards: Sequence[ScoreCard]) -> ScoreCard:
-    """One card out of those of several seeds: means, standard deviations, the first failure of each proxy."""
+def average_cards(cards: Sequence[ScoreCard]) -> ScoreCard:
+    """One card from those of several seeds: means, standard deviations, the first failure of each proxy."""
     if len(cards) == 1:
         return cards[0]
     failures = {name: reason for card in reversed(cards) for name, reason in card.failures.items()}

@@ -1,4 +1,4 @@
-"""score(): the passes run on one network, and the proxies computed of it."""
+"""score(): run the passes on one network and compute the proxies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.version import VERSION
-from zerocost.data.as_batch import as_batches, class_numbers, shape_of
+from zerocost.data.as_batch import as_batches, class_numbers, tensor_shapes
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import out_of_memory
 from zerocost.engine.passes.batch import Loss, cross_entropy
@@ -27,7 +27,7 @@ from zerocost.engine.run import Measurement, measure, neutral
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import arguments
 from zerocost.proxies.registry import resolve
-from zerocost.scoring.adapters import adapter_of
+from zerocost.scoring.adapters import find_adapter
 from zerocost.scoring.candidates import is_network
 from zerocost.scoring.card import PassRecord, ScoreCard
 
@@ -57,6 +57,9 @@ def score(
 
     The passes that the proxies need are run once for all of them; `explain` shows which. The model comes back as it
     was, and so do the global random states.
+
+    The default proxies are not those of `zerocost.rank`: ten well-known ones show one network from many sides, while
+    `rank` uses the combination that was chosen to rank a pool of candidates.
 
     Args:
         model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`), or a Keras 3 model, whose
@@ -90,8 +93,8 @@ def score(
 
 
 def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
-    """Run a plan on one model and compute the proxies of it."""
-    adapter = adapter_of(model)
+    """Run a plan on one model and compute its proxies."""
+    adapter = find_adapter(model)
     if adapter is not None:
         return adapter.evaluate(model, batches, steps, loss, seed)
     if loss is cross_entropy:
@@ -100,7 +103,7 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
     device = torch.device(found.device)
     scopes: dict[Settings, dict[str, Any]] = {}
     with neutral(device), torch.no_grad():
-        values = {p.name: repeated(p, found, scopes, seed, device) for p in steps.proxies}
+        values = {p.name: compute_repeats(p, found, scopes, seed, device) for p in steps.proxies}
     inputs, targets = batches[0]
     return ScoreCard(
         scores={name: v.mean for name, v in values.items() if not isinstance(v, Failure)},
@@ -116,51 +119,61 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
             "seed": seed,
             "fidelity": "full",
             "initialisation": "as given",
-            "inputs": shape_of(inputs),
+            "inputs": tensor_shapes(inputs),
             "batches": len(batches),
             "labels": targets is not None,
             "loss": getattr(loss, "__name__", type(loss).__name__),
-            "settings": {p.name: settings_of(p) for p in steps.proxies},
+            "settings": {p.name: proxy_settings(p) for p in steps.proxies},
             "dtype": found.dtype,
             "device": found.device,
             "part_size": found.part_size,
         },
-        spread={p.name: v.deviation for p in steps.proxies if isinstance(v := values[p.name], Value) and p.repeats > 1},
+        spread={
+            p.name: v.deviation
+            for p in steps.proxies
+            if isinstance(v := values[p.name], RepeatedScore) and p.repeats > 1
+        },
     )
 
 
-def settings_of(proxy: Proxy) -> dict[str, Any]:
+def proxy_settings(proxy: Proxy) -> dict[str, Any]:
     """The settings and options of a proxy, the mode always among them."""
     repeats = {"repeats": proxy.repeats} if proxy.repeats > 1 else {}
     return {"mode": proxy.settings.mode, **proxy.settings.changed, **proxy.options, **repeats}
 
 
-class Value(NamedTuple):
-    """A proxy's mean over its repeats, and their standard deviation (0 for one)."""
+class RepeatedScore(NamedTuple):
+    """A proxy over its repeats.
+
+    Attributes:
+        mean: the mean value.
+        deviation: the standard deviation; 0 for a single repeat.
+    """
 
     mean: float
     deviation: float
 
 
-def repeated(
+def compute_repeats(
     proxy: Proxy, found: Measurement, scopes: dict[Settings, dict[str, Any]], seed: int, device: torch.device
-) -> Value | Failure:
-    """A proxy's value over its repeats, or the first Failure among them."""
+) -> RepeatedScore | Failure:
+    """The mean and deviation of a proxy over its repeats, or the first `Failure` among them."""
     values: list[float] = []
     for settings in repeats(proxy):
         if settings not in scopes:
             scopes[settings] = found.under(settings)
-        one = computed(proxy, scopes[settings], seed + settings.repeat, device)
+        one = compute_or_failure(proxy, scopes[settings], seed + settings.repeat, device)
         if isinstance(one, Failure):
             return one
         values.append(one)
-    return Value(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
+    return RepeatedScore(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
 
 
-def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.device) -> float | Failure:
-    """A proxy's value, or the Failure that says why it has none.
+def compute_or_failure(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.device) -> float | Failure:
+    """A proxy's value, or the `Failure` that says why it has none.
 
-    Raises `InputError` for a proxy that writes into the signals it shares with others.
+    Raises:
+        InputError: a proxy that writes into the signals that it shares with others.
     """
     with seeded(seed, device):
         given = or_failure(arguments, proxy.signals, signals)
@@ -168,14 +181,14 @@ def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.dev
             return given
         tensors = [t for t in tree_leaves(given) if isinstance(t, Tensor)]
         versions = [t._version for t in tensors]
-        result: float | Failure = or_failure(value, proxy, given)
+        result: float | Failure = or_failure(compute, proxy, given)
     if versions != [t._version for t in tensors]:
         raise InputError(f"proxy {proxy.name!r} writes into its signals, which other proxies share; write into copies")
     return result
 
 
-def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
-    """What a proxy's formula makes of its signals, its sign turned so that higher is better; a finite number."""
+def compute(proxy: Proxy, given: Mapping[str, Any]) -> float:
+    """A proxy's formula applied to its signals: a finite number, with the sign that makes higher better."""
     try:
         result = proxy.formula(**given, **proxy.options)
     except (Failure, InputError):

@@ -1,4 +1,4 @@
-"""select(): keep the candidates worth training, and say of each other why it was dropped."""
+"""select(): keep the candidates worth training, with the reason why each other one was dropped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from zerocost.base.conditions import Clause, clauses
+from zerocost.base.conditions import Clause, parse_clauses
 from zerocost.base.errors import InputError
 from zerocost.engine.proxy import names
 from zerocost.scoring.table import ScoreTable
@@ -29,10 +29,10 @@ def select(
             pass a condition on it.
         percentile: keep those at or above this percentile (0 to 100) of `by` among all that have it.
         top: keep at most this many, best first by `by`.
-        by: the column that percentile and top go by.
+        by: the column that `percentile` and `top` use.
 
     Returns:
-        The survivors, best first; its `dropped` says for each other candidate which filter dropped it and why.
+        The survivors, best first; its `dropped` gives for each other candidate the filter that dropped it and why.
 
     Raises:
         InputError: a condition that cannot be read or names no column, or a setting out of range.
@@ -52,12 +52,14 @@ def select(
     ordered = values.sort_values(ascending=False, kind="stable")
     scored = ordered > -math.inf
     kept = list(ordered[scored].index)
-    dropped = {name: f"it has no {by}: {why_unscored(table, name)}" for name in ordered[~scored].index}
+    dropped = {name: f"it has no {by}: {first_failure(table, name)}" for name in ordered[~scored].index}
     columns = {str(name): values.to_numpy() for name, values in table.frame.items()}
-    for clause in clauses(where) if where else []:
+    for clause in parse_clauses(where) if where else []:
         holds = np.broadcast_to(clause.holds(columns), len(table))
         passes = dict(zip(table.frame.index, holds, strict=True))
-        dropped |= {name: f"{clause.text} is false: {seen(clause, table, name)}" for name in kept if not passes[name]}
+        dropped |= {
+            name: f"{clause.text} is false: {clause_values(clause, table, name)}" for name in kept if not passes[name]
+        }
         kept = [name for name in kept if passes[name]]
     if percentile is not None:
         limit = ordered[scored].quantile(percentile / 100)
@@ -75,24 +77,24 @@ def select(
 
 
 def proxies_in(where: str | None) -> list[str]:
-    """The proxies that a condition names, in order; `InputError` when it cannot be read or names none that exists.
+    """The proxies in a condition, in order; `InputError` if it cannot be read or has an unknown name.
 
     >>> proxies_in("snip > 0.05 and params < 2e6 and rank_score > -1")
     ['snip', 'params']
     """
-    parts = clauses(where) if where else []
+    parts = parse_clauses(where) if where else []
     every = dict.fromkeys([*names(), "rank_score"], math.nan)
     for part in parts:
         part.holds(every)
     return [name for name in dict.fromkeys(n for part in parts for n in part.names) if name != "rank_score"]
 
 
-def seen(clause: Clause, table: ScoreTable, name: str) -> str:
-    """The values that a clause looked at, for one candidate."""
+def clause_values(clause: Clause, table: ScoreTable, name: str) -> str:
+    """The values of one candidate that a condition depends on, as text."""
     values = {column: float(table.frame[column][name]) for column in clause.names}
     return ", ".join(f"{c} failed" if math.isnan(v) else f"{c} = {v:.6g}" for c, v in values.items())
 
 
-def why_unscored(table: ScoreTable, name: str) -> str:
-    """The reason of a candidate's first failure."""
+def first_failure(table: ScoreTable, name: str) -> str:
+    """The reason of a candidate's first failed score."""
     return next(iter(table.cards[name].failures.values()), "it was not scored")

@@ -13,7 +13,7 @@ from zerocost.base.errors import InputError
 from zerocost.combine import Combination
 from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
-from zerocost.scoring.explanation import Explanation, explain
+from zerocost.scoring.explanation import Explanation, explain_ranking
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class ScoreTable:
 
         Args:
             combination: what to explain; the table's own if None.
-            top: how many candidates are the top, whose coming and going counts; a tenth of them if None.
+            top: number of candidates that count as the top; a tenth of them if None.
 
         Raises:
             InputError: the table lacks a proxy of the combination, or `top` is below 1.
         """
-        return explain(self.frame, combination or self.combination, top=top)
+        return explain_ranking(self.frame, combination or self.combination, top=top)
 
     @property
     def scored(self) -> list[str]:

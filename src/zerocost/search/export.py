@@ -24,7 +24,7 @@ from zerocost.engine.inputs import sample_test
 from zerocost.engine.network import logits
 from zerocost.search.sizes import first_sample, repeat_sample
 from zerocost.spaces import Architecture
-from zerocost.train.folder import replace
+from zerocost.train.folder import replace_file
 
 
 def export(
@@ -108,7 +108,7 @@ def write_spec(
     ...     path = write_spec(
     ...         f"{folder}/spec.py", "nats_size", "8:8:16:40:40", classes=10, in_channels=3, resolution=32
     ...     )
-    ...     build = user_code.load(f"{path}:build")
+    ...     build = user_code.load_object(f"{path}:build")
     >>> sum(parameter.numel() for parameter in build().parameters())
     107826
     """
@@ -130,7 +130,7 @@ def write_spec(
 
 def own_space(target: str) -> spaces.SearchSpace:
     """The space that `FILE.py:NAME` names: a `SearchSpace`, or a function of choices made one."""
-    found = user_code.load(target)
+    found = user_code.load_object(target)
     if isinstance(found, spaces.SearchSpace):
         return found
     if not callable(found):
@@ -279,6 +279,6 @@ def write_whole(path: Path, save: Save) -> None:
     """Write a file as a whole, its folder made where it is missing; `InputError` where that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, save)
+        replace_file(path, save)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from zerocost.base.conditions import Clause, clauses, joined
+from zerocost.base.conditions import Clause, join_clauses, parse_clauses
 from zerocost.base.errors import Failure, InputError, unknown
 from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture
@@ -23,9 +23,9 @@ def split_conditions(where: str | None, costs: Collection[str]) -> tuple[str | N
     >>> split_conditions(where, ["params", "raspi4_latency"])
     ('params < 4e5 and (raspi4_latency < 12 or params < 1e5)', 'snip > 0.5')
     """
-    parts = clauses(where) if where else []
+    parts = parse_clauses(where) if where else []
     limits = [part for part in parts if set(part.names) <= set(costs)]
-    return joined(limits), joined([part for part in parts if part not in limits])
+    return join_clauses(limits), join_clauses([part for part in parts if part not in limits])
 
 
 class Limits:
@@ -63,7 +63,7 @@ class Limits:
         self.costs = dict(costs or {})
         self.functions = tuple(functions)
         places = {name: place for place, name in enumerate(self.costs)}
-        parts = clauses(where) if where else []
+        parts = parse_clauses(where) if where else []
         for part in parts:
             for name in part.names:
                 if name not in places:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from zerocost import data as data_
-from zerocost.base.conditions import clauses
+from zerocost.base.conditions import parse_clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
@@ -22,7 +22,7 @@ from zerocost.engine.proxy import Proxy
 from zerocost.engine.proxy import names as proxy_names
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.registry import portable_proxies, resolve
-from zerocost.run import Job, Scorer, batches_of
+from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.table import ScoreTable, score_frame
@@ -76,7 +76,7 @@ class SearchPlan:
         """What is scored at a fidelity."""
         pipeline = self.pipeline
         seeds = range(pipeline.seed, pipeline.seed + pipeline.repeat_count)
-        batches = batches_of(self.split.fitting, seeds, pipeline.batch_size, 1, False, fidelity)
+        batches = draw_job_batches(self.split.fitting, seeds, pipeline.batch_size, 1, False, fidelity)
         given = portable_proxies(as_proxies(pipeline.proxies))
         proxies = tuple(given.get(p.name, p.name) for p in self.proxies)
         device = None if pipeline.device is None else pipeline.device_name
@@ -195,7 +195,7 @@ def proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collecti
 
 def columns_in(where: str | None) -> list[str]:
     """The columns that a condition names."""
-    return [name for part in clauses(where) for name in part.names if name != "rank_score"] if where else []
+    return [name for part in parse_clauses(where) for name in part.names if name != "rank_score"] if where else []
 
 
 def combination_text(combination: Combination) -> str | None:

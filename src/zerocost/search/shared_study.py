@@ -20,8 +20,8 @@ from zerocost.samplers.base import SCORES
 from zerocost.samplers.suggest import ARCHITECTURE, REJECTED
 from zerocost.search.measure import Measurement
 from zerocost.store import owners
-from zerocost.store.database import LOCK, PATIENCE, first_line, write_ahead
-from zerocost.store.urls import located, shown
+from zerocost.store.database import LOCK, LOCK_TIMEOUT, database_message, use_write_ahead_log
+from zerocost.store.urls import as_url, display_url
 
 FAILURES, OWNER, TWIN, KEY = "failures", "owner", "twin of", "key"
 """Attributes of a trial: by name, why scores are missing; the process that has it; what it is a repetition of; the key
@@ -40,7 +40,7 @@ class SignedStorage(RDBStorage):
     """Optuna's storage, whose trials name the process that has them from the start."""
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
-        new = template_trial or create_trial(state=TrialState.RUNNING, user_attrs={OWNER: owners.this()})
+        new = template_trial or create_trial(state=TrialState.RUNNING, user_attrs={OWNER: owners.this_process()})
         return super()._create_new_trial(study_id, new)
 
 
@@ -52,33 +52,33 @@ def open_storage(url: str) -> RDBStorage:
 
     Raises `InputError` for a database that cannot be used, and `MissingExtraError` where its driver is missing.
     """
-    place = located(url)
+    place = as_url(url)
     sqlite = place.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE, "isolation_level": None}} if sqlite else {}
-    late = time.monotonic() + PATIENCE
+    options: dict[str, Any] = {"connect_args": {"timeout": LOCK_TIMEOUT, "isolation_level": None}} if sqlite else {}
+    late = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
             storage = SignedStorage(place.render_as_string(hide_password=False), engine_kwargs=options)
             if sqlite:
                 storage.engine.dispose()
-                write_ahead(storage.engine)
+                use_write_ahead_log(storage.engine)
                 sa.event.listen(storage.engine, "begin", lambda connection: connection.exec_driver_sql(LOCK["sqlite"]))
             return storage
         except ImportError as error:
             extra = "pip install 'zerocost[postgres]'"
-            raise MissingExtraError(f"{shown(place)} needs the extra postgres: {extra}") from error
+            raise MissingExtraError(f"{display_url(place)} needs the extra postgres: {extra}") from error
         except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             cause = error.__cause__ if isinstance(error, StorageInternalError) else error
-            reason = first_line(cause) if isinstance(cause, SQLAlchemyError) else str(error).partition(". ")[0]
+            reason = database_message(cause) if isinstance(cause, SQLAlchemyError) else str(error).partition(". ")[0]
             if time.monotonic() > late or not any(word in reason.lower() for word in RACE_WORDS):
-                raise InputError(f"cannot keep a study in {shown(place)}: {reason}") from None
+                raise InputError(f"cannot keep a study in {display_url(place)}: {reason}") from None
         time.sleep(POLL)
 
 
 def sign_trial(trial: Trial) -> None:
     """Note on a trial which process has it."""
-    if trial.user_attrs.get(OWNER) != owners.this():
-        trial.set_user_attr(OWNER, owners.this())
+    if trial.user_attrs.get(OWNER) != owners.this_process():
+        trial.set_user_attr(OWNER, owners.this_process())
 
 
 def measurements(trials: Iterable[FrozenTrial]) -> dict[str, Measurement]:
@@ -138,7 +138,7 @@ def is_abandoned(trial: FrozenTrial) -> bool:
     owner = trial.user_attrs.get(OWNER)
     if owner is None:
         return age > 60
-    return owners.gone(owners.Sign(owner["machine"], owner["pid"], owner["born"], 0.0)) or age > SILENCE
+    return owners.is_gone(owners.LifeSign(owner["machine"], owner["pid"], owner["born"], 0.0)) or age > SILENCE
 
 
 def lost_trials(study: Study) -> list[FrozenTrial]:
@@ -149,7 +149,7 @@ def lost_trials(study: Study) -> list[FrozenTrial]:
 def own_trials(study: Study) -> list[FrozenTrial]:
     """Trials that this process has not ended."""
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [t for t in running if t.user_attrs.get(OWNER) == owners.this()]
+    return [t for t in running if t.user_attrs.get(OWNER) == owners.this_process()]
 
 
 def give_up(study: Study, trials: Iterable[FrozenTrial]) -> None:

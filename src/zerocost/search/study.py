@@ -10,9 +10,9 @@ import pandas as pd
 from optuna import Study, create_study
 from optuna.storages import RDBStorage
 
-from zerocost.run.fingerprint import fingerprints, identity
-from zerocost.samplers.guided import BatchGuide
-from zerocost.samplers.strategies import quiet_optuna, sampler
+from zerocost.run.fingerprint import fingerprints, proxy_identity
+from zerocost.samplers.guide import BatchGuide
+from zerocost.samplers.strategies import make_sampler, quiet_optuna
 from zerocost.search.objectives import ACCURACY
 from zerocost.search.plan import SearchPlan
 from zerocost.search.shared_study import open_storage
@@ -27,7 +27,7 @@ def make_study(plan: SearchPlan, storage: str | None) -> Study:
     pipeline, objectives = plan.pipeline, plan.objectives
     guided = pipeline.guided and ACCURACY in objectives.names
     learns = pipeline.strategy == "gradient"
-    chosen = sampler(
+    chosen = make_sampler(
         pipeline.strategy,
         plan.space,
         objectives=len(objectives.names),
@@ -58,7 +58,7 @@ def open_for(plan: SearchPlan, url: str) -> RDBStorage:
 def study_name(plan: SearchPlan) -> str:
     """A name for the study that all with the same settings and data share."""
     job = plan.job(plan.pipeline.fidelities[0])
-    scores = [*fingerprints(job).values(), *map(identity, plan.proxies)]
+    scores = [*fingerprints(job).values(), *map(proxy_identity, plan.proxies)]
     every = json.dumps([plan.settings, plan.pipeline.combination.as_dict(), scores], sort_keys=True, default=str)
     return f"zerocost {plan.space.name} {hashlib.sha256(every.encode()).hexdigest()[:12]}"
 

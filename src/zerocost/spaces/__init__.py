@@ -49,7 +49,8 @@ def names() -> list[str]:
 def get(name: str, *, classes: int = 10, in_channels: int = 3, resolution: int = 32) -> SearchSpace:
     """The shipped space `name`, for images of `in_channels` × `resolution` × `resolution` in `classes` classes.
 
-    Raises `InputError` for an unknown name.
+    Raises:
+        InputError: an unknown name.
 
     >>> get("cnn", classes=100).size
     89280

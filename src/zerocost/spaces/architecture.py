@@ -1,13 +1,8 @@
-"""What an architecture is."""
+"""An architecture of a space."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 Value = str | int | float | bool | None
 
@@ -16,8 +11,11 @@ Value = str | int | float | bool | None
 class Architecture:
     """One architecture of a space: its exact text, and the choices that made it.
 
-    `text` is the benchmark's own string where there is one; architectures compare, hash and sort by it alone, and
-    `space.parse(text)` gives an equal one back. `choices` are (name, value) pairs in the order they were made.
+    Architectures compare, hash and sort by their text alone, and `space.parse(text)` gives an equal one back.
+
+    Attributes:
+        text: the benchmark's own string where there is one.
+        choices: (name, value) pairs in the order they were made.
 
     >>> a = Architecture("depth=3,norm=batch", (("depth", 3), ("norm", "batch")))
     >>> str(a), dict(a.choices)["depth"]

@@ -1,4 +1,4 @@
-"""What an architecture is, and what every space of architectures can do."""
+"""What every space of architectures can do."""
 
 from __future__ import annotations
 
@@ -24,23 +24,28 @@ class SearchSpace(ABC):
     """A set of architectures that can be drawn, changed, compared, written down and built.
 
     Every random step takes a `numpy.random.Generator` and uses no other randomness, so the same generator state gives
-    the same architectures. No method but `build` touches torch's generator. A subclass is put to the test by
-    `zerocost.testing.spaces.check_space`.
+    the same architectures. Only `build` uses torch's generator. `zerocost.testing.spaces.check_space` tests a subclass.
+
+    Attributes:
+        name: of the space.
+        size: how many architectures iteration yields; None if unknown.
     """
 
     name: str
     size: int | None = None
-    """How many architectures iteration yields; `None` when nobody has counted them."""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Draw an architecture; every architecture has a chance."""
+        """Draw an architecture; every architecture has a positive probability."""
 
     @abstractmethod
     def choose(self, choose: Choose) -> Architecture:
-        """The architecture that the answers of `choose` make; whoever answers decides, an Optuna trial for instance.
+        """The architecture that the answers of `choose` make; an Optuna trial can give the answers, for instance.
 
-        Answered with `dict(arch.choices)` it is `arch`. Raises `InputError` for answers that make no architecture.
+        With the answers `dict(arch.choices)` it is `arch`.
+
+        Raises:
+            InputError: answers that make no architecture.
         """
 
     @abstractmethod
@@ -49,7 +54,7 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
-        """Draw one of `neighbors(arch)`; raises `InputError` when the space has no other architecture."""
+        """Draw one of `neighbors(arch)`; raises `InputError` if the space has no other architecture."""
 
     @abstractmethod
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
@@ -59,19 +64,24 @@ class SearchSpace(ABC):
     def encode(self, arch: Architecture) -> Vector:
         """A vector of the same length for every architecture of the space, its entries in [0, 1] where possible.
 
-        Architectures that differ in `canonical` differ in it.
+        Architectures with different `canonical` keys have different vectors.
         """
 
     @abstractmethod
     def parse(self, text: str) -> Architecture:
-        """The architecture whose `str` is `text`; raises `InputError` that says what is wrong with any other text."""
+        """The architecture whose `str` is `text`; raises `InputError` with the reason for any other text."""
 
     @abstractmethod
     def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> nn.Module:
         """The untrained network; initial weights come from torch's generator, which the caller seeds.
 
-        A fidelity below full builds a sibling of fewer channels (`width`) and layers (`depth`) that accepts images of
-        `fidelity.resolution`. Raises `InputError` when `arch` is not of this space or the space cannot be scaled.
+        Args:
+            arch: an architecture of this space.
+            fidelity: below full it gives a sibling with fewer channels (`width`) and layers (`depth`) that accepts
+                images of `fidelity.resolution`.
+
+        Raises:
+            InputError: `arch` is not of this space, or the space cannot be scaled.
         """
 
     @abstractmethod
@@ -93,10 +103,14 @@ def check_sizes(name: str, classes: int, in_channels: int) -> None:
 
 
 def distinct(space: SearchSpace, n: int, rng: np.random.Generator) -> list[Architecture]:
-    """Draw `n` architectures of different `canonical` keys; all there are, when the space has fewer.
+    """Draw `n` architectures of different `canonical` keys; all of them if the space has fewer.
 
-    Draws until 100 in a row bring nothing new, which happens only when little is left to find, then takes what is
-    missing in the order of the space.
+    When 100 draws in a row bring nothing new, few are left, and the rest is taken in the order of the space.
+
+    Args:
+        space: the space.
+        n: number of architectures.
+        rng: the only source of randomness.
 
     >>> from zerocost.spaces import from_function
     >>> space = from_function(lambda choose: nn.Linear(choose.int("width", 1, 4), 1), "linear")

@@ -16,19 +16,23 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.base.seeding import seeded
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace, Vector
-from zerocost.spaces.choose import Choose, Options, Pick, listed
+from zerocost.spaces.choose import Choose, Options, Pick, describe_options
 
 
 class ChoiceSpace(SearchSpace):
     """The space of all answers to the choices a function asks for, conditional ones included.
 
-    `choose(choose)` asks and is cheap: it is run whenever choices are drawn or checked, and what it returns is not
-    used. `build(choose, fidelity)` asks the same and returns the network. Both must ask the same questions whenever
-    they get the same answers. `size` is the number of architectures where known.
-
     Sampling draws each choice uniformly. A mutation changes one choice and keeps the others where they are still
-    asked and still valid; choices that come up new are drawn. No two architectures are twins unless the function
-    asks for something it does not use.
+    asked and still valid; new choices are drawn. No two architectures are twins unless the function asks for something
+    that it does not use.
+
+    Args:
+        name: of the space.
+        choose: asks for every choice. It is called whenever choices are drawn or checked, so it must be cheap; its
+            result is not used.
+        build: asks the same choices and returns the network; it also takes the fidelity. Both functions must ask the
+            same whenever they get the same answers.
+        size: number of architectures, if known.
 
     >>> def layers(choose):
     ...     return [choose.int(f"width{i}", 8, 16, step=8) for i in range(choose.int("depth", 1, 2))]
@@ -66,7 +70,7 @@ class ChoiceSpace(SearchSpace):
             raise InputError(f"space {self.name!r} has a single architecture, {arch}; there is nothing to mutate")
         name, options = changeable[rng.integers(len(changeable))]
         old = dict(arch.choices)[name]
-        new = _any([option for option in options if option != old], rng)
+        new = _draw_one([option for option in options if option != old], rng)
         return self._draw([dict(arch.choices) | {name: new}], rng).architecture()
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
@@ -88,7 +92,7 @@ class ChoiceSpace(SearchSpace):
             if name in answers:
                 raise InputError(f"choice {name!r} is given twice in {text!r}; give it once")
             answers[name] = value
-        arch = self._run(_answer(answers, text)).architecture()
+        arch = self._run(_answer_from_texts(answers, text)).architecture()
         unasked = sorted(answers.keys() - dict(arch.choices).keys())
         if unasked:
             raise InputError(
@@ -107,7 +111,7 @@ class ChoiceSpace(SearchSpace):
         """A numeric choice has one entry, its rank among the options in (0, 1]; any other has one entry an option.
 
         The entries of a choice that is not asked are 0. Names and options are learnt from 200 samples at the first
-        call; what is too rare to be among them is hashed into the last entry.
+        call; a choice too rare to be among them is hashed into the last entry.
         """
         slots, length = self._slots
         vector = np.zeros(length + 1)
@@ -125,8 +129,8 @@ class ChoiceSpace(SearchSpace):
         rng = np.random.default_rng(0)
         options: dict[str, dict[Value, None]] = {}
         for _ in range(200):
-            for name, (seen, _) in self._draw([], rng).asked.items():
-                options.setdefault(name, {}).update(dict.fromkeys(seen))
+            for name, (found, _) in self._draw([], rng).asked.items():
+                options.setdefault(name, {}).update(dict.fromkeys(found))
         slots: dict[tuple[str, str], tuple[int, float]] = {}
         length = 0
         for name, values in options.items():
@@ -146,23 +150,23 @@ class ChoiceSpace(SearchSpace):
         return choose
 
     def _asked(self, arch: Architecture) -> Mapping[str, Options]:
-        return _asked(self._choose, arch)
+        return _options_asked(self._choose, arch)
 
     def _draw(self, parents: list[dict[str, Value]], rng: np.random.Generator) -> Choose:
         """Answer each choice as one of the parents does, or at random where none has a valid answer."""
 
         def pick(name: str, options: Options) -> Value:
             inherited = [p[name] for p in parents if name in p and p[name] in options]
-            value = _any(inherited or options, rng)
+            value = _draw_one(inherited or options, rng)
             return options[options.index(value)]  # type: ignore[arg-type]
 
         return self._run(pick)
 
     def _completions(self, kept: dict[str, Value]) -> Iterator[Architecture]:
-        """Every way to answer the choices that `kept` has no valid answer for, depth first."""
+        """Every combination of answers to the choices that `kept` has no valid answer for, depth first."""
         path: list[int] = []  # the option taken at each free choice
         while True:
-            free: list[int] = []  # how many options each free choice of this run has
+            free: list[int] = []  # number of options of each free choice
 
             def pick(name: str, options: Options, free: list[int] = free) -> Value:
                 if name in kept and kept[name] in options:
@@ -183,16 +187,20 @@ class ChoiceSpace(SearchSpace):
 def from_function(build: Callable[..., nn.Module], name: str | None = None) -> ChoiceSpace:
     """The space of all networks that a plain function of choices can build.
 
-    `build(choose)` asks `choose.int`, `choose.one_of` and `choose.bool` and returns a `torch.nn.Module`; a choice may
-    be asked only when an earlier answer calls for it. If it has a parameter `fidelity`, it gets the `Fidelity` too
-    and should scale itself with `fidelity.channels` and `fidelity.layers`; if not, building at another width or depth
-    raises `InputError`. The name of the space is that of the function unless given. Raises `InputError` when `build`
-    cannot be called so.
+    To draw and list architectures the function is called on torch's meta device, where weights take no memory or time;
+    a function that cannot run there (because it reads tensor values, say) is called again on the CPU. Choices for which
+    the function raises still are an architecture: building it raises the same, so that a ranking lists it as failed.
+    The function must depend on nothing but the answers.
 
-    To draw and list architectures the function is run on torch's meta device, where weights take no memory or time;
-    a function that cannot run there (one that reads tensor values, say) is run again on the CPU. A function that
-    raises for some choices still makes an architecture of them: its `build` raises the same, so that a ranking
-    lists it as failed. The function must depend on nothing but the answers.
+    Args:
+        build: calls `choose.int`, `choose.one_of` and `choose.bool` and returns a `torch.nn.Module`. Whether a choice
+            is asked may depend on earlier answers. If it has a parameter `fidelity`, it gets the `Fidelity` too and
+            should scale itself with `fidelity.channels` and `fidelity.layers`; if not, building at another width or
+            depth raises `InputError`.
+        name: of the space; that of the function by default.
+
+    Raises:
+        InputError: `build` does not take these arguments.
 
     >>> def mlp(choose):
     ...     width = choose.int("width", 8, 64, step=8)
@@ -214,7 +222,7 @@ def from_function(build: Callable[..., nn.Module], name: str | None = None) -> C
         signature.bind(None, **({"fidelity": FULL} if scalable else {}))
     except TypeError as error:
         raise InputError(
-            f"a space's function takes `choose`, and `fidelity` if it likes, but {title!r} is {title}{signature}"
+            f"a space's function takes `choose` and, optionally, `fidelity`, but {title!r} is {title}{signature}"
         ) from error
     full = partial(build, fidelity=FULL) if scalable else build
     return ChoiceSpace(title, partial(_ask_only, full), partial(_build, build, title, scalable))
@@ -232,7 +240,7 @@ def _build(build: Callable[..., nn.Module], name: str, scalable: bool, choose: C
 
 
 def _ask_only(build: Callable[[Choose], nn.Module], choose: Choose) -> None:
-    """Run a function for its choices alone; what it raises is raised again, and reported, when it builds."""
+    """Call a function for its choices alone; an error that it raises is raised again, and reported, when it builds."""
     for device in ("meta", "cpu"):
         try:
             with seeded(0), torch.device(device):
@@ -245,7 +253,7 @@ def _ask_only(build: Callable[[Choose], nn.Module], choose: Choose) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _asked(choose: Callable[[Choose], object], arch: Architecture) -> Mapping[str, Options]:
+def _options_asked(choose: Callable[[Choose], object], arch: Architecture) -> Mapping[str, Options]:
     """The choices that are asked on the way to `arch`, and the options of each."""
     asking = Choose(_replay(arch))
     choose(asking)
@@ -253,22 +261,24 @@ def _asked(choose: Callable[[Choose], object], arch: Architecture) -> Mapping[st
 
 
 def _replay(arch: Architecture) -> Pick:
-    return _answer({name: str(value) for name, value in arch.choices}, str(arch))
+    return _answer_from_texts({name: str(value) for name, value in arch.choices}, str(arch))
 
 
-def _answer(answers: Mapping[str, str], source: str) -> Pick:
+def _answer_from_texts(answers: Mapping[str, str], source: str) -> Pick:
     """Answers given as texts; `source` is what they were read from, for error messages."""
 
     def pick(name: str, options: Options) -> Value:
         if name not in answers:
-            raise InputError(f"{source!r} lacks the choice {name!r}; add one of {listed(options)}")
+            raise InputError(f"{source!r} lacks the choice {name!r}; add one of {describe_options(options)}")
         for option in options:
             if str(option) == answers[name]:
                 return option
-        raise InputError(f"{name}={answers[name]} in {source!r} is not an option; use one of {listed(options)}")
+        raise InputError(
+            f"{name}={answers[name]} in {source!r} is not an option; use one of {describe_options(options)}"
+        )
 
     return pick
 
 
-def _any(options: Sequence[Value], rng: np.random.Generator) -> Value:
+def _draw_one(options: Sequence[Value], rng: np.random.Generator) -> Value:
     return options[int(rng.integers(len(options)))]

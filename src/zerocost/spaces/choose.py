@@ -1,4 +1,4 @@
-"""The object a space's function asks for its choices."""
+"""The object that a space's function asks for its choices."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ Bool: TypeAlias = bool
 
 
 class Choose:
-    """Asks for choices and remembers them. A space's function is run with one; `pick(name, options)` answers.
+    """Asks for choices and remembers them; a space's function is called with one.
 
     A name asked again with the same options gets the same answer; with other options it raises `InputError`.
+
+    Args:
+        pick: answers: from a name and its options to one of the options.
 
     >>> choose = Choose(lambda name, options: options[-1])
     >>> choose.int("width", 8, 64, step=8), choose.bool("residual"), choose.one_of("norm", ["none", "batch"])
@@ -61,8 +64,8 @@ class Choose:
             before, value = self.asked[name]
             if before != options:
                 raise InputError(
-                    f"choice {name!r} is asked twice with different options, {listed(before)} and then "
-                    f"{listed(options)}; give the second one a name of its own"
+                    f"choice {name!r} is asked twice with different options, {describe_options(before)} and then "
+                    f"{describe_options(options)}; give the second one a name of its own"
                 )
             return value
         value = self._pick(name, options)
@@ -70,7 +73,8 @@ class Choose:
         return value
 
 
-def listed(options: Options) -> str:
+def describe_options(options: Options) -> str:
+    """The options for a message, shortened after twelve."""
     shown = [str(option) for option in options[:12]]
     return ", ".join(shown if len(options) <= 12 else [*shown[:11], f"… {options[-1]}"])
 
@@ -97,7 +101,7 @@ def _options(name: str, *options: Value) -> tuple[Value, ...]:
         if isinstance(option, str) and ("," in option or option != option.strip()):
             raise InputError(f"option {option!r} of choice {name!r} must have no comma and no space around it")
     if len(set(options)) < len(options) or len({str(option) for option in options}) < len(options):
-        raise InputError(f"choice {name!r} has options that look the same: {listed(options)}; remove one")
+        raise InputError(f"choice {name!r} has options that look the same: {describe_options(options)}; remove one")
     return options
 
 

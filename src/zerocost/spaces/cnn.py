@@ -151,7 +151,10 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Choi
     `depth=2,width=16,growth=2,kernel=3,downsample=none,norm=none,activation=relu,residual=False,head=flatten,hidden=128`
     is the textbook network conv-relu-conv-relu-flatten-linear-relu-linear. No two architectures are twins.
     A fidelity's `width` scales channels and hidden layer; its `depth` removes the last convolutions, but none that
-    downsamples. Raises `InputError` for a resolution below 8 or fewer than one class or channel.
+    downsamples.
+
+    Raises:
+        InputError: a resolution below 8, or fewer than one class or channel.
 
     >>> cnn = space(classes=10)
     >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Labelled graphs from an input to an output: what is dead in them, which are the same, all there are."""
+"""Labelled graphs from an input to an output: pruning, isomorphism, enumeration."""
 
 from __future__ import annotations
 
@@ -49,11 +49,15 @@ def prune(dag: Dag) -> Dag | None:
     return Dag(labels, frozenset(edges))
 
 
-def fingerprint(dag: Dag, order: Sequence[str]) -> str:
-    """The hash that NAS-Bench-101 gives `dag`, the same for isomorphic graphs; `order` numbers the labels.
+def graph_hash(dag: Dag, order: Sequence[str]) -> str:
+    """The hash of NAS-Bench-101, the same for isomorphic graphs.
 
     Each vertex starts from its degrees and label, and takes in the hashes of its neighbours as often as there are
     vertices.
+
+    Args:
+        dag: the graph.
+        order: all labels, in the order that numbers them.
     """
     vertices = range(dag.output + 1)
     before = [dag.sources(vertex) for vertex in vertices]
@@ -70,38 +74,42 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def shapes(vertices: int, most_edges: int) -> Iterator[tuple[Edge, ...]]:
-    """The sorted edges of each graph with that many vertices, all of them on a path from input to output.
+def edge_sets(vertices: int, most_edges: int) -> Iterator[tuple[Edge, ...]]:
+    """The sorted edges of each graph of `vertices` vertices, all of them on a path from input to output.
 
-    >>> list(shapes(3, 9))
+    >>> list(edge_sets(3, 9))
     [((0, 1), (1, 2)), ((0, 1), (0, 2), (1, 2))]
     """
-    for edges in _fed(1, vertices, most_edges - (vertices - 1)):
+    for edges in _edges_into(1, vertices, most_edges - (vertices - 1)):
         if len({source for source, _ in edges}) == vertices - 1:
             yield tuple(sorted(edges))
 
 
-def _fed(vertex: int, vertices: int, spare: int) -> Iterator[tuple[Edge, ...]]:
+def _edges_into(vertex: int, vertices: int, spare: int) -> Iterator[tuple[Edge, ...]]:
     """Edges to `vertex` and all after it, at least one to each and `spare` more at most."""
     if vertex == vertices:
         yield ()
         return
     for more in range(min(vertex, spare + 1)):
         for sources in combinations(range(vertex), more + 1):
-            for rest in _fed(vertex + 1, vertices, spare - more):
+            for rest in _edges_into(vertex + 1, vertices, spare - more):
                 yield (*[(source, vertex) for source in sources], *rest)
 
 
-def every(vertices: int, labels: Sequence[str], most_edges: int) -> Iterator[Dag]:
-    """One of each set of isomorphic graphs with that many vertices, all of them on a path from input to output.
+def distinct_graphs(vertices: int, labels: Sequence[str], most_edges: int) -> Iterator[Dag]:
+    """One of each set of isomorphic graphs in which every vertex is on a path from input to output.
 
-    Graphs have at most `most_edges` edges and any of `labels` on each vertex. Of each set comes the least: that whose
-    edges come first in order, and then its labels.
+    It is the graph whose edges, and then labels, come first in order.
 
-    >>> [len(list(every(vertices, "abc", 9))) for vertices in (2, 3, 4, 5)]
+    Args:
+        vertices: number of vertices, input and output included.
+        labels: possible labels of the others.
+        most_edges: largest number of edges.
+
+    >>> [len(list(distinct_graphs(vertices, "abc", 9))) for vertices in (2, 3, 4, 5)]
     [1, 6, 84, 2441]
     """
-    for edges in shapes(vertices, most_edges):
+    for edges in edge_sets(vertices, most_edges):
         images = list(_renumbered(edges, vertices))
         if min(image for _, image in images) == edges:
             symmetries = [order for order, image in images if image == edges]
@@ -110,10 +118,10 @@ def every(vertices: int, labels: Sequence[str], most_edges: int) -> Iterator[Dag
                     yield Dag(drawn, frozenset(edges))
 
 
-def spellings(dag: Dag) -> int:
-    """How many different graphs, `dag` included, come from numbering its inner vertices anew.
+def count_renumberings(dag: Dag) -> int:
+    """The number of different graphs, `dag` included, that a renumbering of its inner vertices gives.
 
-    >>> spellings(Dag(("a", "b"), frozenset({(0, 1), (0, 2), (1, 3), (2, 3)})))
+    >>> count_renumberings(Dag(("a", "b"), frozenset({(0, 1), (0, 2), (1, 3), (2, 3)})))
     2
     """
     images = _renumbered(tuple(sorted(dag.edges)), dag.output + 1)

@@ -16,8 +16,8 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose, Options
-from zerocost.spaces.coded import Choices, CodedSpace
-from zerocost.spaces.darts_code import NODES, Cell, Edge, Genotype, pairs, read
+from zerocost.spaces.coded import Choices, Code, CodedSpace
+from zerocost.spaces.darts_code import NODES, Cell, Edge, Genotype, node_edges, parse_genotype
 from zerocost.spaces.darts_ops import OPERATIONS, FactorizedReduce, ReLUConvNorm, Zero
 from zerocost.spaces.mixture import Mixed, Mixture, Weights
 from zerocost.spaces.twins import SKIP, cell_key
@@ -66,7 +66,7 @@ class DARTSCell(nn.Module):
         self.channels, self.reduction = channels, reduction
         prepare = FactorizedReduce if reduced else ReLUConvNorm
         self.inputs = nn.ModuleList([prepare(before, channels), ReLUConvNorm(last, channels)])
-        self.nodes = nn.ModuleList([Node(edges, channels, reduction) for _, *edges in pairs(cell)])
+        self.nodes = nn.ModuleList([Node(edges, channels, reduction) for _, *edges in node_edges(cell)])
 
     def forward(self, before: Tensor, last: Tensor) -> Tensor:
         states = [prepare(x) for prepare, x in zip(self.inputs, (before, last), strict=True)]
@@ -147,14 +147,17 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> DART
     pooling, skip, separable convolutions and dilated separable convolutions of kernels 3 and 5. The network has eight
     cells and 32 channels.
 
-    An architecture is written as DARTS code prints a genotype, with a node's edges in the order of their inputs.
-    Other spellings are read and kept, too: edges in any order, `range(2, 6)` for the concats. So are genotypes with
-    `'none'` or with two edges from one input; they are built, encoded and compared, but never drawn, and `mutate` and
-    `neighbors` raise `InputError` for them. Twins are genotypes that differ in spelling, in the order of nodes, or in
-    the way skips lead to the same sums.
+    An architecture is written as DARTS code prints a genotype, with a node's edges in the order of their inputs. Other
+    spellings are read and kept, too: edges in any order, `range(2, 6)` for the concats. Genotypes with `'none'` or with
+    two edges from one input are read, built, encoded and compared, but never drawn, and `mutate` and `neighbors` raise
+    `InputError` for them. Twins are genotypes that differ in spelling, in the order of nodes, or in the way skips lead
+    to the same sums.
 
-    A fidelity's `width` scales channels, its `depth` the number of cells, down to three. Raises `InputError` for
-    fewer than one class or channel. The network takes images of any size; `resolution` is not used.
+    A fidelity's `width` scales channels, its `depth` the number of cells, down to three. The network takes images of
+    any size; `resolution` is not used.
+
+    Raises:
+        InputError: fewer than one class or channel.
 
     >>> cell = "[('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 0), ('sep_conv_3x3', 1), "
     >>> cell += "('skip_connect', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('skip_connect', 2)]"
@@ -166,7 +169,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> DART
     check_sizes("darts", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
     in_a_cell = math.prod([len(inputs) * len(OPERATIONS) ** 2 for inputs in INPUTS.values()])
-    return DARTS("darts", _choose, build, in_a_cell**2, _write, _read, _key)
+    return DARTS("darts", _choose, build, in_a_cell**2, Code(_write, _read, _key))
 
 
 def _choose(choose: Choose) -> Genotype:
@@ -204,8 +207,8 @@ def _write(choices: Choices) -> str:
 
 def _read(text: str) -> Choices:
     choices: list[tuple[str, Value]] = []
-    for name, cell in read(text)._asdict().items():
-        for node, *edges in pairs(cell):
+    for name, cell in parse_genotype(text)._asdict().items():
+        for node, *edges in node_edges(cell):
             (a, first), (b, second) = sorted(edges, key=lambda edge: (edge[1], edge[0]))
             prefix = f"{name}_{node}_"
             choices += [(prefix + "inputs", f"{first}_{second}"), (prefix + "a", a), (prefix + "b", b)]
@@ -214,10 +217,10 @@ def _read(text: str) -> Choices:
 
 def _key(text: str) -> str:
     """The keys of both cells; in a reduction cell a skip of an input is `FactorizedReduce`, which learns."""
-    genotype = read(text)
+    genotype = parse_genotype(text)
     halving = tuple([("reduce" if op == SKIP and source < 2 else op, source) for op, source in genotype.reduce])
     keys = [
-        cell_key(2, [edges for _, *edges in pairs(cell)], NODES, ("max_pool_3x3", "avg_pool_3x3"))
+        cell_key(2, [edges for _, *edges in node_edges(cell)], NODES, ("max_pool_3x3", "avg_pool_3x3"))
         for cell in (genotype.normal, halving)
     ]
     return " ".join(keys)

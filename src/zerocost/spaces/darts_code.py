@@ -31,24 +31,28 @@ class Genotype(NamedTuple):
         )
 
 
-def pairs(cell: Cell) -> list[tuple[int, Edge, Edge]]:
+def node_edges(cell: Cell) -> list[tuple[int, Edge, Edge]]:
     """(number, edge, edge) of each node.
 
-    >>> pairs((("sep_conv_3x3", 0), ("skip_connect", 1), ("max_pool_3x3", 0), ("skip_connect", 2)))
+    >>> node_edges((("sep_conv_3x3", 0), ("skip_connect", 1), ("max_pool_3x3", 0), ("skip_connect", 2)))
     [(2, ('sep_conv_3x3', 0), ('skip_connect', 1)), (3, ('max_pool_3x3', 0), ('skip_connect', 2))]
     """
     return [(2 + i, first, second) for i, (first, second) in enumerate(zip(cell[::2], cell[1::2], strict=True))]
 
 
 @lru_cache(maxsize=4096)
-def read(text: str) -> Genotype:
-    """The genotype that `text` spells, as Python prints it; raises `InputError` that says what is wrong.
+def parse_genotype(text: str) -> Genotype:
+    """The genotype that `text` spells, as Python prints it.
 
-    Any order of a node's two edges, `"none"` and two edges from one input are read; both concats must be all four
+    The two edges of a node may be in any order, be `"none"` or come from one input. Both concats must be all four
     nodes, as a list, a tuple or a range.
 
+    Raises:
+        InputError: any other text; the message says what is wrong.
+
     >>> cell = [("sep_conv_3x3", 0), ("skip_connect", 1)] + 3 * [("skip_connect", 2), ("max_pool_3x3", 1)]
-    >>> read(f"Genotype(normal={cell}, normal_concat=range(2, 6), reduce={cell}, reduce_concat=[2, 3, 4, 5])").reduce[2]
+    >>> text = f"Genotype(normal={cell}, normal_concat=range(2, 6), reduce={cell}, reduce_concat=[2, 3, 4, 5])"
+    >>> parse_genotype(text).reduce[2]
     ('skip_connect', 2)
     """
     try:

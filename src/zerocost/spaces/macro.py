@@ -12,7 +12,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.coded import Choices, CodedSpace
+from zerocost.spaces.coded import Choices, Code, CodedSpace
 
 STAGES = (2, 3, 3)
 LAYERS = tuple(f"layer{i}" for i in range(1, sum(STAGES) + 1))
@@ -92,8 +92,11 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     channels, from 32; there identity is a strided 1×1 convolution. Elsewhere it is nothing, so that where in a stage
     it stands makes no difference: such twins share a key, 3,969 in all.
 
-    A fidelity's `width` scales channels. Every layer is a choice, so building at another depth raises `InputError`;
-    so do fewer than one class or channel. The network takes images of any size; `resolution` is not used.
+    A fidelity's `width` scales channels. Every layer is a choice, so building at another depth raises `InputError`. The
+    network takes images of any size; `resolution` is not used.
+
+    Raises:
+        InputError: fewer than one class or channel.
 
     >>> macro = space()
     >>> macro.size, sum(p.numel() for p in macro.build(macro.parse("01111202")).parameters())
@@ -103,7 +106,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     """
     check_sizes("macro", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
-    return CodedSpace("macro", _choose, build, len(OPERATIONS) ** len(LAYERS), _write, _read, _key)
+    return CodedSpace("macro", _choose, build, len(OPERATIONS) ** len(LAYERS), Code(_write, _read, _key))
 
 
 def _choose(choose: Choose) -> list[str]:

@@ -1,4 +1,4 @@
-"""A space's mixture: one super-network whose every choice is a weighted sum over its options."""
+"""A space's mixture: a super-network in which every choice is a weighted sum over its options."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Weights = Mapping[str, Tensor]
 
 
 class Mixed(nn.Module):
-    """The sum of what several operations make of one input, each times its weight in `weights`."""
+    """The sum of several operations on one input, each times its weight in `weights`."""
 
     def __init__(self, operations: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class Mixed(nn.Module):
 class Mixture(nn.Module):
     """A super-network of all architectures of a space: `mixture(inputs, weights)` gives outputs N×classes.
 
-    With one-hot weights it computes what the architecture computes that they stand for, with the same parameters.
+    With one-hot weights it computes what the architecture of these options computes, with the same parameters.
 
     Args:
         network: the super-network, whose edges are `Mixed`.
-        options: the options of each choice; all choices are asked of every architecture.
-        edges: for each kind of edge, the `Mixed` that stand for it and their weights, made of those of the choices.
+        options: the options of each choice; every architecture has all choices.
+        edges: for each kind of edge, its `Mixed` modules and a function from the weights of the choices to theirs.
     """
 
     def __init__(
@@ -105,10 +105,13 @@ def superpose(networks: Sequence[nn.Module], edges: Mapping[str, str]) -> dict[s
 
 
 def mixture_of_edges(networks: Sequence[nn.Module], options: Options, edges: Mapping[str, str]) -> Mixture:
-    """The mixture of a space whose every choice is the operation of an edge, all from the same `options`.
+    """The mixture of a space in which every choice is the operation of an edge, all with the same options.
 
-    `networks` has one network for each option, that of the cell with this operation everywhere; the rest is as in
-    `superpose`. Everything but the edges is that of the first.
+    Args:
+        networks: for each option, the network of the cell with this operation everywhere. All but the edges is taken
+            from the first, which is changed.
+        options: the operations.
+        edges: path of a submodule → name of the choice it stands for.
     """
     mixed = superpose(networks, edges)
     return Mixture(
@@ -119,7 +122,7 @@ def mixture_of_edges(networks: Sequence[nn.Module], options: Options, edges: Map
 
 
 def one_hot(mixture: Mixture, arch: Architecture) -> dict[str, Tensor]:
-    """The weights that stand for an architecture."""
+    """The weights with which the mixture computes an architecture."""
     answers = dict(arch.choices)
     return {
         name: torch.tensor([float(option == answers[name]) for option in options])

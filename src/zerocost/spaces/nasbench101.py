@@ -14,7 +14,7 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace, Vector, check_sizes
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.dag import Dag, Edge, every, fingerprint, prune, shapes, spellings
+from zerocost.spaces.dag import Dag, Edge, count_renumberings, distinct_graphs, edge_sets, graph_hash, prune
 from zerocost.spaces.nasbench101_network import OPERATIONS, CellNetwork
 
 MOST_VERTICES, MOST_EDGES = 7, 9
@@ -35,9 +35,13 @@ class NASBench101(SearchSpace):
     def from_matrix(self, matrix: Sequence[Sequence[int]], operations: Sequence[str]) -> Architecture:
         """The architecture of an adjacency matrix, as NAS-Bench-101 has it, without the vertices that are dead.
 
-        `matrix[i][j]` is 1 for an edge from vertex i to j > i; `operations` has one name a vertex, the benchmark's
-        (`"conv3x3-bn-relu"`) or ours (`"conv3x3"`), the first and last being `"input"` and `"output"`. Raises
-        `InputError` for what is no cell of the space.
+        Args:
+            matrix: entry [i][j] is 1 for an edge from vertex i to j > i.
+            operations: one name a vertex, the benchmark's (`"conv3x3-bn-relu"`) or that of this library (`"conv3x3"`);
+                the first and last are `"input"` and `"output"`.
+
+        Raises:
+            InputError: not a cell of the space.
 
         >>> space().from_matrix([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ["input", "conv3x3-bn-relu", "output"]).text
         'conv3x3~0|output~01'
@@ -59,13 +63,13 @@ class NASBench101(SearchSpace):
         return _architecture(dag)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Each of the 423,624 cells with the same chance."""
+        """Each of the 423,624 cells is equally likely."""
         graphs, ends = _graphs()
         while True:
             vertices, edges = graphs[np.searchsorted(ends, rng.random() * ends[-1], side="right")]
             labels = rng.choice(tuple(OPERATIONS), size=vertices - 2).tolist()
             dag = Dag(tuple(labels), frozenset(edges))
-            if rng.random() * spellings(dag) < 1:
+            if rng.random() * count_renumberings(dag) < 1:
                 return _architecture(dag)
 
     def choose(self, choose: Choose) -> Architecture:
@@ -123,17 +127,17 @@ class NASBench101(SearchSpace):
     def __iter__(self) -> Iterator[Architecture]:
         """One architecture of each set of twins, small ones first."""
         for vertices in range(2, MOST_VERTICES + 1):
-            yield from map(_architecture, every(vertices, tuple(OPERATIONS), MOST_EDGES))
+            yield from map(_architecture, distinct_graphs(vertices, tuple(OPERATIONS), MOST_EDGES))
 
     def canonical(self, arch: Architecture) -> str:
         """The benchmark's own hash, by which its data are looked up."""
-        return fingerprint(_read(arch.text), tuple(OPERATIONS))
+        return graph_hash(_read(arch.text), tuple(OPERATIONS))
 
 
 @lru_cache(maxsize=1)
 def _graphs() -> tuple[list[tuple[int, tuple[Edge, ...]]], Vector]:
     """All (vertices, edges) of cells, and how many cells, one a labelling, those up to each make."""
-    graphs = [(n, edges) for n in range(2, MOST_VERTICES + 1) for edges in shapes(n, MOST_EDGES)]
+    graphs = [(n, edges) for n in range(2, MOST_VERTICES + 1) for edges in edge_sets(n, MOST_EDGES)]
     return graphs, np.cumsum([float(len(OPERATIONS) ** (n - 2)) for n, _ in graphs])
 
 
@@ -213,7 +217,10 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> NASB
     128 channels, then three stacks of three cells, image halved and channels doubled between.
 
     A fidelity's `width` scales channels, by eights; its `depth` the cells a stack. The network takes images of any
-    size; `resolution` is not used. Raises `InputError` for fewer than one class or channel.
+    size; `resolution` is not used.
+
+    Raises:
+        InputError: fewer than one class or channel.
 
     >>> nasbench101 = space()
     >>> arch = nasbench101.parse("conv3x3~0|maxpool3x3~01|output~02")

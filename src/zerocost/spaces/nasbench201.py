@@ -16,7 +16,7 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.coded import Choices, CodedSpace
+from zerocost.spaces.coded import Choices, Code, CodedSpace
 from zerocost.spaces.mixture import Mixture, mixture_of_edges
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -102,8 +102,11 @@ class Reduction(nn.Module):
 class CellNetwork(nn.Module):
     """Three stages of cells with a reduction between: N×`in_channels`×H×W images to N×`classes`.
 
-    `operations` are those of the cell, one for each of `EDGES`; `channels` the outputs of all cells and reductions,
-    3·n + 2 of them for n cells a stage.
+    Args:
+        operations: of the cell, one for each of `EDGES`.
+        channels: outputs of all cells and reductions, 3·n + 2 of them for n cells a stage.
+        in_channels: of the images.
+        classes: number of outputs.
     """
 
     def __init__(self, operations: Sequence[str], channels: Sequence[int], in_channels: int, classes: int) -> None:
@@ -155,7 +158,10 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> NASB
     classes, named as in the weights published for it.
 
     A fidelity's `width` scales channels, its `depth` the cells a stage. The network takes images of any size;
-    `resolution` is not used. Raises `InputError` for fewer than one class or channel.
+    `resolution` is not used.
+
+    Raises:
+        InputError: fewer than one class or channel.
 
     >>> nasbench201 = space()
     >>> arch = nasbench201.parse("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|")
@@ -166,7 +172,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> NASB
     """
     check_sizes("nasbench201", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
-    return NASBench201("nasbench201", _choose, build, len(OPERATIONS) ** len(EDGES), _write, _read, _key)
+    return NASBench201("nasbench201", _choose, build, len(OPERATIONS) ** len(EDGES), Code(_write, _read, _key))
 
 
 def _choose(choose: Choose) -> list[str]:

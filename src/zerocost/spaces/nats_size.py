@@ -9,7 +9,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.coded import Choices, CodedSpace
+from zerocost.spaces.coded import Choices, Code, CodedSpace
 from zerocost.spaces.nasbench201 import CellNetwork
 
 CELL = ("nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_3x3")
@@ -27,7 +27,10 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     trained: 11,714 to 713,674 parameters for 10 classes. No two architectures are twins.
 
     A fidelity's `width` scales channels; its `depth` changes nothing, as a stage has only one cell. The network takes
-    images of any size; `resolution` is not used. Raises `InputError` for fewer than one class or channel.
+    images of any size; `resolution` is not used.
+
+    Raises:
+        InputError: fewer than one class or channel.
 
     >>> nats = space()
     >>> nats.size, sum(p.numel() for p in nats.build(nats.parse("8:8:16:40:40")).parameters())
@@ -35,7 +38,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     """
     check_sizes("nats_size", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
-    return CodedSpace("nats_size", _choose, build, len(CHANNELS) ** len(LAYERS), _write, _read)
+    return CodedSpace("nats_size", _choose, build, len(CHANNELS) ** len(LAYERS), Code(_write, _read))
 
 
 def _choose(choose: Choose) -> list[int]:

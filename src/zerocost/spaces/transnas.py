@@ -15,7 +15,7 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose
-from zerocost.spaces.coded import Choices, CodedSpace
+from zerocost.spaces.coded import Choices, Code, CodedSpace
 from zerocost.spaces.darts_ops import FactorizedReduce, ReLUConvNorm, Zero
 from zerocost.spaces.mixture import Mixture, mixture_of_edges
 from zerocost.spaces.twins import SKIP, cell_key
@@ -81,7 +81,12 @@ class BasicBlock(nn.Module):
 class TransNASNet(nn.Module):
     """A stem that quarters the image, modules of blocks, a linear classifier on the average of the last features.
 
-    `operations` are the six of the cell, `None` for the basic block.
+    Args:
+        modules: a digit for each module.
+        operations: the six of the cell; None for the basic block.
+        fidelity: scales channels and blocks.
+        classes: number of outputs.
+        in_channels: of the images.
     """
 
     def __init__(
@@ -124,7 +129,10 @@ def micro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Tran
 
     The benchmark trained on images of 256 × 256 pixels, in 75 classes of objects for the task `class_object`. The
     network takes images of any size; `resolution` is not used. A fidelity's `width` scales channels, its `depth` the
-    two cells of a module. Raises `InputError` for fewer than one class or channel.
+    two cells of a module.
+
+    Raises:
+        InputError: fewer than one class or channel.
 
     >>> space = micro(classes=75)
     >>> arch = space.parse("64-41414-1_02_333")
@@ -134,7 +142,7 @@ def micro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Tran
     check_sizes("transnas_micro", classes, in_channels)
     build = partial(_build_micro, classes=classes, in_channels=in_channels)
     size = len(OPERATIONS) ** len(EDGES)
-    return TransNASMicro("transnas_micro", _choose_cell, build, size, _write_cell, _read_cell, _cell_key)
+    return TransNASMicro("transnas_micro", _choose_cell, build, size, Code(_write_cell, _read_cell, _cell_key))
 
 
 def macro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> CodedSpace:
@@ -143,7 +151,7 @@ def macro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     The middle part holds four to six modules of two residual blocks: 1 keeps the shape, 2 doubles the channels, from
     64, 3 halves the image, 4 does both. One to three of them double and one to four halve. No two are twins.
 
-    What `micro` says of the task, images, fidelity and errors holds here as well.
+    Task, images, fidelity and errors are as in `micro`.
 
     >>> space = macro(classes=75)
     >>> arch = space.parse("64-1234-basic")
@@ -156,8 +164,7 @@ def macro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
         _choose_modules,
         partial(_build_macro, classes=classes, in_channels=in_channels),
         len(_skeletons()),
-        _write_modules,
-        _read_modules,
+        Code(_write_modules, _read_modules),
     )
 
 
@@ -178,7 +185,7 @@ class TransNASMicro(CodedSpace):
 
 
 class TransNASMacro(CodedSpace):
-    """See `macro`. Sampling draws each architecture as often, though most have six modules."""
+    """See `macro`. Sampling draws every architecture equally often, though most have six modules."""
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         return self.parse(f"{CHANNELS}-{_skeletons()[rng.integers(len(_skeletons()))]}-basic")

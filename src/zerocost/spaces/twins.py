@@ -1,4 +1,4 @@
-"""When two cells are the same: a key that does not see dead branches, skips, or the order of what is added."""
+"""Twins among cells: a key that ignores dead branches, skips and the order of the terms of a sum."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ SKIP = "skip_connect"
 class Term(NamedTuple):
     """One summand of a node: an input of the cell, or an operation applied to another node's sum.
 
-    `text` shows the whole expression below it. `serial` tells apart operations that learn their own weights; it is 0
-    for inputs and for operations without weights, which are the same wherever they are applied to the same sum.
+    Attributes:
+        text: the whole expression.
+        serial: a number of its own for each operation with weights; 0 for inputs and operations without weights, which
+            are the same wherever they are applied to the same sum.
+        source: the sum that the operation is applied to; empty for an input.
+        operation: its name; empty for an input.
     """
 
     text: str
@@ -32,11 +36,14 @@ def cell_key(
 ) -> str:
     """A text that cells share when they compute the same family of functions.
 
-    A cell has `inputs` inputs, numbered from 0, and then `nodes`, each the sum of (operation, number of the input or
-    earlier node) pairs; `outputs` are the numbers of the nodes that leave it, in any order. Operation `"none"` adds
-    nothing and `"skip_connect"` the source itself; those named in `unlearned` have no weights; any other has weights
-    of its own at each place. An operation on nothing counts as nothing, though a normalisation in it could learn a
-    constant.
+    Operation `"none"` adds nothing and `"skip_connect"` the source itself. An operation on nothing counts as nothing,
+    though a normalisation in it could learn a constant.
+
+    Args:
+        inputs: number of inputs; they are numbered from 0, the nodes after them.
+        nodes: each is the sum of (operation, number of the input or earlier node) pairs.
+        outputs: the numbers of the nodes that leave the cell, in any order.
+        unlearned: operations without weights; every other one has its own weights at each place.
 
     Here node 1 feeds nothing, and the output is one convolution of the input:
 

@@ -13,9 +13,9 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from zerocost.base.errors import InputError, MissingExtraError, ZerocostError
-from zerocost.store.urls import located, shown
+from zerocost.store.urls import as_url, display_url
 
-PATIENCE = 60.0
+LOCK_TIMEOUT = 60.0
 """Seconds to wait while another process writes a SQLite file."""
 LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(2053468015)"}
 """What makes a transaction the only one that writes, until it ends."""
@@ -32,10 +32,10 @@ ADVICE = {
 Values = Mapping[str, Any]
 
 
-class Run(Protocol):
-    """Runs a statement in a transaction, once, or once for each of a list of values; gives the rows of a query.
+class Execute(Protocol):
+    """Executes a statement in a transaction, once, or once for each mapping in a list; returns the rows of a query.
 
-    In a statement `:name` is a value (a list of values after `IN`), and `{now}` the database's clock.
+    In a statement, `:name` is a value (a list of values after `IN`), and `{now}` is the time by the database's clock.
     """
 
     def __call__(self, statement: str, values: Values | Sequence[Values] | None = None, /) -> list[Any]: ...
@@ -44,48 +44,58 @@ class Run(Protocol):
 class Database:
     """Tables in SQLite (a path, sqlite:///FILE, memory for `None`) or PostgreSQL, made where they are missing.
 
-    `name` is where it is, without the password, or `None` for memory; `shared`, whether other processes can open it.
-    Raises `InputError` when it cannot be opened or its tables are others, `MissingExtraError` without the driver.
+    Args:
+        where: path, URL or `None`.
+        tables: for each table its columns, and possibly a primary key, as SQL.
+
+    Attributes:
+        name: where the database is, without the password; `None` for memory.
+        shared: whether other processes can open it.
+
+    Raises:
+        InputError: it cannot be opened, or has tables of the same names with other columns.
+        MissingExtraError: the driver is not installed.
     """
 
     def __init__(self, where: str | Path | None, tables: Mapping[str, Sequence[str]]) -> None:
-        url = located(where)
+        url = as_url(where)
         self.kind = url.get_backend_name()
         self.shared = url.database is not None or self.kind != "sqlite"
-        self.name = shown(url) if self.shared else None
-        self.engine = engine(url)
+        self.name = display_url(url) if self.shared else None
+        self.engine = make_engine(url)
         try:
             if self.kind == "sqlite":
-                write_ahead(self.engine)
-            with self.transaction(write=True) as run:
+                use_write_ahead_log(self.engine)
+            with self.transaction(write=True) as execute:
                 for table, columns in tables.items():
-                    run(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
+                    execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
                     names = [column.split()[0] for column in columns if not column.startswith("PRIMARY KEY")]
-                    run(f"SELECT {', '.join(names)} FROM {table} LIMIT 1")
+                    execute(f"SELECT {', '.join(names)} FROM {table} LIMIT 1")
         except (SQLAlchemyError, ZerocostError) as error:
             self.close()
-            reason = str(error) if isinstance(error, ZerocostError) else first_line(error)
+            reason = str(error) if isinstance(error, ZerocostError) else database_message(error)
             raise InputError(f"cannot keep scores in {self.name}: {reason}; {ADVICE[self.kind]}") from None
 
     @contextmanager
-    def transaction(self, *, write: bool = False) -> Iterator[Run]:
-        """A transaction, kept as a whole or not at all. Of those that write there is one at a time, in all processes.
+    def transaction(self, *, write: bool = False) -> Iterator[Execute]:
+        """A transaction, kept as a whole or not at all. Only one writes at a time, among all processes.
 
-        Raises `ZerocostError` with the database's own words when it fails.
+        Raises:
+            ZerocostError: it failed; the message is the database's own.
         """
         try:
             with self.engine.connect() as connection:
                 if write:
                     connection.exec_driver_sql(LOCK[self.kind])
-                yield self.runner(connection)
+                yield self.executor(connection)
                 connection.commit()
         except SQLAlchemyError as error:
-            raise ZerocostError(f"the database of scores says: {first_line(error)}") from None
+            raise ZerocostError(f"the database of scores says: {database_message(error)}") from None
 
-    def runner(self, connection: Connection) -> Run:
-        """What runs statements on a connection."""
+    def executor(self, connection: Connection) -> Execute:
+        """A function that executes statements on a connection."""
 
-        def run(statement: str, values: Values | Sequence[Values] | None = None, /) -> list[Any]:
+        def execute(statement: str, values: Values | Sequence[Values] | None = None, /) -> list[Any]:
             if isinstance(values, list) and not values:
                 return []
             one = values if isinstance(values, Mapping) else {}
@@ -96,32 +106,32 @@ class Database:
             result = connection.execute(text, values)
             return [tuple(row) for row in result] if result.returns_rows else []
 
-        return run
+        return execute
 
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
 
 
-def engine(url: URL) -> Engine:
-    """What connects. A database in memory lives in one connection, which threads take turns to use."""
+def make_engine(url: URL) -> Engine:
+    """The engine that connects. A database in memory has a single connection, which threads share in turn."""
     if url.get_backend_name() == "postgresql":
         try:
             return sa.create_engine(url, pool_pre_ping=True)
         except ImportError as error:
             raise MissingExtraError("PostgreSQL needs psycopg: pip install 'zerocost[postgres]'") from error
     single = {} if url.database else {"pool_size": 1, "max_overflow": 0}
-    options = {"isolation_level": None, "timeout": PATIENCE, "check_same_thread": False}
+    options = {"isolation_level": None, "timeout": LOCK_TIMEOUT, "check_same_thread": False}
     return sa.create_engine(url, poolclass=sa.QueuePool, connect_args=options, **single)
 
 
-def write_ahead(sqlite: Engine) -> None:
-    """Let a SQLite file be read while it is written; what is in it survives the end of any process.
+def use_write_ahead_log(sqlite: Engine) -> None:
+    """Let a SQLite file be read while it is written, without losing data when a process dies.
 
-    The change of a file is refused, without waiting, while others have it open for the first time as well.
+    SQLite refuses to change a file to this mode while another process does the same, so try until it is done.
     """
     sa.event.listen(sqlite, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
-    late = time.monotonic() + PATIENCE
+    late = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
             with sqlite.connect() as connection:
@@ -133,7 +143,7 @@ def write_ahead(sqlite: Engine) -> None:
             time.sleep(0.05)
 
 
-def first_line(error: SQLAlchemyError) -> str:
-    """What the database said, without the statement and the values."""
+def database_message(error: SQLAlchemyError) -> str:
+    """The database's own message, without the statement and the values."""
     said = str(error.orig if isinstance(error, DBAPIError) else error).strip()
     return said.splitlines()[0] if said else type(error).__name__

@@ -1,4 +1,4 @@
-"""Who holds a claim: a process of a machine, and whether it is still there."""
+"""Owners of claims: processes, on any machine, and whether they still exist."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-SILENCE = 300.0
+LONGEST_SILENCE = 300.0
 """Seconds without a sign of life after which an owner counts as gone, whatever machine it was on."""
 
 
-class Sign(NamedTuple):
-    """The last sign of life of an owner: its process, when that was started, and the seconds since."""
+class LifeSign(NamedTuple):
+    """The last sign of life of an owner.
+
+    Attributes:
+        machine: as `machine_id` gives it.
+        pid: of its process.
+        born: when the process was started, as `start_time` gives it.
+        silent: seconds since the sign.
+    """
 
     machine: str
     pid: int
@@ -22,20 +29,20 @@ class Sign(NamedTuple):
     silent: float
 
 
-def this() -> dict[str, str | int]:
-    """Machine, process id and start of this process."""
+def this_process() -> dict[str, str | int]:
+    """This process as an owner: machine, process id and start."""
     pid = os.getpid()
-    return {"machine": machine(), "pid": pid, "born": born(pid) or ""}
+    return {"machine": machine_id(), "pid": pid, "born": start_time(pid) or ""}
 
 
-def gone(sign: Sign) -> bool:
-    """Whether an owner will never come back: its process has ended on this machine, or is silent for too long."""
-    return sign.silent > SILENCE or (sign.machine == machine() and born(sign.pid) != sign.born)
+def is_gone(sign: LifeSign) -> bool:
+    """Whether an owner will not come back: its process on this machine has ended, or it was silent for too long."""
+    return sign.silent > LONGEST_SILENCE or (sign.machine == machine_id() and start_time(sign.pid) != sign.born)
 
 
 @cache
-def machine() -> str:
-    """The machine as process ids mean it: its host name, and on Linux this boot and the namespace of the ids."""
+def machine_id() -> str:
+    """What process ids are unique in: the host, and on Linux this boot of it and the namespace of the ids."""
     parts = [socket.gethostname()]
     with suppress(OSError):
         boot, ids = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
@@ -43,9 +50,11 @@ def machine() -> str:
     return " ".join(parts)
 
 
-def born(pid: int) -> str | None:
-    """When a process of this machine was started, as text that tells it from a later one of the same id; None when
-    there is none. Where the system does not say, "" stands for one that may be there."""
+def start_time(pid: int) -> str | None:
+    """When a process of this machine was started, as text that tells it from a later one of the same id.
+
+    None for a process that does not exist. Where the system does not say, "" for one that may exist.
+    """
     if Path("/proc/self/stat").is_file():
         try:
             state, *rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""Scores already had, and who is computing which: two tables that many processes and machines can share."""
+"""The score store: scores, and claims on those being computed, which many processes and machines can share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zerocost.base.errors import ZerocostError
 from zerocost.store import owners
 
 if TYPE_CHECKING:
-    from zerocost.store.database import Run
+    from zerocost.store.database import Execute
 
 TABLES = {
     "scores": (
@@ -46,9 +46,9 @@ SIGN = (
 OWNERS = "SELECT owner, machine, pid, born, {now} - beat FROM owners"
 FORGET = ("DELETE FROM claims WHERE owner = :owner", "DELETE FROM owners WHERE owner = :owner")
 
-BEAT = 30.0
+SIGN_INTERVAL = 30.0
 """Seconds between two signs of life of a store that has claimed something."""
-AT_ONCE = 500
+QUERY_SIZE = 500
 """Architectures asked for in one query."""
 
 
@@ -62,12 +62,13 @@ class Score(NamedTuple):
 class Store:
     """Scores in a SQLite file (a path), a database (a URL) or memory (`None`).
 
-    `made` stands for what all scores of a run share: space, data, settings, versions. Use it in a `with` block; what
-    was added is there at once for every process that has the store open, and a run that broke goes on where it
-    stopped. Processes that share a store `claim` what they are about to compute, so that nothing is computed twice.
+    A `fingerprint` stands for all that a set of scores depends on beside architecture, seed and proxy: space, data,
+    settings, versions. Use the store in a `with` block. Every process that has it open sees at once what was added, and
+    work that was interrupted goes on where it stopped. Processes that share a store `claim` what they are about to
+    compute, so that nothing is computed twice.
 
     Args:
-        where: path of a file to make or to go on with, `sqlite:///FILE`, `postgresql://USER:PASSWORD@HOST/DATABASE`,
+        where: path of a file, new or existing, `sqlite:///FILE`, `postgresql://USER:PASSWORD@HOST/DATABASE`,
             or `None`.
 
     Raises:
@@ -87,88 +88,88 @@ class Store:
         self.where = self.database.name
         self.owner = uuid.uuid4().hex
         self.closed = threading.Event()
-        self.heart: threading.Thread | None = None
+        self.heartbeat: threading.Thread | None = None
 
-    def known(self, made: str, architectures: Sequence[str] | None = None) -> dict[tuple[str, int, str], Score]:
-        """Everything there is for these settings, or for some architectures, by architecture, seed and proxy."""
-        with self.database.transaction() as run:
+    def known(self, fingerprint: str, architectures: Sequence[str] | None = None) -> dict[tuple[str, int, str], Score]:
+        """All scores under a fingerprint, or those of some architectures, by architecture, seed and proxy."""
+        with self.database.transaction() as execute:
             if architectures is None:
-                rows = run(KNOWN, {"made": made})
+                rows = execute(KNOWN, {"made": fingerprint})
             else:
-                parts = [list(architectures[i : i + AT_ONCE]) for i in range(0, len(architectures), AT_ONCE)]
+                parts = [list(architectures[i : i + QUERY_SIZE]) for i in range(0, len(architectures), QUERY_SIZE)]
                 few = f"{KNOWN} AND architecture IN :architectures"
-                rows = [row for part in parts for row in run(few, {"made": made, "architectures": part})]
+                rows = [row for part in parts for row in execute(few, {"made": fingerprint, "architectures": part})]
         return {(arch, seed, proxy): Score(value, reason) for arch, seed, proxy, value, reason in rows}
 
-    def add(self, made: str, rows: Mapping[tuple[str, int, str], Score]) -> None:
-        """Keep scores, all or none, and release the claims on their architectures and seeds.
+    def add(self, fingerprint: str, rows: Mapping[tuple[str, int, str], Score]) -> None:
+        """Add scores, all or none, and release the claims on their architectures and seeds.
 
-        One that ran out of memory is not kept: another machine or batch may manage.
+        A failure for lack of memory is not kept: the score may succeed on another machine.
         """
         kept = [
-            {"made": made, "architecture": arch, "seed": seed, "proxy": proxy, "value": value, "reason": reason}
+            {"made": fingerprint, "architecture": arch, "seed": seed, "proxy": proxy, "value": value, "reason": reason}
             for (arch, seed, proxy), (value, reason) in rows.items()
             if "out of memory" not in (reason or "")
         ]
-        with self.database.transaction(write=True) as run:
-            run(ADD, kept)
-            run(RELEASE, self._keys(made, {(arch, seed) for arch, seed, _ in rows}))
+        with self.database.transaction(write=True) as execute:
+            execute(ADD, kept)
+            execute(RELEASE, self._rows(fingerprint, {(arch, seed) for arch, seed, _ in rows}))
 
-    def claim(self, made: str, keys: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
-        """Of these architectures and seeds, those that are now this store's to compute.
+    def claim(self, fingerprint: str, keys: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Claim architectures and seeds; returns those that are now this store's to compute.
 
         The others are claimed by another process. Claims of a process that has ended, or has given no sign of life
-        for `owners.SILENCE` seconds, are taken over. Scores may have been added since they were last read: read again
-        after claiming. A store in memory, which no other process sees, is given all.
+        for `owners.LONGEST_SILENCE` seconds, are taken over. Scores may have been added since they were last read, so
+        read again after claiming. A store in memory, which no other process sees, gets all of them.
         """
         wanted = set(keys)
         if not wanted or not self.database.shared:
             return wanted
-        with self.database.transaction(write=True) as run:
-            self._sign(run)
-            signs = [(owner, owners.Sign(*sign)) for owner, *sign in run(OWNERS)]
-            self._forget(run, [owner for owner, sign in signs if owner != self.owner and owners.gone(sign)])
-            run(CLAIM, self._keys(made, wanted))
-            held = {(arch, seed) for arch, seed in run(HELD, {"made": made, "owner": self.owner})}
-        if self.heart is None:
-            self.heart = threading.Thread(target=self._beat, daemon=True)
-            self.heart.start()
+        with self.database.transaction(write=True) as execute:
+            self._sign(execute)
+            signs = [(owner, owners.LifeSign(*sign)) for owner, *sign in execute(OWNERS)]
+            self._forget(execute, [owner for owner, sign in signs if owner != self.owner and owners.is_gone(sign)])
+            execute(CLAIM, self._rows(fingerprint, wanted))
+            held = {(arch, seed) for arch, seed in execute(HELD, {"made": fingerprint, "owner": self.owner})}
+        if self.heartbeat is None:
+            self.heartbeat = threading.Thread(target=self._beat, daemon=True)
+            self.heartbeat.start()
         return wanted & held
 
-    def release(self, made: str, keys: Iterable[tuple[str, int]]) -> None:
+    def release(self, fingerprint: str, keys: Iterable[tuple[str, int]]) -> None:
         """Give up claims on what will not be computed after all."""
         if self.database.shared:
-            with self.database.transaction(write=True) as run:
-                run(RELEASE, self._keys(made, keys))
+            with self.database.transaction(write=True) as execute:
+                execute(RELEASE, self._rows(fingerprint, keys))
 
     def close(self) -> None:
         """Release all claims and close the connections."""
         self.closed.set()
         try:
-            if self.heart is not None:
-                self.heart.join()
-                with self.database.transaction(write=True) as run:
-                    self._forget(run, [self.owner])
+            if self.heartbeat is not None:
+                self.heartbeat.join()
+                with self.database.transaction(write=True) as execute:
+                    self._forget(execute, [self.owner])
         finally:
             self.database.close()
 
-    def _keys(self, made: str, keys: Iterable[tuple[str, int]]) -> list[dict[str, object]]:
-        return [{"made": made, "architecture": arch, "seed": seed, "owner": self.owner} for arch, seed in keys]
+    def _rows(self, fingerprint: str, keys: Iterable[tuple[str, int]]) -> list[dict[str, object]]:
+        return [{"made": fingerprint, "architecture": arch, "seed": seed, "owner": self.owner} for arch, seed in keys]
 
-    def _sign(self, run: Run) -> None:
+    def _sign(self, execute: Execute) -> None:
         """Give a sign of life."""
-        run(SIGN, {"owner": self.owner, **owners.this()})
+        execute(SIGN, {"owner": self.owner, **owners.this_process()})
 
-    def _forget(self, run: Run, gone: Iterable[str]) -> None:
+    def _forget(self, execute: Execute, ended: Iterable[str]) -> None:
         """Release what these owners claimed."""
         for statement in FORGET:
-            run(statement, [{"owner": owner} for owner in gone])
+            execute(statement, [{"owner": owner} for owner in ended])
 
     def _beat(self) -> None:
         """Give signs of life, in a thread of its own, until the store is closed."""
-        while not self.closed.wait(BEAT):
-            with contextlib.suppress(ZerocostError), self.database.transaction(write=True) as run:
-                self._sign(run)
+        while not self.closed.wait(SIGN_INTERVAL):
+            with contextlib.suppress(ZerocostError), self.database.transaction(write=True) as execute:
+                self._sign(execute)
 
     def __enter__(self) -> Store:
         return self

@@ -1,4 +1,4 @@
-"""Where a database is: a path or URL as the user writes it, and as it may be shown."""
+"""Where a database is: the path or URL that the user writes, and how it is displayed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "
 EXPECTED = "expected a path, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
-def located(where: str | Path | None) -> URL:
+def as_url(where: str | Path | None) -> URL:
     """The URL of a path, of a URL as text, or of memory for `None`: SQLite without a database name.
 
-    Raises `InputError`, in which no password is shown, for any other text.
+    Raises:
+        InputError: any other text; the message never has the password.
 
-    >>> located("scores.db").database, located("postgres://me:secret@here/scores").drivername
+    >>> as_url("scores.db").database, as_url("postgres://me:secret@here/scores").drivername
     ('scores.db', 'postgresql+psycopg')
     """
     if where is None or "://" not in str(where):
@@ -34,13 +35,13 @@ def located(where: str | Path | None) -> URL:
     if "@" in (url.host or ""):
         raise InputError("an @ in the user or password of a URL must be written %40")
     memory = kind == "sqlite" and url.database in (None, "", ":memory:")
-    return located(None) if memory else url.set(drivername=DRIVERS[kind])
+    return as_url(None) if memory else url.set(drivername=DRIVERS[kind])
 
 
-def shown(url: URL) -> str:
-    """A URL for people: the path of a file, or a URL without password and options.
+def display_url(url: URL) -> str:
+    """A URL to display: the path of a file, or the URL without password and options.
 
-    >>> shown(located("scores.db")), shown(located("postgresql://me:secret@here/scores?password=secret"))
+    >>> display_url(as_url("scores.db")), display_url(as_url("postgresql://me:secret@here/scores?password=secret"))
     ('scores.db', 'postgresql://me:***@here/scores')
     """
     if url.get_backend_name() == "sqlite":

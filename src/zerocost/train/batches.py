@@ -19,10 +19,10 @@ from zerocost.base.seeding import seeded
 from zerocost.data.tensors import TensorData
 
 
-def mix(*numbers: int) -> int:
+def mix_seeds(*numbers: int) -> int:
     """One seed (32 bits) out of several numbers, such as a run's seed and the epoch.
 
-    >>> mix(0, 1) == mix(0, 1) and mix(0, 1) != mix(1, 0)
+    >>> mix_seeds(0, 1) == mix_seeds(0, 1) and mix_seeds(0, 1) != mix_seeds(1, 0)
     True
     """
     return int.from_bytes(hashlib.blake2b(repr(numbers).encode(), digest_size=4).digest(), "big")
@@ -31,11 +31,19 @@ def mix(*numbers: int) -> int:
 class Batches:
     """A map-style dataset of (input, label) pairs in batches of nearly equal size, none above `size`.
 
-    `order` is the seed of the next pass's shuffling; while it is `None` the dataset's own order is kept. Datasets of
-    tensors are indexed once a batch, others read sample by sample. Sizes are evened out because batch normalisation
-    cannot train on a lone sample left at the end.
+    Sizes are nearly equal because batch normalisation cannot train on a single sample left at the end. Datasets of
+    tensors are indexed once a batch, others are read sample by sample.
 
-    Raises `InputError` when the dataset is empty or does not yield pairs of an input and an integer label.
+    Args:
+        data: the dataset.
+        size: most samples of a batch.
+
+    Attributes:
+        order: seed of the next epoch's shuffling; None keeps the dataset's order.
+        count: number of samples.
+
+    Raises:
+        InputError: the dataset is empty or does not yield pairs of an input and an integer label.
 
     >>> data = TensorDataset(torch.arange(10.0), torch.arange(10))
     >>> [len(labels) for _, labels in Batches(data, size=4)]
@@ -46,10 +54,10 @@ class Batches:
         self.data, self.size = data, size
         self.order: int | None = None
         self.count = len(data)  # type: ignore[arg-type]
-        self.tensors = _tensors(data)
+        self.tensors = _held_tensors(data)
         if not self.count:
             raise InputError("a dataset to train or validate on is empty; expected at least one sample")
-        _check(data[0])
+        _check_sample(data[0])
 
     def take(self, rows: Tensor) -> tuple[Any, Tensor]:
         """The inputs and labels of the samples numbered `rows`."""
@@ -71,22 +79,22 @@ class Batches:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The number of samples and a hash of sixteen of them: what tells one dataset from another."""
+        """The number of samples and a hash of sixteen of them, which tell one dataset from another."""
         rows = torch.linspace(0, self.count - 1, min(self.count, 16)).long()
         with seeded(0):
-            return f"{self.count} samples, {digest(*tree_leaves(self.take(rows)))}"
+            return f"{self.count} samples, {hash_values(*tree_leaves(self.take(rows)))}"
 
 
-def describe(thing: object) -> str:
-    """The text of an object without the addresses in memory that differ from one process to the next.
+def stable_repr(thing: object) -> str:
+    """The `repr` of an object without memory addresses, the same in every process.
 
-    >>> describe(describe)
-    '<function describe>'
+    >>> stable_repr(stable_repr)
+    '<function stable_repr>'
     """
     return re.sub(r" at 0x[0-9a-f]+", "", repr(thing))
 
 
-def digest(*values: object) -> str:
+def hash_values(*values: object) -> str:
     """A short hash of tensors (types, shapes and contents) and, by their text, of other things."""
     found = hashlib.blake2b(digest_size=8)
     for value in values:
@@ -98,7 +106,7 @@ def digest(*values: object) -> str:
     return found.hexdigest()
 
 
-def _check(sample: Any) -> None:
+def _check_sample(sample: Any) -> None:
     """Raise `InputError` for a sample that is not an input with an integer label."""
     if not isinstance(sample, tuple | list) or len(sample) != 2:
         raise InputError(f"training expects (input, label) pairs, but a sample is a {type(sample).__name__}")
@@ -108,10 +116,10 @@ def _check(sample: Any) -> None:
         raise InputError(f"classification labels are expected, one integer a sample, but a target is {got}")
 
 
-def _tensors(data: Dataset[Any]) -> tuple[Tensor, ...] | None:
+def _held_tensors(data: Dataset[Any]) -> tuple[Tensor, ...] | None:
     """Inputs and labels where a dataset holds them as two tensors and its items are their rows."""
     if type(data) is Subset:
-        whole = _tensors(data.dataset)
+        whole = _held_tensors(data.dataset)
         return None if whole is None else tuple(tensor[list(data.indices)] for tensor in whole)
     if type(data) is TensorData and data.targets is not None:
         return data.images, data.targets

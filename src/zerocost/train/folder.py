@@ -1,4 +1,4 @@
-"""What a run leaves on disk: enough to read it again, or to go on with it after a kill."""
+"""The files of a run: enough to read it again, or to go on with it after it was killed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from torch import Tensor
 from zerocost.train.run import Epoch, Run
 
 
-class Folder:
+class RunFolder:
     """The folder of one run: `last.ckpt` (Lightning's), `best.pt` (weights of the best epoch), `run.json` (the result).
 
-    Every file is replaced as a whole, so that a kill never leaves half of one, and says under which `settings` it was
-    made: a run made under others is not taken for this one.
+    Every file is replaced as a whole, so that a killed process never leaves half a file. Files record the `settings`
+    of their run; those of a run with other settings are not used.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any]) -> None:
         self.path, self.settings = path, settings
         self.last, self.best, self.result = (path / name for name in ("last.ckpt", "best.pt", "run.json"))
 
-    def finished(self) -> Run | None:
+    def finished_run(self) -> Run | None:
         """The finished run, if there is one."""
         try:
             record = json.loads(self.result.read_text(encoding="utf-8"))
@@ -37,8 +37,8 @@ class Folder:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def unfinished(self) -> list[Epoch]:
-        """The epochs that `last.ckpt` was saved after; empty when there is nothing to go on with."""
+    def saved_epochs(self) -> list[Epoch]:
+        """The epochs before `last.ckpt` was saved; empty if there is no run to go on with."""
         try:
             record = torch.load(self.last, map_location="cpu", weights_only=True)["zerocost"]
             if record["settings"] != self.settings or not self.best.exists():
@@ -48,42 +48,42 @@ class Folder:
             return []
 
     def clear(self) -> None:
-        """Make the folder where it is missing, and take an older run's files away."""
+        """Create the folder if it is missing, and remove the files of an older run."""
         self.path.mkdir(parents=True, exist_ok=True)
         for file in (self.result, self.last, self.best):
             file.unlink(missing_ok=True)
 
-    def go_on(self) -> None:
-        """Take the result of a stopped run away: it says nothing of the epochs to come, which change the weights."""
+    def discard_result(self) -> None:
+        """Remove the result of a stopped run, which further epochs will change."""
         self.result.unlink(missing_ok=True)
 
     def save_best(self, weights: dict[str, Tensor]) -> None:
         """Keep the weights of the best epoch so far."""
         weights = {name: tensor.detach().cpu() for name, tensor in weights.items()}
-        replace(self.best, lambda part: torch.save(weights, part))
+        replace_file(self.best, lambda part: torch.save(weights, part))
 
     def save_last(self, save: Callable[[Path], object]) -> None:
-        """Keep the state after an epoch, which `save` writes to the path it is given."""
-        replace(self.last, save)
+        """Keep the state after an epoch; `save` writes it to a path."""
+        replace_file(self.last, save)
 
     def save_result(self, run: Run) -> None:
         """Keep a finished run."""
         text = json.dumps({"settings": self.settings, "run": run.to_dict()}, indent=1)
-        replace(self.result, lambda part: part.write_text(text, encoding="utf-8"))
+        replace_file(self.result, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def slug(name: str) -> str:
-    """A folder name for a candidate: what is legible of its name, and a hash that keeps it apart from others.
+def folder_name(name: str) -> str:
+    """A folder name for a candidate: the letters and digits of its name, and a hash that makes it unique.
 
-    >>> slug("|nor_conv_3x3~0|+|none~0|")
+    >>> folder_name("|nor_conv_3x3~0|+|none~0|")
     'nor_conv_3x3-0-none-0-a330bdab'
     """
     legible = re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:40]
     return f"{legible}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}".lstrip("-")
 
 
-def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file as a whole or not at all: `write` is given another path, which then takes its place."""
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file as a whole or not at all: `write` writes to another path, which then replaces it."""
     part = path.with_name(f"{path.name}.part")
     write(part)
     part.replace(path)

@@ -9,61 +9,68 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
+
+import torch
 
 from zerocost.base.errors import InputError
 from zerocost.train import trainer
 from zerocost.train.run import Run, TrainingInterrupted
+from zerocost.train.settings import Loss, Progress
+
+
+class TrainOptions(TypedDict, total=False):
+    """The settings of `train` that halving passes on."""
+
+    train: Required[Any]
+    validation: Any
+    batch_size: int
+    learning_rate: float
+    patience: int | None
+    device: str | torch.device | None
+    progress: Progress | None
+    loss: Loss
 
 
 def halving(
     candidates: trainer.Candidates | trainer.HasCandidates,
     *,
-    train: Any,
-    validation: Any = None,
     epochs: int = 10,
     seeds: Sequence[int] = (0,),
     reduction: int = 3,
     least: int = 1,
     workdir: str | Path | None = None,
-    **settings: Any,
+    **settings: Unpack[TrainOptions],
 ) -> list[Run]:
     """Train candidates by successive halving (Jamieson & Talwalkar, AISTATS 2016), and return their runs.
 
-    All candidates are trained for `least` epochs; the best one in `reduction` of them go on to `reduction` times as
-    many, and so on until the last ones have all `epochs`. Nothing is decided before every candidate has got as far as
-    the others (asynchronous halving, as of Optuna's pruner when runs come one after the other, promotes the first ones
-    unseen). A run that goes on does so from its last checkpoint: it is the same, bit for bit on the CPU, as if it had
-    been trained without a break, for the learning rate follows the schedule of all `epochs` from the start.
+    All candidates are trained for `least` epochs. The best of them, one in `reduction`, go on to `reduction` times as
+    many epochs, and so on until the last ones have all `epochs`. Candidates are compared only when all of them have
+    been trained equally long (asynchronous halving, as of Optuna's pruner, promotes the first ones without a
+    comparison when runs come one after the other). A run that goes on does so from its last checkpoint: it is the same,
+    bit for bit on the CPU, as if it had been trained without a break, for the learning rate follows the schedule of all
+    `epochs` from the start.
 
-    Candidates go by the mean over their seeds of the best validation accuracy so far; those that failed come last, ties
-    are decided by the order they were given in.
+    Candidates are ordered by the mean over their seeds of the best validation accuracy so far. Those that failed come
+    last; ties keep the order of `candidates`.
 
-    Parameters
-    ----------
-    candidates, train, validation, epochs, seeds
-        As in `zerocost.train.train`; every candidate is trained from every seed.
-    reduction
-        One in how many goes on, rounded up: at least one.
-    least
-        Epochs that every candidate is trained for.
-    workdir
-        Folder for results, as in `zerocost.train.train`. After a break the same call goes on where it was, to the same
-        result. Without it a temporary folder is used, and runs have no checkpoint.
-    **settings
-        The other settings of `zerocost.train.train`.
+    Args:
+        candidates: as in `zerocost.train.train`.
+        epochs: epochs of the candidates that are trained to the end.
+        seeds: the seeds that each candidate is trained from.
+        reduction: one candidate in this many goes on, rounded up, so at least one.
+        least: epochs that every candidate is trained for.
+        workdir: folder for results, as in `zerocost.train.train`. After a break the same call goes on where it was, to
+            the same result. Without it a temporary folder is used, and runs have no checkpoint.
+        settings: other settings of `zerocost.train.train`: `train`, which is required, `validation`, `batch_size`,
+            `learning_rate`, `patience`, `device`, `progress` and `loss`.
 
-    Returns
-    -------
-    list[Run]
+    Returns:
         A run for each candidate and seed, in that order; those that were not trained to the end are `stopped`.
 
-    Raises
-    ------
-    InputError
-        For `reduction` below 2, `least` not from 1 to `epochs`, and what `zerocost.train.train` refuses.
-    zerocost.train.TrainingInterrupted
-        On Ctrl-C; a KeyboardInterrupt that carries, in `.runs`, the runs as far as they were trained.
+    Raises:
+        InputError: `reduction` below 2, `least` not from 1 to `epochs`, and what `zerocost.train.train` refuses.
+        zerocost.train.TrainingInterrupted: at Ctrl-C; its `.runs` are the runs as far as they were trained.
 
     >>> import torch
     >>> from torch import nn
@@ -76,34 +83,32 @@ def halving(
     [('blind', 1, True), ('sees', 4, False)]
     """
     steps = rungs(least, epochs, reduction)
-    named = trainer.named(candidates)
-    alive = list(named)
+    by_name = trainer.candidates_by_name(candidates)
+    alive = list(by_name)
     runs: dict[tuple[str, int], Run] = {}
     with ExitStack() as stack:
         folder = workdir or stack.enter_context(tempfile.TemporaryDirectory(prefix="zerocost-halving-"))
         try:
             for step in steps:
                 done = trainer.train(
-                    {name: named[name] for name in alive},
-                    train=train,
-                    validation=validation,
+                    {name: by_name[name] for name in alive},
                     epochs=epochs,
                     seeds=seeds,
                     workdir=folder,
-                    stop=partial(reached, step),
+                    stop=partial(has_reached, step),
                     **settings,
                 )
                 runs |= {(run.name, run.seed): run for run in done}
-                alive = best(alive, done, step)[: math.ceil(len(alive) / reduction)]
+                alive = best_first(alive, done, step)[: math.ceil(len(alive) / reduction)]
         except TrainingInterrupted as error:
             runs |= {(run.name, run.seed): run for run in error.runs}
-            raise TrainingInterrupted(given_back(runs, workdir)) from error
-    ordered = {(name, seed): runs[name, seed] for name in named for seed in seeds}
-    return given_back(ordered, workdir)
+            raise TrainingInterrupted(drop_temporary_checkpoints(runs, workdir)) from error
+    ordered = {(name, seed): runs[name, seed] for name in by_name for seed in seeds}
+    return drop_temporary_checkpoints(ordered, workdir)
 
 
 def rungs(least: int, epochs: int, reduction: int) -> list[int]:
-    """After how many epochs candidates are compared; the last is the end.
+    """The numbers of epochs after which candidates are compared; the last is all epochs.
 
     >>> rungs(1, 20, 3), rungs(4, 4, 2)
     ([1, 3, 9, 20], [4])
@@ -119,13 +124,13 @@ def rungs(least: int, epochs: int, reduction: int) -> list[int]:
     return [*steps, epochs]
 
 
-def reached(step: int, _name: str, _seed: int, epoch: int, _accuracy: float) -> bool:
-    """Whether a run has got to the end of a rung."""
+def has_reached(step: int, _name: str, _seed: int, epoch: int, _accuracy: float) -> bool:
+    """Whether a run has been trained for the epochs of a rung."""
     return epoch >= step
 
 
-def best(names: Sequence[str], runs: Sequence[Run], step: int) -> list[str]:
-    """The candidates, best first, by what their runs had reached after `step` epochs."""
+def best_first(names: Sequence[str], runs: Sequence[Run], step: int) -> list[str]:
+    """The candidates, best first, by the accuracy of their runs after `step` epochs."""
 
     def accuracy(name: str) -> float:
         own = [run for run in runs if run.name == name]
@@ -136,6 +141,6 @@ def best(names: Sequence[str], runs: Sequence[Run], step: int) -> list[str]:
     return sorted(names, key=accuracy, reverse=True)
 
 
-def given_back(runs: dict[tuple[str, int], Run], workdir: str | Path | None) -> list[Run]:
+def drop_temporary_checkpoints(runs: dict[tuple[str, int], Run], workdir: str | Path | None) -> list[Run]:
     """The runs, without the checkpoints of a temporary folder."""
     return [run if workdir else replace(run, checkpoint=None) for run in runs.values()]

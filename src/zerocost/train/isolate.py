@@ -1,4 +1,4 @@
-"""Lightning changes the process it runs in and talks; here it does neither."""
+"""Lightning changes the process it runs in and prints messages; inside `isolate_lightning` it does neither."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LOGGERS = ("pytorch_lightning", "lightning_fabric")
 
 
 @contextmanager
-def isolated(device: torch.device) -> Iterator[None]:
-    """Give back, afterwards, what Lightning changes: environment, warning filters, signal handler, grad mode, device.
+def isolate_lightning(device: torch.device) -> Iterator[None]:
+    """Restore afterwards what Lightning changes: environment, warning filters, signal handler, grad mode, device.
 
-    Inside, its log is silent and so are its hints (warnings of its own class `PossibleUserWarning`) and the one
-    warning torch gives about how Lightning calls it.
+    Inside, its log is silent, and so are its hints (warnings of its class `PossibleUserWarning`) and a warning of torch
+    about how Lightning calls it.
     """
     environment = dict(os.environ)
     interrupt = signal.getsignal(signal.SIGINT)

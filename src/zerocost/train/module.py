@@ -1,4 +1,4 @@
-"""One run on Lightning: what a step and the end of an epoch do. Imported only when training starts."""
+"""One run on Lightning: what happens in a step and at the end of an epoch. Imported only when training starts."""
 
 from __future__ import annotations
 
@@ -18,37 +18,44 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.network import logits
-from zerocost.train.batches import Batches, mix
-from zerocost.train.folder import Folder
+from zerocost.train.batches import mix_seeds
+from zerocost.train.folder import RunFolder
 from zerocost.train.run import Epoch
-from zerocost.train.settings import TrainingSettings
+from zerocost.train.settings import TrainingSettings, TrainingSetup
 
 WARM_UP = 0.3
 
 
 class Training(LightningModule):
-    """A network in training; `epochs` is its curve so far and may be given from a run that was cut off.
-
-    `report` is told of every epoch and says whether to stop after it; `stopped` is what it said last.
+    """A network in training.
 
     AdamW, one cycle of the learning rate (up to its peak in the first 30 % of the steps, then down along a cosine) and
-    gradients clipped to norm 1: plain and normalised convolutional networks both learn with it in few epochs.
+    gradients clipped to norm 1. Convolutional networks with and without normalisation learn with it in few epochs.
+
+    Args:
+        network: the network, which is trained in place.
+        setup: data and settings.
+        seed: of the order of the data and all random draws.
+        epochs: the curve so far, of a run that was interrupted; it is extended.
+        folder: where results are kept; None keeps nothing.
+        report: called after every epoch; says whether the run stops there.
+
+    Attributes:
+        stopped: what `report` said last.
     """
 
     def __init__(
         self,
         network: nn.Module,
-        batches: Batches,
-        validation: Batches,
-        settings: TrainingSettings,
+        setup: TrainingSetup,
         seed: int,
         epochs: list[Epoch],
-        folder: Folder | None,
+        folder: RunFolder | None,
         report: Callable[[Epoch], bool],
     ) -> None:
         super().__init__()
-        self.network, self.settings, self.seed = network, settings, seed
-        self.batches, self.validation = batches, validation
+        self.network, self.settings, self.seed = network, setup.settings, seed
+        self.batches, self.validation = setup.train, setup.validation
         self.epochs, self.folder, self.report = epochs, folder, report
         self.stopped = False
         floating = (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point())
@@ -77,8 +84,8 @@ class Training(LightningModule):
         """Key the epoch's data order and all random draws by (seed, epoch): an epoch is the same after a resume."""
         self.started = time.perf_counter()
         self.losses, self.validation_losses, self.hits = (torch.zeros((), device=self.device) for _ in range(3))
-        self.batches.order = mix(self.seed, self.current_epoch)
-        reseed(self.batches.order, self.device)
+        self.batches.order = mix_seeds(self.seed, self.current_epoch)
+        seed_generators(self.batches.order, self.device)
 
     def training_step(self, batch: tuple[Any, Tensor]) -> Tensor:
         """The loss of one batch."""
@@ -107,25 +114,28 @@ class Training(LightningModule):
         epoch = Epoch(self.current_epoch + 1, train_loss, validation_loss, accuracy, seconds)
         self.epochs.append(epoch)
         if self.folder is not None:
-            if best(self.epochs) is epoch:
+            if best_epoch(self.epochs) is epoch:
                 self.folder.save_best(self.network.state_dict())
             self.folder.save_last(self.trainer.save_checkpoint)
         self.stopped = self.report(epoch)
-        self.trainer.should_stop = self.stopped or over(self.epochs, self.settings)
+        self.trainer.should_stop = self.stopped or is_over(self.epochs, self.settings)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the curve and the settings it was trained under into Lightning's checkpoint."""
+        """Add the curve and its settings to Lightning's checkpoint."""
         if self.folder is not None:
             curve = [asdict(epoch) for epoch in self.epochs]
             checkpoint["zerocost"] = {"settings": self.folder.settings, "epochs": curve}
 
 
 def fit(training: Training, device: torch.device) -> None:
-    """Train until the epochs or the patience are over, going on from `last.ckpt` where the curve has begun.
+    """Train until the epochs or the patience are over, from `last.ckpt` on if the curve has begun.
 
-    Raises what the network raises, `Failure` when the loss is no longer finite, and KeyboardInterrupt on Ctrl-C.
+    Raises:
+        Failure: the loss is no longer finite.
+        KeyboardInterrupt: at Ctrl-C.
+        Exception: what the network raises.
     """
-    if over(training.epochs, training.settings):
+    if is_over(training.epochs, training.settings):
         return
     trainer = Trainer(
         accelerator=device.type,
@@ -147,16 +157,16 @@ def fit(training: Training, device: torch.device) -> None:
         raise KeyboardInterrupt
 
 
-def best(epochs: list[Epoch]) -> Epoch:
+def best_epoch(epochs: list[Epoch]) -> Epoch:
     """The first epoch of the best validation accuracy."""
     return max(epochs, key=lambda epoch: epoch.validation_accuracy)
 
 
-def over(epochs: list[Epoch], settings: TrainingSettings) -> bool:
+def is_over(epochs: list[Epoch], settings: TrainingSettings) -> bool:
     """Whether a curve has all its epochs, or has gone `patience` epochs without a better accuracy."""
     if not epochs or settings.patience is None:
         return len(epochs) >= settings.epochs
-    return len(epochs) >= settings.epochs or len(epochs) - best(epochs).epoch >= settings.patience
+    return len(epochs) >= settings.epochs or len(epochs) - best_epoch(epochs).epoch >= settings.patience
 
 
 def one_cycle(progress: float) -> float:
@@ -166,8 +176,8 @@ def one_cycle(progress: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
 
 
-def reseed(seed: int, device: torch.device) -> None:
-    """Seed every generator a network or dataset may draw from; `zerocost.base.seeding.seeded` gives them back."""
+def seed_generators(seed: int, device: torch.device) -> None:
+    """Seed every generator that a network or dataset may draw from; `zerocost.base.seeding.seeded` restores them."""
     random.seed(seed)
     np.random.seed(seed)
     torch.default_generator.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What one training yields: its curve, its best accuracy, and why it failed if it did."""
+"""The result of one training: its curve, its best accuracy, and why it failed if it did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over the training data: mean losses, validation accuracy in [0, 1] and wall-clock seconds."""
+    """One epoch of training.
+
+    Attributes:
+        epoch: its number, from 1 on.
+        train_loss: mean over the training data.
+        validation_loss: mean over the validation data.
+        validation_accuracy: in [0, 1].
+        seconds: wall-clock time.
+    """
 
     epoch: int
     train_loss: float
@@ -25,10 +33,15 @@ class Epoch:
 class Run:
     """One candidate trained from one seed.
 
-    `accuracy` is the best validation accuracy in [0, 1], `None` when no epoch was completed. `epochs` is the curve and
-    `seconds` its total time. `checkpoint` is the file with the weights of the best epoch (a state dict), where a
-    working directory was given. `failure` is the reason the run ended early; what was trained before it is kept.
-    `stopped` says that it was ended on purpose, by `stop`, before it had all its epochs.
+    Attributes:
+        name: of the candidate.
+        seed: that it was trained from.
+        accuracy: the best validation accuracy in [0, 1]; None if no epoch was completed.
+        epochs: the curve.
+        seconds: its total time.
+        checkpoint: file with the weights of the best epoch (a state dict), where a working directory was given.
+        failure: why the run ended early; what was trained before is kept.
+        stopped: whether it was ended on purpose, by `stop`, before it had all its epochs.
 
     >>> run = Run.of("tiny", 0, [Epoch(1, 1.9, 1.8, 0.30, 2.0), Epoch(2, 1.2, 1.4, 0.55, 2.0)])
     >>> run.accuracy, run.seconds
@@ -56,7 +69,7 @@ class Run:
         failure: str | None = None,
         stopped: bool = False,
     ) -> Run:
-        """The run that a curve amounts to."""
+        """The run with this curve."""
         accuracy = max((epoch.validation_accuracy for epoch in epochs), default=None)
         seconds = float(sum(epoch.seconds for epoch in epochs))
         return cls(name, seed, accuracy, tuple(epochs), seconds, checkpoint, failure, stopped)

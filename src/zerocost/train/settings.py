@@ -1,23 +1,40 @@
-"""How every run of one call is trained, and where."""
+"""How every run of one call is trained, on what and where."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from zerocost.base.errors import InputError
+from zerocost.train.batches import Batches
 
 Loss = Callable[[Any, Tensor], Tensor]
+Progress = Callable[[str, int, int, int, float], object]
+"""Called with name, seed, epoch, epochs and validation accuracy."""
+Stop = Callable[[str, int, int, float], bool]
+"""Called with name, seed, epoch and validation accuracy; says whether the run ends."""
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Epochs, batch size, peak learning rate, patience in epochs and loss; `InputError` for values out of range."""
+    """Settings of one run.
+
+    Attributes:
+        epochs: number of epochs.
+        batch_size: samples a step.
+        learning_rate: its peak.
+        patience: epochs without a better validation accuracy after which a run stops; None for no such stop.
+        loss: from outputs and labels to the mean loss.
+
+    Raises:
+        InputError: a value out of range.
+    """
 
     epochs: int
     batch_size: int
@@ -34,10 +51,33 @@ class TrainingSettings:
             raise InputError(f"learning_rate must be a positive number, but got {self.learning_rate!r}")
 
 
-def resolve_device(device: str | torch.device | None) -> torch.device:
-    """The device to train on; `None` takes the accelerator when there is one, else the CPU.
+class TrainingSetup(NamedTuple):
+    """What all runs of one call share.
 
-    Raises `InputError` for a device that does not exist here.
+    Attributes:
+        settings: how a run is trained.
+        train: training data in batches.
+        validation: validation data in batches.
+        workdir: folder for results; None writes nothing.
+        device: where networks are trained.
+        progress: called after every epoch.
+        stop: asked after every epoch whether the run ends.
+    """
+
+    settings: TrainingSettings
+    train: Batches
+    validation: Batches
+    workdir: Path | None
+    device: torch.device
+    progress: Progress | None
+    stop: Stop | None
+
+
+def resolve_device(device: str | torch.device | None) -> torch.device:
+    """The device to train on; `None` takes the accelerator if there is one, else the CPU.
+
+    Raises:
+        InputError: a device that this machine does not have.
     """
     if device is None:
         found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
@@ -48,7 +88,7 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
-            f"cannot train on device {str(device)!r}: {reason}; device=None takes what is there"
+            f"cannot train on device {str(device)!r}: {reason}; device=None takes the accelerator or the CPU"
         ) from error
     if found.type not in {"cpu", "cuda", "mps"}:
         raise InputError(f"cannot train on device {str(device)!r}; expected 'cpu', 'cuda', 'cuda:1' or 'mps'")

@@ -1,11 +1,11 @@
-"""Selective training: every candidate from every seed, and no run harmed by another."""
+"""Selective training: every candidate from every seed, each run independent of the others."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -17,15 +17,13 @@ from zerocost.base.seeding import seeded
 from zerocost.data import load, split
 from zerocost.engine.network import out_of_memory
 from zerocost.scoring.candidates import Builder, initialise
-from zerocost.train.batches import Batches, describe, digest
-from zerocost.train.folder import Folder, slug
-from zerocost.train.isolate import isolated
+from zerocost.train.batches import Batches, hash_values, stable_repr
+from zerocost.train.folder import RunFolder, folder_name
+from zerocost.train.isolate import isolate_lightning
 from zerocost.train.run import Epoch, Run, TrainingInterrupted
-from zerocost.train.settings import Loss, TrainingSettings, resolve_device
+from zerocost.train.settings import Loss, Progress, Stop, TrainingSettings, TrainingSetup, resolve_device
 
 Candidates = Mapping[str, Builder | nn.Module]
-Progress = Callable[[str, int, int, int, float], object]
-Stop = Callable[[str, int, int, float], bool]
 
 
 class HasCandidates(Protocol):
@@ -54,49 +52,43 @@ def train(
 ) -> list[Run]:
     """Train candidates for classification, each from every seed, and return their runs in that order.
 
-    A run starts from the weights `zerocost.scoring.candidates.initialise` gives for its seed (a finished module is
-    copied and left alone) and depends on nothing but candidate, seed, data and settings: on the CPU the accuracy is the
+    A run starts from the weights that `zerocost.scoring.candidates.initialise` gives for its seed (a finished module is
+    copied and left alone). It depends on nothing but candidate, seed, data and settings: on the CPU the accuracy is the
     same bit for bit whatever ran before. It uses AdamW, one cycle of the learning rate with its peak at
     `learning_rate`, and gradients clipped to norm 1, in the network's own dtype.
 
-    A candidate that raises, diverges or runs out of memory does not stop the others: its run says why in `failure`
-    and keeps what was trained before.
+    A candidate that raises, diverges or runs out of memory does not stop the others: its run gives the reason in
+    `failure` and keeps what was trained before.
 
-    Parameters
-    ----------
-    candidates
-        Builders or modules by name, or a table with `.candidates`. Networks map a batch of inputs to N×classes.
-    train, validation
-        Data as `zerocost.data.load` takes them, with integer labels. Without `validation`, a stratified fifth of
-        `train` is held out, the same for every run.
-    patience
-        Stop a run after this many epochs without a better validation accuracy.
-    workdir
-        Folder for results: `workdir/<candidate>/seed-<n>/` gets `last.ckpt`, `best.pt` (weights of the best epoch)
-        and `run.json`. A second call reads finished runs and goes on with unfinished ones, to the same result as
-        without a break; a run of other settings, data or network is done anew, and a failed one is tried
-        again from its last good epoch. Without it, nothing is written.
-    device
-        "cpu", "cuda", "cuda:1", "mps"; by default the accelerator when there is one.
-    progress
-        Called after every epoch with name, seed, epoch (from 1 on), epochs and validation accuracy. What it raises
-        ends the training.
-    loss
-        From outputs (N×classes) and labels (N, int64) to the mean loss.
-    stop
-        Asked after every epoch, with name, seed, epoch (from 1 on) and validation accuracy, whether to end the run
-        there; the run is then `stopped`, unless it was its last epoch anyway. The schedule of the learning rate is
-        that of all `epochs`. A second call asks again about the epochs that it reads from `workdir`, one by one until
-        the answer is yes: the same answers end a run where it ended before. Where there is no `stop` or no yes among
-        the answers, a stopped run goes on from where it was, as if it had never been stopped. A run that was
-        trained further than to the first yes is returned as it is. What `stop` raises ends the training.
+    Args:
+        candidates: builders or modules by name, or a table with `.candidates`. Networks map a batch of inputs to
+            N×classes.
+        train: training data as `zerocost.data.load` takes it, with integer labels.
+        validation: validation data, likewise. Without it, a stratified fifth of `train` is held out, the same for
+            every run.
+        epochs: number of epochs.
+        batch_size: samples a step.
+        learning_rate: its peak.
+        seeds: the seeds that each candidate is trained from.
+        patience: stop a run after this many epochs without a better validation accuracy.
+        workdir: folder for results: `workdir/<candidate>/seed-<n>/` gets `last.ckpt`, `best.pt` (weights of the best
+            epoch) and `run.json`. A second call reads finished runs and goes on with unfinished ones, to the same
+            result as without a break. A run of other settings, data or network is trained anew, and a failed one is
+            tried again from its last good epoch. Without `workdir`, nothing is written.
+        device: "cpu", "cuda", "cuda:1" or "mps"; by default the accelerator if there is one.
+        progress: called after every epoch with name, seed, epoch (from 1 on), epochs and validation accuracy. An
+            exception that it raises ends the training.
+        loss: from outputs (N×classes) and labels (N, int64) to the mean loss.
+        stop: called after every epoch with name, seed, epoch (from 1 on) and validation accuracy; where it returns
+            true the run ends and is `stopped`, unless it was its last epoch anyway. The schedule of the learning rate
+            is that of all `epochs`. A second call asks again about each epoch that it reads from `workdir`, until the
+            answer is yes, so the same answers end a run at the same epoch. With no `stop`, or no yes among the answers,
+            a stopped run goes on as if it had never been stopped. A run that was trained beyond the first yes is
+            returned as it is. An exception that `stop` raises ends the training.
 
-    Raises
-    ------
-    InputError
-        For unusable arguments or data.
-    Interrupted
-        On Ctrl-C; a KeyboardInterrupt that carries the finished runs in `.runs`.
+    Raises:
+        InputError: arguments or data that cannot be used.
+        zerocost.train.TrainingInterrupted: at Ctrl-C; a KeyboardInterrupt whose `.runs` are the finished runs.
 
     >>> from torch.utils.data import TensorDataset
     >>> inputs, labels = torch.randn(64, 8), torch.arange(64) % 2
@@ -105,60 +97,50 @@ def train(
     >>> run.name, len(run.epochs), run.failure
     ('linear', 2, None)
     """
-    by_name = named(candidates)
+    by_name = candidates_by_name(candidates)
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, loss)
-    folder = None if workdir is None else _writable(Path(workdir))
-    plan = _Plan(settings, *_data(train, validation, batch_size), folder, resolve_device(device), progress, stop)
+    folder = None if workdir is None else _make_workdir(Path(workdir))
+    setup = TrainingSetup(
+        settings, *_load_data(train, validation, batch_size), folder, resolve_device(device), progress, stop
+    )
     runs: list[Run] = []
     try:
-        with isolated(plan.device):
+        with isolate_lightning(setup.device):
             for name, candidate in by_name.items():
                 for seed in seeds:
-                    runs.append(_run(name, candidate, seed, plan))  # noqa: PERF401  those before Ctrl-C are kept
+                    runs.append(_run(name, candidate, seed, setup))  # noqa: PERF401  those before Ctrl-C are kept
     except KeyboardInterrupt as error:
         raise TrainingInterrupted(runs) from error
-    except _CallbackRaised as error:
+    except _CallbackError as error:
         raise error.error from None
     return runs
 
 
-class _Plan(NamedTuple):
-    """What all runs of one call share."""
-
-    settings: TrainingSettings
-    train: Batches
-    validation: Batches
-    workdir: Path | None
-    device: torch.device
-    progress: Progress | None
-    stop: Stop | None
-
-
-class _CallbackRaised(BaseException):
-    """Carries what `progress` or `stop` raised past the net that catches the candidates' errors."""
+class _CallbackError(BaseException):
+    """Carries what `progress` or `stop` raised past the code that catches the candidates' errors."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
         self.error = error
 
 
-def _run(name: str, candidate: Builder | nn.Module, seed: int, plan: _Plan) -> Run:
-    """One run: read where it is finished, gone on with where it was cut off, else trained from the start."""
-    from zerocost.train.module import Training, fit, over
+def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSetup) -> Run:
+    """One run: read if it is finished, continued if it was interrupted, else trained from the start."""
+    from zerocost.train.module import Training, fit, is_over
 
-    def asked(epoch: Epoch) -> bool:
+    def ends(epoch: Epoch) -> bool:
         try:
-            return plan.stop is not None and bool(plan.stop(name, seed, epoch.epoch, epoch.validation_accuracy))
+            return setup.stop is not None and bool(setup.stop(name, seed, epoch.epoch, epoch.validation_accuracy))
         except Exception as error:
-            raise _CallbackRaised(error) from error
+            raise _CallbackError(error) from error
 
     def report(epoch: Epoch) -> bool:
-        if plan.progress is not None:
+        if setup.progress is not None:
             try:
-                plan.progress(name, seed, epoch.epoch, plan.settings.epochs, epoch.validation_accuracy)
+                setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_accuracy)
             except Exception as error:
-                raise _CallbackRaised(error) from error
-        return asked(epoch)
+                raise _CallbackError(error) from error
+        return ends(epoch)
 
     epochs: list[Epoch] = []
     folder = failure = None
@@ -167,52 +149,52 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, plan: _Plan) -> R
         network = copy.deepcopy(initialise(candidate, seed)).train()
         if any(isinstance(parameter, UninitializedParameter) for parameter in network.parameters()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch in its builder")
-        if plan.workdir is not None:
-            folder = Folder(plan.workdir / slug(name) / f"seed-{seed}", _record(network, seed, plan))
-            run = folder.finished()
-            known = folder.unfinished() if run is None else list(run.epochs)
-            stopped = any(map(asked, known))
+        if setup.workdir is not None:
+            folder = RunFolder(setup.workdir / folder_name(name) / f"seed-{seed}", _describe_run(network, seed, setup))
+            run = folder.finished_run()
+            known = folder.saved_epochs() if run is None else list(run.epochs)
+            stopped = any(map(ends, known))
             if run is not None and (stopped or not run.stopped):
                 return run
-            epochs = known if run is None else folder.unfinished()
-            folder.go_on() if epochs else folder.clear()
+            epochs = known if run is None else folder.saved_epochs()
+            folder.discard_result() if epochs else folder.clear()
         if not stopped:
-            with seeded(seed, plan.device):
-                training = Training(network, plan.train, plan.validation, plan.settings, seed, epochs, folder, report)
-                fit(training, plan.device)
+            with seeded(seed, setup.device):
+                training = Training(network, setup, seed, epochs, folder, report)
+                fit(training, setup.device)
             stopped = training.stopped
-        stopped = stopped and not over(epochs, plan.settings)
+        stopped = stopped and not is_over(epochs, setup.settings)
         if folder is not None:
             folder.save_result(Run.of(name, seed, epochs, folder.best, stopped=stopped))
     except Exception as error:  # noqa: BLE001  whatever a candidate raises is its own failure
-        failure = _reason(error, plan.settings.batch_size)
+        failure = _failure_reason(error, setup.settings.batch_size)
     checkpoint = folder.best if folder is not None and epochs and folder.best.exists() else None
     return Run.of(name, seed, epochs, checkpoint, failure, stopped and failure is None)
 
 
-def _record(network: nn.Module, seed: int, plan: _Plan) -> dict[str, Any]:
-    """All that a run's result depends on, in plain types: a result on disk is used only where it is the same."""
+def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[str, Any]:
+    """All that a run's result depends on, in plain types: a result on disk is used only if this is the same."""
     state = network.state_dict()
     return {
-        **vars(plan.settings),
-        "loss": describe(plan.settings.loss),
+        **vars(setup.settings),
+        "loss": stable_repr(setup.settings.loss),
         "seed": seed,
-        "train": plan.train.fingerprint,
-        "validation": plan.validation.fingerprint,
+        "train": setup.train.fingerprint,
+        "validation": setup.validation.fingerprint,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "network": digest(describe(network), *state.keys(), *state.values()),
+        "network": hash_values(stable_repr(network), *state.keys(), *state.values()),
     }
 
 
-def _reason(error: Exception, batch_size: int) -> str:
+def _failure_reason(error: Exception, batch_size: int) -> str:
     """Why a run failed, in one line."""
     if isinstance(error, MemoryError) or out_of_memory(error):
         return f"out of memory at batch_size={batch_size}; try a smaller one"
     return str(error) if isinstance(error, ZerocostError) else describe_error(error)
 
 
-def named(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:
-    """The candidates by name, each seen to be a builder or a module."""
+def candidates_by_name(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:
+    """The candidates by name; `InputError` for one that is neither a builder nor a module."""
     by_name = candidates if isinstance(candidates, Mapping) else getattr(candidates, "candidates", None)
     if not isinstance(by_name, Mapping):
         raise InputError(
@@ -227,16 +209,16 @@ def named(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.M
     return by_name
 
 
-def _data(train: Any, validation: Any, batch_size: int) -> tuple[Batches, Batches]:
-    """Training and validation data in batches; a stratified fifth is held out where no validation data is given."""
+def _load_data(train: Any, validation: Any, batch_size: int) -> tuple[Batches, Batches]:
+    """Training and validation data in batches; without validation data a stratified fifth is held out."""
     with seeded(0):
         parts = split(load(train), 0.2, seed=0) if validation is None else (load(train), load(validation))
         training, held_out = (Batches(part, batch_size) for part in parts)
     return training, held_out
 
 
-def _writable(workdir: Path) -> Path:
-    """The folder for results, made where it is missing."""
+def _make_workdir(workdir: Path) -> Path:
+    """The folder for results, created if it is missing."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from zerocost.base.conditions import clauses
+from zerocost.base.conditions import parse_clauses
 from zerocost.combine import Combination
 
 BEST_SHARE = 0.2
@@ -97,4 +97,4 @@ def filter_columns(combination: Combination, scores: pd.DataFrame) -> pd.DataFra
 def satisfies(text: str, numbers: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Whether each row passes the condition."""
     columns = {str(name): values.to_numpy() for name, values in numbers.items()}
-    return np.logical_and.reduce([clause.holds(columns) for clause in clauses(text)])  # type: ignore[no-any-return]
+    return np.logical_and.reduce([clause.holds(columns) for clause in parse_clauses(text)])  # type: ignore[no-any-return]

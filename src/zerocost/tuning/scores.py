@@ -11,7 +11,7 @@ import pandas as pd
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.engine.proxy import Proxy
-from zerocost.run import Job, Scorer, batches_of
+from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.search.measure import mean_scores
 from zerocost.search.sizes import SIZE_PROXIES, size_costs
 from zerocost.spaces import FULL, Fidelity, SearchSpace
@@ -100,7 +100,7 @@ def score_settings(texts: Sequence[str], settings: Sequence[Setting], scoring: S
     reasons: list[str] = []
     for (fidelity, batch), count in repeats.items():
         scale, seeds = Fidelity.parse(fidelity), range(scoring.seed, scoring.seed + count)
-        batches = batches_of(scoring.data, seeds, batch, 1, False, scale)
+        batches = draw_job_batches(scoring.data, seeds, batch, 1, False, scale)
         job = Job(scoring.space, tuple(scoring.proxies), batches, scale, scoring.device)
 
         def report(done: int, _: int, start: int = before) -> None:
@@ -109,7 +109,7 @@ def score_settings(texts: Sequence[str], settings: Sequence[Setting], scoring: S
 
         with Scorer(job, store=scoring.store, workers=scoring.workers) as scorer:
             found = scorer(texts, progress=report)
-            names = list(scorer.names)
+            names = list(scorer.identities)
         before += len(texts) * count
         reasons += [one.reason for scores in found.values() for one in scores.values() if one.reason]
         for one in settings:
@@ -127,7 +127,7 @@ def full_sizes(texts: Sequence[str], scoring: Scoring, names: Sequence[str]) -> 
     """The named sizes of the full networks, NaN where there is none: a search limits these at any fidelity."""
     if not names:
         return {}
-    inputs, _ = batches_of(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
+    inputs, _ = draw_job_batches(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
     known = size_costs(scoring.space, inputs)
     found: dict[str, list[float]] = {name: [] for name in names}
     for arch in map(scoring.space.parse, texts):

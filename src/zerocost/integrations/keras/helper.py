@@ -16,20 +16,24 @@ from typing import IO, Any
 from zerocost.base import user_code as files
 from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
 
-BUSY = Lock()
+LOCK = Lock()
 REMEDY = (
     "(layers and functions of your own are found there if they are defined in a module that can be imported, and "
     "registered with keras.saving.register_keras_serializable)"
 )
 
 
-def ask(backend: str, question: tuple[Any, ...]) -> Any:
-    """The scores that the helper gives for `(path, modules, batches, plan, loss, seed)`, the modules being those that
-    define what is the user's own in the model, by name, each with its file. It is started at the first question, and
-    anew where it has ended.
+def ask_helper(backend: str, question: tuple[Any, ...]) -> Any:
+    """Have the helper score a model. The helper is started at the first question, and again if it has ended.
 
-    Raises `InputError` when a proxy or loss cannot be sent, being defined where no other process finds it, and what
-    scoring raised in the helper.
+    Args:
+        backend: of the session's Keras.
+        question: `(path, modules, batches, plan, loss, seed)`; the modules are those that define the user's own layers
+            and functions in the model, by name, each with its file.
+
+    Raises:
+        InputError: a proxy or loss cannot be sent because no other process can import it.
+        ZerocostError: what scoring raised in the helper.
     """
     try:
         sent = pickle.dumps(question)
@@ -38,19 +42,19 @@ def ask(backend: str, question: tuple[Any, ...]) -> Any:
             f"the session's Keras runs on {backend}, so scoring runs in another process, where this cannot be sent: "
             f"{error}; define proxies and losses in a file that can be imported"
         ) from error
-    with BUSY:
+    with LOCK:
         try:
-            answer = exchange(helper(backend), sent)
+            answer = exchange(helper_process(backend), sent)
         except (BrokenPipeError, EOFError):
-            answer = again(backend, sent)
+            answer = ask_new_helper(backend, sent)
     if isinstance(answer, ZerocostError):
         raise answer
     return answer
 
 
-def again(backend: str, sent: bytes) -> Any:
-    """The answer of a new helper, after the last one ended."""
-    process = helper(backend)
+def ask_new_helper(backend: str, sent: bytes) -> Any:
+    """The answer of a new helper, after the last one has ended."""
+    process = helper_process(backend)
     try:
         return exchange(process, sent)
     except (BrokenPipeError, EOFError) as error:
@@ -60,7 +64,7 @@ def again(backend: str, sent: bytes) -> Any:
 
 
 def exchange(process: subprocess.Popen[bytes], sent: bytes) -> Any:
-    """One question and its answer. A helper that was cut off in between answers no other."""
+    """Send a question and receive its answer. A helper that was interrupted in between is ended."""
     assert process.stdin is not None
     assert process.stdout is not None
     try:
@@ -68,14 +72,14 @@ def exchange(process: subprocess.Popen[bytes], sent: bytes) -> Any:
         process.stdin.flush()
         return pickle.load(process.stdout)
     except BaseException:
-        helper.cache_clear()
+        helper_process.cache_clear()
         process.kill()
         raise
 
 
 @functools.cache
-def helper(backend: str) -> subprocess.Popen[bytes]:
-    """The process, one for a session; it ends with the session."""
+def helper_process(backend: str) -> subprocess.Popen[bytes]:
+    """The helper process, one for a session; it ends with the session."""
     warnings.warn(f"Keras runs on {backend}: models are scored in a helper process, on the torch backend", stacklevel=2)
     paths = os.pathsep.join(path for path in sys.path if path)  # where the user's own modules are found
     process = subprocess.Popen(
@@ -84,12 +88,12 @@ def helper(backend: str) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         env={**os.environ, "KERAS_BACKEND": "torch", "PYTHONPATH": paths},
     )
-    atexit.register(end, process)
+    atexit.register(end_helper, process)
     return process
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Let the helper end, which it does when nothing more can be asked."""
+def end_helper(process: subprocess.Popen[bytes]) -> None:
+    """End the helper by closing its input."""
     if process.stdin is not None:
         process.stdin.close()
     try:
@@ -101,20 +105,20 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def serve() -> None:
-    """Answer questions from stdin on stdout until there are no more; what is printed meanwhile goes to stderr."""
+    """Answer questions from stdin on stdout until there are no more; what is printed goes to stderr."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
-        answer = answered(sys.stdin.buffer)
+        answer = answer_question(sys.stdin.buffer)
         if answer is None:
             return
         pickle.dump(answer, answers)
         answers.flush()
 
 
-def answered(questions: IO[bytes]) -> Any:
+def answer_question(questions: IO[bytes]) -> Any:
     """A `ScoreCard`, or the error that says why there is none; None at the end."""
-    from zerocost.integrations.keras.library import library, unreadable
+    from zerocost.integrations.keras.library import describe_load_error, import_keras
     from zerocost.integrations.keras.scoring import evaluate
 
     try:
@@ -123,11 +127,11 @@ def answered(questions: IO[bytes]) -> Any:
         return None
     except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
         return InputError(f"the helper process cannot find a proxy or the loss: {error}")
-    missing = [said for name, file in modules.items() if (said := unimportable(name, file))]
+    missing = [why for name, file in modules.items() if (why := why_not_importable(name, file))]
     try:
-        model = library().saving.load_model(path, compile=False)
+        model = import_keras().saving.load_model(path, compile=False)
     except Exception as error:  # noqa: BLE001  whatever Keras or the user's own code raises
-        reason = "; ".join([unreadable(error).partition(". Make sure")[0], *missing])
+        reason = "; ".join([describe_load_error(error).partition(". Make sure")[0], *missing])
         return Failure(f"the model cannot be loaded in the helper process: {reason} {REMEDY}")
     try:
         return evaluate(model, batches, steps, loss, seed)
@@ -135,15 +139,15 @@ def answered(questions: IO[bytes]) -> Any:
         return error
 
 
-def unimportable(name: str, file: str | None) -> str | None:
-    """Why a module of the session cannot be had here, by its name or from its file; None where it can."""
+def why_not_importable(name: str, file: str | None) -> str | None:
+    """Why a module of the session cannot be imported here, by name or from its file; None if it can."""
     try:
         try:
             import_module(name)
         except ImportError:
             if file is None:
                 raise
-            files.load(f"{file}:__name__")
+            files.load_object(f"{file}:__name__")
     except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
         return f"importing {name} raised {describe_error(error)}"
     return None

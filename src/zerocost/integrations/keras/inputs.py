@@ -1,4 +1,4 @@
-"""What a Keras model takes: its weights made on it, a batch compared with it, images with their channels moved."""
+"""The inputs of a Keras model: building its weights on a sample, checking a batch, moving the channels of images."""
 
 from __future__ import annotations
 
@@ -14,17 +14,21 @@ from zerocost.base.seeding import seeded
 from zerocost.data import Batch
 from zerocost.engine.inputs import take_samples
 from zerocost.engine.run import neutral
-from zerocost.integrations.keras.module import turns, unbuilt
+from zerocost.integrations.keras.module import takes_channels_last, unbuilt_layers
 
 Shape = tuple[int | None, ...]
 
 
-def build(keras: Any, model: Any, inputs: Any, seed: int) -> bool:
-    """Make the weights that a model does not have yet by running it once on one sample, as Keras's `fit` would.
+def build_weights(keras: Any, model: Any, inputs: Any, seed: int) -> bool:
+    """Create missing weights of a model by running it once on one sample, as Keras's `fit` does.
 
-    Returns whether there were any to make; `Failure` where it cannot be run.
+    Returns:
+        Whether any were missing.
+
+    Raises:
+        Failure: it cannot be run.
     """
-    if model.built and not any(unbuilt(model)):
+    if model.built and not any(unbuilt_layers(model)):
         return False
     before = len(model.weights)
     try:
@@ -42,7 +46,7 @@ def build(keras: Any, model: Any, inputs: Any, seed: int) -> bool:
 
 def as_keras(model: Any, inputs: Any) -> Any:
     """Inputs as numpy arrays, as Keras takes them: channels last unless the model says otherwise, several in a list."""
-    last = turns(model)
+    last = takes_channels_last(model)
 
     def array(value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -56,39 +60,45 @@ def as_keras(model: Any, inputs: Any) -> Any:
     return arrays
 
 
-def check(model: Any, inputs: Any) -> None:
-    """`Failure` for inputs of other sizes than those of the model, which Keras itself may run all the same."""
-    last = turns(model)
-    for name, value, shape in taken(model, inputs):
+def check_inputs(model: Any, inputs: Any) -> None:
+    """`Failure` for inputs of other sizes than the model's; Keras itself may run them all the same."""
+    last = takes_channels_last(model)
+    for name, value, shape in inputs_with_shapes(model, inputs):
         sizes = tuple(value.shape)
         images = last and value.ndim > 3
-        ways = [sizes, (*sizes, 1), *([sizes[:-1]] if sizes[-1] == 1 else []), *([moved(sizes)] if images else [])]
+        ways = [
+            sizes,
+            (*sizes, 1),
+            *([sizes[:-1]] if sizes[-1] == 1 else []),
+            *([move_channels_last(sizes)] if images else []),
+        ]
         if any(fits(way, shape) for way in ways):  # Keras adds and drops a last axis of one
             continue
-        got = moved(sizes) if images and has_channels_first(sizes, shape) else sizes
+        got = move_channels_last(sizes) if images and has_channels_first(sizes, shape) else sizes
         one = f"input {name!r}" if name else "inputs"
         raise Failure(
-            f"the model takes {one} of {printed(shape)}, got {printed(got)}{advice(got, shape) if images else ''}"
+            f"the model takes {one} of {describe_shape(shape)}, got {describe_shape(got)}"
+            f"{channel_advice(got, shape) if images else ''}"
         )
 
 
-def advice(got: Sequence[int], shape: Shape) -> str:
-    """What to do where images have one channel and the model takes three, or the reverse."""
+def channel_advice(got: Sequence[int], shape: Shape) -> str:
+    """The way out if images have one channel and the model takes three, or the reverse."""
     if fits((*got[:-1], shape[-1] or 0), shape) and {got[-1], shape[-1]} == {1, 3}:
         channels = "1 channel" if shape[-1] == 1 else "3 channels"
-        return f"; give images of {channels}, or a model that begins with keras.Input({printed(got)})"
+        return f"; give images of {channels}, or a model that begins with keras.Input({describe_shape(got)})"
     return ""
 
 
-def printed(shape: Sequence[int | None]) -> str:
-    """The shape of one sample."""
+def describe_shape(shape: Sequence[int | None]) -> str:
+    """The shape of one sample, as text."""
     return str(tuple(shape[1:]))
 
 
-def taken(model: Any, inputs: Any) -> Iterator[tuple[str, Tensor, Shape]]:
-    """Tensors of the inputs with the shapes that the model has for them, and their names where there are several.
+def inputs_with_shapes(model: Any, inputs: Any) -> Iterator[tuple[str, Tensor, Shape]]:
+    """Tensors of the inputs with the model's shapes for them, and their names if there are several.
 
-    Nothing for a model that does not tell what it takes.
+    Nothing for a model that does not know its input shapes.
     """
     shapes = input_shapes(model)
     if not shapes:
@@ -107,7 +117,7 @@ def taken(model: Any, inputs: Any) -> Iterator[tuple[str, Tensor, Shape]]:
 
 
 def input_shapes(model: Any) -> dict[str, Shape]:
-    """The shapes of a model's inputs by name, with None for the samples; none where the model does not tell."""
+    """The shapes of a model's inputs by name, with None for the samples; empty if the model does not know them."""
     try:
         given = model.inputs
     except AttributeError:
@@ -118,22 +128,22 @@ def input_shapes(model: Any) -> dict[str, Shape]:
     return {one.name: tuple(one.shape) for one in given or ()}
 
 
-def built_for(model: Any) -> Shape | None:
-    """The shape of the only input that a model was built for; others may fit as well."""
+def built_shape(model: Any) -> Shape | None:
+    """The shape of the input that a model with a single one was built for; others may fit as well."""
     shape = (model.get_build_config() or {}).get("input_shape") or ()
     return tuple(shape) if shape and all(size is None or isinstance(size, int) for size in shape) else None
 
 
-def channels_first(model: Any, batches: Sequence[Batch]) -> list[Batch]:
-    """The batches with their images channels first, which is how the model's module takes them."""
-    if not turns(model):
+def batches_channels_first(model: Any, batches: Sequence[Batch]) -> list[Batch]:
+    """The batches with images channels first, as the model's module takes them."""
+    if not takes_channels_last(model):
         return list(batches)
-    return [Batch(turned(model, batch.inputs), batch.targets) for batch in batches]
+    return [Batch(images_channels_first(model, batch.inputs), batch.targets) for batch in batches]
 
 
-def turned(model: Any, inputs: Any) -> Any:
-    """Images channels first: moved, unless they are so already."""
-    known, usual = {id(value): shape for _, value, shape in taken(model, inputs)}, built_for(model)
+def images_channels_first(model: Any, inputs: Any) -> Any:
+    """Images with channels first, moved unless they are so already."""
+    known, usual = {id(value): shape for _, value, shape in inputs_with_shapes(model, inputs)}, built_shape(model)
 
     def move(value: Any) -> Any:
         if not isinstance(value, Tensor) or value.ndim < 4:
@@ -153,13 +163,13 @@ def has_channels_first(sizes: Sequence[int], shape: Shape | None) -> bool:
     >>> [has_channels_first(sizes, None) for sizes in ((2, 8, 8, 3), (2, 3, 8, 8))]
     [False, True]
     """
-    if shape is not None and fits(sizes, shape) != fits(moved(sizes), shape):
+    if shape is not None and fits(sizes, shape) != fits(move_channels_last(sizes), shape):
         return not fits(sizes, shape)
     return sizes[1] in (1, 3) and sizes[-1] not in (1, 3)
 
 
-def moved(sizes: Sequence[int]) -> tuple[int, ...]:
-    """Sizes with the channels of images, the second axis, last."""
+def move_channels_last(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Sizes with the second axis, the channels of images, moved to the end."""
     return (*sizes[:1], *sizes[2:], *sizes[1:2])
 
 

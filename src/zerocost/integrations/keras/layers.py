@@ -2,228 +2,49 @@
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-ELEMENTWISE = {
-    *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish", "mish", "softplus", "softsign"),
-    *("tanh", "sigmoid", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "exponential", "linear", "squareplus"),
-}
+from zerocost.integrations.keras.attention import attention
+from zerocost.integrations.keras.convolutions import convolution, depthwise, separable, transposed
+from zerocost.integrations.keras.layout import (
+    ELEMENTWISE,
+    OUTPUTS_FIRST,
+    Layout,
+    TorchLayer,
+    activate,
+    activation_name,
+    call_channels_first,
+    copy_weights,
+    has_channels_last,
+    to_channels_first,
+    to_channels_last,
+)
+
 ELEMENTWISE_OPERATIONS = {
     *("Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Celu", "Gelu", "Silu", "Softplus", "Softsign", "Tanh", "Sigmoid"),
     *("HardSigmoid", "HardSilu", "HardTanh"),
 }
 
 
-class Layout(NamedTuple):
-    """How a weight of Keras is turned into torch's axes, and back."""
-
-    torch: Callable[[Tensor], Tensor]
-    keras: Callable[[Tensor], Tensor]
-
-
-class Held(NamedTuple):
-    """A Keras variable, and the module and name under which its tensor is kept in torch's layout."""
-
-    variable: Any
-    module: nn.Module
-    name: str
-    layout: Layout
-
-    @property
-    def value(self) -> Tensor:
-        """What stands for the variable now, in Keras's layout."""
-        found: Tensor = getattr(self.module, self.name)
-        return self.layout.keras(found)
-
-
-@dataclass(frozen=True)
-class Twin:
-    """The torch modules that stand for a layer, by what is added to its name, and how they are called."""
-
-    modules: dict[str, nn.Module]
-    call: Callable[..., Any]
-    held: Sequence[Held] = ()
-
-
-SAME = Layout(lambda t: t, lambda t: t)
-OUTPUTS_FIRST = Layout(lambda t: t.movedim((-1, -2), (0, 1)), lambda t: t.movedim((0, 1), (-1, -2)))
-"""(height, width, in, out) and (in, out) to (out, in, height, width) and (out, in)."""
-
-
-def first(values: Tensor) -> Tensor:
-    """N×…×C to N×C×…."""
-    return values.movedim(-1, 1)
-
-
-def last(values: Tensor) -> Tensor:
-    """N×C×… to N×…×C, which is remembered of the tensor."""
-    return as_map(values.movedim(1, -1))
-
-
-def as_map(values: Tensor) -> Tensor:
-    """A tensor, remembered as one that has channels last and that torch would have channels first."""
-    vars(values)["is_map"] = True
-    return values
-
-
-def is_map(values: Any) -> bool:
-    """Whether a tensor is the outcome of a layer that works channels first: N×T×C may be that, or tokens."""
-    return getattr(values, "is_map", False)
-
-
-def holding(module: nn.Module, **kept: tuple[Any, Layout] | Any) -> list[Held]:
-    """Put copies of Keras variables into a module, under the names given; those that are None become None."""
-    found = []
-    for name, given in kept.items():
-        variable, layout = given if isinstance(given, tuple) else (given, SAME)
-        if variable is None:
-            setattr(module, name, None)
-            continue
-        tensor = layout.torch(variable.value.detach()).clone(memory_format=torch.contiguous_format)
-        setattr(module, name, tensor if name in module._buffers else nn.Parameter(tensor, tensor.is_floating_point()))
-        found.append(Held(variable, module, name, layout))
-    return found
-
-
-def named_activation(layer: Any) -> str:
-    """The name of a layer's activation function."""
-    return getattr(layer.activation, "__name__", "")
-
-
-def finished(layer: Any, values: Tensor, turned: bool) -> Tensor:
-    """A layer's activation on what it computed, channels first while it works on each value by itself."""
-    alone = layer.activation is None or named_activation(layer) in ELEMENTWISE
-    if alone and named_activation(layer) not in ("", "linear"):
-        values = layer.activation(values)
-    values = last(values) if turned else values
-    if named_activation(layer) == "softmax":
-        values = torch.special.softmax(values, -1)  # by a name of its own: watchers take softmax for attention's
-    elif not alone:
-        values = layer.activation(values)
-    return values
-
-
-def between(module: Callable[[Tensor], Tensor], turned: bool, least: int = 3) -> Callable[..., Tensor]:
-    """A call of a module that works channels first, where `turned` on maps, and tensors of `least` axes or more, that
-    have them last."""
-
-    def call(values: Tensor, **_: Any) -> Tensor:
-        return last(module(first(values))) if turned and (values.ndim >= least or is_map(values)) else module(values)
-
-    return call
-
-
-def dense(layer: Any) -> Twin:
+def dense(layer: Any) -> TorchLayer:
     inputs, outputs = layer.kernel.shape
     module = nn.Linear(inputs, outputs, device="meta")
-    held = holding(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias)
-    return Twin({"": module}, lambda values, **_: finished(layer, module(values), turned=False), held)
+    weights = copy_weights(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias)
+    return TorchLayer({"": module}, lambda values, **_: activate(layer, module(values), turned=False), weights)
 
 
-def channels_last(layer: Any) -> bool:
-    """Whether a layer that has a data format takes channels last."""
-    found: bool = layer.data_format == "channels_last"
-    return found
-
-
-def padded(layer: Any, values: Tensor) -> Tensor:
-    """Zeros around N×C×…, as the layer's padding asks for: an odd one goes to the end."""
-    if layer.padding == "valid":
-        return values
-    widths: list[int] = []
-    for size, kernel, stride, dilation in zip(
-        values.shape[2:], layer.kernel_size, layer.strides, layer.dilation_rate, strict=True
-    ):
-        reach = (kernel - 1) * dilation + 1
-        total = max(0, (-(-size // stride) - 1) * stride + reach - size)
-        before = reach - 1 if layer.padding == "causal" else total // 2
-        widths = [before, 0 if layer.padding == "causal" else total - before, *widths]
-    return F.pad(values, widths) if any(widths) else values
-
-
-def convolved(layer: Any, modules: dict[str, nn.Module], held: list[Held], pad: Any = padded) -> Twin:
-    """Convolutions in a row, the first one with the layer's padding, the last one followed by its activation."""
-    turned = channels_last(layer)
-
-    def call(values: Tensor, **_: Any) -> Tensor:
-        values = pad(layer, first(values) if turned else values)
-        for module in modules.values():
-            values = module(values)
-        return finished(layer, values, turned)
-
-    return Twin(modules, call, held)
-
-
-def convolution_of(rank: int, *args: Any, kind: str = "Conv", **kwargs: Any) -> nn.Module:
-    """A convolution in so many dimensions, its weights to be put in."""
-    module: nn.Module = getattr(nn, f"{kind}{rank}d")(*args, device="meta", **kwargs)
-    return module
-
-
-def convolution(layer: Any) -> Twin:
-    *size, inputs, outputs = layer.kernel.shape
-    steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
-    module = convolution_of(layer.rank, inputs * layer.groups, outputs, tuple(size), groups=layer.groups, **steps)
-    return convolved(layer, {"": module}, holding(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias))
-
-
-def transposed(layer: Any) -> Twin:
-    backend = importlib.import_module("keras.src.backend.common.backend_utils")
-    *size, outputs, inputs = layer.kernel.shape
-    steps = {"strides": layer.strides, "dilation_rate": layer.dilation_rate}
-    shapes = {"input_shape": [None] * (layer.rank + 2), "kernel_shape": layer.kernel.shape}
-    with warnings.catch_warnings(action="ignore"):  # of other backends' padding, which Keras gives when it runs
-        padding, output_padding = backend.compute_conv_transpose_padding_args_for_torch(
-            **shapes, **steps, padding=layer.padding, output_padding=layer.output_padding
-        )
-    padding = {"padding": tuple(padding), "output_padding": tuple(output_padding)}
-    steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
-    module = convolution_of(layer.rank, inputs, outputs, tuple(size), kind="ConvTranspose", **padding, **steps)
-    held = holding(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias)
-    return convolved(layer, {"": module}, held, pad=lambda _, values: values)
-
-
-def by_channel(layer: Any, kernel: Any, bias: Any) -> tuple[nn.Module, list[Held]]:
-    """A convolution of each channel by itself; (height, width, in, times) to (in · times, 1, height, width)."""
-    *size, inputs, multiplier = kernel.shape
-    layout = Layout(
-        lambda t: t.movedim((-2, -1), (0, 1)).flatten(0, 1).unsqueeze(1),
-        lambda t: t.squeeze(1).reshape(inputs, multiplier, *size).movedim((0, 1), (-2, -1)),
-    )
-    steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
-    module = convolution_of(layer.rank, inputs, inputs * multiplier, tuple(size), groups=inputs, **steps)
-    return module, holding(module, weight=(kernel, layout), bias=bias)
-
-
-def depthwise(layer: Any) -> Twin:
-    module, held = by_channel(layer, layer.kernel, layer.bias)
-    return convolved(layer, {"": module}, held)
-
-
-def separable(layer: Any) -> Twin:
-    apart, held = by_channel(layer, layer.depthwise_kernel, None)
-    *size, inputs, outputs = layer.pointwise_kernel.shape
-    across = convolution_of(layer.rank, inputs, outputs, tuple(size))
-    held += holding(across, weight=(layer.pointwise_kernel, OUTPUTS_FIRST), bias=layer.bias)
-    return convolved(layer, {"depthwise": apart, "pointwise": across}, held)
-
-
-def batch_norm(layer: Any) -> Twin | None:
+def batch_norm(layer: Any) -> TorchLayer | None:
     rank = layer.input_spec.ndim
     if rank not in (2, 3, 4, 5) or layer.axis not in (-1, rank - 1, 1):
         return None
     kind = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}[rank]
     module = kind(layer.moving_mean.shape[0], eps=layer.epsilon, momentum=1 - layer.momentum, device="meta")
     module.num_batches_tracked = torch.tensor(0)
-    held = holding(
+    weights = copy_weights(
         module,
         weight=layer.gamma if layer.scale else None,
         bias=layer.beta if layer.center else None,
@@ -234,12 +55,12 @@ def batch_norm(layer: Any) -> Twin | None:
 
     def call(values: Tensor, training: bool | None = None, **_: Any) -> Tensor:
         module.training = bool(training) and layer.trainable
-        return last(module(first(values))) if turned else module(values)
+        return to_channels_last(module(to_channels_first(values))) if turned else module(values)
 
-    return Twin({"": module}, call, held)
+    return TorchLayer({"": module}, call, weights)
 
 
-def layer_norm(layer: Any) -> Twin | None:
+def layer_norm(layer: Any) -> TorchLayer | None:
     axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
     if list(axes) != [-1] or getattr(layer, "rms_scaling", False):
         return None
@@ -248,27 +69,31 @@ def layer_norm(layer: Any) -> Twin | None:
     if weight is None and bias is None:
         return None
     module = nn.LayerNorm((weight if weight is not None else bias).shape, eps=layer.epsilon, device="meta")
-    return Twin({"": module}, lambda values, **_: module(values), holding(module, weight=weight, bias=bias))
+    return TorchLayer({"": module}, lambda values, **_: module(values), copy_weights(module, weight=weight, bias=bias))
 
 
-def group_norm(layer: Any) -> Twin | None:
+def group_norm(layer: Any) -> TorchLayer | None:
     weight: Any = layer.gamma if layer.scale else None
     bias: Any = layer.beta if layer.center else None
     if layer.axis != -1 or (weight is None and bias is None):
         return None
     channels = (weight if weight is not None else bias).shape[0]
     module = nn.GroupNorm(layer.groups, channels, eps=layer.epsilon, device="meta")
-    return Twin({"": module}, between(module, turned=True), holding(module, weight=weight, bias=bias))
+    return TorchLayer(
+        {"": module}, call_channels_first(module, turned=True), copy_weights(module, weight=weight, bias=bias)
+    )
 
 
-def embedding(layer: Any) -> Twin:
+def embedding(layer: Any) -> TorchLayer:
     words, size = layer.embeddings.shape
     module = nn.Embedding(words, size, device="meta")
-    return Twin({"": module}, lambda values, **_: module(values.int()), holding(module, weight=layer.embeddings))
+    return TorchLayer(
+        {"": module}, lambda values, **_: module(values.int()), copy_weights(module, weight=layer.embeddings)
+    )
 
 
-class Own(nn.Module):
-    """A Keras layer's own arithmetic, which is the same wherever the channels are, as a module."""
+class LayerCode(nn.Module):
+    """A module that runs a Keras layer's own code, for layers that do not depend on where the channels are."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -278,30 +103,34 @@ class Own(nn.Module):
         return self.function(values)
 
 
-def activation(layer: Any, turned: bool) -> Twin | None:
-    if hasattr(layer, "activation") and named_activation(layer) not in ELEMENTWISE:
+def activation(layer: Any, turned: bool) -> TorchLayer | None:
+    if hasattr(layer, "activation") and activation_name(layer) not in ELEMENTWISE:
         return None
-    module = Own(layer.call)
-    return Twin({"": module}, between(module, turned, least=4))
+    module = LayerCode(layer.call)
+    return TorchLayer({"": module}, call_channels_first(module, turned, least=4))
 
 
-def prelu(layer: Any, turned: bool) -> Twin | None:
+def prelu(layer: Any, turned: bool) -> TorchLayer | None:
     shape, shared = layer.alpha.shape, set(layer.shared_axes or ())
     axes = range(1, len(shape) + 1)
     if shared not in (set(axes[:-1]), set(axes[1:]), set(axes)):
         return None
     module = nn.PReLU(max(shape), device="meta")
-    held = holding(module, weight=(layer.alpha, Layout(Tensor.flatten, lambda t: t.reshape(shape))))
-    return Twin({"": module}, between(module, turned if 1 in shared and len(shape) in shared else 1 in shared), held)
+    weights = copy_weights(module, weight=(layer.alpha, Layout(Tensor.flatten, lambda t: t.reshape(shape))))
+    return TorchLayer(
+        {"": module},
+        call_channels_first(module, turned if 1 in shared and len(shape) in shared else 1 in shared),
+        weights,
+    )
 
 
-def dropout(layer: Any, turned: bool) -> Twin | None:
+def dropout(layer: Any, turned: bool) -> TorchLayer | None:
     if type(layer).__name__ != "Dropout":
         module: nn.Module = (nn.Dropout1d if "1D" in type(layer).__name__ else nn.Dropout2d)(layer.rate)
-        turn = between(module, getattr(layer, "data_format", "channels_last") == "channels_last")
+        turn = call_channels_first(module, getattr(layer, "data_format", "channels_last") == "channels_last")
     elif layer.noise_shape is None:
         module = nn.Dropout(layer.rate)
-        turn = between(module, turned, least=4)
+        turn = call_channels_first(module, turned, least=4)
     else:
         return None
 
@@ -309,72 +138,18 @@ def dropout(layer: Any, turned: bool) -> Twin | None:
         module.training = bool(training)
         return turn(values)
 
-    return Twin({"": module}, call)
+    return TorchLayer({"": module}, call)
 
 
-def pooling(layer: Any) -> Twin | None:
+def pooling(layer: Any) -> TorchLayer | None:
     if layer.padding != "valid":
         return None
     kind = getattr(nn, f"{type(layer).__name__[:3]}Pool{len(layer.pool_size)}d".replace("Ave", "Avg"))
     module = kind(layer.pool_size, layer.strides)
-    return Twin({"": module}, between(module, channels_last(layer)))
+    return TorchLayer({"": module}, call_channels_first(module, has_channels_last(layer)))
 
 
-class Attention(nn.Module):
-    """Multi-head attention of N×T×E: four linear layers around scaled dot-product attention."""
-
-    def __init__(self, layer: Any) -> None:
-        super().__init__()
-        self.heads, self.dropout = layer.num_heads, layer.dropout
-        self.held: list[Held] = []
-        for name in ("query", "key", "value"):
-            part = getattr(layer, f"_{name}_dense")
-            inputs, heads, size = part.kernel.shape
-            kernel = Layout(lambda t: t.flatten(1).T, lambda t, s=size: t.T.unflatten(1, (-1, s)))  # type: ignore[misc]
-            bias = Layout(Tensor.flatten, lambda t, s=size: t.unflatten(0, (-1, s)))  # type: ignore[misc]
-            linear = nn.Linear(inputs, heads * size, device="meta")
-            self.add_module(name, linear)
-            self.held += holding(linear, weight=(part.kernel, kernel), bias=(part.bias, bias))
-        part = layer._output_dense
-        heads, size, outputs = part.kernel.shape
-        kernel = Layout(lambda t: t.flatten(0, 1).T, lambda t: t.T.reshape(heads, size, outputs))
-        self.output = nn.Linear(heads * size, outputs, device="meta")
-        self.held += holding(self.output, weight=(part.kernel, kernel), bias=part.bias)
-
-    def forward(self, query: Tensor, value: Tensor, key: Tensor, causal: bool) -> Tensor:
-        parts = (("query", query), ("key", key), ("value", value))
-        q, k, v = (getattr(self, name)(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for name, x in parts)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
-        found: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
-        return found
-
-
-def attention(layer: Any) -> Twin | None:
-    if layer._query_dense.kernel.ndim != 3 or layer._output_dense.kernel.ndim != 3 or layer._attention_axes != (1,):
-        return None
-    module, own = Attention(layer), layer.call
-    held, module.held = module.held, []
-
-    def call(
-        query: Tensor,
-        value: Tensor,
-        key: Tensor | None = None,
-        *masks: Any,
-        use_causal_mask: bool = False,
-        training: bool | None = None,
-        **others: Any,
-    ) -> Any:
-        module.training = bool(training)
-        if any(other is not None and other is not False for other in (*masks, *others.values())):
-            others |= {"use_causal_mask": use_causal_mask, "training": training}
-            return own(query, value, key, *masks, **others)
-        return module(query, value, value if key is None else key, use_causal_mask)
-
-    return Twin({"": module}, call, held)
-
-
-TWINS: dict[str, Callable[[Any], Twin | None]] = {
+MAKERS: dict[str, Callable[[Any], TorchLayer | None]] = {
     "Dense": dense,
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), convolution),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), transposed),
@@ -390,32 +165,40 @@ TWINS: dict[str, Callable[[Any], Twin | None]] = {
     ),
     "MultiHeadAttention": attention,
 }
-ANYWHERE: dict[str, Callable[[Any, bool], Twin | None]] = {
+
+
+POSITION_FREE_MAKERS: dict[str, Callable[[Any, bool], TorchLayer | None]] = {
     **dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "Activation"), activation),
     "PReLU": prelu,
     **dict.fromkeys(("Dropout", "SpatialDropout1D", "SpatialDropout2D"), dropout),
 }
-"""Those of layers that work the same wherever the channels are, told whether the model has them last."""
+"""Makers for layers that do not depend on where the channels are; they also take whether the model has them last."""
 
 
-def twin(layer: Any, turned: bool) -> Twin | None:
-    """The torch modules that stand for a layer of a model that has channels last if `turned`, or None for one that
-    runs its own code."""
+def torch_layer(layer: Any, turned: bool) -> TorchLayer | None:
+    """The torch modules that stand for a layer; None for a layer that must run its own code.
+
+    Args:
+        layer: the layer.
+        turned: whether the model has channels last.
+    """
     changed = getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
-    if changed or not of_keras(layer):
+    if changed or not is_keras_layer(layer):
         return None
     name = type(layer).__name__
-    return ANYWHERE[name](layer, turned) if name in ANYWHERE else TWINS[name](layer) if name in TWINS else None
+    if name in POSITION_FREE_MAKERS:
+        return POSITION_FREE_MAKERS[name](layer, turned)
+    return MAKERS[name](layer) if name in MAKERS else None
 
 
-def prepares(layer: Any) -> bool:
-    """Whether a layer is one of Keras's that prepare data and leave their shape: to a scale, or augmented."""
-    if not of_keras(layer) or type(layer).__name__ in ("Resizing", "CenterCrop", "RandomCrop"):
+def is_preprocessing(layer: Any) -> bool:
+    """Whether a layer is one of Keras's that rescale or augment data and keep their shape."""
+    if not is_keras_layer(layer) or type(layer).__name__ in ("Resizing", "CenterCrop", "RandomCrop"):
         return False
     augments = ".image_preprocessing." in type(layer).__module__
     return augments or type(layer).__name__ in ("Normalization", "Rescaling")
 
 
-def of_keras(layer: Any) -> bool:
-    """Whether a layer is Keras's own and not a subclass of a user's."""
+def is_keras_layer(layer: Any) -> bool:
+    """Whether a layer is Keras's own, not a subclass that a user wrote."""
     return type(layer).__module__.startswith("keras.src.layers.")

@@ -1,4 +1,4 @@
-"""Keras itself: imported when it is needed, on the torch backend where we are free to choose."""
+"""Keras itself: imported when it is needed, on the torch backend unless the session has chosen another."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from zerocost.base.errors import InputError, MissingExtraError
 SUFFIXES = (".keras", ".h5")
 
 
-def library() -> Any:
+def import_keras() -> Any:
     """The module `keras`; the first import of a session gets the torch backend unless `KERAS_BACKEND` names another.
 
-    Raises `MissingExtraError` where Keras 3 is not installed, or its backend is not.
+    Raises:
+        MissingExtraError: Keras 3 or its backend is not installed.
     """
     os.environ.setdefault("KERAS_BACKEND", "torch")
     try:
@@ -37,7 +38,7 @@ def library() -> Any:
 
 
 def is_model(value: Any) -> bool:
-    """Whether a value is a Keras model or layer. Keras is not imported for it: what it made, it was imported for.
+    """Whether a value is a Keras model or layer. This does not import Keras: if there is a model, it is imported.
 
     >>> is_model("a string")
     False
@@ -47,9 +48,10 @@ def is_model(value: Any) -> bool:
 
 
 def load(path: str | Path) -> Any:
-    """The model in a file that Keras saved, `.keras` or `.h5`, whatever the backend it was saved under.
+    """The model in a file that Keras saved, `.keras` or `.h5`, under any backend.
 
-    Raises `InputError` for a file that is missing or that Keras cannot read.
+    Raises:
+        InputError: the file is missing, or Keras cannot read it.
     """
     if Path(path).is_dir():
         raise InputError(
@@ -59,17 +61,18 @@ def load(path: str | Path) -> Any:
     if not Path(path).is_file():
         raise InputError(f"no such file: {path}")
     try:
-        return library().saving.load_model(path, compile=False)
+        return import_keras().saving.load_model(path, compile=False)
     except MissingExtraError:
         raise
     except Exception as error:
-        raise InputError(f"{path} cannot be loaded as a Keras model: {unreadable(error)}") from error
+        raise InputError(f"{path} cannot be loaded as a Keras model: {describe_load_error(error)}") from error
 
 
-def unreadable(error: Exception) -> str:
+def describe_load_error(error: Exception) -> str:
     """Why Keras could not load a model: the cause that ends its message, else the first line, without a config.
 
-    >>> unreadable(TypeError("not deserialized. \\n\\nException encountered: No class 'Own'. Full object config: {}"))
+    >>> message = "not deserialized. \\n\\nException encountered: No class 'Own'. Full object config: {}"
+    >>> describe_load_error(TypeError(message))
     "No class 'Own'."
     """
     cause = str(error).rpartition("Exception encountered: ")[2].strip() or type(error).__name__

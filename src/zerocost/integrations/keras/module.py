@@ -1,8 +1,8 @@
 """A Keras model, on the torch backend, as the torch module that the engine takes.
 
 The module is a tree like that of the model's layers. A layer that torch has too is a torch module with the same weights
-in torch's layout; any other runs its own code, on whatever tensors stand for its variables. Images and maps are
-channels first wherever a module begins or ends. The model's own variables are read once and never written.
+in torch's layout; any other runs its own code on copies of its variables. Images and maps are channels first wherever a
+module begins or ends. The model's own variables are read once and never written.
 """
 
 from __future__ import annotations
@@ -19,30 +19,28 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import function_name, prepared
-from zerocost.integrations.keras.layers import (
-    ELEMENTWISE_OPERATIONS,
+from zerocost.integrations.keras.layers import ELEMENTWISE_OPERATIONS, is_preprocessing, torch_layer
+from zerocost.integrations.keras.layout import (
     OUTPUTS_FIRST,
     SAME,
-    Held,
-    as_map,
-    between,
-    first,
-    holding,
+    CopiedWeight,
+    call_channels_first,
+    copy_weights,
     is_map,
-    last,
-    prepares,
-    twin,
+    mark_map,
+    to_channels_first,
+    to_channels_last,
 )
-from zerocost.integrations.keras.library import library
+from zerocost.integrations.keras.library import import_keras
 
 SAME_VALUES = {"reshape", "view", "flatten", "squeeze", "unsqueeze", "movedim", "permute", "transpose", "to", "clone"}
-"""Functions after which a softmax still is the end of a model."""
+"""Functions that keep all values, so that a softmax before them still ends the model."""
 
 
-class Part(nn.Module):
+class OwnCode(nn.Module):
     """A layer that runs its own code: a model, a layer of layers, or one that torch does not have.
 
-    Takes and returns tensors of four axes or more channels first where `turned`, others as they are.
+    Where `turned`, it takes and returns tensors of four axes or more with channels first, others as they are.
     """
 
     def __init__(self, run: Callable[..., Any], turned: bool) -> None:
@@ -51,13 +49,15 @@ class Part(nn.Module):
         self.turned = turned
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = (turn(given, last) for given in (args, kwargs)) if self.turned else (args, kwargs)
+        args, kwargs = (
+            (move_channels(given, to_channels_last) for given in (args, kwargs)) if self.turned else (args, kwargs)
+        )
         found = self.run(*args, **kwargs)
-        return turn(found, first) if self.turned else found
+        return move_channels(found, to_channels_first) if self.turned else found
 
 
-def turn(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
-    """Nested tensors with the channels of images and maps moved."""
+def move_channels(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
+    """Move the channels of images and maps among nested tensors."""
     return tree_map(lambda value: way(value) if isinstance(value, Tensor) and value.ndim > 3 else value, values)
 
 
@@ -71,7 +71,8 @@ def as_module(model: Any) -> nn.Module:
     then. Computes in the dtype of the weights: a model of a mixed precision policy in float32. Sequences N×T×C come
     channels first, N×C×T, to convolutions and what follows them, and as they are to other layers.
 
-    Raises `Failure` for a model whose layers have no weights yet.
+    Raises:
+        Failure: layers of the model have no weights yet.
 
     >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3)])  # doctest: +SKIP
     >>> as_module(model)(torch.zeros(2, 1, 8, 8)).shape  # doctest: +SKIP
@@ -79,121 +80,125 @@ def as_module(model: Any) -> nn.Module:
     """
     if not model.built:
         raise Failure("the Keras model has no weights yet; call build(), or run it once on a batch, then score it")
-    name = next(unbuilt(model), None)
+    name = next(unbuilt_layers(model), None)
     if name is not None:
         raise Failure(
             f"the layer {name} of the Keras model has no weights yet; run the model once on a batch, then score it, "
             "and drop the layer if the model never calls it"
         )
-    return Translation(model, turns(model)).module
+    return Translation(model, takes_channels_last(model)).module
 
 
-def turns(model: Any) -> bool:
+def takes_channels_last(model: Any) -> bool:
     """Whether the model takes images channels last."""
     return all(getattr(layer, "data_format", None) != "channels_first" for layer in model._flatten_layers())
 
 
 class Translation:
-    """How the layers of a model are called while its module runs, and which tensors stand for its variables.
+    """The translation of a model: how its layers are called while the module runs, and the copies of its variables.
 
     Attributes:
         module: the whole model.
-        ending: the softmax or sigmoid at the end of the model that its runs left out, by name.
+        closing: the name of the softmax or sigmoid at the end of the model that its passes left out.
     """
 
     def __init__(self, model: Any, turned: bool) -> None:
         self.turned = turned
         self.calls: list[tuple[Any, Callable[..., Any]]] = []
-        self.held: list[Held] = []
+        self.weights: list[CopiedWeight] = []
         self.seen: set[int] = set()
         self.model = model
-        self.ending: str | None = None
+        self.closing: str | None = None
         self.policies = [
-            (layer, library().DTypePolicy(layer.variable_dtype))
+            (layer, import_keras().DTypePolicy(layer.variable_dtype))
             for layer in model._flatten_layers()
             if layer.compute_dtype != layer.variable_dtype and not layer.quantization_mode
         ]
-        self.module = self.part(model, self.run)
+        self.module = self.make_part(model, self.run)
 
-    def part(self, layer: Any, run: Callable[..., Any]) -> Part:
-        """A module for a layer that runs its own code, with those of the layers in it."""
-        part = Part(run, self.turned)
-        made = {id(v) for v in layer._trainable_variables}  # to be trained, whether frozen since or not
+    def make_part(self, layer: Any, run: Callable[..., Any]) -> OwnCode:
+        """A module for a layer that runs its own code, with the modules of the layers in it."""
+        part = OwnCode(run, self.turned)
+        trainable = {id(v) for v in layer._trainable_variables}  # also those frozen since
         for place, variable in enumerate(own_variables(layer)):
-            name = free(part, variable.name if variable.name else f"variable_{place}")
-            if id(variable) not in made:
+            name = unused_name(part, variable.name if variable.name else f"variable_{place}")
+            if id(variable) not in trainable:
                 part.register_buffer(name, None)
             kernel = "kernel" in variable.name and len(variable.shape) > 1
-            self.held += holding(part, **{name: (variable, OUTPUTS_FIRST if kernel else SAME)})
+            self.weights += copy_weights(part, **{name: (variable, OUTPUTS_FIRST if kernel else SAME)})
         for inner in sublayers(layer):
-            self.add(part, inner)
+            self.add_layer(part, inner)
         for operation in getattr(layer, "operations", ()):
             if type(operation).__name__ in ELEMENTWISE_OPERATIONS and id(operation) not in self.seen:
                 self.seen.add(id(operation))
                 if self.turned:
-                    self.calls.append((operation, between(operation.call, turned=True, least=4)))
+                    self.calls.append((operation, call_channels_first(operation.call, turned=True, least=4)))
         return part
 
-    def add(self, parent: nn.Module, layer: Any) -> None:
-        """Put what stands for a layer into the module of the one it is in, at the first place where it is met."""
+    def add_layer(self, parent: nn.Module, layer: Any) -> None:
+        """Add the modules of a layer to that of the layer around it, once, where the layer is first found."""
         if id(layer) in self.seen:
             return
         self.seen.add(id(layer))
-        found = twin(layer, self.turned)
+        found = torch_layer(layer, self.turned)
         if found is not None:
             for suffix, module in found.modules.items():
                 name = f"{layer.name}_{suffix}" if suffix else layer.name
-                parent.add_module(free(parent, name), module)
-            self.held += found.held
+                parent.add_module(unused_name(parent, name), module)
+            self.weights += found.weights
             self.calls.append((layer, found.call))
-        elif prepares(layer) or own_variables(layer) or list(sublayers(layer)):
-            part = self.part(layer, partial(preparing, layer.call) if prepares(layer) else layer.call)
-            parent.add_module(free(parent, layer.name), part)
-            self.calls.append((layer, self.inner(part)))
+        elif is_preprocessing(layer) or own_variables(layer) or list(sublayers(layer)):
+            part = self.make_part(
+                layer, partial(prepare_in_one_call, layer.call) if is_preprocessing(layer) else layer.call
+            )
+            parent.add_module(unused_name(parent, layer.name), part)
+            self.calls.append((layer, self.keras_call(part)))
 
-    def inner(self, part: Part) -> Callable[..., Any]:
-        """How Keras calls a part: with its own axes."""
+    def keras_call(self, part: OwnCode) -> Callable[..., Any]:
+        """A function that calls a part on Keras's axes."""
         if not self.turned:
             return part
-        return lambda *args, **kwargs: turn(part(*turn(args, first), **turn(kwargs, first)), last)
+        return lambda *args, **kwargs: move_channels(
+            part(*move_channels(args, to_channels_first), **move_channels(kwargs, to_channels_first)), to_channels_last
+        )
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """The model on its own axes, its layers called as modules and its variables read from them."""
-        keras = library()
+        """Run the model on its own axes, with its layers called as modules and its variables read from them."""
+        keras = import_keras()
         given = args[0] if len(args) == 1 and not kwargs else list(args) if args else kwargs
-        device = next((held.value.device for held in self.held), torch.device("cpu"))
+        device = next((weight.value.device for weight in self.weights), torch.device("cpu"))
         scope = keras.StatelessScope()
-        for held in self.held:
-            scope.state_mapping[id(held.variable)] = held.value
-        policies, calls = replaced("_dtype_policy", self.policies), replaced("call", self.calls)
-        with keras.device(str(device)), scope, policies, calls, Notes():
+        for weight in self.weights:
+            scope.state_mapping[id(weight.variable)] = weight.value
+        policies, calls = replace_attributes("_dtype_policy", self.policies), replace_attributes("call", self.calls)
+        with keras.device(str(device)), scope, policies, calls, TensorNotes():
             found = self.model(given, training=self.module.training)
-        return tree_map(self.logits, found)
+        return tree_map(self.without_closing, found)
 
-    def logits(self, output: Any) -> Any:
-        """An output without the softmax, or sigmoid of one unit, that it ends in."""
-        if not hasattr(output, "made"):
+    def without_closing(self, output: Any) -> Any:
+        """An output without the softmax, or sigmoid of one unit, at its end."""
+        if not hasattr(output, "closing"):
             return output
-        self.ending, before = output.made
+        self.closing, before = output.closing
         return before()
 
 
-def preparing(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
-    """What a layer that prepares data makes of them, as one call."""
+def prepare_in_one_call(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
+    """Run a preprocessing layer as a single call."""
     return prepared(values, partial(way, **others))
 
 
 @contextmanager
-def replaced(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
-    """An attribute of layers and operations as given, inside the block."""
+def replace_attributes(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
+    """Set an attribute of layers and operations inside the block."""
     before = [(vars(layer), vars(layer).get(name)) for layer, _ in values]
     for layer, value in values:
         vars(layer)[name] = value
     try:
         yield
     finally:
-        for held, value in reversed(before):
-            held.pop(name) if value is None else held.update({name: value})
+        for attributes, value in reversed(before):
+            attributes.pop(name) if value is None else attributes.update({name: value})
 
 
 def sublayers(layer: Any) -> Iterator[Any]:
@@ -207,30 +212,30 @@ def own_variables(layer: Any) -> list[Any]:
     return [v for v in found if "float" in v.dtype]
 
 
-def free(module: nn.Module, name: str) -> str:
-    """A name that a module does not have yet."""
+def unused_name(module: nn.Module, name: str) -> str:
+    """A name like this one that a module does not have yet."""
     name = name.replace(".", "_")
     while hasattr(module, name):
         name += "_"
     return name
 
 
-def closing(module: nn.Module) -> str | None:
-    """The softmax or sigmoid at its end that the module of a model left out when it ran, by name."""
+def final_activation(module: nn.Module) -> str | None:
+    """The name of the softmax or sigmoid at the end of a model that its module left out when it ran."""
     translation = getattr(getattr(module, "run", None), "__self__", None)
-    return translation.ending if isinstance(translation, Translation) else None
+    return translation.closing if isinstance(translation, Translation) else None
 
 
-def unbuilt(model: Any) -> Iterator[str]:
-    """The names of layers that make weights when they are built, and were not."""
-    usual = library().layers.Layer.build
+def unbuilt_layers(model: Any) -> Iterator[str]:
+    """The names of layers that have weights but were not built."""
+    usual = import_keras().layers.Layer.build
     for layer in model._flatten_layers():
         if not layer.built and type(layer).build is not usual and ".merging." not in type(layer).__module__:
             yield layer.name
 
 
-class Notes(TorchFunctionMode):
-    """Writes on tensors what is asked of them later: which are maps, and what a closing activation was made of."""
+class TensorNotes(TorchFunctionMode):
+    """Marks tensors for later: which are maps, and what a closing activation was computed from."""
 
     def __torch_function__(
         self, function: Callable[..., Any], _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -239,12 +244,12 @@ class Notes(TorchFunctionMode):
         if name in ("add", "cat") and all(
             map(is_map, (value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)))
         ):
-            as_map(found)
+            mark_map(found)
         if not args or found is args[0]:
             return found
         if name in ("softmax", "special_softmax") or (name == "sigmoid" and (found.ndim == 1 or found.shape[-1] == 1)):
-            vars(found)["made"] = name.removeprefix("special_"), lambda: args[0]
-        elif name in SAME_VALUES and hasattr(args[0], "made"):
-            ending, before = args[0].made
-            vars(found)["made"] = ending, lambda: function(before(), *args[1:], **(kwargs or {}))
+            vars(found)["closing"] = name.removeprefix("special_"), lambda: args[0]
+        elif name in SAME_VALUES and hasattr(args[0], "closing"):
+            name, before = args[0].closing
+            vars(found)["closing"] = name, lambda: function(before(), *args[1:], **(kwargs or {}))
         return found

@@ -1,4 +1,4 @@
-"""Hyperparameters drawn at random: those that different models of a KerasTuner search are built with."""
+"""Random hyperparameters: those that different models of a KerasTuner search are built with."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from functools import partial
 from typing import Any
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.integrations.keras.library import library
+from zerocost.integrations.keras.library import import_keras
 from zerocost.scoring.candidates import initialise
 
-COLLISIONS = 100
-"""Proposals in a row that may bring nothing new."""
+TRIES = 100
+"""Draws in a row without anything new, after which the search for more ends."""
 
 
-def proposals(tuner: Any, count: int, seed: int) -> list[dict[str, Any]]:
-    """The values that different models are built with, drawn at random: so many, or all there are.
+def draw_proposals(tuner: Any, count: int, seed: int) -> list[dict[str, Any]]:
+    """Draw the hyperparameters of `count` different models, or of all if there are fewer.
 
     A draw depends on the seed, its place and the names alone, not on what the tuner knew of the space before.
     """
     found: list[dict[str, Any]] = []
     idle = 0
     for key in (f"{seed} {place}" for place in itertools.count()):
-        if len(found) == count or idle == COLLISIONS:
+        if len(found) == count or idle == TRIES:
             break
-        values = drawn(tuner.oracle, key).values
+        values = draw_values(tuner.oracle, key).values
         if not any(known.items() <= values.items() for known in found):
-            values = asked(tuner, key)
+            values = draw_used_values(tuner, key)
             if values not in found:
                 found.append(values)
                 idle = 0
@@ -38,27 +38,27 @@ def proposals(tuner: Any, count: int, seed: int) -> list[dict[str, Any]]:
     return found
 
 
-def asked(tuner: Any, key: str) -> dict[str, Any]:
-    """The values drawn at random of the hyperparameters that building the model asks for.
+def draw_used_values(tuner: Any, key: str) -> dict[str, Any]:
+    """Draw the hyperparameters that building the model uses.
 
-    Those that only the building brings to light are made known to the tuner's oracle and drawn too, as often as that
-    brings more to light. What a build does not ask for makes no other model of it and is left out.
+    Hyperparameters that are found only while building are added to the tuner's oracle and drawn too, until no more are
+    found. Those that a build does not use do not change the model and are left out.
     """
     while True:
-        space = drawn(tuner.oracle, key)
+        space = draw_values(tuner.oracle, key)
         size = len(space.space)
-        seen = space.values = Asked(space.values)
+        used = space.values = UsedValues(space.values)
         with suppress(Failure, InputError):
-            initialise(partial(untrained, tuner, space))
+            initialise(partial(build_at, tuner, space))
         tuner.oracle.update_space(space)
         if len(tuner.oracle.get_space().space) == size:
-            return {name: seen[name] for name in sorted(seen.names)}
+            return {name: used[name] for name in sorted(used.names)}
 
 
-class Asked(dict[str, Any]):
-    """Values that remember which of them were asked for.
+class UsedValues(dict[str, Any]):
+    """Hyperparameter values that remember which of them were read.
 
-    >>> values = Asked(width=8, depth=2)
+    >>> values = UsedValues(width=8, depth=2)
     >>> values["width"], values.names
     (8, {'width'})
     """
@@ -73,17 +73,18 @@ class Asked(dict[str, Any]):
         return value
 
 
-def built(tuner: Any, values: dict[str, Any]) -> Any:
-    """A tuner's untrained model of some values."""
-    return untrained(tuner, drawn(tuner.oracle, named(values), values))
+def build_model(tuner: Any, values: dict[str, Any]) -> Any:
+    """A tuner's untrained model with some values."""
+    return build_at(tuner, draw_values(tuner.oracle, values_name(values), values))
 
 
-def untrained(tuner: Any, space: Any) -> Any:
-    """A tuner's model at a point of its space, as in a fresh session, so that AutoKeras's blocks keep their names.
+def build_at(tuner: Any, space: Any) -> Any:
+    """A tuner's model at a point of its space, as in a new session, so that AutoKeras's blocks keep their names.
 
-    Raises `Failure` for a model of more trainable parameters than the tuner's `max_model_size`.
+    Raises:
+        Failure: the model has more trainable parameters than the tuner's `max_model_size`.
     """
-    library().utils.clear_session(free_memory=False)
+    import_keras().utils.clear_session(free_memory=False)
     model, most = tuner._build_hypermodel(space), tuner.max_model_size
     size = sum(math.prod(weight.shape) for weight in model.trainable_weights) if most and model.built else 0
     if most and size > most:
@@ -91,8 +92,8 @@ def untrained(tuner: Any, space: Any) -> Any:
     return model
 
 
-def drawn(oracle: Any, key: str, values: dict[str, Any] | None = None) -> Any:
-    """The space that an oracle knows, at some values; every other active one is drawn at random, by key and name."""
+def draw_values(oracle: Any, key: str, values: dict[str, Any] | None = None) -> Any:
+    """The space that an oracle knows, at some values; every other active one is drawn at random by key and name."""
     space = oracle.get_space()
     space.values = dict(values or {})
     for one in space.space:
@@ -101,22 +102,24 @@ def drawn(oracle: Any, key: str, values: dict[str, Any] | None = None) -> Any:
     return space
 
 
-def labelled(proposals: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Proposals by names made of the values that are not the same in all of them.
+def name_proposals(proposals: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Name proposals after the values in which they differ.
 
-    >>> list(labelled([{"block/width": 8, "block/act": "relu"}, {"block/width": 16, "block/act": "relu"}]))
+    >>> list(name_proposals([{"block/width": 8, "block/act": "relu"}, {"block/width": 16, "block/act": "relu"}]))
     ['width=8', 'width=16']
     """
     keys = {key for values in proposals for key in values}
-    telling = [key for key in keys if len({values.get(key) for values in proposals}) > 1] or keys
-    short = {key: shortest(key, keys) for key in telling}
-    return {named({short[key]: values[key] for key in telling if key in values}): values for values in proposals}
+    differing = [key for key in keys if len({values.get(key) for values in proposals}) > 1] or keys
+    short = {key: shortest_ending(key, keys) for key in differing}
+    return {
+        values_name({short[key]: values[key] for key in differing if key in values}): values for values in proposals
+    }
 
 
-def shortest(path: str, paths: Iterable[str]) -> str:
-    """The end of a path, of as few parts as tell it from the other paths.
+def shortest_ending(path: str, paths: Iterable[str]) -> str:
+    """The shortest end of a path that no other path has.
 
-    >>> [shortest(path, ["block_1/width", "block_2/width", "rate"]) for path in ("block_1/width", "rate")]
+    >>> [shortest_ending(path, ["block_1/width", "block_2/width", "rate"]) for path in ("block_1/width", "rate")]
     ['block_1/width', 'rate']
     """
     parts = path.split("/")
@@ -124,10 +127,10 @@ def shortest(path: str, paths: Iterable[str]) -> str:
     return next((end for end in ends if sum(f"/{other}".endswith(f"/{end}") for other in paths) == 1), path)
 
 
-def named(values: dict[str, Any]) -> str:
-    """A name made of hyperparameter values.
+def values_name(values: dict[str, Any]) -> str:
+    """A name for hyperparameter values.
 
-    >>> named({"width": 8, "act": "relu"})
+    >>> values_name({"width": 8, "act": "relu"})
     'act=relu, width=8'
     """
     return ", ".join(f"{name}={values[name]}" for name in sorted(values))

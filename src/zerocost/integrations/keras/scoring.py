@@ -1,4 +1,4 @@
-"""Scores of a Keras model: here where Keras runs on torch, in a helper process where it does not."""
+"""Scores of a Keras model: in this process if Keras runs on torch, else in a helper process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.data import Batch
 from zerocost.engine.passes.batch import Loss
 from zerocost.engine.plan import Plan
-from zerocost.integrations.keras.helper import REMEDY, ask
-from zerocost.integrations.keras.inputs import build, channels_first, check
-from zerocost.integrations.keras.library import library
-from zerocost.integrations.keras.module import as_module, closing
+from zerocost.integrations.keras.helper import REMEDY, ask_helper
+from zerocost.integrations.keras.inputs import batches_channels_first, build_weights, check_inputs
+from zerocost.integrations.keras.library import import_keras
+from zerocost.integrations.keras.module import as_module, final_activation
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import score_batches as evaluate_module
 
@@ -26,18 +26,18 @@ Found = TypeVar("Found")
 
 
 def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
-    """Run a plan on a Keras model and compute the proxies of it; where it cannot be run, each fails for that reason.
+    """Run a plan on a Keras model and compute its proxies; if it cannot be run, each fails for that reason.
 
-    Images may be channels last, as the model takes them, or channels first, as torch does. A model without weights gets
-    them from one run on one sample.
+    Images may be channels last, as the model takes them, or channels first, as in torch. A model without weights gets
+    them from one pass on one sample.
     """
-    keras = library()
-    score = here if keras.backend.backend() == "torch" else elsewhere
-    with plain_errors(keras):
+    keras = import_keras()
+    score = score_on_torch if keras.backend.backend() == "torch" else score_in_helper
+    with unfiltered_errors(keras):
         try:
-            made = build(keras, model, batches[0].inputs, seed)
+            made = build_weights(keras, model, batches[0].inputs, seed)
             for batch in batches:
-                check(model, batch.inputs)
+                check_inputs(model, batch.inputs)
             card = score(keras, model, batches, steps, loss, seed)
         except Failure as reason:
             return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
@@ -46,19 +46,19 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed
     return card
 
 
-def here(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
-    """The scores of the model as a torch module, in this process."""
-    module = read(as_module, model)
-    card = evaluate_module(module, channels_first(model, batches), steps, loss, seed)
-    ending = closing(module)
+def score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+    """Score the model as a torch module, in this process."""
+    module = read_model(as_module, model)
+    card = evaluate_module(module, batches_channels_first(model, batches), steps, loss, seed)
+    ending = final_activation(module)
     card.provenance["keras"] = keras.__version__
     card.provenance["keras_backend"] = "torch"
     card.provenance["outputs"] = f"logits, before the final {ending}" if ending else "as returned"
     return card
 
 
-def elsewhere(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
-    """The scores of a saved copy of the model, on the torch backend in a process of its own."""
+def score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+    """Score a saved copy of the model, on the torch backend in another process."""
     backend = keras.backend.backend()
     for layer in model._flatten_layers():
         if getattr(getattr(layer, "function", None), "__name__", "") == "<lambda>":
@@ -70,16 +70,18 @@ def elsewhere(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, los
         path = Path(folder) / "model.keras"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "__array__ implementation")  # Keras reads its variables as numpy 1 did
-            read(keras.saving.save_model, model, path)
-        card: ScoreCard = ask(backend, (str(path), own(keras, model, path), list(batches), steps, loss, seed))
+            read_model(keras.saving.save_model, model, path)
+        card: ScoreCard = ask_helper(
+            backend, (str(path), user_modules(keras, model, path), list(batches), steps, loss, seed)
+        )
     card.provenance["keras_backend"] = f"torch, in a helper process; the session runs on {backend}"
     return card
 
 
-def own(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
-    """The modules that define the layers of a model, and the registered objects that its file names, with their files.
+def user_modules(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
+    """The user's modules that define layers of a model or registered objects in its file, by name, with their files.
 
-    What is defined in the session's main program has no module to import.
+    The session's main program is not among them, for it cannot be imported.
     """
     with ZipFile(path) as saved:
         config = saved.read("config.json").decode()
@@ -89,8 +91,8 @@ def own(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
     return {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(own)}
 
 
-def read(step: Callable[..., Found], *arguments: Any) -> Found:
-    """What a step makes of the model; `Failure` with what it raised."""
+def read_model(step: Callable[..., Found], *arguments: Any) -> Found:
+    """The result of a step that reads the model; `Failure` with what it raised."""
     try:
         return step(*arguments)
     except (Failure, InputError):
@@ -100,8 +102,8 @@ def read(step: Callable[..., Found], *arguments: Any) -> Found:
 
 
 @contextmanager
-def plain_errors(keras: Any) -> Iterator[None]:
-    """Errors inside Keras say what is wrong in their first line, not where they were met."""
+def unfiltered_errors(keras: Any) -> Iterator[None]:
+    """Inside the block, the first line of Keras's errors says what is wrong, not where it happened."""
     filtered = keras.config.is_traceback_filtering_enabled()
     keras.config.disable_traceback_filtering()
     try:

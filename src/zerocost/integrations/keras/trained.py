@@ -1,4 +1,4 @@
-"""What a KerasTuner search trains: the candidates that were kept, once each, also after a break."""
+"""The trainings of a KerasTuner search: the selected candidates, once each, also after a break."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base.errors import InputError
-from zerocost.integrations.keras.proposals import drawn, named
+from zerocost.integrations.keras.proposals import draw_values, values_name
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 
-OF_ORACLE = (
+ORACLE_SETTINGS = (
     "hyperparameters",
     "tune_new_entries",
     "allow_new_entries",
     "max_retries_per_trial",
     "max_consecutive_failed_trials",
 )
-"""The settings of KerasTuner's tuners that are their oracle's."""
+"""The settings of KerasTuner's tuners that belong to their oracle."""
 
 
-def queued(tuners: Any) -> Callable[..., Any]:
+def queue_oracle(tuners: Any) -> Callable[..., Any]:
     """A class of KerasTuner oracles that propose what is in their queue, then stop.
 
-    `begun` has the values that each trial was proposed by, and is saved and reloaded with the rest.
+    Their `begun` holds the values that each trial was proposed with; it is saved and reloaded with their state.
     """
 
     class Queued(tuners.Oracle):  # type: ignore[misc]
@@ -39,7 +39,7 @@ def queued(tuners: Any) -> Callable[..., Any]:
             if not self.queue:
                 return {"status": "STOPPED", "values": None}
             values = self.begun[trial_id] = self.queue.pop(0)
-            return {"status": "RUNNING", "values": drawn(self, named(values), values).values}
+            return {"status": "RUNNING", "values": draw_values(self, values_name(values), values).values}
 
         def get_state(self) -> dict[str, Any]:
             return {**super().get_state(), "begun": self.begun}
@@ -51,15 +51,16 @@ def queued(tuners: Any) -> Callable[..., Any]:
     return Queued
 
 
-def trials(tuner: Any, candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def trials_by_candidate(tuner: Any, candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The trials of a tuner, by the name of the candidate that each trains.
 
-    Raises `InputError` for one that trains none of them, so is of another search in the same folder.
+    Raises:
+        InputError: a trial of another search is in the same folder.
     """
-    names = {named(values): name for name, values in candidates.items()}
+    names = {values_name(values): name for name, values in candidates.items()}
     found: dict[str, Any] = {}
     for place, trial in tuner.oracle.trials.items():
-        values = named(tuner.oracle.begun.get(place, trial.hyperparameters.values))
+        values = values_name(tuner.oracle.begun.get(place, trial.hyperparameters.values))
         if values not in names:
             raise InputError(
                 f"{tuner.project_dir} holds another search, which trained {values}; use overwrite=True to replace it, "
@@ -70,14 +71,14 @@ def trials(tuner: Any, candidates: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def enqueue(tuner: Any, candidates: dict[str, dict[str, Any]], kept: ScoreTable) -> None:
-    """Let a tuner train the candidates that were kept, and that it has not trained yet."""
-    begun = trials(tuner, candidates)
+    """Queue the candidates that were kept and are not trained yet."""
+    begun = trials_by_candidate(tuner, candidates)
     tuner.oracle.queue[:] = [candidates[str(name)] for name in kept.frame.index if name not in begun]
     tuner.oracle.max_trials = len(begun) + len(tuner.oracle.queue)
 
 
-def survivors(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
-    """The models of highest score that pass the conditions; `InputError` when none does."""
+def select_best(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
+    """The models of highest score that pass the conditions; `InputError` if none does."""
     kept = select(table, where, top=count)
     if not len(kept):
         first = str(table.frame.index[0])
@@ -87,8 +88,10 @@ def survivors(table: ScoreTable, where: str | None, count: int) -> ScoreTable:
     return kept
 
 
-def beside(table: ScoreTable, candidates: dict[str, dict[str, Any]], tuner: Any) -> pd.DataFrame:
-    """The scores of all models, and the objective of those that were trained."""
-    scores = {name: trial.score for name, trial in trials(tuner, candidates).items() if trial.score is not None}
+def add_objective(table: ScoreTable, candidates: dict[str, dict[str, Any]], tuner: Any) -> pd.DataFrame:
+    """The scores of all models, with the objective of those that were trained."""
+    scores = {
+        name: trial.score for name, trial in trials_by_candidate(tuner, candidates).items() if trial.score is not None
+    }
     objective = [scores.get(name, np.nan) for name in table.frame.index]
     return table.frame.assign(**{tuner.oracle.objective.name: objective})

@@ -1,4 +1,4 @@
-"""A guide: what is cheap to know of an architecture decides which one is tried."""
+"""Guides: a cheap measure of architectures decides which of them is tried."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ Guide = Callable[[Architecture], float]
 class BatchGuide:
     """A guide that scores many architectures at once, in several processes for instance.
 
-    `many` takes a list of architectures and returns a number for each, higher is better, NaN where there is none.
+    Args:
+        many: takes a list of architectures and returns a number for each, higher is better, NaN for none.
 
     >>> guide = BatchGuide(lambda archs: [len(str(arch)) for arch in archs])
     >>> guide(Architecture("depth=3", ()))
@@ -28,14 +29,14 @@ class BatchGuide:
         return self.many([arch])[0]
 
 
-class Ranking:
-    """Puts architectures in the order of a guide, which is asked once about each of them.
+class GuideOrder:
+    """Sorts architectures by a guide, which is called once for each of them.
 
-    One that the guide has no number for (NaN, or a `Failure` raised) comes last; equals stay in the order they came.
-    Without a guide the order is left alone.
+    Architectures without a number (NaN, or a `Failure` raised) come last; equal ones keep their order. Without a guide
+    the order stays as it is.
 
-    >>> ranking = Ranking(lambda arch: len(str(arch)))
-    >>> [str(arch) for arch in ranking.best_first([Architecture("a", ()), Architecture("ccc", ())])]
+    >>> order = GuideOrder(lambda arch: len(str(arch)))
+    >>> [str(arch) for arch in order.best_first([Architecture("a", ()), Architecture("ccc", ())])]
     ['ccc', 'a']
     """
 
@@ -48,13 +49,16 @@ class Ranking:
         if self.guide is None or len(archs) < 2:
             return archs
         new = list({str(arch): arch for arch in archs if str(arch) not in self._scores}.values())
-        scores = self.guide.many(new) if isinstance(self.guide, BatchGuide) else [_score(self.guide, a) for a in new]
-        for arch, score in zip(new, scores, strict=True):
+        for arch, score in zip(new, _call(self.guide, new), strict=True):
             self._scores[str(arch)] = -math.inf if math.isnan(score) else float(score)
         return sorted(archs, key=lambda arch: -self._scores[str(arch)])
 
 
-def _score(guide: Guide, arch: Architecture) -> float:
+def _call(guide: Guide, archs: list[Architecture]) -> Sequence[float]:
+    return guide.many(archs) if isinstance(guide, BatchGuide) else [_call_once(guide, arch) for arch in archs]
+
+
+def _call_once(guide: Guide, arch: Architecture) -> float:
     try:
         return guide(arch)
     except Failure:

@@ -12,7 +12,7 @@ from torch import nn
 from zerocost.base.errors import Failure
 from zerocost.samplers.base import SpaceSampler
 from zerocost.samplers.evolution import EvolutionSampler
-from zerocost.samplers.guided import BatchGuide, Ranking
+from zerocost.samplers.guide import BatchGuide, GuideOrder
 from zerocost.samplers.local import LocalSampler
 from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.suggest import suggest
@@ -47,7 +47,7 @@ def test_the_guide_is_asked_once_about_each_and_failures_rank_last() -> None:
             raise Failure("no number")
         return math.nan if str(arch) == "nan" else float(str(arch))
 
-    ranking = Ranking(guide)
+    ranking = GuideOrder(guide)
     archs = [Architecture(text, ()) for text in ("bad", "1", "nan", "-3", "2")]
     for _ in range(2):
         assert [str(arch) for arch in ranking.best_first(archs)] == ["2", "1", "-3", "bad", "nan"]
@@ -61,7 +61,7 @@ def test_a_batch_guide_is_asked_about_all_new_ones_together() -> None:
         asked.append([str(arch) for arch in archs])
         return [float(str(arch)) for arch in archs]
 
-    ranking = Ranking(BatchGuide(many))
+    ranking = GuideOrder(BatchGuide(many))
     one, two, three = (Architecture(text, ()) for text in "123")
     assert ranking.best_first([one, two]) == [two, one]
     assert ranking.best_first([one, three, two]) == [three, two, one]

@@ -1,4 +1,4 @@
-"""Differentiable proxies of a mixture of architectures: what the gradient strategy can follow."""
+"""Objectives of the gradient strategy: proxies of a mixture of architectures, as differentiable functions."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def log_synflow(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
 
 
 def gradient_norm(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
-    """Logarithm of proxy `grad_norm`, of the weights that the mixture chooses among."""
+    """Logarithm of proxy `grad_norm` over the weights of the operations."""
     return grad_norm(_loss_gradients(mixture, batch, weights)).log()
 
 
 def ntk_trace(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
-    r"""Logarithm of :math:`\lVert\nabla_\theta L\rVert_2^2`, which stands for the trace of the neural tangent kernel.
+    r"""Logarithm of :math:`\lVert\nabla_\theta L\rVert_2^2`, which approximates the trace of the neural tangent kernel.
 
-    As in NASI (Shu et al., ICLR 2022), by the weights that the mixture chooses among.
+    As in NASI (Shu et al., ICLR 2022), over the weights of the operations.
     """
     return torch.stack([g.square().sum() for g in _loss_gradients(mixture, batch, weights)]).sum().log()
 
@@ -48,18 +48,20 @@ OBJECTIVES: dict[str, Objective] = {
     "log_synflow": log_synflow,
     "ntk_trace": ntk_trace,
 }
-"""Each takes a mixture, a batch and the weights of all choices, and gives a scalar to be made large."""
-EXPLODE = ("gradient_norm", "ntk_trace")
-"""Those that architectures without shortcuts or with few paths make so large that nothing can be trained."""
+"""Functions of a mixture, a batch and the weights of all choices; the scalar they return is maximised."""
+EXPLODING = ("gradient_norm", "ntk_trace")
+"""Objectives that are largest for architectures whose gradients explode, those without shortcuts or with few paths."""
 
 
 def _loss_gradients(mixture: Mixture, batch: Batch, weights: Weights) -> list[Tensor]:
-    """Of the mean loss, to the weight matrices of the operations, in train mode.
+    """Gradients of the mean loss to the weight matrices of the operations, in train mode.
 
-    Those of the stem and the head, which all architectures share, would drown the others.
+    Stem and head, which all architectures share, are left out: their gradients would dominate the sum.
     """
     if batch.targets is None:
-        raise InputError("this objective needs labels; give the batch as (inputs, labels), or take log_synflow")
+        raise InputError(
+            "this objective needs labels; give the batch as (inputs, labels), or use objective log_synflow"
+        )
     operations = [module for module in mixture.modules() if isinstance(module, Mixed)]
     matrices = [p for module in operations for p in module.parameters() if p.ndim >= 2]
     return _gradients(cross_entropy(mixture.train()(batch.inputs, weights), batch.targets), matrices)
