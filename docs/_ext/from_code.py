@@ -20,7 +20,8 @@ from zerocost import data
 from zerocost.benchmarks.sources import BENCHMARKS
 from zerocost.cli.main import app as shell
 from zerocost.engine.options import format_options
-from zerocost.engine.plan import PASSES, plan
+from zerocost.engine.passes.base import PASSES
+from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy, get
 from zerocost.engine.settings import NAMES, Settings
 from zerocost.engine.signals import SIGNALS
@@ -41,7 +42,9 @@ BACKWARDS = {"sample": "N", "output of each sample": "NK"}
 def runs(p: Proxy) -> str:
     """Forward and backward runs of a proxy scored alone, and whether it needs labels."""
     steps = plan([p])
-    backwards = next((BACKWARDS[step.each] for step in steps.passes if step.each), str(steps.backwards))
+    backwards = next(
+        (BACKWARDS[step.backward_each] for step in steps.passes if step.backward_each), str(steps.backwards)
+    )
     counted = f"{steps.forwards}\u00a0+\u00a0{backwards}" if steps.forwards else "none"
     return f"{counted}, labels" if labelled(p) else counted
 
@@ -77,7 +80,10 @@ def signals() -> str:
 
 def passes() -> str:
     """Table of the passes."""
-    rows = [(p.name, plain(p.runs), str(p.forwards), BACKWARDS.get(p.each, str(p.backwards))) for p in PASSES.values()]
+    rows = [
+        (p.name, plain(p.description), str(p.forwards), BACKWARDS.get(p.backward_each, str(p.backwards)))
+        for p in PASSES.values()
+    ]
     return table(("pass", "what it runs", "forward", "backward"), rows)
 
 

@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from zerocost.engine.options import format_options
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import REGISTRY, Proxy, formula_options
-from zerocost.engine.signals import SIGNALS, measured
+from zerocost.engine.signals import SIGNALS, measured_signals
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.papers import PAPERS
 
@@ -100,7 +100,7 @@ def cost(p: Proxy) -> str:
 
 def labelled(p: Proxy) -> bool:
     """Whether a proxy fails on a batch without labels."""
-    return "labels" in measured(p.signals) or any(step.name in LABELLED for step in plan([p]).passes)
+    return "labels" in measured_signals(p.signals) or any(step.name in LABELLED for step in plan([p]).passes)
 
 
 def settings_heeded(p: Proxy) -> list[str]:
@@ -114,7 +114,7 @@ def settings_heeded(p: Proxy) -> list[str]:
 
 def failures(p: Proxy) -> list[str]:
     """Why a signal of a proxy may not be had."""
-    needed = measured(p.signals)
+    needed = measured_signals(p.signals)
     reasons = [plain(failure) for signal, failure in FAILURES if signal in needed]
     return list(dict.fromkeys(["needs labels"] * labelled(p) + reasons))
 

@@ -58,7 +58,7 @@ class Engine:
 
 @pytest.fixture
 def count(monkeypatch):
-    """Counts the calls of the network on a batch of 6, the backward runs, and whether a graph was built."""
+    """Counts the calls of the network on a batch of 6, the backward passes, and whether a graph was built."""
 
     def counted(names, model=None):
         model, forwards, graphs = model or cnn(), [], []
@@ -100,7 +100,7 @@ def test_the_runs_of_a_card_are_those_counted(count):
     assert count(ISSUE)[:2] == (plan.forwards, plan.backwards)
     card = zc.score(cnn(), batch(), ISSUE)
     assert (sum(p.forwards for p in card.passes), sum(p.backwards for p in card.passes)) == (2, 4)
-    assert "2 forward and 4 backward runs" in str(plan)
+    assert "2 forward and 4 backward passes" in str(plan)
 
 
 def test_naswot_builds_no_graph(count):

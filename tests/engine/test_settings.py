@@ -283,7 +283,7 @@ def test_only_what_compares_batches_sees_more_than_the_first(ran):
 
 def test_the_plan_tells_the_settings():
     text = str(plan(resolve("snip,lnwot,zico(parts=4)")))
-    assert "3 proxies: 3 forward and 2 backward runs" in text
+    assert "3 proxies: 3 forward and 2 backward passes" in text
     assert "(mode=eval)" in text and "(parts=4)" in text and "layer_kernels for lnwot" in text
 
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import zerocost as zc
 from zerocost.base.errors import Failure
-from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.losses import cross_entropy
 from zerocost.scoring import rank as ranking
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score_batches

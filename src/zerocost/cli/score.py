@@ -89,8 +89,8 @@ def score(
         made = card.provenance
         forwards, backwards = (sum(getattr(p, kind) for p in card.passes) for kind in ("forwards", "backwards"))
         out.print(
-            f"{forwards} forward and {backwards} backward runs in {card.milliseconds:.0f} ms; batch {batch} of {data}, "
-            f"{made['dtype']} on {made['device']}, seed {seed}; higher is better",
+            f"{forwards} forward and {backwards} backward passes in {card.milliseconds:.0f} ms; batch {batch} of "
+            f"{data}, {made['dtype']} on {made['device']}, seed {seed}; higher is better",
             style="dim",
             highlight=False,
         )

@@ -92,10 +92,6 @@ class Network:
         """Copies of the weight matrices; `Failure` when there are none."""
         return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
 
-    def non_embedding_count(self) -> int:
-        """Number of parameters outside the tables of embedding layers."""
-        return sum(p.numel() for p in self.parameters.values() if id(p) not in self.embeddings)
-
     def copies(self) -> dict[str, Tensor]:
         """Copies of all parameters and buffers."""
         return {name: t.detach().clone() for name, t in self.tensors.items()}

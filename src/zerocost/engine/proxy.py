@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.engine import catalogue  # noqa: F401  so that every signal a proxy may ask for is known
 from zerocost.engine import settings as settings_
 from zerocost.engine.options import format_options, parse_options
 from zerocost.engine.settings import DEFAULT, Settings
-from zerocost.engine.signals import requested
+from zerocost.engine.signals import requested_signals
 
 Formula = TypeVar("Formula", bound=Callable[..., Any])
 
@@ -106,7 +107,7 @@ def proxy(*, paper: str, higher_is_better: bool = True, **settings: Any) -> Call
             raise InputError(f"{name!r} is the name of a built-in proxy; give yours another")
         if not name.isidentifier():
             raise InputError(f"a proxy is registered by its name, but got {name}: define it with def")
-        signals = requested(formula, "proxy")
+        signals = requested_signals(formula, "proxy")
         REGISTRY[name] = Proxy(name, formula, paper, higher_is_better, signals, summary, Settings(**settings))
         return formula
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,35 +16,15 @@ from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.initialise import initialised
 from zerocost.engine.inputs import noise, take_samples
-from zerocost.engine.memory import attempt, measure_batch, or_failure, signals_of
+from zerocost.engine.losses import Loss
+from zerocost.engine.memory import attempt, failed_signals, measure_batch, or_failure, wanted_from
+from zerocost.engine.modes import WithoutPreparation
 from zerocost.engine.network import Network
-from zerocost.engine.observe import Unprepared
-from zerocost.engine.passes import batch
-from zerocost.engine.passes.batches import batches
-from zerocost.engine.passes.flow import flow
-from zerocost.engine.passes.information import information
-from zerocost.engine.passes.samples import samples
-from zerocost.engine.passes.shape import shape
-from zerocost.engine.passes.tangents import BACKWARDS, tangents
+from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput
 from zerocost.engine.plan import Group, Plan, relevant_settings
+from zerocost.engine.readings import BATCH, MODEL, READINGS
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import SIGNALS
-
-READ_OFF: dict[str, Callable[[Network], Any]] = {
-    "parameter_count": lambda network: sum(p.numel() for p in network.parameters.values()),
-    "non_embedding_count": Network.non_embedding_count,
-    "parameter_tensors": lambda network: len(network.parameters),
-    "weights": Network.weights,
-}
-APART: dict[str, Callable[[batch.PassInput], dict[str, Any]]] = {
-    "shape": shape,
-    "flow": flow,
-    "batches": batches,
-    "samples": samples,
-    "tangents": tangents,
-    "information": information,
-}
-"""Passes with a graph of their own."""
 
 
 @dataclass
@@ -75,7 +55,7 @@ class Measurement:
 
 
 def measure(
-    model: nn.Module, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: batch.Loss, seed: int
+    model: nn.Module, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: Loss, seed: int
 ) -> Measurement:
     """Run the passes of `plan`, each once, and return the signals they deliver under each of its settings.
 
@@ -91,7 +71,7 @@ def measure(
     with neutral(network.device):
         placed = or_failure(network.prepare, list(batches))
         for group in plan.groups:
-            with Unprepared() if group.settings.inputs == "noise" else nullcontext():
+            with WithoutPreparation() if group.settings.inputs == "noise" else nullcontext():
                 found = or_failure(measure_group, network, placed, group, loss, seed, result)
             result.signals[group.settings] = (
                 dict.fromkeys(group.signals, found) if isinstance(found, Failure) else found
@@ -100,47 +80,56 @@ def measure(
 
 
 def measure_group(
-    network: Network, placed: Any, group: Group, loss: batch.Loss, seed: int, result: Measurement
+    network: Network, placed: Any, group: Group, loss: Loss, seed: int, result: Measurement
 ) -> dict[str, Any]:
     """The signals of passes under the same settings; adds their times to `result`."""
     settings, seed = group.settings, seed + group.settings.repeat
     network = initialised(network, settings.initialisation, seed)
-    signals = {name: attempt(read, network) for name, read in READ_OFF.items() if name in group.signals}
+    signals = read(MODEL.name, network, group)
     if isinstance(placed, Failure):
         return dict.fromkeys(group.signals, placed) | signals
-    samples = [chosen(inputs, targets, settings, seed) for inputs, targets in placed]
-    inputs, targets = samples[0]
-    if "labels" in group.signals:
-        signals["labels"] = Failure("needs labels: give the batch as (inputs, labels)") if targets is None else targets
-    whole = batch.PassInput(network, inputs, targets, loss, group.signals, seed, settings, samples[1:])
+    batches = [choose_samples(inputs, targets, settings, seed) for inputs, targets in placed]
+    inputs, targets = batches[0]
+    signals |= read(BATCH.name, targets, group)
+    batch = PassInput(network, inputs, targets, loss, group.signals, seed, settings, batches[1:])
     for step in group.passes:
-        if step.name in APART:
+        if not step.on_graph:
             start = network.clock()
-            found = apart(step.name, whole)
-            if not isinstance(found, Failure):
-                result.backwards[step.name, settings] = step.backwards + found.pop(BACKWARDS, 0)
-            signals |= dict.fromkeys(signals_of([step.name]), found) if isinstance(found, Failure) else found
+            found = run_alone(step, batch)
+            if isinstance(found, Failure):
+                signals |= failed_signals(batch, [step.name], found)
+            else:
+                signals |= {name: found[name] for name in wanted_from(batch, [step.name])}
+                result.backwards[step.name, settings] = step.backwards + found.get(BACKWARD_COUNT, 0)
             result.milliseconds[step.name, settings] = 1e3 * (network.clock() - start)
-    on_batch = [step.name for step in group.passes if step.name in batch.PASSES]
-    if on_batch:
+    on_graph = [step.name for step in group.passes if step.on_graph]
+    if on_graph:
         milliseconds: dict[str, float] = {}
-        found, size = measure_batch(whole, on_batch, milliseconds)
-        result.part_sizes.append((size < whole.samples, size))
+        found, size = measure_batch(batch, on_graph, milliseconds)
+        result.part_sizes.append((size < batch.samples, size))
         result.milliseconds |= {(name, settings): spent for name, spent in milliseconds.items()}
         signals |= found
     return signals
 
 
-def apart(name: str, whole: batch.PassInput) -> Any:
-    """What a pass with a graph of its own delivers, or the Failure that says why it does not."""
+def read(source: str, value: Any, group: Group) -> dict[str, Any]:
+    """The wanted signals that are read of the model or the batch, or the `Failure` that says why one is not."""
+    return {name: attempt(READINGS[name], value) for name in group.signals if SIGNALS[name].source == source}
+
+
+def run_alone(step: Pass, batch: PassInput) -> Any:
+    """What a pass with a graph of its own delivers, or the `Failure` that says why it does not."""
     try:
-        return attempt(APART[name], whole)
+        return attempt(step.run, batch)
     except torch.OutOfMemoryError:
-        smaller = f" at batch {whole.samples}; this cannot be measured in parts, try batch={whole.samples // 2}"
-        return Failure("out of memory" + (smaller if whole.samples > 1 and name not in ("shape", "flow") else ""))
+        if batch.samples == 1 or "samples" not in step.settings:
+            return Failure("out of memory")
+        return Failure(
+            f"out of memory at batch {batch.samples}; this cannot be measured in parts, try batch={batch.samples // 2}"
+        )
 
 
-def chosen(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
+def choose_samples(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
     """The samples that settings ask for: the first ones, or noise in their shape."""
     if settings.samples is not None:
         inputs, targets = (

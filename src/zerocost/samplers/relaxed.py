@@ -10,8 +10,8 @@ from torch.func import functional_call
 
 from zerocost.base.errors import InputError
 from zerocost.data import Batch
-from zerocost.engine.observe import Flow
-from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.losses import cross_entropy
+from zerocost.engine.modes import FlowMode
 from zerocost.engine.passes.flow import absolute
 from zerocost.proxies.grad_norm import grad_norm
 from zerocost.proxies.log_synflow import log_synflow as log_scaled_flow
@@ -25,7 +25,7 @@ def log_synflow(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
     tensors = {name: absolute(p.detach()).requires_grad_() for name, p in mixture.named_parameters()}
     matrices = [p for p in tensors.values() if p.ndim >= 2]
     ones = torch.ones_like(batch.inputs[:1], dtype=torch.float64)
-    with Flow(frozenset(), lambda call: None):
+    with FlowMode(frozenset(), lambda call: None):
         outputs = functional_call(mixture.eval(), tensors, (ones, weights))
     return log_scaled_flow(matrices, _gradients(outputs.sum(), matrices)).log()
 

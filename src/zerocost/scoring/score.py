@@ -18,14 +18,15 @@ from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.version import VERSION
 from zerocost.data.as_batch import as_batches, class_numbers, shape_of
+from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import out_of_memory
-from zerocost.engine.passes.batch import Loss, cross_entropy
-from zerocost.engine.plan import PASSES, Plan, plan, repeats
+from zerocost.engine.passes.base import PASSES
+from zerocost.engine.plan import Plan, plan, repeat_settings
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.run import Measurement, measure, neutral
 from zerocost.engine.settings import Settings
-from zerocost.engine.signals import arguments
+from zerocost.engine.signals import signal_arguments
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.adapters import adapter_of
 from zerocost.scoring.candidates import is_network
@@ -147,7 +148,7 @@ def repeated(
 ) -> Value | Failure:
     """A proxy's value over its repeats, or the first Failure among them."""
     values: list[float] = []
-    for settings in repeats(proxy):
+    for settings in repeat_settings(proxy):
         if settings not in scopes:
             scopes[settings] = found.under(settings)
         one = computed(proxy, scopes[settings], seed + settings.repeat, device)
@@ -163,7 +164,7 @@ def computed(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.dev
     Raises `InputError` for a proxy that writes into the signals it shares with others.
     """
     with seeded(seed, device):
-        given = or_failure(arguments, proxy.signals, signals)
+        given = or_failure(signal_arguments, proxy.signals, signals)
         if isinstance(given, Failure):
             return given
         tensors = [t for t in tree_leaves(given) if isinstance(t, Tensor)]
@@ -198,11 +199,11 @@ def explain(proxies: Iterable[str | Proxy] | str = DEFAULT_PROXIES) -> Plan:
     """The passes that scoring with these proxies will run, and why; print it to read it.
 
     >>> print(explain("snip,naswot"))
-    2 proxies: 1 forward and 1 backward runs
+    2 proxies: 1 forward and 1 backward passes
       data         the batch, activations observed
                    activation_kernel for naswot
       loss         backward of the mean loss to the weight matrices
                    weight_gradients for snip
-      (no run)     weights for snip
+      (no pass)    weights for snip
     """
     return plan(resolve(combine.parts(proxies)))

@@ -16,9 +16,8 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from zerocost.engine.memory import IN_PARTS
 from zerocost.engine.proxy import REGISTRY
-from zerocost.engine.signals import measured
+from zerocost.engine.signals import SIGNALS, measured_signals
 from zerocost.proxies import get, names, resolve
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.card import ScoreCard
@@ -156,7 +155,7 @@ def check_split(names: Sequence[str], specimen: Specimen) -> None:
     model, batch = initialise(specimen.build).double(), specimen.batch(SAMPLES, seed=0)
     parts = score(Rationed(model, limit=4), batch, names)
     for name in whole.scores:
-        whole_only = not set(measured(resolve(name)[0].signals)) <= IN_PARTS
+        whole_only = not all(SIGNALS[s].in_parts for s in measured_signals(resolve(name)[0].signals))
         refused = (whole_only or not specimen.splits) and "try batch=" in parts.failures.get(name, "")
         assert refused or same(whole, parts, name, 1e-10), (
             f"{name} is {told(whole, name)} on the whole batch but {told(parts, name)} where only 4 samples fit"

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import zerocost as zc
-from zerocost.engine.watch.blocks import chain
+from zerocost.engine.watch.blocks import Blocks, chain
 
 
 def images(n=4):
@@ -99,13 +99,13 @@ def test_the_blocks_hand_on_their_first_input_and_each_output(watched):
     expected = [net.relu(net.norm(net.conv(x)))]
     for block in (*net.stage1, *net.stage2):
         expected.append(block(expected[-1]))
-    found = watched("blocks", net, x)
+    found = watched(Blocks, net, x)
     assert len(found) == 5 and all(torch.allclose(a, b) for a, b in zip(found, expected, strict=True))
 
 
 def test_the_first_block_on_the_input_itself_has_no_map_before_it(watched):
     net = nn.Sequential(layers(3), layers(3))
-    found = watched("blocks", net, images())
+    found = watched(Blocks, net, images())
     assert len(found) == 2 and torch.equal(found[0], net[0](images())) and torch.equal(found[1], net(images()))
 
 
@@ -119,7 +119,7 @@ def test_writing_over_a_blocks_output_does_not_change_what_it_handed_on(watched)
             return self.conv(self.act(x))
 
     net = Net(Writes)
-    found = watched("blocks", net, images())
+    found = watched(Blocks, net, images())
     stem = net.relu(net.norm(net.conv(images())))
     assert torch.allclose(found[0], stem, atol=1e-6)
     assert bool((found[1] < 0).any())  # before the next block's ReLU
@@ -129,10 +129,10 @@ def test_writing_over_a_blocks_output_does_not_change_what_it_handed_on(watched)
 
 def test_a_flat_network_is_taken_apart_after_each_activation(watched):
     net = flat()
-    found = watched("blocks", net, images())
+    found = watched(Blocks, net, images())
     assert len(found) == 2 and torch.equal(found[0], net[1](net[0](images())))
-    assert torch.equal(watched("blocks", Wrapped(net), images())[1], found[1])
-    assert "no blocks" in str(watched("blocks", nn.Conv2d(3, 4, 3), images()))
+    assert torch.equal(watched(Blocks, Wrapped(net), images())[1], found[1])
+    assert "no blocks" in str(watched(Blocks, nn.Conv2d(3, 4, 3), images()))
 
 
 def test_tokens_are_handed_on_with_channels_second(watched):
@@ -142,7 +142,7 @@ def test_tokens_are_handed_on_with_channels_second(watched):
     )
     net = nn.Sequential(nn.Linear(6, 8), body)
     x = torch.randn(4, 5, 6)
-    found = watched("blocks", net, x)
+    found = watched(Blocks, net, x)
     expected = [net[0](x), body.layers[0](net[0](x)), net(x)]
     assert [tuple(m.shape) for m in found] == [(4, 8, 5)] * 3
     assert all(torch.allclose(a, b.mT, atol=1e-6) for a, b in zip(found, expected, strict=True))
@@ -168,7 +168,7 @@ def test_a_block_may_be_called_by_keyword_and_be_given_one_tensor_several_times(
             x = self.first(query=x, key=x, value=x)
             return self.second(x, x, value=x)
 
-    assert len(watched("blocks", Twice(), torch.randn(4, 5, 6))) == 3
+    assert len(watched(Blocks, Twice(), torch.randn(4, 5, 6))) == 3
 
 
 @pytest.mark.parametrize("names", ["az_expressivity", "az_progressivity", "az_trainability", "wrcor"])

@@ -34,6 +34,7 @@ def chain(model: nn.Module) -> list[nn.Module]:
 
 
 def pieces(module: nn.Module) -> Iterator[nn.Module]:
+    """The parts of a module that may be blocks of the network, those of lists inside it included."""
     for child in module.children():
         inner = list(child.children())
         listed = isinstance(child, CONTAINERS)
@@ -48,8 +49,6 @@ class Blocks(Watcher):
 
     A network without blocks (a plain list of layers) is taken apart after each activation.
     """
-
-    signal = "blocks"
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -96,7 +95,7 @@ class Blocks(Watcher):
         if call.activates and result.ndim > 1:
             self.activations.append(result)
 
-    def found(self) -> Any:
+    def result(self) -> list[Tensor]:
         kept = self.outputs if len(self.outputs) > 1 else self.activations
         maps = [value for value in kept if value.ndim > 2] or kept
         if not maps:

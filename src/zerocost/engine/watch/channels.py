@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, in_place
 from zerocost.engine.rows import sum_positions
 from zerocost.engine.signals import ChannelSaliency
-from zerocost.engine.watch.base import Call, Scene, visible
+from zerocost.engine.watch.base import NO_LAYER, Call, Scene, check_visible
 from zerocost.engine.watch.gradients import GradientWatcher
+
+
+def merge_channels(parts: Sequence[Sequence[ChannelSaliency]], shares: Sequence[float]) -> list[ChannelSaliency]:
+    """Saliency by the mean loss over a whole batch: each part's rows, scaled by its share."""
+    scaled = [[layer.values * share for layer in part] for part, share in zip(parts, shares, strict=True)]
+    return [
+        ChannelSaliency(torch.cat(values), layer.fan_in)
+        for layer, values in zip(parts[0], zip(*scaled, strict=True), strict=True)
+    ]
 
 
 class Channels(GradientWatcher):
     """For each convolution and linear layer, by the identity of its weight, the sum over positions of a·∂L/∂a."""
 
     signal = "channel_saliency"
+    meaning = "for each convolution and linear layer a ChannelSaliency: N×C"
+    merge = staticmethod(merge_channels)
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -33,7 +46,7 @@ class Channels(GradientWatcher):
     def after(self, call: Call, result: Tensor) -> None:
         if call.name not in CHANNEL_AXIS:
             return
-        visible(result)
+        check_visible(result)
         if not result.requires_grad:
             return
         weight, axis = call.argument(1, "weight"), CHANNEL_AXIS[call.name]
@@ -53,7 +66,7 @@ class Channels(GradientWatcher):
 
         self.when_known(result, record)
 
-    def found(self) -> Any:
+    def result(self) -> Any:
         if not self.layers:
-            raise Failure("no convolution or linear layer was seen")
+            raise Failure(NO_LAYER)
         return list(self.layers.values())

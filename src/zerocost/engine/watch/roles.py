@@ -47,7 +47,7 @@ class Roles:
             )  # of a matrix that is split, as for keys and values
             self.owners.setdefault(id(whole), [id(m) for m in running[-2:]])
 
-    def found(self) -> list[str]:
+    def result(self) -> list[str]:
         """For each weight matrix: attention, linear or other."""
         return [self.role(self.owners.get(id(w))) for w in self.weights]
 
