@@ -138,7 +138,7 @@ def test_tables_have_a_row_for_everything_there_is(from_code: ModuleType) -> Non
         (from_code.aggregates(), AGGREGATES),
         (from_code.papers(), PAPERS),
         (from_code.settings(), [name for name in vars(Settings()) if name in NAMES]),
-        (from_code.proxies("snip", "zen"), ["proxies/snip", "proxies/zen"]),
+        (from_code.proxies("transformers"), ["proxies/dss", "proxies/head_confidence", "proxies/w_pca"]),
     ):
         rows = re.findall(r"^   \* - (.+)$", table, re.M)[1:]
         assert len(rows) == len(names)

@@ -8,7 +8,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.proxies.reduce import several
 
 
-@proxy(paper="Lopes et al., EPE-NAS, ICANN 2021")
+@proxy(paper="Lopes et al., EPE-NAS, ICANN 2021", group="Jacobians, tangent kernel and Fisher information")
 def epe_nas(input_jacobian: Tensor, labels: Tensor) -> Tensor:
     r"""Correlation of the input Jacobian within classes, :math:`\sum_c |\sum_{ij} \log(|C^c_{ij}| + 10^{-5})|`.
 

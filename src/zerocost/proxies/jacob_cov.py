@@ -8,7 +8,10 @@ from zerocost.engine.proxy import proxy
 from zerocost.proxies.reduce import several, total
 
 
-@proxy(paper="Mellor et al., 2020 (v1 of NAS Without Training); as in Abdelfattah et al., ICLR 2021")
+@proxy(
+    paper="Mellor et al., 2020 (v1 of NAS Without Training); as in Abdelfattah et al., ICLR 2021",
+    group="Jacobians, tangent kernel and Fisher information",
+)
 def jacob_cov(input_jacobian: Tensor) -> Tensor:
     r"""Jacobian covariance :math:`-\sum_i \log(\lambda_i + k) + 1/(\lambda_i + k)`, with :math:`k = 10^{-5}`.
 

@@ -8,7 +8,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.proxies.reduce import several, total
 
 
-@proxy(paper="Mellor et al., Neural Architecture Search without Training, ICML 2021")
+@proxy(paper="Mellor et al., Neural Architecture Search without Training, ICML 2021", group="activations")
 def naswot(activation_kernel: Tensor) -> Tensor:
     r"""Log-determinant of the activation kernel, :math:`\log|\det K|`.
 

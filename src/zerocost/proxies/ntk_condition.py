@@ -8,7 +8,12 @@ from zerocost.engine.proxy import proxy
 from zerocost.proxies.reduce import several
 
 
-@proxy(paper="Chen et al., TE-NAS, ICLR 2021", higher_is_better=False, samples=16)
+@proxy(
+    paper="Chen et al., TE-NAS, ICLR 2021",
+    group="Jacobians, tangent kernel and Fisher information",
+    higher_is_better=False,
+    samples=16,
+)
 def ntk_condition(tangent_kernel: Tensor) -> Tensor:
     r"""Condition number of the tangent kernel :math:`G G^T`, :math:`\lambda_{\max}/\lambda_{\min}`; lower is better.
 

@@ -12,7 +12,7 @@ from zerocost.engine.signals import Response
 from zerocost.proxies.reduce import several
 
 
-@proxy(paper="Jing et al., WRCor, 2025")
+@proxy(paper="Jing et al., WRCor, 2025", group="activations")
 def wrcor(responses: Sequence[Response]) -> Tensor:
     r"""Weighted response correlation, :math:`\log|\det K|` of :math:`K = \sum_a 2^{l(a)} (|C^A_a| + |C^G_a|)`.
 

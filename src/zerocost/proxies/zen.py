@@ -8,7 +8,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Lin et al., Zen-NAS, ICCV 2021")
+@proxy(paper="Lin et al., Zen-NAS, ICCV 2021", group="features")
 def zen(features: Tensor, perturbed_features: Tensor, batch_norm_variances: Tensors) -> Tensor:
     r"""How far features move, :math:`\log E_n \|f(x_n) - f(x_n + \alpha\epsilon_n)\|_1 + \sum_b \log {\bar\sigma}_b`.
 

@@ -8,7 +8,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Li et al., ZiCo, ICLR 2023")
+@proxy(paper="Li et al., ZiCo, ICLR 2023", group="gradients of the loss")
 def zico(batch_gradients: Tensors) -> Tensor:
     r"""Gradients that agree between batches, :math:`\sum_l \log \sum_{k \in l} E_b|g_{bk}| / \sigma_b(g_{bk})`.
 

@@ -39,6 +39,7 @@ class Pass(Source):
         on_graph: whether it runs on the shared graph.
         to_weights: whether its backward pass needs the graph from the weights on.
         twice: whether it differentiates gradients.
+        labels: whether it needs labels.
         whole_first: a signal of the whole batch that it starts from, where the batch is run in parts.
         watchers: watchers that it needs, besides those of the signals that are wanted of it.
     """
@@ -53,6 +54,7 @@ class Pass(Source):
     on_graph: bool = False
     to_weights: bool = False
     twice: bool = False
+    labels: bool = False
     whole_first: str = ""
     watchers: tuple[type[Watcher], ...] = ()
 

@@ -51,6 +51,7 @@ add_pass(
         settings=OF_BATCH | {"parts"},
         forwards=1,
         backwards=1,
+        labels=True,
         by_sample=True,
     ),
     Signal("batch_gradients", "gradients of the loss on each part of the batch: for each weight, B×…"),

@@ -54,6 +54,7 @@ add_pass(
         order=20,
         description="backward of the mean loss to the weight matrices",
         backwards=1,
+        labels=True,
         continues=("data",),
         on_graph=True,
         to_weights=True,

@@ -43,6 +43,7 @@ add_pass(
         description="the loss and its gradients on each sample by itself",
         forwards=1,
         backwards=1,
+        labels=True,
         by_sample=True,
     ),
     Signal("sample_gradient_signs", "sum over the samples of their gradient's sign, for each weight"),
