@@ -19,7 +19,7 @@ from zerocost.engine.watch.activations import ActivationKernel, SignPatterns
 from zerocost.engine.watch.base import Scene
 from zerocost.engine.watch.blocks import Blocks
 from zerocost.engine.watch.maps import Features, ModuleMaps
-from zerocost.engine.watch.spectra import BlockOutputs
+from zerocost.engine.watch.spectra import BlockSpectra
 from zerocost.proxies import resolve
 
 N = 6
@@ -137,8 +137,8 @@ def test_nothing_is_seen_after_the_mode_is_left():
 
 def test_only_what_is_wanted_is_watched_and_what_it_is_made_of():
     model = nn.Sequential(nn.Linear(5, 5), nn.ReLU())
-    observer = Observer(Scene(N, model=model), [ActivationKernel, BlockOutputs])
-    assert set(observer.watchers) == {ActivationKernel, BlockOutputs, Blocks}
+    observer = Observer(Scene(N, model=model), [ActivationKernel, BlockSpectra])
+    assert set(observer.watchers) == {ActivationKernel, BlockSpectra, Blocks}
     assert set(observer.signals("data")) == {"activation_kernel", "block_spectra"}
 
 
@@ -160,7 +160,7 @@ def test_a_signal_that_cannot_be_measured_costs_no_other():
 
 def test_hooks_are_on_the_modules_only_while_they_are_watched():
     model = nn.Sequential(*(nn.Sequential(nn.Linear(5, 5), nn.ReLU()) for _ in range(2)))
-    observer = Observer(Scene(N, model=model), [BlockOutputs, ModuleMaps])
+    observer = Observer(Scene(N, model=model), [BlockSpectra, ModuleMaps])
 
     def hooks():
         return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
-from zerocost.testing.state import global_state, state
+from zerocost.testing.state import global_state, model_state
 
 ISSUE = ["grad_norm", "snip", "plain", "fisher", "jacob_cov", "synflow", "naswot", "grasp"]
 EVERY = [name for name in zc.proxies.names() if name != "swap_regularised"] + ["swap_regularised(mu=1, sigma=1)"]
@@ -159,10 +159,10 @@ def test_an_interrupt_in_forward_leaves_the_model_as_it_was(stop):
             raise stop
 
     model.append(Stops())
-    before, process = state(model), global_state()
+    before, process = model_state(model), global_state()
     with pytest.raises(stop):
         zc.score(model, batch(), zc.proxies.names())
-    assert state(model) == before and global_state() == process
+    assert model_state(model) == before and global_state() == process
 
 
 def test_hooks_of_the_caller_run_and_their_errors_are_named():

@@ -16,7 +16,7 @@ from zerocost.base.conditions import clauses, joined
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import Fidelity
 from zerocost.combine.ranks import METHODS, terms
-from zerocost.proxies.registry import Wanted, resolve
+from zerocost.proxies.registry import ProxyNames, resolve
 
 FORMAT = 1
 
@@ -231,7 +231,7 @@ def columns(reference: Any) -> pd.DataFrame:
     raise InputError("reference must map each proxy to a list of numbers, all of one length")
 
 
-def parts(wanted: Combination | Path | Wanted) -> Wanted:
+def parts(wanted: Combination | Path | ProxyNames) -> ProxyNames:
     """What a combination, or the .json file of one, combines; proxies that were named otherwise, as they are.
 
     >>> parts(Combination({"snip": 0.5, "naswot": 1.0, "params": 0.0})), parts("snip,zen")
@@ -247,7 +247,7 @@ def is_file(wanted: object) -> TypeIs[str | Path]:
     return isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json"))
 
 
-def as_combination(wanted: Combination | Mapping[str, float] | Path | Wanted) -> Combination:
+def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames) -> Combination:
     """A combination as it is, of weights by name, out of a .json file, or of proxies of equal weight.
 
     >>> print(as_combination("snip,naswot"))

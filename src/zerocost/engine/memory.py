@@ -16,9 +16,9 @@ import torch
 
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import generator_state
-from zerocost.engine.inputs import cloned
+from zerocost.engine.inputs import clone_tensors
 from zerocost.engine.losses import IGNORED, cross_entropy
-from zerocost.engine.network import out_of_memory
+from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.passes.base import PASSES, PassInput, with_predecessors
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import SIGNALS, Merge, signals_from
@@ -133,7 +133,7 @@ def mixes_samples(part: SharedGraph, batch: PassInput) -> bool:
     others = batch.slice(0, size // 2 or 2, batch.wanted)
     try:
         with network.fresh(batch.seed, batch.training), torch.no_grad():
-            outputs = network.run(network.copies(), cloned(others.inputs))
+            outputs = network.run(network.copies(), clone_tensors(others.inputs))
     except torch.OutOfMemoryError:
         return False
     both = min(size, others.samples)
@@ -170,7 +170,7 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
     except Failure as failure:
         return failure
     except Exception as error:
-        if out_of_memory(error):
+        if is_out_of_memory(error):
             raise torch.OutOfMemoryError(str(error)) from error
         return Failure(describe_error(error))
 

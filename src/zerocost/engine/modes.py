@@ -22,8 +22,8 @@ from zerocost.engine.functions import (
     RECTIFIERS,
     Function,
     function_name,
-    in_place,
-    prepared,
+    is_in_place,
+    prepare_data,
 )
 from zerocost.engine.watch.base import Call, as_call
 
@@ -51,13 +51,13 @@ class CallMode(TorchFunctionMode):
 
     Attributes:
         originals: ids of the model's own tensors.
-        attended: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
+        attention_batch: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
     """
 
     def __init__(self, originals: frozenset[int] = frozenset()) -> None:
         super().__init__()
         self.originals = originals
-        self.attended = 0
+        self.attention_batch = 0
 
     def __torch_function__(
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -66,12 +66,12 @@ class CallMode(TorchFunctionMode):
         if function in BODIES:
             if function is ATTENTION:
                 query = args[0] if args else kwargs["query"]
-                self.attended = query.shape[1] if query.ndim == 3 else 1
+                self.attention_batch = query.shape[1] if query.ndim == 3 else 1
             try:
                 with self:
                     return BODIES[function](*args, **kwargs)
             finally:
-                self.attended = 0
+                self.attention_batch = 0
         result = self.call(function, function_name(function), args, kwargs)
         given = (*args, *args[0]) if args and type(args[0]) in (list, tuple) else args
         if isinstance(result, Tensor) and not self.originals.isdisjoint(map(id, (*given, *kwargs.values()))):
@@ -91,7 +91,7 @@ class WithoutPreparation(TorchFunctionMode):
     def __torch_function__(
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return args[0] if function is prepared else function(*args, **(kwargs or {}))
+        return args[0] if function is prepare_data else function(*args, **(kwargs or {}))
 
 
 class ShapeMode(CallMode):
@@ -125,7 +125,7 @@ class FlowMode(ShapeMode):
         self.see(as_call(function, name, args, kwargs))
         if function in NARROWING:
             return args[0].double()
-        if not in_place(function, kwargs):
+        if not is_in_place(function, kwargs):
             args = tuple(map(as_float64, args))
             kwargs = {key: as_float64(value) for key, value in kwargs.items()}
         return as_float64(super().call(function, name, args, kwargs))

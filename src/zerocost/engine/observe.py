@@ -45,9 +45,9 @@ class Observer(CallMode):
         self.batch_norm = False
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.scene.aside:
+        if self.scene.in_hook:
             return function(*args, **kwargs)
-        call, self.scene.attended = as_call(function, name, args, kwargs), self.attended
+        call, self.scene.attention_batch = as_call(function, name, args, kwargs), self.attention_batch
         name = call.name
         self._show("before", call)
         result = function(*args, **kwargs)

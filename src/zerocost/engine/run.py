@@ -14,8 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.initialise import initialised
-from zerocost.engine.inputs import noise, take_samples
+from zerocost.engine.initialise import with_initialisation
+from zerocost.engine.inputs import noise_like, take_samples
 from zerocost.engine.losses import Loss
 from zerocost.engine.memory import attempt, failed_signals, measure_batch, or_failure, wanted_from
 from zerocost.engine.modes import WithoutPreparation
@@ -68,7 +68,7 @@ def measure(
     if isinstance(network, Failure):
         return Measurement({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
     result = Measurement(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
-    with neutral(network.device):
+    with neutral_modes(network.device):
         placed = or_failure(network.prepare, list(batches))
         for group in plan.groups:
             with WithoutPreparation() if group.settings.inputs == "noise" else nullcontext():
@@ -84,7 +84,7 @@ def measure_group(
 ) -> dict[str, Any]:
     """The signals of passes under the same settings; adds their times to `result`."""
     settings, seed = group.settings, seed + group.settings.repeat
-    network = initialised(network, settings.initialisation, seed)
+    network = with_initialisation(network, settings.initialisation, seed)
     signals = read(MODEL.name, network, group)
     if isinstance(placed, Failure):
         return dict.fromkeys(group.signals, placed) | signals
@@ -136,11 +136,13 @@ def choose_samples(inputs: Any, targets: Tensor | None, settings: Settings, seed
             take_samples(inputs, 0, settings.samples),
             None if targets is None else targets[: settings.samples],
         )
-    return (noise(inputs, settings.pixels, stream(seed, "inputs")) if settings.inputs == "noise" else inputs), targets
+    return (
+        noise_like(inputs, settings.pixels, stream(seed, "inputs")) if settings.inputs == "noise" else inputs
+    ), targets
 
 
 @contextmanager
-def neutral(device: torch.device) -> Iterator[None]:
+def neutral_modes(device: torch.device) -> Iterator[None]:
     """The caller's inference mode, gradient mode, autocast and attention kernels do not apply; nothing is compiled."""
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))

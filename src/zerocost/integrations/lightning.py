@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.data.as_batch import as_batches
-from zerocost.engine.inputs import cloned, sample_count
-from zerocost.engine.network import Network, out_of_memory, unwrapped
+from zerocost.engine.inputs import clone_tensors, sample_count
+from zerocost.engine.network import Network, is_out_of_memory, unwrap
 from zerocost.engine.proxy import Proxy
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import DEFAULT_PROXIES
@@ -74,7 +74,7 @@ def score(
         raise InputError(f"expected a LightningModule, but got {kind(module)}; zerocost.score takes others")
     if loss is None and not getattr(module, "automatic_optimization", True):
         raise InputError(f"training_step steps its optimizers by hand (automatic_optimization is False); {INSTEAD}")
-    module, batches = unwrapped(module), as_batches(drawn(data, size, seed))
+    module, batches = unwrap(module), as_batches(drawn(data, size, seed))
     if loss is not None:
         return score_module(module, batches, proxies, loss=loss, seed=seed)
     whole: Whole = pair
@@ -137,7 +137,7 @@ def read(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, Whole]:
 
     try:
         network = Network(module)
-        batch = cloned(network.prepare(batch))
+        batch = clone_tensors(network.prepare(batch))
         with network.fresh(seed, training=True):
             run_step(module, tree_map(lambda entry: entry, batch), forward)
     except Called as called:
@@ -204,7 +204,7 @@ def step_loss(module: nn.Module, seen: list[Any], whole: Whole) -> Callable[[Ten
         except (InputError, Failure):
             raise
         except Exception as error:
-            if out_of_memory(error):
+            if is_out_of_memory(error):
                 raise
             raise Failure(f"training_step raised {describe_error(error)}; {INSTEAD}") from error
         if calls != 1:

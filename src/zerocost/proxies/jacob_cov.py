@@ -5,7 +5,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
-from zerocost.proxies.reduce import several, total
+from zerocost.proxies.reduce import check_several, total
 
 
 @proxy(
@@ -32,7 +32,7 @@ def jacob_cov(input_jacobian: Tensor) -> Tensor:
     >>> round(jacob_cov(torch.tensor([[1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])).item(), 3)
     -2.0
     """
-    several(input_jacobian)
+    check_several(input_jacobian)
     jacobian = input_jacobian.double()
     rows = jacobian - jacobian.mean(1, keepdim=True)
     lengths = rows.norm(dim=1, keepdim=True)

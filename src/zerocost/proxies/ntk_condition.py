@@ -5,7 +5,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
-from zerocost.proxies.reduce import several
+from zerocost.proxies.reduce import check_several
 
 
 @proxy(
@@ -34,7 +34,7 @@ def ntk_condition(tangent_kernel: Tensor) -> Tensor:
     >>> ntk_condition(torch.tensor([[2.0, 0.0], [0.0, 1.0]], dtype=torch.float64)).item()
     2.0
     """
-    several(tangent_kernel)
+    check_several(tangent_kernel)
     values: Tensor = torch.linalg.eigvalsh(tangent_kernel)
     if values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps:
         raise Failure("the tangent kernel is singular: some samples' gradients depend on the others'")

@@ -9,7 +9,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Response
-from zerocost.proxies.reduce import several
+from zerocost.proxies.reduce import check_several
 
 
 @proxy(paper="Jing et al., WRCor, 2025", group="activations")
@@ -37,7 +37,7 @@ def wrcor(responses: Sequence[Response]) -> Tensor:
     there = [(r.block, r.correlation.double().abs()) for r in responses if r.correlation is not None]
     if not there:
         raise Failure("no activation tells the samples apart: all correlations are of constant values")
-    several(there[0][1])
+    check_several(there[0][1])
     last = max(block for block, _ in there)
     kernel = torch.stack([2.0 ** (block - last) * c for block, c in there]).sum(0)
     values: Tensor = torch.linalg.eigvalsh(kernel).abs()

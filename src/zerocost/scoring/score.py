@@ -20,11 +20,11 @@ from zerocost.base.version import VERSION
 from zerocost.data.as_batch import as_batches, class_numbers, shape_of
 from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.engine.memory import or_failure
-from zerocost.engine.network import out_of_memory
+from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.passes.base import PASSES
 from zerocost.engine.plan import Plan, plan, repeat_settings
 from zerocost.engine.proxy import Proxy
-from zerocost.engine.run import Measurement, measure, neutral
+from zerocost.engine.run import Measurement, measure, neutral_modes
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import signal_arguments
 from zerocost.proxies.registry import resolve
@@ -100,7 +100,7 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
     found = measure(model, batches, steps, loss, seed)
     device = torch.device(found.device)
     scopes: dict[Settings, dict[str, Any]] = {}
-    with neutral(device), torch.no_grad():
+    with neutral_modes(device), torch.no_grad():
         values = {p.name: repeated(p, found, scopes, seed, device) for p in steps.proxies}
     inputs, targets = batches[0]
     return ScoreCard(
@@ -182,7 +182,7 @@ def value(proxy: Proxy, given: Mapping[str, Any]) -> float:
     except (Failure, InputError):
         raise
     except Exception as error:
-        if out_of_memory(error):
+        if is_out_of_memory(error):
             raise
         raise Failure(f"the proxy raised {describe_error(error)}") from error
     if isinstance(result, Tensor | np.ndarray | np.generic):

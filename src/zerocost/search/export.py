@@ -21,7 +21,7 @@ from zerocost.base import user_code as files
 from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, unknown
 from zerocost.base.version import VERSION
 from zerocost.engine.inputs import sample_test
-from zerocost.engine.network import logits
+from zerocost.engine.network import scored_tensor
 from zerocost.search.sizes import first_sample, repeated
 from zerocost.spaces import Architecture
 from zerocost.train.folder import replace
@@ -182,7 +182,7 @@ class Example(NamedTuple):
 
     def outputs(self, network: Callable[..., Any]) -> Tensor:
         """What a network makes of it."""
-        return logits(network(*self.arguments, **self.keywords))
+        return scored_tensor(network(*self.arguments, **self.keywords))
 
 
 Save = Callable[[Path], object]

@@ -136,17 +136,17 @@ def _check_network(
     full, again = (initialise(partial(space.build, arch), seed) for _ in range(2))
     states = zip(full.state_dict().items(), again.state_dict().items(), strict=True)
     assert all(a == b and torch.equal(v, w) for (a, v), (b, w) in states), f"{arch}: same seed, other weights"
-    shape, parameters, flops = _run(full, inputs, seed, str(arch))
+    shape, parameters, flops = _check_passes(full, inputs, seed, str(arch))
     for fidelity in fidelities:
         what = f"{arch} at {fidelity}"
         network = initialise(partial(space.build, arch, fidelity), seed)
-        small = _run(network, resize(inputs, fidelity.resolution), seed, what)
+        small = _check_passes(network, resize(inputs, fidelity.resolution), seed, what)
         assert small[0] == shape, f"{what}: the output is {small[0]}, not {shape}"
         assert small[1] <= parameters, f"{what}: {small[1]} parameters, but {parameters} in full"
         assert small[2] <= flops, f"{what}: {small[2]} FLOPs, but {flops} in full"
 
 
-def _run(network: nn.Module, inputs: Tensor, seed: int, what: str) -> tuple[tuple[int, ...], int, int]:
+def _check_passes(network: nn.Module, inputs: Tensor, seed: int, what: str) -> tuple[tuple[int, ...], int, int]:
     """Output shape, parameters and FLOPs of a forward pass; checks that it and the backward pass are finite."""
     counter = FlopCounterMode(display=False)
     with seeded(seed), counter:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import zerocost as zc
-from zerocost.engine.watch.blocks import Blocks, chain
+from zerocost.engine.watch.blocks import Blocks, find_blocks
 
 
 def images(n=4):
@@ -68,17 +68,23 @@ def flat():
 
 def test_blocks_of_a_resnet_are_those_of_its_stages():
     net = Net()
-    assert chain(net) == [*net.stage1, *net.stage2]
-    assert chain(Wrapped(Wrapped(net))) == chain(net)
+    assert find_blocks(net) == [*net.stage1, *net.stage2]
+    assert find_blocks(Wrapped(Wrapped(net))) == find_blocks(net)
 
 
 def test_a_plain_list_of_layers_has_no_blocks_wrapped_or_not():
-    assert chain(flat()) == chain(Wrapped(flat())) == chain(nn.Sequential(flat())) == chain(nn.Linear(2, 2)) == []
+    assert (
+        find_blocks(flat())
+        == find_blocks(Wrapped(flat()))
+        == find_blocks(nn.Sequential(flat()))
+        == find_blocks(nn.Linear(2, 2))
+        == []
+    )
 
 
 def test_lists_of_layers_are_blocks_and_single_layers_are_not():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), layers(), nn.Sequential(layers(), layers()), nn.Flatten(), nn.Linear(4, 2))
-    assert chain(net) == [net[1], net[2][0], net[2][1]]
+    assert find_blocks(net) == [net[1], net[2][0], net[2][1]]
 
 
 def test_a_cell_without_weights_in_a_list_of_cells_is_a_block():
@@ -90,7 +96,7 @@ def test_a_cell_without_weights_in_a_list_of_cells_is_a_block():
             self.stem, self.cells, self.last = nn.Conv2d(3, 4, 3), cells, nn.Linear(4, 2)
             self.act = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU())  # layers without weight matrices
 
-    assert chain(Cells()) == list(cells)
+    assert find_blocks(Cells()) == list(cells)
 
 
 def test_the_blocks_hand_on_their_first_input_and_each_output(watched):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from zerocost.base.errors import Failure
-from zerocost.engine.graph import dense, differentiable_once
+from zerocost.engine.graph import as_dense, differentiable_once
 from zerocost.engine.merging import weighted_sum
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
@@ -31,7 +31,7 @@ def curvature(graph: SharedGraph) -> dict[str, Any]:
         allow_unused=True,
         materialize_grads=True,
     )
-    return {"hessian_gradients": [p.detach() for p in dense(products)]}
+    return {"hessian_gradients": [p.detach() for p in as_dense(products)]}
 
 
 add_pass(

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from zerocost.base.errors import Failure
-from zerocost.engine.inputs import cloned, leaves
+from zerocost.engine.inputs import as_leaves, clone_tensors
 from zerocost.engine.merging import concatenate
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph, check_finite
@@ -18,7 +18,7 @@ def data(graph: SharedGraph) -> dict[str, Any]:
     """Forward on the batch, with a graph where other passes follow."""
     batch, network = graph.batch, graph.batch.network
     follow = graph.continues_after("data")
-    graph.inputs = leaves(batch.inputs) if follow else batch.inputs
+    graph.inputs = as_leaves(batch.inputs) if follow else batch.inputs
     graph.tensors = network.copies()
     if any(step.to_weights for step in graph.passes):
         for name in network.weight_names:
@@ -28,7 +28,7 @@ def data(graph: SharedGraph) -> dict[str, Any]:
     graph.scene.constants = frozenset(map(id, graph.tensors.values()))
     graph.scene.weights = {id(graph.tensors[name]): place for place, name in enumerate(network.weight_names)}
     with torch.set_grad_enabled(follow):
-        inputs = cloned(graph.inputs)
+        inputs = clone_tensors(graph.inputs)
         with graph.observer.watching():
             outputs = network.run(graph.tensors, inputs)
     if outputs.ndim == 0 or len(outputs) != batch.samples:

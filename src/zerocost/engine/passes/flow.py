@@ -10,11 +10,11 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
-from zerocost.engine.inputs import cloned, leaves, take_samples
+from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
 from zerocost.engine.modes import FlowMode, as_float64
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
-from zerocost.engine.watch.roles import Roles
+from zerocost.engine.watch.roles import WeightRoles
 
 
 def flow(batch: PassInput) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def flow(batch: PassInput) -> dict[str, Any]:
     With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
     """
     network, kept = batch.network, batch.settings.normalisation == "kept"
-    parameters = {name: absolute(p.detach()) for name, p in network.parameters.items()}
+    parameters = {name: absolute_values(p.detach()) for name, p in network.parameters.items()}
     weights = [w.requires_grad_() for w in network.matrices(parameters)]
     buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
 
@@ -31,10 +31,10 @@ def flow(batch: PassInput) -> dict[str, Any]:
         return torch.ones_like(as_float64(value)) if isinstance(value, Tensor) else value
 
     with network.fresh(batch.seed, training=kept):
-        roles = Roles(network.model, weights)
+        roles = WeightRoles(network.model, weights)
         with FlowMode(network.originals, roles.see, keep_normalisation=kept):
             outputs = network.run(
-                parameters | buffers, cloned(leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
+                parameters | buffers, clone_tensors(as_leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
             )
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
@@ -50,7 +50,7 @@ def flow(batch: PassInput) -> dict[str, Any]:
     }
 
 
-def absolute(parameter: Tensor) -> Tensor:
+def absolute_values(parameter: Tensor) -> Tensor:
     """Absolute values in float64; a copy of an integer parameter."""
     return as_float64(parameter.abs()) if parameter.is_floating_point() else parameter.clone()
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.inputs import cloned, take_samples
+from zerocost.engine.inputs import clone_tensors, take_samples
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
 from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal
@@ -29,7 +29,7 @@ def information(batch: PassInput) -> dict[str, Any]:
     backwards = 0
     with network.fresh(batch.seed, batch.training):
         for i in range(batch.samples):
-            outputs = check_finite(network.run(tensors, cloned(take_samples(batch.inputs, i, i + 1))))
+            outputs = check_finite(network.run(tensors, clone_tensors(take_samples(batch.inputs, i, i + 1))))
             if outputs.ndim != 2 or outputs.shape[1] < 2:
                 raise Failure(f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for a sample")
             logits = outputs[0]

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.seeding import seeded, stream
-from zerocost.engine.inputs import noise
+from zerocost.engine.inputs import noise_like
 from zerocost.engine.observe import Observer
 from zerocost.engine.passes.base import OF_BATCH, PASSES, Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
@@ -22,7 +22,7 @@ def perturbed(graph: SharedGraph) -> dict[str, Any]:
     """Forward on the moved samples; the running statistics go on from the data pass."""
     batch, network = graph.batch, graph.batch.network
     observer = Observer(replace(graph.scene, block=0), batch.watchers(PASSES["perturbed"]), network.originals)
-    step = noise(batch.inputs, None, stream(batch.seed, "perturbation"))
+    step = noise_like(batch.inputs, None, stream(batch.seed, "perturbation"))
     moved = tree_map(
         lambda x, d: x + batch.settings.perturbation * d if d is not x and isinstance(x, Tensor) else x,
         batch.inputs,

@@ -14,7 +14,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, Function
-from zerocost.engine.inputs import cloned, take_samples
+from zerocost.engine.inputs import clone_tensors, take_samples
 from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import Network
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
@@ -41,9 +41,9 @@ def shape(batch: PassInput) -> dict[str, Any]:
     network, sample = batch.network, take_samples(batch.inputs, 0, 1)
     try:
         on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
-        return measure_shapes(network, on_meta, tree_map(to_meta, sample), batch.seed)
+        return measure_shapes(network, on_meta, tree_map(as_meta, sample), batch.seed)
     except Failure:
-        return measure_shapes(network, network.copies(), cloned(sample), batch.seed)
+        return measure_shapes(network, network.copies(), clone_tensors(sample), batch.seed)
 
 
 def measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class LayerMode(ShapeMode):
         return result
 
 
-def to_meta(value: Any) -> Any:
+def as_meta(value: Any) -> Any:
     """A tensor's shape and dtype on the meta device; anything else as it is."""
     return value.to("meta") if isinstance(value, Tensor) else value
 

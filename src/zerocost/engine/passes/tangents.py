@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
-from zerocost.engine.inputs import cloned
+from zerocost.engine.inputs import clone_tensors
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
 from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal
@@ -27,12 +27,12 @@ def tangents(batch: PassInput) -> dict[str, Any]:
     if not wanted:
         raise Failure("the network has no weights")
     with network.fresh(batch.seed, batch.training):
-        outputs = check_finite(network.run(tensors, cloned(batch.inputs)))
+        outputs = check_finite(network.run(tensors, clone_tensors(batch.inputs)))
         if len(outputs) != batch.samples or not outputs.requires_grad:
             raise Failure("no path from the weights to the outputs, one row a sample")
         of = outputs.reshape(batch.samples, -1).sum(1)
         rows = [flatten_all(gradients(value, wanted, retain_graph=True)) for value in of]
-    return {"tangent_kernel": gram(rows), BACKWARD_COUNT: len(rows)}
+    return {"tangent_kernel": inner_products(rows), BACKWARD_COUNT: len(rows)}
 
 
 def flatten_all(tensors: tuple[Tensor, ...]) -> Tensor:
@@ -40,10 +40,10 @@ def flatten_all(tensors: tuple[Tensor, ...]) -> Tensor:
     return torch.cat([t.reshape(-1) for t in tensors])
 
 
-def gram(rows: list[Tensor]) -> Tensor:
+def inner_products(rows: list[Tensor]) -> Tensor:
     """Inner products of all pairs of rows, N×N in float64, a piece of the rows at a time.
 
-    >>> gram([torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])])
+    >>> inner_products([torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])])
     tensor([[5., 2.],
             [2., 1.]], dtype=torch.float64)
     """

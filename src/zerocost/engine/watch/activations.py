@@ -17,7 +17,7 @@ class ActivationSigns(Watcher):
     """Base: hands over the signs of each activation's input, one boolean matrix N×units an activation."""
 
     def before(self, call: Call) -> None:
-        if call.activates:
+        if call.is_activation:
             check_visible(call.input)
             if id(call.input) not in self.scene.constants:
                 self.add(self.scene.rows(call.input > 0).flatten(1))

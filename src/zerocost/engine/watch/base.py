@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, rectifies
+from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, is_rectifier
 from zerocost.engine.rows import samples_first
 from zerocost.engine.signals import Signal, declare
 
@@ -39,9 +39,9 @@ class Call(NamedTuple):
         return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
 
     @property
-    def activates(self) -> bool:
+    def is_activation(self) -> bool:
         """Whether it is an activation with its hinge at zero."""
-        return rectifies(self.name, self.args, self.kwargs)
+        return is_rectifier(self.name, self.args, self.kwargs)
 
 
 def as_call(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
@@ -68,10 +68,10 @@ class Scene:
         seed: for watchers that draw random numbers, from a generator of their own.
         weights: for the id of each weight matrix that runs, its place among the network's weight matrices.
         constants: ids of tensors that do not depend on the samples, such as parameters.
-        attended: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
+        attention_batch: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
         block: the number of the block that runs; 0 before the first one.
         channel_axis: where the last layer has its channels, 1 or -1.
-        aside: whether what is called now is a hook's doing, not the network's.
+        in_hook: whether what is called now is a hook's doing, not the network's.
         in_parts: whether this is a part of a batch, so that a watcher keeps what its `merge` can put together.
     """
 
@@ -81,20 +81,20 @@ class Scene:
     seed: int = 0
     weights: dict[int, int] = field(default_factory=dict)
     constants: frozenset[int] = frozenset()
-    attended: int = 0
+    attention_batch: int = 0
     block: int = 0
     channel_axis: int = 1
-    aside: bool = False
+    in_hook: bool = False
     in_parts: bool = False
 
     @contextmanager
-    def stepping_aside(self) -> Iterator[None]:
+    def inside_hook(self) -> Iterator[None]:
         """Calls in here are not the network's."""
-        self.aside = True
+        self.in_hook = True
         try:
             yield
         finally:
-            self.aside = False
+            self.in_hook = False
 
     def map(self, values: Tensor) -> Tensor:
         """`values` as N×C×positions; N×C where there is one position."""
@@ -104,7 +104,7 @@ class Scene:
 
     def rows(self, values: Tensor, attended: int | None = None) -> Tensor:
         """`values` with the sample axis in front."""
-        attended = self.attended if attended is None else attended
+        attended = self.attention_batch if attended is None else attended
         if attended:
             values = values.reshape(-1, attended, values.shape[-1]).movedim(1, 0)
         return samples_first(values, self.samples, self.tokens_first and not attended)

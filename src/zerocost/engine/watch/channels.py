@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CHANNEL_AXIS, in_place
+from zerocost.engine.functions import CHANNEL_AXIS, is_in_place
 from zerocost.engine.rows import sum_positions
 from zerocost.engine.signals import ChannelSaliency
 from zerocost.engine.watch.base import NO_LAYER, Call, Scene, check_visible
@@ -25,7 +25,7 @@ def merge_channels(parts: Sequence[Sequence[ChannelSaliency]], shares: Sequence[
     ]
 
 
-class Channels(GradientWatcher):
+class ChannelSaliencies(GradientWatcher):
     """For each convolution and linear layer, by the identity of its weight, the sum over positions of a·∂L/∂a."""
 
     signal = "channel_saliency"
@@ -39,7 +39,7 @@ class Channels(GradientWatcher):
         self._weights: list[Tensor] = []
 
     def before(self, call: Call) -> None:
-        if self._outputs and call.args and isinstance(call.args[0], Tensor) and in_place(call.function, call.kwargs):
+        if self._outputs and call.args and isinstance(call.args[0], Tensor) and is_in_place(call.function, call.kwargs):
             for held in self._outputs.pop(call.args[0].untyped_storage().data_ptr(), []):
                 held["value"] = held["kept"] = held["value"].clone()
 
@@ -51,7 +51,7 @@ class Channels(GradientWatcher):
             return
         weight, axis = call.argument(1, "weight"), CHANNEL_AXIS[call.name]
         held = {"value": result.detach()}
-        version, attended = result._version, self.scene.attended
+        version, attended = result._version, self.scene.attention_batch
         self._weights.append(weight)  # its id stays its own as long as it lives
         self._outputs.setdefault(result.untyped_storage().data_ptr(), []).append(held)
 

@@ -47,7 +47,7 @@ class ModuleMaps(SampleMaps):
         if isinstance(output, Tensor) and output.ndim > 2:
             try:
                 check_visible(output)
-                with self.scene.stepping_aside():
+                with self.scene.inside_hook():
                     self.add(self.scene.map(output))
             except Failure as failure:
                 self.problem = failure.with_traceback(None)
@@ -71,7 +71,7 @@ class Neurons(Collector):
         self.generator = stream(scene.seed, "rows")
 
     def after(self, call: Call, result: Tensor) -> None:
-        if not (call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.activates):
+        if not (call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.is_activation):
             return
         check_visible(result)
         matrix = self.scene.map(result).movedim(1, -1).flatten(0, -2)

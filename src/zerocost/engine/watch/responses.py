@@ -20,10 +20,10 @@ class Responses(GradientWatcher, Collector):
     nothing_seen = NO_ACTIVATION
 
     def before(self, call: Call) -> None:
-        if not call.activates or id(call.input) in self.scene.constants:
+        if not call.is_activation or id(call.input) in self.scene.constants:
             return
         check_visible(call.input)
-        block, attended = self.scene.block, self.scene.attended
+        block, attended = self.scene.block, self.scene.attention_batch
         self.values.append(Response(block, row_correlation(self.scene.rows(call.input).flatten(1))))
         if call.input.requires_grad:
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zerocost.engine.watch.base import Call
 
 
-class Roles:
+class WeightRoles:
     """Tells the linear layers of attention from others.
 
     A module attends when its own forward calls scaled dot-product attention, or a softmax (as function or layer) over

@@ -10,7 +10,7 @@ from zerocost.engine.watch.base import Call, Collector, Scene, Watcher, check_vi
 from zerocost.engine.watch.blocks import Blocks
 
 
-class FeedForward(Collector):
+class FeedForwardSpectra(Collector):
     """For each feed-forward layer of tokens, the eigenvalues of the covariance of its hidden units, largest first."""
 
     signal = "feed_forward_spectra"
@@ -22,7 +22,7 @@ class FeedForward(Collector):
         self.hidden: Tensor | None = None
 
     def before(self, call: Call) -> None:
-        if call.activates and call.input is self.hidden and self.hidden is not None:
+        if call.is_activation and call.input is self.hidden and self.hidden is not None:
             check_visible(self.hidden)
             self.values.append(covariance_spectrum(self.hidden.flatten(0, -2)))
 
@@ -31,7 +31,7 @@ class FeedForward(Collector):
             self.hidden = result
 
 
-class BatchNormOutputs(Collector):
+class BatchNormSpectra(Collector):
     """For each BatchNorm output M, samples and positions in rows by channels, the eigenvalues of MᵀM, largest first."""
 
     signal = "batch_norm_spectra"
@@ -45,7 +45,7 @@ class BatchNormOutputs(Collector):
             self.values.append(torch.linalg.eigvalsh(matrix.T @ matrix).flip(0).clamp(min=0))
 
 
-class BlockOutputs(Watcher):
+class BlockSpectra(Watcher):
     """For each block, the eigenvalues of the covariance of its output's channels, over samples and positions."""
 
     signal = "block_spectra"

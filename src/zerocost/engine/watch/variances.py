@@ -7,7 +7,7 @@ from torch import Tensor
 from zerocost.engine.watch.base import Call, Collector
 
 
-class Variances(Collector):
+class BatchNormVariances(Collector):
     """The mean over channels of each BatchNorm's running variance after the pass; of the batch where none is kept."""
 
     signal = "batch_norm_variances"

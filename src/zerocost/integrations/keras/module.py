@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import function_name, prepared
+from zerocost.engine.functions import function_name, prepare_data
 from zerocost.integrations.keras.layers import (
     ELEMENTWISE_OPERATIONS,
     OUTPUTS_FIRST,
@@ -180,7 +180,7 @@ class Translation:
 
 def preparing(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
     """What a layer that prepares data makes of them, as one call."""
-    return prepared(values, partial(way, **others))
+    return prepare_data(values, partial(way, **others))
 
 
 @contextmanager
