@@ -85,7 +85,7 @@ def passes() -> str:
         (p.name, plain(p.description), str(p.forwards), BACKWARDS.get(p.backward_each, str(p.backwards)))
         for p in PASSES.values()
     ]
-    return table(("pass", "what it runs", "forward", "backward"), rows)
+    return table(("pass", "what it does", "forward", "backward"), rows)
 
 
 def sources() -> str:

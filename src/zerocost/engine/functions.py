@@ -1,4 +1,4 @@
-"""What a torch function does to a network, told by its name: the same in torch, torch.nn.functional, Tensor,
+"""What a torch function does to a network, by its name: the same in torch, torch.nn.functional, Tensor,
 torch._C and torch.ops, as function or method, in place or not."""
 
 from __future__ import annotations

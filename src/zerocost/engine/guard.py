@@ -33,7 +33,9 @@ class Snapshot:
     """Everything mutable that hangs on a model's attributes, its submodules' included: dictionaries (of parameters,
     hooks, anything), lists, sets, tensors, arrays and random generators. What other objects hold is not looked into.
 
-    The tensors whose ids are in `copied` are not saved: passes run on copies of them.
+    Args:
+        model: the model.
+        copied: ids of tensors that are not saved, because passes run on copies of them.
 
     Attributes:
         places: each place where a tensor is kept.

@@ -40,7 +40,7 @@ def take_samples(inputs: Any, start: int, stop: int) -> Any:
 
 
 def as_leaves(inputs: Any) -> Any:
-    """The tensors apart from their graph; those that are floating-point with a row for each sample take a gradient."""
+    """The tensors detached from their graph; floating-point ones with a row for each sample take a gradient."""
     sampled = sample_test(inputs)
 
     def leaf(value: Any) -> Any:
@@ -59,7 +59,13 @@ def clone_tensors(inputs: Any) -> Any:
 def noise_like(inputs: Any, pixels: int | None, generator: torch.Generator) -> Any:
     """Standard normal numbers in the shape of each floating-point tensor that has a row for each sample.
 
-    `pixels` replaces height and width of images N×C×H×W. Raises `Failure` when there is nothing to draw, as for tokens.
+    Args:
+        inputs: what the noise takes the place of.
+        pixels: height and width of the noise for images N×C×H×W; None for theirs.
+        generator: draws the numbers.
+
+    Raises:
+        Failure: there is nothing to draw, as for tokens.
 
     >>> noise_like(torch.zeros(2, 3, 8, 8), 4, torch.Generator()).shape
     torch.Size([2, 3, 4, 4])

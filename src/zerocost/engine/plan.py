@@ -1,4 +1,4 @@
-"""From the signals that proxies ask for to the passes that deliver them, each run once for equal settings."""
+"""From the signals that proxies ask for to the fewest passes that deliver them."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ class Measurement:
 def measure(
     model: nn.Module, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: Loss, seed: int
 ) -> Measurement:
-    """Run the passes of `plan`, each once, and return the signals they deliver under each of its settings.
+    """Run each pass of a plan once, and return the signals that they deliver under each of its settings.
 
     The model is left as it was. Each pass starts from `seed`, so that a signal does not depend on which others are
     asked for; repeat i starts from `seed + i`. Only proxies that compare batches see more than the first of `batches`.
@@ -132,13 +132,11 @@ def run_alone(step: Pass, batch: PassInput) -> Any:
 def choose_samples(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
     """The samples that settings ask for: the first ones, or noise in their shape."""
     if settings.samples is not None:
-        inputs, targets = (
-            take_samples(inputs, 0, settings.samples),
-            None if targets is None else targets[: settings.samples],
-        )
-    return (
-        noise_like(inputs, settings.pixels, stream(seed, "inputs")) if settings.inputs == "noise" else inputs
-    ), targets
+        inputs = take_samples(inputs, 0, settings.samples)
+        targets = None if targets is None else targets[: settings.samples]
+    if settings.inputs == "noise":
+        inputs = noise_like(inputs, settings.pixels, stream(seed, "inputs"))
+    return inputs, targets
 
 
 @contextmanager

@@ -24,9 +24,11 @@ Merge = Callable[[Sequence[Any], Sequence[float]], Any]
 
 
 class ChannelSaliency(NamedTuple):
-    """What one convolution or linear layer did to the loss: `values[n, c]` is the sum over positions of a·∂L/∂a.
+    """What one convolution or linear layer did to the loss.
 
-    `fan_in` is the number of weights that feed one channel.
+    Attributes:
+        values: for each sample and channel the sum over positions of a·∂L/∂a, N×C.
+        fan_in: the number of weights that feed one channel.
     """
 
     values: Tensor
@@ -34,23 +36,35 @@ class ChannelSaliency(NamedTuple):
 
 
 class LayerKernel(NamedTuple):
-    """The activation kernel of one layer's outputs, N×N, and the layer's place among `weights`, when it is there."""
+    """The activation kernel of one layer's outputs.
+
+    Attributes:
+        weight: the place of the layer's weight among `weights`; None where it is not there.
+        kernel: for each pair of samples, how many outputs agree in sign, N×N.
+    """
 
     weight: int | None
     kernel: Tensor
 
 
 class LayerSize(NamedTuple):
-    """How large the output of one layer is on one sample: positions (pixels or tokens) and channels."""
+    """How large the output of one layer is on one sample.
+
+    Attributes:
+        positions: pixels or tokens.
+        channels: values at each of them.
+    """
 
     positions: int
     channels: int
 
 
 class Response(NamedTuple):
-    """Correlations between the samples' values (or gradients) at one activation: N×N, None for constant ones.
+    """Correlations between the samples' values, or gradients, at one activation.
 
-    `block` is the number of the block it is in, 0 before the first.
+    Attributes:
+        block: the number of the block it is in, 0 before the first.
+        correlation: N×N; None where the values are constant.
     """
 
     block: int
@@ -63,7 +77,7 @@ class Source:
 
     Attributes:
         name: what it is called.
-        order: its place among the sources; lower ones are run, and listed, first.
+        order: its place among the sources; those of lower ones come first.
         settings: the settings that make a difference to its signals.
         by_sample: whether it needs no more than one sample at a time, so that its signals are the same where the batch
             does not fit into memory.

@@ -19,7 +19,7 @@ def ntk_condition(tangent_kernel: Tensor) -> Tensor:
 
     Row :math:`n` of :math:`G` is the gradient of the summed outputs of sample :math:`n` to all weights and
     normalisation scales, with BatchNorm in train mode. Measured on the first 16 samples of the batch (setting
-    `samples`), since each costs a backward run; the score is the condition number negated.
+    `samples`), since each costs a backward pass; the score is the condition number negated.
 
     Args:
         tangent_kernel: :math:`G G^T`, N×N, float64.

@@ -36,14 +36,14 @@ def resolve(wanted: ProxyNames) -> list[Proxy]:
 
 
 def as_items(wanted: ProxyNames) -> list[Any]:
-    """What was named, one by one: by a text or a sequence."""
+    """What was named, one by one: the parts of a text, or the elements of a sequence."""
     if isinstance(wanted, str):
         return split_at_commas(wanted)
     return list(wanted) if isinstance(wanted, Iterable) else [wanted]
 
 
 def portable_proxies(wanted: ProxyNames) -> dict[str, str | Proxy]:
-    """How other processes are told of each proxy: by the text that was given for it, or its name, where it has one.
+    """What to send to another process for each proxy: the text that was given for it, or its name, where it has one.
 
     >>> portable_proxies("snip,paper:zen,az_nas")["paper:zen"], sorted(portable_proxies("az_nas"))[:2]
     ('paper:zen', ['az_expressivity', 'az_progressivity'])
@@ -86,8 +86,8 @@ def split_at_commas(text: str) -> list[str]:
 def proxies_of_text(text: str) -> list[Proxy]:
     """What a name stands for: a proxy, one with options in brackets, one in a file (my_proxy.py:mine), one with the
     settings of its paper (paper:zen), or the parts of an aggregate."""
-    name, bracket, told = text.partition("(")
-    options = parse_options(f"{name.rpartition(':')[2]}({told}") if bracket else {}
+    name, bracket, rest = text.partition("(")
+    options = parse_options(f"{name.rpartition(':')[2]}({rest}") if bracket else {}
     return [found.using(**options) if options else found for found in proxies_of_name(name)]
 
 

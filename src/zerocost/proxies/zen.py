@@ -14,7 +14,7 @@ def zen(features: Tensor, perturbed_features: Tensor, batch_norm_variances: Tens
 
     :math:`f` is the last map before pooling, :math:`\epsilon` standard normal and :math:`\alpha` the setting
     `perturbation` (0.01). :math:`{\bar\sigma}_b^2` is the mean over channels of the running variance of BatchNorm
-    :math:`b` after both runs, which undoes its normalisation. In networks without maps :math:`f` is what the last
+    :math:`b` after both passes, which undoes its normalisation. In networks without maps :math:`f` is what the last
     linear layer is given. By default the network is scored as it is, on the batch; the paper draws weights from N(0,
     1), feeds noise and averages 32 repeats (`zerocost.proxies.papers.paper("zen")`).
 

@@ -32,10 +32,14 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 
 
 def check_proxy(proxies: Iterable[str] | str, networks: Mapping[str, Specimen] = ZOO) -> None:
-    """Check registered proxies, or variants of them, against every promise, on each network and on those that a promise
-    is about.
+    """Check registered proxies, or variants of them, against every promise that a score keeps.
 
-    Raises `AssertionError` that names the network and says which promise is broken.
+    Args:
+        proxies: names, as a sequence or comma-separated; a name may carry options, as in "zico(parts=4)".
+        networks: what they are scored on. Networks that a promise is about are added.
+
+    Raises:
+        AssertionError: a promise is broken; the message names the network and says which.
 
     >>> check_proxy("snip", {"mlp": ZOO["mlp"]})
     """

@@ -21,7 +21,7 @@ from zerocost.spaces.choose import Choose
 
 SCALED = (Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(resolution=16), Fidelity(0.25, 0.5, 16))
 AT_MOST = 2000
-"""How many neighbours, and how many architectures in the order of the space, are looked at."""
+"""The most neighbours, and architectures in the order of the space, that are looked at."""
 
 
 def check_space(
@@ -31,11 +31,17 @@ def check_space(
     seed: int = 0,
     fidelities: Sequence[Fidelity] = SCALED,
 ) -> None:
-    """Check `space` against the contract of `SearchSpace` on `samples` drawn architectures and build four of them.
+    """Check a search space against the contract of `SearchSpace`, and build four of its architectures.
 
-    `inputs` is a small batch the networks accept, 2×3×32×32 images unless given; `fidelities` are the scaled-down
-    siblings to build, `()` for a space that has none. Raises `AssertionError` that says which promise is broken and
-    for which architecture.
+    Args:
+        space: the space.
+        inputs: a small batch the networks accept; 2×3×32×32 images if None.
+        samples: how many architectures are drawn.
+        seed: seeds the drawing, the inputs and the weights.
+        fidelities: the scaled-down siblings to build, `()` for a space that has none.
+
+    Raises:
+        AssertionError: a promise is broken; the message says which, and for which architecture.
 
     >>> from zerocost.spaces import from_function
     >>> def linear(choose):

@@ -102,12 +102,12 @@ class Scene:
         rows = rows.movedim(-1, 1) if self.channel_axis == -1 else rows
         return rows.flatten(2) if rows.ndim > 2 else rows
 
-    def rows(self, values: Tensor, attended: int | None = None) -> Tensor:
+    def rows(self, values: Tensor, attention_batch: int | None = None) -> Tensor:
         """`values` with the sample axis in front."""
-        attended = self.attention_batch if attended is None else attended
-        if attended:
-            values = values.reshape(-1, attended, values.shape[-1]).movedim(1, 0)
-        return samples_first(values, self.samples, self.tokens_first and not attended)
+        attention_batch = self.attention_batch if attention_batch is None else attention_batch
+        if attention_batch:
+            values = values.reshape(-1, attention_batch, values.shape[-1]).movedim(1, 0)
+        return samples_first(values, self.samples, self.tokens_first and not attention_batch)
 
 
 WATCHERS: dict[str, type[Watcher]] = {}

@@ -23,11 +23,13 @@ class Responses(GradientWatcher, Collector):
         if not call.is_activation or id(call.input) in self.scene.constants:
             return
         check_visible(call.input)
-        block, attended = self.scene.block, self.scene.attention_batch
+        block, attention_batch = self.scene.block, self.scene.attention_batch
         self.values.append(Response(block, row_correlation(self.scene.rows(call.input).flatten(1))))
         if call.input.requires_grad:
 
             def record(gradient: Tensor) -> None:
-                self.values.append(Response(block, row_correlation(self.scene.rows(gradient, attended).flatten(1))))
+                self.values.append(
+                    Response(block, row_correlation(self.scene.rows(gradient, attention_batch).flatten(1)))
+                )
 
             self.when_known(call.input, record)

@@ -11,7 +11,7 @@ class BatchNormVariances(Collector):
     """The mean over channels of each BatchNorm's running variance after the pass; of the batch where none is kept."""
 
     signal = "batch_norm_variances"
-    meaning = "mean running variance of each BatchNorm after both runs: scalars"
+    meaning = "mean running variance of each BatchNorm after both passes: scalars"
     source = "perturbed"
 
     def after(self, call: Call, result: Tensor) -> None:
