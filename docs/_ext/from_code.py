@@ -30,7 +30,7 @@ from zerocost.proxies.papers import PAPERS
 
 
 def proxies(*words: str) -> str:
-    """Table of the built-in proxies of the group that these words are the name of."""
+    """Table of the built-in proxies of one group, whose name is these words."""
     members = [p for p in BUILT_IN if p.group == " ".join(words)]
     rows = [(f":doc:`proxies/{p.name}`", p.summary, count_passes(p), p.paper) for p in members]
     return table(("proxy", "formula", "passes", "paper"), rows, "24 38 12 26")

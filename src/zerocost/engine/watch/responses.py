@@ -28,8 +28,7 @@ class Responses(GradientWatcher, Collector):
         if call.input.requires_grad:
 
             def record(gradient: Tensor) -> None:
-                self.values.append(
-                    Response(block, row_correlation(self.scene.rows(gradient, attention_batch).flatten(1)))
-                )
+                rows = self.scene.rows(gradient, attention_batch).flatten(1)
+                self.values.append(Response(block, row_correlation(rows)))
 
             self.when_known(call.input, record)
