@@ -7,8 +7,11 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from zerocost.engine.passes.base import PASSES
 from zerocost.engine.proxy import REGISTRY
-from zerocost.engine.signals import SIGNALS
+from zerocost.engine.readings import READINGS
+from zerocost.engine.signals import SIGNALS, SOURCES
+from zerocost.engine.watch.base import WATCHERS
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -22,8 +25,8 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def registries() -> Iterator[None]:
-    """Forget the proxies and signals that a test registers."""
-    before = [(table, dict(table)) for table in (REGISTRY, SIGNALS)]
+    """Forget the proxies, signals, passes, watchers and readings that a test registers."""
+    before = [(table, dict(table)) for table in (REGISTRY, SIGNALS, SOURCES, PASSES, WATCHERS, READINGS)]
     yield
     for table, contents in before:
         table.clear()

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 from docutils import nodes
-from proxy_pages import labelled
+from proxy_pages import BUILT_IN, labelled
 from published import published
 from rst import plain, table
 from sphinx.application import Sphinx
@@ -20,28 +20,32 @@ from zerocost import data
 from zerocost.benchmarks.sources import BENCHMARKS
 from zerocost.cli.main import app as shell
 from zerocost.engine.options import format_options
-from zerocost.engine.plan import PASSES, plan
-from zerocost.engine.proxy import Proxy, get
+from zerocost.engine.passes.base import PASSES
+from zerocost.engine.plan import plan
+from zerocost.engine.proxy import Proxy
 from zerocost.engine.settings import NAMES, Settings
 from zerocost.engine.signals import SIGNALS
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.papers import PAPERS
 
 
-def proxies(*names: str) -> str:
-    """Table of the built-in proxies of these names."""
-    rows = [(f":doc:`proxies/{p.name}`", p.summary, runs(p), p.paper) for p in map(get, names)]
+def proxies(*words: str) -> str:
+    """Table of the built-in proxies of one group, whose name is these words."""
+    members = [p for p in BUILT_IN if p.group == " ".join(words)]
+    rows = [(f":doc:`proxies/{p.name}`", p.summary, count_passes(p), p.paper) for p in members]
     return table(("proxy", "formula", "passes", "paper"), rows, "24 38 12 26")
 
 
 BACKWARDS = {"sample": "N", "output of each sample": "NK"}
-"""Backward runs of the passes that have one for each sample, or for each output of each."""
+"""How many backward passes there are where there is one for each sample, or for each output of each."""
 
 
-def runs(p: Proxy) -> str:
-    """Forward and backward runs of a proxy scored alone, and whether it needs labels."""
+def count_passes(p: Proxy) -> str:
+    """Forward and backward passes of a proxy scored alone, and whether it needs labels."""
     steps = plan([p])
-    backwards = next((BACKWARDS[step.each] for step in steps.passes if step.each), str(steps.backwards))
+    backwards = next(
+        (BACKWARDS[step.backward_each] for step in steps.passes if step.backward_each), str(steps.backwards)
+    )
     counted = f"{steps.forwards}\u00a0+\u00a0{backwards}" if steps.forwards else "none"
     return f"{counted}, labels" if labelled(p) else counted
 
@@ -77,8 +81,11 @@ def signals() -> str:
 
 def passes() -> str:
     """Table of the passes."""
-    rows = [(p.name, plain(p.runs), str(p.forwards), BACKWARDS.get(p.each, str(p.backwards))) for p in PASSES.values()]
-    return table(("pass", "what it runs", "forward", "backward"), rows)
+    rows = [
+        (p.name, plain(p.description), str(p.forwards), BACKWARDS.get(p.backward_each, str(p.backwards)))
+        for p in PASSES.values()
+    ]
+    return table(("pass", "what it does", "forward", "backward"), rows)
 
 
 def sources() -> str:
@@ -126,7 +133,7 @@ TABLES: dict[str, Callable[..., str]] = {
 
 
 class FromCode(SphinxDirective):
-    """`.. from-code:: signals`, or with names: `.. from-code:: proxies snip grasp`, `.. from-code:: options search`."""
+    """`.. from-code:: signals`, or with more words: `.. from-code:: proxies synaptic flow`."""
 
     required_arguments = 1
     optional_arguments = 99

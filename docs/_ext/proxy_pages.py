@@ -18,19 +18,17 @@ from sphinx.application import Sphinx
 from zerocost.engine.options import format_options
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import REGISTRY, Proxy, formula_options
-from zerocost.engine.signals import SIGNALS, measured
+from zerocost.engine.signals import SIGNALS, measured_signals
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.papers import PAPERS
 
 BUILT_IN = [p for p in REGISTRY.values() if p.formula.__module__.startswith("zerocost.")]
-LABELLED = {"loss", "batches", "samples"}
-"""Passes that need labels."""
 BY_SAMPLE = {
     "samples": "a sample at a time",
     "tangents": "and one backward for each sample",
     "information": "and one backward for each output of each sample",
 }
-"""What the number of runs does not tell about a pass."""
+"""What the numbers of forward and backward passes do not say."""
 OTHER = {
     "mode": ("train", "eval"),
     "inputs": ("batch", "noise"),
@@ -60,7 +58,7 @@ def proxy_page(p: Proxy) -> str:
             *correlations(p.name),
             ".. code-block:: python",
             "",
-            textwrap.indent("\n\n\n".join(map(code, helped(p.formula))), "   "),
+            textwrap.indent("\n\n\n".join(map(code, with_helpers(p.formula))), "   "),
             "",
         ]
     )
@@ -75,9 +73,9 @@ def declared(p: Proxy) -> Iterator[tuple[str, str]]:
     yield "labels", "needed" if labelled(p) else "not needed"
     if options := formula_options(p.formula):
         yield "options", f"``{format_options(options)}``"
-    if heeded := settings_heeded(p):
+    if relevant := relevant_settings(p):
         changed = f"``{format_options(p.settings.changed)}``; " if p.settings.changed else ""
-        yield "settings", f"{changed}those that matter are {', '.join(heeded)}"
+        yield "settings", f"{changed}those that matter are {', '.join(relevant)}"
     if p.name in PAPERS:
         base, options = PAPERS[p.name]
         yield "in\u00a0the\u00a0paper", f"``paper:{p.name}``, which is ``{base}({format_options(options)})``"
@@ -88,7 +86,7 @@ def declared(p: Proxy) -> Iterator[tuple[str, str]]:
 
 
 def cost(p: Proxy) -> str:
-    """The passes and how many runs they are."""
+    """The passes, and how often the network runs forward and backward in them."""
     steps = plan([p])
     if not steps.passes:
         return "none"
@@ -100,10 +98,10 @@ def cost(p: Proxy) -> str:
 
 def labelled(p: Proxy) -> bool:
     """Whether a proxy fails on a batch without labels."""
-    return "labels" in measured(p.signals) or any(step.name in LABELLED for step in plan([p]).passes)
+    return "labels" in measured_signals(p.signals) or any(step.labels for step in plan([p]).passes)
 
 
-def settings_heeded(p: Proxy) -> list[str]:
+def relevant_settings(p: Proxy) -> list[str]:
     """The settings that make a difference to a proxy."""
 
     def measured_under(name: str, value: Any) -> list[Any]:
@@ -114,7 +112,7 @@ def settings_heeded(p: Proxy) -> list[str]:
 
 def failures(p: Proxy) -> list[str]:
     """Why a signal of a proxy may not be had."""
-    needed = measured(p.signals)
+    needed = measured_signals(p.signals)
     reasons = [plain(failure) for signal, failure in FAILURES if signal in needed]
     return list(dict.fromkeys(["needs labels"] * labelled(p) + reasons))
 
@@ -138,7 +136,7 @@ def correlations(name: str) -> list[str]:
     ]
 
 
-def helped(formula: Callable[..., Any]) -> list[Callable[..., Any]]:
+def with_helpers(formula: Callable[..., Any]) -> list[Callable[..., Any]]:
     """A formula, and the functions it uses out of the proxies' files, theirs included, in the order they are met."""
     found = [formula]
     for function in found:  # grows while it is walked

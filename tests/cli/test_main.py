@@ -75,7 +75,7 @@ def test_proxies_lists_every_proxy(run):
 
 def test_explain_counts_the_runs(run):
     result = run("explain", "grad_norm,snip,plain", "fisher,jacob_cov,synflow,naswot", "grasp")
-    assert "8 proxies: 2 forward and 4 backward runs" in result.out
+    assert "8 proxies: 2 forward and 4 backward passes" in result.out
     assert run("explain", "snip", "--json").json["backwards"] == 1
 
 

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from zerocost.base.errors import MissingExtraError
 from zerocost.cli.main import app
-from zerocost.engine.proxy import REGISTRY
+from zerocost.engine.proxy import REGISTRY, Proxy
 from zerocost.proxies.aggregates import AGGREGATES
 
 ROOT = Path(__file__).parents[2]
@@ -111,26 +111,27 @@ def test_no_page_has_the_name_of_one_that_sphinx_writes_itself() -> None:
     assert not {"search", "genindex", "py-modindex"} & {path.stem for path in (ROOT / "docs").glob("*.md")}
 
 
-def test_the_readme_has_every_proxy_in_a_group() -> None:
+def test_the_readme_lists_proxies_and_aggregates_that_there_are() -> None:
     table = re.findall(r"^\| [^`|]+ \| (`.+`) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.M)
     listed = [name for row in table for name in re.findall(r"`(\w+)`", row)]
-    assert sorted(listed) == sorted([*built_in(), *AGGREGATES])
+    assert len(set(listed)) == len(listed) > 40 and set(AGGREGATES) < set(listed)
+    assert set(listed) <= {*(p.name for p in built_in()), *AGGREGATES}
 
 
-def test_the_page_of_proxies_has_each_in_one_group() -> None:
+def test_the_page_of_proxies_has_a_table_for_each_group() -> None:
     page = (ROOT / "docs" / "proxies.md").read_text(encoding="utf-8")
-    groups = re.findall(r"from-code:: proxies\s+([\w\s]+)", page)
-    assert sorted(" ".join(groups).split()) == sorted(built_in())
+    groups = re.findall(r"from-code:: proxies (.+)", page)
+    assert len(groups) == len(set(groups)) and set(groups) == {p.group for p in built_in()}
 
 
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/index.md", "docs/proxies.md"])
-def test_pages_say_how_many_proxies_there_are(name: str) -> None:
-    counts = re.findall(r"\b(\d+) (?:zero-cost )?proxies", (ROOT / name).read_text(encoding="utf-8"))
-    assert counts == [str(len(built_in()))]
+def test_pages_do_not_count_the_proxies_that_more_are_added_to(name: str) -> None:
+    counts = re.findall(r"(more than )?\b(\d+) (?:zero-cost )?proxies", (ROOT / name).read_text(encoding="utf-8"), re.I)
+    assert all(about and int(count) < len(built_in()) for about, count in counts)
 
 
-def built_in() -> list[str]:
-    return [p.name for p in REGISTRY.values() if p.formula.__module__.startswith("zerocost.")]
+def built_in() -> list[Proxy]:
+    return [p for p in REGISTRY.values() if p.formula.__module__.startswith("zerocost.")]
 
 
 def test_the_readme_begins_with_the_two_commands() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from zerocost.engine.functions import function_name, in_place, rectifies
+from zerocost.engine.functions import function_name, is_in_place, is_rectifier
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_every_spelling_has_one_name(function):
     ],
 )
 def test_writing_into_the_first_argument_is_told_by_the_name(function, kwargs, writes):
-    assert in_place(function, kwargs) is writes
+    assert is_in_place(function, kwargs) is writes
 
 
 @pytest.mark.parametrize(
@@ -55,4 +55,4 @@ def test_writing_into_the_first_argument_is_told_by_the_name(function, kwargs, w
     ],
 )
 def test_an_activation_has_its_hinge_at_zero(name, args, kwargs, counts):
-    assert rectifies(name, args, kwargs) is counts
+    assert is_rectifier(name, args, kwargs) is counts

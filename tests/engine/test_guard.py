@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from zerocost.engine.guard import Anatomy
-from zerocost.testing.state import state
+from zerocost.engine.guard import Snapshot
+from zerocost.testing.state import model_state
 
 
 class Keeps(nn.Module):
@@ -54,39 +54,42 @@ def change_everything(model):
 
 def test_everything_that_changed_is_put_back():
     model = Keeps()
-    before, generators = state(model), [str(model.generators[1].getstate()), str(model.generators[2].__getstate__())]
+    before, generators = (
+        model_state(model),
+        [str(model.generators[1].getstate()), str(model.generators[2].__getstate__())],
+    )
     running = model.unregistered[0].running_mean.clone()
-    anatomy = Anatomy(model)
+    snapshot = Snapshot(model)
     change_everything(model)
-    assert state(model) != before
-    anatomy.put_back()
-    assert state(model) == before
+    assert model_state(model) != before
+    snapshot.put_back()
+    assert model_state(model) == before
     assert torch.equal(model.unregistered[0].running_mean, running)
     assert [str(model.generators[1].getstate()), str(model.generators[2].__getstate__())] == generators
 
 
 def test_it_can_be_put_back_more_than_once():
     model = Keeps()
-    before, anatomy = state(model), Anatomy(model)
+    before, snapshot = model_state(model), Snapshot(model)
     for _ in range(2):
         change_everything(model)
-        anatomy.put_back()
-        assert state(model) == before
+        snapshot.put_back()
+        assert model_state(model) == before
 
 
 def test_a_write_through_data_is_seen():
     model = Keeps()
-    anatomy = Anatomy(model)
+    snapshot = Snapshot(model)
     model.tensor.data.add_(1)
-    anatomy.put_back()
+    snapshot.put_back()
     assert torch.equal(model.tensor, torch.ones(2))
 
 
 def test_an_unchanged_tensor_is_not_written_to():
     model = Keeps()
-    anatomy, version = Anatomy(model), model.tensor._version
+    snapshot, version = Snapshot(model), model.tensor._version
     used = model.tensor.requires_grad_() * 2
-    anatomy.put_back()
+    snapshot.put_back()
     assert model.tensor._version == version
     used.sum().backward()
 
@@ -94,7 +97,7 @@ def test_an_unchanged_tensor_is_not_written_to():
 def test_tensors_that_cannot_be_copied_are_left_alone():
     model = nn.Module()
     model.meta, model.sparse = torch.ones(2, device="meta"), torch.eye(2).to_sparse()
-    Anatomy(model).put_back()
+    Snapshot(model).put_back()
 
 
 @pytest.mark.parametrize("copied", [True, False])
@@ -105,7 +108,7 @@ def test_places_hold_every_occurrence_of_a_tensor(copied):
     model.tied.weight = weight
     model.in_a_tuple = (weight,)
     own = frozenset(id(t) for t in (*model.parameters(), *model.buffers())) if copied else frozenset()
-    places = [p for p in Anatomy(model, own).places if p.tensor is weight]
+    places = [p for p in Snapshot(model, own).places if p.tensor is weight]
     assert len(places) == 3
     for place in places:
         place.holder[place.key] = None

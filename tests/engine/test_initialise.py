@@ -8,9 +8,9 @@ from torch import nn
 
 import zerocost as zc
 from zerocost.base.errors import Failure
-from zerocost.engine.initialise import initialised
+from zerocost.engine.initialise import with_initialisation
 from zerocost.engine.network import Network
-from zerocost.testing.state import state
+from zerocost.testing.state import model_state
 
 
 class Net(nn.Module):
@@ -36,7 +36,7 @@ class Net(nn.Module):
 
 @pytest.mark.parametrize(("how", "gain"), [("gaussian", lambda fan_in: 1.0), ("kaiming", lambda f: math.sqrt(2 / f))])
 def test_weight_matrices_are_drawn_with_the_deviation_of_their_kind(how, gain):
-    drawn = initialised(Network(Net()), how, 0)
+    drawn = with_initialisation(Network(Net()), how, 0)
     for name, fan_in in (("conv.weight", 27), ("head.weight", 64)):
         weight = drawn.parameters[name]
         assert float(weight.std()) == pytest.approx(gain(fan_in), rel=0.05)
@@ -46,7 +46,7 @@ def test_weight_matrices_are_drawn_with_the_deviation_of_their_kind(how, gain):
 @pytest.mark.parametrize("how", ["gaussian", "kaiming"])
 def test_scales_biases_and_running_statistics_start_anew_and_the_rest_stays(how):
     model = Net()
-    drawn = initialised(Network(model), how, 0)
+    drawn = with_initialisation(Network(model), how, 0)
     for name in ("norm.weight", "layer_norm.weight", "norm.running_var"):
         assert bool((drawn.tensors[name] == 1).all())
     for name in ("norm.bias", "layer_norm.bias", "conv.bias", "head.bias", "norm.running_mean"):
@@ -58,28 +58,30 @@ def test_scales_biases_and_running_statistics_start_anew_and_the_rest_stays(how)
 
 def test_the_given_network_is_itself_and_a_drawn_one_leaves_it_alone():
     model = Net()
-    before, network = state(model), Network(model)
-    assert initialised(network, "given", 0) is network
-    drawn = initialised(network, "gaussian", 0)
-    assert state(model) == before and network.parameters["conv.weight"] is model.conv.weight
+    before, network = model_state(model), Network(model)
+    assert with_initialisation(network, "given", 0) is network
+    drawn = with_initialisation(network, "gaussian", 0)
+    assert model_state(model) == before and network.parameters["conv.weight"] is model.conv.weight
     assert not {id(t) for t in drawn.tensors.values()} & {id(t) for t in model.parameters()}
     assert list(drawn.parameters) == list(network.parameters)  # the tied matrix once
 
 
 def test_the_same_seed_draws_the_same_whatever_the_dtype():
-    one, again, other = (initialised(Network(Net()), "kaiming", seed).parameters["conv.weight"] for seed in (0, 0, 1))
+    one, again, other = (
+        with_initialisation(Network(Net()), "kaiming", seed).parameters["conv.weight"] for seed in (0, 0, 1)
+    )
     assert torch.equal(one, again) and not torch.equal(one, other)
-    half = initialised(Network(Net().half()), "kaiming", 0).parameters["conv.weight"]
+    half = with_initialisation(Network(Net().half()), "kaiming", 0).parameters["conv.weight"]
     assert half.dtype == torch.float16 and torch.allclose(half.float(), one, atol=1e-3)
 
 
 def test_whole_numbers_stay_and_complex_ones_are_refused():
     model = nn.Linear(2, 2)
     model.register_parameter("index", nn.Parameter(torch.tensor([[1, 2]]), requires_grad=False))
-    assert torch.equal(initialised(Network(model), "gaussian", 0).parameters["index"], model.index)
+    assert torch.equal(with_initialisation(Network(model), "gaussian", 0).parameters["index"], model.index)
     model.register_parameter("filter", nn.Parameter(torch.zeros(3, dtype=torch.cfloat)))
     with pytest.raises(Failure, match="complex"):
-        initialised(Network(model), "gaussian", 0)
+        with_initialisation(Network(model), "gaussian", 0)
 
 
 def batch(n=6):
@@ -92,10 +94,10 @@ NAMES = ["l2_norm", "snip", "naswot", "synflow", "zico", "ntk_trace", "vkdnw", "
 @pytest.mark.parametrize("how", ["gaussian", "kaiming"])
 def test_scores_of_drawn_weights_are_those_of_a_network_that_has_them(how):
     model = Net()
-    before = state(model)
+    before = model_state(model)
     card = zc.score(model, batch(), [f"{name}(initialisation={how})" for name in NAMES], seed=3)
-    assert state(model) == before
-    drawn = initialised(Network(Net()), how, 3)
+    assert model_state(model) == before
+    drawn = with_initialisation(Network(Net()), how, 3)
     has_them = Net()
     has_them.load_state_dict({**has_them.state_dict(), **drawn.tensors, "tied.weight": drawn.tensors["head.weight"]})
     plain = zc.score(has_them, batch(), NAMES, seed=3)

@@ -7,10 +7,13 @@ from torch import nn
 
 import zerocost as zc
 from zerocost.base.errors import Failure
-from zerocost.engine.memory import IN_PARTS, channels, kernel, merge, weighted
+from zerocost.engine.memory import merge_signal
+from zerocost.engine.merging import concatenate, weighted_sum
 from zerocost.engine.plan import plan
 from zerocost.engine.rows import sign_agreement
-from zerocost.engine.signals import ChannelSaliency, measured
+from zerocost.engine.signals import SIGNALS, ChannelSaliency, measured_signals
+from zerocost.engine.watch.activations import merge_signs
+from zerocost.engine.watch.channels import merge_channels
 from zerocost.proxies import resolve
 from zerocost.testing.proxies import Rationed
 
@@ -19,7 +22,7 @@ NOT_FOR_AN_MLP = {
     *("dss", "head_confidence", "w_pca"),  # attention and tokens
 }
 EVERY = [*(set(zc.proxies.names()) - NOT_FOR_AN_MLP - {"swap_regularised"}), "swap_regularised(mu=1, sigma=1)"]
-IN_PARTS_TOO = {p.name for p in resolve(EVERY) if measured(p.signals) <= IN_PARTS}
+IN_PARTS_TOO = {p.name for p in resolve(EVERY) if all(SIGNALS[s].in_parts for s in measured_signals(p.signals))}
 WHOLE_ONLY = set(EVERY) - IN_PARTS_TOO
 ON_THE_BATCH = {"snip", "plain", "grad_norm", "fisher", "grasp", "jacob_cov", "naswot"}
 
@@ -237,13 +240,13 @@ def test_a_network_that_routes_samples_differently_in_each_part_fails_with_a_rea
 
 def test_merging():
     a, b = torch.ones(2), torch.full((2,), 3.0)
-    assert torch.equal(weighted([a, b], [0.25, 0.75]), torch.full((2,), 2.5))
-    assert torch.equal(weighted([[a], [b]], [0.5, 0.5])[0], torch.full((2,), 2.0))
-    joined = channels(
+    assert torch.equal(weighted_sum([a, b], [0.25, 0.75]), torch.full((2,), 2.5))
+    assert torch.equal(weighted_sum([[a], [b]], [0.5, 0.5])[0], torch.full((2,), 2.0))
+    joined = merge_channels(
         [[ChannelSaliency(torch.ones(1, 2), 3.0)], [ChannelSaliency(torch.ones(3, 2), 3.0)]], [0.25, 0.75]
     )
     assert joined[0].values[:, 0].tolist() == [0.25, 0.75, 0.75, 0.75] and joined[0].fan_in == 3
     codes = torch.rand(5, 7, generator=torch.Generator().manual_seed(0)) < 0.5
-    assert torch.equal(kernel([[codes[:2]], [codes[2:]]], [0.4, 0.6]), sign_agreement(codes))
-    assert merge("outputs", [a, Failure("one part failed")], [0.5, 0.5]).args == ("one part failed",)
-    assert isinstance(merge("channel_saliency", [[ChannelSaliency(a[None], 1.0)], []], [0.5, 0.5]), Failure)
+    assert torch.equal(merge_signs([[codes[:2]], [codes[2:]]], [0.4, 0.6]), sign_agreement(codes))
+    assert merge_signal(concatenate, [a, Failure("one part failed")], [0.5, 0.5]).args == ("one part failed",)
+    assert isinstance(merge_signal(merge_channels, [[ChannelSaliency(a[None], 1.0)], []], [0.5, 0.5]), Failure)

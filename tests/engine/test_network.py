@@ -8,7 +8,7 @@ from torch import nn
 
 import zerocost as zc
 from zerocost.base.errors import Failure
-from zerocost.engine.network import Network, logits, unwrapped
+from zerocost.engine.network import Network, scored_tensor, unwrap
 
 
 def mlp():
@@ -111,10 +111,15 @@ def test_inputs_are_passed_as_the_network_takes_them(inputs, forward):
 
 def test_outputs_with_logits_are_scored_and_others_refused():
     value = torch.ones(2, 3)
-    assert logits(value) is logits({"logits": value}) is logits(SimpleNamespace(logits=value)) is value
+    assert (
+        scored_tensor(value)
+        is scored_tensor({"logits": value})
+        is scored_tensor(SimpleNamespace(logits=value))
+        is value
+    )
     for wrong in ((value, value), [value], {"out": value}, None, 1.0):
         with pytest.raises(Failure, match=f"returned a {type(wrong).__name__}.*wrap it"):
-            logits(wrong)
+            scored_tensor(wrong)
 
 
 def test_lazy_layers_and_scripted_modules_are_failures_with_advice():
@@ -154,7 +159,7 @@ def compiled(model):
 @pytest.mark.parametrize("wrap", [nn.DataParallel, compiled, lambda m: compiled(nn.DataParallel(m))])
 def test_wrappers_are_taken_off(wrap):
     model = mlp()
-    assert unwrapped(wrap(model)) is model
+    assert unwrap(wrap(model)) is model
     assert dict(zc.score(wrap(model), batch(), "snip,naswot,flops")) == dict(
         zc.score(model, batch(), "snip,naswot,flops")
     )

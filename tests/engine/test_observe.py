@@ -9,26 +9,29 @@ from torch import nn
 
 import zerocost as zc
 from zerocost.base.errors import Failure
+from zerocost.engine.losses import cross_entropy
 from zerocost.engine.network import Network
 from zerocost.engine.observe import Observer
-from zerocost.engine.passes.batch import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
 from zerocost.engine.settings import DEFAULT
+from zerocost.engine.watch.activations import ActivationKernel, SignPatterns
 from zerocost.engine.watch.base import Scene
+from zerocost.engine.watch.blocks import Blocks
+from zerocost.engine.watch.maps import Features, ModuleMaps
+from zerocost.engine.watch.spectra import BlockSpectra
 from zerocost.proxies import resolve
 
 N = 6
-CODES = frozenset({"activation_kernel"})
 
 
-def seen(call, x):
-    """Codes of the activations that a call runs on `x`."""
-    observer = Observer(Scene(len(x)), CODES, keep_codes=True)
+def signs(call, x):
+    """Signs at the activations that a call runs on `x`."""
+    observer = Observer(Scene(len(x), in_parts=True), [ActivationKernel])
     with observer.watching():
         call(x)
-    found = observer.found("activation_kernel")
-    return [] if isinstance(found, Failure) else found
+    result = observer.result(ActivationKernel)
+    return [] if isinstance(result, Failure) else result
 
 
 def signals(model, batch, *proxies, loss=cross_entropy):
@@ -83,7 +86,7 @@ ACTIVATIONS = {
 @pytest.mark.parametrize("call", ACTIVATIONS.values(), ids=ACTIVATIONS.keys())
 def test_an_activation_counts_once_however_it_is_spelt(call):
     x = data(5)[0]
-    codes = seen(call, x.clone())
+    codes = signs(call, x.clone())
     assert len(codes) == 1
     assert torch.equal(codes[0], x > 0)
 
@@ -96,7 +99,7 @@ def test_an_activation_counts_once_however_it_is_spelt(call):
     ],
 )
 def test_other_functions_do_not_count(call):
-    assert seen(call, data(5)[0]) == []
+    assert signs(call, data(5)[0]) == []
 
 
 def test_activations_of_parameters_do_not_count():
@@ -120,23 +123,23 @@ def test_activations_of_parameters_do_not_count():
 
 def test_activations_inside_a_transformer_layer_count():
     layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=True, activation="gelu").double()
-    codes = seen(layer, data(3, 4)[0])
+    codes = signs(layer, data(3, 4)[0])
     assert [tuple(code.shape) for code in codes] == [(N, 3 * 8)]
 
 
 def test_nothing_is_seen_after_the_mode_is_left():
-    observer = Observer(Scene(N), CODES, keep_codes=True)
+    observer = Observer(Scene(N), [ActivationKernel])
     with observer.watching():
         pass
     torch.relu(data(5)[0])
-    assert "no activation was seen" in str(observer.found("activation_kernel"))
+    assert "no activation was seen" in str(observer.result(ActivationKernel))
 
 
 def test_only_what_is_wanted_is_watched_and_what_it_is_made_of():
     model = nn.Sequential(nn.Linear(5, 5), nn.ReLU())
-    observer = Observer(Scene(N, model=model), frozenset({"activation_kernel", "block_gains", "loss"}))
-    assert set(observer.watchers) == {"activation_kernel", "blocks"}
-    assert observer.found("features") is None
+    observer = Observer(Scene(N, model=model), [ActivationKernel, BlockSpectra])
+    assert set(observer.watchers) == {ActivationKernel, BlockSpectra, Blocks}
+    assert set(observer.signals("data")) == {"activation_kernel", "block_spectra"}
 
 
 def test_a_signal_that_cannot_be_measured_costs_no_other():
@@ -147,17 +150,17 @@ def test_a_signal_that_cannot_be_measured_costs_no_other():
             return torch.relu(x)[:, None].expand(-1, 3, -1)[:4, 0].relu()
 
     x = data(5)[0]
-    observer = Observer(Scene(N), frozenset({"activation_kernel", "features", "pattern_count"}))
+    observer = Observer(Scene(N), [ActivationKernel, Features, SignPatterns])
     with observer.watching():
         Rows()(x)
-    assert "has no axis for the 6 samples" in str(observer.found("activation_kernel"))
-    assert "has no axis for the 6 samples" in str(observer.found("pattern_count"))
-    assert "neither maps nor a linear layer" in str(observer.found("features"))
+    assert "has no axis for the 6 samples" in str(observer.result(ActivationKernel))
+    assert "has no axis for the 6 samples" in str(observer.result(SignPatterns))
+    assert "neither maps nor a linear layer" in str(observer.result(Features))
 
 
 def test_hooks_are_on_the_modules_only_while_they_are_watched():
     model = nn.Sequential(*(nn.Sequential(nn.Linear(5, 5), nn.ReLU()) for _ in range(2)))
-    observer = Observer(Scene(N, model=model), frozenset({"block_spectra", "module_maps"}))
+    observer = Observer(Scene(N, model=model), [BlockSpectra, ModuleMaps])
 
     def hooks():
         return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules())

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from zerocost.engine.plan import PASSES, plan, with_predecessors
+from zerocost.engine.passes.base import PASSES, with_predecessors
+from zerocost.engine.plan import plan
 from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.proxies import names, resolve
 
@@ -37,13 +38,13 @@ def test_the_fewest_passes_deliver_what_is_asked(proxies, passes, runs):
 def test_a_pass_comes_after_those_whose_graph_it_continues():
     order = list(PASSES)
     for step in PASSES.values():
-        assert all(order.index(before) < order.index(step.name) for before in step.after)
-        assert with_predecessors(step.after) <= set(step.after)  # so that one level of `after` is enough
+        assert all(order.index(before) < order.index(step.name) for before in step.continues)
+        assert set(with_predecessors(step.continues)) <= set(step.continues)  # one level is enough
 
 
 def test_the_plan_reads_as_what_runs_and_for_whom():
     text = str(plan(resolve("snip,naswot,l2_norm")))
-    assert text.splitlines()[0] == "3 proxies: 1 forward and 1 backward runs"
+    assert text.splitlines()[0] == "3 proxies: 1 forward and 1 backward passes"
     assert "weight_gradients for snip" in text and "activation_kernel for naswot" in text
     assert "weights for snip, l2_norm" in text
     every = str(plan(resolve(names())))
@@ -61,12 +62,12 @@ def test_passes_are_grouped_by_the_settings_they_heed():
     assert steps.groups[0].settings == DEFAULT  # what most share comes first
 
 
-def test_riders_are_told_apart_by_their_settings():
+def test_requests_are_kept_apart_by_their_settings():
     steps = plan(resolve("snip,plain(mode=eval),grad_norm,grad_norm(repeats=2)"))
-    assert steps.riders("loss", DEFAULT) == {"weight_gradients": ["snip", "grad_norm", "grad_norm(repeats=2)"]}
-    assert steps.riders("loss", Settings(mode="eval")) == {"weight_gradients": ["plain(mode=eval)"]}
-    assert steps.riders("loss", Settings(repeat=1)) == {"weight_gradients": ["grad_norm(repeats=2)"]}
-    assert steps.riders("flow", DEFAULT) == {}
+    assert steps.requests("loss", DEFAULT) == {"weight_gradients": ["snip", "grad_norm", "grad_norm(repeats=2)"]}
+    assert steps.requests("loss", Settings(mode="eval")) == {"weight_gradients": ["plain(mode=eval)"]}
+    assert steps.requests("loss", Settings(repeat=1)) == {"weight_gradients": ["grad_norm(repeats=2)"]}
+    assert steps.requests("flow", DEFAULT) == {}
 
 
 def test_a_graph_is_done_with_before_the_network_runs_on_other_inputs():
@@ -75,5 +76,5 @@ def test_a_graph_is_done_with_before_the_network_runs_on_other_inputs():
     assert all(
         order.index("perturbed") > order.index(p.name)
         for p in PASSES.values()
-        if "data" in p.after[:1] and p.name != "perturbed"
+        if "data" in p.continues[:1] and p.name != "perturbed"
     )

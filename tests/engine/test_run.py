@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
-from zerocost.testing.state import global_state, state
+from zerocost.testing.state import global_state, model_state
 
 ISSUE = ["grad_norm", "snip", "plain", "fisher", "jacob_cov", "synflow", "naswot", "grasp"]
 EVERY = [name for name in zc.proxies.names() if name != "swap_regularised"] + ["swap_regularised(mu=1, sigma=1)"]
@@ -58,7 +58,7 @@ class Engine:
 
 @pytest.fixture
 def count(monkeypatch):
-    """Counts the calls of the network on a batch of 6, the backward runs, and whether a graph was built."""
+    """Counts the calls of the network on a batch of 6, the backward passes, and whether a graph was built."""
 
     def counted(names, model=None):
         model, forwards, graphs = model or cnn(), [], []
@@ -100,7 +100,7 @@ def test_the_runs_of_a_card_are_those_counted(count):
     assert count(ISSUE)[:2] == (plan.forwards, plan.backwards)
     card = zc.score(cnn(), batch(), ISSUE)
     assert (sum(p.forwards for p in card.passes), sum(p.backwards for p in card.passes)) == (2, 4)
-    assert "2 forward and 4 backward runs" in str(plan)
+    assert "2 forward and 4 backward passes" in str(plan)
 
 
 def test_naswot_builds_no_graph(count):
@@ -159,10 +159,10 @@ def test_an_interrupt_in_forward_leaves_the_model_as_it_was(stop):
             raise stop
 
     model.append(Stops())
-    before, process = state(model), global_state()
+    before, process = model_state(model), global_state()
     with pytest.raises(stop):
         zc.score(model, batch(), zc.proxies.names())
-    assert state(model) == before and global_state() == process
+    assert model_state(model) == before and global_state() == process
 
 
 def test_hooks_of_the_caller_run_and_their_errors_are_named():

@@ -9,13 +9,13 @@ from torch import nn
 
 import zerocost as zc
 from zerocost.base.seeding import stream
-from zerocost.engine.inputs import noise
+from zerocost.engine.inputs import noise_like
 from zerocost.engine.options import format_options, parse_options
 from zerocost.engine.plan import plan, relevant_settings
 from zerocost.engine.settings import CHOICES, DEFAULT, Settings
 from zerocost.engine.signals import SIGNALS
 from zerocost.proxies import get, resolve
-from zerocost.testing.state import state
+from zerocost.testing.state import model_state
 
 N = 6
 
@@ -214,9 +214,9 @@ def test_samples_are_the_first_of_the_batch(ran):
 
 def test_eval_mode_uses_the_running_statistics_and_leaves_them():
     model = network()
-    before = state(model)
+    before = model_state(model)
     card = zc.score(model, batch(), "snip(mode=eval),grad_norm(mode=eval),snip")
-    assert state(model) == before
+    assert model_state(model) == before
     model.eval()
     loss = F.cross_entropy(model(batch()[0]), batch()[1])
     weights = [p for p in model.parameters() if p.ndim > 1]
@@ -231,7 +231,7 @@ def test_noise_takes_the_shape_of_the_batch_and_not_its_values(ran):
     names = "naswot(inputs=noise),jacob_cov(inputs=noise)"
     one, other = (zc.score(network(), batch(seed=seed), names) for seed in (0, 1))
     assert dict(one) == dict(other) != dict(zc.score(network(), batch(), names, seed=1))
-    drawn = zc.score(network(), noise(batch()[0], None, stream(0, "inputs")), "naswot,jacob_cov")
+    drawn = zc.score(network(), noise_like(batch()[0], None, stream(0, "inputs")), "naswot,jacob_cov")
     assert list(one.values()) == list(drawn.values())
     assert ran("naswot(inputs=noise, pixels=12)") == [(N, 3, 12, 12)]
     assert ran("naswot(inputs=noise, samples=2, pixels=9)") == [(2, 3, 9, 9)]
@@ -283,7 +283,7 @@ def test_only_what_compares_batches_sees_more_than_the_first(ran):
 
 def test_the_plan_tells_the_settings():
     text = str(plan(resolve("snip,lnwot,zico(parts=4)")))
-    assert "3 proxies: 3 forward and 2 backward runs" in text
+    assert "3 proxies: 3 forward and 2 backward passes" in text
     assert "(mode=eval)" in text and "(parts=4)" in text and "layer_kernels for lnwot" in text
 
 

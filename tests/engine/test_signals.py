@@ -7,7 +7,7 @@ from torch import nn
 import zerocost as zc
 from zerocost.base.errors import Failure, InputError
 from zerocost.engine.proxy import REGISTRY
-from zerocost.engine.signals import SIGNALS, measured, requested, resolve
+from zerocost.engine.signals import SIGNALS, measured_signals, requested_signals, signal_value
 
 
 def batch(n=6):
@@ -59,7 +59,7 @@ def test_a_derived_signal_is_planned_by_its_sources_and_computed_once(registries
     def steepest(largest):
         return largest
 
-    assert measured(["largest"]) == {"weight_gradients", "outputs"}
+    assert measured_signals(["largest"]) == {"weight_gradients", "outputs"}
     assert [step.name for step in zc.explain("steepest").passes] == ["data", "loss"]
     assert "weight_gradients for spread, steepest" in str(zc.explain("spread,steepest"))
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -102,8 +102,8 @@ def test_a_derived_signal_that_fails_fails_each_proxy_with_its_reason(registries
 
 
 def test_requests_are_parameter_names_and_missing_signals_are_reported():
-    assert requested(lambda loss, outputs: 0, "proxy") == ("loss", "outputs")
+    assert requested_signals(lambda loss, outputs: 0, "proxy") == ("loss", "outputs")
     with pytest.raises(KeyError):
-        resolve("outputs", {})
+        signal_value("outputs", {})
     with pytest.raises(Failure, match="why"):
-        resolve("outputs", {"outputs": Failure("why")})
+        signal_value("outputs", {"outputs": Failure("why")})

@@ -99,7 +99,7 @@ def recorded_draws(case: str, samples: int) -> Iterator[None]:
         mock.patch(
             "zerocost.engine.passes.blocks.random_signs", lambda like, _: signs(BATCH_SEED, next(draws), like.shape)
         ),
-        mock.patch("zerocost.engine.passes.batch.noise", lambda *_: batch(BATCH_SEED + 1, samples, case)[0]),
+        mock.patch("zerocost.engine.passes.perturbed.noise_like", lambda *_: batch(BATCH_SEED + 1, samples, case)[0]),
     ):
         yield
 

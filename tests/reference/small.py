@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import zerocost as zc
 from zerocost.scoring.candidates import initialise
 
-ALL = [zc.proxies.get(name) for name in zc.proxies.__all__ if name in zc.proxies.names() and name != "swap_regularised"]
+ALL = [zc.proxies.get(name) for name in zc.proxies.names() if name != "swap_regularised"]
 ALL += zc.proxies.resolve("swap_regularised(mu=5, sigma=9)")
 TRANSFORMERS = {"dss", "head_confidence", "w_pca"}  # need attention
 MAPS = {"apd", "meco", "meco_modules", "meco_opt"}  # need images

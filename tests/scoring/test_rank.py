@@ -7,12 +7,12 @@ from torch import nn
 
 import zerocost as zc
 from scoring.small import batch, mlp
-from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.losses import cross_entropy
 from zerocost.scoring import rank as ranking
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score_batches
 from zerocost.scoring.table import RankingInterrupted
-from zerocost.testing.state import global_state, state
+from zerocost.testing.state import global_state, model_state
 
 EVERY = zc.proxies.names()
 
@@ -131,11 +131,11 @@ def test_an_interruption_keeps_what_was_scored():
             raise KeyboardInterrupt
 
     stopping = Stops(4, 3)
-    before = state(stopping)
+    before = model_state(stopping)
     with pytest.raises(RankingInterrupted) as stopped:
         zc.rank({"a": mlp, "b": mlp, "c": stopping, "d": mlp}, batch(), "snip", batch=8)
     assert set(stopped.value.table.frame.index) == set(stopped.value.table.candidates) == {"a", "b"}
-    assert state(stopping) == before
+    assert model_state(stopping) == before
     with pytest.raises(RankingInterrupted) as at_once:
         zc.rank({"c": stopping}, batch(), "snip", batch=8)
     assert len(at_once.value.table) == 0
@@ -154,9 +154,9 @@ def test_scored_beside_but_not_ranked_by():
 
 def test_a_finished_module_keeps_its_place_and_weights():
     model = mlp()
-    before = state(model)
+    before = model_state(model)
     table = zc.rank({"m": model}, batch(), "snip", batch=8, device="cpu")
-    assert state(model) == before and table.candidates["m"] is model
+    assert model_state(model) == before and table.candidates["m"] is model
     assert table.cards["m"].provenance["initialisation"] == "as given"
 
 

@@ -12,7 +12,7 @@ from zerocost import benchmarks, spaces
 from zerocost.base.errors import Failure, InputError
 from zerocost.search.latency import Timing, latency, latency_conditions, measured_latency, table_costs
 from zerocost.spaces import from_function
-from zerocost.testing.state import state
+from zerocost.testing.state import model_state
 
 HARDWARE = Path(__file__).parents[2].parent / "shared" / "data" / "nasbench201-cifar10-hardware.csv"
 
@@ -49,9 +49,9 @@ def test_it_ends_when_the_time_is_over_or_the_median_is_known() -> None:
 
 def test_the_model_comes_back_as_it_was() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 2)).train()
-    before = state(model)
+    before = model_state(model)
     latency(model, torch.rand(2, 4), batch=2, seconds=0.05)
-    assert state(model) == before
+    assert model_state(model) == before
 
 
 def test_several_inputs_and_mappings() -> None:

@@ -20,9 +20,9 @@ from zerocost.testing.proxies import (
     check_tied,
     check_together,
     check_unchanged,
-    scored,
+    score_specimen,
 )
-from zerocost.testing.zoo import drawn
+from zerocost.testing.zoo import gaussian_inputs
 
 BUILT_IN = zc.proxies.names()
 AFRESH = (check_global_state, check_sign)
@@ -37,7 +37,7 @@ def once():
     def scored_once(names, specimen, dtype=torch.float64):
         key = (*names, id(specimen), dtype)
         if key not in cards:
-            cards[key] = scored(names, specimen, dtype)
+            cards[key] = score_specimen(names, specimen, dtype)
         return cards[key]
 
     return scored_once
@@ -47,7 +47,7 @@ def once():
 @pytest.mark.parametrize("label", ZOO)
 def test_promise(label, check, once, monkeypatch):
     if check not in AFRESH:
-        monkeypatch.setattr("zerocost.testing.proxies.scored", once)
+        monkeypatch.setattr("zerocost.testing.proxies.score_specimen", once)
     check(BUILT_IN, ZOO[label])
 
 
@@ -167,13 +167,13 @@ def test_tied_weights_counted_twice_are_caught(broken, monkeypatch):
 
     check_tied([broken(matrices)])
     twice = lambda modules, kind: {f"{p}.{n}": t for p, m in modules.items() for n, t in vars(m)[kind].items()}  # noqa: E731
-    monkeypatch.setattr("zerocost.engine.network.registered", twice)
+    monkeypatch.setattr("zerocost.engine.network.unique_tensors", twice)
     with pytest.raises(AssertionError, match=r"matrices is 3.0 for two layers that share their weight, but 2.0"):
         check_tied(["matrices"])
 
 
 def test_a_changed_model_is_caught(monkeypatch):
-    monkeypatch.setattr("zerocost.engine.guard.Anatomy.put_back", lambda _: None)
+    monkeypatch.setattr("zerocost.engine.guard.Snapshot.put_back", lambda _: None)
     with pytest.raises(AssertionError, match="changes the model"):
         check_unchanged(["naswot"], ZOO["stateful"])
 
@@ -185,5 +185,5 @@ def test_a_batch_split_across_batch_norm_is_caught(monkeypatch):
 
 
 def test_the_zoo_can_be_ones_own():
-    mine = Specimen(lambda: nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4)), drawn(3))
+    mine = Specimen(lambda: nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.Linear(5, 4)), gaussian_inputs(3))
     check_proxy("snip, naswot", {"tanh": mine})

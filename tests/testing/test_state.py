@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from zerocost.testing.state import global_state, state
+from zerocost.testing.state import global_state, model_state
 
 
 class Net(nn.Module):
@@ -40,10 +40,10 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_a_change_of_any_kind_shows(change):
     model = Net()
-    before = state(model)
-    assert state(model) == before
+    before = model_state(model)
+    assert model_state(model) == before
     change(model)
-    assert state(model) != before
+    assert model_state(model) != before
 
 
 @pytest.mark.parametrize("change", [lambda: torch.rand(1), np.random.rand, random.random])

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from zerocost.scoring.candidates import initialise
-from zerocost.testing.state import state
+from zerocost.testing.state import model_state
 from zerocost.testing.zoo import CLASSES, ZOO, CNNModel
 
 RAISE_OR_OVERFLOW = {"raises", "overflows"}
@@ -36,9 +36,9 @@ def test_the_difficult_ones_are_as_difficult_as_they_say():
     dead = ZOO["dead"].build()
     assert torch.equal(dead(images), dead(images * 2))
     model = ZOO["stateful"].build()
-    before = state(model)
+    before = model_state(model)
     model(x)
-    assert state(model) != before
+    assert model_state(model) != before
 
 
 def test_the_plain_cnn_is_the_one_of_the_example():

@@ -23,9 +23,9 @@ def explain(
                 "name": step.name,
                 "forwards": step.forwards,
                 "backwards": step.backwards,
-                "runs": step.runs,
+                "runs": step.description,
                 "settings": group.settings.changed,
-                "signals": steps.riders(step.name, group.settings),
+                "signals": steps.requests(step.name, group.settings),
             }
             for group in steps.groups
             for step in group.passes

@@ -16,7 +16,7 @@ from zerocost.base.conditions import join_clauses, parse_clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import Fidelity
 from zerocost.combine.ranks import METHODS, score_terms
-from zerocost.proxies.registry import Wanted, resolve
+from zerocost.proxies.registry import ProxyNames, resolve
 
 FORMAT = 1
 
@@ -233,7 +233,7 @@ def read_reference(reference: Any) -> pd.DataFrame:
     raise InputError("reference must map each proxy to a list of numbers, all of one length")
 
 
-def as_proxies(wanted: Combination | Path | Wanted) -> Wanted:
+def as_proxies(wanted: Combination | Path | ProxyNames) -> ProxyNames:
     """The proxies of a combination or of its .json file; any other choice of proxies is returned as it is.
 
     >>> as_proxies(Combination({"snip": 0.5, "naswot": 1.0, "params": 0.0})), as_proxies("snip,zen")
@@ -249,7 +249,7 @@ def is_combination_file(wanted: object) -> TypeIs[str | Path]:
     return isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json"))
 
 
-def as_combination(wanted: Combination | Mapping[str, float] | Path | Wanted) -> Combination:
+def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames) -> Combination:
     """A combination from a `Combination`, weights by name, a .json file, or proxies of equal weight.
 
     >>> print(as_combination("snip,naswot"))

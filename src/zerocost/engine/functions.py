@@ -1,4 +1,4 @@
-"""What a torch function does to a network, told by its name: the same in torch, torch.nn.functional, Tensor,
+"""What a torch function does to a network, by its name: the same in torch, torch.nn.functional, Tensor,
 torch._C and torch.ops, as function or method, in place or not."""
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ DROPOUT = {
 NORMALISATION = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
 
 
-def prepared(values: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
+def prepare_data(values: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
     """What a network's own preparation of its data makes of them, seen as one torch function.
 
     A pass that has no data skips it.
     """
     if has_torch_function_unary(values):
-        return handle_torch_function(prepared, (values,), values, way)
+        return handle_torch_function(prepare_data, (values,), values, way)
     return way(values)
 
 
-PREPARATION = {prepared.__name__}
+PREPARATION = {prepare_data.__name__}
 
 
 def function_name(function: Function) -> str:
@@ -52,10 +52,10 @@ def function_name(function: Function) -> str:
     return getattr(function, "__name__", "").partition(".")[0].strip("_")
 
 
-def rectifies(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def is_rectifier(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call is an activation with its hinge at zero.
 
-    >>> rectifies("relu", (), {}), rectifies("hardtanh", (None, 0.0, 6.0), {}), rectifies("tanh", (), {})
+    >>> is_rectifier("relu", (), {}), is_rectifier("hardtanh", (None, 0.0, 6.0), {}), is_rectifier("tanh", (), {})
     (True, True, False)
     """
     if name in RECTIFIERS:
@@ -66,12 +66,12 @@ def rectifies(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     return any(isinstance(bound, int | float) and bound == 0 for bound in bounds)
 
 
-def in_place(function: Function, kwargs: dict[str, Any]) -> bool:
+def is_in_place(function: Function, kwargs: dict[str, Any]) -> bool:
     """Whether a call writes into its first argument, going by torch's naming.
 
     >>> import torch
-    >>> in_place(torch.relu_, {}), in_place(torch.nn.functional.relu, {"inplace": True}), in_place(torch.relu, {})
-    (True, True, False)
+    >>> is_in_place(torch.relu_, {}), is_in_place(torch.relu, {}), is_in_place(torch.relu, {"inplace": True})
+    (True, False, True)
     """
     name = getattr(function, "__name__", "").partition(".")[0]
     if name.startswith("__"):

@@ -24,10 +24,10 @@ def gradients(of: Tensor, to: Sequence[Tensor], **options: Any) -> tuple[Tensor,
             "the network uses activation checkpointing that hides gradients; call checkpoint(…, use_reentrant=False)"
         )
     found = torch.autograd.grad(of, to, allow_unused=True, materialize_grads=True, **options)
-    return dense(found)
+    return as_dense(found)
 
 
-def dense(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+def as_dense(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The tensors, those dense that are sparse, as gradients of an embedding may be."""
     return tuple(t.to_dense() if t.is_sparse else t for t in tensors)
 

@@ -22,24 +22,26 @@ class Place(NamedTuple):
     tensor: Tensor
 
 
-class Keeper(NamedTuple):
+class SaveMethod(NamedTuple):
     """How the contents of a mutable value are saved, and how they are put back."""
 
     save: Callable[[Any], Any]
     put_back: Callable[[Any, Any], object]
 
 
-class Anatomy:
+class Snapshot:
     """Everything mutable that hangs on a model's attributes, its submodules' included: dictionaries (of parameters,
     hooks, anything), lists, sets, tensors, arrays and random generators. What other objects hold is not looked into.
 
-    The tensors whose ids are in `copied` are not saved: passes run on copies of them.
+    Args:
+        model: the model.
+        copied: ids of tensors that are not saved, because passes run on copies of them.
 
     Attributes:
         places: each place where a tensor is kept.
 
     >>> model = nn.Linear(1, 1)
-    >>> anatomy = Anatomy(model)
+    >>> anatomy = Snapshot(model)
     >>> model.eval().seen = [1]
     >>> anatomy.put_back()
     >>> model.training, hasattr(model, "seen")
@@ -48,7 +50,7 @@ class Anatomy:
 
     def __init__(self, model: nn.Module, copied: Container[int] = frozenset()) -> None:
         self.places: list[Place] = []
-        self._saved: list[tuple[Keeper, Any, Any]] = []
+        self._saved: list[tuple[SaveMethod, Any, Any]] = []
         self._empty: list[Any] = []  # most of all containers: a module has a dozen for hooks
         seen = {id(vars(model))}
         holders: list[Any] = [vars(model)]
@@ -59,7 +61,7 @@ class Anatomy:
                 if type(value) in CONTAINERS and not value:
                     self._empty.append(value)
                     continue
-                kind = keeper(value)
+                kind = save_method(value)
                 if kind is None:
                     continue
                 if kind is TENSOR and not isinstance(holder, tuple):
@@ -74,7 +76,7 @@ class Anatomy:
                     self._save(inner)
 
     def _save(self, value: Any) -> None:
-        kind = keeper(value)
+        kind = save_method(value)
         if kind is not None and not isinstance(value, tuple):
             self._saved.append((kind, value, kind.save(value)))
 
@@ -87,7 +89,7 @@ class Anatomy:
             kind.put_back(value, contents)
 
 
-def refill(value: Any, contents: Any) -> None:
+def restore_container(value: Any, contents: Any) -> None:
     """Put the elements of a container back, unless it holds the very same ones."""
     keys = len(value) == len(contents) and all(map(is_, value, contents))
     if keys and (not isinstance(value, dict) or all(map(is_, value.values(), contents.values()))):
@@ -96,23 +98,23 @@ def refill(value: Any, contents: Any) -> None:
     (value.extend if isinstance(value, list | deque) else value.update)(contents)
 
 
-def plain(value: Tensor) -> Tensor | None:
+def copy_values(value: Tensor) -> Tensor | None:
     """A copy of a tensor's values; None where there are none to copy (meta device) or not as one block (sparse)."""
     return value.detach().clone() if value.layout is torch.strided and not value.is_meta else None
 
 
-def overwrite(value: Tensor, contents: Tensor | None) -> None:
+def restore_values(value: Tensor, contents: Tensor | None) -> None:
     """Put a tensor's values back, unless they are the same, in a way that autograd does not track."""
     if contents is not None and not torch.equal(value, contents):
         value.data.copy_(contents)
 
 
-MODULE = Keeper(vars, refill)
-TENSOR = Keeper(plain, overwrite)
-DICTIONARY = Keeper(dict, refill)
-SEQUENCE = Keeper(list, refill)
+MODULE = SaveMethod(vars, restore_container)
+TENSOR = SaveMethod(copy_values, restore_values)
+DICTIONARY = SaveMethod(dict, restore_container)
+SEQUENCE = SaveMethod(list, restore_container)
 CONTAINERS = {dict, OrderedDict, list, set, deque}
-KEEPERS: dict[type, Keeper | None] = {
+SAVE_METHODS: dict[type, SaveMethod | None] = {
     **dict.fromkeys((bool, int, float, str, NoneType, FunctionType), None),  # never looked into, so known at once
     nn.Module: MODULE,
     Tensor: TENSOR,
@@ -122,18 +124,22 @@ KEEPERS: dict[type, Keeper | None] = {
     list: SEQUENCE,
     tuple: SEQUENCE,
     deque: SEQUENCE,
-    set: Keeper(set, refill),
-    np.ndarray: Keeper(np.copy, np.copyto),
-    torch.Generator: Keeper(torch.Generator.get_state, torch.Generator.set_state),
-    random.Random: Keeper(random.Random.getstate, random.Random.setstate),
-    np.random.Generator: Keeper(
+    set: SaveMethod(set, restore_container),
+    np.ndarray: SaveMethod(np.copy, np.copyto),
+    torch.Generator: SaveMethod(torch.Generator.get_state, torch.Generator.set_state),
+    random.Random: SaveMethod(random.Random.getstate, random.Random.setstate),
+    np.random.Generator: SaveMethod(
         lambda generator: generator.bit_generator.state,
         lambda generator, state: setattr(generator.bit_generator, "state", state),
     ),
 }
 
 
-def keeper(value: Any) -> Keeper | None:
-    """How a value is kept; None for one that does not change, or is not looked into."""
+def save_method(value: Any) -> SaveMethod | None:
+    """How a value is saved; None for one that does not change, or is not looked into."""
     kind = type(value)
-    return KEEPERS[kind] if kind in KEEPERS else next((KEEPERS[k] for k in kind.__mro__ if k in KEEPERS), None)
+    return (
+        SAVE_METHODS[kind]
+        if kind in SAVE_METHODS
+        else next((SAVE_METHODS[k] for k in kind.__mro__ if k in SAVE_METHODS), None)
+    )

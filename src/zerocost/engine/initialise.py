@@ -19,8 +19,8 @@ DEVIATION: dict[str, Callable[[int], float]] = {
 }
 
 
-def initialised(network: Network, how: str, seed: int) -> Network:
-    """The network with other weights: "given" ones, or drawn anew from `seed`.
+def with_initialisation(network: Network, how: str, seed: int) -> Network:
+    """The network with the weights it was "given", or with others drawn from a seed.
 
     Tensors of two or more axes are drawn from N(0, 1) ("gaussian") or N(0, 2 / fan-in) ("kaiming"), with fan-in the
     product of all axes but the first; scales of normalisation become 1, biases 0, and running statistics are reset.
@@ -33,12 +33,14 @@ def initialised(network: Network, how: str, seed: int) -> Network:
     generator = stream(seed, "weights")
     assert network.places is not None  # known before the tensors change
     drawn = copy.copy(network)
-    drawn.parameters = {name: redrawn(name, p, network, how, generator) for name, p in network.parameters.items()}
-    drawn.buffers = {name: reset(name, b) for name, b in network.buffers.items()}
+    drawn.parameters = {
+        name: initial_parameter(name, p, network, how, generator) for name, p in network.parameters.items()
+    }
+    drawn.buffers = {name: initial_buffer(name, b) for name, b in network.buffers.items()}
     return drawn
 
 
-def redrawn(name: str, parameter: Tensor, network: Network, how: str, generator: torch.Generator) -> Tensor:
+def initial_parameter(name: str, parameter: Tensor, network: Network, how: str, generator: torch.Generator) -> Tensor:
     """A parameter of the same shape: drawn, set to where its kind starts, or as it is."""
     value = parameter.detach()
     if not value.is_floating_point():
@@ -51,7 +53,7 @@ def redrawn(name: str, parameter: Tensor, network: Network, how: str, generator:
     return torch.ones_like(value) if id(parameter) in network.scales else value
 
 
-def reset(name: str, buffer: Tensor) -> Tensor:
+def initial_buffer(name: str, buffer: Tensor) -> Tensor:
     """Running statistics as they are before training; any other buffer as it is."""
     start = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0}
     kind = name.rpartition(".")[2]

@@ -39,8 +39,8 @@ def take_samples(inputs: Any, start: int, stop: int) -> Any:
     return tree_map(lambda value: value[start:stop] if sampled(value) else value, inputs)
 
 
-def leaves(inputs: Any) -> Any:
-    """The tensors apart from their graph; those that are floating-point with a row for each sample take a gradient."""
+def as_leaves(inputs: Any) -> Any:
+    """The tensors detached from their graph; floating-point ones with a row for each sample take a gradient."""
     sampled = sample_test(inputs)
 
     def leaf(value: Any) -> Any:
@@ -51,17 +51,23 @@ def leaves(inputs: Any) -> Any:
     return tree_map(leaf, inputs)
 
 
-def cloned(inputs: Any) -> Any:
+def clone_tensors(inputs: Any) -> Any:
     """Clones of all tensors, for a network that may write into them."""
     return tree_map(lambda value: value.clone() if isinstance(value, Tensor) else value, inputs)
 
 
-def noise(inputs: Any, pixels: int | None, generator: torch.Generator) -> Any:
+def noise_like(inputs: Any, pixels: int | None, generator: torch.Generator) -> Any:
     """Standard normal numbers in the shape of each floating-point tensor that has a row for each sample.
 
-    `pixels` replaces height and width of images N×C×H×W. Raises `Failure` when there is nothing to draw, as for tokens.
+    Args:
+        inputs: what the noise takes the place of.
+        pixels: height and width of the noise for images N×C×H×W; None for theirs.
+        generator: draws the numbers.
 
-    >>> noise(torch.zeros(2, 3, 8, 8), 4, torch.Generator()).shape
+    Raises:
+        Failure: there is nothing to draw, as for tokens.
+
+    >>> noise_like(torch.zeros(2, 3, 8, 8), 4, torch.Generator()).shape
     torch.Size([2, 3, 4, 4])
     """
     sampled = sample_test(inputs)

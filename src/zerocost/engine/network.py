@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
-from zerocost.engine.guard import Anatomy
+from zerocost.engine.guard import Snapshot
 
 NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
@@ -24,12 +24,12 @@ class Network:
     """A model, its parameters and buffers (shared ones once), and which parameters are weight matrices."""
 
     def __init__(self, model: nn.Module) -> None:
-        self.model = unwrapped(model)
+        self.model = unwrap(model)
         modules = dict(self.model.named_modules())
         if any(isinstance(module, torch.jit.ScriptModule) for module in modules.values()):
             raise Failure("the network is compiled by torch.jit, which hides its calls; score the one it was made of")
-        self.parameters = registered(modules, "_parameters")
-        self.buffers = registered(modules, "_buffers")
+        self.parameters = unique_tensors(modules, "_parameters")
+        self.buffers = unique_tensors(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
         self.scales = {
@@ -51,14 +51,14 @@ class Network:
         self.originals = frozenset(self.names)
 
     @cached_property
-    def anatomy(self) -> Anatomy:
-        """The model's state before its first run."""
-        return Anatomy(self.model, self.originals)
+    def snapshot(self) -> Snapshot:
+        """The model's state before its first pass."""
+        return Snapshot(self.model, self.originals)
 
     @cached_property
     def places(self) -> list[tuple[Any, Any, str]]:
         """Each place where a parameter or buffer is kept, with its name."""
-        found = self.anatomy.places
+        found = self.snapshot.places
         return [(p.holder, p.key, self.names[id(p.tensor)]) for p in found if id(p.tensor) in self.names]
 
     @property
@@ -92,10 +92,6 @@ class Network:
         """Copies of the weight matrices; `Failure` when there are none."""
         return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
 
-    def non_embedding_count(self) -> int:
-        """Number of parameters outside the tables of embedding layers."""
-        return sum(p.numel() for p in self.parameters.values() if id(p) not in self.embeddings)
-
     def copies(self) -> dict[str, Tensor]:
         """Copies of all parameters and buffers."""
         return {name: t.detach().clone() for name, t in self.tensors.items()}
@@ -111,13 +107,13 @@ class Network:
     @contextmanager
     def fresh(self, seed: int, training: bool) -> Iterator[None]:
         """The model in train or eval mode and random numbers from `seed`; on exit everything is as it was."""
-        anatomy = self.anatomy
+        snapshot = self.snapshot
         with seeded(seed, self.device):
             try:
                 self.set_mode(training)
                 yield
             finally:
-                anatomy.put_back()
+                snapshot.put_back()
 
     def set_mode(self, training: bool) -> None:
         """Train or eval mode; `Failure` when the model's own `train` raises."""
@@ -142,10 +138,10 @@ class Network:
         except (torch.OutOfMemoryError, Failure):
             raise
         except Exception as error:
-            if out_of_memory(error):
+            if is_out_of_memory(error):
                 raise torch.OutOfMemoryError(str(error)) from error
             raise Failure(f"the network raised {describe_error(error)}") from error
-        return logits(outputs)
+        return scored_tensor(outputs)
 
     def prepare(self, inputs: Any) -> Any:
         """Inputs on the network's device, floating-point ones in its dtype, all such that autograd can use them."""
@@ -159,7 +155,7 @@ class Network:
         return tree_map(move, inputs)
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> nn.Module:
     """The module inside DataParallel and `torch.compile`."""
     while True:
         inner = model.module if isinstance(model, DataParallel | DistributedDataParallel) else None
@@ -169,7 +165,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
-def registered(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Tensor]:
+def unique_tensors(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Tensor]:
     """Parameters or buffers of all modules by name, shared ones once."""
     found: dict[int, tuple[str, Tensor]] = {}
     for prefix, module in modules.items():
@@ -179,7 +175,7 @@ def registered(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Tensor]
     return dict(found.values())
 
 
-def logits(outputs: Any) -> Tensor:
+def scored_tensor(outputs: Any) -> Tensor:
     """The tensor to score in what a network returned: itself, or the entry `logits` of a mapping or named result."""
     if isinstance(outputs, Tensor):
         return outputs
@@ -192,6 +188,6 @@ def logits(outputs: Any) -> Tensor:
     )
 
 
-def out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether torch could not get memory: its own error class, or the CPU allocator's RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.engine import catalogue  # noqa: F401  so that every signal a proxy may ask for is known
 from zerocost.engine import settings as settings_
 from zerocost.engine.options import format_options, parse_options
 from zerocost.engine.settings import DEFAULT, Settings
-from zerocost.engine.signals import requested
+from zerocost.engine.signals import requested_signals
 
 Formula = TypeVar("Formula", bound=Callable[..., Any])
 
@@ -31,6 +32,7 @@ class Proxy:
         settings: how the passes that deliver its signals are run.
         options: values for the formula's own keyword arguments, where they differ from the default.
         repeats: from how many seeds it is measured; its score is the mean.
+        group: what it looks at, by which built-in proxies are listed together.
     """
 
     name: str
@@ -42,21 +44,22 @@ class Proxy:
     settings: Settings = DEFAULT
     options: Mapping[str, Any] = field(default_factory=dict)
     repeats: int = 1
+    group: str = ""
 
     def using(self, **options: Any) -> Proxy:
         """This proxy with other settings of its passes, options of its formula, or `repeats`.
 
-        Its name says what is changed, and names it: `score(model, batch, "zico(parts=4)")`. Raises
-        `InputError` for an option that it does not have.
+        Its name says what is changed, as in `score(model, batch, "zico(parts=4)")`. Raises `InputError` for an option
+        that it does not have.
 
         >>> from zerocost.proxies import get
         >>> get("snip").using(initialisation="kaiming", repeats=3).name
         'snip(initialisation=kaiming, repeats=3)'
         """
         own = formula_options(self.formula)
-        unknown_ = [name for name in options if name not in {*own, *settings_.NAMES, "repeats"}]
-        if unknown_:
-            raise unknown(f"option of proxy {self.name}:", unknown_[0], [*own, *settings_.NAMES, "repeats"])
+        not_known = [name for name in options if name not in {*own, *settings_.NAMES, "repeats"}]
+        if not_known:
+            raise unknown(f"option of proxy {self.name}:", not_known[0], [*own, *settings_.NAMES, "repeats"])
         repeats = options.get("repeats", self.repeats)
         if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
             raise InputError(f"repeats must be a whole number from 1, got {repeats!r}")
@@ -64,15 +67,15 @@ class Proxy:
             number = isinstance(options[name], int | float) and math.isfinite(options[name])
             if not number and (own[name] is None or type(own[name]) in (int, float)):
                 raise InputError(f"{name} of proxy {self.name} must be a number, got {options[name]!r}")
-        given = {name: value for name, value in options.items() if name in settings_.NAMES}
-        formula = {name: value for name, value in options.items() if name in own}
-        base, bracket, told = self.name.partition("(")
-        changed = {**(parse_options(f"f({told}") if bracket else {}), **options}
+        of_passes = {name: value for name, value in options.items() if name in settings_.NAMES}
+        of_formula = {name: value for name, value in options.items() if name in own}
+        base, bracket, rest = self.name.partition("(")
+        changed = {**(parse_options(f"f({rest}") if bracket else {}), **options}
         return replace(
             self,
             name=f"{base}({format_options(changed)})" if changed else base,
-            settings=replace(self.settings, **given),
-            options={**self.options, **formula},
+            settings=replace(self.settings, **of_passes),
+            options={**self.options, **of_formula},
             repeats=repeats,
         )
 
@@ -80,14 +83,23 @@ class Proxy:
 REGISTRY: dict[str, Proxy] = {}
 
 
-def proxy(*, paper: str, higher_is_better: bool = True, **settings: Any) -> Callable[[Formula], Formula]:
+def proxy(
+    *, paper: str, higher_is_better: bool = True, group: str = "", **settings: Any
+) -> Callable[[Formula], Formula]:
     r"""Register a function as a proxy. Its parameter names are the signals it asks for; it returns one number.
 
-    `paper` is the source of the formula. Keyword arguments of the function (after `*`) are options of the formula, and
-    `settings` are those of `zerocost.engine.settings.Settings` that its signals need to be measured with. With
-    `higher_is_better=False` scores carry the formula's value negated, so that for every score higher is better. The
-    function itself is returned unchanged, so it can be called and tested alone. Raises `InputError` when a parameter
-    names no signal; a name registered twice replaces the first.
+    Keyword arguments of the function (after `*`) are options of the formula. The function itself is returned unchanged,
+    so it can be called and tested alone. A name registered twice replaces the first.
+
+    Args:
+        paper: the source of the formula.
+        higher_is_better: False where small values are the good ones; scores then carry the formula's value negated, so
+            that for every score higher is better.
+        group: what the proxy looks at, by which built-in proxies are listed together in the documentation.
+        settings: those of `zerocost.engine.settings.Settings` that its signals need to be measured with.
+
+    Raises:
+        InputError: a parameter names no signal, or the name is that of a built-in proxy.
 
     >>> @proxy(paper="this example")
     ... def weight_sum(weights):
@@ -101,19 +113,21 @@ def proxy(*, paper: str, higher_is_better: bool = True, **settings: Any) -> Call
     def register(formula: Formula) -> Formula:
         summary = (inspect.getdoc(formula) or "").partition("\n")[0]
         name = formula.__name__
-        known = REGISTRY.get(name)
-        if known and built_in(known.formula) and not built_in(formula):
+        earlier = REGISTRY.get(name)
+        if earlier and is_built_in(earlier.formula) and not is_built_in(formula):
             raise InputError(f"{name!r} is the name of a built-in proxy; give yours another")
         if not name.isidentifier():
             raise InputError(f"a proxy is registered by its name, but got {name}: define it with def")
-        signals = requested(formula, "proxy")
-        REGISTRY[name] = Proxy(name, formula, paper, higher_is_better, signals, summary, Settings(**settings))
+        signals = requested_signals(formula, "proxy")
+        REGISTRY[name] = Proxy(
+            name, formula, paper, higher_is_better, signals, summary, Settings(**settings), group=group
+        )
         return formula
 
     return register
 
 
-def built_in(formula: Callable[..., Any]) -> bool:
+def is_built_in(formula: Callable[..., Any]) -> bool:
     """Whether a formula is one of this library's."""
     return formula.__module__.startswith("zerocost.proxies.")
 

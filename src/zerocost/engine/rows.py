@@ -11,11 +11,17 @@ BLOCK = 2**22  # elements of an activation that are compared at a time
 
 
 def samples_first(values: Tensor, samples: int, tokens_first: bool = False) -> Tensor:
-    """`values` with the sample axis in front: the first already, the second of a sequence (T×N×E), or the outer part
-    of the first where windows or patches are merged into it.
+    """An activation with the sample axis in front: the first already, the second of a sequence (T×N×E), or the outer
+    part of the first where windows or patches are merged into it.
 
-    With `tokens_first`, for a network some of whose layers take T×N×E, a shape that can be read in two ways is a
-    `Failure`; otherwise samples come first in it.
+    Args:
+        values: the activation.
+        samples: the number of samples.
+        tokens_first: whether some layers of the network take T×N×E. A shape that can be read in two ways is a
+            `Failure` then; otherwise samples come first in it.
+
+    Raises:
+        Failure: no axis is that of the samples.
 
     >>> samples_first(torch.zeros(5, 2, 3), samples=2).shape, samples_first(torch.zeros(8, 3), samples=2).shape
     (torch.Size([2, 5, 3]), torch.Size([2, 4, 3]))

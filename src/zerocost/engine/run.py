@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,37 +14,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.initialise import initialised
-from zerocost.engine.inputs import noise, take_samples
-from zerocost.engine.memory import attempt, measure_batch, or_failure, signals_of
+from zerocost.engine.initialise import with_initialisation
+from zerocost.engine.inputs import noise_like, take_samples
+from zerocost.engine.losses import Loss
+from zerocost.engine.memory import attempt, failed_signals, measure_batch, or_failure, wanted_from
+from zerocost.engine.modes import WithoutPreparation
 from zerocost.engine.network import Network
-from zerocost.engine.observe import Unprepared
-from zerocost.engine.passes import batch
-from zerocost.engine.passes.batches import batches
-from zerocost.engine.passes.flow import flow
-from zerocost.engine.passes.information import information
-from zerocost.engine.passes.samples import samples
-from zerocost.engine.passes.shape import shape
-from zerocost.engine.passes.tangents import BACKWARDS, tangents
+from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput
 from zerocost.engine.plan import Group, Plan, relevant_settings
+from zerocost.engine.readings import BATCH, MODEL, READINGS
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import SIGNALS
-
-READ_OFF: dict[str, Callable[[Network], Any]] = {
-    "parameter_count": lambda network: sum(p.numel() for p in network.parameters.values()),
-    "non_embedding_count": Network.non_embedding_count,
-    "parameter_tensors": lambda network: len(network.parameters),
-    "weights": Network.weights,
-}
-APART: dict[str, Callable[[batch.PassInput], dict[str, Any]]] = {
-    "shape": shape,
-    "flow": flow,
-    "batches": batches,
-    "samples": samples,
-    "tangents": tangents,
-    "information": information,
-}
-"""Passes with a graph of their own."""
 
 
 @dataclass
@@ -75,9 +55,9 @@ class Measurement:
 
 
 def measure(
-    model: nn.Module, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: batch.Loss, seed: int
+    model: nn.Module, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: Loss, seed: int
 ) -> Measurement:
-    """Run the passes of `plan`, each once, and return the signals they deliver under each of its settings.
+    """Run each pass of a plan once, and return the signals that they deliver under each of its settings.
 
     The model is left as it was. Each pass starts from `seed`, so that a signal does not depend on which others are
     asked for; repeat i starts from `seed + i`. Only proxies that compare batches see more than the first of `batches`.
@@ -88,10 +68,10 @@ def measure(
     if isinstance(network, Failure):
         return Measurement({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
     result = Measurement(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
-    with neutral(network.device):
+    with neutral_modes(network.device):
         placed = or_failure(network.prepare, list(batches))
         for group in plan.groups:
-            with Unprepared() if group.settings.inputs == "noise" else nullcontext():
+            with WithoutPreparation() if group.settings.inputs == "noise" else nullcontext():
                 found = or_failure(measure_group, network, placed, group, loss, seed, result)
             result.signals[group.settings] = (
                 dict.fromkeys(group.signals, found) if isinstance(found, Failure) else found
@@ -100,58 +80,67 @@ def measure(
 
 
 def measure_group(
-    network: Network, placed: Any, group: Group, loss: batch.Loss, seed: int, result: Measurement
+    network: Network, placed: Any, group: Group, loss: Loss, seed: int, result: Measurement
 ) -> dict[str, Any]:
     """The signals of passes under the same settings; adds their times to `result`."""
     settings, seed = group.settings, seed + group.settings.repeat
-    network = initialised(network, settings.initialisation, seed)
-    signals = {name: attempt(read, network) for name, read in READ_OFF.items() if name in group.signals}
+    network = with_initialisation(network, settings.initialisation, seed)
+    signals = read(MODEL.name, network, group)
     if isinstance(placed, Failure):
         return dict.fromkeys(group.signals, placed) | signals
-    samples = [chosen(inputs, targets, settings, seed) for inputs, targets in placed]
-    inputs, targets = samples[0]
-    if "labels" in group.signals:
-        signals["labels"] = Failure("needs labels: give the batch as (inputs, labels)") if targets is None else targets
-    whole = batch.PassInput(network, inputs, targets, loss, group.signals, seed, settings, samples[1:])
+    batches = [choose_samples(inputs, targets, settings, seed) for inputs, targets in placed]
+    inputs, targets = batches[0]
+    signals |= read(BATCH.name, targets, group)
+    batch = PassInput(network, inputs, targets, loss, group.signals, seed, settings, batches[1:])
     for step in group.passes:
-        if step.name in APART:
+        if not step.on_graph:
             start = network.clock()
-            found = apart(step.name, whole)
-            if not isinstance(found, Failure):
-                result.backwards[step.name, settings] = step.backwards + found.pop(BACKWARDS, 0)
-            signals |= dict.fromkeys(signals_of([step.name]), found) if isinstance(found, Failure) else found
+            found = run_alone(step, batch)
+            if isinstance(found, Failure):
+                signals |= failed_signals(batch, [step.name], found)
+            else:
+                signals |= {name: found[name] for name in wanted_from(batch, [step.name])}
+                result.backwards[step.name, settings] = step.backwards + found.get(BACKWARD_COUNT, 0)
             result.milliseconds[step.name, settings] = 1e3 * (network.clock() - start)
-    on_batch = [step.name for step in group.passes if step.name in batch.PASSES]
-    if on_batch:
+    on_graph = [step.name for step in group.passes if step.on_graph]
+    if on_graph:
         milliseconds: dict[str, float] = {}
-        found, size = measure_batch(whole, on_batch, milliseconds)
-        result.part_sizes.append((size < whole.samples, size))
+        found, size = measure_batch(batch, on_graph, milliseconds)
+        result.part_sizes.append((size < batch.samples, size))
         result.milliseconds |= {(name, settings): spent for name, spent in milliseconds.items()}
         signals |= found
     return signals
 
 
-def apart(name: str, whole: batch.PassInput) -> Any:
-    """What a pass with a graph of its own delivers, or the Failure that says why it does not."""
+def read(source: str, value: Any, group: Group) -> dict[str, Any]:
+    """The wanted signals that are read of the model or the batch, or the `Failure` that says why one is not."""
+    return {name: attempt(READINGS[name], value) for name in group.signals if SIGNALS[name].source == source}
+
+
+def run_alone(step: Pass, batch: PassInput) -> Any:
+    """What a pass with a graph of its own delivers, or the `Failure` that says why it does not."""
     try:
-        return attempt(APART[name], whole)
+        return attempt(step.run, batch)
     except torch.OutOfMemoryError:
-        smaller = f" at batch {whole.samples}; this cannot be measured in parts, try batch={whole.samples // 2}"
-        return Failure("out of memory" + (smaller if whole.samples > 1 and name not in ("shape", "flow") else ""))
+        if batch.samples == 1 or "samples" not in step.settings:
+            return Failure("out of memory")
+        return Failure(
+            f"out of memory at batch {batch.samples}; this cannot be measured in parts, try batch={batch.samples // 2}"
+        )
 
 
-def chosen(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
+def choose_samples(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
     """The samples that settings ask for: the first ones, or noise in their shape."""
     if settings.samples is not None:
-        inputs, targets = (
-            take_samples(inputs, 0, settings.samples),
-            None if targets is None else targets[: settings.samples],
-        )
-    return (noise(inputs, settings.pixels, stream(seed, "inputs")) if settings.inputs == "noise" else inputs), targets
+        inputs = take_samples(inputs, 0, settings.samples)
+        targets = None if targets is None else targets[: settings.samples]
+    if settings.inputs == "noise":
+        inputs = noise_like(inputs, settings.pixels, stream(seed, "inputs"))
+    return inputs, targets
 
 
 @contextmanager
-def neutral(device: torch.device) -> Iterator[None]:
+def neutral_modes(device: torch.device) -> Iterator[None]:
     """The caller's inference mode, gradient mode, autocast and attention kernels do not apply; nothing is compiled."""
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))

@@ -19,7 +19,7 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a pass; proxies that ask for equal ones share its run.
+    """The settings of a pass; proxies that ask for equal ones share it.
 
     Attributes:
         mode: "train" (BatchNorm uses the statistics of the batch) or "eval" (its running ones).
@@ -28,10 +28,10 @@ class Settings:
             with either, biases are 0, scales of normalisation 1 and running statistics reset.
         samples: how many samples of the batch are used, the first ones; None for all.
         pixels: height and width of noise images; None for those of the batch.
-        parts: into how many batches one is cut where gradients of several are compared.
+        parts: the number of batches that one is cut into where gradients of several are compared.
         perturbation: the size of the Gaussian step away from an input.
         normalisation: in the flow pass, the "identity", or "kept".
-        repeat: which of several runs from different seeds.
+        repeat: which of several repeats from different seeds.
 
     >>> Settings(mode="eval", samples=16)
     Settings(mode=eval, samples=16)
@@ -70,15 +70,15 @@ class Settings:
         """The settings that differ from the default."""
         return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
 
-    def only(self, heeded: Iterable[str]) -> Settings:
-        """These settings where they are heeded, and the default elsewhere.
+    def only(self, relevant: Iterable[str]) -> Settings:
+        """The relevant ones of these settings, and the default for the others.
 
-        Which repeat it is matters where random numbers are drawn: for weights drawn anew, and where it is heeded.
+        Which repeat it is matters where random numbers are drawn: for weights drawn anew, and where it is relevant.
 
         >>> Settings(mode="eval", samples=4, repeat=1).only(["mode"])
         Settings(mode=eval)
         """
-        kept = {name: value for name, value in self.changed.items() if name in heeded}
+        kept = {name: value for name, value in self.changed.items() if name in relevant}
         if "initialisation" in kept and self.repeat:
             kept["repeat"] = self.repeat
         return Settings(**kept)

@@ -13,7 +13,7 @@ import pandas as pd
 from zerocost import combine
 from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.combine import Combination
-from zerocost.engine.passes.batch import Loss, cross_entropy
+from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.engine.proxy import Proxy
 from zerocost.integrations.keras.proposals import build_model, draw_proposals, name_proposals
 from zerocost.integrations.keras.targets import check_loss, draw_batch, target_reader

@@ -14,8 +14,8 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.data.as_batch import as_batches
-from zerocost.engine.inputs import cloned, sample_count
-from zerocost.engine.network import Network, out_of_memory, unwrapped
+from zerocost.engine.inputs import clone_tensors, sample_count
+from zerocost.engine.network import Network, is_out_of_memory, unwrap
 from zerocost.engine.proxy import Proxy
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import DEFAULT_PROXIES
@@ -74,7 +74,7 @@ def score(
         raise InputError(f"expected a LightningModule, but got {describe_type(module)}; zerocost.score takes others")
     if loss is None and not getattr(module, "automatic_optimization", True):
         raise InputError(f"training_step steps its optimizers by hand (automatic_optimization is False); {REMEDY}")
-    module, batches = unwrapped(module), as_batches(draw_from_datamodule(data, size, seed))
+    module, batches = unwrap(module), as_batches(draw_from_datamodule(data, size, seed))
     if loss is not None:
         return score_module(module, batches, proxies, loss=loss, seed=seed)
     whole: MakeBatch = inputs_and_labels
@@ -139,7 +139,7 @@ def find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, 
 
     try:
         network = Network(module)
-        batch = cloned(network.prepare(batch))
+        batch = clone_tensors(network.prepare(batch))
         with network.fresh(seed, training=True):
             run_step(module, tree_map(lambda entry: entry, batch), forward)
     except ForwardCalled as called:
@@ -214,7 +214,7 @@ def step_loss(module: nn.Module, seen: list[Any], whole: MakeBatch) -> Callable[
         except (InputError, Failure):
             raise
         except Exception as error:
-            if out_of_memory(error):
+            if is_out_of_memory(error):
                 raise
             raise Failure(f"training_step raised {describe_error(error)}; {REMEDY}") from error
         if calls != 1:

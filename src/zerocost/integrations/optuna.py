@@ -16,9 +16,9 @@ from zerocost.base.seeding import seeded
 from zerocost.combine import as_proxies
 from zerocost.combine.ranks import log_rank
 from zerocost.data.as_batch import as_batches
-from zerocost.engine.passes.batch import Loss, cross_entropy
+from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.engine.proxy import Proxy
-from zerocost.engine.signals import measured
+from zerocost.engine.signals import measured_signals
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import is_network
 from zerocost.scoring.card import ScoreCard
@@ -182,7 +182,9 @@ def check_directions(directions: list[StudyDirection], proxies: list[Proxy]) -> 
     given = [direction.name.lower() for direction in directions]
     right = ["maximize"] * len(proxies)
     if len(given) == len(right):
-        right = [g if measured(p.signals) <= COUNTS else r for g, p, r in zip(given, proxies, right, strict=True)]
+        right = [
+            g if measured_signals(p.signals) <= COUNTS else r for g, p, r in zip(given, proxies, right, strict=True)
+        ]
     if given != right:
         advice = f"directions={right}" if len(right) > 1 else f"direction={right[0]!r}"
         raise InputError(

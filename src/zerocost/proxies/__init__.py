@@ -1,106 +1,54 @@
 """The built-in zero-cost proxies, one a file, and the decorator that registers more."""
 
-from zerocost.engine.proxy import Proxy, get, names, proxy
-from zerocost.proxies.apd import apd
-from zerocost.proxies.az_expressivity import az_expressivity
-from zerocost.proxies.az_progressivity import az_progressivity
-from zerocost.proxies.az_trainability import az_trainability
-from zerocost.proxies.depth import depth
-from zerocost.proxies.dss import dss
-from zerocost.proxies.epe_nas import epe_nas
-from zerocost.proxies.fisher import fisher
-from zerocost.proxies.flops import flops
-from zerocost.proxies.global_grad_norm import global_grad_norm
-from zerocost.proxies.grad_norm import grad_norm
-from zerocost.proxies.gradsign import gradsign
-from zerocost.proxies.grasp import grasp
-from zerocost.proxies.head_confidence import head_confidence
-from zerocost.proxies.jacob_cov import jacob_cov
-from zerocost.proxies.knas import knas
-from zerocost.proxies.l2_norm import l2_norm
-from zerocost.proxies.layer_count import layer_count
-from zerocost.proxies.linear_regions import linear_regions
-from zerocost.proxies.lnwot import lnwot
-from zerocost.proxies.log_synflow import log_synflow
-from zerocost.proxies.meco import meco
-from zerocost.proxies.meco_modules import meco_modules
-from zerocost.proxies.meco_opt import meco_opt
-from zerocost.proxies.naswot import naswot
-from zerocost.proxies.naswot_conv import naswot_conv
-from zerocost.proxies.near import near
-from zerocost.proxies.non_embedding_params import non_embedding_params
-from zerocost.proxies.ntk_condition import ntk_condition
-from zerocost.proxies.ntk_trace import ntk_trace
-from zerocost.proxies.params import params
-from zerocost.proxies.plain import plain
-from zerocost.proxies.registry import resolve
-from zerocost.proxies.snip import snip
-from zerocost.proxies.snr_snip import snr_snip
-from zerocost.proxies.snr_synflow import snr_synflow
-from zerocost.proxies.swap import swap
-from zerocost.proxies.swap_regularised import swap_regularised
-from zerocost.proxies.synflow import synflow
-from zerocost.proxies.synflow_bn import synflow_bn
-from zerocost.proxies.t_cet import t_cet
-from zerocost.proxies.vkdnw import vkdnw
-from zerocost.proxies.vkdnw_single import vkdnw_single
-from zerocost.proxies.w_pca import w_pca
-from zerocost.proxies.wrcor import wrcor
-from zerocost.proxies.zen import zen
-from zerocost.proxies.zico import zico
-from zerocost.proxies.zico_bc import zico_bc
-
-__all__ = [
-    "Proxy",
-    "apd",
-    "az_expressivity",
-    "az_progressivity",
-    "az_trainability",
-    "depth",
-    "dss",
-    "epe_nas",
-    "fisher",
-    "flops",
-    "get",
-    "global_grad_norm",
-    "grad_norm",
-    "gradsign",
-    "grasp",
-    "head_confidence",
-    "jacob_cov",
-    "knas",
-    "l2_norm",
-    "layer_count",
-    "linear_regions",
-    "lnwot",
-    "log_synflow",
-    "meco",
-    "meco_modules",
-    "meco_opt",
-    "names",
-    "naswot",
-    "naswot_conv",
-    "near",
-    "non_embedding_params",
-    "ntk_condition",
-    "ntk_trace",
-    "params",
-    "plain",
-    "proxy",
-    "resolve",
-    "snip",
-    "snr_snip",
-    "snr_synflow",
-    "swap",
-    "swap_regularised",
-    "synflow",
-    "synflow_bn",
-    "t_cet",
-    "vkdnw",
-    "vkdnw_single",
-    "w_pca",
-    "wrcor",
-    "zen",
-    "zico",
-    "zico_bc",
-]
+from zerocost.engine.proxy import Proxy as Proxy
+from zerocost.engine.proxy import get as get
+from zerocost.engine.proxy import names as names
+from zerocost.engine.proxy import proxy as proxy
+from zerocost.proxies.apd import apd as apd
+from zerocost.proxies.az_expressivity import az_expressivity as az_expressivity
+from zerocost.proxies.az_progressivity import az_progressivity as az_progressivity
+from zerocost.proxies.az_trainability import az_trainability as az_trainability
+from zerocost.proxies.depth import depth as depth
+from zerocost.proxies.dss import dss as dss
+from zerocost.proxies.epe_nas import epe_nas as epe_nas
+from zerocost.proxies.fisher import fisher as fisher
+from zerocost.proxies.flops import flops as flops
+from zerocost.proxies.global_grad_norm import global_grad_norm as global_grad_norm
+from zerocost.proxies.grad_norm import grad_norm as grad_norm
+from zerocost.proxies.gradsign import gradsign as gradsign
+from zerocost.proxies.grasp import grasp as grasp
+from zerocost.proxies.head_confidence import head_confidence as head_confidence
+from zerocost.proxies.jacob_cov import jacob_cov as jacob_cov
+from zerocost.proxies.knas import knas as knas
+from zerocost.proxies.l2_norm import l2_norm as l2_norm
+from zerocost.proxies.layer_count import layer_count as layer_count
+from zerocost.proxies.linear_regions import linear_regions as linear_regions
+from zerocost.proxies.lnwot import lnwot as lnwot
+from zerocost.proxies.log_synflow import log_synflow as log_synflow
+from zerocost.proxies.meco import meco as meco
+from zerocost.proxies.meco_modules import meco_modules as meco_modules
+from zerocost.proxies.meco_opt import meco_opt as meco_opt
+from zerocost.proxies.naswot import naswot as naswot
+from zerocost.proxies.naswot_conv import naswot_conv as naswot_conv
+from zerocost.proxies.near import near as near
+from zerocost.proxies.non_embedding_params import non_embedding_params as non_embedding_params
+from zerocost.proxies.ntk_condition import ntk_condition as ntk_condition
+from zerocost.proxies.ntk_trace import ntk_trace as ntk_trace
+from zerocost.proxies.params import params as params
+from zerocost.proxies.plain import plain as plain
+from zerocost.proxies.registry import resolve as resolve
+from zerocost.proxies.snip import snip as snip
+from zerocost.proxies.snr_snip import snr_snip as snr_snip
+from zerocost.proxies.snr_synflow import snr_synflow as snr_synflow
+from zerocost.proxies.swap import swap as swap
+from zerocost.proxies.swap_regularised import swap_regularised as swap_regularised
+from zerocost.proxies.synflow import synflow as synflow
+from zerocost.proxies.synflow_bn import synflow_bn as synflow_bn
+from zerocost.proxies.t_cet import t_cet as t_cet
+from zerocost.proxies.vkdnw import vkdnw as vkdnw
+from zerocost.proxies.vkdnw_single import vkdnw_single as vkdnw_single
+from zerocost.proxies.w_pca import w_pca as w_pca
+from zerocost.proxies.wrcor import wrcor as wrcor
+from zerocost.proxies.zen import zen as zen
+from zerocost.proxies.zico import zico as zico
+from zerocost.proxies.zico_bc import zico_bc as zico_bc

@@ -8,7 +8,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Kang et al., APD, NeurIPS 2025")
+@proxy(paper="Kang et al., APD, NeurIPS 2025", group="features")
 def apd(batch_norm_spectra: Tensors, weights: Tensors) -> Tensor:
     r"""Stable rank of normalised features times sparsity of filters, as found by a language model.
 

@@ -7,7 +7,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024")
+@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024", group="features")
 def az_expressivity(block_spectra: Tensors) -> Tensor:
     r"""Entropy of the principal components of each block's output, summed: :math:`-\sum_b \sum_i p_{bi} \log p_{bi}`.
 

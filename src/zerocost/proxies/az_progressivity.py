@@ -9,7 +9,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.az_expressivity import entropy
 
 
-@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024")
+@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024", group="features")
 def az_progressivity(block_spectra: Tensors) -> Tensor:
     r"""Least gain in expressivity from one block to the next, :math:`\min_b (E_b - E_{b-1})`.
 

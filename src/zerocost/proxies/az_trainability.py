@@ -8,7 +8,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024")
+@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024", group="features")
 def az_trainability(block_gains: Tensors) -> Tensor:
     r"""How well gradients keep their size through the blocks, :math:`\frac{1}{B}\sum_b (2 - \sigma_b - 1/\sigma_b)`.
 

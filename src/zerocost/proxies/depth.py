@@ -4,7 +4,7 @@ from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="baseline")
+@proxy(paper="baseline", group="size and depth")
 def depth(weight_depth: int) -> int:
     r"""Number of convolutions and linear layers on the longest path from input to output.
 

@@ -11,7 +11,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Zhou et al., TF-TAS, CVPR 2022")
+@proxy(paper="Zhou et al., TF-TAS, CVPR 2022", group="transformers")
 def dss(flow_weights: Tensors, flow_gradients: Tensors, weight_roles: Sequence[str]) -> Tensor:
     r"""Synaptic diversity of attention plus saliency of the other linear layers, for transformers.
 

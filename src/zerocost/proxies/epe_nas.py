@@ -5,10 +5,10 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
-from zerocost.proxies.reduce import several
+from zerocost.proxies.reduce import check_several
 
 
-@proxy(paper="Lopes et al., EPE-NAS, ICANN 2021")
+@proxy(paper="Lopes et al., EPE-NAS, ICANN 2021", group="Jacobians, tangent kernel and Fisher information")
 def epe_nas(input_jacobian: Tensor, labels: Tensor) -> Tensor:
     r"""Correlation of the input Jacobian within classes, :math:`\sum_c |\sum_{ij} \log(|C^c_{ij}| + 10^{-5})|`.
 
@@ -32,7 +32,7 @@ def epe_nas(input_jacobian: Tensor, labels: Tensor) -> Tensor:
     >>> round(epe_nas(jacobian, torch.tensor([0, 0, 1])).item(), 4)
     0.0033
     """
-    several(input_jacobian)
+    check_several(input_jacobian)
     if labels.ndim != 1 or labels.is_floating_point():
         raise Failure(f"needs one class a sample, but labels are {labels.dtype} of shape {tuple(labels.shape)}")
     rows = input_jacobian.double() - input_jacobian.double().mean(1, keepdim=True)
@@ -41,12 +41,12 @@ def epe_nas(input_jacobian: Tensor, labels: Tensor) -> Tensor:
         raise Failure("the outputs do not depend on a sample, or equally on all of it: it correlates with no other")
     correlation = ((rows / lengths) @ (rows / lengths).T).clamp(-1, 1)
     classes: Tensor = labels.unique()  # type: ignore[no-untyped-call]
-    scores = torch.stack([within(correlation, labels == c) for c in classes])
+    scores = torch.stack([class_score(correlation, labels == c) for c in classes])
     if len(classes) <= 100:
         return scores.abs().sum()
     pairs = len(classes) * (len(classes) - 1) / 2
     return torch.pdist(scores[:, None], p=1).sum() / pairs
 
 
-def within(correlation: Tensor, members: Tensor) -> Tensor:
+def class_score(correlation: Tensor, members: Tensor) -> Tensor:
     return (correlation[members][:, members].abs() + 1e-5).log().sum()

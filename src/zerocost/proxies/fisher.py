@@ -9,7 +9,10 @@ from zerocost.engine.signals import ChannelSaliency
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Theis et al., 2018; Turner et al., BlockSwap, ICLR 2020; as in Abdelfattah et al., ICLR 2021")
+@proxy(
+    paper="Theis et al., 2018; Turner et al., BlockSwap, ICLR 2020; as in Abdelfattah et al., ICLR 2021",
+    group="gradients of the loss",
+)
 def fisher(channel_saliency: Sequence[ChannelSaliency]) -> Tensor:
     r"""Fisher saliency of the channels, summed over channels and layers.
 

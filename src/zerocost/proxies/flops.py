@@ -3,7 +3,7 @@ from __future__ import annotations
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="baseline")
+@proxy(paper="baseline", group="size and depth")
 def flops(multiply_adds: int) -> int:
     r"""Multiply-adds of one forward pass on one sample at the size of the batch's inputs.
 

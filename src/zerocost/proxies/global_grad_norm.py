@@ -7,7 +7,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Lin et al., Zen-NAS, ICCV 2021 (their code)")
+@proxy(paper="Lin et al., Zen-NAS, ICCV 2021 (their code)", group="gradients of the loss")
 def global_grad_norm(parameter_gradients: Tensors) -> Tensor:
     r"""One norm of the gradient to all parameters, :math:`\sqrt{\sum_k (\partial L/\partial \theta_k)^2}`.
 

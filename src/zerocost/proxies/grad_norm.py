@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021")
+@proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021", group="gradients of the loss")
 def grad_norm(weight_gradients: Tensors) -> Tensor:
     r"""Gradient norm :math:`\sum_l \lVert\partial L/\partial W_l\rVert_2`, summed over weight matrices.
 

@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Zhang and Jia, GradSign, ICLR 2022")
+@proxy(paper="Zhang and Jia, GradSign, ICLR 2022", group="gradients of the loss")
 def gradsign(sample_gradient_signs: Tensors) -> Tensor:
     r"""Agreement of the samples on where to go, :math:`\frac{1}{K} \sum_k |\sum_n \mathrm{sign}(g_{nk})|`.
 

@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Wang et al., GraSP, ICLR 2020; sign as in Abdelfattah et al., ICLR 2021")
+@proxy(paper="Wang et al., GraSP, ICLR 2020; sign as in Abdelfattah et al., ICLR 2021", group="gradients of the loss")
 def grasp(weights: Tensors, hessian_gradients: Tensors) -> Tensor:
     r"""Gradient flow after pruning :math:`-\sum_k w_k\,(H g)_k`, with :math:`H` the Hessian of the loss.
 

@@ -7,7 +7,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Serianni and Kalita, ACL 2023; after Voita et al., ACL 2019")
+@proxy(paper="Serianni and Kalita, ACL 2023; after Voita et al., ACL 2019", group="transformers")
 def head_confidence(attention_maps: Tensors) -> Tensor:
     r"""Mean over attention layers, heads and tokens of the largest weight that a token gives, :math:`E[\max_j A_{ij}]`.
 

@@ -5,10 +5,13 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
-from zerocost.proxies.reduce import several, total
+from zerocost.proxies.reduce import check_several, total
 
 
-@proxy(paper="Mellor et al., 2020 (v1 of NAS Without Training); as in Abdelfattah et al., ICLR 2021")
+@proxy(
+    paper="Mellor et al., 2020 (v1 of NAS Without Training); as in Abdelfattah et al., ICLR 2021",
+    group="Jacobians, tangent kernel and Fisher information",
+)
 def jacob_cov(input_jacobian: Tensor) -> Tensor:
     r"""Jacobian covariance :math:`-\sum_i \log(\lambda_i + k) + 1/(\lambda_i + k)`, with :math:`k = 10^{-5}`.
 
@@ -29,7 +32,7 @@ def jacob_cov(input_jacobian: Tensor) -> Tensor:
     >>> round(jacob_cov(torch.tensor([[1.0, 0.0, -1.0], [1.0, -2.0, 1.0]])).item(), 3)
     -2.0
     """
-    several(input_jacobian)
+    check_several(input_jacobian)
     jacobian = input_jacobian.double()
     rows = jacobian - jacobian.mean(1, keepdim=True)
     lengths = rows.norm(dim=1, keepdim=True)

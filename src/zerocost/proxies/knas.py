@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Xu et al., KNAS, ICML 2021")
+@proxy(paper="Xu et al., KNAS, ICML 2021", group="gradients of the loss")
 def knas(sample_gradient_sums: Tensors, labels: Tensor) -> Tensor:
     r"""Mean of the Gram matrix of the samples' gradients, :math:`\frac{1}{N^2} \sum_{ij} g_i^T g_j`.
 

@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021")
+@proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021", group="size and depth")
 def l2_norm(weights: Tensors) -> Tensor:
     r"""Weight norm :math:`\sum_l \lVert W_l\rVert_2`, summed over weight matrices.
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="Tybl and Neumann, VKDNW, CVPR 2025")
+@proxy(paper="Tybl and Neumann, VKDNW, CVPR 2025", group="size and depth")
 def layer_count(parameter_tensors: int) -> int:
     r"""Number of parameter tensors, biases and normalisation included, tied ones once: :math:`\aleph`.
 

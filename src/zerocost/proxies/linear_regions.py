@@ -5,7 +5,7 @@ from torch import Tensor
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="Chen et al., TE-NAS, ICLR 2021")
+@proxy(paper="Chen et al., TE-NAS, ICLR 2021", group="activations")
 def linear_regions(activation_kernel: Tensor) -> Tensor:
     r"""Number of linear regions that the samples fall into: of different sign patterns among them.
 

@@ -10,7 +10,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import LayerKernel
 
 
-@proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", mode="eval")
+@proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", group="activations", mode="eval")
 def lnwot(layer_kernels: Sequence[LayerKernel]) -> Tensor:
     r"""Sum over layers of the log-determinant of their activation kernels, :math:`\sum_l \log\det K_l`.
 

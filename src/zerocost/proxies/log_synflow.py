@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Cavagnero et al., FreeREA, WACV 2023")
+@proxy(paper="Cavagnero et al., FreeREA, WACV 2023", group="synaptic flow")
 def log_synflow(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     r"""Log-scaled synaptic flow :math:`\sum_k |w_k|\,\log\bigl(1 + |\partial R/\partial |w_k||\bigr)`.
 

@@ -8,7 +8,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Jiang et al., MeCo, NeurIPS 2023")
+@proxy(paper="Jiang et al., MeCo, NeurIPS 2023", group="features")
 def meco(sample_maps: Tensors) -> Tensor:
     r"""Least correlated channels of each layer's map, :math:`\sum_l \lambda_{\min}(P_l)`.
 

@@ -8,7 +8,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.meco import least_eigenvalue
 
 
-@proxy(paper="Jiang et al., MeCo, NeurIPS 2023")
+@proxy(paper="Jiang et al., MeCo, NeurIPS 2023", group="features")
 def meco_modules(module_maps: Tensors) -> Tensor:
     r"""`meco` as its authors count: over the output of every module, :math:`\sum_m \lambda_{\min}(P_m)`.
 

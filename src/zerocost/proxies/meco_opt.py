@@ -8,7 +8,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.meco import least_eigenvalue
 
 
-@proxy(paper="Jiang et al., MeCo, NeurIPS 2023")
+@proxy(paper="Jiang et al., MeCo, NeurIPS 2023", group="features")
 def meco_opt(sample_maps: Tensors, *, channels: int = 8) -> Tensor:
     r"""`meco` on a few channels of each layer, :math:`\sum_l \frac{C_l}{n} \lambda_{\min}(P_l^{(n)})`.
 

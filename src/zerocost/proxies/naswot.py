@@ -5,10 +5,10 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
-from zerocost.proxies.reduce import several, total
+from zerocost.proxies.reduce import check_several, total
 
 
-@proxy(paper="Mellor et al., Neural Architecture Search without Training, ICML 2021")
+@proxy(paper="Mellor et al., Neural Architecture Search without Training, ICML 2021", group="activations")
 def naswot(activation_kernel: Tensor) -> Tensor:
     r"""Log-determinant of the activation kernel, :math:`\log|\det K|`.
 
@@ -32,14 +32,14 @@ def naswot(activation_kernel: Tensor) -> Tensor:
     >>> round(naswot(torch.tensor([[2.0, 1.0], [1.0, 2.0]], dtype=torch.float64)).item(), 4)
     1.0986
     """
-    several(activation_kernel)
+    check_several(activation_kernel)
     values = torch.linalg.eigvalsh(activation_kernel)
     if values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps:
-        raise Failure(singular(activation_kernel))
+        raise Failure(describe_singular(activation_kernel))
     return total([values.log()])
 
 
-def singular(kernel: Tensor) -> str:
+def describe_singular(kernel: Tensor) -> str:
     units = kernel[0, 0]
     twins = (kernel == units).triu(1).nonzero()
     if len(twins):

@@ -9,7 +9,7 @@ from zerocost.engine.signals import LayerKernel
 from zerocost.proxies.naswot import naswot
 
 
-@proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", mode="eval")
+@proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", group="activations", mode="eval")
 def naswot_conv(layer_kernels: Sequence[LayerKernel]) -> Tensor:
     r"""`naswot` on the outputs of layers instead of the inputs of activations, :math:`\log|\det \sum_l K_l|`.
 

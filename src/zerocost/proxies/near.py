@@ -7,7 +7,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Husistein et al., NEAR, ICLR 2025")
+@proxy(paper="Husistein et al., NEAR, ICLR 2025", group="features")
 def near(neurons: Tensors) -> Tensor:
     r"""Effective rank of every layer's values, :math:`\sum_l \exp\bigl(-\sum_i p_{li} \log p_{li}\bigr)`.
 

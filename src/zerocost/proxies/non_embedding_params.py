@@ -4,7 +4,7 @@ from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="Javaheripi et al., LiteTransformerSearch, NeurIPS 2022")
+@proxy(paper="Javaheripi et al., LiteTransformerSearch, NeurIPS 2022", group="size and depth")
 def non_embedding_params(non_embedding_count: int) -> int:
     r"""Number of parameters outside the tables of embedding layers, tied ones once.
 

@@ -5,16 +5,21 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
-from zerocost.proxies.reduce import several
+from zerocost.proxies.reduce import check_several
 
 
-@proxy(paper="Chen et al., TE-NAS, ICLR 2021", higher_is_better=False, samples=16)
+@proxy(
+    paper="Chen et al., TE-NAS, ICLR 2021",
+    group="Jacobians, tangent kernel and Fisher information",
+    higher_is_better=False,
+    samples=16,
+)
 def ntk_condition(tangent_kernel: Tensor) -> Tensor:
     r"""Condition number of the tangent kernel :math:`G G^T`, :math:`\lambda_{\max}/\lambda_{\min}`; lower is better.
 
     Row :math:`n` of :math:`G` is the gradient of the summed outputs of sample :math:`n` to all weights and
     normalisation scales, with BatchNorm in train mode. Measured on the first 16 samples of the batch (setting
-    `samples`), since each costs a backward run; the score is the condition number negated.
+    `samples`), since each costs a backward pass; the score is the condition number negated.
 
     Args:
         tangent_kernel: :math:`G G^T`, N×N, float64.
@@ -29,7 +34,7 @@ def ntk_condition(tangent_kernel: Tensor) -> Tensor:
     >>> ntk_condition(torch.tensor([[2.0, 0.0], [0.0, 1.0]], dtype=torch.float64)).item()
     2.0
     """
-    several(tangent_kernel)
+    check_several(tangent_kernel)
     values: Tensor = torch.linalg.eigvalsh(tangent_kernel)
     if values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps:
         raise Failure("the tangent kernel is singular: some samples' gradients depend on the others'")

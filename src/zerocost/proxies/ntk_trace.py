@@ -6,7 +6,7 @@ from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="Shu et al., HNAS, NeurIPS 2022", samples=16)
+@proxy(paper="Shu et al., HNAS, NeurIPS 2022", group="Jacobians, tangent kernel and Fisher information", samples=16)
 def ntk_trace(tangent_kernel: Tensor) -> Tensor:
     r"""Trace norm of the neural tangent kernel, :math:`\sqrt{\mathrm{tr}(G G^T)/N}`.
 

@@ -43,10 +43,10 @@ def paper(name: str) -> list[Proxy]:
     """
     if name not in AGGREGATES and name not in names():
         raise unknown("proxy", name, [*names(), *AGGREGATES])
-    return [preset(part) for part in AGGREGATES.get(name, (name,))]
+    return [with_paper_settings(part) for part in AGGREGATES.get(name, (name,))]
 
 
-def preset(name: str) -> Proxy:
+def with_paper_settings(name: str) -> Proxy:
     """One proxy with the settings of its paper."""
     base, options = PAPERS.get(name, (name, {}))
     return replace(get(base).using(**options), name=f"paper:{name}")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="baseline")
+@proxy(paper="baseline", group="size and depth")
 def params(parameter_count: int) -> int:
     r"""Number of parameters, biases and normalisation included, tied ones once.
 

@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021")
+@proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021", group="gradients of the loss")
 def plain(weights: Tensors, weight_gradients: Tensors) -> Tensor:
     r"""Signed weight-gradient product :math:`\sum_k w_k\,\partial L/\partial w_k`.
 

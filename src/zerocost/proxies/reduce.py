@@ -30,10 +30,10 @@ def signal_to_noise(values: Tensor) -> Tensor:
     return values.sum() / deviation if deviation > 0 else values.sum()
 
 
-def several(rows: Tensor) -> None:
+def check_several(rows: Tensor) -> None:
     """`Failure` for a single row, which compares with no other.
 
-    >>> several(torch.ones(2, 3))
+    >>> check_several(torch.ones(2, 3))
     """
     if len(rows) < 2:
         raise Failure("needs a batch of two samples or more")

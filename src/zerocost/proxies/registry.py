@@ -13,11 +13,11 @@ from zerocost.engine.proxy import REGISTRY, Proxy, get, names
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.papers import paper
 
-Wanted = Iterable[str | Proxy] | str | Proxy
+ProxyNames = Iterable[str | Proxy] | str | Proxy
 """Proxies as a caller names them."""
 
 
-def resolve(wanted: Wanted) -> list[Proxy]:
+def resolve(wanted: ProxyNames) -> list[Proxy]:
     """The proxies of the given names in their order, each once; a single string may hold several, comma-separated.
 
     A name may carry options, as in "zico(parts=4)", or a file, as in "my_proxy.py:mine"; "paper:zen" is `zen` with
@@ -27,50 +27,50 @@ def resolve(wanted: Wanted) -> list[Proxy]:
     ['snip', 'zico(parts=4)', 'grasp']
     """
     chosen: dict[str, Proxy] = {}
-    for item in items(wanted):
-        for found in meant(item):
+    for item in as_items(wanted):
+        for found in proxies_of_item(item):
             chosen.setdefault(found.name, found)
     if not chosen:
         raise InputError(f"no proxy was named; choose from {', '.join(names())}")
     return list(chosen.values())
 
 
-def items(wanted: Wanted) -> list[Any]:
-    """What was named, one by one: by a text or a sequence."""
+def as_items(wanted: ProxyNames) -> list[Any]:
+    """What was named, one by one: the parts of a text, or the elements of a sequence."""
     if isinstance(wanted, str):
-        return split(wanted)
+        return split_at_commas(wanted)
     return list(wanted) if isinstance(wanted, Iterable) else [wanted]
 
 
-def portable_proxies(wanted: Wanted) -> dict[str, str | Proxy]:
-    """How other processes are told of each proxy: by the text that was given for it, or its name, where it has one.
+def portable_proxies(wanted: ProxyNames) -> dict[str, str | Proxy]:
+    """What to send to another process for each proxy: the text that was given for it, or its name, where it has one.
 
     >>> portable_proxies("snip,paper:zen,az_nas")["paper:zen"], sorted(portable_proxies("az_nas"))[:2]
     ('paper:zen', ['az_expressivity', 'az_progressivity'])
     """
     found: dict[str, str | Proxy] = {}
-    for item in items(wanted):
-        for p in meant(item):
+    for item in as_items(wanted):
+        for p in proxies_of_item(item):
             found[p.name] = item if not isinstance(item, str) or ":" in item else p.name
     return found
 
 
-def meant(item: Any) -> list[Proxy]:
+def proxies_of_item(item: Any) -> list[Proxy]:
     """What one item of a list of proxies stands for: a name, a proxy, or the function of a registered one."""
     if isinstance(item, Proxy):
         return [item]
     if isinstance(item, str):
-        return called(item.strip())
+        return proxies_of_text(item.strip())
     found = [p for p in REGISTRY.values() if p.formula is item]
     if not found:
         raise InputError(f"proxies are given by name, or as functions decorated with @zerocost.proxy, got {item!r:.60}")
     return found
 
 
-def split(text: str) -> list[str]:
+def split_at_commas(text: str) -> list[str]:
     """Parts between commas, but for those inside brackets.
 
-    >>> split("snip, zen(repeats=4,inputs='noise')")
+    >>> split_at_commas("snip, zen(repeats=4,inputs='noise')")
     ['snip', "zen(repeats=4,inputs='noise')"]
     """
     parts, depth = [""], 0
@@ -83,15 +83,15 @@ def split(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def called(text: str) -> list[Proxy]:
+def proxies_of_text(text: str) -> list[Proxy]:
     """What a name stands for: a proxy, one with options in brackets, one in a file (my_proxy.py:mine), one with the
     settings of its paper (paper:zen), or the parts of an aggregate."""
-    name, bracket, told = text.partition("(")
-    options = parse_options(f"{name.rpartition(':')[2]}({told}") if bracket else {}
-    return [found.using(**options) if options else found for found in plain(name)]
+    name, bracket, rest = text.partition("(")
+    options = parse_options(f"{name.rpartition(':')[2]}({rest}") if bracket else {}
+    return [found.using(**options) if options else found for found in proxies_of_name(name)]
 
 
-def plain(name: str) -> list[Proxy]:
+def proxies_of_name(name: str) -> list[Proxy]:
     """What a name without options stands for."""
     file, colon, base = name.rpartition(":")
     if file == "paper":

@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Lee et al., SNIP, ICLR 2019; summed as in Abdelfattah et al., ICLR 2021")
+@proxy(paper="Lee et al., SNIP, ICLR 2019; summed as in Abdelfattah et al., ICLR 2021", group="gradients of the loss")
 def snip(weights: Tensors, weight_gradients: Tensors) -> Tensor:
     r"""Connection sensitivity :math:`\sum_k |w_k\,\partial L/\partial w_k|`.
 

@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import signal_to_noise, total
 
 
-@proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies")
+@proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", group="synaptic flow")
 def snr_synflow(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     r"""Synaptic flow over its spread by layer, :math:`\sum_l \sum_{k \in l} s_k / \mathrm{std}(s)_l`.
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="Peng et al., SWAP-NAS, ICLR 2024")
+@proxy(paper="Peng et al., SWAP-NAS, ICLR 2024", group="activations")
 def swap(pattern_count: int) -> int:
     r"""Number of sample-wise activation patterns: of different columns of the samples × units matrix of signs.
 

@@ -6,7 +6,7 @@ from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="Peng et al., SWAP-NAS, ICLR 2024")
+@proxy(paper="Peng et al., SWAP-NAS, ICLR 2024", group="activations")
 def swap_regularised(
     pattern_count: int, parameter_count: int, *, mu: float | None = None, sigma: float | None = None
 ) -> float:

@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Tanaka et al., SynFlow, NeurIPS 2020; as a proxy: Abdelfattah et al., ICLR 2021")
+@proxy(paper="Tanaka et al., SynFlow, NeurIPS 2020; as a proxy: Abdelfattah et al., ICLR 2021", group="synaptic flow")
 def synflow(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     r"""Synaptic flow :math:`\sum_k \bigl|\,|w_k|\,\partial R/\partial |w_k|\,\bigr|`.
 

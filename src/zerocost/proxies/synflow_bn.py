@@ -7,7 +7,7 @@ from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Abdelfattah et al., ICLR 2021", normalisation="kept")
+@proxy(paper="Abdelfattah et al., ICLR 2021", group="synaptic flow", normalisation="kept")
 def synflow_bn(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     r"""Synaptic flow with normalisation kept, :math:`\sum_k \bigl|\,|w_k|\,\partial R/\partial |w_k|\,\bigr|`.
 

@@ -11,7 +11,7 @@ from zerocost.proxies.lnwot import log_determinant
 from zerocost.proxies.reduce import signal_to_noise, total
 
 
-@proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", mode="eval")
+@proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", group="activations", mode="eval")
 def t_cet(layer_kernels: Sequence[LayerKernel], flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     r"""Expressivity times trainability of each layer, :math:`\sum_l \log\det K_l \cdot \mathrm{SNR}_l`.
 

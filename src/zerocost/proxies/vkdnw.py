@@ -7,7 +7,12 @@ from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="Tybl and Neumann, VKDNW, CVPR 2025", mode="eval", samples=16)
+@proxy(
+    paper="Tybl and Neumann, VKDNW, CVPR 2025",
+    group="Jacobians, tangent kernel and Fisher information",
+    mode="eval",
+    samples=16,
+)
 def vkdnw(fisher_information: Tensor) -> Tensor:
     r"""Entropy of the spectrum of the Fisher information, :math:`-\sum_i q_i \log q_i`.
 

@@ -6,7 +6,12 @@ from zerocost.engine.proxy import proxy
 from zerocost.proxies.vkdnw import vkdnw
 
 
-@proxy(paper="Tybl and Neumann, VKDNW, CVPR 2025", mode="eval", samples=16)
+@proxy(
+    paper="Tybl and Neumann, VKDNW, CVPR 2025",
+    group="Jacobians, tangent kernel and Fisher information",
+    mode="eval",
+    samples=16,
+)
 def vkdnw_single(fisher_information: Tensor, parameter_tensors: int) -> Tensor:
     r"""Layers first, then the entropy of the Fisher information: :math:`\aleph + \mathrm{VKDNW}`.
 

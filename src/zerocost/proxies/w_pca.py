@@ -5,7 +5,7 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Wang et al., W-PCA, ICLR 2025")
+@proxy(paper="Wang et al., W-PCA, ICLR 2025", group="transformers")
 def w_pca(feed_forward_spectra: Tensors, parameter_count: int, *, eta: float = 0.99) -> int:
     r"""Principal components of the feed-forward layers times size, :math:`P \sum_f \mathrm{dim}_\eta(f)`.
 

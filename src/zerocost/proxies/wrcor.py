@@ -9,10 +9,10 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Response
-from zerocost.proxies.reduce import several
+from zerocost.proxies.reduce import check_several
 
 
-@proxy(paper="Jing et al., WRCor, 2025")
+@proxy(paper="Jing et al., WRCor, 2025", group="activations")
 def wrcor(responses: Sequence[Response]) -> Tensor:
     r"""Weighted response correlation, :math:`\log|\det K|` of :math:`K = \sum_a 2^{l(a)} (|C^A_a| + |C^G_a|)`.
 
@@ -37,7 +37,7 @@ def wrcor(responses: Sequence[Response]) -> Tensor:
     there = [(r.block, r.correlation.double().abs()) for r in responses if r.correlation is not None]
     if not there:
         raise Failure("no activation tells the samples apart: all correlations are of constant values")
-    several(there[0][1])
+    check_several(there[0][1])
     last = max(block for block, _ in there)
     kernel = torch.stack([2.0 ** (block - last) * c for block, c in there]).sum(0)
     values: Tensor = torch.linalg.eigvalsh(kernel).abs()

@@ -8,13 +8,13 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Lin et al., Zen-NAS, ICCV 2021")
+@proxy(paper="Lin et al., Zen-NAS, ICCV 2021", group="features")
 def zen(features: Tensor, perturbed_features: Tensor, batch_norm_variances: Tensors) -> Tensor:
     r"""How far features move, :math:`\log E_n \|f(x_n) - f(x_n + \alpha\epsilon_n)\|_1 + \sum_b \log {\bar\sigma}_b`.
 
     :math:`f` is the last map before pooling, :math:`\epsilon` standard normal and :math:`\alpha` the setting
     `perturbation` (0.01). :math:`{\bar\sigma}_b^2` is the mean over channels of the running variance of BatchNorm
-    :math:`b` after both runs, which undoes its normalisation. In networks without maps :math:`f` is what the last
+    :math:`b` after both passes, which undoes its normalisation. In networks without maps :math:`f` is what the last
     linear layer is given. By default the network is scored as it is, on the batch; the paper draws weights from N(0,
     1), feeds noise and averages 32 repeats (`zerocost.proxies.papers.paper("zen")`).
 

@@ -10,7 +10,7 @@ from zerocost.engine.signals import LayerSize, Tensors
 from zerocost.proxies.zico import zico
 
 
-@proxy(paper="Tran et al., ZiCo-BC, ICCV Workshops 2023")
+@proxy(paper="Tran et al., ZiCo-BC, ICCV Workshops 2023", group="gradients of the loss")
 def zico_bc(batch_gradients: Tensors, layer_sizes: Sequence[LayerSize], *, beta: float = 1.0) -> Tensor:
     r"""`zico` without its liking for many thin layers, :math:`\mathrm{ZiCo} - \beta \sum_l \log(H_l W_l / \sqrt{C_l})`.
 

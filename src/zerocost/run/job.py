@@ -10,7 +10,7 @@ from zerocost import data as data_
 from zerocost.base.errors import InputError
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
-from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.losses import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 from zerocost.scoring.rank import score_candidate

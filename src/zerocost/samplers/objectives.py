@@ -10,9 +10,9 @@ from torch.func import functional_call
 
 from zerocost.base.errors import InputError
 from zerocost.data import Batch
-from zerocost.engine.observe import Flow
-from zerocost.engine.passes.batch import cross_entropy
-from zerocost.engine.passes.flow import absolute
+from zerocost.engine.losses import cross_entropy
+from zerocost.engine.modes import FlowMode
+from zerocost.engine.passes.flow import absolute_values
 from zerocost.proxies.grad_norm import grad_norm
 from zerocost.proxies.log_synflow import log_synflow as log_scaled_flow
 from zerocost.spaces.mixture import Mixed, Mixture, Weights
@@ -22,10 +22,10 @@ Objective = Callable[[Mixture, Batch, Weights], Tensor]
 
 def log_synflow(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
     """Logarithm of proxy `log_synflow`: absolute weights, normalisation as identity, one input of ones."""
-    tensors = {name: absolute(p.detach()).requires_grad_() for name, p in mixture.named_parameters()}
+    tensors = {name: absolute_values(p.detach()).requires_grad_() for name, p in mixture.named_parameters()}
     matrices = [p for p in tensors.values() if p.ndim >= 2]
     ones = torch.ones_like(batch.inputs[:1], dtype=torch.float64)
-    with Flow(frozenset(), lambda call: None):
+    with FlowMode(frozenset(), lambda call: None):
         outputs = functional_call(mixture.eval(), tensors, (ones, weights))
     return log_scaled_flow(matrices, _gradients(outputs.sum(), matrices)).log()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from zerocost.data import Batch
-from zerocost.engine.passes.batch import Loss
+from zerocost.engine.losses import Loss
 from zerocost.engine.plan import Plan
 from zerocost.scoring.card import ScoreCard
 

@@ -18,8 +18,8 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches
 from zerocost.engine.inputs import sample_count
+from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.engine.memory import or_failure
-from zerocost.engine.passes.batch import Loss, cross_entropy
 from zerocost.engine.plan import Plan, plan
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve

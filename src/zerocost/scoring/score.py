@@ -18,14 +18,15 @@ from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.version import VERSION
 from zerocost.data.as_batch import as_batches, class_numbers, tensor_shapes
+from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.engine.memory import or_failure
-from zerocost.engine.network import out_of_memory
-from zerocost.engine.passes.batch import Loss, cross_entropy
-from zerocost.engine.plan import PASSES, Plan, plan, repeats
+from zerocost.engine.network import is_out_of_memory
+from zerocost.engine.passes.base import PASSES
+from zerocost.engine.plan import Plan, plan, repeat_settings
 from zerocost.engine.proxy import Proxy
-from zerocost.engine.run import Measurement, measure, neutral
+from zerocost.engine.run import Measurement, measure, neutral_modes
 from zerocost.engine.settings import Settings
-from zerocost.engine.signals import arguments
+from zerocost.engine.signals import signal_arguments
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.adapters import find_adapter
 from zerocost.scoring.candidates import is_network
@@ -102,7 +103,7 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
     found = measure(model, batches, steps, loss, seed)
     device = torch.device(found.device)
     scopes: dict[Settings, dict[str, Any]] = {}
-    with neutral(device), torch.no_grad():
+    with neutral_modes(device), torch.no_grad():
         values = {p.name: compute_repeats(p, found, scopes, seed, device) for p in steps.proxies}
     inputs, targets = batches[0]
     return ScoreCard(
@@ -159,7 +160,7 @@ def compute_repeats(
 ) -> RepeatedScore | Failure:
     """The mean and deviation of a proxy over its repeats, or the first `Failure` among them."""
     values: list[float] = []
-    for settings in repeats(proxy):
+    for settings in repeat_settings(proxy):
         if settings not in scopes:
             scopes[settings] = found.under(settings)
         one = compute_or_failure(proxy, scopes[settings], seed + settings.repeat, device)
@@ -176,7 +177,7 @@ def compute_or_failure(proxy: Proxy, signals: dict[str, Any], seed: int, device:
         InputError: a proxy that writes into the signals that it shares with others.
     """
     with seeded(seed, device):
-        given = or_failure(arguments, proxy.signals, signals)
+        given = or_failure(signal_arguments, proxy.signals, signals)
         if isinstance(given, Failure):
             return given
         tensors = [t for t in tree_leaves(given) if isinstance(t, Tensor)]
@@ -194,7 +195,7 @@ def compute(proxy: Proxy, given: Mapping[str, Any]) -> float:
     except (Failure, InputError):
         raise
     except Exception as error:
-        if out_of_memory(error):
+        if is_out_of_memory(error):
             raise
         raise Failure(f"the proxy raised {describe_error(error)}") from error
     if isinstance(result, Tensor | np.ndarray | np.generic):
@@ -211,11 +212,11 @@ def explain(proxies: Iterable[str | Proxy] | str = DEFAULT_PROXIES) -> Plan:
     """The passes that scoring with these proxies will run, and why; print it to read it.
 
     >>> print(explain("snip,naswot"))
-    2 proxies: 1 forward and 1 backward runs
+    2 proxies: 1 forward and 1 backward passes
       data         the batch, activations observed
                    activation_kernel for naswot
       loss         backward of the mean loss to the weight matrices
                    weight_gradients for snip
-      (no run)     weights for snip
+      (no pass)    weights for snip
     """
     return plan(resolve(combine.as_proxies(proxies)))

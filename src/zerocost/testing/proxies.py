@@ -16,43 +16,46 @@ import torch
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
-from zerocost.engine.memory import IN_PARTS
 from zerocost.engine.proxy import REGISTRY
-from zerocost.engine.signals import measured
+from zerocost.engine.signals import SIGNALS, measured_signals
 from zerocost.proxies import get, names, resolve
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import explain, score
-from zerocost.testing.state import bits, global_state, state
+from zerocost.testing.state import global_state, model_state, tensor_bits
 from zerocost.testing.zoo import ZOO, Specimen
 
 SAMPLES = 7
 BUILT_IN = names()
-ALONE = {torch.float64: 1e-10, torch.float32: 1e-4}
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 """Relative difference allowed between a score alone and together with others, by the network's dtype."""
 
 
 def check_proxy(proxies: Iterable[str] | str, networks: Mapping[str, Specimen] = ZOO) -> None:
-    """Check registered proxies, or variants of them, against every promise, on each network and on those that a promise
-    is about.
+    """Check registered proxies, or variants of them, against every promise that a score keeps.
 
-    Raises `AssertionError` that names the network and says which promise is broken.
+    Args:
+        proxies: names, as a sequence or comma-separated; a name may carry options, as in "zico(parts=4)".
+        networks: what they are scored on. Networks that a promise is about are added.
+
+    Raises:
+        AssertionError: a promise is broken; the message names the network and says which.
 
     >>> check_proxy("snip", {"mlp": ZOO["mlp"]})
     """
     names = [proxy.name for proxy in resolve(proxies)]
     for label, specimen in networks.items():
         for check in CHECKS:
-            with about(label):
+            with naming_network(label):
                 check(names, specimen)
-    with about("tied weights"):
+    with naming_network("tied weights"):
         check_tied(names)
-    with about("dead"):
+    with naming_network("dead"):
         check_dead(names)
 
 
 @contextlib.contextmanager
-def about(label: str) -> Iterator[None]:
+def naming_network(label: str) -> Iterator[None]:
     """Put the network's name in front of a check's message."""
     try:
         yield
@@ -60,7 +63,7 @@ def about(label: str) -> Iterator[None]:
         raise AssertionError(f"{label}: {broken}") from broken
 
 
-def scored(names: Sequence[str] | str, specimen: Specimen, dtype: torch.dtype = torch.float64) -> ScoreCard:
+def score_specimen(names: Sequence[str] | str, specimen: Specimen, dtype: torch.dtype = torch.float64) -> ScoreCard:
     """The scores of a specimen, built and drawn anew from seed 0."""
     return score(initialise(specimen.build).to(dtype), specimen.batch(SAMPLES, seed=0), names)
 
@@ -72,11 +75,11 @@ def check_unchanged(names: Sequence[str], specimen: Specimen) -> None:
         for parameter in list(model.parameters())[:1]:
             parameter.grad = torch.ones_like(parameter)
         if trouble is not None:
-            sabotage(list(model.modules())[-1], trouble)
-        before = state(model), [bits(t) for t in tree_leaves(batch)]
+            make_raise(list(model.modules())[-1], trouble)
+        before = model_state(model), [tensor_bits(t) for t in tree_leaves(batch)]
         with contextlib.suppress(KeyboardInterrupt):
             score(model, batch, names)
-        after = state(model), [bits(t) for t in tree_leaves(batch)]
+        after = model_state(model), [tensor_bits(t) for t in tree_leaves(batch)]
         changed = [key for key in {**before[0], **after[0]} if before[0].get(key) != after[0].get(key)]
         when = "" if trouble is None else f" when the network raises {type(trouble).__name__}"
         assert not changed, f"scoring changes the model{when}: {', '.join(changed)}"
@@ -86,7 +89,7 @@ def check_unchanged(names: Sequence[str], specimen: Specimen) -> None:
 def check_global_state(names: Sequence[str], specimen: Specimen) -> None:
     """Global random generators, modes and defaults are left alone."""
     before = global_state()
-    scored(names, specimen)
+    score_specimen(names, specimen)
     changed = [key for key, value in global_state().items() if value != before[key]]
     assert not changed, f"scoring changes global state: {', '.join(changed)}"
 
@@ -94,25 +97,25 @@ def check_global_state(names: Sequence[str], specimen: Specimen) -> None:
 def check_together(names: Sequence[str], specimen: Specimen) -> None:
     """A proxy's value or failure is the same alone, together with all others, and in the reverse order.
 
-    In float32, where it is looked at once more, with every second of them instead of alone.
+    In float32 the check is repeated with every second of them in place of each alone.
     """
     everyone = list(dict.fromkeys([*BUILT_IN, *names]))
     halves = [half for half in (names[::2], names[1::2]) if half]
     for dtype, apart in ((torch.float64, [[name] for name in names]), (torch.float32, halves)):
-        together, reverse = (scored(order, specimen, dtype) for order in (everyone, everyone[::-1]))
+        together, reverse = (score_specimen(order, specimen, dtype) for order in (everyone, everyone[::-1]))
         for few in apart:
-            card = scored(few, specimen, dtype)
+            card = score_specimen(few, specimen, dtype)
             for name in few:
                 for company, other in (("together with others", together), ("in another order", reverse)):
-                    assert same(card, other, name, ALONE[dtype]), (
-                        f"{name} in {dtype} is {told(card, name)} {'alone' if len(few) == 1 else 'with fewer'} "
-                        f"but {told(other, name)} {company}"
+                    assert same_result(card, other, name, TOLERANCE[dtype]), (
+                        f"{name} in {dtype} is {describe_result(card, name)} "
+                        f"{'alone' if len(few) == 1 else 'with fewer'} but {describe_result(other, name)} {company}"
                     )
 
 
 def check_repeatable(names: Sequence[str], specimen: Specimen) -> None:
     """The same seed gives the same value bit for bit, whatever the caller's modes and random states are."""
-    first = scored(names, specimen)
+    first = score_specimen(names, specimen)
     torch.rand(1)
     modes = (torch.enable_grad, torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu"))
     for mode in modes:
@@ -120,15 +123,15 @@ def check_repeatable(names: Sequence[str], specimen: Specimen) -> None:
         with mode():
             again = score(model, batch, names)
         for name in names:
-            assert told(first, name) == told(again, name), (
-                f"{name} is {told(first, name)} at first and {told(again, name)} the second time"
+            assert describe_result(first, name) == describe_result(again, name), (
+                f"{name} is {describe_result(first, name)} at first and {describe_result(again, name)} the second time"
             )
 
 
 def check_finite(names: Sequence[str], specimen: Specimen) -> None:
     """Each proxy has either a finite number or a reason."""
-    for dtype in ALONE:
-        card = scored(names, specimen, dtype)
+    for dtype in TOLERANCE:
+        card = score_specimen(names, specimen, dtype)
         assert sorted([*card.scores, *card.failures]) == sorted(names), "a proxy has no result, or two"
         for name, value in card.scores.items():
             assert isinstance(value, float) and math.isfinite(value), f"{name} is {value!r}, not a finite number"
@@ -140,34 +143,35 @@ def check_finite(names: Sequence[str], specimen: Specimen) -> None:
 
 def check_labels(names: Sequence[str], specimen: Specimen) -> None:
     """Without labels a proxy has the same value, or a failure that asks for them."""
-    labelled = scored(names, specimen)
+    labelled = score_specimen(names, specimen)
     inputs, _ = specimen.batch(SAMPLES, seed=0)
     bare = score(initialise(specimen.build).double(), (inputs, None), names)
     for name in labelled.scores:
         asks = "needs labels" in bare.failures.get(name, "")
-        assert asks or same(labelled, bare, name, 1e-10), (
-            f"{name} is {told(labelled, name)} with labels but {told(bare, name)} without"
+        assert asks or same_result(labelled, bare, name, 1e-10), (
+            f"{name} is {describe_result(labelled, name)} with labels but {describe_result(bare, name)} without"
         )
 
 
 def check_split(names: Sequence[str], specimen: Specimen) -> None:
-    """Where memory is short, the batch is run in parts that give the same value, or the failure says what to try."""
-    whole = scored(names, specimen)
+    """Where memory is short, the batch runs in parts that give the same value, or the failure says what to try."""
+    whole = score_specimen(names, specimen)
     model, batch = initialise(specimen.build).double(), specimen.batch(SAMPLES, seed=0)
     parts = score(Rationed(model, limit=4), batch, names)
     for name in whole.scores:
-        whole_only = not set(measured(resolve(name)[0].signals)) <= IN_PARTS
+        whole_only = not all(SIGNALS[s].in_parts for s in measured_signals(resolve(name)[0].signals))
         refused = (whole_only or not specimen.splits) and "try batch=" in parts.failures.get(name, "")
-        assert refused or same(whole, parts, name, 1e-10), (
-            f"{name} is {told(whole, name)} on the whole batch but {told(parts, name)} where only 4 samples fit"
+        assert refused or same_result(whole, parts, name, 1e-10), (
+            f"{name} is {describe_result(whole, name)} on the whole batch "
+            f"but {describe_result(parts, name)} where only 4 samples fit"
         )
 
 
 def check_provenance(names: Sequence[str], specimen: Specimen) -> None:
     """Each score says how it was made, and the passes that ran are those that `explain` shows for it."""
-    card = scored(names, specimen)
-    told_of = {"zerocost", "torch", "seed", "initialisation", "inputs", "labels", "loss", "settings", "fidelity"}
-    missing = (told_of | {"dtype", "device", "part_size"}) - set(card.provenance)
+    card = score_specimen(names, specimen)
+    expected = {"zerocost", "torch", "seed", "initialisation", "inputs", "labels", "loss", "settings", "fidelity"}
+    missing = (expected | {"dtype", "device", "part_size"}) - set(card.provenance)
     assert not missing, f"provenance lacks {', '.join(sorted(missing))}"
     ran, planned = {p.name for p in card.passes}, {p.name for p in explain(names).passes}
     needed = {p.name for p in explain(list(card.scores)).passes} if card.scores else set()
@@ -177,12 +181,12 @@ def check_provenance(names: Sequence[str], specimen: Specimen) -> None:
 
 def check_sign(names: Sequence[str], specimen: Specimen) -> None:
     """A score is the formula's value, or its negative where lower is better."""
-    card = scored(names, specimen)
+    card = score_specimen(names, specimen)
     declared = {proxy.name: proxy for proxy in (get(name.partition("(")[0]) for name in names)}
     try:
         for name, proxy in declared.items():
             REGISTRY[name] = replace(proxy, higher_is_better=not proxy.higher_is_better)
-        turned = scored(names, specimen)
+        turned = score_specimen(names, specimen)
     finally:
         REGISTRY.update(declared)
     for name, value in card.scores.items():
@@ -204,17 +208,17 @@ CHECKS: tuple[Callable[[Sequence[str], Specimen], None], ...] = (
 
 def check_dead(names: Sequence[str]) -> None:
     """A network without a path from input to output gets a reason or a value from what it still has, never a zero."""
-    for name, value in scored(names, ZOO["dead"]).items():
+    for name, value in score_specimen(names, ZOO["dead"]).items():
         assert value != 0, f"{name} is 0 for a network without a path from input to output; fail with the reason"
 
 
 def check_tied(names: Sequence[str]) -> None:
     """A weight shared by two layers counts once: as one layer called twice."""
-    two, one = (scored(names, ZOO[label]) for label in ("shared-weight", "called-twice"))
+    two, one = (score_specimen(names, ZOO[label]) for label in ("shared-weight", "called-twice"))
     for name in names:
-        assert same(two, one, name, 1e-10), (
-            f"{name} is {told(two, name)} for two layers that share their weight, "
-            f"but {told(one, name)} for one layer called twice"
+        assert same_result(two, one, name, 1e-10), (
+            f"{name} is {describe_result(two, name)} for two layers that share their weight, "
+            f"but {describe_result(one, name)} for one layer called twice"
         )
 
 
@@ -232,7 +236,7 @@ class Rationed(nn.Module):
         return self.model(*inputs, **named)
 
 
-def sabotage(module: nn.Module, error: BaseException) -> None:
+def make_raise(module: nn.Module, error: BaseException) -> None:
     """Make a module raise when it is called."""
 
     def forward(*_: Any, **__: Any) -> Any:
@@ -241,13 +245,13 @@ def sabotage(module: nn.Module, error: BaseException) -> None:
     module.forward = forward
 
 
-def same(one: ScoreCard, other: ScoreCard, name: str, tolerance: float) -> bool:
+def same_result(one: ScoreCard, other: ScoreCard, name: str, tolerance: float) -> bool:
     """Whether two cards hold the same value of a proxy within a relative tolerance, or the same failure."""
     if name in one.scores and name in other.scores:
         return math.isclose(one[name], other[name], rel_tol=tolerance, abs_tol=tolerance * 1e-3)
     return name in one.failures and one.failures[name] == other.failures.get(name)
 
 
-def told(card: ScoreCard, name: str) -> str:
+def describe_result(card: ScoreCard, name: str) -> str:
     """A proxy's value, or its failure, in words."""
     return f"failed ({card.failures[name]})" if name in card.failures else repr(card.scores[name])

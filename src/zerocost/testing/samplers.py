@@ -6,7 +6,7 @@ import pickle
 import random
 import zlib
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
@@ -25,12 +25,20 @@ SMALL = 60
 
 
 def check_sampler(make: Make, space: SearchSpace, trials: int = 16) -> None:
-    """Check the samplers that `make(space, seed)` gives over `space`, in studies of `trials` trials.
+    """Check a sampler of whole architectures against the promises of one.
 
     Proposals are architectures of the space, none a twin of another until the space is exhausted, and then the study
     stops. The same seed gives the same proposals to the same study, also when a new sampler goes on with it, and when
     the negatives of its values are minimised. Several asks in flight, failed and pruned trials, several objectives and
-    several threads do no harm; no global generator is used. Raises `AssertionError` that says which promise is broken.
+    several threads do no harm; no global generator is used.
+
+    Args:
+        make: makes a sampler out of a space and a seed.
+        space: what is sampled.
+        trials: how many trials each study has; fewer where the space has fewer architectures.
+
+    Raises:
+        AssertionError: a promise is broken; the message says which.
 
     >>> from torch import nn
     >>> from zerocost.samplers.random import RandomSampler
@@ -63,30 +71,45 @@ def _values(arch: Architecture) -> tuple[float, float]:
     return zlib.crc32(str(arch).encode()) / 2**32, float(len(str(arch)))
 
 
-def _run(
-    make: Make, space: SearchSpace, trials: int, *, batch: int, bad: bool, signs: Sequence[int], anew: bool
-) -> list[str]:
-    """What is proposed when asked in batches.
+@dataclass(frozen=True)
+class _Ask:
+    """How a study asks for proposals.
 
-    Values are those of `_values` times `signs`, as many as there are; of `bad` trials one in four fails and one is
-    pruned; `anew`, a new sampler goes on after each batch.
+    Attributes:
+        batch: how many trials are in flight at a time.
+        failures: whether one trial in four fails and one in four is pruned.
+        signs: a factor for each objective's values; those of a positive one are maximised, the others minimised.
+        resumed: whether a new sampler goes on after each batch.
     """
+
+    batch: int
+    failures: bool
+    signs: Sequence[int]
+    resumed: bool = False
+
+    def __str__(self) -> str:
+        failures = "with" if self.failures else "without"
+        return f"asked {self.batch} at a time, {failures} failed trials, {len(self.signs)} objectives"
+
+
+def _proposals(make: Make, space: SearchSpace, trials: int, ask: _Ask) -> list[str]:
+    """What a sampler from seed 0 proposes."""
     study = optuna.create_study(
-        sampler=make(space, 0), directions=["maximize" if sign > 0 else "minimize" for sign in signs]
+        sampler=make(space, 0), directions=["maximize" if sign > 0 else "minimize" for sign in ask.signs]
     )
-    found: list[Architecture] = []
-    while len(found) < trials:
-        asked = [study.ask() for _ in range(min(batch, trials - len(found)))]
-        archs = [suggest(space, trial) for trial in asked]
-        for trial, arch in reversed(list(zip(asked, archs, strict=True))):
-            state = {1: TrialState.FAIL, 3: TrialState.PRUNED}.get(trial.number % 4) if bad else None
-            values = [sign * value for sign, value in zip(signs, _values(arch), strict=False)]
+    proposed: list[Architecture] = []
+    while len(proposed) < trials:
+        in_flight = [study.ask() for _ in range(min(ask.batch, trials - len(proposed)))]
+        archs = [suggest(space, trial) for trial in in_flight]
+        for trial, arch in reversed(list(zip(in_flight, archs, strict=True))):
+            state = {1: TrialState.FAIL, 3: TrialState.PRUNED}.get(trial.number % 4) if ask.failures else None
+            values = [sign * value for sign, value in zip(ask.signs, _values(arch), strict=False)]
             study.tell(trial, None if state else values, state)
-        found += archs
-        if anew:
+        proposed += archs
+        if ask.resumed:
             study.sampler = make(space, 0)
-    _check_architectures(space, found)
-    return [str(arch) for arch in found]
+    _check_architectures(space, proposed)
+    return [str(arch) for arch in proposed]
 
 
 def _check_architectures(space: SearchSpace, found: Sequence[Architecture]) -> None:
@@ -101,13 +124,12 @@ def _check_architectures(space: SearchSpace, found: Sequence[Architecture]) -> N
 
 def _check_repeatable(make: Make, space: SearchSpace, trials: int) -> None:
     """The same study gets the same proposals, also from a sampler that did not live through it."""
-    for batch, bad, signs in ((1, False, (1,)), (4, False, (1,)), (1, True, (1, -1)), (4, True, (1, 1))):
-        run = partial(_run, make, space, trials, batch=batch, bad=bad)
-        found = run(signs=signs, anew=False)
-        what = f"asked {batch} at a time, {'with' if bad else 'without'} failed trials, {len(signs)} objectives"
-        assert run(signs=signs, anew=True) == found, f"a new sampler that goes on proposes something else ({what})"
-        turned = run(signs=[-sign for sign in signs], anew=False)
-        assert turned == found, f"the negative minimised gets something else than the value maximised ({what})"
+    for ask in (_Ask(1, False, (1,)), _Ask(4, False, (1,)), _Ask(1, True, (1, -1)), _Ask(4, True, (1, 1))):
+        found = _proposals(make, space, trials, ask)
+        resumed = _proposals(make, space, trials, replace(ask, resumed=True))
+        assert resumed == found, f"a new sampler that goes on proposes something else ({ask})"
+        turned = _proposals(make, space, trials, replace(ask, signs=[-sign for sign in ask.signs]))
+        assert turned == found, f"the negative minimised gets something else than the value maximised ({ask})"
 
 
 def _check_threads(make: Make, space: SearchSpace, trials: int) -> None:

@@ -21,7 +21,7 @@ from zerocost.spaces.choose import Choose
 
 SCALED = (Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(resolution=16), Fidelity(0.25, 0.5, 16))
 AT_MOST = 2000
-"""How many neighbours, and how many architectures in the order of the space, are looked at."""
+"""The most neighbours, and architectures in the order of the space, that are looked at."""
 
 
 def check_space(
@@ -31,11 +31,17 @@ def check_space(
     seed: int = 0,
     fidelities: Sequence[Fidelity] = SCALED,
 ) -> None:
-    """Check `space` against the contract of `SearchSpace` on `samples` drawn architectures and build four of them.
+    """Check a search space against the contract of `SearchSpace`, and build four of its architectures.
 
-    `inputs` is a small batch the networks accept, 2×3×32×32 images unless given; `fidelities` are the scaled-down
-    siblings to build, `()` for a space that has none. Raises `AssertionError` that says which promise is broken and
-    for which architecture.
+    Args:
+        space: the space.
+        inputs: a small batch the networks accept; 2×3×32×32 images if None.
+        samples: how many architectures are drawn.
+        seed: seeds the drawing, the inputs and the weights.
+        fidelities: the scaled-down siblings to build, `()` for a space that has none.
+
+    Raises:
+        AssertionError: a promise is broken; the message says which, and for which architecture.
 
     >>> from zerocost.spaces import from_function
     >>> def linear(choose):
@@ -136,17 +142,17 @@ def _check_network(
     full, again = (initialise(partial(space.build, arch), seed) for _ in range(2))
     states = zip(full.state_dict().items(), again.state_dict().items(), strict=True)
     assert all(a == b and torch.equal(v, w) for (a, v), (b, w) in states), f"{arch}: same seed, other weights"
-    shape, parameters, flops = _run(full, inputs, seed, str(arch))
+    shape, parameters, flops = _check_passes(full, inputs, seed, str(arch))
     for fidelity in fidelities:
         what = f"{arch} at {fidelity}"
         network = initialise(partial(space.build, arch, fidelity), seed)
-        small = _run(network, resize(inputs, fidelity.resolution), seed, what)
+        small = _check_passes(network, resize(inputs, fidelity.resolution), seed, what)
         assert small[0] == shape, f"{what}: the output is {small[0]}, not {shape}"
         assert small[1] <= parameters, f"{what}: {small[1]} parameters, but {parameters} in full"
         assert small[2] <= flops, f"{what}: {small[2]} FLOPs, but {flops} in full"
 
 
-def _run(network: nn.Module, inputs: Tensor, seed: int, what: str) -> tuple[tuple[int, ...], int, int]:
+def _check_passes(network: nn.Module, inputs: Tensor, seed: int, what: str) -> tuple[tuple[int, ...], int, int]:
     """Output shape, parameters and FLOPs of a forward pass; checks that it and the backward pass are finite."""
     counter = FlopCounterMode(display=False)
     with seeded(seed), counter:

@@ -12,26 +12,26 @@ import torch
 from torch import Tensor, nn
 
 
-def state(model: nn.Module) -> dict[str, Any]:
+def model_state(model: nn.Module) -> dict[str, Any]:
     """Everything about a model that scoring must leave alone, by name, in a form that compares bit for bit."""
     return {
-        f"{name or type(model).__name__}.{key}": frozen(value)
+        f"{name or type(model).__name__}.{key}": comparable(value)
         for name, module in model.named_modules()
         for key, value in {"identity": id(module), **vars(module)}.items()
     }
 
 
-def frozen(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """A value with its identity and, for containers, tensors, arrays and generators, its contents."""
     contents: Any
     if isinstance(value, Tensor):
-        contents = (bits(value), value.requires_grad, frozen(value.grad), list(value._backward_hooks or ()))
+        contents = (tensor_bits(value), value.requires_grad, comparable(value.grad), list(value._backward_hooks or ()))
     elif isinstance(value, Mapping):
-        contents = tuple((key, frozen(item)) for key, item in value.items())
+        contents = tuple((key, comparable(item)) for key, item in value.items())
     elif isinstance(value, list | tuple | set):
-        contents = tuple(frozen(item) for item in value)
+        contents = tuple(comparable(item) for item in value)
     elif isinstance(value, torch.Generator):
-        contents = bits(value.get_state())
+        contents = tensor_bits(value.get_state())
     elif isinstance(value, np.ndarray):
         contents = value.tobytes()
     else:
@@ -39,7 +39,7 @@ def frozen(value: Any) -> Any:
     return id(value), contents
 
 
-def bits(value: Any) -> Any:
+def tensor_bits(value: Any) -> Any:
     """Dtype, device, shape and bytes of a tensor; anything else as it is."""
     if not isinstance(value, Tensor):
         return value
@@ -51,7 +51,7 @@ def global_state() -> dict[str, Any]:
     """What all code in the process shares: random generators, modes and defaults."""
     hooks = nn.modules.module
     return {
-        "torch's generator": bits(torch.get_rng_state()),
+        "torch's generator": tensor_bits(torch.get_rng_state()),
         "numpy's generator": pickle.dumps(np.random.get_state()),
         "Python's generator": random.getstate(),
         "gradient mode": (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cpu")),

@@ -41,12 +41,12 @@ class Specimen:
         return self.inputs(samples, torch.Generator().manual_seed(seed)), torch.arange(samples) % CLASSES
 
 
-def drawn(*shape: int) -> Inputs:
+def gaussian_inputs(*shape: int) -> Inputs:
     """Gaussian inputs of one shape a sample."""
     return lambda samples, generator: torch.randn(samples, *shape, generator=generator)
 
 
-def words(length: int) -> Inputs:
+def token_inputs(length: int) -> Inputs:
     """Sequences of word numbers below 10."""
     return lambda samples, generator: torch.randint(10, (samples, length), generator=generator)
 
@@ -352,45 +352,47 @@ def frozen() -> nn.Sequential:
 
 
 ZOO: dict[str, Specimen] = {
-    "plain-cnn": Specimen(CNNModel, drawn(3, 32, 32)),
-    "mlp": Specimen(mlp, drawn(8)),
-    "conv-bn": Specimen(lambda: convolutional(nn.BatchNorm2d(4), nn.ReLU()), drawn(3, 8, 8), splits=False),
-    "residual": Specimen(Residual, drawn(3, 8, 8), splits=False),
-    "depthwise-separable": Specimen(depthwise_separable, drawn(3, 8, 8), splits=False),
-    "max-pool": Specimen(lambda: convolutional(nn.ReLU(), nn.MaxPool2d(2)), drawn(3, 8, 8)),
-    "group-norm": Specimen(lambda: convolutional(nn.GroupNorm(2, 4), nn.ReLU()), drawn(3, 8, 8)),
-    "layer-norm-chw": Specimen(lambda: convolutional(nn.LayerNorm((4, 8, 8)), nn.ReLU()), drawn(3, 8, 8)),
-    "in-place-relu": Specimen(lambda: convolutional(nn.ReLU(inplace=True)), drawn(3, 8, 8)),
-    "in-place-silu": Specimen(lambda: convolutional(nn.SiLU(inplace=True)), drawn(3, 8, 8)),
-    "in-place-input": Specimen(lambda: nn.Sequential(nn.ReLU(inplace=True), mlp()), drawn(8)),
-    "functional-relu": Specimen(lambda: Calls(F.relu, torch.Tensor.relu_), drawn(8)),
-    "clamp": Specimen(lambda: Calls(lambda x: x.clamp(min=0), lambda x: torch.clamp_min(x, 0)), drawn(8)),
-    "gelu": Specimen(lambda: Calls(F.gelu, nn.GELU("tanh")), drawn(8)),
-    "leaky-relu": Specimen(lambda: Calls(nn.LeakyReLU(), nn.ReLU6()), drawn(8)),
-    "hardswish": Specimen(lambda: Calls(nn.Hardswish(inplace=True), F.elu), drawn(8)),
+    "plain-cnn": Specimen(CNNModel, gaussian_inputs(3, 32, 32)),
+    "mlp": Specimen(mlp, gaussian_inputs(8)),
+    "conv-bn": Specimen(lambda: convolutional(nn.BatchNorm2d(4), nn.ReLU()), gaussian_inputs(3, 8, 8), splits=False),
+    "residual": Specimen(Residual, gaussian_inputs(3, 8, 8), splits=False),
+    "depthwise-separable": Specimen(depthwise_separable, gaussian_inputs(3, 8, 8), splits=False),
+    "max-pool": Specimen(lambda: convolutional(nn.ReLU(), nn.MaxPool2d(2)), gaussian_inputs(3, 8, 8)),
+    "group-norm": Specimen(lambda: convolutional(nn.GroupNorm(2, 4), nn.ReLU()), gaussian_inputs(3, 8, 8)),
+    "layer-norm-chw": Specimen(lambda: convolutional(nn.LayerNorm((4, 8, 8)), nn.ReLU()), gaussian_inputs(3, 8, 8)),
+    "in-place-relu": Specimen(lambda: convolutional(nn.ReLU(inplace=True)), gaussian_inputs(3, 8, 8)),
+    "in-place-silu": Specimen(lambda: convolutional(nn.SiLU(inplace=True)), gaussian_inputs(3, 8, 8)),
+    "in-place-input": Specimen(lambda: nn.Sequential(nn.ReLU(inplace=True), mlp()), gaussian_inputs(8)),
+    "functional-relu": Specimen(lambda: Calls(F.relu, torch.Tensor.relu_), gaussian_inputs(8)),
+    "clamp": Specimen(lambda: Calls(lambda x: x.clamp(min=0), lambda x: torch.clamp_min(x, 0)), gaussian_inputs(8)),
+    "gelu": Specimen(lambda: Calls(F.gelu, nn.GELU("tanh")), gaussian_inputs(8)),
+    "leaky-relu": Specimen(lambda: Calls(nn.LeakyReLU(), nn.ReLU6()), gaussian_inputs(8)),
+    "hardswish": Specimen(lambda: Calls(nn.Hardswish(inplace=True), F.elu), gaussian_inputs(8)),
     "batch-norm-1d": Specimen(
         lambda: nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, CLASSES)),
-        drawn(8),
+        gaussian_inputs(8),
         splits=False,
     ),
-    "dropout": Specimen(lambda: nn.Sequential(nn.Dropout(0.3), mlp()), drawn(8), splits=False),
-    "weight-norm": Specimen(lambda: nn.Sequential(weight_norm(nn.Linear(8, 8)), nn.ReLU(), mlp()), drawn(8)),
-    "vit": Specimen(ViT, drawn(3, 8, 8)),
-    "sequence-first": Specimen(SequenceFirst, drawn(5, 6)),
-    "causal-attention": Specimen(CausalAttention, words(5)),
-    "lstm": Specimen(LSTMClassifier, drawn(5, 6)),
-    "tied": Specimen(Tied, words(5)),
-    "called-twice": Specimen(CalledTwice, drawn(8)),
-    "shared-weight": Specimen(SharedWeight, drawn(8)),
-    "aliased": Specimen(Aliased, drawn(8)),
-    "unused-layer": Specimen(UnusedLayer, drawn(8)),
-    "frozen": Specimen(frozen, drawn(8)),
-    "eval-mode": Specimen(lambda: convolutional(nn.BatchNorm2d(4), nn.ReLU()).eval(), drawn(3, 8, 8), splits=False),
-    "stateful": Specimen(Stateful, drawn(8)),
-    "checkpointed": Specimen(Checkpointed, drawn(8)),
+    "dropout": Specimen(lambda: nn.Sequential(nn.Dropout(0.3), mlp()), gaussian_inputs(8), splits=False),
+    "weight-norm": Specimen(lambda: nn.Sequential(weight_norm(nn.Linear(8, 8)), nn.ReLU(), mlp()), gaussian_inputs(8)),
+    "vit": Specimen(ViT, gaussian_inputs(3, 8, 8)),
+    "sequence-first": Specimen(SequenceFirst, gaussian_inputs(5, 6)),
+    "causal-attention": Specimen(CausalAttention, token_inputs(5)),
+    "lstm": Specimen(LSTMClassifier, gaussian_inputs(5, 6)),
+    "tied": Specimen(Tied, token_inputs(5)),
+    "called-twice": Specimen(CalledTwice, gaussian_inputs(8)),
+    "shared-weight": Specimen(SharedWeight, gaussian_inputs(8)),
+    "aliased": Specimen(Aliased, gaussian_inputs(8)),
+    "unused-layer": Specimen(UnusedLayer, gaussian_inputs(8)),
+    "frozen": Specimen(frozen, gaussian_inputs(8)),
+    "eval-mode": Specimen(
+        lambda: convolutional(nn.BatchNorm2d(4), nn.ReLU()).eval(), gaussian_inputs(3, 8, 8), splits=False
+    ),
+    "stateful": Specimen(Stateful, gaussian_inputs(8)),
+    "checkpointed": Specimen(Checkpointed, gaussian_inputs(8)),
     "two-inputs": Specimen(TwoInputs, image_and_features),
     "named": Specimen(Named, named_features),
-    "dead": Specimen(Dead, drawn(3, 8, 8)),
-    "raises": Specimen(Raises, drawn(8)),
-    "overflows": Specimen(Overflows, drawn(8)),
+    "dead": Specimen(Dead, gaussian_inputs(3, 8, 8)),
+    "raises": Specimen(Raises, gaussian_inputs(8)),
+    "overflows": Specimen(Overflows, gaussian_inputs(8)),
 }

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.network import logits
+from zerocost.engine.network import scored_tensor
 from zerocost.train.batches import mix_seeds
 from zerocost.train.folder import RunFolder
 from zerocost.train.run import Epoch
@@ -65,8 +65,8 @@ class Training(LightningModule):
         """The network's outputs (N×classes); a tuple or list of inputs is unpacked, a mapping gives keywords."""
         inputs = tree_map(self._cast, inputs)
         if isinstance(inputs, Mapping):
-            return logits(self.network(**inputs))
-        return logits(self.network(*inputs) if isinstance(inputs, tuple | list) else self.network(inputs))
+            return scored_tensor(self.network(**inputs))
+        return scored_tensor(self.network(*inputs) if isinstance(inputs, tuple | list) else self.network(inputs))
 
     def _cast(self, value: Any) -> Any:
         floating = isinstance(value, Tensor) and value.is_floating_point()

@@ -15,7 +15,7 @@ from torch.nn.parameter import UninitializedParameter
 from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.data import load, split
-from zerocost.engine.network import out_of_memory
+from zerocost.engine.network import is_out_of_memory
 from zerocost.scoring.candidates import Builder, initialise
 from zerocost.train.batches import Batches, hash_values, stable_repr
 from zerocost.train.folder import RunFolder, folder_name
@@ -188,7 +188,7 @@ def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[s
 
 def _failure_reason(error: Exception, batch_size: int) -> str:
     """Why a run failed, in one line."""
-    if isinstance(error, MemoryError) or out_of_memory(error):
+    if isinstance(error, MemoryError) or is_out_of_memory(error):
         return f"out of memory at batch_size={batch_size}; try a smaller one"
     return str(error) if isinstance(error, ZerocostError) else describe_error(error)
 

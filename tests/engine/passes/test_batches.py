@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
-from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.losses import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
 from zerocost.engine.settings import Settings

@@ -3,17 +3,18 @@ from __future__ import annotations
 import pytest
 
 from zerocost.engine.observe import Observer
-from zerocost.engine.watch.base import Scene
+from zerocost.engine.watch.base import WATCHERS, Scene
 
 
 @pytest.fixture
 def watched():
-    """What the watcher of a signal finds while a network runs on a batch."""
+    """What a watcher, or the one of a signal, sees while a network runs on a batch."""
 
-    def found(signal, model, *inputs, samples=None, **scene):
-        observer = Observer(Scene(samples or len(inputs[0]), model=model, **scene), frozenset({signal}))
+    def result(watcher, model, *inputs, samples=None, **scene):
+        watcher = WATCHERS.get(watcher, watcher)
+        observer = Observer(Scene(samples or len(inputs[0]), model=model, **scene), [watcher])
         with observer.watching():
             model(*inputs)
-        return observer.found(signal)
+        return observer.result(watcher)
 
-    return found
+    return result

@@ -9,7 +9,7 @@ from torch import nn
 
 import zerocost as zc
 from zerocost.engine.rows import sign_agreement
-from zerocost.engine.watch.activations import distinct, packed
+from zerocost.engine.watch.activations import count_columns, pack_columns
 
 
 def data(n, *shape, seed=0):
@@ -77,7 +77,7 @@ def test_no_activation_is_a_failure_of_each(watched):
 @given(st.integers(1, 150), st.integers(1, 30), st.integers(0, 9))
 def test_columns_are_packed_one_to_one(rows, columns, seed):
     code = torch.rand(rows, columns, generator=torch.Generator().manual_seed(seed)) < 0.5
-    words = packed(code)
+    words = pack_columns(code)
     unpacked = torch.stack([(words[row // 64] >> (row % 64)) & 1 for row in range(rows)]).bool()
     assert torch.equal(unpacked, code)
 
@@ -85,7 +85,7 @@ def test_columns_are_packed_one_to_one(rows, columns, seed):
 @given(st.integers(1, 4), st.integers(1, 30), st.integers(0, 9))
 def test_different_columns_are_counted(rows, columns, seed):
     words = torch.randint(-2, 3, (rows, columns), generator=torch.Generator().manual_seed(seed))
-    assert distinct(words) == np.unique(words.numpy(), axis=1).shape[1]
+    assert count_columns(words) == np.unique(words.numpy(), axis=1).shape[1]
 
 
 def test_swap_grows_with_the_samples_up_to_all_patterns():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import zerocost as zc
-from zerocost.engine.watch.blocks import chain
+from zerocost.engine.watch.blocks import Blocks, find_blocks
 
 
 def images(n=4):
@@ -68,17 +68,23 @@ def flat():
 
 def test_blocks_of_a_resnet_are_those_of_its_stages():
     net = Net()
-    assert chain(net) == [*net.stage1, *net.stage2]
-    assert chain(Wrapped(Wrapped(net))) == chain(net)
+    assert find_blocks(net) == [*net.stage1, *net.stage2]
+    assert find_blocks(Wrapped(Wrapped(net))) == find_blocks(net)
 
 
 def test_a_plain_list_of_layers_has_no_blocks_wrapped_or_not():
-    assert chain(flat()) == chain(Wrapped(flat())) == chain(nn.Sequential(flat())) == chain(nn.Linear(2, 2)) == []
+    assert (
+        find_blocks(flat())
+        == find_blocks(Wrapped(flat()))
+        == find_blocks(nn.Sequential(flat()))
+        == find_blocks(nn.Linear(2, 2))
+        == []
+    )
 
 
 def test_lists_of_layers_are_blocks_and_single_layers_are_not():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), layers(), nn.Sequential(layers(), layers()), nn.Flatten(), nn.Linear(4, 2))
-    assert chain(net) == [net[1], net[2][0], net[2][1]]
+    assert find_blocks(net) == [net[1], net[2][0], net[2][1]]
 
 
 def test_a_cell_without_weights_in_a_list_of_cells_is_a_block():
@@ -90,7 +96,7 @@ def test_a_cell_without_weights_in_a_list_of_cells_is_a_block():
             self.stem, self.cells, self.last = nn.Conv2d(3, 4, 3), cells, nn.Linear(4, 2)
             self.act = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU())  # layers without weight matrices
 
-    assert chain(Cells()) == list(cells)
+    assert find_blocks(Cells()) == list(cells)
 
 
 def test_the_blocks_hand_on_their_first_input_and_each_output(watched):
@@ -99,13 +105,13 @@ def test_the_blocks_hand_on_their_first_input_and_each_output(watched):
     expected = [net.relu(net.norm(net.conv(x)))]
     for block in (*net.stage1, *net.stage2):
         expected.append(block(expected[-1]))
-    found = watched("blocks", net, x)
+    found = watched(Blocks, net, x)
     assert len(found) == 5 and all(torch.allclose(a, b) for a, b in zip(found, expected, strict=True))
 
 
 def test_the_first_block_on_the_input_itself_has_no_map_before_it(watched):
     net = nn.Sequential(layers(3), layers(3))
-    found = watched("blocks", net, images())
+    found = watched(Blocks, net, images())
     assert len(found) == 2 and torch.equal(found[0], net[0](images())) and torch.equal(found[1], net(images()))
 
 
@@ -119,7 +125,7 @@ def test_writing_over_a_blocks_output_does_not_change_what_it_handed_on(watched)
             return self.conv(self.act(x))
 
     net = Net(Writes)
-    found = watched("blocks", net, images())
+    found = watched(Blocks, net, images())
     stem = net.relu(net.norm(net.conv(images())))
     assert torch.allclose(found[0], stem, atol=1e-6)
     assert bool((found[1] < 0).any())  # before the next block's ReLU
@@ -129,10 +135,10 @@ def test_writing_over_a_blocks_output_does_not_change_what_it_handed_on(watched)
 
 def test_a_flat_network_is_taken_apart_after_each_activation(watched):
     net = flat()
-    found = watched("blocks", net, images())
+    found = watched(Blocks, net, images())
     assert len(found) == 2 and torch.equal(found[0], net[1](net[0](images())))
-    assert torch.equal(watched("blocks", Wrapped(net), images())[1], found[1])
-    assert "no blocks" in str(watched("blocks", nn.Conv2d(3, 4, 3), images()))
+    assert torch.equal(watched(Blocks, Wrapped(net), images())[1], found[1])
+    assert "no blocks" in str(watched(Blocks, nn.Conv2d(3, 4, 3), images()))
 
 
 def test_tokens_are_handed_on_with_channels_second(watched):
@@ -142,7 +148,7 @@ def test_tokens_are_handed_on_with_channels_second(watched):
     )
     net = nn.Sequential(nn.Linear(6, 8), body)
     x = torch.randn(4, 5, 6)
-    found = watched("blocks", net, x)
+    found = watched(Blocks, net, x)
     expected = [net[0](x), body.layers[0](net[0](x)), net(x)]
     assert [tuple(m.shape) for m in found] == [(4, 8, 5)] * 3
     assert all(torch.allclose(a, b.mT, atol=1e-6) for a, b in zip(found, expected, strict=True))
@@ -168,7 +174,7 @@ def test_a_block_may_be_called_by_keyword_and_be_given_one_tensor_several_times(
             x = self.first(query=x, key=x, value=x)
             return self.second(x, x, value=x)
 
-    assert len(watched("blocks", Twice(), torch.randn(4, 5, 6))) == 3
+    assert len(watched(Blocks, Twice(), torch.randn(4, 5, 6))) == 3
 
 
 @pytest.mark.parametrize("names", ["az_expressivity", "az_progressivity", "az_trainability", "wrcor"])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from zerocost.base.errors import Failure
-from zerocost.engine.passes.batch import cross_entropy
+from zerocost.engine.losses import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
 from zerocost.engine.settings import DEFAULT

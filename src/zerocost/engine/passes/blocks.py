@@ -1,9 +1,10 @@
-"""How a block scales what is sent back through it."""
+"""Blocks pass: how a block scales what is sent back through it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +12,19 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
+from zerocost.engine.passes.base import Pass, add_pass
+from zerocost.engine.passes.shared_graph import SharedGraph
+from zerocost.engine.signals import Signal
+from zerocost.engine.watch.blocks import Blocks
 
 
-def gains(maps: Sequence[Tensor], seed: int) -> list[Tensor]:
+def blocks(graph: SharedGraph) -> dict[str, Any]:
+    """Backward through each block, of random signs at its output."""
+    maps = graph.observer.result(Blocks)
+    return {"block_gains": maps if isinstance(maps, Failure) else block_gains(maps, graph.batch.seed)}
+
+
+def block_gains(maps: Sequence[Tensor], seed: int) -> list[Tensor]:
     """For each block but the first, the largest singular value of E[gᵢₙ gₒᵤₜᵀ], in float64.
 
     gₒᵤₜ are random signs at the block's output, gᵢₙ their gradient at its input, and the mean is over samples and
@@ -32,7 +43,8 @@ def gains(maps: Sequence[Tensor], seed: int) -> list[Tensor]:
         if back.shape == out.shape and torch.equal(back, out):
             raise Failure("a block hands its input on unchanged, for which the authors' code gives −∞")
         found.append(
-            torch.linalg.matrix_norm(channels_in_rows(back, out.shape) @ channels_last(out), ord=2) / len_rows(out)
+            torch.linalg.matrix_norm(channels_in_rows(back, out.shape) @ channels_last(out), ord=2)
+            / count_positions(out)
         )
     return found[::-1]
 
@@ -48,7 +60,7 @@ def channels_last(found: Tensor) -> Tensor:
     return found.double().movedim(1, -1).flatten(0, -2)
 
 
-def len_rows(found: Tensor) -> int:
+def count_positions(found: Tensor) -> int:
     """Number of samples times positions."""
     return found.numel() // found.shape[1]
 
@@ -63,3 +75,19 @@ def channels_in_rows(back: Tensor, shape: torch.Size) -> Tensor:
             )
         back = F.pixel_unshuffle(back, stride)
     return channels_last(back).T
+
+
+add_pass(
+    Pass(
+        name="blocks",
+        run=blocks,
+        order=50,
+        description="backward through each block, of random signs at its output",
+        backwards=1,
+        continues=("data",),
+        on_graph=True,
+        to_weights=True,
+        watchers=(Blocks,),
+    ),
+    Signal("block_gains", "for each block, the largest singular value of E[gᵢₙ gₒᵤₜᵀ], gₒᵤₜ = ±1: scalars"),
+)

@@ -10,10 +10,11 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
-from zerocost.engine.inputs import cloned, leaves, take_samples
-from zerocost.engine.observe import Flow, widened
-from zerocost.engine.passes.batch import PassInput
-from zerocost.engine.watch.roles import Roles
+from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
+from zerocost.engine.modes import FlowMode, as_float64
+from zerocost.engine.passes.base import Pass, PassInput, add_pass
+from zerocost.engine.signals import Signal
+from zerocost.engine.watch.roles import WeightRoles
 
 
 def flow(batch: PassInput) -> dict[str, Any]:
@@ -22,18 +23,18 @@ def flow(batch: PassInput) -> dict[str, Any]:
     With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
     """
     network, kept = batch.network, batch.settings.normalisation == "kept"
-    parameters = {name: absolute(p.detach()) for name, p in network.parameters.items()}
+    parameters = {name: absolute_values(p.detach()) for name, p in network.parameters.items()}
     weights = [w.requires_grad_() for w in network.matrices(parameters)]
-    buffers = {name: widened(b.detach().clone()) for name, b in network.buffers.items()}
+    buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
 
     def ones(value: Any) -> Any:
-        return torch.ones_like(widened(value)) if isinstance(value, Tensor) else value
+        return torch.ones_like(as_float64(value)) if isinstance(value, Tensor) else value
 
     with network.fresh(batch.seed, training=kept):
-        roles = Roles(network.model, weights)
-        with Flow(network.originals, roles.see, keep_normalisation=kept):
+        roles = WeightRoles(network.model, weights)
+        with FlowMode(network.originals, roles.see, keep_normalisation=kept):
             outputs = network.run(
-                parameters | buffers, cloned(leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
+                parameters | buffers, clone_tensors(as_leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
             )
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
@@ -45,10 +46,27 @@ def flow(batch: PassInput) -> dict[str, Any]:
     return {
         "flow_weights": [w.detach() for w in weights],
         "flow_gradients": [g.detach() for g in flows],
-        "weight_roles": roles.found(),
+        "weight_roles": roles.result(),
     }
 
 
-def absolute(parameter: Tensor) -> Tensor:
+def absolute_values(parameter: Tensor) -> Tensor:
     """Absolute values in float64; a copy of an integer parameter."""
-    return widened(parameter.abs()) if parameter.is_floating_point() else parameter.clone()
+    return as_float64(parameter.abs()) if parameter.is_floating_point() else parameter.clone()
+
+
+add_pass(
+    Pass(
+        name="flow",
+        run=flow,
+        order=110,
+        description="an input of ones, |θ|, normalisation as identity, float64",
+        settings=frozenset({"initialisation", "normalisation"}),
+        forwards=1,
+        backwards=1,
+        by_sample=True,
+    ),
+    Signal("flow_weights", "absolute values of `weights`, float64"),
+    Signal("weight_roles", "what each weight matrix is: attention, linear or other"),
+    Signal("flow_gradients", "gradient of the flow R (input of ones, |θ|, no normalisation), float64"),
+)

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.inputs import cloned, take_samples
-from zerocost.engine.passes.batch import PassInput, finite
-from zerocost.engine.passes.tangents import BACKWARDS
+from zerocost.engine.inputs import clone_tensors, take_samples
+from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
+from zerocost.engine.passes.shared_graph import check_finite
+from zerocost.engine.signals import Signal
 
 ELEMENTS = 128
 SMOOTHING = 0.05
@@ -25,21 +26,21 @@ def information(batch: PassInput) -> dict[str, Any]:
     if not wanted:
         raise Failure("the network has no parameters")
     total = torch.zeros(len(wanted), len(wanted), dtype=torch.float64, device=network.device)
-    runs = 0
+    backwards = 0
     with network.fresh(batch.seed, batch.training):
         for i in range(batch.samples):
-            outputs = finite(network.run(tensors, cloned(take_samples(batch.inputs, i, i + 1))))
+            outputs = check_finite(network.run(tensors, clone_tensors(take_samples(batch.inputs, i, i + 1))))
             if outputs.ndim != 2 or outputs.shape[1] < 2:
                 raise Failure(f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for a sample")
             logits = outputs[0]
             if not logits.requires_grad:
                 raise Failure("no path from the weights to the outputs")
-            runs += len(logits)
+            backwards += len(logits)
             jacobian = first_elements(logits, wanted).double()
             p = (1 - SMOOTHING) * logits.detach().double().softmax(0) + SMOOTHING / len(logits)
             mean = p @ jacobian
             total += jacobian.T @ (p[:, None] * jacobian) - mean[:, None] * mean
-    return {"fisher_information": total / batch.samples, BACKWARDS: runs}
+    return {"fisher_information": total / batch.samples, BACKWARD_COUNT: backwards}
 
 
 def first_elements(outputs: Tensor, wanted: list[Tensor]) -> Tensor:
@@ -49,3 +50,17 @@ def first_elements(outputs: Tensor, wanted: list[Tensor]) -> Tensor:
         found = torch.autograd.grad(output, wanted, retain_graph=True, allow_unused=True, materialize_grads=True)
         rows.append(torch.stack([g.reshape(-1)[0] for g in found]))
     return torch.stack(rows)
+
+
+add_pass(
+    Pass(
+        name="information",
+        run=information,
+        order=100,
+        description="backward of every output to one element of each parameter",
+        forwards=1,
+        backward_each="output of each sample",
+        by_sample=True,
+    ),
+    Signal("fisher_information", "Fisher information of one element of each parameter tensor: P×P"),
+)

@@ -7,7 +7,12 @@ from typing import Any
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.passes.batch import IGNORED, Part, PassInput, data, loss, without_loss
+from zerocost.engine.losses import IGNORED, all_ignored
+from zerocost.engine.passes.base import Pass, PassInput, add_pass
+from zerocost.engine.passes.data import data
+from zerocost.engine.passes.loss import loss
+from zerocost.engine.passes.shared_graph import SharedGraph
+from zerocost.engine.signals import Signal
 
 
 def samples(batch: PassInput) -> dict[str, Any]:
@@ -16,11 +21,11 @@ def samples(batch: PassInput) -> dict[str, Any]:
     signs: list[Tensor] = []
     with batch.network.fresh(batch.seed, batch.training):
         for i in range(batch.samples):
-            part = Part(batch.slice(i, i + 1, frozenset({"weight_gradients"})))
-            if without_loss(part.batch):
+            graph = SharedGraph(batch.slice(i, i + 1, frozenset({"weight_gradients"})))
+            if all_ignored(batch.loss, graph.batch.targets):
                 raise Failure(f"a sample of label {IGNORED} has no loss of its own")
-            data(part)
-            gradients = loss(part)["weight_gradients"]
+            data(graph)
+            gradients = loss(graph)["weight_gradients"]
             if not sums:
                 sums, signs = [g.clone() for g in gradients], [g.sign() for g in gradients]
                 continue
@@ -28,3 +33,19 @@ def samples(batch: PassInput) -> dict[str, Any]:
                 total.add_(gradient)
                 sign.add_(gradient.sign())
     return {"sample_gradient_sums": sums, "sample_gradient_signs": signs}
+
+
+add_pass(
+    Pass(
+        name="samples",
+        run=samples,
+        order=80,
+        description="the loss and its gradients on each sample by itself",
+        forwards=1,
+        backwards=1,
+        labels=True,
+        by_sample=True,
+    ),
+    Signal("sample_gradient_signs", "sum over the samples of their gradient's sign, for each weight"),
+    Signal("sample_gradient_sums", "sum over the samples of their gradient, for each weight"),
+)

@@ -14,12 +14,12 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, Function
-from zerocost.engine.inputs import cloned, take_samples
+from zerocost.engine.inputs import clone_tensors, take_samples
+from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import Network
-from zerocost.engine.observe import Skeleton
-from zerocost.engine.passes.batch import PassInput
-from zerocost.engine.signals import LayerSize
-from zerocost.engine.watch.base import seen
+from zerocost.engine.passes.base import Pass, PassInput, add_pass
+from zerocost.engine.signals import LayerSize, Signal
+from zerocost.engine.watch.base import NO_LAYER, as_call
 
 aten = torch.ops.aten
 UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' shapes
@@ -41,24 +41,24 @@ def shape(batch: PassInput) -> dict[str, Any]:
     network, sample = batch.network, take_samples(batch.inputs, 0, 1)
     try:
         on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
-        return count(network, on_meta, tree_map(to_meta, sample), batch.seed)
+        return measure_shapes(network, on_meta, tree_map(as_meta, sample), batch.seed)
     except Failure:
-        return count(network, network.copies(), cloned(sample), batch.seed)
+        return measure_shapes(network, network.copies(), clone_tensors(sample), batch.seed)
 
 
-def count(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
+def measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
     """Half the FLOPs torch's counter sees, as it counts a multiply-add as two; and the layers in between."""
-    counter, layers = FlopCounterMode(display=False, custom_mapping=UNKNOWN_TO_TORCH), Layers()
+    counter, layers = FlopCounterMode(display=False, custom_mapping=UNKNOWN_TO_TORCH), LayerMode()
     with network.fresh(seed, training=False), torch.no_grad(), counter, layers:
         outputs = network.run(tensors, sample)
     return {
         "multiply_adds": int(counter.get_total_flops()) // 2,
         "weight_depth": layers.depth(outputs),
-        "layer_sizes": layers.sizes or Failure("no convolution or linear layer was seen"),
+        "layer_sizes": layers.sizes or Failure(NO_LAYER),
     }
 
 
-class Layers(Skeleton):
+class LayerMode(ShapeMode):
     """Follows how many weight layers lie behind each tensor, and how large their outputs are."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Layers(Skeleton):
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         behind = self.depth((args, kwargs))
         result = super().call(function, name, args, kwargs)
-        name = seen(function, name, args, kwargs).name
+        name = as_call(function, name, args, kwargs).name
         if name in CHANNEL_AXIS:
             behind += 1
             channels = result.shape[CHANNEL_AXIS[name]]
@@ -85,6 +85,21 @@ class Layers(Skeleton):
         return result
 
 
-def to_meta(value: Any) -> Any:
+def as_meta(value: Any) -> Any:
     """A tensor's shape and dtype on the meta device; anything else as it is."""
     return value.to("meta") if isinstance(value, Tensor) else value
+
+
+add_pass(
+    Pass(
+        name="shape",
+        run=shape,
+        order=0,
+        description="one sample on the meta device: no arithmetic is done",
+        settings=frozenset(),
+        by_sample=True,
+    ),
+    Signal("multiply_adds", "products of one forward pass on one sample: int"),
+    Signal("layer_sizes", "for each convolution and linear layer, positions and channels of its output: ints"),
+    Signal("weight_depth", "convolutions and linear layers on the longest path from input to output: int"),
+)

@@ -9,17 +9,16 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
-from zerocost.engine.inputs import cloned
-from zerocost.engine.passes.batch import PassInput, finite
-
-BACKWARDS = "backward runs"
-"""Beside its signals, a pass that runs backward for each sample tells under this name how often it did."""
+from zerocost.engine.inputs import clone_tensors
+from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
+from zerocost.engine.passes.shared_graph import check_finite
+from zerocost.engine.signals import Signal
 
 
 def tangents(batch: PassInput) -> dict[str, Any]:
     """Inner products of the gradients of each sample's summed outputs to weight matrices and normalisation scales.
 
-    The samples are run together, so that in train mode BatchNorm ties each sample's gradient to the others.
+    The samples run together, so that in train mode BatchNorm ties each sample's gradient to the others.
     """
     network = batch.network
     tensors = network.copies()
@@ -28,23 +27,23 @@ def tangents(batch: PassInput) -> dict[str, Any]:
     if not wanted:
         raise Failure("the network has no weights")
     with network.fresh(batch.seed, batch.training):
-        outputs = finite(network.run(tensors, cloned(batch.inputs)))
+        outputs = check_finite(network.run(tensors, clone_tensors(batch.inputs)))
         if len(outputs) != batch.samples or not outputs.requires_grad:
             raise Failure("no path from the weights to the outputs, one row a sample")
         of = outputs.reshape(batch.samples, -1).sum(1)
-        rows = [flat(gradients(value, wanted, retain_graph=True)) for value in of]
-    return {"tangent_kernel": gram(rows), BACKWARDS: len(rows)}
+        rows = [flatten_all(gradients(value, wanted, retain_graph=True)) for value in of]
+    return {"tangent_kernel": inner_products(rows), BACKWARD_COUNT: len(rows)}
 
 
-def flat(tensors: tuple[Tensor, ...]) -> Tensor:
+def flatten_all(tensors: tuple[Tensor, ...]) -> Tensor:
     """All elements in one row."""
     return torch.cat([t.reshape(-1) for t in tensors])
 
 
-def gram(rows: list[Tensor]) -> Tensor:
+def inner_products(rows: list[Tensor]) -> Tensor:
     """Inner products of all pairs of rows, N×N in float64, a piece of the rows at a time.
 
-    >>> gram([torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])])
+    >>> inner_products([torch.tensor([1.0, 2.0]), torch.tensor([0.0, 1.0])])
     tensor([[5., 2.],
             [2., 1.]], dtype=torch.float64)
     """
@@ -53,3 +52,16 @@ def gram(rows: list[Tensor]) -> Tensor:
         piece = torch.stack(pieces).double()
         total += piece @ piece.T
     return total
+
+
+add_pass(
+    Pass(
+        name="tangents",
+        run=tangents,
+        order=90,
+        description="backward of each sample's summed outputs to the weights",
+        forwards=1,
+        backward_each="sample",
+    ),
+    Signal("tangent_kernel", "inner products of the samples' gradients of their summed outputs: N×N, float64"),
+)

@@ -1,19 +1,20 @@
-"""What every watcher of a forward pass has: the calls it is told of, and the scene they happen in."""
+"""What every watcher of a forward pass has: the calls it is shown, the scene they happen in, and its signal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, rectifies
+from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, is_rectifier
 from zerocost.engine.rows import samples_first
+from zerocost.engine.signals import Signal, declare
 
 SUMS = {"add", "iadd", "radd"}
 MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS}
@@ -38,16 +39,16 @@ class Call(NamedTuple):
         return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
 
     @property
-    def activates(self) -> bool:
+    def is_activation(self) -> bool:
         """Whether it is an activation with its hinge at zero."""
-        return rectifies(self.name, self.args, self.kwargs)
+        return is_rectifier(self.name, self.args, self.kwargs)
 
 
-def seen(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """A call as watchers are told of it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out).
+def as_call(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out).
 
     >>> bias, inputs, weight = torch.zeros(3), torch.zeros(5, 2), torch.zeros(2, 3)
-    >>> seen(torch.addmm, "addmm", (bias, inputs, weight), {}).name
+    >>> as_call(torch.addmm, "addmm", (bias, inputs, weight), {}).name
     'linear'
     """
     call = Call(function, name, args, kwargs)
@@ -67,10 +68,11 @@ class Scene:
         seed: for watchers that draw random numbers, from a generator of their own.
         weights: for the id of each weight matrix that runs, its place among the network's weight matrices.
         constants: ids of tensors that do not depend on the samples, such as parameters.
-        attended: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
+        attention_batch: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
         block: the number of the block that runs; 0 before the first one.
         channel_axis: where the last layer has its channels, 1 or -1.
-        aside: whether what is called now is a hook's doing, not the network's.
+        in_hook: whether what is called now is a hook's doing, not the network's.
+        in_parts: whether this is a part of a batch, so that a watcher keeps what its `merge` can put together.
     """
 
     samples: int
@@ -79,19 +81,20 @@ class Scene:
     seed: int = 0
     weights: dict[int, int] = field(default_factory=dict)
     constants: frozenset[int] = frozenset()
-    attended: int = 0
+    attention_batch: int = 0
     block: int = 0
     channel_axis: int = 1
-    aside: bool = False
+    in_hook: bool = False
+    in_parts: bool = False
 
     @contextmanager
-    def stepping_aside(self) -> Iterator[None]:
+    def inside_hook(self) -> Iterator[None]:
         """Calls in here are not the network's."""
-        self.aside = True
+        self.in_hook = True
         try:
             yield
         finally:
-            self.aside = False
+            self.in_hook = False
 
     def map(self, values: Tensor) -> Tensor:
         """`values` as N×C×positions; N×C where there is one position."""
@@ -99,41 +102,98 @@ class Scene:
         rows = rows.movedim(-1, 1) if self.channel_axis == -1 else rows
         return rows.flatten(2) if rows.ndim > 2 else rows
 
-    def rows(self, values: Tensor, attended: int | None = None) -> Tensor:
+    def rows(self, values: Tensor, attention_batch: int | None = None) -> Tensor:
         """`values` with the sample axis in front."""
-        attended = self.attended if attended is None else attended
-        if attended:
-            values = values.reshape(-1, attended, values.shape[-1]).movedim(1, 0)
-        return samples_first(values, self.samples, self.tokens_first and not attended)
+        attention_batch = self.attention_batch if attention_batch is None else attention_batch
+        if attention_batch:
+            values = values.reshape(-1, attention_batch, values.shape[-1]).movedim(1, 0)
+        return samples_first(values, self.samples, self.tokens_first and not attention_batch)
+
+
+WATCHERS: dict[str, type[Watcher]] = {}
+"""The watcher of each signal that has one."""
 
 
 class Watcher:
-    """Looks at a network's calls for the sake of one signal; `found` gives it, or raises `Failure`.
+    """Looks at a network's calls for the sake of one signal.
 
-    A `Failure` raised while it looks is kept by the observer and becomes the signal.
+    A subclass with a `signal` declares it by that, and is made for a pass in which it is wanted. A subclass without
+    one is a base of others, or looks for the sake of those that list it in `needs`.
+
+    Attributes:
+        signal: the name of the signal.
+        meaning: what the signal is, with its shape.
+        source: the pass that delivers it; one that has no forward pass of its own watches that of the data pass.
+        merge: how the signal is made of its parts; None if it can only be measured whole. A static method.
+        needs: other watchers that have to look at the same pass.
+        scene: where the calls happen.
+        others: the watchers it needs, by their class.
+        problem: why the signal cannot be had; None as long as nothing stands against it.
     """
 
-    signal: str
+    signal: ClassVar[str] = ""
+    meaning: ClassVar[str] = ""
+    source: ClassVar[str] = "data"
+    merge: ClassVar[staticmethod[[Sequence[Any], Sequence[float]], Any] | None] = None
+    needs: ClassVar[tuple[type[Watcher], ...]] = ()
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
+        self.others: dict[type[Watcher], Watcher] = {}
+        self.problem: Failure | None = None
+
+    def __init_subclass__(cls) -> None:
+        if "signal" in vars(cls):
+            WATCHERS[cls.signal] = cls
+            declare(cls.source, cls.__module__, Signal(cls.signal, cls.meaning, merge=cls.merge))
 
     def hooks(self) -> Iterable[RemovableHandle]:
         """Puts its hooks on the modules, before the network runs; they are taken off after it."""
         return ()
 
     def before(self, call: Call) -> None:
-        """Called before a function runs."""
+        """Called before a function runs. A `Failure` that it raises becomes the signal."""
 
     def after(self, call: Call, result: Tensor) -> None:
-        """Called with the tensor that a function returned."""
+        """Called with the tensor that a function returned. A `Failure` that it raises becomes the signal."""
 
-    def found(self) -> Any:
-        """The signal."""
+    def result(self) -> Any:
+        """The signal; raises `Failure` when there is none."""
         raise NotImplementedError
 
+    def result_or_failure(self) -> Any:
+        """The signal, or the `Failure` that says why there is none."""
+        try:
+            return self.problem or self.result()
+        except Failure as failure:
+            return failure
 
-def visible(values: Tensor) -> None:
+
+class Collector(Watcher):
+    """A watcher that collects values one by one, and whose signal is the list of them.
+
+    Attributes:
+        nothing_seen: the reason for the failure when there are none; empty where no values are a signal, too.
+        values: what was collected.
+    """
+
+    nothing_seen: ClassVar[str] = ""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.values: list[Any] = []
+
+    def result(self) -> list[Any]:
+        if not self.values and self.nothing_seen:
+            raise Failure(self.nothing_seen)
+        return self.values
+
+
+NO_ACTIVATION = "no activation was seen whose hinge is at zero (ReLU, GELU, SiLU and the like)"
+NO_LAYER = "no convolution or linear layer was seen"
+
+
+def check_visible(values: Tensor) -> None:
     """`Failure` for a tensor inside `torch.vmap`, which hides an axis."""
     if torch._C._functorch.is_batchedtensor(values):
         raise Failure("an activation or layer runs inside torch.vmap, where samples cannot be told apart")

@@ -15,7 +15,7 @@ from zerocost.engine.watch.base import Call, Scene, Watcher
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
-def chain(model: nn.Module) -> list[nn.Module]:
+def find_blocks(model: nn.Module) -> list[nn.Module]:
     """The modules that a network is a chain of: its largest parts with weights that are neither lists nor one layer.
 
     A list of layers is one part, a list of larger modules is as many as it holds (those without weights included, such
@@ -23,22 +23,23 @@ def chain(model: nn.Module) -> list[nn.Module]:
     wrapped or not.
 
     >>> a, b, c = (nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()) for _ in range(3))
-    >>> [len(part) for part in chain(nn.Sequential(a, nn.Sequential(b, c), nn.Flatten(), nn.Linear(8, 2)))]
+    >>> [len(part) for part in find_blocks(nn.Sequential(a, nn.Sequential(b, c), nn.Flatten(), nn.Linear(8, 2)))]
     [2, 2, 2]
     """
-    parts = list(pieces(model))
-    while len(parts) == 1 and list(pieces(parts[0])):
-        parts = list(pieces(parts[0]))
+    parts = list(candidate_blocks(model))
+    while len(parts) == 1 and list(candidate_blocks(parts[0])):
+        parts = list(candidate_blocks(parts[0]))
     whole = len(parts) == 1 and len(list(parts[0].parameters())) == len(list(model.parameters()))
     return [] if whole else parts
 
 
-def pieces(module: nn.Module) -> Iterator[nn.Module]:
+def candidate_blocks(module: nn.Module) -> Iterator[nn.Module]:
+    """The parts of a module that may be blocks of the network, those of lists inside it included."""
     for child in module.children():
         inner = list(child.children())
         listed = isinstance(child, CONTAINERS)
         if listed and any(list(part.children()) for part in inner):
-            yield from pieces(child)
+            yield from candidate_blocks(child)
         elif inner and (any(p.ndim > 1 for p in child.parameters()) or (isinstance(module, CONTAINERS) and not listed)):
             yield child
 
@@ -49,8 +50,6 @@ class Blocks(Watcher):
     A network without blocks (a plain list of layers) is taken apart after each activation.
     """
 
-    signal = "blocks"
-
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.outputs: list[Tensor] = []
@@ -59,7 +58,7 @@ class Blocks(Watcher):
         self.inside = False
 
     def hooks(self) -> Iterable[RemovableHandle]:
-        for block in chain(self.scene.model) if self.scene.model else ():
+        for block in find_blocks(self.scene.model) if self.scene.model else ():
             yield block.register_forward_pre_hook(self.enter, with_kwargs=True)
             yield block.register_forward_hook(self.leave)
 
@@ -86,17 +85,17 @@ class Blocks(Watcher):
     def hand_on(self, output: Tensor) -> Tensor:
         """Keep a map, channels second; the network goes on with a copy, so that it cannot be overwritten."""
         last = output.ndim > 2 and self.scene.channel_axis == -1
-        with self.scene.stepping_aside():
+        with self.scene.inside_hook():
             found = output.movedim(-1, 1) if last else output
             self.outputs.append(found)
             return (found.movedim(1, -1) if last else found).clone()
 
     def after(self, call: Call, result: Tensor) -> None:
         self.weighed |= call.name in CHANNEL_AXIS
-        if call.activates and result.ndim > 1:
+        if call.is_activation and result.ndim > 1:
             self.activations.append(result)
 
-    def found(self) -> Any:
+    def result(self) -> list[Tensor]:
         kept = self.outputs if len(self.outputs) > 1 else self.activations
         maps = [value for value in kept if value.ndim > 2] or kept
         if not maps:

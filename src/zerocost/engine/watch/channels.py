@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CHANNEL_AXIS, in_place
+from zerocost.engine.functions import CHANNEL_AXIS, is_in_place
 from zerocost.engine.rows import sum_positions
 from zerocost.engine.signals import ChannelSaliency
-from zerocost.engine.watch.base import Call, Scene, visible
+from zerocost.engine.watch.base import NO_LAYER, Call, Scene, check_visible
 from zerocost.engine.watch.gradients import GradientWatcher
 
 
-class Channels(GradientWatcher):
+def merge_channels(parts: Sequence[Sequence[ChannelSaliency]], shares: Sequence[float]) -> list[ChannelSaliency]:
+    """Saliency by the mean loss over a whole batch: each part's rows, scaled by its share."""
+    scaled = [[layer.values * share for layer in part] for part, share in zip(parts, shares, strict=True)]
+    return [
+        ChannelSaliency(torch.cat(values), layer.fan_in)
+        for layer, values in zip(parts[0], zip(*scaled, strict=True), strict=True)
+    ]
+
+
+class ChannelSaliencies(GradientWatcher):
     """For each convolution and linear layer, by the identity of its weight, the sum over positions of a·∂L/∂a."""
 
     signal = "channel_saliency"
+    meaning = "for each convolution and linear layer a ChannelSaliency: N×C"
+    merge = staticmethod(merge_channels)
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -26,19 +39,19 @@ class Channels(GradientWatcher):
         self._weights: list[Tensor] = []
 
     def before(self, call: Call) -> None:
-        if self._outputs and call.args and isinstance(call.args[0], Tensor) and in_place(call.function, call.kwargs):
+        if self._outputs and call.args and isinstance(call.args[0], Tensor) and is_in_place(call.function, call.kwargs):
             for held in self._outputs.pop(call.args[0].untyped_storage().data_ptr(), []):
                 held["value"] = held["kept"] = held["value"].clone()
 
     def after(self, call: Call, result: Tensor) -> None:
         if call.name not in CHANNEL_AXIS:
             return
-        visible(result)
+        check_visible(result)
         if not result.requires_grad:
             return
         weight, axis = call.argument(1, "weight"), CHANNEL_AXIS[call.name]
         held = {"value": result.detach()}
-        version, attended = result._version, self.scene.attended
+        version, attention_batch = result._version, self.scene.attention_batch
         self._weights.append(weight)  # its id stays its own as long as it lives
         self._outputs.setdefault(result.untyped_storage().data_ptr(), []).append(held)
 
@@ -46,14 +59,14 @@ class Channels(GradientWatcher):
             value = held["value"]
             if value._version != version and "kept" not in held:
                 raise Failure("a layer's output was overwritten in place by an operation that cannot be observed")
-            values = sum_positions(self.scene.rows((value * gradient).movedim(axis, -1), attended))
+            values = sum_positions(self.scene.rows((value * gradient).movedim(axis, -1), attention_batch))
             known = self.layers.get(id(weight))
             total = values if known is None else known.values + values
             self.layers[id(weight)] = ChannelSaliency(total, weight.numel() / values.shape[1])
 
         self.when_known(result, record)
 
-    def found(self) -> Any:
+    def result(self) -> Any:
         if not self.layers:
-            raise Failure("no convolution or linear layer was seen")
+            raise Failure(NO_LAYER)
         return list(self.layers.values())

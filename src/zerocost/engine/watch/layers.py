@@ -10,13 +10,14 @@ from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.rows import sign_agreement
 from zerocost.engine.signals import LayerKernel
-from zerocost.engine.watch.base import Call, Scene, Watcher, visible
+from zerocost.engine.watch.base import NO_LAYER, Call, Scene, Watcher, check_visible
 
 
 class LayerKernels(Watcher):
     """For each convolution and linear layer, the pairs of samples by how many of its outputs agree in sign."""
 
     signal = "layer_kernels"
+    meaning = "for each convolution and linear layer the activation kernel of its outputs: N×N, float64"
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -25,15 +26,15 @@ class LayerKernels(Watcher):
     def after(self, call: Call, result: Tensor) -> None:
         if call.name not in CHANNEL_AXIS:
             return
-        visible(result)
+        check_visible(result)
         weight = call.argument(1, "weight")
         kernel = sign_agreement(self.scene.rows(result > 0).flatten(1))
         known = self.layers.get(id(weight))
         self.layers[id(weight)] = Layer(weight, kernel if known is None else known.kernel + kernel)
 
-    def found(self) -> Any:
+    def result(self) -> Any:
         if not self.layers:
-            raise Failure("no convolution or linear layer was seen")
+            raise Failure(NO_LAYER)
         return [LayerKernel(self.scene.weights.get(key), layer.kernel) for key, layer in self.layers.items()]
 
 

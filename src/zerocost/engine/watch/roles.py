@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zerocost.engine.watch.base import Call
 
 
-class Roles:
+class WeightRoles:
     """Tells the linear layers of attention from others.
 
     A module attends when its own forward calls scaled dot-product attention, or a softmax (as function or layer) over
@@ -47,7 +47,7 @@ class Roles:
             )  # of a matrix that is split, as for keys and values
             self.owners.setdefault(id(whole), [id(m) for m in running[-2:]])
 
-    def found(self) -> list[str]:
+    def result(self) -> list[str]:
         """For each weight matrix: attention, linear or other."""
         return [self.role(self.owners.get(id(w))) for w in self.weights]
 

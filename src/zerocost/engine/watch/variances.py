@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
-from zerocost.engine.watch.base import Call, Scene, Watcher
+from zerocost.engine.watch.base import Call, Collector
 
 
-class Variances(Watcher):
-    """The mean over channels of each BatchNorm's running variance after the run; of the batch where none is kept."""
+class BatchNormVariances(Collector):
+    """The mean over channels of each BatchNorm's running variance after the pass; of the batch where none is kept."""
 
     signal = "batch_norm_variances"
-
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
-        self.seen: list[Tensor] = []
+    meaning = "mean running variance of each BatchNorm after both passes: scalars"
+    source = "perturbed"
 
     def after(self, call: Call, result: Tensor) -> None:
         if call.name == "batch_norm":
             running = call.argument(2, "running_var")
-            kept = call.input.movedim(1, -1).flatten(0, -2).var(0) if running is None else running
-            self.seen.append(kept.detach().double().mean())
-
-    def found(self) -> Any:
-        return self.seen
+            variance = call.input.movedim(1, -1).flatten(0, -2).var(0) if running is None else running
+            self.values.append(variance.detach().double().mean())

@@ -13,7 +13,7 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.data import Batch
 from zerocost.engine.inputs import take_samples
-from zerocost.engine.run import neutral
+from zerocost.engine.run import neutral_modes
 from zerocost.integrations.keras.module import takes_channels_last, unbuilt_layers
 
 Shape = tuple[int | None, ...]
@@ -33,7 +33,7 @@ def build_weights(keras: Any, model: Any, inputs: Any, seed: int) -> bool:
     before = len(model.weights)
     try:
         sample = as_keras(model, take_samples(inputs, 0, 1))
-        with neutral(torch.device("cpu")), torch.no_grad(), seeded(seed):
+        with neutral_modes(torch.device("cpu")), torch.no_grad(), seeded(seed):
             if isinstance(model, keras.Sequential) and hasattr(sample, "shape"):
                 model.build((None, *sample.shape[1:]))
             model(sample, training=False)

@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import function_name, prepared
+from zerocost.engine.functions import function_name, prepare_data
 from zerocost.integrations.keras.layers import ELEMENTWISE_OPERATIONS, is_preprocessing, torch_layer
 from zerocost.integrations.keras.layout import (
     OUTPUTS_FIRST,
@@ -185,7 +185,7 @@ class Translation:
 
 def prepare_in_one_call(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
     """Run a preprocessing layer as a single call."""
-    return prepared(values, partial(way, **others))
+    return prepare_data(values, partial(way, **others))
 
 
 @contextmanager

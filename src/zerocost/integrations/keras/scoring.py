@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.data import Batch
-from zerocost.engine.passes.batch import Loss
+from zerocost.engine.losses import Loss
 from zerocost.engine.plan import Plan
 from zerocost.integrations.keras.helper import REMEDY, ask_helper
 from zerocost.integrations.keras.inputs import batches_channels_first, build_weights, check_inputs

@@ -1,0 +1,142 @@
+"""Modes that see each torch function a network calls, whatever class of module calls it, and may change it.
+
+Attention arrives as one call; `CallMode` runs its body so that the calls within are seen too.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from zerocost.base.errors import Failure
+from zerocost.engine.functions import (
+    DROPOUT,
+    NORMALISATION,
+    PREPARATION,
+    RECTIFIERS,
+    Function,
+    function_name,
+    is_in_place,
+    prepare_data,
+)
+from zerocost.engine.watch.base import Call, as_call
+
+
+def without_dispatch(function: Function) -> Function:
+    """A Python-level torch function without its dispatch check, so that a mode can run its body."""
+    namespace = {**function.__globals__, "has_torch_function": lambda _: False}
+    body = types.FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
+    body.__kwdefaults__ = function.__kwdefaults__
+    return body
+
+
+ATTENTION = F.multi_head_attention_forward
+BODIES = {
+    ATTENTION: without_dispatch(ATTENTION),
+    torch.autograd.grad: without_dispatch(torch.autograd.grad),  # runs checkpointed parts of the network once more
+}
+
+
+class CallMode(TorchFunctionMode):
+    """Base of our modes: hands each call to `call`, and composite functions call by call.
+
+    The network runs on copies of the model's own tensors, so a call that meets one of those got hold of it around the
+    model's attributes, and what it computes would not be measured: a `Failure`.
+
+    Attributes:
+        originals: ids of the model's own tensors.
+        attention_batch: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
+    """
+
+    def __init__(self, originals: frozenset[int] = frozenset()) -> None:
+        super().__init__()
+        self.originals = originals
+        self.attention_batch = 0
+
+    def __torch_function__(
+        self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if function in BODIES:
+            if function is ATTENTION:
+                query = args[0] if args else kwargs["query"]
+                self.attention_batch = query.shape[1] if query.ndim == 3 else 1
+            try:
+                with self:
+                    return BODIES[function](*args, **kwargs)
+            finally:
+                self.attention_batch = 0
+        result = self.call(function, function_name(function), args, kwargs)
+        given = (*args, *args[0]) if args and type(args[0]) in (list, tuple) else args
+        if isinstance(result, Tensor) and not self.originals.isdisjoint(map(id, (*given, *kwargs.values()))):
+            raise Failure(
+                "the network reads a parameter or buffer around its modules, as from a closure or a tuple, where it "
+                "cannot be measured; read it from the module it belongs to"
+            )
+        return result
+
+    def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+
+class WithoutPreparation(TorchFunctionMode):
+    """Runs a network's preparation of its data as the identity, for inputs that are not its data."""
+
+    def __torch_function__(
+        self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return args[0] if function is prepare_data else function(*args, **(kwargs or {}))
+
+
+class ShapeMode(CallMode):
+    """Runs what leaves shapes alone as the identity: normalisation, of the data too, dropout and activations."""
+
+    skipped = PREPARATION | NORMALISATION | DROPOUT | RECTIFIERS
+
+    def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name in self.skipped:
+            return args[0] if args else kwargs["input"]
+        return function(*args, **kwargs)
+
+
+class FlowMode(ShapeMode):
+    """Runs normalisation and dropout as the identity and everything in float64.
+
+    Args:
+        originals: ids of the model's own tensors.
+        see: given each call before it runs.
+        keep_normalisation: run normalisation, but not that of the data, as it is.
+    """
+
+    def __init__(
+        self, originals: frozenset[int], see: Callable[[Call], None], keep_normalisation: bool = False
+    ) -> None:
+        super().__init__(originals)
+        self.see = see
+        self.skipped = PREPARATION | DROPOUT | (set() if keep_normalisation else NORMALISATION)
+
+    def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.see(as_call(function, name, args, kwargs))
+        if function in NARROWING:
+            return args[0].double()
+        if not is_in_place(function, kwargs):
+            args = tuple(map(as_float64, args))
+            kwargs = {key: as_float64(value) for key, value in kwargs.items()}
+        return as_float64(super().call(function, name, args, kwargs))
+
+
+NARROWING = (Tensor.float, Tensor.half, Tensor.bfloat16)
+
+
+def as_float64(value: Any) -> Any:
+    """A floating-point tensor in float64, a floating-point dtype as float64; anything else as it is."""
+    if isinstance(value, torch.dtype):
+        return torch.float64 if value.is_floating_point else value
+    narrow = isinstance(value, Tensor) and value.is_floating_point() and value.dtype != torch.float64
+    return value.double() if narrow else value

@@ -1,0 +1,69 @@
+"""Loss pass: backward of the mean loss to the weight matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from zerocost.base.errors import Failure, InputError
+from zerocost.engine.graph import gradients
+from zerocost.engine.merging import weighted_sum
+from zerocost.engine.passes.base import Pass, add_pass
+from zerocost.engine.passes.shared_graph import SharedGraph
+from zerocost.engine.readings import labels
+from zerocost.engine.signals import Signal
+
+
+def loss(graph: SharedGraph) -> dict[str, Any]:
+    """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
+    targets = labels(graph.batch.targets)
+    graph.weights = graph.batch.network.matrices(graph.tensors)
+    graph.loss = graph.batch.loss(graph.outputs, targets)
+    if not isinstance(graph.loss, Tensor) or graph.loss.numel() != 1:
+        got = f"shape {tuple(graph.loss.shape)}" if isinstance(graph.loss, Tensor) else type(graph.loss).__name__
+        raise InputError(f"the loss must return a tensor with one number, the mean over the samples, but got {got}")
+    if not graph.loss.requires_grad:
+        raise Failure("no path from the weights to the loss")
+    if not graph.loss.isfinite().all():
+        raise Failure(f"the loss is {graph.loss.detach().item()}")
+    others = (
+        [graph.tensors[n] for n in graph.batch.network.floating] if "parameter_gradients" in graph.batch.wanted else []
+    )
+    with graph.observer.watching_gradients():
+        found = gradients(
+            graph.loss,
+            [*graph.weights, *others],
+            create_graph=any(step.twice for step in graph.passes),
+            retain_graph=graph.continues_after("loss"),
+        )
+    graph.gradients = found[: len(graph.weights)]
+    if not any(bool(g.any()) for g in graph.gradients):
+        raise Failure("no path from the weights to the loss: every gradient is zero")
+    return {
+        "loss": graph.loss.detach(),
+        "weight_gradients": [g.detach() for g in graph.gradients],
+        "parameter_gradients": [g.detach() for g in found[len(graph.weights) :]],
+    } | graph.observer.signals("loss")
+
+
+add_pass(
+    Pass(
+        name="loss",
+        run=loss,
+        order=20,
+        description="backward of the mean loss to the weight matrices",
+        backwards=1,
+        labels=True,
+        continues=("data",),
+        on_graph=True,
+        to_weights=True,
+    ),
+    Signal("loss", "mean loss on the batch: scalar", merge=weighted_sum),
+    Signal("weight_gradients", "gradient of the loss, one tensor for each of `weights`", merge=weighted_sum),
+    Signal(
+        "parameter_gradients",
+        "gradient of the loss, one tensor for each floating-point parameter",
+        merge=weighted_sum,
+    ),
+)

@@ -1,0 +1,50 @@
+"""Perturbed pass: forward on the batch again, each sample moved by a small Gaussian step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from zerocost.base.seeding import seeded, stream
+from zerocost.engine.inputs import noise_like
+from zerocost.engine.observe import Observer
+from zerocost.engine.passes.base import OF_BATCH, PASSES, Pass, add_pass
+from zerocost.engine.passes.shared_graph import SharedGraph
+from zerocost.engine.signals import Signal
+from zerocost.engine.watch.maps import Features
+
+
+def perturbed(graph: SharedGraph) -> dict[str, Any]:
+    """Forward on the moved samples; the running statistics go on from the data pass."""
+    batch, network = graph.batch, graph.batch.network
+    observer = Observer(replace(graph.scene, block=0), batch.watchers(PASSES["perturbed"]), network.originals)
+    step = noise_like(batch.inputs, None, stream(batch.seed, "perturbation"))
+    moved = tree_map(
+        lambda x, d: x + batch.settings.perturbation * d if d is not x and isinstance(x, Tensor) else x,
+        batch.inputs,
+        step,
+    )
+    tensors = {name: t.detach().clone() for name, t in graph.tensors.items()}
+    with torch.no_grad(), seeded(batch.seed, network.device), observer.watching():
+        network.run(tensors, moved)
+    return {"perturbed_features": observer.result(Features)} | observer.signals("perturbed")
+
+
+add_pass(
+    Pass(
+        name="perturbed",
+        run=perturbed,
+        order=60,
+        description="the batch again, a small step away",
+        settings=OF_BATCH | {"perturbation"},
+        forwards=1,
+        continues=("data",),
+        on_graph=True,
+        watchers=(Features,),
+    ),
+    Signal("perturbed_features", "`features` of the same samples after a small Gaussian step: N×C×…"),
+)

@@ -1,0 +1,72 @@
+"""Eigenvalues of what layers and blocks hand on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zerocost.base.errors import Failure
+from zerocost.engine.watch.base import Call, Collector, Scene, Watcher, check_visible
+from zerocost.engine.watch.blocks import Blocks
+
+
+class FeedForwardSpectra(Collector):
+    """For each feed-forward layer of tokens, the eigenvalues of the covariance of its hidden units, largest first."""
+
+    signal = "feed_forward_spectra"
+    meaning = "for each feed-forward layer of tokens, eigenvalues of the covariance of its hidden units"
+    nothing_seen = "no feed-forward layer was seen: a linear layer on tokens, and an activation after it"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self.hidden: Tensor | None = None
+
+    def before(self, call: Call) -> None:
+        if call.is_activation and call.input is self.hidden and self.hidden is not None:
+            check_visible(self.hidden)
+            self.values.append(covariance_spectrum(self.hidden.flatten(0, -2)))
+
+    def after(self, call: Call, result: Tensor) -> None:
+        if call.name == "linear" and result.ndim > 2:
+            self.hidden = result
+
+
+class BatchNormSpectra(Collector):
+    """For each BatchNorm output M, samples and positions in rows by channels, the eigenvalues of MᵀM, largest first."""
+
+    signal = "batch_norm_spectra"
+    meaning = "for each BatchNorm output M (samples and positions × C), eigenvalues of MᵀM"
+    nothing_seen = "no BatchNorm was seen"
+
+    def after(self, call: Call, result: Tensor) -> None:
+        if call.name == "batch_norm":
+            check_visible(result)
+            matrix = self.scene.map(result).movedim(1, -1).flatten(0, -2).double()
+            self.values.append(torch.linalg.eigvalsh(matrix.T @ matrix).flip(0).clamp(min=0))
+
+
+class BlockSpectra(Watcher):
+    """For each block, the eigenvalues of the covariance of its output's channels, over samples and positions."""
+
+    signal = "block_spectra"
+    meaning = "for each block, eigenvalues of the covariance of its output's channels"
+    needs = (Blocks,)
+
+    def result(self) -> list[Tensor]:
+        maps = self.others[Blocks].result_or_failure()
+        if isinstance(maps, Failure):
+            raise maps
+        return [covariance_spectrum(found.detach().movedim(1, -1).flatten(0, -2)) for found in maps]
+
+
+def covariance_spectrum(rows: Tensor) -> Tensor:
+    """Eigenvalues of the covariance of rows, in float64 and descending; as many as rows or columns, the fewer.
+
+    >>> covariance_spectrum(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))
+    tensor([1., 0.], dtype=torch.float64)
+    """
+    centred = rows.double() - rows.double().mean(0)
+    wide = centred.shape[1] > len(centred)
+    covariance = (centred @ centred.T if wide else centred.T @ centred) / len(centred)
+    values: Tensor = torch.linalg.eigvalsh(covariance)
+    return values.flip(0).clamp(min=0)

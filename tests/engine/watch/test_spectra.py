@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from zerocost.engine.watch.spectra import covariance_spectrum
+
+
+def images(n=4, side=8):
+    return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def tokens(n=4, t=5, e=8):
+    return torch.randn(n, t, e, generator=torch.Generator().manual_seed(0))
+
+
+def rows(values):
+    """N×C×positions as samples and positions by channels."""
+    return values.flatten(2).transpose(1, 2).flatten(0, 1)
+
+
+def between(model, x):
+    """Output of each layer of a Sequential."""
+    outputs = []
+    for layer in model:
+        x = layer(x)
+        outputs.append(x.detach().clone())
+    return outputs
+
+
+def test_batch_norm_spectra_are_squared_singular_values(watched):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(192, 5), nn.BatchNorm1d(5))
+    outputs = between(model, images())
+    for found, matrix in zip(
+        watched("batch_norm_spectra", model, images()), (rows(outputs[0]), outputs[3]), strict=True
+    ):
+        values = torch.zeros(len(found))
+        singular = torch.linalg.svdvals(matrix)[: len(found)] ** 2
+        values[: len(singular)] = singular
+        assert torch.allclose(found.float(), values, rtol=1e-4, atol=1e-3)
+    assert "no BatchNorm" in str(watched("batch_norm_spectra", nn.ReLU(), images()))
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (7, 3), (5, 5)])
+def test_a_spectrum_is_that_of_the_covariance_largest_first(shape):
+    x = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = torch.linalg.eigvalsh(torch.cov(x.T, correction=0)).flip(0)[: min(shape)]
+    assert torch.allclose(covariance_spectrum(x), expected.clamp(min=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_feed_forward_layers_are_seen_before_their_activation(watched, activation):
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True, activation=activation)
+    hidden = []
+    layer.linear1.register_forward_hook(lambda m, i, out: hidden.append(out.detach().flatten(0, 1)))
+    (found,) = watched("feed_forward_spectra", layer, tokens())
+    centred = hidden[0].double() - hidden[0].double().mean(0)
+    assert torch.allclose(found[:16], torch.linalg.svdvals(centred) ** 2 / len(centred), atol=1e-9)
+
+
+def test_an_activation_in_place_is_seen_before_it_writes(watched):
+    torch.manual_seed(0)
+    one, other = (nn.Sequential(nn.Linear(8, 6), nn.ReLU(inplace=i)) for i in (False, True))
+    other[0] = one[0]
+    assert torch.equal(*(watched("feed_forward_spectra", m, tokens())[0] for m in (one, other)))
+
+
+def test_layers_of_an_mlp_or_without_activation_are_no_feed_forward_layers(watched):
+    for model, x in ((nn.Sequential(nn.Linear(8, 6), nn.ReLU()), tokens()[:, 0]), (nn.Linear(8, 6), tokens())):
+        assert "no feed-forward layer" in str(watched("feed_forward_spectra", model, x))
