@@ -25,7 +25,8 @@ def comparable(value: Any) -> Any:
     """A value with its identity and, for containers, tensors, arrays and generators, its contents."""
     contents: Any
     if isinstance(value, Tensor):
-        contents = (tensor_bits(value), value.requires_grad, comparable(value.grad), list(value._backward_hooks or ()))
+        grad = comparable(value.grad) if value.is_leaf else None
+        contents = (tensor_bits(value), value.requires_grad, grad, list(value._backward_hooks or ()))
     elif isinstance(value, Mapping):
         contents = tuple((key, comparable(item)) for key, item in value.items())
     elif isinstance(value, list | tuple | set):

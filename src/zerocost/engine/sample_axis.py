@@ -1,0 +1,324 @@
+"""Where the samples of a batch are in each tensor: followed from the inputs through every call of a network.
+
+A tensor that no sample reaches (a standardised weight, position embeddings, a table of relative positions) is constant,
+whatever its shape. In any other the samples have a place that moves with the calls: transposed, merged into windows or
+with tokens, split again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+from zerocost.base.errors import Failure
+from zerocost.engine.functions import Function
+from zerocost.engine.watch.base import SUMS
+
+PRIME = 1_000_003
+"""As many samples as no network has of anything else, for calls on the meta device."""
+RESHAPES = {
+    *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
+    *("contiguous", "unsafe_view"),
+}
+MOVES = {
+    *("matmul", "rmatmul", "mm", "bmm", "mv", "dot", "addmm", "addbmm", "baddbmm", "tensordot", "einsum"),
+    *("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "T", "mT", "H", "mH", "adjoint"),
+    *("getitem", "select", "narrow", "chunk", "split", "tensor_split", "unbind"),
+    *("index_select", "gather", "take_along_dim", "repeat_interleave", "embedding"),
+}
+GATHERS = {"getitem", "index_select", "gather", "take_along_dim", "masked_select", "take"}
+"""Functions that pick rows: where the samples have no place in what they return, rows are in another order."""
+JOINS = {"cat", "concat", "stack"}
+SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scatter_add", "masked_scatter"}
+"""Functions that write rows into a tensor, where only its shape tells the samples' place."""
+COPIES = {"repeat", "tile"}
+"""Functions that repeat the batch as a whole, one copy after the other."""
+ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
+"""Functions that change the order along an axis."""
+SPECIAL = RESHAPES | MOVES | JOINS | SCATTERS | COPIES | ORDERS
+
+
+class Place(NamedTuple):
+    """Where the samples are: along `axis`, whose length is `before` · samples · `after`.
+
+    `before` is above 1 where they are merged into an axis behind something else, as in (T·N)×E, and `after` where
+    something is merged behind them, as in (N·windows)×….
+    """
+
+    axis: int
+    before: int = 1
+    after: int = 1
+
+    def rows(self, values: Tensor) -> Tensor:
+        """`values`, which have the samples here, with the sample axis in front.
+
+        >>> Place(1).rows(torch.zeros(5, 2, 3)).shape, Place(0, after=4).rows(torch.zeros(8, 3)).shape
+        (torch.Size([2, 5, 3]), torch.Size([2, 4, 3]))
+        """
+        front = values.movedim(self.axis, 0) if self.axis else values
+        merged = self.before * self.after
+        if merged == 1:
+            return front
+        samples = len(front) // merged
+        parts = front.reshape(self.before, samples, self.after, *front.shape[1:])
+        return parts.movedim(1, 0).reshape(samples, merged, *front.shape[1:])
+
+
+FIRST = Place(0)
+
+
+class NoPlace(NamedTuple):
+    """No axis of the tensor is the samples'.
+
+    Attributes:
+        reason: why not, where rows of samples are in the tensor; None where it holds no rows of them.
+    """
+
+    reason: str | None = None
+
+
+CONSTANT = NoPlace()
+"""No sample reaches the tensor."""
+REDUCED = NoPlace()
+"""Samples reach it, but only as a sum or mean over them."""
+GATHERED = NoPlace(
+    "its rows were picked one by one, as experts pick their tokens, so that it cannot be told which sample each is of"
+)
+
+
+class SampleAxis:
+    """The places of the samples in the tensors that a network makes of a batch.
+
+    >>> x = torch.zeros(4, 3, 8)
+    >>> known = SampleAxis(4, x)
+    >>> y = x.transpose(0, 1)
+    >>> known.follow(torch.transpose, "transpose", (x, 0, 1), {}, y)
+    >>> known.place(y)
+    Place(axis=1, before=1, after=1)
+    """
+
+    def __init__(self, samples: int, inputs: Any, constants: Any = ()) -> None:
+        self.samples = samples
+        self._gathered = False
+        for tensor in _tensors((constants,)):
+            self._note(tensor, CONSTANT)
+        for tensor in _tensors((inputs,)):
+            self._note(tensor, FIRST if tuple(tensor.shape[:1]) == (samples,) else CONSTANT)
+
+    def _note(self, tensor: Tensor, place: Place | NoPlace | None) -> None:
+        tensor._samples_at = (self, place)  # type: ignore[attr-defined]
+
+    def _known(self, tensor: Tensor) -> Place | NoPlace | None:
+        """What was noted on a tensor; None for one of unknown history."""
+        owner, place = getattr(tensor, "_samples_at", (None, None))
+        return place if owner is self else None
+
+    def place(self, tensor: Tensor) -> Place | NoPlace:
+        """Where the samples are in a tensor; by its shape alone where its history is not known."""
+        return self._known(tensor) or by_shape(tuple(tensor.shape), self.samples)
+
+    def rows(self, tensor: Tensor, values: Tensor | None = None) -> Tensor | None:
+        """A tensor (or `values`, of the same shape) with the sample axis in front; None for one without samples.
+
+        Raises `Failure` where samples are in it, but not in rows that can be told apart.
+        """
+        place = self.place(tensor)
+        if isinstance(place, Place):
+            return place.rows(tensor if values is None else values)
+        if place.reason is None:
+            return None
+        raise Failure(f"an activation of shape {tuple(tensor.shape)} cannot be read by sample: {place.reason}")
+
+    def follow(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Note the places in what a call returned, or wrote into its first argument."""
+        if name not in SPECIAL and not self._gathered and self._stays(args, result):
+            return
+        if name == "setitem":
+            self._written(args)
+            return
+        results = _tensors((result,))
+        if not results:
+            return
+        given = _tensors((args, kwargs))
+        known = [self._known(tensor) for tensor in given]
+        source = next((tensor for tensor, place in zip(given, known, strict=True) if isinstance(place, Place)), None)
+        if source is None:
+            place = None if None in known else next((p for p in known if p is not CONSTANT), CONSTANT)
+            places = [place] * len(results)
+        elif name in SCATTERS and not isinstance(known[0], Place):
+            places = [None] * len(results)
+        elif GATHERED in known and name not in SUMS:  # what is added to rows in order is in order again
+            places = [GATHERED] * len(results)
+        else:
+            places = self._moved(function, name, args, kwargs, source, results)
+        for tensor, place in zip(results, places, strict=True):
+            self._note(tensor, place)
+            self._gathered |= place is GATHERED
+
+    def _stays(self, args: tuple[Any, ...], result: Any) -> bool:
+        """Note, for one result, that samples stay where they are in the first argument that has them, if they can.
+
+        Most calls are of this kind, so that it has to be quick.
+        """
+        if not isinstance(result, Tensor):
+            return False
+        for value in args:
+            noted = getattr(value, "_samples_at", None)
+            if noted is not None and noted[0] is self and isinstance(noted[1], Place):
+                axis = noted[1].axis
+                if result.ndim == value.ndim and result.shape[axis] == value.shape[axis]:
+                    result._samples_at = noted  # type: ignore[attr-defined]
+                    return True
+                return False
+        return False
+
+    def _written(self, args: tuple[Any, ...]) -> None:
+        """Note that samples were written into a part of a tensor that had none: its shape has to tell their place."""
+        target, value = args[0], args[-1]
+        if isinstance(value, Tensor) and self._known(value) is not CONSTANT and self._known(target) is CONSTANT:
+            self._note(target, None)
+
+    def _moved(
+        self,
+        function: Function,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        source: Tensor,
+        results: list[Tensor],
+    ) -> list[Place | NoPlace | None]:
+        """The places in the results of a call that is given `source`, a tensor with samples."""
+        place, shape = self._known(source), source.shape
+        assert isinstance(place, Place)
+        if name in RESHAPES:
+            return [reshaped(place, shape, tensor.shape, self.samples) for tensor in results]
+        if name in JOINS:
+            return [joined(place, name, _axis(args, kwargs, 0), source.ndim)]
+        if name in ORDERS and place.axis in _axes(name, args, kwargs, source.ndim):
+            return [GATHERED] * len(results)
+        if name not in MOVES and name not in COPIES:
+            same = [t.ndim == source.ndim and t.shape[place.axis] == shape[place.axis] for t in results]
+            if any(same):
+                return [place if one else None for one in same]
+        found = self._on_meta(function, name, args, kwargs)
+        if found is not None and len(found) == len(results):
+            return found
+        shift = results[0].ndim - source.ndim
+        if name not in MOVES and shift > 0 and results[0].shape[place.axis + shift] == shape[place.axis]:
+            return [place._replace(axis=place.axis + shift)] * len(results)
+        return [GATHERED if name in GATHERS else None] * len(results)
+
+    def _on_meta(
+        self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[Place | NoPlace | None] | None:
+        """The places in the results of a call, by its shapes on the meta device with another number of samples."""
+
+        def probe(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            sizes, place = list(value.shape), self._known(value)
+            if isinstance(place, Place):
+                sizes[place.axis] = place.before * PRIME * place.after
+            return torch.empty(sizes, dtype=value.dtype, device="meta")
+
+        places = [p for t in _tensors((args, kwargs)) if isinstance(p := self._known(t), Place)]
+        try:
+            made = _tensors((function(*tree_map(probe, args), **tree_map(probe, kwargs)),))
+        except Exception:  # noqa: BLE001  shapes on the meta device are a hint; without it the shape has to tell
+            return None
+        return [_multiple(tensor.shape, places[0], name) for tensor in made]
+
+
+def joined(place: Place, name: str, axis: int, ndim: int) -> Place | NoPlace:
+    """Where the samples are once tensors are joined along an axis, which is a new one for "stack".
+
+    >>> joined(Place(0), "cat", 1, 3), joined(Place(0), "stack", 0, 3)
+    (Place(axis=0, before=1, after=1), Place(axis=1, before=1, after=1))
+    """
+    new = name == "stack"
+    axis %= ndim + new
+    if axis == place.axis and not new:
+        return GATHERED
+    return place._replace(axis=place.axis + (new and axis <= place.axis))
+
+
+def reshaped(place: Place, old: Sequence[int], new: Sequence[int], samples: int) -> Place | None:
+    """Where the samples are once a tensor's elements, in the same order, have another shape; None if torn apart.
+
+    >>> reshaped(Place(1), (5, 2, 3), (10, 3), 2), reshaped(Place(0, before=5), (10, 3), (5, 2, 3), 2)
+    (Place(axis=0, before=5, after=1), Place(axis=1, before=1, after=1))
+    """
+    start, passed = prod(old[: place.axis]) * place.before, 1
+    for axis, length in enumerate(new):
+        if passed <= start < passed * length or (passed == start and length == samples):
+            before, rest = divmod(start, passed)
+            after, torn = divmod(length, before * samples) if before else (0, 1)
+            return None if rest or torn or not after else Place(axis, before, after)
+        passed *= length
+    return None
+
+
+def by_shape(shape: tuple[int, ...], samples: int) -> Place | NoPlace:
+    """Where the samples must be in a tensor of unknown history: where the shape can be read in one way only.
+
+    >>> by_shape((4, 3, 8), 4), by_shape((3, 4, 8), 4), by_shape((8, 3), 4)
+    (Place(axis=0, before=1, after=1), Place(axis=1, before=1, after=1), Place(axis=0, before=1, after=2))
+    """
+    if samples == 1:
+        return FIRST if shape[:1] == (1,) else NoPlace(f"it has no axis for the {samples} sample of the batch")
+    equal = [axis for axis, length in enumerate(shape) if length == samples]
+    if len(equal) == 1:
+        return Place(equal[0])
+    if not equal and shape and shape[0] and shape[0] % samples == 0:
+        return Place(0, after=shape[0] // samples)
+    if len(equal) > 1:
+        return NoPlace(f"several of its axes are as long as the batch, {samples}; try another batch size")
+    return NoPlace(f"it has no axis for the {samples} samples of the batch")
+
+
+def _axis(args: tuple[Any, ...], kwargs: dict[str, Any], default: int) -> int:
+    """The axis that a call is told, as its second argument or by name."""
+    found = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", default))
+    return found if isinstance(found, int) else default
+
+
+def _axes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ndim: int) -> set[int]:
+    """The axes along which a call changes the order."""
+    if name in ("flip", "roll"):
+        given = kwargs.get("dims", args[-1])
+        return {axis % ndim for axis in (given if isinstance(given, tuple | list) else args[1:])}
+    if name == "msort":
+        return {0}
+    rest = args[1:] if name == "topk" else args
+    return {_axis(rest, kwargs, -1) % ndim}
+
+
+def _multiple(shape: Sequence[int], place: Place, name: str) -> Place | NoPlace:
+    """The place that a probe's shape shows."""
+    axes = [axis for axis, length in enumerate(shape) if length and length % PRIME == 0]
+    if len(axes) != 1:
+        return GATHERED if name in GATHERS or axes else REDUCED
+    copies, rest = divmod(shape[axes[0]] // PRIME, place.before * place.after)
+    if rest or copies < 1 or (copies > 1 and name in GATHERS):
+        return GATHERED
+    if name in COPIES:
+        return Place(axes[0], place.before * copies, place.after)
+    return Place(axes[0], place.before, place.after * copies)
+
+
+def _tensors(values: Iterable[Any]) -> list[Tensor]:
+    """The tensors in lists, tuples and dictionaries, nested."""
+    found: list[Tensor] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += _tensors(value)
+        elif isinstance(value, dict):
+            found += _tensors(value.values())
+    return found

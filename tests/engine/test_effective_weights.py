@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import copy
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import utils
+from torch.nn.utils import parametrizations
+
+from zerocost.engine.effective_weights import effective_weights
+from zerocost.testing.state import state
+
+WAYS = {
+    "weight_norm": parametrizations.weight_norm,
+    "spectral_norm": parametrizations.spectral_norm,
+    "orthogonal": parametrizations.orthogonal,
+    "weight_norm by a hook": lambda layer: old(utils.weight_norm, layer),
+    "spectral_norm by a hook": lambda layer: old(utils.spectral_norm, layer),
+}
+
+
+def old(normalise, layer):
+    """A layer normalised in the way that torch keeps for old networks."""
+    with warnings.catch_warnings(action="ignore"):
+        return normalise(layer)
+
+
+def net(way):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), WAYS[way](nn.Linear(8 * 36, 4))).eval()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_weight_that_is_used_is_the_weight_inside(way):
+    model, x = net(way), torch.rand(2, 3, 8, 8)
+    outputs, before = model(x), state(model)
+    with effective_weights(model):
+        assert [tuple(p.shape) for p in model[3].parameters()] in ([(4, 288), (4,)], [(4,), (4, 288)])
+        assert not any(name.startswith("3") for name, _ in model.named_buffers())
+        assert torch.equal(model(x), outputs)
+    assert state(model) == before
+    assert torch.equal(model(x), outputs)
+
+
+def test_a_model_comes_back_where_the_block_raises():
+    model = net("spectral_norm")
+    before = state(model)
+    with pytest.raises(KeyError), effective_weights(model):
+        raise KeyError
+    assert state(model) == before
+
+
+def test_a_model_without_any_is_left_alone():
+    model = nn.Linear(2, 2)
+    weight = model.weight
+    with effective_weights(model):
+        assert model.weight is weight
+
+
+def test_frozen_weights_stay_frozen():
+    model = parametrizations.weight_norm(nn.Linear(3, 2)).requires_grad_(False)
+    with effective_weights(model):
+        assert not any(p.requires_grad for p in model.parameters())
+
+
+def test_a_recurrent_layer_runs_on_the_effective_weights():
+    layer = old(lambda m: utils.weight_norm(m, "weight_hh_l0"), nn.LSTM(3, 4, batch_first=True))
+    x = torch.rand(2, 5, 3)
+    expected = layer(x)[0]
+    before = state(layer)
+    with effective_weights(layer):
+        assert torch.equal(layer(x)[0], expected)
+        twin = copy.deepcopy(layer)
+    assert state(layer) == before and "weight_hh_l0" in dict(twin.named_parameters())
