@@ -8,8 +8,8 @@ with tokens, split again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import prod
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +17,18 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import Function
-from zerocost.engine.watch.base import SUMS
+from zerocost.engine.places import (
+    CONSTANT,
+    FIRST,
+    GATHERED,
+    REDUCED,
+    NoPlace,
+    Place,
+    by_shape,
+    joined,
+    reshaped,
+    stayed,
+)
 
 PRIME = 1_000_003
 """As many samples as no network has of anything else, for calls on the meta device."""
@@ -40,55 +51,8 @@ COPIES = {"repeat", "tile"}
 """Functions that repeat the batch as a whole, one copy after the other."""
 ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
+ADDS = {"add", "iadd", "radd"}
 SPECIAL = RESHAPES | MOVES | JOINS | SCATTERS | COPIES | ORDERS
-
-
-class Place(NamedTuple):
-    """Where the samples are: along `axis`, whose length is `before` · samples · `after`.
-
-    `before` is above 1 where they are merged into an axis behind something else, as in (T·N)×E, and `after` where
-    something is merged behind them, as in (N·windows)×….
-    """
-
-    axis: int
-    before: int = 1
-    after: int = 1
-
-    def rows(self, values: Tensor) -> Tensor:
-        """`values`, which have the samples here, with the sample axis in front.
-
-        >>> Place(1).rows(torch.zeros(5, 2, 3)).shape, Place(0, after=4).rows(torch.zeros(8, 3)).shape
-        (torch.Size([2, 5, 3]), torch.Size([2, 4, 3]))
-        """
-        front = values.movedim(self.axis, 0) if self.axis else values
-        merged = self.before * self.after
-        if merged == 1:
-            return front
-        samples = len(front) // merged
-        parts = front.reshape(self.before, samples, self.after, *front.shape[1:])
-        return parts.movedim(1, 0).reshape(samples, merged, *front.shape[1:])
-
-
-FIRST = Place(0)
-
-
-class NoPlace(NamedTuple):
-    """No axis of the tensor is the samples'.
-
-    Attributes:
-        reason: why not, where rows of samples are in the tensor; None where it holds no rows of them.
-    """
-
-    reason: str | None = None
-
-
-CONSTANT = NoPlace()
-"""No sample reaches the tensor."""
-REDUCED = NoPlace()
-"""Samples reach it, but only as a sum or mean over them."""
-GATHERED = NoPlace(
-    "its rows were picked one by one, as experts pick their tokens, so that it cannot be told which sample each is of"
-)
 
 
 class SampleAxis:
@@ -127,9 +91,11 @@ class SampleAxis:
 
         Raises `Failure` where samples are in it, but not in rows that can be told apart.
         """
-        place = self.place(tensor)
+        place, values = self.place(tensor), tensor if values is None else values
         if isinstance(place, Place):
-            return place.rows(tensor if values is None else values)
+            if self.samples == 1:
+                return values if values.shape[:1] == (1,) else values[None]
+            return place.rows(values)
         if place.reason is None:
             return None
         raise Failure(f"an activation of shape {tuple(tensor.shape)} cannot be read by sample: {place.reason}")
@@ -152,7 +118,7 @@ class SampleAxis:
             places = [place] * len(results)
         elif name in SCATTERS and not isinstance(known[0], Place):
             places = [None] * len(results)
-        elif GATHERED in known and name not in SUMS:  # what is added to rows in order is in order again
+        elif GATHERED in known and name not in ADDS:  # what is added to rows in order is in order again
             places = [GATHERED] * len(results)
         else:
             places = self._moved(function, name, args, kwargs, source, results)
@@ -178,10 +144,18 @@ class SampleAxis:
         return False
 
     def _written(self, args: tuple[Any, ...]) -> None:
-        """Note that samples were written into a part of a tensor that had none: its shape has to tell their place."""
-        target, value = args[0], args[-1]
-        if isinstance(value, Tensor) and self._known(value) is not CONSTANT and self._known(target) is CONSTANT:
-            self._note(target, None)
+        """Note that samples were written into a part of a tensor that had none."""
+        target, index, value = args
+        if not isinstance(value, Tensor) or self._known(value) is CONSTANT or self._known(target) is not CONSTANT:
+            return
+        place, fits = self._known(value), []
+        if isinstance(place, Place):
+            with suppress(Exception):  # an index that the meta device cannot take: the shape has to tell
+                for axis, length in enumerate(target.shape):
+                    if length == value.shape[place.axis]:
+                        taken = _probe(target, Place(axis, place.before, place.after))[index]
+                        fits += [axis] if taken.shape == _probe(value, place).shape else []
+        self._note(target, Place(fits[0], *place[1:]) if isinstance(place, Place) and len(fits) == 1 else None)
 
     def _moved(
         self,
@@ -201,17 +175,13 @@ class SampleAxis:
             return [joined(place, name, _axis(args, kwargs, 0), source.ndim)]
         if name in ORDERS and place.axis in _axes(name, args, kwargs, source.ndim):
             return [GATHERED] * len(results)
+        likely: list[Place | NoPlace | None] = [GATHERED if name in GATHERS else None] * len(results)
         if name not in MOVES and name not in COPIES:
-            same = [t.ndim == source.ndim and t.shape[place.axis] == shape[place.axis] for t in results]
-            if any(same):
-                return [place if one else None for one in same]
+            likely = [stayed(place, shape, tensor.shape) for tensor in results]
+            if all(one == place for one in likely):
+                return likely
         found = self._on_meta(function, name, args, kwargs)
-        if found is not None and len(found) == len(results):
-            return found
-        shift = results[0].ndim - source.ndim
-        if name not in MOVES and shift > 0 and results[0].shape[place.axis + shift] == shape[place.axis]:
-            return [place._replace(axis=place.axis + shift)] * len(results)
-        return [GATHERED if name in GATHERS else None] * len(results)
+        return found if found is not None and len(found) == len(results) else likely
 
     def _on_meta(
         self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -219,12 +189,7 @@ class SampleAxis:
         """The places in the results of a call, by its shapes on the meta device with another number of samples."""
 
         def probe(value: Any) -> Any:
-            if not isinstance(value, Tensor):
-                return value
-            sizes, place = list(value.shape), self._known(value)
-            if isinstance(place, Place):
-                sizes[place.axis] = place.before * PRIME * place.after
-            return torch.empty(sizes, dtype=value.dtype, device="meta")
+            return _probe(value, self._known(value)) if isinstance(value, Tensor) else value
 
         places = [p for t in _tensors((args, kwargs)) if isinstance(p := self._known(t), Place)]
         try:
@@ -234,51 +199,12 @@ class SampleAxis:
         return [_multiple(tensor.shape, places[0], name) for tensor in made]
 
 
-def joined(place: Place, name: str, axis: int, ndim: int) -> Place | NoPlace:
-    """Where the samples are once tensors are joined along an axis, which is a new one for "stack".
-
-    >>> joined(Place(0), "cat", 1, 3), joined(Place(0), "stack", 0, 3)
-    (Place(axis=0, before=1, after=1), Place(axis=1, before=1, after=1))
-    """
-    new = name == "stack"
-    axis %= ndim + new
-    if axis == place.axis and not new:
-        return GATHERED
-    return place._replace(axis=place.axis + (new and axis <= place.axis))
-
-
-def reshaped(place: Place, old: Sequence[int], new: Sequence[int], samples: int) -> Place | None:
-    """Where the samples are once a tensor's elements, in the same order, have another shape; None if torn apart.
-
-    >>> reshaped(Place(1), (5, 2, 3), (10, 3), 2), reshaped(Place(0, before=5), (10, 3), (5, 2, 3), 2)
-    (Place(axis=0, before=5, after=1), Place(axis=1, before=1, after=1))
-    """
-    start, passed = prod(old[: place.axis]) * place.before, 1
-    for axis, length in enumerate(new):
-        if passed <= start < passed * length or (passed == start and length == samples):
-            before, rest = divmod(start, passed)
-            after, torn = divmod(length, before * samples) if before else (0, 1)
-            return None if rest or torn or not after else Place(axis, before, after)
-        passed *= length
-    return None
-
-
-def by_shape(shape: tuple[int, ...], samples: int) -> Place | NoPlace:
-    """Where the samples must be in a tensor of unknown history: where the shape can be read in one way only.
-
-    >>> by_shape((4, 3, 8), 4), by_shape((3, 4, 8), 4), by_shape((8, 3), 4)
-    (Place(axis=0, before=1, after=1), Place(axis=1, before=1, after=1), Place(axis=0, before=1, after=2))
-    """
-    if samples == 1:
-        return FIRST if shape[:1] == (1,) else NoPlace(f"it has no axis for the {samples} sample of the batch")
-    equal = [axis for axis, length in enumerate(shape) if length == samples]
-    if len(equal) == 1:
-        return Place(equal[0])
-    if not equal and shape and shape[0] and shape[0] % samples == 0:
-        return Place(0, after=shape[0] // samples)
-    if len(equal) > 1:
-        return NoPlace(f"several of its axes are as long as the batch, {samples}; try another batch size")
-    return NoPlace(f"it has no axis for the {samples} samples of the batch")
+def _probe(tensor: Tensor, place: Place | NoPlace | None) -> Tensor:
+    """A tensor on the meta device with another number of samples."""
+    sizes = list(tensor.shape)
+    if isinstance(place, Place):
+        sizes[place.axis] = place.before * PRIME * place.after
+    return torch.empty(sizes, dtype=tensor.dtype, device="meta")
 
 
 def _axis(args: tuple[Any, ...], kwargs: dict[str, Any], default: int) -> int:

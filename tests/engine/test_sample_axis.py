@@ -1,0 +1,174 @@
+"""Each place is held to what it says: other data for one sample changes the rows of that sample alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from zerocost.base.errors import Failure
+from zerocost.engine.observe import SeeInside
+from zerocost.engine.places import CONSTANT, GATHERED, REDUCED, NoPlace, Place
+from zerocost.engine.sample_axis import SampleAxis
+
+CHANGED = 1
+
+
+class Places(SeeInside):
+    """Keeps the name, the value and the place of every floating-point result."""
+
+    def __init__(self, model, inputs):
+        super().__init__()
+        self.axis = SampleAxis(len(inputs), inputs, [*model.parameters(), *model.buffers()])
+        self.seen = []
+
+    def call(self, function, name, args, kwargs):
+        result = function(*args, **kwargs)
+        name = function.__self__.__name__ if name == "get" else name
+        self.axis.follow(function, name, args, kwargs, result)
+        if isinstance(result, torch.Tensor) and result.is_floating_point():
+            self.seen.append((name, result.detach().clone(), self.axis.place(result)))
+        return result
+
+
+def seen(model, inputs):
+    places = Places(model.eval(), inputs)
+    with torch.no_grad(), places:
+        model(inputs)
+    return places.seen
+
+
+def check(model, inputs):
+    """The places of all results, each held to what it says."""
+    other = inputs.clone()
+    other[CHANGED] = inputs[CHANGED].flip(0) if inputs.ndim > 2 else (inputs[CHANGED] + 1) % 7
+    once, again = seen(model, inputs), seen(model, other)
+    for (name, value, place), (_, changed, _) in zip(once, again, strict=True):
+        if isinstance(place, Place):
+            rows = (place.rows(value) != place.rows(changed)).reshape(len(inputs), -1).any(1)
+            assert not rows[torch.arange(len(inputs)) != CHANGED].any(), (name, tuple(value.shape), place)
+        elif place is CONSTANT:
+            assert torch.equal(value, changed), (name, tuple(value.shape))
+    return [place for _, _, place in once]
+
+
+def images(n, c=4, size=8):
+    return torch.rand(n, c, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def tokens(n, length=6):
+    return torch.randint(7, (n, length), generator=torch.Generator().manual_seed(0))
+
+
+class Lambda(nn.Module):
+    def __init__(self, function, *parts):
+        super().__init__()
+        self.function, self.parts = function, nn.ModuleList(parts)
+
+    def forward(self, x):
+        return self.function(x, *self.parts)
+
+
+def windows(x, layer):
+    n, c, h, w = x.shape
+    x = x.permute(0, 2, 3, 1).view(n, h // 4, 4, w // 4, 4, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, c)
+    x = torch.relu(layer(x))
+    return x.view(n, h // 4, w // 4, 4, 4, c).transpose(2, 3).reshape(n, h, w, c)
+
+
+def heads_first(x, word, qkv):
+    n, length = x.shape
+    q, k, v = qkv(word(x)).view(n, length, 3, 2, 4).permute(2, 0, 3, 1, 4).unbind(0)
+    return (F.softmax(q @ k.mT, -1) @ v).transpose(1, 2).flatten(2)
+
+
+def loop(x, layer):
+    x = x.flatten(2).permute(2, 0, 1)
+    out = x.new_zeros(len(x), x.shape[1], 4)
+    for t in range(len(x)):
+        out[t] = torch.relu(layer(x[t]))
+    return out * 2
+
+
+def einsum(x, layer):
+    return torch.einsum("nchw,nchv->hnwv", x, torch.relu(layer(x))).mean((2, 3))
+
+
+def joined(x, layer):
+    first = layer.weight[:, :1, 0, 0].T.expand(len(x), 1, -1)
+    return torch.cat([first, layer(x).flatten(2).mT], 1).relu()
+
+
+def transposed(x, layer):
+    return (layer(x).flatten(1).T @ x.flatten(1)).relu()
+
+
+NETWORKS = {
+    "windows": lambda n: (Lambda(windows, nn.Linear(4, 4)), images(n)),
+    "heads first": lambda n: (Lambda(heads_first, nn.Embedding(7, 8), nn.Linear(8, 24)), tokens(n)),
+    "loop": lambda n: (Lambda(loop, nn.Linear(4, 4)), images(n)),
+    "einsum": lambda n: (Lambda(einsum, nn.Conv2d(4, 4, 3, padding=1)), images(n)),
+    "joined": lambda n: (Lambda(joined, nn.Conv2d(4, 4, 3, padding=1)), images(n)),
+    "transposed": lambda n: (Lambda(transposed, nn.Conv2d(4, 4, 3, padding=1)), images(n)),
+    "LSTM": lambda n: (
+        Lambda(lambda x, cell: cell(x.flatten(2))[1][0][-1].relu(), nn.LSTM(64, 4, batch_first=True)),
+        images(n),
+    ),
+    "tokens first": lambda n: (
+        Lambda(lambda x, layer: layer(x.flatten(2).permute(2, 0, 1)), nn.TransformerEncoderLayer(4, 2, 8)),
+        images(n),
+    ),
+}
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 6, 8])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_samples_are_followed_wherever_a_network_moves_them(name, n):
+    torch.manual_seed(0)
+    places = check(*NETWORKS[name](n))
+    assert sum(isinstance(place, Place) for place in places) > len(places) / 2
+
+
+@pytest.mark.parametrize("n", [4, 6])
+def test_what_no_sample_reaches_is_constant(n):
+    def standardised(x, conv):
+        weight = F.batch_norm(conv.weight.reshape(1, 6, -1), None, None, training=True)
+        return F.conv2d(x, torch.relu(weight).reshape_as(conv.weight))
+
+    places = check(Lambda(standardised, nn.Conv2d(4, 6, 3)), images(n))
+    assert places[:-1] == [CONSTANT] * 4 and places[-1] == Place(0)
+
+
+def test_a_mean_over_the_samples_has_none_of_them():
+    places = check(Lambda(lambda x: torch.relu(x.mean(0))), images(4))
+    assert places == [REDUCED, REDUCED]
+
+
+def test_rows_that_are_picked_one_by_one_cannot_be_told_apart():
+    def experts(x, word, layer):
+        x = word(x).flatten(0, 1)
+        order = x.sum(1).argsort()
+        return torch.relu(layer(x[order]))
+
+    model, x = Lambda(experts, nn.Embedding(7, 4), nn.Linear(4, 4)), tokens(4)
+    assert check(model, x)[-1] is GATHERED
+    places = Places(model, x)
+    with places:
+        last = model(x)
+    with pytest.raises(Failure, match="cannot be read by sample: its rows were picked one by one"):
+        places.axis.rows(last)
+
+
+def test_a_tensor_of_unknown_history_is_read_by_its_shape():
+    axis = SampleAxis(4, torch.zeros(4, 3))
+    assert axis.place(torch.zeros(4, 4)) == Place(0) and axis.place(torch.zeros(3, 4)) == Place(1)
+    assert axis.place(torch.zeros(12, 5)) == Place(0, after=3)
+    for shape, reason in (((3, 4, 4), "several of its axes"), ((3, 5), "no axis for the 4 samples")):
+        place = axis.place(torch.zeros(shape))
+        assert isinstance(place, NoPlace) and reason in (place.reason or "")
+
+
+def test_a_single_sample_is_a_row_of_its_own():
+    axis = SampleAxis(1, torch.zeros(1, 3))
+    assert axis.rows(torch.zeros(1, 5)).shape == (1, 5) and axis.rows(torch.zeros(7, 5)).shape == (1, 7, 5)
