@@ -23,6 +23,7 @@ class Place(NamedTuple):
     def rows(self, values: Tensor) -> Tensor:
         """`values`, which have the samples here, with the sample axis in front.
 
+        >>> import torch
         >>> Place(1).rows(torch.zeros(5, 2, 3)).shape, Place(0, after=4).rows(torch.zeros(8, 3)).shape
         (torch.Size([2, 5, 3]), torch.Size([2, 4, 3]))
         """
