@@ -10,7 +10,7 @@ from torch.nn import utils
 from torch.nn.utils import parametrizations
 
 from zerocost.engine.effective_weights import effective_weights
-from zerocost.testing.state import state
+from zerocost.testing.state import model_state
 
 WAYS = {
     "weight_norm": parametrizations.weight_norm,
@@ -35,21 +35,21 @@ def net(way):
 @pytest.mark.parametrize("way", WAYS)
 def test_the_weight_that_is_used_is_the_weight_inside(way):
     model, x = net(way), torch.rand(2, 3, 8, 8)
-    outputs, before = model(x), state(model)
+    outputs, before = model(x), model_state(model)
     with effective_weights(model):
         assert [tuple(p.shape) for p in model[3].parameters()] in ([(4, 288), (4,)], [(4,), (4, 288)])
         assert not any(name.startswith("3") for name, _ in model.named_buffers())
         assert torch.equal(model(x), outputs)
-    assert state(model) == before
+    assert model_state(model) == before
     assert torch.equal(model(x), outputs)
 
 
 def test_a_model_comes_back_where_the_block_raises():
     model = net("spectral_norm")
-    before = state(model)
+    before = model_state(model)
     with pytest.raises(KeyError), effective_weights(model):
         raise KeyError
-    assert state(model) == before
+    assert model_state(model) == before
 
 
 def test_a_model_without_any_is_left_alone():
@@ -69,8 +69,8 @@ def test_a_recurrent_layer_runs_on_the_effective_weights():
     layer = old(lambda m: utils.weight_norm(m, "weight_hh_l0"), nn.LSTM(3, 4, batch_first=True))
     x = torch.rand(2, 5, 3)
     expected = layer(x)[0]
-    before = state(layer)
+    before = model_state(layer)
     with effective_weights(layer):
         assert torch.equal(layer(x)[0], expected)
         twin = copy.deepcopy(layer)
-    assert state(layer) == before and "weight_hh_l0" in dict(twin.named_parameters())
+    assert model_state(layer) == before and "weight_hh_l0" in dict(twin.named_parameters())

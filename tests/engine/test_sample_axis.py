@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from zerocost.base.errors import Failure
-from zerocost.engine.observe import SeeInside
+from zerocost.engine.modes import CallMode
 from zerocost.engine.places import CONSTANT, GATHERED, REDUCED, NoPlace, Place
 from zerocost.engine.sample_axis import SampleAxis
 
 CHANGED = 1
 
 
-class Places(SeeInside):
+class Places(CallMode):
     """Keeps the name, the value and the place of every floating-point result."""
 
     def __init__(self, model, inputs):
@@ -25,7 +25,6 @@ class Places(SeeInside):
 
     def call(self, function, name, args, kwargs):
         result = function(*args, **kwargs)
-        name = function.__self__.__name__ if name == "get" else name
         self.axis.follow(function, name, args, kwargs, result)
         if isinstance(result, torch.Tensor) and result.is_floating_point():
             self.seen.append((name, result.detach().clone(), self.axis.place(result)))

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from zerocost.base.torch_state import LOCK
+
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
@@ -26,6 +28,12 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     >>> bool(a == b)
     True
     """
+    with LOCK, _seeded(seed, device):
+        yield
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device | None) -> Iterator[None]:
     cuda = device if device is not None and device.type == "cuda" else None
     python_state, numpy_state = random.getstate(), np.random.get_state()
     torch_state = torch.get_rng_state()

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
+from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import balanced_indices
 from zerocost.data.dataset import length, load
 from zerocost.data.tensors import check_finite, describe_values, is_integer
@@ -32,6 +33,7 @@ class Batch(NamedTuple):
     targets: Tensor | None = None
 
 
+@neutral_torch()
 def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) -> Batch:
     """Draw `size` samples without replacement. The same seed gives the same batch; global generators are left alone.
 

@@ -10,11 +10,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler
 
 from zerocost.base.errors import InputError
+from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import class_labels
 from zerocost.data.sources import open_source
 from zerocost.data.tensors import TensorData, as_inputs, as_labels
 
 
+@neutral_torch()
 def load(data: Any) -> Dataset[Any]:
     """A map-style Dataset of `(input, label)` from anything that holds data.
 
@@ -44,6 +46,7 @@ def load(data: Any) -> Dataset[Any]:
     return dataset
 
 
+@neutral_torch()
 def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
     """Divide a map-style Dataset into disjoint (training, validation) Subsets, the same for the same seed.
 

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from zerocost.engine.guard import Anatomy
+from zerocost.engine.guard import Snapshot
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def effective_weights(model: nn.Module) -> Iterator[None]:
     if not parametrised and not hooked:
         yield
         return
-    anatomy = Anatomy(model, {id(tensor) for tensor in (*model.parameters(), *model.buffers())})
+    snapshot = Snapshot(model, {id(tensor) for tensor in (*model.parameters(), *model.buffers())})
     try:
         with torch.no_grad():
             for module in parametrised:
@@ -43,7 +43,7 @@ def effective_weights(model: nn.Module) -> Iterator[None]:
                 _replace_hook(module, key, hook)
         yield
     finally:
-        anatomy.put_back()
+        snapshot.put_back()
 
 
 class _Plain(nn.Module):

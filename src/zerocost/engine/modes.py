@@ -51,27 +51,19 @@ class CallMode(TorchFunctionMode):
 
     Attributes:
         originals: ids of the model's own tensors.
-        attention_batch: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
     """
 
     def __init__(self, originals: frozenset[int] = frozenset()) -> None:
         super().__init__()
         self.originals = originals
-        self.attention_batch = 0
 
     def __torch_function__(
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         if function in BODIES:
-            if function is ATTENTION:
-                query = args[0] if args else kwargs["query"]
-                self.attention_batch = query.shape[1] if query.ndim == 3 else 1
-            try:
-                with self:
-                    return BODIES[function](*args, **kwargs)
-            finally:
-                self.attention_batch = 0
+            with self:
+                return BODIES[function](*args, **kwargs)
         result = self.call(function, function_name(function), args, kwargs)
         given = (*args, *args[0]) if args and type(args[0]) in (list, tuple) else args
         if isinstance(result, Tensor) and not self.originals.isdisjoint(map(id, (*given, *kwargs.values()))):

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
+from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
 
 NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
@@ -41,7 +42,6 @@ class Network:
             if isinstance(m, nn.Embedding | nn.EmbeddingBag)
             for p in m.parameters(recurse=False)
         }
-        self.tokens_first = any(vars(module).get("batch_first") is False for module in modules.values())
         self.weight_names = [
             name
             for name, p in self.parameters.items()
@@ -134,7 +134,8 @@ class Network:
         for holder, key, name in self.places:
             holder[key] = tensors[name]
         try:
-            outputs = self.model(*arguments, **keywords)
+            with kept_defaults():
+                outputs = self.model(*arguments, **keywords)
         except (torch.OutOfMemoryError, Failure):
             raise
         except Exception as error:

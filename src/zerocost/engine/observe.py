@@ -45,20 +45,25 @@ class Observer(CallMode):
         self.batch_norm = False
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self.scene.in_hook:
-            return function(*args, **kwargs)
-        call, self.scene.attention_batch = as_call(function, name, args, kwargs), self.attention_batch
-        name = call.name
-        self._show("before", call)
+        call, axis = as_call(function, name, args, kwargs), self.scene.sample_axis
+        if not self.scene.in_hook:
+            self._show("before", call)
         result = function(*args, **kwargs)
-        if name in MOVES and isinstance(result, Tensor):
-            self.scene.channel_axis = channel_axis_after(call, self.scene.channel_axis)
-        if name in CHANNEL_AXIS or name in NORMALISATION:
-            self.scene.channel_axis = -1 if name in LAST_AXIS else 1
-            self.batch_norm |= name == "batch_norm" and bool(call.argument(5, "training", False))
-        if isinstance(result, Tensor):
+        if self.watchers:
+            axis.follow(function, name, args, kwargs, result)
+        if isinstance(result, Tensor) and not self.scene.in_hook:
+            if axis.reaches(result):
+                self._note_layout(call)
             self._show("after", call, result)
         return result
+
+    def _note_layout(self, call: Call) -> None:
+        """Note where channels are after a call, and whether it ties samples together."""
+        if call.name in MOVES:
+            self.scene.channel_axis = channel_axis_after(call, self.scene.channel_axis)
+        if call.name in CHANNEL_AXIS or call.name in NORMALISATION:
+            self.scene.channel_axis = -1 if call.name in LAST_AXIS else 1
+            self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
 
     def _show(self, moment: str, *values: Any) -> None:
         if not self.watchers:

@@ -1,49 +1,11 @@
-"""Activations as one row a sample, wherever a network keeps its samples."""
+"""How the rows of a matrix, one a sample, agree and correlate."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from zerocost.base.errors import Failure
-
 BLOCK = 2**22  # elements of an activation that are compared at a time
-
-
-def samples_first(values: Tensor, samples: int, tokens_first: bool = False) -> Tensor:
-    """An activation with the sample axis in front: the first already, the second of a sequence (T×N×E), or the outer
-    part of the first where windows or patches are merged into it.
-
-    Args:
-        values: the activation.
-        samples: the number of samples.
-        tokens_first: whether some layers of the network take T×N×E. A shape that can be read in two ways is a
-            `Failure` then; otherwise samples come first in it.
-
-    Raises:
-        Failure: no axis is that of the samples.
-
-    >>> samples_first(torch.zeros(5, 2, 3), samples=2).shape, samples_first(torch.zeros(8, 3), samples=2).shape
-    (torch.Size([2, 5, 3]), torch.Size([2, 4, 3]))
-    """
-    sizes = tuple(values.shape)
-    first = sizes[:1] == (samples,)
-    second = len(sizes) == 3 and sizes[1] == samples
-    merged = bool(sizes) and not first and sizes[0] > 0 and sizes[0] % samples == 0
-    if samples == 1:
-        return values if first else values[None]
-    if tokens_first and (merged or (first and second)):
-        raise Failure(
-            f"an activation of shape {sizes} can be read with the {samples} samples or the tokens first; "
-            "try another batch size"
-        )
-    if first:
-        return values
-    if merged:
-        return values.reshape(samples, -1, *sizes[1:])
-    if second:
-        return values.movedim(1, 0)
-    raise Failure(f"an activation of shape {sizes} has no axis for the {samples} samples of the batch")
 
 
 def sign_agreement(code: Tensor) -> Tensor:

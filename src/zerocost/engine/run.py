@@ -14,6 +14,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
+from zerocost.base.torch_state import neutral_torch
+from zerocost.engine.effective_weights import effective_weights
 from zerocost.engine.initialise import with_initialisation
 from zerocost.engine.inputs import noise_like, take_samples
 from zerocost.engine.losses import Loss
@@ -64,9 +66,18 @@ def measure(
     Raises `InputError` for a batch that no model could be scored on; what cannot be had of this model is a `Failure`
     among the signals.
     """
-    network = attempt(Network, model)
-    if isinstance(network, Failure):
-        return Measurement({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
+    with neutral_torch(), ExitStack() as stack:
+        opened = attempt(stack.enter_context, effective_weights(model))
+        network = opened if isinstance(opened, Failure) else attempt(Network, model)
+        if isinstance(network, Failure):
+            return Measurement({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
+        return measure_groups(network, batches, plan, loss, seed)
+
+
+def measure_groups(
+    network: Network, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: Loss, seed: int
+) -> Measurement:
+    """`measure` of a network that is ours alone."""
     result = Measurement(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
     with neutral_modes(network.device):
         placed = or_failure(network.prepare, list(batches))

@@ -91,17 +91,27 @@ class SampleAxis:
 
         Raises `Failure` where samples are in it, but not in rows that can be told apart.
         """
-        place, values = self.place(tensor), tensor if values is None else values
+        return self.read(self.place(tensor), tensor if values is None else values)
+
+    def read(self, place: Place | NoPlace, values: Tensor) -> Tensor | None:
+        """`rows` of values that have the samples at `place`."""
         if isinstance(place, Place):
             if self.samples == 1:
                 return values if values.shape[:1] == (1,) else values[None]
             return place.rows(values)
         if place.reason is None:
             return None
-        raise Failure(f"an activation of shape {tuple(tensor.shape)} cannot be read by sample: {place.reason}")
+        raise Failure(f"an activation of shape {tuple(values.shape)} cannot be read by sample: {place.reason}")
+
+    def reaches(self, tensor: Tensor) -> bool:
+        """Whether rows of samples are in a tensor, whether or not they can be told apart."""
+        place = self.place(tensor)
+        return isinstance(place, Place) or place.reason is not None
 
     def follow(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Note the places in what a call returned, or wrote into its first argument."""
+        if name == "get":  # a property, such as Tensor.T
+            name = function.__self__.__name__  # type: ignore[attr-defined]
         if name not in SPECIAL and not self._gathered and self._stays(args, result):
             return
         if name == "setitem":

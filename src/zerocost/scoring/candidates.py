@@ -11,6 +11,7 @@ from typing_extensions import TypeIs
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.seeding import seeded
+from zerocost.base.torch_state import neutral_torch
 from zerocost.scoring.adapters import find_adapter
 
 
@@ -82,7 +83,7 @@ def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:
     if is_network(build):
         return build
     try:
-        with seeded(seed):
+        with neutral_torch(), seeded(seed):
             model = build()
     except Exception as error:
         raise Failure(f"building the network raised {type(error).__name__}: {error}") from error

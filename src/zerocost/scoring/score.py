@@ -16,6 +16,7 @@ from zerocost import combine
 from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import seeded
+from zerocost.base.torch_state import neutral_torch
 from zerocost.base.version import VERSION
 from zerocost.data.as_batch import as_batches, class_numbers, tensor_shapes
 from zerocost.engine.losses import Loss, cross_entropy
@@ -103,7 +104,7 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
     found = measure(model, batches, steps, loss, seed)
     device = torch.device(found.device)
     scopes: dict[Settings, dict[str, Any]] = {}
-    with neutral_modes(device), torch.no_grad():
+    with neutral_torch(), neutral_modes(device), torch.no_grad():
         values = {p.name: compute_repeats(p, found, scopes, seed, device) for p in steps.proxies}
     inputs, targets = batches[0]
     return ScoreCard(

@@ -93,9 +93,13 @@ def repeat_sample(sample: Any, count: int) -> Any:
 
 def build_network(space: SearchSpace, arch: Architecture, device: str) -> nn.Module:
     """The full network of an architecture; `Failure` when it cannot be built there."""
-    try:
+
+    def build() -> nn.Module:
         with torch.device(device):
-            return initialise(partial(space.build, arch))
+            return space.build(arch)
+
+    try:
+        return initialise(build)
     except InputError as error:
         raise Failure(str(error)) from error
 

@@ -10,9 +10,11 @@ from zerocost.engine.watch.base import WATCHERS, Scene
 def watched():
     """What a watcher, or the one of a signal, sees while a network runs on a batch."""
 
-    def result(watcher, model, *inputs, samples=None, **scene):
+    def result(watcher, model, *inputs, samples=None, constants=(), **scene):
         watcher = WATCHERS.get(watcher, watcher)
-        observer = Observer(Scene(samples or len(inputs[0]), model=model, **scene), [watcher])
+        scene = Scene(samples or len(inputs[0]), model=model, **scene)
+        scene.start(inputs, [*model.parameters(), *model.buffers(), *constants])
+        observer = Observer(scene, [watcher])
         with observer.watching():
             model(*inputs)
         return observer.result(watcher)

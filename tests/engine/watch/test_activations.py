@@ -63,7 +63,7 @@ def test_an_activation_of_a_parameter_has_no_pattern(watched):
         def forward(self, x):
             return torch.relu(x) * torch.relu(gate)
 
-    constants = frozenset({id(gate)})
+    constants = (gate,)
     signs = np.unique((x > 0).numpy(), axis=1).shape[1]
     assert watched("pattern_count", Gated(), x, constants=constants) == signs
     assert torch.equal(watched("activation_kernel", Gated(), x, constants=constants), sign_agreement(x > 0))

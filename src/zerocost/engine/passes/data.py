@@ -25,10 +25,10 @@ def data(graph: SharedGraph) -> dict[str, Any]:
             graph.tensors[name].requires_grad_()
         for name in network.floating if "parameter_gradients" in batch.wanted else ():
             graph.tensors[name].requires_grad_()
-    graph.scene.constants = frozenset(map(id, graph.tensors.values()))
     graph.scene.weights = {id(graph.tensors[name]): place for place, name in enumerate(network.weight_names)}
     with torch.set_grad_enabled(follow):
         inputs = clone_tensors(graph.inputs)
+        graph.scene.start(inputs, graph.tensors.values())
         with graph.observer.watching():
             outputs = network.run(graph.tensors, inputs)
     if outputs.ndim == 0 or len(outputs) != batch.samples:

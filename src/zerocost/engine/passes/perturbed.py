@@ -21,7 +21,8 @@ from zerocost.engine.watch.maps import Features
 def perturbed(graph: SharedGraph) -> dict[str, Any]:
     """Forward on the moved samples; the running statistics go on from the data pass."""
     batch, network = graph.batch, graph.batch.network
-    observer = Observer(replace(graph.scene, block=0), batch.watchers(PASSES["perturbed"]), network.originals)
+    scene = replace(graph.scene, block=0)
+    observer = Observer(scene, batch.watchers(PASSES["perturbed"]), network.originals)
     step = noise_like(batch.inputs, None, stream(batch.seed, "perturbation"))
     moved = tree_map(
         lambda x, d: x + batch.settings.perturbation * d if d is not x and isinstance(x, Tensor) else x,
@@ -29,6 +30,7 @@ def perturbed(graph: SharedGraph) -> dict[str, Any]:
         step,
     )
     tensors = {name: t.detach().clone() for name, t in graph.tensors.items()}
+    scene.start(moved, tensors.values())
     with torch.no_grad(), seeded(batch.seed, network.device), observer.watching():
         network.run(tensors, moved)
     return {"perturbed_features": observer.result(Features)} | observer.signals("perturbed")

@@ -23,6 +23,7 @@ from zerocost.engine.watch.base import NO_LAYER, as_call
 
 aten = torch.ops.aten
 UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' shapes
+    aten._grouped_mm: lambda rows, matrices, *_, **__: 2 * prod(rows) * matrices[-1],
     aten.mv: lambda matrix, *_, **__: 2 * prod(matrix),
     aten.addmv: lambda _, matrix, *__, **___: 2 * prod(matrix),
     aten.dot: lambda one, *_, **__: 2 * prod(one),

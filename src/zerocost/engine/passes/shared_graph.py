@@ -42,7 +42,7 @@ class SharedGraph:
         self.whole = whole or {}
         self.passes = [step for step in batch.passes() if step.on_graph]
         network = batch.network
-        self.scene = Scene(batch.samples, network.tokens_first, network.model, batch.seed, in_parts=in_parts)
+        self.scene = Scene(batch.samples, network.model, batch.seed, in_parts=in_parts)
         self.observer = Observer(self.scene, batch.watchers(PASSES["data"]), network.originals)
         self.draws_random = False
 

@@ -19,8 +19,9 @@ class ActivationSigns(Watcher):
     def before(self, call: Call) -> None:
         if call.is_activation:
             check_visible(call.input)
-            if id(call.input) not in self.scene.constants:
-                self.add(self.scene.rows(call.input > 0).flatten(1))
+            signs = self.scene.rows(call.input, call.input > 0)
+            if signs is not None:
+                self.add(signs.flatten(1))
 
     def add(self, signs: Tensor) -> None:
         """Called with the signs of one activation."""

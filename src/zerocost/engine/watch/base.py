@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, is_rectifier
-from zerocost.engine.rows import samples_first
+from zerocost.engine.sample_axis import SampleAxis
 from zerocost.engine.signals import Signal, declare
 
 SUMS = {"add", "iadd", "radd"}
@@ -63,29 +63,27 @@ class Scene:
 
     Attributes:
         samples: number of samples in the batch.
-        tokens_first: whether the network has layers that take tokens along the first axis, samples along the second.
         model: the module that runs.
         seed: for watchers that draw random numbers, from a generator of their own.
         weights: for the id of each weight matrix that runs, its place among the network's weight matrices.
-        constants: ids of tensors that do not depend on the samples, such as parameters.
-        attention_batch: inside attention, whose tensors are T×B×E or (T·B)×E, the size B; 0 outside.
         block: the number of the block that runs; 0 before the first one.
         channel_axis: where the last layer has its channels, 1 or -1.
         in_hook: whether what is called now is a hook's doing, not the network's.
+        sample_axis: where the samples are in each tensor.
         in_parts: whether this is a part of a batch, so that a watcher keeps what its `merge` can put together.
     """
 
     samples: int
-    tokens_first: bool = False
     model: nn.Module | None = None
     seed: int = 0
     weights: dict[int, int] = field(default_factory=dict)
-    constants: frozenset[int] = frozenset()
-    attention_batch: int = 0
     block: int = 0
     channel_axis: int = 1
     in_hook: bool = False
     in_parts: bool = False
+
+    def __post_init__(self) -> None:
+        self.start((), ())
 
     @contextmanager
     def inside_hook(self) -> Iterator[None]:
@@ -96,18 +94,21 @@ class Scene:
         finally:
             self.in_hook = False
 
-    def map(self, values: Tensor) -> Tensor:
-        """`values` as N×C×positions; N×C where there is one position."""
+    def start(self, inputs: Any, tensors: Iterable[Tensor]) -> None:
+        """Follow the samples of these inputs from now on; parameters and buffers hold none."""
+        self.sample_axis = SampleAxis(self.samples, inputs, tuple(tensors))
+
+    def map(self, values: Tensor) -> Tensor | None:
+        """`values` as N×C×positions, N×C where there is one position; None where no sample reaches them."""
         rows = self.rows(values)
+        if rows is None:
+            return None
         rows = rows.movedim(-1, 1) if self.channel_axis == -1 else rows
         return rows.flatten(2) if rows.ndim > 2 else rows
 
-    def rows(self, values: Tensor, attention_batch: int | None = None) -> Tensor:
-        """`values` with the sample axis in front."""
-        attention_batch = self.attention_batch if attention_batch is None else attention_batch
-        if attention_batch:
-            values = values.reshape(-1, attention_batch, values.shape[-1]).movedim(1, 0)
-        return samples_first(values, self.samples, self.tokens_first and not attention_batch)
+    def rows(self, tensor: Tensor, values: Tensor | None = None) -> Tensor | None:
+        """A tensor (or `values`, of its shape) with the sample axis in front; None where no sample reaches it."""
+        return self.sample_axis.rows(tensor, values)
 
 
 WATCHERS: dict[str, type[Watcher]] = {}

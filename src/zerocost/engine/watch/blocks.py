@@ -92,7 +92,7 @@ class Blocks(Watcher):
 
     def after(self, call: Call, result: Tensor) -> None:
         self.weighed |= call.name in CHANNEL_AXIS
-        if call.is_activation and result.ndim > 1:
+        if call.is_activation and result.ndim > 1 and self.scene.sample_axis.reaches(result):
             self.activations.append(result)
 
     def result(self) -> list[Tensor]:

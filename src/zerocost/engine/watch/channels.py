@@ -51,7 +51,8 @@ class ChannelSaliencies(GradientWatcher):
             return
         weight, axis = call.argument(1, "weight"), CHANNEL_AXIS[call.name]
         held = {"value": result.detach()}
-        version, attention_batch = result._version, self.scene.attention_batch
+        version, place, read = result._version, self.scene.sample_axis.place(result), self.scene.sample_axis.read
+        channels = axis if axis < 0 else axis - result.ndim
         self._weights.append(weight)  # its id stays its own as long as it lives
         self._outputs.setdefault(result.untyped_storage().data_ptr(), []).append(held)
 
@@ -59,7 +60,10 @@ class ChannelSaliencies(GradientWatcher):
             value = held["value"]
             if value._version != version and "kept" not in held:
                 raise Failure("a layer's output was overwritten in place by an operation that cannot be observed")
-            values = sum_positions(self.scene.rows((value * gradient).movedim(axis, -1), attention_batch))
+            rows = read(place, value * gradient)
+            if rows is None:
+                return
+            values = sum_positions(rows.movedim(channels, -1))
             known = self.layers.get(id(weight))
             total = values if known is None else known.values + values
             self.layers[id(weight)] = ChannelSaliency(total, weight.numel() / values.shape[1])

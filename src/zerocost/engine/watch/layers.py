@@ -27,8 +27,10 @@ class LayerKernels(Watcher):
         if call.name not in CHANNEL_AXIS:
             return
         check_visible(result)
-        weight = call.argument(1, "weight")
-        kernel = sign_agreement(self.scene.rows(result > 0).flatten(1))
+        signs = self.scene.rows(result, result > 0)
+        if signs is None:
+            return
+        weight, kernel = call.argument(1, "weight"), sign_agreement(signs.flatten(1))
         known = self.layers.get(id(weight))
         self.layers[id(weight)] = Layer(weight, kernel if known is None else known.kernel + kernel)
 

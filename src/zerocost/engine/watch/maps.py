@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -27,9 +27,9 @@ class SampleMaps(Collector):
             check_visible(result)
             self.add(self.scene.map(result))
 
-    def add(self, found: Tensor) -> None:
+    def add(self, found: Tensor | None) -> None:
         """Keep a map of several channels and positions."""
-        if found.ndim > 2 and min(found.shape[1:]) > 1:
+        if found is not None and found.ndim > 2 and min(found.shape[1:]) > 1:
             self.values.append(found[0].detach().clone())
 
 
@@ -74,7 +74,10 @@ class Neurons(Collector):
         if not (call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.is_activation):
             return
         check_visible(result)
-        matrix = self.scene.map(result).movedim(1, -1).flatten(0, -2)
+        found = self.scene.map(result)
+        if found is None:
+            return
+        matrix = found.movedim(1, -1).flatten(0, -2)
         rows, channels = matrix.shape
         start = int(torch.randint(max(1, rows - channels + 1), (), generator=self.generator))
         self.values.append(matrix[start : start + channels].detach().clone())
@@ -88,26 +91,30 @@ class Features(Watcher):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self.last: Tensor | None = None
-        self.given: Tensor | None = None
+        self.last: Tensor | Failure | None = None
+        self.given: Tensor | Failure | None = None
 
     def before(self, call: Call) -> None:
-        if call.name == "linear":
-            self.given = call.input.detach().clone()
+        if call.name == "linear" and self.scene.sample_axis.reaches(call.input):
+            given = read_or_failure(self.scene.rows, call.input)
+            self.given = given if isinstance(given, Failure) else given.detach().clone()
 
     def after(self, call: Call, result: Tensor) -> None:
-        if call.name in MAPPING and result.ndim > 2:
+        if call.name in MAPPING and result.ndim > 2 and self.scene.sample_axis.reaches(result):
             check_visible(result)
-            found = self.scene.map(result)
-            if found.ndim > 2 and found.shape[2] > 1:
+            found = read_or_failure(self.scene.map, result)
+            if isinstance(found, Failure):
+                self.last = found
+            elif found.ndim > 2 and found.shape[2] > 1:
                 self.last = found.detach().clone()
 
     def result(self) -> Tensor:
-        if self.last is not None:
-            return self.last
-        if self.given is None:
+        found = self.given if self.last is None else self.last
+        if found is None:
             raise Failure("no features were seen: the network has neither maps nor a linear layer")
-        return self.scene.rows(self.given)
+        if isinstance(found, Failure):
+            raise found
+        return found
 
 
 class AttentionMaps(Collector):
@@ -118,14 +125,23 @@ class AttentionMaps(Collector):
     nothing_seen = "no attention was seen"
 
     def before(self, call: Call) -> None:
-        if call.name == "scaled_dot_product_attention":
+        if call.name == "scaled_dot_product_attention" and self.scene.sample_axis.reaches(call.argument(0, "query")):
             check_visible(call.argument(0, "query"))
             self.values.append(attention_weights(call).detach())
 
     def after(self, call: Call, result: Tensor) -> None:
-        if call.name == "softmax" and result.ndim > 2 and call.argument(1, "dim") in (-1, result.ndim - 1):
+        last = call.name == "softmax" and result.ndim > 2 and call.argument(1, "dim") in (-1, result.ndim - 1)
+        if last and self.scene.sample_axis.reaches(result):
             check_visible(result)
             self.values.append(result.detach().clone())
+
+
+def read_or_failure(read: Callable[[Tensor], Any], values: Tensor) -> Any:
+    """What is read of values, or the `Failure` that says why it cannot be; a later map may be read all the same."""
+    try:
+        return read(values)
+    except Failure as failure:
+        return failure.with_traceback(None)
 
 
 def attention_weights(call: Call) -> Tensor:

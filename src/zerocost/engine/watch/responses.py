@@ -20,15 +20,16 @@ class Responses(GradientWatcher, Collector):
     nothing_seen = NO_ACTIVATION
 
     def before(self, call: Call) -> None:
-        if not call.is_activation or id(call.input) in self.scene.constants:
+        if not call.is_activation:
             return
         check_visible(call.input)
-        block, attention_batch = self.scene.block, self.scene.attention_batch
-        self.values.append(Response(block, row_correlation(self.scene.rows(call.input).flatten(1))))
+        block, place, read = self.scene.block, self.scene.sample_axis.place(call.input), self.scene.sample_axis.read
+
+        def record(values: Tensor) -> None:
+            rows = read(place, values)
+            if rows is not None:
+                self.values.append(Response(block, row_correlation(rows.flatten(1))))
+
+        record(call.input)
         if call.input.requires_grad:
-
-            def record(gradient: Tensor) -> None:
-                rows = self.scene.rows(gradient, attention_batch).flatten(1)
-                self.values.append(Response(block, row_correlation(rows)))
-
             self.when_known(call.input, record)

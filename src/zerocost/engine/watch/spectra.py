@@ -27,7 +27,7 @@ class FeedForwardSpectra(Collector):
             self.values.append(covariance_spectrum(self.hidden.flatten(0, -2)))
 
     def after(self, call: Call, result: Tensor) -> None:
-        if call.name == "linear" and result.ndim > 2:
+        if call.name == "linear" and result.ndim > 2 and self.scene.sample_axis.reaches(result):
             self.hidden = result
 
 
@@ -41,8 +41,10 @@ class BatchNormSpectra(Collector):
     def after(self, call: Call, result: Tensor) -> None:
         if call.name == "batch_norm":
             check_visible(result)
-            matrix = self.scene.map(result).movedim(1, -1).flatten(0, -2).double()
-            self.values.append(torch.linalg.eigvalsh(matrix.T @ matrix).flip(0).clamp(min=0))
+            found = self.scene.map(result)
+            if found is not None:
+                matrix = found.movedim(1, -1).flatten(0, -2).double()
+                self.values.append(torch.linalg.eigvalsh(matrix.T @ matrix).flip(0).clamp(min=0))
 
 
 class BlockSpectra(Watcher):

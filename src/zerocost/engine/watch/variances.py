@@ -15,7 +15,7 @@ class BatchNormVariances(Collector):
     source = "perturbed"
 
     def after(self, call: Call, result: Tensor) -> None:
-        if call.name == "batch_norm":
+        if call.name == "batch_norm" and self.scene.sample_axis.reaches(result):
             running = call.argument(2, "running_var")
             variance = call.input.movedim(1, -1).flatten(0, -2).var(0) if running is None else running
             self.values.append(variance.detach().double().mean())
