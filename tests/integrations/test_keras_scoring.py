@@ -321,10 +321,10 @@ answers = [
 ]
 from zerocost.integrations.keras import helper
 
-process = helper.helper("jax")
+process = helper._helper_process("jax")
 process.kill()
 process.wait()
-print(json.dumps([*answers, said(keras.Input((8, 8, 3))), helper.helper("jax") is process]))
+print(json.dumps([*answers, said(keras.Input((8, 8, 3))), helper._helper_process("jax") is process]))
 """
 OF_A_USER = """
 import keras

@@ -13,19 +13,19 @@ import numpy.typing as npt
 
 from zerocost.base.errors import InputError, unknown
 
-COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+_COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
 }
-ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
+_ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-Values = Mapping[str, Any]
+_Values = Mapping[str, Any]
 """A number, or an array of them, for each name; NaN for a missing value."""
 
 
@@ -47,16 +47,16 @@ class Clause:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return names_in(self.node)
+        return _names_in(self.node)
 
-    def holds(self, values: Values) -> npt.NDArray[np.bool_]:
+    def holds(self, values: _Values) -> npt.NDArray[np.bool_]:
         """Whether it holds, for each value. A value that is NaN satisfies neither a condition nor its negation.
 
         Raises:
             InputError: it is not a condition, or has a name that `values` lacks.
         """
         with np.errstate(all="ignore"):
-            return np.asarray(evaluate_condition(self.node, values), dtype=bool)
+            return np.asarray(_evaluate_condition(self.node, values), dtype=bool)
 
 
 def parse_clauses(where: str) -> list[Clause]:
@@ -86,27 +86,27 @@ def join_clauses(parts: Iterable[Clause]) -> str | None:
     return " and ".join(texts) or None
 
 
-def evaluate_condition(node: ast.expr, values: Values) -> Any:
+def _evaluate_condition(node: ast.expr, values: _Values) -> Any:
     """Whether a condition holds."""
     if isinstance(node, ast.BoolOp):
         join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
-        return join.reduce(np.broadcast_arrays(*[evaluate_condition(part, values) for part in node.values]))
+        return join.reduce(np.broadcast_arrays(*[_evaluate_condition(part, values) for part in node.values]))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        opposite = ~np.asarray(evaluate_condition(node.operand, values), dtype=bool)
-        for name in names_in(node):
+        opposite = ~np.asarray(_evaluate_condition(node.operand, values), dtype=bool)
+        for name in _names_in(node):
             opposite = opposite & ~np.isnan(np.asarray(values[name]))
         return opposite
-    if isinstance(node, ast.Compare) and all(type(op) in COMPARE for op in node.ops):
-        sides = [evaluate_number(side, values) for side in (node.left, *node.comparators)]
+    if isinstance(node, ast.Compare) and all(type(op) in _COMPARE for op in node.ops):
+        sides = [_evaluate_number(side, values) for side in (node.left, *node.comparators)]
         pairs = zip(node.ops, sides, sides[1:], strict=False)
-        parts = [COMPARE[type(op)](left, right) for op, left, right in pairs]
+        parts = [_COMPARE[type(op)](left, right) for op, left, right in pairs]
         return np.logical_and.reduce(np.broadcast_arrays(*parts))
     raise InputError(
         f"cannot use {ast.unparse(node)!r} as a condition; write for example 'snip > 0.05 and params < 2e6'"
     )
 
 
-def evaluate_number(node: ast.expr, values: Values) -> Any:
+def _evaluate_number(node: ast.expr, values: _Values) -> Any:
     """The value of one side of a comparison."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
         return np.float64(node.value)
@@ -114,13 +114,13 @@ def evaluate_number(node: ast.expr, values: Values) -> Any:
         if node.id not in values:
             raise unknown("column", node.id, values)
         return np.asarray(values[node.id], dtype=np.float64)
-    if isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
-        return ARITHMETIC[type(node.op)](evaluate_number(node.left, values), evaluate_number(node.right, values))
+    if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+        return _ARITHMETIC[type(node.op)](_evaluate_number(node.left, values), _evaluate_number(node.right, values))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -evaluate_number(node.operand, values)
+        return -_evaluate_number(node.operand, values)
     raise InputError(f"cannot use {ast.unparse(node)!r} in a condition; columns, numbers and + - * / are understood")
 
 
-def names_in(node: ast.expr) -> tuple[str, ...]:
+def _names_in(node: ast.expr) -> tuple[str, ...]:
     """The names in an expression, in order."""
     return tuple(dict.fromkeys([part.id for part in ast.walk(node) if isinstance(part, ast.Name)]))

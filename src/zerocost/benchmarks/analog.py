@@ -16,9 +16,9 @@ from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.nasbench201 import FORM
 
 PACKAGE, FILE, MODULE = "analog-nasbench", "analognasbench/data.anb", "analognasbench.data"
-OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
+_OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 """By number in a key."""
-ORDER = (0, 1, 3, 2, 4, 5)
+_ORDER = (0, 1, 3, 2, 4, 5)
 """The place in a key of each edge of the text; the edges of a key are 1←0, 2←0, 3←0, 2←1, 3←1, 3←2."""
 
 
@@ -39,7 +39,7 @@ def read_anb(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
     try:
         cells = _StandInUnpickler(path).load()
         for key, cell in cells.items():
-            text = FORM.format(*[OPERATIONS[key[place]] for place in ORDER])
+            text = FORM.format(*[_OPERATIONS[key[place]] for place in _ORDER])
             values = {
                 Query(default.dataset, metric, default.epochs, MEAN): _number(value)
                 for metric, value in cell.facts.items()
@@ -52,7 +52,7 @@ def read_anb(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
         raise InputError(f"{path} is not the data of {PACKAGE}: {type(error).__name__}: {error}") from error
 
 
-class PickledObject:
+class _PickledObject:
     """Stands in for both classes of the package; `.facts` are the attributes of the pickled object."""
 
     __slots__ = ("facts",)
@@ -64,7 +64,7 @@ class PickledObject:
         self.facts = state
 
 
-ADMITTED = {(MODULE, "Architecture"), (MODULE, "DriftMeasurement")}
+_ADMITTED = {(MODULE, "Architecture"), (MODULE, "DriftMeasurement")}
 
 
 class _StandInUnpickler(pickle.Unpickler):
@@ -73,14 +73,14 @@ class _StandInUnpickler(pickle.Unpickler):
         self.path = path
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ADMITTED:
+        if (module, name) not in _ADMITTED:
             raise InputError(
                 f"{self.path} is refused: its pickle names {module}.{name}, which {PACKAGE} does not need and which "
                 "could run code; install the package anew"
             )
-        return PickledObject
+        return _PickledObject
 
 
-def _number(value: float | PickledObject) -> float:
+def _number(value: float | _PickledObject) -> float:
     """An accuracy; of one measured repeatedly, the mean."""
-    return float(value.facts["value"] if isinstance(value, PickledObject) else value)
+    return float(value.facts["value"] if isinstance(value, _PickledObject) else value)

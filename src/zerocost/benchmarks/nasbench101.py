@@ -17,11 +17,11 @@ from zerocost.benchmarks.tfrecord import message_fields, read_records
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.nasbench101 import space as nasbench101
 
-METRICS = {2: "training_time", 3: "train_accuracy", 4: "validation_accuracy", 5: "test_accuracy"}
+_METRICS = {2: "training_time", 3: "train_accuracy", 4: "validation_accuracy", 5: "test_accuracy"}
 """By field of the message `EvaluationData`; seconds, and accuracies from 0 to 1."""
 EVALUATIONS, PARAMETERS = 1, 2
 """Fields of the message `ModelMetrics`."""
-HALFWAY = "halfway_"
+_HALFWAY = "halfway_"
 
 
 def read_tfrecord(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
@@ -88,10 +88,10 @@ def _decode_metrics(message: bytes, dataset: str, epochs: int, seed: int) -> dic
     if len(evaluations) != 3:
         raise ValueError(f"expected 3 evaluations, got {len(evaluations)}")
     values = {
-        Query(dataset, prefix + METRICS[number], epochs, seed): float(value)
-        for prefix, evaluation in zip((HALFWAY, ""), evaluations[1:], strict=True)
+        Query(dataset, prefix + _METRICS[number], epochs, seed): float(value)
+        for prefix, evaluation in zip((_HALFWAY, ""), evaluations[1:], strict=True)
         for number, value in message_fields(_check_message(evaluation))
-        if number in METRICS
+        if number in _METRICS
     }
     values |= {Query(dataset, "params", 0, MEAN): float(value) for number, value in found if number == PARAMETERS}
     return values

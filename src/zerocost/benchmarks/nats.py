@@ -9,11 +9,11 @@ from zerocost.benchmarks.base import MEAN, Query
 from zerocost.benchmarks.table import Row
 from zerocost.spaces.base import SearchSpace
 
-SETS = {"train": "train", "valid": "validation", "test": "test", "valtest": "valtest"}
-QUANTITIES = {"loss": "loss", "accuracy": "accuracy", "all-time": "seconds"}
-METRICS = {f"{s}-{q}": f"{where}_{what}" for s, where in SETS.items() for q, what in QUANTITIES.items()}
+_SETS = {"train": "train", "valid": "validation", "test": "test", "valtest": "valtest"}
+_QUANTITIES = {"loss": "loss", "accuracy": "accuracy", "all-time": "seconds"}
+_METRICS = {f"{s}-{q}": f"{where}_{what}" for s, where in _SETS.items() for q, what in _QUANTITIES.items()}
 """Our metrics by the package's names; accuracies are percentages."""
-MILLIONS = ("params", "flops")
+_MILLIONS = ("params", "flops")
 """Costs that the package gives in millions; ours are counts."""
 
 
@@ -48,14 +48,14 @@ def read_api(api: API, space: SearchSpace, epochs: Sequence[str]) -> Iterator[Ro
             results = api.query_by_index(index, None, hp)
             for dataset in results.get_dataset_names():
                 costs = results.get_compute_costs(dataset)
-                values |= {Query(dataset, cost, 0, MEAN): float(round(costs[cost] * 1e6)) for cost in MILLIONS}
+                values |= {Query(dataset, cost, 0, MEAN): float(round(costs[cost] * 1e6)) for cost in _MILLIONS}
                 if costs["latency"] is not None:
                     values[Query(dataset, "latency", 0, MEAN)] = float(costs["latency"])
                 for seed in results.get_dataset_seeds(dataset):
                     found = api.get_more_info(index, dataset, None, hp, seed)
                     values |= {
                         Query(dataset, metric, int(hp), int(seed)): float(found[theirs])
-                        for theirs, metric in METRICS.items()
+                        for theirs, metric in _METRICS.items()
                         if found.get(theirs) is not None
                     }
         yield Row(text, values)

@@ -16,12 +16,12 @@ from zerocost.benchmarks import analog, csv_table, macro, nasbench101, nats, tab
 from zerocost.benchmarks.base import MEAN, Benchmark, Query, Table
 from zerocost.spaces import SearchSpace
 
-Source = str | os.PathLike[str] | nats.API
-Reader = Callable[[Path, SearchSpace, Query], Iterator[table.Row]]
-HOME = "ZEROCOST_BENCHMARKS"
+_Source = str | os.PathLike[str] | nats.API
+_Reader = Callable[[Path, SearchSpace, Query], Iterator[table.Row]]
+_HOME = "ZEROCOST_BENCHMARKS"
 
 
-class BenchmarkKind(NamedTuple):
+class _BenchmarkKind(NamedTuple):
     """What is known of a benchmark before any of its files is opened.
 
     Attributes:
@@ -39,7 +39,7 @@ class BenchmarkKind(NamedTuple):
 
     default: Query
     wanted: str
-    readers: Mapping[str, Reader] = {".csv": csv_table.read_csv}
+    readers: Mapping[str, _Reader] = {".csv": csv_table.read_csv}
     trainings: tuple[str, ...] = ()
     twins: bool = False
     installed: Callable[[], Path] | None = None
@@ -53,16 +53,16 @@ class BenchmarkKind(NamedTuple):
         return spaces.get(self.space or name, classes=self.classes, resolution=self.resolution)
 
 
-NATS = 'the object that nats_bench.create(path, "{}", fast_mode=True, verbose=False) returns'
-ACCURACIES = "a CSV with columns arch and test_accuracy"
-TRANSNAS = "a CSV with columns arch and validation_accuracy (the official .pth file is a pickle, which is not loaded)"
+_NATS = 'the object that nats_bench.create(path, "{}", fast_mode=True, verbose=False) returns'
+_ACCURACIES = "a CSV with columns arch and test_accuracy"
+_TRANSNAS = "a CSV with columns arch and validation_accuracy (the official .pth file is a pickle, which is not loaded)"
 BENCHMARKS = {
-    "darts": BenchmarkKind(
+    "darts": _BenchmarkKind(
         Query("cifar10", "validation_accuracy", 100, MEAN),
         "a CSV with columns genotype and validation_accuracy",
         twins=True,
     ),
-    "digits": BenchmarkKind(
+    "digits": _BenchmarkKind(
         Query("digits-hard", "test_accuracy", 8, MEAN),
         "the table that comes with zerocost, or a CSV with columns arch and test_accuracy",
         installed=lambda: Path(__file__).with_name("digits.csv"),
@@ -70,34 +70,34 @@ BENCHMARKS = {
         resolution=8,
         data="digits-hard",
     ),
-    "macro": BenchmarkKind(
+    "macro": _BenchmarkKind(
         Query("cifar10", "test_accuracy", 50, MEAN),
         "nas-bench-macro_cifar10.json from https://github.com/xiusu/NAS-Bench-Macro, or a CSV",
         {".csv": csv_table.read_csv, ".json": macro.read_json},
         twins=True,
     ),
-    "nasbench101": BenchmarkKind(
+    "nasbench101": _BenchmarkKind(
         Query("cifar10", "test_accuracy", 108, MEAN),
         "nasbench_only108.tfrecord or nasbench_full.tfrecord (https://github.com/google-research/nasbench), or a CSV",
         {".csv": csv_table.read_csv, ".json": nasbench101.read_json, ".tfrecord": nasbench101.read_tfrecord},
         twins=True,
     ),
-    "nasbench201": BenchmarkKind(
+    "nasbench201": _BenchmarkKind(
         Query("cifar10", "test_accuracy", 200, MEAN),
-        f"the extra nasbench201 (pip install 'zerocost[nasbench201]'), {NATS.format('tss')}, or {ACCURACIES}",
+        f"the extra nasbench201 (pip install 'zerocost[nasbench201]'), {_NATS.format('tss')}, or {_ACCURACIES}",
         {".csv": csv_table.read_csv, ".anb": analog.read_anb},
         ("12", "200"),
         installed=analog.installed_file,
     ),
-    "nats_size": BenchmarkKind(
+    "nats_size": _BenchmarkKind(
         Query("cifar10", "test_accuracy", 90, MEAN),
-        f"{NATS.format('sss')}, or {ACCURACIES}",
+        f"{_NATS.format('sss')}, or {_ACCURACIES}",
         trainings=("01", "12", "90"),
     ),
-    "transnas_macro": BenchmarkKind(Query("class_object", "validation_accuracy", 25, MEAN), TRANSNAS, classes=75),
-    "transnas_micro": BenchmarkKind(
+    "transnas_macro": _BenchmarkKind(Query("class_object", "validation_accuracy", 25, MEAN), _TRANSNAS, classes=75),
+    "transnas_micro": _BenchmarkKind(
         Query("class_object", "validation_accuracy", 25, MEAN),
-        TRANSNAS,
+        _TRANSNAS,
         {".csv": partial(csv_table.read_csv, spell=transnas.cell_text)},
         classes=75,
     ),
@@ -113,7 +113,7 @@ def names() -> list[str]:
     return sorted(BENCHMARKS)
 
 
-def get(name: str, source: Source | None = None) -> Benchmark:
+def get(name: str, source: _Source | None = None) -> Benchmark:
     """The benchmark `name`, whose trained truth is looked up in `source`.
 
     The files are: for any benchmark a CSV (see `zerocost.benchmarks.csv_table.read_csv`); for `nasbench101`
@@ -147,7 +147,7 @@ def get(name: str, source: Source | None = None) -> Benchmark:
     return _make_benchmark(name, kind, _read_sources(name, kind, [given]))
 
 
-def convert(name: str, *sources: Source, to: str | os.PathLike[str] | None = None) -> Path:
+def convert(name: str, *sources: _Source, to: str | os.PathLike[str] | None = None) -> Path:
     """Read sources once and write them as a table that `get` opens quickly.
 
     The 1.3 million records of `nasbench_only108.tfrecord` take a few minutes to read, a file of ten thousand
@@ -213,12 +213,12 @@ def read(
     Benchmark('linear', 2 architectures, tickets) accuracy on tickets after 5 epochs, seed mean
     """
     wanted = "a CSV with a column arch and one for each metric"
-    kind = BenchmarkKind(Query(dataset, "", epochs, MEAN), wanted, data=data)
+    kind = _BenchmarkKind(Query(dataset, "", epochs, MEAN), wanted, data=data)
     found = table.table_from_rows(_read_source(path, space.name, kind, space), None)
     return _make_benchmark(space.name, kind, found, space)
 
 
-def _benchmark_kind(name: str) -> BenchmarkKind:
+def _benchmark_kind(name: str) -> _BenchmarkKind:
     if name not in BENCHMARKS:
         raise unknown("benchmark", name, BENCHMARKS)
     return BENCHMARKS[name]
@@ -235,16 +235,16 @@ def _as_path(source: str | os.PathLike[str]) -> Path:
 
 def _table_folder(name: str) -> Path:
     """The default folder of a benchmark's converted table."""
-    home = os.environ.get(HOME)
+    home = os.environ.get(_HOME)
     return (Path(home).expanduser() if home else Path.home() / ".cache" / "zerocost" / "benchmarks") / name
 
 
-def _default_source(name: str, kind: BenchmarkKind) -> Path:
+def _default_source(name: str, kind: _BenchmarkKind) -> Path:
     """The source of a benchmark when the caller gives none."""
     return _table_folder(name) if _table_folder(name).exists() else _installed_source(name, kind)
 
 
-def _installed_source(name: str, kind: BenchmarkKind) -> Path:
+def _installed_source(name: str, kind: _BenchmarkKind) -> Path:
     """The benchmark's file in an installed package; an error that says what to get where there is none."""
     missing = f"benchmark {name} needs a source: {_table_folder(name)} has no table. It is read from {kind.wanted}"
     if kind.installed is None:
@@ -255,13 +255,13 @@ def _installed_source(name: str, kind: BenchmarkKind) -> Path:
         raise MissingExtraError(missing) from error
 
 
-def _read_sources(name: str, kind: BenchmarkKind, sources: Sequence[Source]) -> Table:
+def _read_sources(name: str, kind: _BenchmarkKind, sources: Sequence[_Source]) -> Table:
     space = kind.make_space(name)
     rows = chain.from_iterable([_read_source(source, name, kind, space) for source in sources])
     return table.table_from_rows(rows, (lambda text: space.canonical(space.parse(text))) if kind.twins else None)
 
 
-def _read_source(source: Source, name: str, kind: BenchmarkKind, space: SearchSpace) -> Iterator[table.Row]:
+def _read_source(source: _Source, name: str, kind: _BenchmarkKind, space: SearchSpace) -> Iterator[table.Row]:
     if isinstance(source, nats.API):
         if not kind.trainings:
             raise InputError(f"the package nats-bench has no benchmark {name}, which is read from {kind.wanted}")
@@ -277,7 +277,7 @@ def _read_source(source: Source, name: str, kind: BenchmarkKind, space: SearchSp
     return kind.readers[path.suffix](path, space, kind.default)
 
 
-def _make_benchmark(name: str, kind: BenchmarkKind, found: Table, space: SearchSpace | None = None) -> Benchmark:
+def _make_benchmark(name: str, kind: _BenchmarkKind, found: Table, space: SearchSpace | None = None) -> Benchmark:
     """A benchmark with its own default query, or the first trained metric where the table lacks that one."""
     means = [column._replace(seed=MEAN) for column in found.columns]
     trained = [query for query in means if query.epochs]

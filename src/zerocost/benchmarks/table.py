@@ -15,7 +15,7 @@ import numpy as np
 from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Query, Table
 
-FORMAT = 1
+_FORMAT = 1
 HEAD, TEXTS, KEYS, VALUES = "table.json", "architectures.npy", "keys.npy", "values.npy"
 
 
@@ -88,7 +88,7 @@ def save_table(table: Table, folder: Path, name: str) -> None:
         np.save(made / VALUES, table.values)
         if table.keys is not None:
             np.save(made / KEYS, table.keys)
-        head = {"format": FORMAT, "benchmark": name, "columns": table.columns}
+        head = {"format": _FORMAT, "benchmark": name, "columns": table.columns}
         (made / HEAD).write_text(json.dumps(head), encoding="utf-8")
         made.rename(folder)
 
@@ -103,8 +103,8 @@ def load_table(folder: Path, name: str) -> Table:
         table = Table(np.load(folder / TEXTS, mmap_mode="r"), keys, columns, np.load(folder / VALUES, mmap_mode="r"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder} is a damaged table: {error}; convert its source again") from error
-    if made != FORMAT or holds != name:
-        raise InputError(f"{folder} holds benchmark {holds} in format {made}; expected {name} in format {FORMAT}")
+    if made != _FORMAT or holds != name:
+        raise InputError(f"{folder} holds benchmark {holds} in format {made}; expected {name} in format {_FORMAT}")
     if table.values.shape != (len(columns), len(table.texts)) or (keys is not None and keys.shape != table.texts.shape):
         raise InputError(f"{folder} is a damaged table: its files do not fit each other; convert its source again")
     return table

@@ -20,7 +20,7 @@ def _crc_table() -> list[int]:
     return table
 
 
-CRC_TABLE = _crc_table()
+_CRC_TABLE = _crc_table()
 
 
 def crc32c(raw: bytes) -> int:
@@ -31,7 +31,7 @@ def crc32c(raw: bytes) -> int:
     """
     crc = 0xFFFFFFFF
     for byte in raw:
-        crc = CRC_TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
+        crc = _CRC_TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
     return crc ^ 0xFFFFFFFF
 
 

@@ -27,38 +27,38 @@ from zerocost.engine.proxy import Proxy
 BAD_INPUT, NOTHING_FOUND, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
-class Output(Console):
+class _Output(Console):
     """A console that leaves it to `command` what happens when its reader has gone."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
-PIPED_WIDTH = 200
-out = Output(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True)
+_PIPED_WIDTH = 200
+out = _Output(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+_err = Console(stderr=True)
 
 SPECS = ", ".join(source.usage for source in SOURCES.values())
-BY_DEFAULT = "or what the combination of --proxies says"
+_BY_DEFAULT = "or what the combination of --proxies says"
 Data = Annotated[str, typer.Option("--data", help=f"Where batches come from: {SPECS}.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Samples in the batch that networks are scored on.")]
 OptionalBatch = Annotated[
     int | None,
     typer.Option(
-        "--batch", min=1, help=f"Samples in the batch that networks are scored on. By default 64, {BY_DEFAULT}."
+        "--batch", min=1, help=f"Samples in the batch that networks are scored on. By default 64, {_BY_DEFAULT}."
     ),
 ]
 Repeats = Annotated[
     int | None,
     typer.Option(
-        min=1, help=f"Initialisations that each network is scored from; scores are means. By default 1, {BY_DEFAULT}."
+        min=1, help=f"Initialisations that each network is scored from; scores are means. By default 1, {_BY_DEFAULT}."
     ),
 ]
 Scale = Annotated[
     str | None,
     typer.Option(
         "--fidelity",
-        help=f"Score smaller siblings, as in width=0.5,resolution=16. By default full size, {BY_DEFAULT}.",
+        help=f"Score smaller siblings, as in width=0.5,resolution=16. By default full size, {_BY_DEFAULT}.",
     ),
 ]
 Proxies = Annotated[
@@ -133,7 +133,7 @@ def nothing_ran(proxies: Iterable[Proxy], scored: Container[str]) -> bool:
 def fail(message: str, code: int) -> NoReturn:
     """One line on stderr, then the exit code."""
     line = " ".join(message.split())
-    err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
+    _err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
     raise typer.Exit(code)
 
 
@@ -152,7 +152,7 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
 
 
-class Rate(ProgressColumn):
+class _Rate(ProgressColumn):
     """Steps a second, or seconds a step when they are slow."""
 
     def render(self, task: Task) -> Text:
@@ -168,8 +168,8 @@ def progress_bar(titles: dict[str, str]) -> Iterator[Callable[[str, int, int], N
 
     Nothing is drawn when stderr is not a terminal.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def report(stage: str, done: int, total: int) -> None:

@@ -38,12 +38,12 @@ from zerocost.report.format import fixed, plural, seconds
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import Fidelity
 
-DEFAULT = ",".join(DEFAULT_PROXIES)
-NAMES = ", ".join(benchmarks.names())
+_DEFAULT = ",".join(DEFAULT_PROXIES)
+_NAMES = ", ".join(benchmarks.names())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truth:
+class _Truth:
     """What proxies are compared with, and how."""
 
     truth: Annotated[
@@ -66,7 +66,7 @@ class Truth:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(Drawing):
+class _EvaluateOptions(Drawing):
     """How networks are scored."""
 
     data: Annotated[
@@ -75,7 +75,7 @@ class EvaluateOptions(Drawing):
             help=f"Where batches come from: {SPECS}. Without it, the benchmark's own data, or digits in its place."
         ),
     ] = None
-    proxies: Proxies = DEFAULT
+    proxies: Proxies = _DEFAULT
     seeds: Annotated[int, typer.Option(min=1, help="Seeds that each network is built and scored with.")] = 3
     batch: OptionalBatch = None
     fidelity: Scale = None
@@ -89,7 +89,7 @@ class EvaluateOptions(Drawing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOutput:
+class _EvaluateOutput:
     """What is written."""
 
     report: Report = None
@@ -120,10 +120,10 @@ class EvaluateOutput:
 
 @command
 def evaluate(
-    benchmark: Annotated[str, typer.Argument(help=f"A benchmark by name: {NAMES}.")],
-    truth: Truth,
-    options: EvaluateOptions,
-    output: EvaluateOutput,
+    benchmark: Annotated[str, typer.Argument(help=f"A benchmark by name: {_NAMES}.")],
+    truth: _Truth,
+    options: _EvaluateOptions,
+    output: _EvaluateOutput,
 ) -> None:
     """Compare proxies with the trained accuracies of a benchmark, beside parameters, FLOPs and depth."""
     resolve(as_proxies(options.proxies))
@@ -146,14 +146,14 @@ def evaluate(
         )
     written = output.write(evaluation)
     if output.as_json:
-        print_json(evaluation_dict(evaluation))
+        print_json(_evaluation_dict(evaluation))
     else:
-        print_evaluation(evaluation)
+        _print_evaluation(evaluation)
         for path in written:
             out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
 
 
-def print_evaluation(evaluation: Evaluation) -> None:
+def _print_evaluation(evaluation: Evaluation) -> None:
     """The table with its intervals, and what failed."""
     title = (
         f"{evaluation.benchmark}: {evaluation.query}; {len(evaluation.truth)} architectures, "
@@ -186,7 +186,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
         out.print(f"failed for {count} ({names}): {reason}", markup=False, highlight=False, soft_wrap=True)
 
 
-def evaluation_dict(evaluation: Evaluation) -> dict[str, object]:
+def _evaluation_dict(evaluation: Evaluation) -> dict[str, object]:
     """An evaluation as plain values."""
     return {
         "settings": evaluation.settings,

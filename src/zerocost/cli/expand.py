@@ -52,7 +52,7 @@ def expand(
             parameters.append(given.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY))
             continue
         kind = marker.group if marker else hints[name]
-        options = options_of(kind, marker.shell if marker else kind, marker.leave_out if marker else ())
+        options = _options_of(kind, marker.shell if marker else kind, marker.leave_out if marker else ())
         parameters += options
         groups[name] = dict if marker else kind, [option.name for option in options]
 
@@ -64,21 +64,21 @@ def expand(
     return inspect.Signature(parameters), gather
 
 
-def options_of(group: type, shell: type, leave_out: tuple[str, ...]) -> list[inspect.Parameter]:
+def _options_of(group: type, shell: type, leave_out: tuple[str, ...]) -> list[inspect.Parameter]:
     """A parameter for each field of a group, its own first; those that `shell` has too are taken from there."""
     texts, shown = field_texts(group), {one.name: one for one in fields(shell)}
     hints = get_type_hints(group, include_extras=True) | get_type_hints(shell, include_extras=True)
     return [
-        option_of(shown.get(one.name, one), hints[one.name], texts.get(one.name, ""), title_of(group, one.name))
+        _option_of(shown.get(one.name, one), hints[one.name], texts.get(one.name, ""), _title_of(group, one.name))
         for one in sorted(fields(group), key=lambda one: one.name not in group.__annotations__)
         if one.name not in leave_out
     ]
 
 
-def option_of(one: Field[Any], hint: Any, text: str, title: str) -> inspect.Parameter:
+def _option_of(one: Field[Any], hint: Any, text: str, title: str) -> inspect.Parameter:
     """A field as an option: with the `typer.Option` in its annotation, or with its text as help."""
     infos = [copy(mark) for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, OptionInfo)]
-    kind = hint.__origin__ if infos else shell_type(hint)
+    kind = hint.__origin__ if infos else _shell_type(hint)
     names = [f"--{one.name.replace('_', '-')}"] if kind is bool else []
     info = infos[0] if infos else typer.Option(*names, min=one.metadata.get(LEAST), help=text[:1].upper() + text[1:])
     info.rich_help_panel = info.rich_help_panel or title
@@ -88,11 +88,11 @@ def option_of(one: Field[Any], hint: Any, text: str, title: str) -> inspect.Para
     )
 
 
-def shell_type(hint: Any) -> Any:
+def _shell_type(hint: Any) -> Any:
     """The type of an option: text for what can be written as text too.
 
     >>> from pathlib import Path
-    >>> shell_type(str | Path | None), shell_type(int | None)
+    >>> _shell_type(str | Path | None), _shell_type(int | None)
     (str | None, int | None)
     """
     kinds = get_args(hint) if get_origin(hint) is not None else ()
@@ -101,7 +101,7 @@ def shell_type(hint: Any) -> Any:
     return str | None if type(None) in kinds else str
 
 
-def title_of(group: type, name: str) -> str:
+def _title_of(group: type, name: str) -> str:
     """The title of the options beside a field: the first line of the docstring of the class that has it."""
     owner = next(base for base in group.__mro__ if name in getattr(base, "__annotations__", {}))
     return (owner.__doc__ or "Options").strip().partition("\n")[0].rstrip(".")

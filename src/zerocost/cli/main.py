@@ -26,7 +26,7 @@ for command in (score, rank, search, evaluate, tune, proxies, explain):
     app.command()(command)
 
 
-def show_version(wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:
     """Print the version and stop."""
     if wanted:
         typer.echo(f"zerocost {VERSION}")
@@ -34,9 +34,9 @@ def show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=show_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
     """Rank neural networks before they are trained."""

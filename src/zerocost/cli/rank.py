@@ -41,7 +41,7 @@ from zerocost.scoring.table import RankingInterrupted, ScoreTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankOptions(Drawing):
+class _RankOptions(Drawing):
     """How networks are scored."""
 
     proxies: Proxies = "default"
@@ -50,7 +50,7 @@ class RankOptions(Drawing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankOutput:
+class _RankOutput:
     """What is shown and written."""
 
     where: Annotated[str | None, typer.Option(help="Conditions on scores, such as 'params < 2e6'.")] = None
@@ -79,15 +79,15 @@ def rank(
         ),
     ],
     data: Data,
-    options: RankOptions,
-    output: RankOutput,
+    options: _RankOptions,
+    output: _RankOutput,
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
     save = output.save
     if save is not None and (save.suffix != ".json" or not save.resolve().parent.is_dir()):
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     check_device(options.device)
-    candidates, source = load_candidates(target, data)
+    candidates, source = _load_candidates(target, data)
     proxies = options.proxies
     if target.startswith("hf:") and proxies == "default" and huggingface.holds_ids(source):
         proxies = huggingface.PROXIES
@@ -130,7 +130,7 @@ def rank(
         fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
 
 
-def load_candidates(target: str, data: str) -> tuple[Any, Any]:
+def _load_candidates(target: str, data: str) -> tuple[Any, Any]:
     """The candidates, and the data to score them on."""
     collection, _, names = target.partition(":")
     if collection == "timm":

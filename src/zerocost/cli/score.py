@@ -34,14 +34,14 @@ from zerocost.scoring.rank import draw_batches
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.scoring.score import score as score_model
 
-DEFAULT = ",".join(DEFAULT_PROXIES)
+_DEFAULT = ",".join(DEFAULT_PROXIES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ScoreOptions(Drawing):
+class _ScoreOptions(Drawing):
     """How networks are scored."""
 
-    proxies: Proxies = DEFAULT
+    proxies: Proxies = _DEFAULT
     batch: Batch = 64
 
 
@@ -55,7 +55,7 @@ def score(
         ),
     ],
     data: Data,
-    options: ScoreOptions,
+    options: _ScoreOptions,
     as_json: Json = False,
 ) -> None:
     """Score one untrained network."""

@@ -44,8 +44,8 @@ from zerocost.search.pipeline import SearchInterrupted, SearchResult
 from zerocost.search.settings import Keeping
 from zerocost.train.run import Run
 
-SPACES = ", ".join(spaces.names())
-STRATEGIES = "random, evolution, local, reinforce, gradient, tpe, nsga2, cmaes or gp"
+_SPACES = ", ".join(spaces.names())
+_STRATEGIES = "random, evolution, local, reinforce, gradient, tpe, nsga2, cmaes or gp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +65,12 @@ class AtShell:
         ),
     ] = None
     proxies: Proxies = "default"
-    strategy: Annotated[str, typer.Option(help=f"What proposes architectures: {STRATEGIES}.")] = "random"
+    strategy: Annotated[str, typer.Option(help=f"What proposes architectures: {_STRATEGIES}.")] = "random"
     device: Device = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOutput:
+class _SearchOutput:
     """What is shown and written."""
 
     export: Annotated[Path | None, typer.Option(help="Write the best network to this folder.")] = None
@@ -104,17 +104,17 @@ class SearchOutput:
 @command
 def search(
     data: Data,
-    space: Annotated[str, typer.Option(help=f"A space by name ({SPACES}), or FILE.py:NAME.")] = "cnn",
+    space: Annotated[str, typer.Option(help=f"A space by name ({_SPACES}), or FILE.py:NAME.")] = "cnn",
     *,
     settings: Annotated[dict[str, Any], SettingsOf(pipeline.Pipeline, AtShell, leave_out=("space", "limits"))],
     keeping: Keeping,
-    output: SearchOutput,
+    output: _SearchOutput,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
     chosen = resolve(as_proxies(settings["proxies"]))
     check_device(settings["device"])
     output.check(settings["epochs"])
-    tables = {name: load_table(space, settings[name]) for name in ("hardware", "accuracy")}
+    tables = {name: _load_table(space, settings[name]) for name in ("hardware", "accuracy")}
     kept = {"workdir": output.export / "trainings"} if output.export and not keeping.workdir else {}
     own = space if ":" in space else None
     interrupted = False
@@ -130,9 +130,9 @@ def search(
             result, interrupted = stop.result, True
     written = output.write(result, own)
     if output.as_json:
-        print_json(result_dict(result))
+        print_json(_result_dict(result))
     else:
-        print_result(result)
+        _print_result(result)
         if output.explain and SCORE in result.objectives:
             print_explanation(result.table, result.kept, result.combination)
         elif output.explain:
@@ -141,10 +141,10 @@ def search(
             out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
-    fail_without_survivors(result, chosen)
+    _fail_without_survivors(result, chosen)
 
 
-def fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy]) -> None:
+def _fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy]) -> None:
     """Fail where a search ended without a survivor, and say why."""
     if not len(result.table):
         reason = next(iter(result.rejected.values()), "nothing was proposed")
@@ -156,7 +156,7 @@ def fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy]) -> Non
         fail(f"no candidate passed the filter, so nothing was trained; the best one: {reason}", NOTHING_FOUND)
 
 
-def load_table(space: str, path: Path | None) -> Benchmark | None:
+def _load_table(space: str, path: Path | None) -> Benchmark | None:
     """The table of a benchmark's space; `InputError` where the space is not one of a benchmark."""
     if path is None:
         return None
@@ -166,7 +166,7 @@ def load_table(space: str, path: Path | None) -> Benchmark | None:
     return benchmarks.get(space, path)
 
 
-def print_result(result: SearchResult) -> None:
+def _print_result(result: SearchResult) -> None:
     """The stages, the survivors and what they were worth."""
     for stage in result.stages:
         out.print(
@@ -191,17 +191,17 @@ def print_result(result: SearchResult) -> None:
         print_training(result.survivors, result.random)
     if result.best:
         out.print(f"best survivor: {result.best}", highlight=False, markup=False, soft_wrap=True)
-        if (better := best_accuracy(result.random)) > best_accuracy(result.survivors):
+        if (better := _best_accuracy(result.random)) > _best_accuracy(result.survivors):
             note = f"a random pick reached {100 * better:.1f} %, more than any survivor"
             out.print(note, highlight=False, markup=False)
 
 
-def best_accuracy(runs: Sequence[Run]) -> float:
+def _best_accuracy(runs: Sequence[Run]) -> float:
     """The highest accuracy of the runs that ended well."""
     return max(accuracies([run for run in runs if not run.stopped]), default=0.0)
 
 
-def result_dict(result: SearchResult) -> dict[str, object]:
+def _result_dict(result: SearchResult) -> dict[str, object]:
     """A search as plain values."""
     return {
         "settings": result.settings,

@@ -16,7 +16,7 @@ from zerocost.scoring.explanation import Explanation
 from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run
 
-MOST_COLUMNS = 6
+_MOST_COLUMNS = 6
 """Proxies whose moves are shown, at most."""
 
 
@@ -67,7 +67,7 @@ def print_explanation(
     names = list(kept.frame.index[:limit])
     parts = why.moved if why.moved.notna().any(axis=None) else why.climbed
     size = parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable")
-    shown = [str(name) for name in parts if name in size.index[:MOST_COLUMNS]]
+    shown = [str(name) for name in parts if name in size.index[:_MOST_COLUMNS]]
     out.print(f"\n[bold]why these[/bold], by {escape(str(why.combination))}", highlight=False, soft_wrap=True)
     if not why.follows:
         out.print("the ranking above is not by this score alone; places here are by this score", style="dim")
@@ -76,16 +76,16 @@ def print_explanation(
     for name in shown:
         grid.add_column(escape(name), justify="right")
     for name in names:
-        moves = [move_text(float(parts[p][name]), float(why.climbed[p][name])) for p in shown]
+        moves = [_move_text(float(parts[p][name]), float(why.climbed[p][name])) for p in shown]
         grid.add_row(fixed(float(why.place[name]), 0), escape(shorten(name)), *moves)
     if names:
         out.print(grid)
-        out.print(moves_note(why, len(why.proxies) - len(shown)), style="dim", soft_wrap=True)
-    print_proxies(why)
+        out.print(_moves_note(why, len(why.proxies) - len(shown)), style="dim", soft_wrap=True)
+    _print_proxies(why)
     out.print(f"\n{escape(why.about_size(shorten))}", highlight=False, soft_wrap=True)
 
 
-def move_text(part: float, places: float) -> str:
+def _move_text(part: float, places: float) -> str:
     """How far a proxy moved a candidate, and the places that it has from it."""
     if math.isnan(part):
         return "[dim]–[/dim]"
@@ -95,7 +95,7 @@ def move_text(part: float, places: float) -> str:
     return f"[{colour}]{arrow}{size}[/{colour}]{steps}"
 
 
-def moves_note(why: Explanation, hidden: int) -> str:
+def _moves_note(why: Explanation, hidden: int) -> str:
     """What the cells of the moves are."""
     several = len(why.proxies) > 1
     if why.moved.isna().all(axis=None):
@@ -106,7 +106,7 @@ def moves_note(why: Explanation, hidden: int) -> str:
     return text + (f"; {plural(hidden, 'proxy', 'proxies')} that moved these less not shown" if hidden else "")
 
 
-def print_proxies(why: Explanation) -> None:
+def _print_proxies(why: Explanation) -> None:
     """What each proxy adds to a ranking."""
     shown = Table("proxy", box=None, pad_edge=False)
     titles = ["weight", "τ without it", f"new in top {why.top}", "ρ with score", "beyond size", "ρ with params"]
@@ -139,9 +139,9 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run]) -> None:
         everything = accuracies(runs)
         shown.add_row(
             title,
-            *(percent(float(np.mean(values))) if len(values) else "—" for values in by_seed),
-            percent(float(np.mean(everything))) if len(everything) else "—",
-            percent(max(everything)) if len(everything) else "—",
+            *(_percent(float(np.mean(values))) if len(values) else "—" for values in by_seed),
+            _percent(float(np.mean(everything))) if len(everything) else "—",
+            _percent(max(everything)) if len(everything) else "—",
             str(len(everything)),
         )
     out.print(shown)
@@ -152,10 +152,10 @@ def accuracies(runs: Sequence[Run]) -> list[float]:
     return [run.accuracy for run in runs if run.accuracy is not None and run.failure is None]
 
 
-def percent(share: float) -> str:
+def _percent(share: float) -> str:
     """A share as a percentage with one decimal.
 
-    >>> percent(0.9314)
+    >>> _percent(0.9314)
     '93.1'
     """
     return f"{100 * share:.1f}"

@@ -31,12 +31,12 @@ from zerocost.tuning import Tuned
 from zerocost.tuning import tune as tune_combination
 from zerocost.tuning.tune import CANDIDATES
 
-SPACES = ", ".join(spaces.names())
-BENCHMARKS = ", ".join(benchmarks.names())
+_SPACES = ", ".join(spaces.names())
+_BENCHMARKS = ", ".join(benchmarks.names())
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
+class _Choices:
     """What tuning chooses from."""
 
     proxies: Annotated[str, typer.Option(help="Proxies that may be given a weight, comma-separated.")] = ",".join(
@@ -59,7 +59,7 @@ class Choices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Effort:
+class _Effort:
     """How it is tuned and validated."""
 
     trials: Annotated[int, typer.Option(min=2, help="Settings that each tuning tries.")] = 100
@@ -73,7 +73,7 @@ class Effort:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TunePlace:
+class _TunePlace:
     """Where it runs and is kept."""
 
     device: Device = "cpu"
@@ -88,15 +88,15 @@ class TunePlace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class _Trained:
     """What was trained."""
 
     trained: Annotated[
         str,
-        typer.Option(help=f"A CSV file with columns arch and accuracy, or a benchmark by name: {BENCHMARKS}."),
+        typer.Option(help=f"A CSV file with columns arch and accuracy, or a benchmark by name: {_BENCHMARKS}."),
     ]
     space: Annotated[
-        str | None, typer.Option(help=f"A space by name ({SPACES}), or FILE.py:NAME; a benchmark has its own.")
+        str | None, typer.Option(help=f"A space by name ({_SPACES}), or FILE.py:NAME; a benchmark has its own.")
     ] = None
     data: Annotated[
         str | None, typer.Option(help=f"Where batches come from: {SPECS}. A benchmark may have its own.")
@@ -104,7 +104,7 @@ class Trained:
 
 
 @command
-def tune(given: Trained, choices: Choices, effort: Effort, place: TunePlace, as_json: Json = False) -> None:
+def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace, as_json: Json = False) -> None:
     """Find the weights and settings that rank trained architectures best, and what that is worth on others."""
     trained, space, save = given.trained, given.space, place.save
     check_device(place.device)
@@ -127,14 +127,14 @@ def tune(given: Trained, choices: Choices, effort: Effort, place: TunePlace, as_
     if save is not None:
         tuned.save(save)
     if as_json:
-        print_json(tuned_dict(tuned))
+        print_json(_tuned_dict(tuned))
         return
-    print_tuned(tuned)
+    _print_tuned(tuned)
     if save is not None:
         out.print(f"wrote {save}", highlight=False, markup=False, soft_wrap=True)
 
 
-def print_tuned(tuned: Tuned) -> None:
+def _print_tuned(tuned: Tuned) -> None:
     """The weights, and in words what they are worth."""
     table = Table("proxy", box=None, pad_edge=False)
     for column in tuned.table:
@@ -154,7 +154,7 @@ def print_tuned(tuned: Tuned) -> None:
     out.print(tuned.verdict, highlight=False, markup=False, soft_wrap=True)
 
 
-def tuned_dict(tuned: Tuned) -> dict[str, object]:
+def _tuned_dict(tuned: Tuned) -> dict[str, object]:
     """A tuning as plain values."""
     return {
         "combination": {name: value for name, value in tuned.combination.as_dict().items() if name != "reference"},

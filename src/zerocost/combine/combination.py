@@ -18,7 +18,7 @@ from zerocost.base.fidelity import Fidelity
 from zerocost.combine.ranks import METHODS, score_terms
 from zerocost.proxies.registry import ProxyNames, resolve
 
-FORMAT = 1
+_FORMAT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +68,9 @@ class Combination:
         for part in (self.fidelity or "full").split(">"):
             Fidelity.parse(part.strip())
         checked = {
-            "weights": {name: check_weight(name, value) for name, value in self.weights.items()},
-            "batch": check_whole_number("batch", self.batch),
-            "repeats": check_whole_number("repeats", self.repeats),
+            "weights": {name: _check_weight(name, value) for name, value in self.weights.items()},
+            "batch": _check_whole_number("batch", self.batch),
+            "repeats": _check_whole_number("repeats", self.repeats),
             "made": dict(self.made),
         }
         for name, value in checked.items():
@@ -78,7 +78,7 @@ class Combination:
         if not self.proxies:
             raise InputError(f"all weights are 0, of {', '.join(self.weights)}; give one proxy a weight")
         if self.reference is not None:
-            object.__setattr__(self, "reference", check_reference(self.reference, self.proxies))
+            object.__setattr__(self, "reference", _check_reference(self.reference, self.proxies))
 
     @property
     def proxies(self) -> list[str]:
@@ -144,7 +144,7 @@ class Combination:
             raise InputError(f"a combination is written to a .json file, but got {path}")
         try:
             text = json.dumps(
-                {"zerocost combination": FORMAT, **self.as_dict()}, indent=1, allow_nan=False, default=float
+                {"zerocost combination": _FORMAT, **self.as_dict()}, indent=1, allow_nan=False, default=float
             )
             Path(path).write_text(text + "\n", encoding="utf-8")
         except OSError as error:
@@ -161,7 +161,7 @@ class Combination:
         return scores[self.proxies]
 
 
-def check_weight(name: str, value: Any) -> float:
+def _check_weight(name: str, value: Any) -> float:
     """A checked weight."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not abs(float(value)) <= 1:
@@ -169,7 +169,7 @@ def check_weight(name: str, value: Any) -> float:
     return float(value)
 
 
-def check_whole_number(name: str, value: Any) -> int | None:
+def _check_whole_number(name: str, value: Any) -> int | None:
     """A checked whole number, or None."""
     if value is None:
         return None
@@ -178,7 +178,7 @@ def check_whole_number(name: str, value: Any) -> int | None:
     return int(value)
 
 
-def check_reference(reference: pd.DataFrame, proxies: list[str]) -> pd.DataFrame:
+def _check_reference(reference: pd.DataFrame, proxies: list[str]) -> pd.DataFrame:
     """The scores of a reference, NaN where they are not finite; `InputError` where a proxy has none."""
     missing = [name for name in proxies if name not in reference]
     if not missing:
@@ -205,9 +205,9 @@ def load(path: str | Path) -> Combination:
         raise InputError(f"{path} is not JSON: {error}") from None
     made = plain.pop("zerocost combination", None) if isinstance(plain, dict) else None
     if made is None:
-        raise InputError(f'{path} is no combination of proxies: it lacks "zerocost combination": {FORMAT}')
-    if made is True or made != FORMAT:
-        raise InputError(f"{path} has format {made!r}, but this version of zerocost reads format {FORMAT}")
+        raise InputError(f'{path} is no combination of proxies: it lacks "zerocost combination": {_FORMAT}')
+    if made is True or made != _FORMAT:
+        raise InputError(f"{path} has format {made!r}, but this version of zerocost reads format {_FORMAT}")
     known = [field.name for field in fields(Combination)]
     try:
         for name in plain:
@@ -216,13 +216,13 @@ def load(path: str | Path) -> Combination:
         if "weights" not in plain:
             raise InputError("it has no weights")
         reference = plain.pop("reference", None)
-        frame = None if reference is None else read_reference(reference)
+        frame = None if reference is None else _read_reference(reference)
         return Combination(**plain, reference=frame)
     except InputError as error:
         raise InputError(f"{path} is no combination of proxies: {error}") from None
 
 
-def read_reference(reference: Any) -> pd.DataFrame:
+def _read_reference(reference: Any) -> pd.DataFrame:
     """The table of a reference that was read from a file."""
     lists = isinstance(reference, dict) and all(isinstance(column, list) for column in reference.values())
     try:
@@ -239,12 +239,12 @@ def as_proxies(wanted: Combination | Path | ProxyNames) -> ProxyNames:
     >>> as_proxies(Combination({"snip": 0.5, "naswot": 1.0, "params": 0.0})), as_proxies("snip,zen")
     (['snip', 'naswot'], 'snip,zen')
     """
-    if is_combination_file(wanted):
+    if _is_combination_file(wanted):
         wanted = load(str(wanted).strip())
     return wanted.proxies if isinstance(wanted, Combination) else wanted
 
 
-def is_combination_file(wanted: object) -> TypeIs[str | Path]:
+def _is_combination_file(wanted: object) -> TypeIs[str | Path]:
     """Whether `wanted` is the path of a combination's file."""
     return isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json"))
 
@@ -259,6 +259,6 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames
         return wanted
     if isinstance(wanted, Mapping):
         return Combination(wanted)
-    if is_combination_file(wanted):
+    if _is_combination_file(wanted):
         return load(str(wanted).strip())
     return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))

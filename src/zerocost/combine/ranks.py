@@ -10,12 +10,12 @@ import pandas as pd
 
 from zerocost.base.errors import InputError
 
-Floats = npt.NDArray[np.float64]
-VOTE_BLOCK = 256
+_Floats = npt.NDArray[np.float64]
+_VOTE_BLOCK = 256
 """How many candidates a vote compares with all others at once."""
 
 
-def relative_ranks(
+def _relative_ranks(
     scores: pd.DataFrame, weights: Mapping[str, float] | None = None, reference: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     r"""The relative rank :math:`r_m / n` of each score in its column, 1 for the best, ties sharing their mean rank.
@@ -24,31 +24,31 @@ def relative_ranks(
     number of reference scores below the candidate's, where equal ones count half, and is divided by n + 1. NaN where
     a score failed, or all scores of the reference did.
 
-    >>> relative_ranks(pd.DataFrame({"a": [1.0, 2.0, None]})).a.tolist()
+    >>> _relative_ranks(pd.DataFrame({"a": [1.0, 2.0, None]})).a.tolist()
     [0.5, 1.0, nan]
     """
     signed = scores * weight_signs(scores, weights)
     if reference is None:
         return pd.DataFrame(signed.rank() / signed.notna().sum())
     flipped = reference[list(scores)] * weight_signs(scores, weights)
-    return pd.DataFrame({name: ranks_among(signed[name], flipped[name]) for name in scores}, index=scores.index)
+    return pd.DataFrame({name: _ranks_among(signed[name], flipped[name]) for name in scores}, index=scores.index)
 
 
-def ranks_among(values: pd.Series[float], reference: pd.Series[float]) -> Floats:
+def _ranks_among(values: pd.Series[float], reference: pd.Series[float]) -> _Floats:
     """The relative rank of each value among the reference, whatever the other values are."""
     known, value = np.sort(reference.dropna().to_numpy()), values.to_numpy(np.float64)
     below = (np.searchsorted(known, value, "left") + np.searchsorted(known, value, "right")) / 2
     return np.where(np.isnan(value) | (len(known) == 0), np.nan, (below + 1) / (len(known) + 1))
 
 
-def column_weights(columns: pd.DataFrame, weights: Mapping[str, float] | None) -> Floats:
+def _column_weights(columns: pd.DataFrame, weights: Mapping[str, float] | None) -> _Floats:
     """The weight of each column, 1 where none is given."""
     return np.array([(weights or {}).get(str(name), 1.0) for name in columns])
 
 
-def weight_signs(scores: pd.DataFrame, weights: Mapping[str, float] | None) -> Floats:
+def weight_signs(scores: pd.DataFrame, weights: Mapping[str, float] | None) -> _Floats:
     """−1 for each column of negative weight, 1 for the others."""
-    return np.copysign(1.0, column_weights(scores, weights))
+    return np.copysign(1.0, _column_weights(scores, weights))
 
 
 def log_rank(
@@ -56,8 +56,8 @@ def log_rank(
 ) -> pd.Series[float]:
     r"""Non-linear rank aggregation :math:`\sum_m |w_m| \log(r_m / n)` over the columns, as in AZ-NAS (CVPR 2024).
 
-    :math:`r_m` is the candidate's rank by proxy :math:`m`, see `relative_ranks`. One bad rank weighs more than one good
-    rank gains. A failed score (NaN) neither helps nor hurts: the candidate gets the mean of its other terms in its
+    :math:`r_m` is the candidate's rank by proxy :math:`m`, see `_relative_ranks`. One bad rank weighs more than one
+    good rank gains. A failed score (NaN) neither helps nor hurts: the candidate gets the mean of its other terms in its
     place. A candidate with no score at all gets −∞.
 
     Args:
@@ -74,7 +74,7 @@ def log_rank(
     >>> log_rank(pd.DataFrame({"a": [0.0, 9.0]}), reference=pd.DataFrame({"a": [1.0, 2.0, 3.0]})).round(3).tolist()
     [-1.386, 0.0]
     """
-    return weighted_sum(pd.DataFrame(np.log(relative_ranks(scores, weights, reference))), weights)
+    return _weighted_sum(pd.DataFrame(np.log(_relative_ranks(scores, weights, reference))), weights)
 
 
 def rank_mean(
@@ -87,8 +87,8 @@ def rank_mean(
     >>> rank_mean(pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, None]}, index=["x", "y"])).to_dict()
     {'x': 0.75, 'y': 1.0}
     """
-    ranks = relative_ranks(scores, weights, reference)
-    return weighted_sum(ranks, weights).div(weight_sizes(ranks, weights).sum())
+    ranks = _relative_ranks(scores, weights, reference)
+    return _weighted_sum(ranks, weights).div(_weight_sizes(ranks, weights).sum())
 
 
 def vote(
@@ -102,16 +102,16 @@ def vote(
     >>> vote(pd.DataFrame({"a": [1.0, 2, 3], "b": [1.0, 2, 3], "c": [3.0, 2, 1]}, index=["x", "y", "z"])).to_dict()
     {'x': 0.0, 'y': 0.5, 'z': 1.0}
     """
-    turn, sizes = weight_signs(scores, weights), weight_sizes(scores, weights)
+    turn, sizes = weight_signs(scores, weights), _weight_sizes(scores, weights)
     ours = scores.to_numpy(np.float64) * turn
     theirs = ours if reference is None else reference[list(scores)].to_numpy(np.float64) * turn
     wins = np.empty(len(ours))
-    for start in range(0, len(ours), VOTE_BLOCK):
-        rows = ours[start : start + VOTE_BLOCK]
+    for start in range(0, len(ours), _VOTE_BLOCK):
+        rows = ours[start : start + _VOTE_BLOCK]
         balance = np.zeros((len(rows), len(theirs)))
         for m, size in enumerate(sizes):
             balance += size * np.nan_to_num(np.sign(rows[:, m, None] - theirs[None, :, m]))
-        wins[start : start + VOTE_BLOCK] = ((np.sign(balance) + 1) / 2).sum(1)
+        wins[start : start + _VOTE_BLOCK] = ((np.sign(balance) + 1) / 2).sum(1)
     alone = 0 if reference is not None else 1
     share = (wins - alone / 2) / max(len(theirs) - alone, 1)
     return pd.Series(np.where(np.isnan(ours).all(1), -np.inf, share), index=scores.index)
@@ -128,8 +128,8 @@ def score_terms(
     >>> score_terms("log_rank", pd.DataFrame({"a": [1.0, 2.0]}), None, None).round(3).a.tolist()
     [-0.693, 0.0]
     """
-    ranks = relative_ranks(scores, weights, reference)
-    sizes = weight_sizes(scores, weights)
+    ranks = _relative_ranks(scores, weights, reference)
+    sizes = _weight_sizes(scores, weights)
     if method == "log_rank":
         return pd.DataFrame(np.log(ranks) * sizes)
     if method == "rank_mean":
@@ -137,14 +137,14 @@ def score_terms(
     raise InputError(f"a {method} is not a sum of terms; leave proxies out one at a time instead")
 
 
-def weight_sizes(columns: pd.DataFrame, weights: Mapping[str, float] | None) -> Floats:
+def _weight_sizes(columns: pd.DataFrame, weights: Mapping[str, float] | None) -> _Floats:
     """The magnitude of each column's weight."""
-    return np.abs(column_weights(columns, weights))
+    return np.abs(_column_weights(columns, weights))
 
 
-def weighted_sum(parts: pd.DataFrame, weights: Mapping[str, float] | None = None) -> pd.Series[float]:
+def _weighted_sum(parts: pd.DataFrame, weights: Mapping[str, float] | None = None) -> pd.Series[float]:
     """The weighted sum of each row, with the mean of the others in place of a missing part; −∞ for an empty row."""
-    sizes = weight_sizes(parts, weights)
+    sizes = _weight_sizes(parts, weights)
     values = parts.to_numpy(np.float64)
     known = ~np.isnan(values)
     held = (known * sizes).sum(1)

@@ -28,13 +28,13 @@ def as_batch(batch: Any) -> Batch:
     """A checked `Batch` from `(inputs, labels)` or inputs alone; arrays become tensors, uint8 images floats."""
     pair = isinstance(batch, tuple | list) and len(batch) == 2
     inputs, targets = tuple(batch) if pair else (batch, None)
-    if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not holds_arrays(inputs):
+    if (hasattr(inputs, "__iter__") or hasattr(inputs, "__getitem__")) and not _holds_arrays(inputs):
         raise InputError(
             f"a batch must hold its samples as tensors, got {type(inputs).__name__}; take one batch out of it, "
             "batch = next(iter(loader)), or draw one with zerocost.data.draw"
         )
-    inputs = tree_map(tensor_of_array, dict(inputs) if isinstance(inputs, Mapping) else inputs)
-    targets = label_tensor(targets)
+    inputs = tree_map(_tensor_of_array, dict(inputs) if isinstance(inputs, Mapping) else inputs)
+    targets = _label_tensor(targets)
     if isinstance(inputs, Tensor) and inputs.dtype == torch.uint8:
         inputs = as_inputs(inputs)
     checked = Batch(inputs, targets)
@@ -42,12 +42,12 @@ def as_batch(batch: Any) -> Batch:
     return checked
 
 
-def holds_arrays(inputs: Any) -> bool:
+def _holds_arrays(inputs: Any) -> bool:
     """Whether inputs are an array or a structure of arrays; what yields batches, such as a loader, is neither."""
     return isinstance(inputs, Tensor | Mapping | Sequence) or hasattr(inputs, "__array__")
 
 
-def label_tensor(targets: Any) -> Tensor | None:
+def _label_tensor(targets: Any) -> Tensor | None:
     """A tensor of labels from a tensor, array or list of numbers."""
     if targets is None or isinstance(targets, Tensor):
         return targets
@@ -75,7 +75,7 @@ def class_numbers(targets: Tensor | None) -> Tensor | None:
     return targets.long() if targets.is_floating_point() and targets.ndim != 2 and zeros_and_ones else targets
 
 
-def tensor_of_array(value: Any) -> Any:
+def _tensor_of_array(value: Any) -> Any:
     """A contiguous tensor from an array of numpy, TensorFlow or JAX, copied; anything else stays as it is.
 
     All are contiguous because the order of axes in memory decides how sums are rounded.

@@ -14,13 +14,13 @@ from zerocost.data.paths import parse_path
 from zerocost.data.pickles import PickledArray, unpickle
 from zerocost.data.tensors import TensorData, as_inputs, as_labels, describe_values, standardise
 
-PIXELS = 3 * 32 * 32
+_PIXELS = 3 * 32 * 32
 LARGEST = 2**28  # bytes; the largest official file has 50,000 records of 3,074 bytes
 
-Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+_Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 
-class Layout(NamedTuple):
+class _Layout(NamedTuple):
     """How one of the two data sets is stored; a binary file is named as the python file, with `.bin` after it."""
 
     title: str
@@ -32,7 +32,7 @@ class Layout(NamedTuple):
     folders: tuple[str, ...]  # what the archives extract to
 
 
-CIFAR10 = Layout(
+CIFAR10 = _Layout(
     title="CIFAR-10",
     source="cifar10",
     classes=10,
@@ -41,7 +41,7 @@ CIFAR10 = Layout(
     files={"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)},
     folders=("cifar-10-batches-py", "cifar-10-batches-bin"),
 )
-CIFAR100 = Layout(
+CIFAR100 = _Layout(
     title="CIFAR-100",
     source="cifar100",
     classes=100,
@@ -52,7 +52,7 @@ CIFAR100 = Layout(
 )
 
 
-def load_cifar(layout: Layout, part: str, argument: str) -> TensorData:
+def load_cifar(layout: _Layout, part: str, argument: str) -> TensorData:
     """The images (float32 3×32×32, standardised) and labels of a part, `"train"` or `"test"`.
 
     Python files are read by `unpickle`, which runs no code.
@@ -79,7 +79,7 @@ def load_cifar(layout: Layout, part: str, argument: str) -> TensorData:
     return standardise(as_inputs(images), targets)
 
 
-def _read_files(path: Path, layout: Layout, names: tuple[str, ...]) -> dict[str, bytes]:
+def _read_files(path: Path, layout: _Layout, names: tuple[str, ...]) -> dict[str, bytes]:
     """The contents of the python files or, where they are not all there, of the binary files."""
     forms = (names, tuple(f"{name}.bin" for name in names))
     if path.is_dir():
@@ -122,8 +122,8 @@ def _read_archive(path: Path, folders: tuple[str, ...], wanted: set[str]) -> dic
     return contents
 
 
-def _parse_binary(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, Bytes]:
-    record = layout.label_bytes + PIXELS
+def _parse_binary(name: str, raw: bytes, layout: _Layout) -> tuple[_Bytes, _Bytes]:
+    record = layout.label_bytes + _PIXELS
     if not raw or len(raw) % record:
         raise InputError(
             f"{name} has {len(raw)} bytes, which is not a whole number of {layout.title} records of {record} bytes; "
@@ -133,7 +133,7 @@ def _parse_binary(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, Bytes]:
     return rows[:, layout.label_bytes :].reshape(-1, 3, 32, 32), rows[:, layout.label_bytes - 1]
 
 
-def _parse_python(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, np.ndarray[Any, Any]]:
+def _parse_python(name: str, raw: bytes, layout: _Layout) -> tuple[_Bytes, np.ndarray[Any, Any]]:
     content = unpickle(raw, name)
     if not isinstance(content, dict):
         raise InputError(f"{name} holds a {type(content).__name__}, expected the dict of a {layout.title} file")
@@ -145,9 +145,9 @@ def _parse_python(name: str, raw: bytes, layout: Layout) -> tuple[Bytes, np.ndar
             f"{', '.join(map(str, entries))}"
         )
     pixels = data.values
-    if pixels.shape != (len(labels), PIXELS) or not labels or not all(type(label) is int for label in labels):
+    if pixels.shape != (len(labels), _PIXELS) or not labels or not all(type(label) is int for label in labels):
         raise InputError(
-            f"{name} must hold rows of {PIXELS} bytes and a whole-number label for each, but 'data' has shape "
+            f"{name} must hold rows of {_PIXELS} bytes and a whole-number label for each, but 'data' has shape "
             f"{pixels.shape} and there are {len(labels)} labels"
         )
     return pixels.reshape(-1, 3, 32, 32), np.array(labels)

@@ -15,12 +15,12 @@ from zerocost.base.errors import InputError
 from zerocost.data.paths import parse_path, parse_positive_int
 from zerocost.data.tensors import channel_statistics
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-SAMPLED = 256  # images that the channel statistics are computed from
-USAGE = "images:PATH:SIZE"
+_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_SAMPLED = 256  # images that the channel statistics are computed from
+_USAGE = "images:PATH:SIZE"
 
 
-class ImageFolder(Dataset[Any]):
+class _ImageFolder(Dataset[Any]):
     """Each image as a standardised float32 3×size×size tensor, with the number of its class in the sorted `classes`."""
 
     def __init__(self, root: Path, size: int) -> None:
@@ -32,7 +32,7 @@ class ImageFolder(Dataset[Any]):
         self.classes = [folder.name for folder in folders]
         self.paths = [path for paths in found for path in paths]
         self.targets = torch.arange(len(found)).repeat_interleave(torch.tensor([len(paths) for paths in found]))
-        sample = torch.randperm(len(self.paths), generator=torch.Generator().manual_seed(0))[:SAMPLED]
+        sample = torch.randperm(len(self.paths), generator=torch.Generator().manual_seed(0))[:_SAMPLED]
         self.mean, self.std = channel_statistics(
             torch.stack([_read_image(self.paths[index], size) for index in sample.tolist()])
         )
@@ -44,7 +44,7 @@ class ImageFolder(Dataset[Any]):
         return (_read_image(self.paths[index], self.size) - self.mean) / self.std, int(self.targets[index])
 
 
-def load_folder(argument: str) -> ImageFolder:
+def load_folder(argument: str) -> _ImageFolder:
     """Images in one folder a class: converted to RGB, cropped at their centre to a square and resized bilinearly.
 
     They are standardised by mean and deviation of the channels over up to 256 images drawn once.
@@ -59,18 +59,20 @@ def load_folder(argument: str) -> ImageFolder:
     path, colon, size = argument.rpartition(":")
     if not colon or not size.isdigit():
         path, size = argument, "32"
-    root = parse_path(path, USAGE)
+    root = parse_path(path, _USAGE)
     if not root.is_dir():
-        raise InputError(f"{root} is not a folder; expected one folder of images a class, {USAGE}")
-    return ImageFolder(root, parse_positive_int(size, USAGE))
+        raise InputError(f"{root} is not a folder; expected one folder of images a class, {_USAGE}")
+    return _ImageFolder(root, parse_positive_int(size, _USAGE))
 
 
 def _image_paths(folder: Path) -> list[Path]:
     paths = sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
     )
     if not paths:
-        raise InputError(f"class folder {folder} has no images; expected files ending in {', '.join(sorted(SUFFIXES))}")
+        raise InputError(
+            f"class folder {folder} has no images; expected files ending in {', '.join(sorted(_SUFFIXES))}"
+        )
     return paths
 
 

@@ -11,7 +11,7 @@ from zerocost.base.errors import InputError
 from zerocost.data.paths import parse_path
 from zerocost.data.tensors import TensorData, as_inputs, as_labels, standardise
 
-KEYS = {"images": "labels", "x": "y", "x_train": "y_train"}
+_KEYS = {"images": "labels", "x": "y", "x_train": "y_train"}
 
 
 def load_npz(argument: str) -> TensorData:
@@ -31,11 +31,11 @@ def load_npz(argument: str) -> TensorData:
             file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InputError(f"{path} holds a single array, not the named arrays of an .npz file; use numpy.savez")
-            key = next((key for key in KEYS if key in file), None)
+            key = next((key for key in _KEYS if key in file), None)
             if key is None:
-                wanted = ", ".join(f"{x} and {y}" for x, y in KEYS.items())
+                wanted = ", ".join(f"{x} and {y}" for x, y in _KEYS.items())
                 raise InputError(f"{path} has the arrays {', '.join(file) or 'none'}; expected one pair of {wanted}")
-            images, labels = file[key], file.get(KEYS[key])
+            images, labels = file[key], file.get(_KEYS[key])
     except InputError:
         raise
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:

@@ -18,7 +18,7 @@ from zerocost.data.npz import load_npz
 from zerocost.data.tokens import load_tokens
 
 
-class Source(NamedTuple):
+class _Source(NamedTuple):
     """A data source.
 
     Attributes:
@@ -32,27 +32,27 @@ class Source(NamedTuple):
     summary: str
 
 
-SOURCES: dict[str, Source] = {
-    "digits": Source(load_digits, "digits[:SIZE]", "1,797 handwritten digits of scikit-learn, 3×32×32; needs no file"),
-    "digits-hard": Source(
+SOURCES: dict[str, _Source] = {
+    "digits": _Source(load_digits, "digits[:SIZE]", "1,797 handwritten digits of scikit-learn, 3×32×32; needs no file"),
+    "digits-hard": _Source(
         load_hard_digits, "digits-hard", "150 of the digits, shifted and noisy, 3×8×8; benchmark digits trained on them"
     ),
-    "cifar10": Source(
+    "cifar10": _Source(
         partial(load_cifar, CIFAR10, "train"), "cifar10:PATH", "CIFAR-10 training images, folder or .tar.gz"
     ),
-    "cifar10-test": Source(
+    "cifar10-test": _Source(
         partial(load_cifar, CIFAR10, "test"), "cifar10-test:PATH", "CIFAR-10 test images, folder or .tar.gz"
     ),
-    "cifar100": Source(
+    "cifar100": _Source(
         partial(load_cifar, CIFAR100, "train"), "cifar100:PATH", "CIFAR-100 training images, folder or .tar.gz"
     ),
-    "cifar100-test": Source(
+    "cifar100-test": _Source(
         partial(load_cifar, CIFAR100, "test"), "cifar100-test:PATH", "CIFAR-100 test images, folder or .tar.gz"
     ),
-    "images": Source(load_folder, "images:PATH[:SIZE]", "one folder of images a class, cropped square, 3×32×32"),
-    "npz": Source(load_npz, "npz:PATH", "arrays images and labels (or x, y; x_train, y_train) of a numpy .npz file"),
-    "noise": Source(load_noise, "noise[:CxHxW[:CLASSES]]", "10,000 Gaussian inputs, 3x32x32, labelled if asked"),
-    "tokens": Source(load_tokens, "tokens[:LENGTH[:VOCAB]]", "10,000 texts of 32 random token ids, without labels"),
+    "images": _Source(load_folder, "images:PATH[:SIZE]", "one folder of images a class, cropped square, 3×32×32"),
+    "npz": _Source(load_npz, "npz:PATH", "arrays images and labels (or x, y; x_train, y_train) of a numpy .npz file"),
+    "noise": _Source(load_noise, "noise[:CxHxW[:CLASSES]]", "10,000 Gaussian inputs, 3x32x32, labelled if asked"),
+    "tokens": _Source(load_tokens, "tokens[:LENGTH[:VOCAB]]", "10,000 texts of 32 random token ids, without labels"),
 }
 
 

@@ -11,9 +11,9 @@ from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
 
-Array = Tensor | np.ndarray[Any, np.dtype[Any]]
+_Array = Tensor | np.ndarray[Any, np.dtype[Any]]
 
-MOST_LISTED = 5  # most values that a message lists
+_MOST_LISTED = 5  # most values that a message lists
 
 
 class TensorData(Dataset[Any]):
@@ -34,7 +34,7 @@ class TensorData(Dataset[Any]):
         return self.images[index] if self.targets is None else (self.images[index], int(self.targets[index]))
 
 
-def as_inputs(array: Array) -> Tensor:
+def as_inputs(array: _Array) -> Tensor:
     """Network inputs from an array whose first axis counts the samples.
 
     uint8 means images, N×H×W×C, N×C×H×W or N×H×W with one or three channels: they become float32 N×C×H×W in
@@ -63,7 +63,7 @@ def as_inputs(array: Array) -> Tensor:
     raise InputError(f"inputs must be uint8 images, floating point or signed integers, got {inputs.dtype}")
 
 
-def as_labels(array: Array, count: int) -> Tensor:
+def as_labels(array: _Array, count: int) -> Tensor:
     """Class labels as an int64 vector, from whole numbers ≥ 0 of shape `count` or `count`×1; else `InputError`.
 
     >>> as_labels(np.array([[3], [1]], np.uint8), count=2)
@@ -130,10 +130,10 @@ def is_integer(values: Tensor) -> bool:
 def describe_values(values: Tensor) -> str:
     """The distinct values in order for a message, shortened after a few."""
     distinct = torch.unique(values).tolist()
-    return ", ".join(map(str, distinct[:MOST_LISTED])) + (", …" if len(distinct) > MOST_LISTED else "")
+    return ", ".join(map(str, distinct[:_MOST_LISTED])) + (", …" if len(distinct) > _MOST_LISTED else "")
 
 
-def _to_tensor(array: Array, what: str) -> Tensor:
+def _to_tensor(array: _Array, what: str) -> Tensor:
     if isinstance(array, Tensor):
         return array.detach()
     try:

@@ -11,15 +11,15 @@ from torch.utils.data import Dataset
 
 from zerocost.data.paths import parse_positive_int
 
-COUNT = 10_000
-BYTES = 256
-USAGE = "tokens:LENGTH:VOCAB, such as tokens:64:5000"
+_COUNT = 10_000
+_BYTES = 256
+_USAGE = "tokens:LENGTH:VOCAB, such as tokens:64:5000"
 
 
 class Tokens(Dataset[Any]):
-    """`COUNT` sequences of ids from 0 to `vocabulary` − 1, each as likely as the others. Item `i` depends on `i` alone.
+    """`_COUNT` sequences of ids from 0 to `vocabulary` − 1, each equally likely. Item `i` depends on `i` alone.
 
-    The vocabulary is `BYTES` by default; `zerocost rank hf:…` sets it to the smallest of its models'.
+    The vocabulary is `_BYTES` by default; `zerocost rank hf:…` sets it to the smallest of its models'.
 
     >>> Tokens(4, vocabulary=10)[0]
     tensor([8, 6, 5, 2])
@@ -29,12 +29,12 @@ class Tokens(Dataset[Any]):
         self.length, self.vocabulary = length, vocabulary
 
     def __len__(self) -> int:
-        return COUNT
+        return _COUNT
 
     def __getitem__(self, index: int) -> Tensor:
-        if not 0 <= index < COUNT:
-            raise IndexError(f"index {index} is outside 0..{COUNT - 1}")
-        return torch.from_numpy(np.random.default_rng(index).integers(self.vocabulary or BYTES, size=self.length))
+        if not 0 <= index < _COUNT:
+            raise IndexError(f"index {index} is outside 0..{_COUNT - 1}")
+        return torch.from_numpy(np.random.default_rng(index).integers(self.vocabulary or _BYTES, size=self.length))
 
 
 def load_tokens(argument: str = "") -> Tokens:
@@ -48,5 +48,5 @@ def load_tokens(argument: str = "") -> Tokens:
     """
     length, _, vocabulary = argument.partition(":")
     return Tokens(
-        parse_positive_int(length or "32", USAGE), parse_positive_int(vocabulary, USAGE) if vocabulary else None
+        parse_positive_int(length or "32", _USAGE), parse_positive_int(vocabulary, _USAGE) if vocabulary else None
     )

@@ -9,7 +9,7 @@ from zerocost.engine import passes, watch
 from zerocost.engine.signals import sort_signals
 
 
-def import_declarations() -> None:
+def _import_declarations() -> None:
     """Import each file that declares signals: a new one in `watch` or `passes` is found by itself."""
     import_module("zerocost.engine.readings")
     for package in (watch, passes):
@@ -17,5 +17,5 @@ def import_declarations() -> None:
             import_module(module.name)
 
 
-import_declarations()
+_import_declarations()
 sort_signals()

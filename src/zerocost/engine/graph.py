@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from zerocost.base.errors import Failure
 
-ONCE = once_differentiable(lambda _: None).__code__
+_ONCE = once_differentiable(lambda _: None).__code__
 
 
 def gradients(of: Tensor, to: Sequence[Tensor], **options: Any) -> tuple[Tensor, ...]:
@@ -41,7 +41,7 @@ def differentiable_once(value: Tensor) -> str | None:
     True
     """
     backward = ((function.__name__, getattr(function, "backward", None)) for function in custom_functions(value))
-    return next((name for name, run in backward if getattr(run, "__code__", None) is ONCE), None)
+    return next((name for name, run in backward if getattr(run, "__code__", None) is _ONCE), None)
 
 
 def custom_functions(value: Tensor) -> set[type]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Place(NamedTuple):
+class _Place(NamedTuple):
     """Where a tensor is kept: `holder[key] is tensor`, the holder a dictionary or a list."""
 
     holder: Any
@@ -22,7 +22,7 @@ class Place(NamedTuple):
     tensor: Tensor
 
 
-class SaveMethod(NamedTuple):
+class _SaveMethod(NamedTuple):
     """How the contents of a mutable value are saved, and how they are put back."""
 
     save: Callable[[Any], Any]
@@ -49,8 +49,8 @@ class Snapshot:
     """
 
     def __init__(self, model: nn.Module, copied: Container[int] = frozenset()) -> None:
-        self.places: list[Place] = []
-        self._saved: list[tuple[SaveMethod, Any, Any]] = []
+        self.places: list[_Place] = []
+        self._saved: list[tuple[_SaveMethod, Any, Any]] = []
         self._empty: list[Any] = []  # most of all containers: a module has a dozen for hooks
         seen = {id(vars(model))}
         holders: list[Any] = [vars(model)]
@@ -58,25 +58,25 @@ class Snapshot:
             self._save(holder)
             keyed = isinstance(holder, dict)
             for key, value in list(holder.items()) if keyed else enumerate(holder):
-                if type(value) in CONTAINERS and not value:
+                if type(value) in _CONTAINERS and not value:
                     self._empty.append(value)
                     continue
-                kind = save_method(value)
+                kind = _save_method(value)
                 if kind is None:
                     continue
-                if kind is TENSOR and not isinstance(holder, tuple):
-                    self.places.append(Place(holder, key, value))
-                inner = vars(value) if kind is MODULE else value
+                if kind is _TENSOR and not isinstance(holder, tuple):
+                    self.places.append(_Place(holder, key, value))
+                inner = vars(value) if kind is _MODULE else value
                 if id(inner) in seen or id(inner) in copied:
                     continue
                 seen.add(id(inner))
-                if kind in (MODULE, DICTIONARY, SEQUENCE):
+                if kind in (_MODULE, _DICTIONARY, _SEQUENCE):
                     holders.append(inner)
                 else:
                     self._save(inner)
 
     def _save(self, value: Any) -> None:
-        kind = save_method(value)
+        kind = _save_method(value)
         if kind is not None and not isinstance(value, tuple):
             self._saved.append((kind, value, kind.save(value)))
 
@@ -89,7 +89,7 @@ class Snapshot:
             kind.put_back(value, contents)
 
 
-def restore_container(value: Any, contents: Any) -> None:
+def _restore_container(value: Any, contents: Any) -> None:
     """Put the elements of a container back, unless it holds the very same ones."""
     keys = len(value) == len(contents) and all(map(is_, value, contents))
     if keys and (not isinstance(value, dict) or all(map(is_, value.values(), contents.values()))):
@@ -98,48 +98,48 @@ def restore_container(value: Any, contents: Any) -> None:
     (value.extend if isinstance(value, list | deque) else value.update)(contents)
 
 
-def copy_values(value: Tensor) -> Tensor | None:
+def _copy_values(value: Tensor) -> Tensor | None:
     """A copy of a tensor's values; None where there are none to copy (meta device) or not as one block (sparse)."""
     return value.detach().clone() if value.layout is torch.strided and not value.is_meta else None
 
 
-def restore_values(value: Tensor, contents: Tensor | None) -> None:
+def _restore_values(value: Tensor, contents: Tensor | None) -> None:
     """Put a tensor's values back, unless they are the same, in a way that autograd does not track."""
     if contents is not None and not torch.equal(value, contents):
         value.data.copy_(contents)
 
 
-MODULE = SaveMethod(vars, restore_container)
-TENSOR = SaveMethod(copy_values, restore_values)
-DICTIONARY = SaveMethod(dict, restore_container)
-SEQUENCE = SaveMethod(list, restore_container)
-CONTAINERS = {dict, OrderedDict, list, set, deque}
-SAVE_METHODS: dict[type, SaveMethod | None] = {
+_MODULE = _SaveMethod(vars, _restore_container)
+_TENSOR = _SaveMethod(_copy_values, _restore_values)
+_DICTIONARY = _SaveMethod(dict, _restore_container)
+_SEQUENCE = _SaveMethod(list, _restore_container)
+_CONTAINERS = {dict, OrderedDict, list, set, deque}
+_SAVE_METHODS: dict[type, _SaveMethod | None] = {
     **dict.fromkeys((bool, int, float, str, NoneType, FunctionType), None),  # never looked into, so known at once
-    nn.Module: MODULE,
-    Tensor: TENSOR,
-    nn.Parameter: TENSOR,
-    dict: DICTIONARY,
-    OrderedDict: DICTIONARY,
-    list: SEQUENCE,
-    tuple: SEQUENCE,
-    deque: SEQUENCE,
-    set: SaveMethod(set, restore_container),
-    np.ndarray: SaveMethod(np.copy, np.copyto),
-    torch.Generator: SaveMethod(torch.Generator.get_state, torch.Generator.set_state),
-    random.Random: SaveMethod(random.Random.getstate, random.Random.setstate),
-    np.random.Generator: SaveMethod(
+    nn.Module: _MODULE,
+    Tensor: _TENSOR,
+    nn.Parameter: _TENSOR,
+    dict: _DICTIONARY,
+    OrderedDict: _DICTIONARY,
+    list: _SEQUENCE,
+    tuple: _SEQUENCE,
+    deque: _SEQUENCE,
+    set: _SaveMethod(set, _restore_container),
+    np.ndarray: _SaveMethod(np.copy, np.copyto),
+    torch.Generator: _SaveMethod(torch.Generator.get_state, torch.Generator.set_state),
+    random.Random: _SaveMethod(random.Random.getstate, random.Random.setstate),
+    np.random.Generator: _SaveMethod(
         lambda generator: generator.bit_generator.state,
         lambda generator, state: setattr(generator.bit_generator, "state", state),
     ),
 }
 
 
-def save_method(value: Any) -> SaveMethod | None:
+def _save_method(value: Any) -> _SaveMethod | None:
     """How a value is saved; None for one that does not change, or is not looked into."""
     kind = type(value)
     return (
-        SAVE_METHODS[kind]
-        if kind in SAVE_METHODS
-        else next((SAVE_METHODS[k] for k in kind.__mro__ if k in SAVE_METHODS), None)
+        _SAVE_METHODS[kind]
+        if kind in _SAVE_METHODS
+        else next((_SAVE_METHODS[k] for k in kind.__mro__ if k in _SAVE_METHODS), None)
     )

@@ -13,7 +13,7 @@ from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.network import Network
 
-DEVIATION: dict[str, Callable[[int], float]] = {
+_DEVIATION: dict[str, Callable[[int], float]] = {
     "gaussian": lambda fan_in: 1.0,
     "kaiming": lambda fan_in: math.sqrt(2 / fan_in),
 }
@@ -34,26 +34,26 @@ def with_initialisation(network: Network, how: str, seed: int) -> Network:
     assert network.places is not None  # known before the tensors change
     drawn = copy.copy(network)
     drawn.parameters = {
-        name: initial_parameter(name, p, network, how, generator) for name, p in network.parameters.items()
+        name: _initial_parameter(name, p, network, how, generator) for name, p in network.parameters.items()
     }
-    drawn.buffers = {name: initial_buffer(name, b) for name, b in network.buffers.items()}
+    drawn.buffers = {name: _initial_buffer(name, b) for name, b in network.buffers.items()}
     return drawn
 
 
-def initial_parameter(name: str, parameter: Tensor, network: Network, how: str, generator: torch.Generator) -> Tensor:
+def _initial_parameter(name: str, parameter: Tensor, network: Network, how: str, generator: torch.Generator) -> Tensor:
     """A parameter of the same shape: drawn, set to where its kind starts, or as it is."""
     value = parameter.detach()
     if not value.is_floating_point():
         return value
     if name in network.weight_names:
         noise = torch.randn(value.shape, generator=generator, dtype=torch.float64)
-        return (noise * DEVIATION[how](math.prod(value.shape[1:]))).to(value.device, value.dtype)
+        return (noise * _DEVIATION[how](math.prod(value.shape[1:]))).to(value.device, value.dtype)
     if name.endswith("bias"):
         return torch.zeros_like(value)
     return torch.ones_like(value) if id(parameter) in network.scales else value
 
 
-def initial_buffer(name: str, buffer: Tensor) -> Tensor:
+def _initial_buffer(name: str, buffer: Tensor) -> Tensor:
     """Running statistics as they are before training; any other buffer as it is."""
     start = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0}
     kind = name.rpartition(".")[2]

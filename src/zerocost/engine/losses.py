@@ -38,7 +38,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     if single:
         logits = torch.cat([torch.zeros_like(logits), logits], 1)
     classes, expected = logits.shape[1], (len(logits), *logits.shape[2:])
-    if axes_longer_than_one(targets.shape) != axes_longer_than_one(expected) or len(targets) != len(logits):
+    if _axes_longer_than_one(targets.shape) != _axes_longer_than_one(expected) or len(targets) != len(logits):
         raise InputError(
             f"labels of shape {tuple(targets.shape)} do not fit outputs of shape {returned}: "
             f"expected one class a sample, shape {expected}"
@@ -59,7 +59,7 @@ def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     return torch.nn.functional.cross_entropy(logits, targets.reshape(expected).long())
 
 
-def axes_longer_than_one(shape: Sequence[int]) -> list[int]:
+def _axes_longer_than_one(shape: Sequence[int]) -> list[int]:
     """The axes after the first that are not of length one."""
     return [length for length in shape[1:] if length != 1]
 

@@ -40,7 +40,7 @@ def measure_batch(
     size, refused = batch.samples, None
     while size and refused is None:
         try:
-            return measure_in_parts(batch, passes, size, milliseconds), size
+            return _measure_in_parts(batch, passes, size, milliseconds), size
         except torch.OutOfMemoryError:
             size //= 2
         except Failure as reason:
@@ -58,12 +58,12 @@ def measure_batch(
     return signals, size
 
 
-def measure_in_parts(
+def _measure_in_parts(
     batch: PassInput, passes: Sequence[str], size: int, milliseconds: dict[str, float]
 ) -> dict[str, Any]:
     """The batch's signals out of parts of `size` samples; `Failure` where that would change them."""
     if size >= batch.samples:
-        return run_passes(SharedGraph(batch), passes, milliseconds)
+        return _run_passes(SharedGraph(batch), passes, milliseconds)
     if "loss" in passes and batch.targets is not None and bool((batch.targets == IGNORED).any()):
         raise Failure(
             f"out of memory at batch {batch.samples}; labels of {IGNORED} are left out of the mean, so that parts "
@@ -73,7 +73,7 @@ def measure_in_parts(
     signals_later = wanted_from(batch, later)
     wanted = batch.wanted.difference(signals_later).union(PASSES[name].whole_first for name in later)
     at_once = [name for name in passes if name not in later]
-    signals = merge_parts(replace(batch, wanted=wanted), at_once, size, {}, milliseconds)
+    signals = _merge_parts(replace(batch, wanted=wanted), at_once, size, {}, milliseconds)
     for name in later:
         start = PASSES[name].whole_first
         own = wanted_from(batch, [name])
@@ -81,11 +81,11 @@ def measure_in_parts(
             signals |= dict.fromkeys(own, signals[start])
             continue
         one = replace(batch, wanted=frozenset(own))
-        signals |= merge_parts(one, with_predecessors([name]), size, {start: signals[start]}, milliseconds)
+        signals |= _merge_parts(one, with_predecessors([name]), size, {start: signals[start]}, milliseconds)
     return signals
 
 
-def merge_parts(
+def _merge_parts(
     batch: PassInput, passes: Sequence[str], size: int, whole: dict[str, Any], milliseconds: dict[str, float]
 ) -> dict[str, Any]:
     """Run the passes on each part of `size` samples and merge the signals; `whole` are those of the whole batch."""
@@ -94,7 +94,7 @@ def merge_parts(
     parts = []
     for start, stop in bounds:
         part = SharedGraph(batch.slice(start, stop, batch.wanted), in_parts=True, whole=whole)
-        parts.append(run_passes(part, passes, milliseconds))
+        parts.append(_run_passes(part, passes, milliseconds))
         obstacle = why_not_split(part, batch, first=start == 0)
         if obstacle:
             raise Failure(f"out of memory at batch {batch.samples}; {obstacle}, try batch={size}")
@@ -120,12 +120,12 @@ def why_not_split(part: SharedGraph, batch: PassInput, first: bool) -> str | Non
         return "the network draws random numbers (dropout), which differ when the batch is split"
     if part.runs("loss") and batch.loss is not cross_entropy:
         return "a loss of your own may not be a mean over samples, so the batch is not split"
-    if first and mixes_samples(part, batch):
+    if first and _mixes_samples(part, batch):
         return "a sample's output depends on the samples beside it, so the batch cannot be split"
     return None
 
 
-def mixes_samples(part: SharedGraph, batch: PassInput) -> bool:
+def _mixes_samples(part: SharedGraph, batch: PassInput) -> bool:
     """Whether the first samples have other outputs beside fewer samples (for a part of one: beside another)."""
     network, size = batch.network, part.batch.samples
     if not hasattr(part, "outputs"):
@@ -141,7 +141,7 @@ def mixes_samples(part: SharedGraph, batch: PassInput) -> bool:
     return not torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(one.abs().max()))
 
 
-def run_passes(graph: SharedGraph, passes: Sequence[str], milliseconds: dict[str, float]) -> dict[str, Any]:
+def _run_passes(graph: SharedGraph, passes: Sequence[str], milliseconds: dict[str, float]) -> dict[str, Any]:
     """Run the passes on one graph in order, from the seed: the wanted signals, and a `Failure` for each without one."""
     signals: dict[str, Any] = {}
     failed: dict[str, Failure] = {}

@@ -28,7 +28,7 @@ from zerocost.engine.functions import (
 from zerocost.engine.watch.base import Call, as_call
 
 
-def without_dispatch(function: Function) -> Function:
+def _without_dispatch(function: Function) -> Function:
     """A Python-level torch function without its dispatch check, so that a mode can run its body."""
     namespace = {**function.__globals__, "has_torch_function": lambda _: False}
     body = types.FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
@@ -36,10 +36,10 @@ def without_dispatch(function: Function) -> Function:
     return body
 
 
-ATTENTION = F.multi_head_attention_forward
-BODIES = {
-    ATTENTION: without_dispatch(ATTENTION),
-    torch.autograd.grad: without_dispatch(torch.autograd.grad),  # runs checkpointed parts of the network once more
+_ATTENTION = F.multi_head_attention_forward
+_BODIES = {
+    _ATTENTION: _without_dispatch(_ATTENTION),
+    torch.autograd.grad: _without_dispatch(torch.autograd.grad),  # runs checkpointed parts of the network once more
 }
 
 
@@ -61,9 +61,9 @@ class CallMode(TorchFunctionMode):
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if function in BODIES:
+        if function in _BODIES:
             with self:
-                return BODIES[function](*args, **kwargs)
+                return _BODIES[function](*args, **kwargs)
         result = self.call(function, function_name(function), args, kwargs)
         given = (*args, *args[0]) if args and type(args[0]) in (list, tuple) else args
         if isinstance(result, Tensor) and not self.originals.isdisjoint(map(id, (*given, *kwargs.values()))):
@@ -115,7 +115,7 @@ class FlowMode(ShapeMode):
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.see(as_call(function, name, args, kwargs))
-        if function in NARROWING:
+        if function in _NARROWING:
             return args[0].double()
         if not is_in_place(function, kwargs):
             args = tuple(map(as_float64, args))
@@ -123,7 +123,7 @@ class FlowMode(ShapeMode):
         return as_float64(super().call(function, name, args, kwargs))
 
 
-NARROWING = (Tensor.float, Tensor.half, Tensor.bfloat16)
+_NARROWING = (Tensor.float, Tensor.half, Tensor.bfloat16)
 
 
 def as_float64(value: Any) -> Any:

@@ -18,7 +18,7 @@ from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
 
-NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+_NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 class Network:
@@ -34,7 +34,7 @@ class Network:
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
         self.scales = {
-            id(p) for m in modules.values() if isinstance(m, NORMALISATION) for p in m.parameters(recurse=False)
+            id(p) for m in modules.values() if isinstance(m, _NORMALISATION) for p in m.parameters(recurse=False)
         }
         self.embeddings = {
             id(p)

@@ -15,8 +15,8 @@ from zerocost.engine.modes import CallMode
 from zerocost.engine.watch.base import Call, Scene, Watcher, as_call
 from zerocost.engine.watch.gradients import GradientWatcher
 
-LAST_AXIS = {"linear", "layer_norm", "rms_norm"}
-MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
+_LAST_AXIS = {"linear", "layer_norm", "rms_norm"}
+_MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
 
 
 class Observer(CallMode):
@@ -59,10 +59,10 @@ class Observer(CallMode):
 
     def _note_layout(self, call: Call) -> None:
         """Note where channels are after a call, and whether it ties samples together."""
-        if call.name in MOVES:
-            self.scene.channel_axis = channel_axis_after(call, self.scene.channel_axis)
+        if call.name in _MOVES:
+            self.scene.channel_axis = _channel_axis_after(call, self.scene.channel_axis)
         if call.name in CHANNEL_AXIS or call.name in NORMALISATION:
-            self.scene.channel_axis = -1 if call.name in LAST_AXIS else 1
+            self.scene.channel_axis = -1 if call.name in _LAST_AXIS else 1
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
 
     def _show(self, moment: str, *values: Any) -> None:
@@ -76,7 +76,7 @@ class Observer(CallMode):
                     except torch.OutOfMemoryError:
                         raise
                     except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
-                        watcher.problem = as_failure(watcher, error).with_traceback(None)
+                        watcher.problem = _as_failure(watcher, error).with_traceback(None)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -112,7 +112,7 @@ class Observer(CallMode):
         }
 
 
-def as_failure(watcher: Watcher, error: Exception) -> Failure:
+def _as_failure(watcher: Watcher, error: Exception) -> Failure:
     """The failure of a signal whose measurement raised, as on a network it was not made for."""
     if isinstance(error, Failure):
         return error
@@ -120,10 +120,10 @@ def as_failure(watcher: Watcher, error: Exception) -> Failure:
     return Failure(f"{name} cannot be measured on this network: {describe_error(error)}")
 
 
-def channel_axis_after(call: Call, axis: int) -> int:
+def _channel_axis_after(call: Call, axis: int) -> int:
     """Where the channels are, first after the samples or last, once a call has moved axes.
 
-    >>> channel_axis_after(Call(torch.permute, "permute", (torch.zeros(2, 8, 8, 3), (0, 3, 1, 2)), {}), -1)
+    >>> _channel_axis_after(Call(torch.permute, "permute", (torch.zeros(2, 8, 8, 3), (0, 3, 1, 2)), {}), -1)
     1
     """
     given = call.input

@@ -53,7 +53,7 @@ class Plan:
         """For each signal that is wanted of one source under these settings, the proxies that ask for it."""
         asking: dict[str, dict[str, None]] = {}
         for proxy in self.proxies:
-            for signal, relevant in measured_under(proxy):
+            for signal, relevant in _measured_under(proxy):
                 if SIGNALS[signal].source == source and relevant == settings:
                     asking.setdefault(signal, {})[proxy.name] = None
         return {signal: list(asking[signal]) for signal in SIGNALS if signal in asking}
@@ -94,7 +94,7 @@ def plan(proxies: Sequence[Proxy]) -> Plan:
     """
     wanted: dict[Settings, dict[str, None]] = {}
     for proxy in proxies:
-        for signal, settings in measured_under(proxy):
+        for signal, settings in _measured_under(proxy):
             wanted.setdefault(settings, {})[signal] = None
     groups = []
     for settings, signals in wanted.items():
@@ -103,7 +103,7 @@ def plan(proxies: Sequence[Proxy]) -> Plan:
     return Plan(tuple(proxies), tuple(sorted(groups, key=lambda group: len(group.settings.changed))))
 
 
-def measured_under(proxy: Proxy) -> Iterator[tuple[str, Settings]]:
+def _measured_under(proxy: Proxy) -> Iterator[tuple[str, Settings]]:
     """Each measured signal that a proxy needs, once for each of its repeats, and the settings that matter to it."""
     for settings in repeat_settings(proxy):
         for signal in measured_signals(proxy.signals):

@@ -114,7 +114,7 @@ def proxy(
         summary = (inspect.getdoc(formula) or "").partition("\n")[0]
         name = formula.__name__
         earlier = REGISTRY.get(name)
-        if earlier and is_built_in(earlier.formula) and not is_built_in(formula):
+        if earlier and _is_built_in(earlier.formula) and not _is_built_in(formula):
             raise InputError(f"{name!r} is the name of a built-in proxy; give yours another")
         if not name.isidentifier():
             raise InputError(f"a proxy is registered by its name, but got {name}: define it with def")
@@ -127,7 +127,7 @@ def proxy(
     return register
 
 
-def is_built_in(formula: Callable[..., Any]) -> bool:
+def _is_built_in(formula: Callable[..., Any]) -> bool:
     """Whether a formula is one of this library's."""
     return formula.__module__.startswith("zerocost.proxies.")
 

@@ -71,10 +71,10 @@ def measure(
         network = opened if isinstance(opened, Failure) else attempt(Network, model)
         if isinstance(network, Failure):
             return Measurement({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
-        return measure_groups(network, batches, plan, loss, seed)
+        return _measure_groups(network, batches, plan, loss, seed)
 
 
-def measure_groups(
+def _measure_groups(
     network: Network, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: Loss, seed: int
 ) -> Measurement:
     """`measure` of a network that is ours alone."""
@@ -83,30 +83,30 @@ def measure_groups(
         placed = or_failure(network.prepare, list(batches))
         for group in plan.groups:
             with WithoutPreparation() if group.settings.inputs == "noise" else nullcontext():
-                found = or_failure(measure_group, network, placed, group, loss, seed, result)
+                found = or_failure(_measure_group, network, placed, group, loss, seed, result)
             result.signals[group.settings] = (
                 dict.fromkeys(group.signals, found) if isinstance(found, Failure) else found
             )
     return result
 
 
-def measure_group(
+def _measure_group(
     network: Network, placed: Any, group: Group, loss: Loss, seed: int, result: Measurement
 ) -> dict[str, Any]:
     """The signals of passes under the same settings; adds their times to `result`."""
     settings, seed = group.settings, seed + group.settings.repeat
     network = with_initialisation(network, settings.initialisation, seed)
-    signals = read(MODEL.name, network, group)
+    signals = _read(MODEL.name, network, group)
     if isinstance(placed, Failure):
         return dict.fromkeys(group.signals, placed) | signals
-    batches = [choose_samples(inputs, targets, settings, seed) for inputs, targets in placed]
+    batches = [_choose_samples(inputs, targets, settings, seed) for inputs, targets in placed]
     inputs, targets = batches[0]
-    signals |= read(BATCH.name, targets, group)
+    signals |= _read(BATCH.name, targets, group)
     batch = PassInput(network, inputs, targets, loss, group.signals, seed, settings, batches[1:])
     for step in group.passes:
         if not step.on_graph:
             start = network.clock()
-            found = run_alone(step, batch)
+            found = _run_alone(step, batch)
             if isinstance(found, Failure):
                 signals |= failed_signals(batch, [step.name], found)
             else:
@@ -123,12 +123,12 @@ def measure_group(
     return signals
 
 
-def read(source: str, value: Any, group: Group) -> dict[str, Any]:
+def _read(source: str, value: Any, group: Group) -> dict[str, Any]:
     """The wanted signals that are read of the model or the batch, or the `Failure` that says why one is not."""
     return {name: attempt(READINGS[name], value) for name in group.signals if SIGNALS[name].source == source}
 
 
-def run_alone(step: Pass, batch: PassInput) -> Any:
+def _run_alone(step: Pass, batch: PassInput) -> Any:
     """What a pass with a graph of its own delivers, or the `Failure` that says why it does not."""
     try:
         return attempt(step.run, batch)
@@ -140,7 +140,7 @@ def run_alone(step: Pass, batch: PassInput) -> Any:
         )
 
 
-def choose_samples(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
+def _choose_samples(inputs: Any, targets: Tensor | None, settings: Settings, seed: int) -> tuple[Any, Tensor | None]:
     """The samples that settings ask for: the first ones, or noise in their shape."""
     if settings.samples is not None:
         inputs = take_samples(inputs, 0, settings.samples)

@@ -30,29 +30,29 @@ from zerocost.engine.places import (
     stayed,
 )
 
-PRIME = 1_000_003
+_PRIME = 1_000_003
 """As many samples as no network has of anything else, for calls on the meta device."""
-RESHAPES = {
+_RESHAPES = {
     *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
     *("contiguous", "unsafe_view"),
 }
-MOVES = {
+_MOVES = {
     *("matmul", "rmatmul", "mm", "bmm", "mv", "dot", "addmm", "addbmm", "baddbmm", "tensordot", "einsum"),
     *("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "T", "mT", "H", "mH", "adjoint"),
     *("getitem", "select", "narrow", "chunk", "split", "tensor_split", "unbind"),
     *("index_select", "gather", "take_along_dim", "repeat_interleave", "embedding"),
 }
-GATHERS = {"getitem", "index_select", "gather", "take_along_dim", "masked_select", "take"}
+_GATHERS = {"getitem", "index_select", "gather", "take_along_dim", "masked_select", "take"}
 """Functions that pick rows: where the samples have no place in what they return, rows are in another order."""
-JOINS = {"cat", "concat", "stack"}
-SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scatter_add", "masked_scatter"}
+_JOINS = {"cat", "concat", "stack"}
+_SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scatter_add", "masked_scatter"}
 """Functions that write rows into a tensor, where only its shape tells the samples' place."""
-COPIES = {"repeat", "tile"}
+_COPIES = {"repeat", "tile"}
 """Functions that repeat the batch as a whole, one copy after the other."""
-ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
+_ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
-ADDS = {"add", "iadd", "radd"}
-SPECIAL = RESHAPES | MOVES | JOINS | SCATTERS | COPIES | ORDERS
+_ADDS = {"add", "iadd", "radd"}
+_SPECIAL = _RESHAPES | _MOVES | _JOINS | _SCATTERS | _COPIES | _ORDERS
 
 
 class SampleAxis:
@@ -112,7 +112,7 @@ class SampleAxis:
         """Note the places in what a call returned, or wrote into its first argument."""
         if name == "get":  # a property, such as Tensor.T
             name = function.__self__.__name__  # type: ignore[attr-defined]
-        if name not in SPECIAL and not self._gathered and self._stays(args, result):
+        if name not in _SPECIAL and not self._gathered and self._stays(args, result):
             return
         if name == "setitem":
             self._written(args)
@@ -126,9 +126,9 @@ class SampleAxis:
         if source is None:
             place = None if None in known else next((p for p in known if p is not CONSTANT), CONSTANT)
             places = [place] * len(results)
-        elif name in SCATTERS and not isinstance(known[0], Place):
+        elif name in _SCATTERS and not isinstance(known[0], Place):
             places = [None] * len(results)
-        elif GATHERED in known and name not in ADDS:  # what is added to rows in order is in order again
+        elif GATHERED in known and name not in _ADDS:  # what is added to rows in order is in order again
             places = [GATHERED] * len(results)
         else:
             places = self._moved(function, name, args, kwargs, source, results)
@@ -179,14 +179,14 @@ class SampleAxis:
         """The places in the results of a call that is given `source`, a tensor with samples."""
         place, shape = self._known(source), source.shape
         assert isinstance(place, Place)
-        if name in RESHAPES:
+        if name in _RESHAPES:
             return [reshaped(place, shape, tensor.shape, self.samples) for tensor in results]
-        if name in JOINS:
+        if name in _JOINS:
             return [joined(place, name, _axis(args, kwargs, 0), source.ndim)]
-        if name in ORDERS and place.axis in _axes(name, args, kwargs, source.ndim):
+        if name in _ORDERS and place.axis in _axes(name, args, kwargs, source.ndim):
             return [GATHERED] * len(results)
-        likely: list[Place | NoPlace | None] = [GATHERED if name in GATHERS else None] * len(results)
-        if name not in MOVES and name not in COPIES:
+        likely: list[Place | NoPlace | None] = [GATHERED if name in _GATHERS else None] * len(results)
+        if name not in _MOVES and name not in _COPIES:
             likely = [stayed(place, shape, tensor.shape) for tensor in results]
             if all(one == place for one in likely):
                 return likely
@@ -213,7 +213,7 @@ def _probe(tensor: Tensor, place: Place | NoPlace | None) -> Tensor:
     """A tensor on the meta device with another number of samples."""
     sizes = list(tensor.shape)
     if isinstance(place, Place):
-        sizes[place.axis] = place.before * PRIME * place.after
+        sizes[place.axis] = place.before * _PRIME * place.after
     return torch.empty(sizes, dtype=tensor.dtype, device="meta")
 
 
@@ -236,13 +236,13 @@ def _axes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ndim: int) -
 
 def _multiple(shape: Sequence[int], place: Place, name: str) -> Place | NoPlace:
     """The place that a probe's shape shows."""
-    axes = [axis for axis, length in enumerate(shape) if length and length % PRIME == 0]
+    axes = [axis for axis, length in enumerate(shape) if length and length % _PRIME == 0]
     if len(axes) != 1:
-        return GATHERED if name in GATHERS or axes else REDUCED
-    copies, rest = divmod(shape[axes[0]] // PRIME, place.before * place.after)
-    if rest or copies < 1 or (copies > 1 and name in GATHERS):
+        return GATHERED if name in _GATHERS or axes else REDUCED
+    copies, rest = divmod(shape[axes[0]] // _PRIME, place.before * place.after)
+    if rest or copies < 1 or (copies > 1 and name in _GATHERS):
         return GATHERED
-    if name in COPIES:
+    if name in _COPIES:
         return Place(axes[0], place.before * copies, place.after)
     return Place(axes[0], place.before, place.after * copies)
 

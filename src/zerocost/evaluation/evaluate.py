@@ -26,7 +26,7 @@ from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
 
-STAND_IN = "digits:32"
+_STAND_IN = "digits:32"
 """The images that networks are scored on where neither the caller nor the benchmark has any."""
 
 
@@ -105,7 +105,7 @@ def evaluate(
     >>> float(found.table.loc["params", "spearman"])
     1.0
     """
-    check_positive(seeds=seeds, resamples=resamples, workers=workers, k=k, n=n)
+    _check_positive(seeds=seeds, resamples=resamples, workers=workers, k=k, n=n)
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
     given = portable_proxies(as_proxies(proxies))
@@ -113,9 +113,9 @@ def evaluate(
     scale = Fidelity.parse(scale) if isinstance(scale, str) else scale
     samples = batch or combination.batch or 64
     query = truth or table.default
-    known = known_truth(table, query)
-    drawn = draw_truth(table, known, n, k, seed)
-    source, source_name = scoring_data(table, query, data)
+    known = _known_truth(table, query)
+    drawn = _draw_truth(table, known, n, k, seed)
+    source, source_name = _scoring_data(table, query, data)
     each = range(seed, seed + seeds)
     batches_by_seed = draw_job_batches(source, each, samples, batches, balanced, scale)
     where = None if device is None else str(device)
@@ -147,14 +147,14 @@ def evaluate(
     return Evaluation(table.name, query, list(given), drawn, scores, statistics, paired, failures, settings, seconds)
 
 
-def check_positive(**numbers: int) -> None:
+def _check_positive(**numbers: int) -> None:
     """Raise `InputError` for a number below 1, with its name."""
     for name, number in numbers.items():
         if number < 1:
             raise InputError(f"{name} must be at least 1, but got {number}")
 
 
-def known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:
+def _known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:
     """The truth of every architecture of the benchmark; `InputError` for a metric of which more is not better."""
     if UNTRAINED.fullmatch(query.metric) or query.metric.endswith("loss"):
         raise InputError(
@@ -165,7 +165,7 @@ def known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:
     return known
 
 
-def draw_truth(benchmark: Benchmark, known: pd.Series[float], n: int, k: int, seed: int) -> pd.Series[float]:
+def _draw_truth(benchmark: Benchmark, known: pd.Series[float], n: int, k: int, seed: int) -> pd.Series[float]:
     """The truth of `n` architectures drawn at random; `InputError` for too few to pick the best `k` of."""
     drawn = known[draw_architectures(benchmark.space, list(known.index), n, seed)]
     if len(drawn) < max(3, k):
@@ -185,9 +185,9 @@ def draw_architectures(space: SearchSpace, texts: list[str], n: int, seed: int) 
     return list(found.values())
 
 
-def scoring_data(benchmark: Benchmark, query: Query, data: Any) -> tuple[Any, str]:
+def _scoring_data(benchmark: Benchmark, query: Query, data: Any) -> tuple[Any, str]:
     """The data to score on and its name: the caller's, the benchmark's, or digits that stand in for them."""
-    source = (benchmark.data or STAND_IN) if data is None else data
+    source = (benchmark.data or _STAND_IN) if data is None else data
     name = source if isinstance(source, str) else type(source).__name__
     if data is None and benchmark.data is None:
         name += f", in place of {query.dataset}"

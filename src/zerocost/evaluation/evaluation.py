@@ -17,7 +17,7 @@ from zerocost.evaluation.tables import BOUNDS, scores_by_seed
 from zerocost.statistics.ranking import regret_at
 
 
-class Difference(NamedTuple):
+class _Difference(NamedTuple):
     """One score's statistic less another's, with its 95 % interval."""
 
     value: float
@@ -70,7 +70,7 @@ class Evaluation:
         """The seeds of the scores."""
         return list(self.scores.index.unique("seed"))
 
-    def compare(self, first: str, second: str, statistic: str = "kendall") -> Difference:
+    def compare(self, first: str, second: str, statistic: str = "kendall") -> _Difference:
         """The first score's statistic less the second's, from `paired`.
 
         Raises:
@@ -83,7 +83,7 @@ class Evaluation:
         for sign, pair in ((1, (first, second)), (-1, (second, first))):
             if pair in rows.index:
                 difference, *bounds = (sign * rows.loc[[pair]].to_numpy()[0]).tolist()
-                return Difference(difference, *sorted(bounds))
+                return _Difference(difference, *sorted(bounds))
         raise InputError(f"{first!r} is compared with itself; give two scores")
 
     @property

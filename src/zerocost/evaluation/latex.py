@@ -11,7 +11,7 @@ import pandas as pd
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 
 SHOWN = ("spearman", "kendall", "kendall_top", "partial_params", "partial_flops", "ndcg")
-TITLES = {
+_TITLES = {
     "spearman": r"$\rho$",
     "kendall": r"$\tau$",
     "kendall_top": r"$\tau$, top 10\,\%",
@@ -41,30 +41,32 @@ def tabular(table: pd.DataFrame, statistics: Sequence[str] = SHOWN) -> str:
     <BLANKLINE>
     """
     columns = {s: [table[f"{s}{part}"] for part in ("", "_low", "_high")] for s in statistics}
-    cells = pd.DataFrame({title(s): list(map(cell, *three)) for s, three in columns.items()}, table.index.rename(None))
+    cells = pd.DataFrame(
+        {_title(s): list(map(_cell, *three)) for s, three in columns.items()}, table.index.rename(None)
+    )
     best = {s: table[s].min() if s.startswith(LESS_IS_BETTER) else table[s].max() for s in statistics}
     bold = np.where(table[list(statistics)] == pd.Series(best), "textbf:--rwrap", "")
     style = cells.style.format_index(escape="latex").apply(lambda _: bold, axis=None)
     return style.to_latex(hrules=True, column_format=f"l{'c' * len(columns)}")
 
 
-def title(statistic: str) -> str:
+def _title(statistic: str) -> str:
     """The heading of a statistic's column."""
     base, _, k = statistic.partition("@")
-    return TITLES[base].format(k) if k else TITLES[base]
+    return _TITLES[base].format(k) if k else _TITLES[base]
 
 
-def cell(value: float, low: float, high: float) -> str:
+def _cell(value: float, low: float, high: float) -> str:
     """A value and its interval; a dash for one that does not exist."""
     if math.isnan(value):
         return "--"
-    return rf"{short(value)} {{\mdseries\scriptsize[{short(low)}, {short(high)}]}}"
+    return rf"{_short(value)} {{\mdseries\scriptsize[{_short(low)}, {_short(high)}]}}"
 
 
-def short(value: float) -> str:
+def _short(value: float) -> str:
     """Two decimals, without the zero of a value below one; minus as TeX sets it.
 
-    >>> short(0.5), short(-0.123), short(12.0), short(-0.001)
+    >>> _short(0.5), _short(-0.123), _short(12.0), _short(-0.001)
     ('.50', '$-$.12', '12.00', '.00')
     """
     digits = f"{abs(value):.2f}"

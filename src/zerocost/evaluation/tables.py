@@ -70,12 +70,12 @@ def tabulate_statistics(
     Returns:
         The tables that `Evaluation` calls `table` and `paired`.
     """
-    pool, statistics = pool_of(scores, truth), bootstrap.statistics_by_name(k)
+    pool, statistics = _pool_of(scores, truth), bootstrap.statistics_by_name(k)
     seeds = len(scores) // len(truth)
     rows: dict[str, dict[str, float]] = {}
     draws: dict[str, dict[str, Values]] = {}
     for name in map(str, scores):
-        values = without_repeats(scores_by_seed(scores[name], len(truth)))
+        values = _without_repeats(scores_by_seed(scores[name], len(truth)))
         draws[name] = bootstrap.resample_statistics(values, pool, statistics, resamples, seed)
         row: dict[str, float] = {}
         for statistic, function in statistics.items():
@@ -94,7 +94,7 @@ def tabulate_statistics(
     return table, pd.DataFrame(pairs, columns=["statistic", "first", "second", *BOUNDS])
 
 
-def pool_of(scores: pd.DataFrame, truth: pd.Series[float]) -> bootstrap.Pool:
+def _pool_of(scores: pd.DataFrame, truth: pd.Series[float]) -> bootstrap.Pool:
     """What the scores are compared with: the truth, also in percent, and the sizes of the networks."""
     accuracy = np.asarray(truth, np.float64)
     percent = accuracy if accuracy.max() > 1 else 100 * accuracy
@@ -107,6 +107,6 @@ def scores_by_seed(scores: pd.Series[float], n: int) -> Values:
     return np.asarray(scores.fillna(-np.inf), np.float64).reshape(-1, n)
 
 
-def without_repeats(values: Values) -> Values:
+def _without_repeats(values: Values) -> Values:
     """The first row alone where all rows are equal, as for a size, which no seed changes."""
     return values[:1] if (values == values[0]).all() else values

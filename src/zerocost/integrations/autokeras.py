@@ -68,7 +68,7 @@ def filtered(
     conditions = combination.conditions(where)
     also, batch = proxies_in(conditions), combination.batch or 64 if batch is None else batch
 
-    class Filtered(import_auto_tuner()):  # type: ignore[misc]
+    class Filtered(_import_auto_tuner()):  # type: ignore[misc]
         table: ScoreTable | None = None
         kept: ScoreTable | None = None
 
@@ -131,7 +131,7 @@ def filtered(
     return Filtered
 
 
-def import_auto_tuner() -> Any:
+def _import_auto_tuner() -> Any:
     """AutoKeras's class of tuners; `MissingExtraError` without AutoKeras."""
     try:
         return import_module("autokeras.engine.tuner").AutoTuner

@@ -33,10 +33,10 @@ TASKS = {
 FUSED = {"gelu_new": "gelu_pytorch_tanh", "gelu_fast": "gelu_pytorch_tanh", "gelu_python": "gelu"}
 """Activations that transformers computes in several calls, and the equal one that takes a single call."""
 
-NO_TOKEN = -1
+_NO_TOKEN = -1
 """A padding id that no text has."""
 
-EXPECTED = "a configuration of transformers, a mapping with model_type, or the path of a JSON file that holds one"
+_EXPECTED = "a configuration of transformers, a mapping with model_type, or the path of a JSON file that holds one"
 
 PROXIES = "log_synflow,dss,naswot"
 """The shell's default proxies for token ids; they need no labels and no derivative of the inputs."""
@@ -59,24 +59,24 @@ def candidates(configs: Any, task: str | None = None) -> dict[str, Builder]:
             not know.
         MissingExtraError: transformers is not installed.
     """
-    chosen = configurations_and_tasks(configs, task)
+    chosen = _configurations_and_tasks(configs, task)
     return {name: partial(build, config, its_task) for name, (config, its_task) in chosen.items()}
 
 
-def configurations_and_tasks(configs: Any, task: str | None) -> dict[str, tuple[Any, str]]:
+def _configurations_and_tasks(configs: Any, task: str | None) -> dict[str, tuple[Any, str]]:
     """Configurations and their tasks, by name."""
     if task is not None and task not in TASKS:
         raise unknown("task", task, TASKS)
-    found = {name: read_configuration(config, name) for name, config in configurations_by_name(configs).items()}
-    return {name: (config, choose_task(config, name, task)) for name, config in found.items()}
+    found = {name: read_configuration(config, name) for name, config in _configurations_by_name(configs).items()}
+    return {name: (config, _choose_task(config, name, task)) for name, config in found.items()}
 
 
-def configurations_by_name(configs: Any) -> dict[str, Any]:
+def _configurations_by_name(configs: Any) -> dict[str, Any]:
     """Configurations by name."""
-    if isinstance(configs, import_transformers().PretrainedConfig):
+    if isinstance(configs, _import_transformers().PretrainedConfig):
         return {configs.model_type: configs}
     if isinstance(configs, str | Path):
-        return dict(find_files(configs))
+        return dict(_find_files(configs))
     if not isinstance(configs, Mapping):
         raise InputError(
             f"got a {type(configs).__name__}; give a configuration of transformers, a mapping from name to "
@@ -86,19 +86,21 @@ def configurations_by_name(configs: Any) -> dict[str, Any]:
     return {kind: configs} if isinstance(kind, str) else {str(name): config for name, config in configs.items()}
 
 
-def choose_task(config: Any, name: str, task: str | None) -> str:
+def _choose_task(config: Any, name: str, task: str | None) -> str:
     """The task to build a model for; `InputError` if transformers has no model for it."""
-    saved = next((each for each in TASKS if {*(config.architectures or ())} & model_classes(config, each)), "causal-lm")
-    if model_classes(config, task or saved):
+    saved = next(
+        (each for each in TASKS if {*(config.architectures or ())} & _model_classes(config, each)), "causal-lm"
+    )
+    if _model_classes(config, task or saved):
         return task or saved
-    others = [each for each in TASKS if model_classes(config, each)]
+    others = [each for each in TASKS if _model_classes(config, each)]
     hint = f"name another task, {' or '.join(others)}, as in hf:{others[0]}:PATH" if others else "nor for another task"
     raise InputError(f"{name}: {config.model_type} has no model for {task or saved}; {hint}")
 
 
-def model_classes(config: Any, task: str) -> set[str]:
+def _model_classes(config: Any, task: str) -> set[str]:
     """The names of transformers' models of this configuration for a task."""
-    models = getattr(import_transformers(), TASKS[task])._model_mapping
+    models = getattr(_import_transformers(), TASKS[task])._model_mapping
     found = models.get(type(config), ())
     return {model.__name__ for model in (found if isinstance(found, tuple) else (found,))}
 
@@ -115,10 +117,10 @@ def candidates_and_data(target: str, source: Dataset[Any]) -> tuple[dict[str, Bu
     """
     first, colon, rest = target.partition(":")
     task, place = (first, rest) if colon and not Path(target).exists() else (None, target)
-    found = configurations_and_tasks(place, task)
+    found = _configurations_and_tasks(place, task)
     builders: dict[str, Builder] = {name: partial(build, *both) for name, both in found.items()}
     if isinstance(source, Tokens):
-        return builders, fit_tokens(source, {name: config for name, (config, _) in found.items()})
+        return builders, _fit_tokens(source, {name: config for name, (config, _) in found.items()})
     languages = sorted({task for _, task in found.values()} - {"image-classification"})
     if languages and not holds_ids(source):
         raise InputError(
@@ -135,9 +137,9 @@ def holds_ids(source: Dataset[Any]) -> bool:
     return isinstance(sample, torch.Tensor) and not sample.is_floating_point()
 
 
-def fit_tokens(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
+def _fit_tokens(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
     """Tokens of a length and a vocabulary that every model takes; `InputError` if the given ones are not."""
-    sizes = {name: vocabulary_size(config, name) for name, config in configs.items()}
+    sizes = {name: _vocabulary_size(config, name) for name, config in configs.items()}
     lengths = {
         name: getattr(config, "max_position_embeddings", None) or tokens.length for name, config in configs.items()
     }
@@ -153,58 +155,58 @@ def fit_tokens(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
     return Tokens(tokens.length, tokens.vocabulary or size)
 
 
-def find_files(place: str | Path) -> dict[str, Path]:
+def _find_files(place: str | Path) -> dict[str, Path]:
     """The JSON files at a path, by name."""
     path = Path(place)
     folder = path if path.is_dir() else path.parent
-    inside = filter(is_configuration, path.rglob("*.json")) if place and path.is_dir() else ()
+    inside = filter(_is_configuration, path.rglob("*.json")) if place and path.is_dir() else ()
     found = sorted(inside) or ([path] if path.is_file() else [])
     if not found:
         raise InputError(f"no configuration is at {str(place)!r}; give a JSON file or a folder of them")
-    return {configuration_name(file, folder): file for file in found}
+    return {_configuration_name(file, folder): file for file in found}
 
 
-def configuration_name(file: Path, folder: Path) -> str:
+def _configuration_name(file: Path, folder: Path) -> str:
     """The name of a configuration: its path in the folder, or for a `config.json` that of the folder it is in."""
     if file.name != "config.json":
         return str(file.relative_to(folder).with_suffix(""))
     return folder.resolve().name if file.parent == folder else str(file.parent.relative_to(folder))
 
 
-def is_configuration(file: Path) -> bool:
+def _is_configuration(file: Path) -> bool:
     """Whether a JSON file is a configuration, not a file that `save_pretrained` writes beside `config.json`."""
     return file.name == "config.json" or not file.with_name("config.json").exists()
 
 
 def read_configuration(config: Any, name: str = "the configuration") -> Any:
     """A configuration of transformers, from one, a mapping or the path of a JSON file."""
-    if isinstance(config, import_transformers().PretrainedConfig):
+    if isinstance(config, _import_transformers().PretrainedConfig):
         return copy.deepcopy(config)
     if isinstance(config, str | Path):
-        name, config = str(config), read_json(Path(config))
+        name, config = str(config), _read_json(Path(config))
     if not isinstance(config, Mapping):
-        raise InputError(f"{name} is no configuration: got a {type(config).__name__}, expected {EXPECTED}")
+        raise InputError(f"{name} is no configuration: got a {type(config).__name__}, expected {_EXPECTED}")
     values = dict(config)
     kind = values.pop("model_type", None)
     if not isinstance(kind, str):
         raise InputError(f"{name} has no model_type: got {kind!r}, expected a text such as 'gpt2' or 'bert'")
-    known = import_transformers().CONFIG_MAPPING
+    known = _import_transformers().CONFIG_MAPPING
     if kind not in known:
         hint = describe_similar(kind, known, "see transformers.CONFIG_MAPPING")
         raise InputError(f"{name}: transformers has no model_type {kind!r}; {hint}")
     try:
-        return import_transformers().AutoConfig.for_model(kind, **values)
+        return _import_transformers().AutoConfig.for_model(kind, **values)
     except Exception as error:
         raise InputError(f"{name} is no configuration of {kind}: {error}") from error
 
 
-def read_json(file: Path) -> Any:
+def _read_json(file: Path) -> Any:
     """The contents of a JSON file, or of the `config.json` of a folder."""
     file = file / "config.json" if file.is_dir() else file
     try:
         return json.loads(file.read_text())
     except OSError as error:
-        raise InputError(f"cannot read {file}: {error.strerror}; expected {EXPECTED}") from None
+        raise InputError(f"cannot read {file}: {error.strerror}; expected {_EXPECTED}") from None
     except ValueError as error:
         raise InputError(f"{file} is no JSON: {error}") from error
 
@@ -222,19 +224,19 @@ def build(config: Any, task: str = "causal-lm") -> nn.Module:
     if hasattr(config, "use_cache"):
         config.use_cache = False
     config._experts_implementation = "eager"
-    model: nn.Module = getattr(import_transformers(), TASKS[task]).from_config(config, attn_implementation="eager")
+    model: nn.Module = getattr(_import_transformers(), TASKS[task]).from_config(config, attn_implementation="eager")
     for name, module in list(model.named_modules()):
         if type(module).__name__ == "BloomGelu":
             model.set_submodule(name, nn.GELU("tanh"))
     if task == "seq2seq-lm":
-        model.register_forward_pre_hook(add_decoder_inputs, with_kwargs=True)
+        model.register_forward_pre_hook(_add_decoder_inputs, with_kwargs=True)
     settings: Any = model.config
     if task == "sequence-classification" and getattr(settings, "pad_token_id", None) is None:
-        settings.pad_token_id = NO_TOKEN
+        settings.pad_token_id = _NO_TOKEN
     return model
 
 
-def add_decoder_inputs(
+def _add_decoder_inputs(
     model: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments of a call, with the encoder's ids for a decoder that gets none."""
@@ -258,12 +260,12 @@ def tokens(config: Any, size: int = 16, length: int = 32, *, seed: int = 0) -> B
     torch.Size([2, 3])
     """
     found = read_configuration(config)
-    highest = vocabulary_size(found, f"a configuration of {found.model_type}")
+    highest = _vocabulary_size(found, f"a configuration of {found.model_type}")
     drawn = torch.randint(highest, (size, length), generator=stream(seed, "tokens"))
     return Batch({"input_ids": drawn}, None)
 
 
-def vocabulary_size(config: Any, name: str) -> int:
+def _vocabulary_size(config: Any, name: str) -> int:
     """The number of tokens that a configuration has; `InputError` if it has none."""
     size: int | None = getattr(config.get_text_config(), "vocab_size", None)
     if size is None:
@@ -273,7 +275,7 @@ def vocabulary_size(config: Any, name: str) -> int:
     return size
 
 
-def import_transformers() -> ModuleType:
+def _import_transformers() -> ModuleType:
     """The package transformers; `MissingExtraError` without it."""
     try:
         import transformers

@@ -21,11 +21,11 @@ from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.scoring.score import score as score_module
 
-MakeBatch = Callable[[tuple[Any, ...], dict[str, Any], Tensor], Any]
+_MakeBatch = Callable[[tuple[Any, ...], dict[str, Any], Tensor], Any]
 """Makes a batch from the arguments that the network was called with and the labels."""
 
-REMEDY = "give loss=, a function of outputs and labels, and the batch as (inputs, labels)"
-LABELS = ("labels", "label", "targets", "target", "y")
+_REMEDY = "give loss=, a function of outputs and labels, and the batch as (inputs, labels)"
+_LABELS = ("labels", "label", "targets", "target", "y")
 
 
 def score(
@@ -71,15 +71,15 @@ def score(
     {}
     """
     if not callable(getattr(module, "training_step", None)) or not isinstance(module, nn.Module):
-        raise InputError(f"expected a LightningModule, but got {describe_type(module)}; zerocost.score takes others")
+        raise InputError(f"expected a LightningModule, but got {_describe_type(module)}; zerocost.score takes others")
     if loss is None and not getattr(module, "automatic_optimization", True):
-        raise InputError(f"training_step steps its optimizers by hand (automatic_optimization is False); {REMEDY}")
-    module, batches = unwrap(module), as_batches(draw_from_datamodule(data, size, seed))
+        raise InputError(f"training_step steps its optimizers by hand (automatic_optimization is False); {_REMEDY}")
+    module, batches = unwrap(module), as_batches(_draw_from_datamodule(data, size, seed))
     if loss is not None:
         return score_module(module, batches, proxies, loss=loss, seed=seed)
-    whole: MakeBatch = inputs_and_labels
+    whole: _MakeBatch = _inputs_and_labels
     if len(batches) == 1 and batches[0].targets is None:
-        batches[0], whole = find_inputs(module, batches[0].inputs, seed)
+        batches[0], whole = _find_inputs(module, batches[0].inputs, seed)
     seen: list[Any] = []
 
     def forget(*_: Any) -> None:
@@ -93,17 +93,17 @@ def score(
         module.register_forward_hook(remember, with_kwargs=True),
     )
     try:
-        return score_module(module, batches, proxies, loss=step_loss(module, seen, whole), seed=seed)
+        return score_module(module, batches, proxies, loss=_step_loss(module, seen, whole), seed=seed)
     finally:
         for handle in handles:
             handle.remove()
 
 
-def draw_from_datamodule(data: Any, size: int, seed: int) -> Any:
+def _draw_from_datamodule(data: Any, size: int, seed: int) -> Any:
     """A batch of a data module's training data; other data stays as it is."""
     if isinstance(data, type):
         raise InputError(
-            f"expected a batch or a LightningDataModule, but got {describe_type(data)}; give {data.__name__}(…)"
+            f"expected a batch or a LightningDataModule, but got {_describe_type(data)}; give {data.__name__}(…)"
         )
     if not callable(getattr(data, "train_dataloader", None)):
         return data
@@ -116,48 +116,48 @@ def draw_from_datamodule(data: Any, size: int, seed: int) -> Any:
     return data_.draw(loader, size, seed=seed)
 
 
-def describe_type(value: Any) -> str:
+def _describe_type(value: Any) -> str:
     """The type of a value, for messages."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def inputs_and_labels(args: tuple[Any, ...], kwargs: dict[str, Any], targets: Tensor) -> Any:
+def _inputs_and_labels(args: tuple[Any, ...], kwargs: dict[str, Any], targets: Tensor) -> Any:
     """The batch (inputs, labels)."""
     return kwargs or (args[0] if len(args) == 1 else args), targets
 
 
-class ForwardCalled(Exception):
+class _ForwardCalled(Exception):
     """Raised in place of the forward pass, with its arguments."""
 
 
-def find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, MakeBatch]:
+def _find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, _MakeBatch]:
     """Of a batch that is no pair, the inputs that the step calls the network with, and its labels, or the inputs in
     their place; and what makes such a batch of some of the samples."""
 
     def forward(*args: Any, **kwargs: Any) -> None:
-        raise ForwardCalled(args, kwargs)
+        raise _ForwardCalled(args, kwargs)
 
     try:
         network = Network(module)
         batch = clone_tensors(network.prepare(batch))
         with network.fresh(seed, training=True):
-            run_step(module, tree_map(lambda entry: entry, batch), forward)
-    except ForwardCalled as called:
+            _run_step(module, tree_map(lambda entry: entry, batch), forward)
+    except _ForwardCalled as called:
         args, kwargs = called.args
     except Failure as failure:
         raise InputError(str(failure)) from failure
     except Exception as error:
         got = f"training_step raised {describe_error(error)}, when given a {type(batch).__name__}"
-        raise InputError(f"{got}; {REMEDY}") from error
+        raise InputError(f"{got}; {_REMEDY}") from error
     else:
-        raise InputError(f"training_step called self(inputs) 0 times, expected once; {REMEDY}")
+        raise InputError(f"training_step called self(inputs) 0 times, expected once; {_REMEDY}")
     if args and kwargs:
         args, kwargs = (), dict(zip(inspect.signature(module.forward).parameters, args, strict=False)) | kwargs
     found = tree_leaves((args, kwargs))
-    label = next((batch[key] for key in LABELS if key in batch), None) if isinstance(batch, Mapping) else None
+    label = next((batch[key] for key in _LABELS if key in batch), None) if isinstance(batch, Mapping) else None
     rows = next((leaf for leaf in found if isinstance(leaf, Tensor) and leaf.ndim), None)
     if rows is None:
-        raise InputError(f"training_step called self(…) without a tensor; {REMEDY}")
+        raise InputError(f"training_step called self(…) without a tensor; {_REMEDY}")
 
     def whole(args: tuple[Any, ...], kwargs: dict[str, Any], targets: Tensor) -> Any:
         leaves = tree_leaves((args, kwargs))
@@ -171,7 +171,7 @@ def find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, 
             if entry is label:
                 return targets
             if entry.shape[:1] == rows.shape[:1] and sample_count(leaves) != len(rows):
-                raise Failure(f"the batch has more than inputs and labels, and cannot be cut into parts; {REMEDY}")
+                raise Failure(f"the batch has more than inputs and labels, and cannot be cut into parts; {_REMEDY}")
             return entry
 
         return tree_map(filled, batch)
@@ -180,7 +180,7 @@ def find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch, 
     return data_.Batch(inputs, label if isinstance(label, Tensor) else rows), whole
 
 
-def step_loss(module: nn.Module, seen: list[Any], whole: MakeBatch) -> Callable[[Tensor, Tensor], Tensor]:
+def _step_loss(module: nn.Module, seen: list[Any], whole: _MakeBatch) -> Callable[[Tensor, Tensor], Tensor]:
     """The module's training step as a function of outputs and labels.
 
     Args:
@@ -192,68 +192,68 @@ def step_loss(module: nn.Module, seen: list[Any], whole: MakeBatch) -> Callable[
 
     def training_step(_: Tensor, targets: Tensor) -> Tensor:
         args, kwargs, returned = seen
-        known, before = named_arguments(signature, args, kwargs), tensor_versions(args, kwargs)
+        known, before = _named_arguments(signature, args, kwargs), _tensor_versions(args, kwargs)
         calls = 0
 
         def forward(*given: Any, **named: Any) -> Any:
             nonlocal calls
             calls += 1
             same = (
-                equal_structures(named_arguments(signature, given, named), known)
-                and tensor_versions(args, kwargs) == before
+                _equal_structures(_named_arguments(signature, given, named), known)
+                and _tensor_versions(args, kwargs) == before
             )
             if calls == 1 and not same:
                 raise InputError(
                     "training_step calls self(…) with other inputs than the batch's "
-                    f"(changed, mixed, with noise); {REMEDY}"
+                    f"(changed, mixed, with noise); {_REMEDY}"
                 )
             return returned
 
         try:
-            result = run_step(module, whole(args, kwargs, targets), forward)
+            result = _run_step(module, whole(args, kwargs, targets), forward)
         except (InputError, Failure):
             raise
         except Exception as error:
             if is_out_of_memory(error):
                 raise
-            raise Failure(f"training_step raised {describe_error(error)}; {REMEDY}") from error
+            raise Failure(f"training_step raised {describe_error(error)}; {_REMEDY}") from error
         if calls != 1:
-            raise InputError(f"training_step called self(inputs) {calls} times, expected once; {REMEDY}")
+            raise InputError(f"training_step called self(inputs) {calls} times, expected once; {_REMEDY}")
         loss = result["loss"] if isinstance(result, Mapping) and "loss" in result else result
         if not isinstance(loss, Tensor):
-            raise InputError(f"training_step returned a {type(loss).__name__}, expected the loss; {REMEDY}")
+            raise InputError(f"training_step returned a {type(loss).__name__}, expected the loss; {_REMEDY}")
         return loss
 
     return training_step
 
 
-def run_step(module: Any, batch: Any, forward: Callable[..., Any]) -> Any:
+def _run_step(module: Any, batch: Any, forward: Callable[..., Any]) -> Any:
     """Run the training step on a batch with `forward` in place of the module's; logs are dropped."""
     step: Callable[..., Any] = module.training_step
     takes_index = len(inspect.signature(step).parameters) > 1
-    with replace_methods(module, forward=forward, log=ignore_log, log_dict=ignore_log):
+    with _replace_methods(module, forward=forward, log=_ignore_log, log_dict=_ignore_log):
         return step(batch, *([0] if takes_index else []))
 
 
-def named_arguments(signature: inspect.Signature, args: Any, kwargs: Any) -> dict[str, Any]:
+def _named_arguments(signature: inspect.Signature, args: Any, kwargs: Any) -> dict[str, Any]:
     """The arguments of a call by their names."""
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     return dict(bound.arguments)
 
 
-def tensor_versions(*structures: Any) -> list[int]:
+def _tensor_versions(*structures: Any) -> list[int]:
     """The version counter of each tensor, which every write increases."""
     return [leaf._version for leaf in tree_leaves(structures) if isinstance(leaf, Tensor)]
 
 
-def equal_structures(one: Any, other: Any) -> bool:
+def _equal_structures(one: Any, other: Any) -> bool:
     """Whether two structures are the same and hold equal tensors."""
     (ours, form), (theirs, other_form) = tree_flatten(one), tree_flatten(other)
-    return form == other_form and all(map(equal_values, ours, theirs))
+    return form == other_form and all(map(_equal_values, ours, theirs))
 
 
-def equal_values(one: Any, other: Any) -> bool:
+def _equal_values(one: Any, other: Any) -> bool:
     """Whether two values are equal, as tensors in dtype, device and numbers."""
     if one is other:
         return True
@@ -263,7 +263,7 @@ def equal_values(one: Any, other: Any) -> bool:
 
 
 @contextmanager
-def replace_methods(module: nn.Module, **methods: Callable[..., Any]) -> Iterator[None]:
+def _replace_methods(module: nn.Module, **methods: Callable[..., Any]) -> Iterator[None]:
     """Replace methods of a module inside the block."""
     own = vars(module)
     before = {name: own[name] for name in methods if name in own}
@@ -276,5 +276,5 @@ def replace_methods(module: nn.Module, **methods: Callable[..., Any]) -> Iterato
         own.update(before)
 
 
-def ignore_log(*_: Any, **__: Any) -> None:
+def _ignore_log(*_: Any, **__: Any) -> None:
     """Ignore what is logged."""

@@ -27,7 +27,7 @@ from zerocost.scoring.score import score
 SCORES, FAILURES = "zerocost:scores", "zerocost:failures"
 """User attributes of a trial: proxy to value, and proxy to the reason why it has none."""
 
-COUNTS = {"parameter_count", "non_embedding_count", "parameter_tensors", "multiply_adds", "weight_depth"}
+_COUNTS = {"parameter_count", "non_embedding_count", "parameter_tensors", "multiply_adds", "weight_depth"}
 """Signals of the size of a network. A study may minimise proxies that use no others."""
 
 
@@ -71,14 +71,14 @@ def objective(
 
     def value(trial: optuna.Trial) -> float | tuple[float, ...]:
         if isinstance(trial, optuna.Trial):
-            check_directions(trial.study.directions, wanted)
+            _check_directions(trial.study.directions, wanted)
         with seeded(seed):
             model = build(trial)
         if not is_network(model):
             raise InputError(f"build must return a torch.nn.Module, but got {type(model).__name__}")
-        card = record_scores(trial, score(model, batches, wanted, loss=loss, seed=seed))
+        card = _record_scores(trial, score(model, batches, wanted, loss=loss, seed=seed))
         if card.failures:
-            raise optuna.TrialPruned(describe_failures(card))
+            raise optuna.TrialPruned(_describe_failures(card))
         values = tuple(card[p.name] for p in wanted)
         return values if len(values) > 1 else values[0]
 
@@ -156,15 +156,15 @@ class ScoreFilter:
         Raises:
             optuna.TrialPruned: the network is not worth training, or no proxy can be computed on it.
         """
-        card = record_scores(trial, score(model, self.batch, self.proxies, loss=self.loss, seed=self.seed))
+        card = _record_scores(trial, score(model, self.batch, self.proxies, loss=self.loss, seed=self.seed))
         if not isinstance(trial, optuna.Trial):
             return card
         if not card.scores:
-            raise optuna.TrialPruned(describe_failures(card))
+            raise optuna.TrialPruned(_describe_failures(card))
         others = [t for t in trial.study.get_trials(deepcopy=False) if t.number != trial.number and self.has_scored(t)]
         if len(others) >= self.warmup:
             scores = [t.user_attrs[SCORES] for t in others]
-            reached = share_not_above(pd.DataFrame([*scores, dict(card)], columns=self.names))
+            reached = _share_not_above(pd.DataFrame([*scores, dict(card)], columns=self.names))
             if reached < self.fraction:
                 raise optuna.TrialPruned(
                     f"scored as high as {reached:.0%} of {len(others)} trials, below the {self.fraction:.0%} asked for"
@@ -177,13 +177,13 @@ class ScoreFilter:
         return all(name in scores or name in failures for name in self.names) and any(n in scores for n in self.names)
 
 
-def check_directions(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
+def _check_directions(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
     """`InputError` if a study minimises scores, or has another number of objectives."""
     given = [direction.name.lower() for direction in directions]
     right = ["maximize"] * len(proxies)
     if len(given) == len(right):
         right = [
-            g if measured_signals(p.signals) <= COUNTS else r for g, p, r in zip(given, proxies, right, strict=True)
+            g if measured_signals(p.signals) <= _COUNTS else r for g, p, r in zip(given, proxies, right, strict=True)
         ]
     if given != right:
         advice = f"directions={right}" if len(right) > 1 else f"direction={right[0]!r}"
@@ -193,13 +193,13 @@ def check_directions(directions: list[StudyDirection], proxies: list[Proxy]) -> 
         )
 
 
-def share_not_above(scores: pd.DataFrame) -> float:
+def _share_not_above(scores: pd.DataFrame) -> float:
     """The share of the other rows whose combined score is not above that of the last row."""
     combined = log_rank(scores.astype(float))
     return float((combined.iloc[:-1] <= combined.iloc[-1]).mean())
 
 
-def record_scores(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
+def _record_scores(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
     """Record a card's scores and failures in the trial, beside those of other proxies; returns the card."""
     for key, found in ((SCORES, card.scores), (FAILURES, card.failures)):
         before = trial.user_attrs.get(key, {})
@@ -209,6 +209,6 @@ def record_scores(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:
     return card
 
 
-def describe_failures(card: ScoreCard) -> str:
+def _describe_failures(card: ScoreCard) -> str:
     """The reasons why proxies have no value, for Optuna's log."""
     return "; ".join(f"{name}: {reason}" for name, reason in card.failures.items())

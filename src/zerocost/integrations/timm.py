@@ -36,12 +36,12 @@ def candidates(pattern: str | Iterable[str], data: Any) -> dict[str, Builder]:
         MissingExtraError: timm is not installed, or cannot be imported.
     """
     timm = import_timm()
-    names = matching_models(timm, pattern if isinstance(pattern, str) else ",".join(pattern))
-    channels, size, classes = image_form(load(data))
-    return {name: partial(build, timm, name, channels, size, classes) for name in names}
+    names = _matching_models(timm, pattern if isinstance(pattern, str) else ",".join(pattern))
+    channels, size, classes = _image_form(load(data))
+    return {name: partial(_build, timm, name, channels, size, classes) for name in names}
 
 
-def matching_models(timm: ModuleType, pattern: str) -> list[str]:
+def _matching_models(timm: ModuleType, pattern: str) -> list[str]:
     """The names of models that match; `InputError` for a part that matches none, and if none is left."""
     parts = [part.strip() for part in pattern.split(",") if part.strip()]
     if not parts:
@@ -51,14 +51,14 @@ def matching_models(timm: ModuleType, pattern: str) -> list[str]:
     wanted = [part for part in parts if not part.startswith("-")]
     for part in wanted:
         if not timm.list_models(part):
-            raise InputError(f"timm has no model {part!r}; {describe_alternative(timm, part)}")
+            raise InputError(f"timm has no model {part!r}; {_describe_alternative(timm, part)}")
     names: list[str] = timm.list_models(wanted or "*", exclude_filters=[p[1:] for p in parts if p.startswith("-")])
     if not names:
         raise InputError(f"no model of timm is left of {pattern!r}: the names after - exclude all")
     return names
 
 
-def describe_alternative(timm: ModuleType, part: str) -> str:
+def _describe_alternative(timm: ModuleType, part: str) -> str:
     """A hint about a name that no model has."""
     name, _, tag = part.partition(".")
     if tag and timm.list_models(name):
@@ -66,7 +66,7 @@ def describe_alternative(timm: ModuleType, part: str) -> str:
     return describe_similar(name.strip("*").lower(), timm.list_models(), "see timm.list_models()")
 
 
-def image_form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:
+def _image_form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:
     """Channels, height and width, and number of classes of labelled images."""
     labels = class_labels(dataset)
     if labels is None:
@@ -78,7 +78,7 @@ def image_form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:
     return image.shape[0], (image.shape[1], image.shape[2]), int(labels.max()) + 1
 
 
-def build(timm: ModuleType, name: str, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
+def _build(timm: ModuleType, name: str, channels: int, size: tuple[int, int], classes: int) -> nn.Module:
     """One untrained model."""
     fixed = {"img_size": size} if timm.get_pretrained_cfg(name).fixed_input_size else {}
     model: nn.Module = timm.create_model(name, pretrained=False, in_chans=channels, num_classes=classes, **fixed)

@@ -18,11 +18,11 @@ from zerocost.combine.ranks import log_rank
 from zerocost.predict.surrogate import FEWEST_TARGETS, Surrogate
 from zerocost.spaces import SearchSpace
 
-Values = npt.NDArray[np.float64]
-Measure = Callable[[list[str]], Iterable[float]]
+_Values = npt.NDArray[np.float64]
+_Measure = Callable[[list[str]], Iterable[float]]
 
 
-def expected_improvement(mean: npt.ArrayLike, std: npt.ArrayLike, best: float) -> Values:
+def expected_improvement(mean: npt.ArrayLike, std: npt.ArrayLike, best: float) -> _Values:
     """Expected improvement over `best`, where falling short counts as 0; higher is better.
 
     Args:
@@ -38,21 +38,21 @@ def expected_improvement(mean: npt.ArrayLike, std: npt.ArrayLike, best: float) -
     with np.errstate(over="ignore"):
         away = np.clip(gain / safe, -38.0, 38.0)  # beyond, the density is 0
     uncertain = gain * norm.cdf(away) + deviation * norm.pdf(away)
-    improvement: Values = np.where(deviation > 0, uncertain, np.maximum(gain, 0.0))
+    improvement: _Values = np.where(deviation > 0, uncertain, np.maximum(gain, 0.0))
     return improvement
 
 
-def upper_bound(mean: npt.ArrayLike, std: npt.ArrayLike, kappa: float = 2.0) -> Values:
+def upper_bound(mean: npt.ArrayLike, std: npt.ArrayLike, kappa: float = 2.0) -> _Values:
     """Upper confidence bound `mean + kappa · std`; higher is better.
 
     >>> upper_bound([0.9, 0.8], [0.0, 0.1]).tolist()
     [0.9, 1.0]
     """
-    bound: Values = np.asarray(mean, dtype=float) + kappa * np.asarray(std, dtype=float)
+    bound: _Values = np.asarray(mean, dtype=float) + kappa * np.asarray(std, dtype=float)
     return bound
 
 
-ACQUISITIONS: dict[str, Callable[[Values, Values, float], Values]] = {
+_ACQUISITIONS: dict[str, Callable[[_Values, _Values, float], _Values]] = {
     "ei": expected_improvement,
     "mean": lambda mean, std, best: mean,
     "ucb": lambda mean, std, best: upper_bound(mean, std),
@@ -110,7 +110,7 @@ class Stopped(ZerocostError):
 
 def train_fit_choose(
     X: pd.DataFrame,  # noqa: N803
-    measure: Measure,
+    measure: _Measure,
     *,
     budget: int,
     space: SearchSpace | str | None = None,
@@ -154,31 +154,31 @@ def train_fit_choose(
     >>> progress.best, len(progress.frame)
     (('net39', 39.0), 12)
     """
-    check_arguments(X, budget, batch, acquisition)
-    order = best_first(X, first)
+    _check_arguments(X, budget, batch, acquisition)
+    order = _best_first(X, first)
     model = Surrogate(space, seed=seed) if surrogate is None else surrogate
     progress = Progress()
     for name, value in measured.items() if measured is not None else ():
         if name not in X.index:
             raise InputError(f"{name!r} was measured but is no candidate; give its scores too, or leave it out")
-        record_value(progress, str(name), value, 0)
+        _record_value(progress, str(name), value, 0)
     while len(progress.rows) < min(budget, len(X)):
         done = {row[0] for row in progress.rows}
         left = [name for name in order if name not in done]
         size = min(batch, budget - len(done), len(left))
-        progress.surrogate = fit_surrogate(model, X, progress)
+        progress.surrogate = _fit_surrogate(model, X, progress)
         guesses = pd.DataFrame(math.nan, index=left, columns=["mean", "std"])
         if progress.surrogate is not None:
             mean, std = progress.surrogate.predict(X.loc[left], return_std=True)
             guesses = pd.DataFrame({"mean": mean, "std": std}, index=left)
-            worth = ACQUISITIONS[acquisition](mean, std, progress.best[1])
+            worth = _ACQUISITIONS[acquisition](mean, std, progress.best[1])
             left = [left[place] for place in np.argsort(-worth, kind="stable")]
-        measure_batch(measure, left[:size], progress, guesses)
-    progress.surrogate = fit_surrogate(model, X, progress)
+        _measure_batch(measure, left[:size], progress, guesses)
+    progress.surrogate = _fit_surrogate(model, X, progress)
     return progress
 
 
-def measure_batch(measure: Measure, names: list[str], progress: Progress, guesses: pd.DataFrame) -> None:
+def _measure_batch(measure: _Measure, names: list[str], progress: Progress, guesses: pd.DataFrame) -> None:
     """Measure and record each; after a `Failure` the rest are recorded as failed."""
     number = max((row[2] for row in progress.rows), default=0) + 1
     waiting = list(names)
@@ -186,17 +186,17 @@ def measure_batch(measure: Measure, names: list[str], progress: Progress, guesse
         for value in measure(list(names)):
             if not waiting:
                 raise InputError(f"measure() returned more than the {len(names)} values requested")
-            record_value(progress, waiting.pop(0), value, number, guesses)
+            _record_value(progress, waiting.pop(0), value, number, guesses)
         if waiting:
             raise InputError(f"measure() returned {len(names) - len(waiting)} values for {len(names)} architectures")
     except Failure as failure:
         for name in waiting:
-            record_value(progress, name, math.nan, number, guesses, str(failure))
+            _record_value(progress, name, math.nan, number, guesses, str(failure))
     except (Exception, KeyboardInterrupt) as error:
         raise Stopped(progress, error) from error
 
 
-def record_value(
+def _record_value(
     progress: Progress, name: str, value: Any, number: int, guesses: pd.DataFrame | None = None, reason: str = ""
 ) -> None:
     known = float(value)
@@ -207,7 +207,7 @@ def record_value(
     progress.rows.append((name, known, number, mean, std))
 
 
-def fit_surrogate(model: Surrogate, scores: pd.DataFrame, progress: Progress) -> Surrogate | None:
+def _fit_surrogate(model: Surrogate, scores: pd.DataFrame, progress: Progress) -> Surrogate | None:
     """A copy fitted on all measurements; None while there are too few."""
     known = progress.measured.dropna()
     if len(known) < FEWEST_TARGETS:
@@ -216,7 +216,7 @@ def fit_surrogate(model: Surrogate, scores: pd.DataFrame, progress: Progress) ->
     return copy.fit(scores.loc[known.index], known, pool=scores)
 
 
-def best_first(scores: pd.DataFrame, first: str | pd.Series | None) -> list[str]:
+def _best_first(scores: pd.DataFrame, first: str | pd.Series | None) -> list[str]:
     """The candidates, best first; those without a value last."""
     if isinstance(first, str):
         if first not in scores:
@@ -234,9 +234,9 @@ def best_first(scores: pd.DataFrame, first: str | pd.Series | None) -> list[str]
     return [str(name) for name in first.loc[scores.index].sort_values(ascending=False, kind="stable").index]
 
 
-def check_arguments(scores: pd.DataFrame, budget: int, batch: int, acquisition: str) -> None:
-    if acquisition not in ACQUISITIONS:
-        raise unknown("acquisition", acquisition, ACQUISITIONS)
+def _check_arguments(scores: pd.DataFrame, budget: int, batch: int, acquisition: str) -> None:
+    if acquisition not in _ACQUISITIONS:
+        raise unknown("acquisition", acquisition, _ACQUISITIONS)
     if budget < 1 or batch < 1:
         raise InputError(f"budget and batch must be at least 1, but got budget={budget}, batch={batch}")
     if not len(scores):

@@ -21,17 +21,17 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from zerocost.base.errors import InputError, unknown
 
 Values = npt.NDArray[np.float64]
-WEIGHTS = {"rank": 1.0, "failed": 0.1, "graph": 0.3, "encoding": 0.1}
+_WEIGHTS = {"rank": 1.0, "failed": 0.1, "graph": 0.3, "encoding": 0.1}
 """How much each kind of feature contributes to the squared distance of two architectures."""
 
 
-class Balance(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class _Balance(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Standardises columns, and divides the weight of each kind (`rank:…`, `graph:…`) among its columns.
 
     Without it, thirteen ranks would count little beside a hundred graph features. Takes what `Features` gives.
 
     >>> table = pd.DataFrame({"rank:a": [0.0, 1.0], "graph:b": [1.0, 3.0], "graph:c": [1.0, 1.0]})
-    >>> Balance().fit_transform(table).round(2).tolist()
+    >>> _Balance().fit_transform(table).round(2).tolist()
     [[-1.0, -0.55, 0.0], [1.0, 0.55, 0.0]]
     """
 
@@ -41,7 +41,7 @@ class Balance(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         varies = deviation > 1e-9
         columns = {kind: max(1, sum(k == kind for k, v in zip(kinds, varies, strict=True) if v)) for kind in set(kinds)}
         self.mean_ = X.to_numpy().mean(axis=0)
-        shares = np.array([np.sqrt(WEIGHTS[kind] / columns[kind]) for kind in kinds])
+        shares = np.array([np.sqrt(_WEIGHTS[kind] / columns[kind]) for kind in kinds])
         self.scale_ = np.where(varies, shares / np.where(varies, deviation, 1.0), 0.0)
         return self
 
@@ -50,7 +50,7 @@ class Balance(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return scaled
 
 
-class Prior(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class _Prior(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Fits a straight line in the log-rank sum of the scores, and `estimator` to the residuals.
 
     The log-rank sum is a good guess already, so the few targets are spent on its errors. Takes what `Features` gives;
@@ -61,51 +61,51 @@ class Prior(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.estimator = estimator
 
     def fit(self, X: pd.DataFrame, y: Values) -> Self:  # noqa: N803
-        self.line_ = LinearRegression().fit(log_ranks(X), y)
-        self.estimator_ = clone(self.estimator).fit(X, y - self.line_.predict(log_ranks(X)))
+        self.line_ = LinearRegression().fit(_log_ranks(X), y)
+        self.estimator_ = clone(self.estimator).fit(X, y - self.line_.predict(_log_ranks(X)))
         return self
 
     def predict(self, X: pd.DataFrame) -> Values:  # noqa: N803
-        expected: Values = self.line_.predict(log_ranks(X)) + self.estimator_.predict(X)
+        expected: Values = self.line_.predict(_log_ranks(X)) + self.estimator_.predict(X)
         return expected
 
 
-def log_ranks(features: pd.DataFrame) -> Values:
+def _log_ranks(features: pd.DataFrame) -> Values:
     """The mean logarithm of each row's ranks, as one column; 0 without ranks."""
     ranked = [name for name in features if str(name).startswith("rank:")]
     logs = np.log(features[ranked].to_numpy(dtype=float)).mean(axis=1) if ranked else np.zeros(len(features))
     return np.asarray(logs)[:, None]
 
 
-def forest(seed: int) -> BaseEstimator:
+def _forest(seed: int) -> BaseEstimator:
     return ExtraTreesRegressor(100, max_features=1 / 3, random_state=seed)
 
 
-def boosting(seed: int) -> BaseEstimator:
+def _boosting(seed: int) -> BaseEstimator:
     return GradientBoostingRegressor(max_depth=3, subsample=0.7, max_features=0.3, random_state=seed)
 
 
-def gaussian_process(seed: int) -> BaseEstimator:
+def _gaussian_process(seed: int) -> BaseEstimator:
     kernel = ConstantKernel(1.0) * Matern(3.0, (0.3, 100.0), nu=2.5) + WhiteKernel(0.1, (1e-3, 2.0))
-    return make_pipeline(Balance(), GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed))
+    return make_pipeline(_Balance(), GaussianProcessRegressor(kernel, normalize_y=True, random_state=seed))
 
 
-def ridge(seed: int) -> BaseEstimator:
-    return make_pipeline(Balance(), RidgeCV(np.logspace(-3, 3, 13)))
+def _ridge(seed: int) -> BaseEstimator:
+    return make_pipeline(_Balance(), RidgeCV(np.logspace(-3, 3, 13)))
 
 
-def blend(seed: int) -> BaseEstimator:
-    return Prior(VotingRegressor([("gp", gaussian_process(seed)), ("forest", forest(seed))]))
+def _blend(seed: int) -> BaseEstimator:
+    return _Prior(VotingRegressor([("gp", _gaussian_process(seed)), ("forest", _forest(seed))]))
 
 
 ESTIMATORS: dict[str, Callable[[int], BaseEstimator]] = {
-    "blend": blend,
-    "boosting": boosting,
-    "forest": forest,
-    "gp": gaussian_process,
-    "ridge": ridge,
+    "blend": _blend,
+    "boosting": _boosting,
+    "forest": _forest,
+    "gp": _gaussian_process,
+    "ridge": _ridge,
 }
-"""Makes each estimator from a seed. `forest` has extremely randomised trees; `blend` is a `Prior` on it and `gp`."""
+"""Makes each estimator from a seed. `_forest` has extremely randomised trees; `_blend` is a `_Prior` on it and `gp`."""
 
 
 def make_estimator(wanted: object, seed: int) -> BaseEstimator:
@@ -133,7 +133,7 @@ def predicted_std(model: Any, features: Any) -> Values | None:
 
     For a forest that over its trees, for a Gaussian process its own, for a blend the root mean square over its members.
     """
-    if isinstance(model, Prior):
+    if isinstance(model, _Prior):
         return predicted_std(model.estimator_, features)
     if isinstance(model, Pipeline):
         return predicted_std(model[-1], model[:-1].transform(features))

@@ -15,7 +15,7 @@ from zerocost.base.errors import InputError, unknown
 from zerocost.predict.graph import graph_features, reason_without_cells
 from zerocost.spaces import SearchSpace, get
 
-PARTS = ("proxies", "encoding", "graph")
+_PARTS = ("proxies", "encoding", "graph")
 
 
 class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -55,7 +55,7 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Keep the scores as the pool."""
         scores = numeric_scores(X)
         self.space_ = get(self.space) if isinstance(self.space, str) else self.space
-        self.parts_ = choose_parts(self.space_, self.parts, scores)
+        self.parts_ = _choose_parts(self.space_, self.parts, scores)
         self.feature_names_in_ = np.array(scores.columns, dtype=object)
         self.n_features_in_ = scores.shape[1]
         self.pool_ = {str(name): np.sort(scores[name].dropna().to_numpy()) for name in scores}
@@ -125,7 +125,7 @@ def numeric_scores(scores: pd.DataFrame) -> pd.DataFrame:
     return numbers.replace([np.inf, -np.inf], np.nan)
 
 
-def choose_parts(space: SearchSpace | None, parts: str | Sequence[str], scores: pd.DataFrame) -> tuple[str, ...]:
+def _choose_parts(space: SearchSpace | None, parts: str | Sequence[str], scores: pd.DataFrame) -> tuple[str, ...]:
     """The parts to use; `InputError` for one that the space or the scores do not have."""
     lacking = {
         "proxies": None if scores.shape[1] else "the scores have no column; add one or leave out the part 'proxies'",
@@ -137,16 +137,16 @@ def choose_parts(space: SearchSpace | None, parts: str | Sequence[str], scores: 
         else reason_without_cells(space),
     }
     if parts in ("all", "auto"):
-        there = tuple([part for part in PARTS if lacking[part] is None])
+        there = tuple([part for part in _PARTS if lacking[part] is None])
         if not there:
             raise InputError("there are no features to learn from: give scores with at least one column, or the space")
         return tuple([p for p in there if p != "encoding"]) if parts == "auto" and "graph" in there else there
     chosen = (parts,) if isinstance(parts, str) else tuple(parts)
     if not chosen:
-        raise InputError(f"parts are {', '.join(PARTS)}, 'all' or 'auto', but got none")
+        raise InputError(f"parts are {', '.join(_PARTS)}, 'all' or 'auto', but got none")
     for part in chosen:
         if part not in lacking:
-            raise unknown("part", part, [*PARTS, "all", "auto"])
+            raise unknown("part", part, [*_PARTS, "all", "auto"])
         reason = lacking[part]
         if reason:
             raise InputError(reason)

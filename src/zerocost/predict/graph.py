@@ -23,13 +23,13 @@ from zerocost.spaces import (
 )
 from zerocost.spaces.architecture import Architecture
 
-LINK = ""
+_LINK = ""
 """The operation of an edge that only passes its input on, as from the nodes of a DARTS cell to its output."""
-Edge = tuple[int, int, str]
-Flags = npt.NDArray[np.bool_]
+_Edge = tuple[int, int, str]
+_Flags = npt.NDArray[np.bool_]
 
 
-class CellGraph(NamedTuple):
+class _CellGraph(NamedTuple):
     """A graph of `nodes` nodes, the first `inputs` of them inputs and the last the output.
 
     Edges are (from, to, operation), from a lower node to a higher one; there may be several between two nodes.
@@ -37,10 +37,10 @@ class CellGraph(NamedTuple):
 
     inputs: int
     nodes: int
-    edges: tuple[Edge, ...]
+    edges: tuple[_Edge, ...]
 
 
-class CellView(NamedTuple):
+class _CellView(NamedTuple):
     """How the architectures of a space are seen as cells.
 
     Attributes:
@@ -49,57 +49,57 @@ class CellView(NamedTuple):
     """
 
     operations: tuple[str, ...]
-    cells: Callable[[Architecture], dict[str, CellGraph]]
+    cells: Callable[[Architecture], dict[str, _CellGraph]]
 
 
-def nasbench101_cells(arch: Architecture) -> dict[str, CellGraph]:
+def _nasbench101_cells(arch: Architecture) -> dict[str, _CellGraph]:
     """Operations stand on the nodes: each edge has that of the node it leads to. Smaller cells lack the last nodes."""
     last = nasbench101.MOST_VERTICES - 1
     choices = dict(arch.choices)
     output = int(str(choices["vertices"])) - 1
     pairs = itertools.combinations(range(output + 1), 2)
     edges = [(s, t) for s, t in pairs if choices[f"edge{s}-{t}"]]
-    with_operations = [(s, last, LINK) if t == output else (s, t, str(choices[f"operation{t}"])) for s, t in edges]
-    return {"cell": CellGraph(1, last + 1, tuple(with_operations))}
+    with_operations = [(s, last, _LINK) if t == output else (s, t, str(choices[f"operation{t}"])) for s, t in edges]
+    return {"cell": _CellGraph(1, last + 1, tuple(with_operations))}
 
 
-def four_node_cells(arch: Architecture) -> dict[str, CellGraph]:
+def _four_node_cells(arch: Architecture) -> dict[str, _CellGraph]:
     """Four nodes with a choice on each edge, called `to<-from`, as in `nasbench201` and `transnas_micro`."""
     edges = [(*name.split("<-"), str(operation)) for name, operation in arch.choices]
-    return {"cell": CellGraph(1, 4, tuple([(int(source), int(to), operation) for to, source, operation in edges]))}
+    return {"cell": _CellGraph(1, 4, tuple([(int(source), int(to), operation) for to, source, operation in edges]))}
 
 
-def darts_cells(arch: Architecture) -> dict[str, CellGraph]:
+def _darts_cells(arch: Architecture) -> dict[str, _CellGraph]:
     output = darts_code.NODES[-1] + 1
     cells = {}
     for name, cell in darts_code.parse_genotype(str(arch))._asdict().items():
         inner = [
             (source, node, operation) for node, *edges in darts_code.node_edges(cell) for operation, source in edges
         ]
-        cells[name] = CellGraph(2, output + 1, (*inner, *[(node, output, LINK) for node in darts_code.NODES]))
+        cells[name] = _CellGraph(2, output + 1, (*inner, *[(node, output, _LINK) for node in darts_code.NODES]))
     return cells
 
 
-def macro_cells(arch: Architecture) -> dict[str, CellGraph]:
+def _macro_cells(arch: Architecture) -> dict[str, _CellGraph]:
     """Each stage as a chain."""
     layers = iter([str(operation) for _, operation in arch.choices])
     stages = {f"stage{i}": list(itertools.islice(layers, length)) for i, length in enumerate(macro.STAGES, 1)}
     return {
-        name: CellGraph(1, len(chain) + 1, tuple([(i, i + 1, operation) for i, operation in enumerate(chain)]))
+        name: _CellGraph(1, len(chain) + 1, tuple([(i, i + 1, operation) for i, operation in enumerate(chain)]))
         for name, chain in stages.items()
     }
 
 
-def without_none(operations: Sequence[str]) -> tuple[str, ...]:
+def _without_none(operations: Sequence[str]) -> tuple[str, ...]:
     return tuple([operation for operation in operations if operation != "none"])
 
 
 VIEWS = {
-    "darts": CellView(tuple(darts_ops.OPERATIONS), darts_cells),
-    "macro": CellView(macro.OPERATIONS, macro_cells),
-    "nasbench101": CellView(tuple(nasbench101_network.OPERATIONS), nasbench101_cells),
-    "nasbench201": CellView(without_none(tuple(nasbench201.OPERATIONS)), four_node_cells),
-    "transnas_micro": CellView(without_none(transnas.OPERATIONS), four_node_cells),
+    "darts": _CellView(tuple(darts_ops.OPERATIONS), _darts_cells),
+    "macro": _CellView(macro.OPERATIONS, _macro_cells),
+    "nasbench101": _CellView(tuple(nasbench101_network.OPERATIONS), _nasbench101_cells),
+    "nasbench201": _CellView(_without_none(tuple(nasbench201.OPERATIONS)), _four_node_cells),
+    "transnas_micro": _CellView(_without_none(transnas.OPERATIONS), _four_node_cells),
 }
 """The spaces whose architectures are cells, by name."""
 
@@ -142,7 +142,7 @@ def graph_features(space: SearchSpace, architectures: Sequence[str]) -> pd.DataF
     columns: dict[str, npt.NDArray[np.float64]] = {}
     for name in seen[0] if seen else ():
         prefix = "" if name == "cell" else f"{name}:"
-        columns |= {prefix + feature: values for feature, values in cell_features([each[name] for each in seen], view)}
+        columns |= {prefix + feature: values for feature, values in _cell_features([each[name] for each in seen], view)}
     return pd.DataFrame(columns, index=pd.Index(list(architectures)), dtype=float)
 
 
@@ -156,14 +156,14 @@ def reason_without_cells(space: SearchSpace) -> str | None:
     )
 
 
-def cell_features(cells: Sequence[CellGraph], view: CellView) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
+def _cell_features(cells: Sequence[_CellGraph], view: _CellView) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
     """(name, one value a cell) of each feature."""
     inputs, nodes = cells[0].inputs, cells[0].nodes
-    edges = live_edges(cells, (*view.operations, LINK))
+    edges = _live_edges(cells, (*view.operations, _LINK))
     present, links = edges.any(1), edges[:, -1]
     for number, operation in enumerate(view.operations):
         yield f"count({operation})", edges[:, number].sum((1, 2)).astype(float)
-    for chosen in operation_sets(len(view.operations)):
+    for chosen in _operation_sets(len(view.operations)):
         title = "|".join([view.operations[number] for number in chosen])
         of_set = edges[:, list(chosen)]
         within = of_set.any(1)
@@ -172,16 +172,16 @@ def cell_features(cells: Sequence[CellGraph], view: CellView) -> Iterator[tuple[
         for start in range(inputs):
             of_input = f"({title})" if inputs == 1 else f"({title}) of input {start}"
             shortest, longest = (
-                best_path(lengths, start, np.minimum, np.inf),
-                best_path(gains, start, np.maximum, -np.inf),
+                _best_path(lengths, start, np.minimum, np.inf),
+                _best_path(gains, start, np.maximum, -np.inf),
             )
             yield f"shortest{of_input}", np.where(np.isinf(shortest), float(nodes), shortest)
             yield f"longest{of_input}", np.where(np.isinf(longest), 0.0, longest)
             yield f"leaving{of_input}", of_set[:, :, start].sum((1, 2)).astype(float)
-        yield f"arriving({title})", count_arriving(of_set, links).astype(float)
+        yield f"arriving({title})", _count_arriving(of_set, links).astype(float)
 
 
-def live_edges(cells: Sequence[CellGraph], operations: Sequence[str]) -> Flags:
+def _live_edges(cells: Sequence[_CellGraph], operations: Sequence[str]) -> _Flags:
     """Cells × operations × from × to: which edges are on a path from an input to the output."""
     inputs, nodes = cells[0].inputs, cells[0].nodes
     number = {operation: i for i, operation in enumerate(operations)}
@@ -190,7 +190,7 @@ def live_edges(cells: Sequence[CellGraph], operations: Sequence[str]) -> Flags:
         for source, to, operation in cell.edges:
             if operation in number:
                 edges[i, number[operation], source, to] = True
-    present: Flags = np.any(edges, axis=1)
+    present: _Flags = np.any(edges, axis=1)
     reached, needed = np.zeros((len(cells), nodes), dtype=bool), np.zeros((len(cells), nodes), dtype=bool)
     reached[:, :inputs] = needed[:, -1] = True
     for node in range(inputs, nodes):
@@ -200,7 +200,7 @@ def live_edges(cells: Sequence[CellGraph], operations: Sequence[str]) -> Flags:
     return edges & reached[:, None, :, None] & needed[:, None, None, :]
 
 
-def best_path(steps: npt.NDArray[np.float64], start: int, best: np.ufunc, none: float) -> npt.NDArray[np.float64]:
+def _best_path(steps: npt.NDArray[np.float64], start: int, best: np.ufunc, none: float) -> npt.NDArray[np.float64]:
     """The sum of `steps` along the best path from node `start` to the last, `none` where there is no path."""
     total = np.full(steps.shape[:2], none)
     total[:, start] = 0.0
@@ -209,7 +209,7 @@ def best_path(steps: npt.NDArray[np.float64], start: int, best: np.ufunc, none: 
     return total[:, -1]
 
 
-def count_arriving(of_set: Flags, links: Flags) -> npt.NDArray[np.int64]:
+def _count_arriving(of_set: _Flags, links: _Flags) -> npt.NDArray[np.int64]:
     """Edges of a set into the output, or into a node that is linked to it."""
     linked = links[:, :, -1].copy()
     linked[:, -1] = True
@@ -217,10 +217,10 @@ def count_arriving(of_set: Flags, links: Flags) -> npt.NDArray[np.int64]:
     return count
 
 
-def operation_sets(count: int) -> list[tuple[int, ...]]:
+def _operation_sets(count: int) -> list[tuple[int, ...]]:
     """Sets of the numbers below `count`: all sets for up to four numbers, else those of one, two and all numbers.
 
-    >>> operation_sets(3)
+    >>> _operation_sets(3)
     [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)]
     """
     sizes = range(1, count + 1) if count <= 4 else (1, 2, count)

@@ -21,18 +21,18 @@ from zerocost.spaces import SearchSpace
 
 FEWEST_TARGETS = 5
 """Fewest targets for cross-validation."""
-LEAST_STD = 0.02
+_LEAST_STD = 0.02
 """The least standard deviation of a prediction, in ranks from 0 to 1: targets are not exact either."""
 
 
-class RankScale(NamedTuple):
+class _RankScale(NamedTuple):
     """Converts targets to ranks from 0 to 1 and back; beyond the known targets, along the line through both ends."""
 
     values: Values
     ranks: Values
 
     @classmethod
-    def of(cls, targets: Values) -> RankScale:
+    def of(cls, targets: Values) -> _RankScale:
         ranks = (rankdata(targets) - 0.5) / len(targets)
         values, first = np.unique(targets, return_index=True)
         return cls(values, ranks[first])
@@ -48,11 +48,11 @@ class RankScale(NamedTuple):
         return inside + outside
 
 
-class FittedModel(NamedTuple):
+class _FittedModel(NamedTuple):
     """Features, scale of the targets and estimator, all fitted."""
 
     features: Features
-    scale: RankScale
+    scale: _RankScale
     model: Any
 
     def predict(self, scores: pd.DataFrame) -> tuple[Values, Values]:
@@ -62,7 +62,7 @@ class FittedModel(NamedTuple):
         off = predicted_std(self.model, table)
         if off is None:
             return self.scale.to_values(ranks), np.ones(len(ranks))
-        off = np.maximum(off, LEAST_STD)
+        off = np.maximum(off, _LEAST_STD)
         return self.scale.to_values(ranks), (self.scale.to_values(ranks + off) - self.scale.to_values(ranks - off)) / 2
 
 
@@ -115,7 +115,7 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             InputError: fewer than 2 targets, not as many as scores, or one that is not finite.
         """
-        X, targets = numeric_scores(X), numeric_targets(X, y)  # noqa: N806
+        X, targets = numeric_scores(X), _numeric_targets(X, y)  # noqa: N806
         self.n_features_in_ = X.shape[1]
         self.targets_ = targets
         self.constant_ = bool(np.ptp(targets) == 0)
@@ -126,7 +126,7 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             self.factor_ = float(targets.std(ddof=1))
             return self
         squares: list[float] = []
-        for train, test in split_folds(len(targets), min(5, len(targets)), self.seed):
+        for train, test in _split_folds(len(targets), min(5, len(targets)), self.seed):
             if np.ptp(targets[train]):
                 mean, std = self._fitted(X.iloc[train], targets[train], pool).predict(X.iloc[test])
                 squares.extend(((targets[test] - mean) / std) ** 2)
@@ -172,7 +172,7 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             InputError: as in `fit`.
         """
-        X, targets = numeric_scores(X), numeric_targets(X, y)  # noqa: N806
+        X, targets = numeric_scores(X), _numeric_targets(X, y)  # noqa: N806
         if len(targets) < FEWEST_TARGETS:
             return Validation.without(
                 len(targets), f"cross-validation needs {FEWEST_TARGETS} targets, but got {len(targets)}"
@@ -183,7 +183,7 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         fold = np.zeros((repeats, len(targets)), dtype=int)
         for repeat in range(repeats):
             for number, (train, test) in enumerate(
-                split_folds(len(targets), min(5, len(targets) // 2), self.seed + repeat)
+                _split_folds(len(targets), min(5, len(targets) // 2), self.seed + repeat)
             ):
                 fold[repeat, test] = number
                 if np.ptp(targets[train]) == 0:
@@ -192,14 +192,14 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 predictions[repeat, test], _ = self._fitted(X.iloc[train], targets[train], pool).predict(X.iloc[test])
         return validate_predictions(predictions, fold, targets, self.seed)
 
-    def _fitted(self, scores: pd.DataFrame, targets: Values, pool: pd.DataFrame | None) -> FittedModel:
-        among = scores if pool is None else pool_with(numeric_scores(pool), scores)
-        features, scale = Features(self.space, self.parts).fit(among), RankScale.of(targets)
+    def _fitted(self, scores: pd.DataFrame, targets: Values, pool: pd.DataFrame | None) -> _FittedModel:
+        among = scores if pool is None else _pool_with(numeric_scores(pool), scores)
+        features, scale = Features(self.space, self.parts).fit(among), _RankScale.of(targets)
         model = make_estimator(self.estimator, self.seed)
-        return FittedModel(features, scale, fit_quietly(model, features.transform(scores), scale.to_ranks(targets)))
+        return _FittedModel(features, scale, fit_quietly(model, features.transform(scores), scale.to_ranks(targets)))
 
 
-def pool_with(pool: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+def _pool_with(pool: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     """The pool, followed by the scores of architectures that are not in it."""
     missing = [str(name) for name in scores if name not in pool]
     if missing:
@@ -207,12 +207,12 @@ def pool_with(pool: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([pool[list(scores.columns)], scores[~scores.index.isin(pool.index)]])
 
 
-def split_folds(n: int, count: int, seed: int) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+def _split_folds(n: int, count: int, seed: int) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Pairs of places to train on and to test on."""
     return list(KFold(count, shuffle=True, random_state=seed).split(np.empty(n)))
 
 
-def numeric_targets(scores: pd.DataFrame, y: npt.ArrayLike) -> Values:
+def _numeric_targets(scores: pd.DataFrame, y: npt.ArrayLike) -> Values:
     """The targets as an array of floats, one for each row of scores."""
     try:
         targets = np.asarray(y, dtype=float)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-RESAMPLES = 1000
-Values = npt.NDArray[np.float64]
+_RESAMPLES = 1000
+_Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Validation:
         return text if self.trusted else f"not trusted: {text}"
 
 
-def validate_predictions(predictions: Values, folds: npt.NDArray[np.int64], targets: Values, seed: int) -> Validation:
+def validate_predictions(predictions: _Values, folds: npt.NDArray[np.int64], targets: _Values, seed: int) -> Validation:
     """Kendall's τ over the pairs that were in one fold, where one model predicted both.
 
     Pairs across folds are left out: a model trained without the best architectures predicts less for all others, and
@@ -71,7 +71,7 @@ def validate_predictions(predictions: Values, folds: npt.NDArray[np.int64], targ
         counted += compared
     if not counted.any():
         return Validation.without(n, "no two architectures of different targets fell into one fold")
-    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
+    weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), _RESAMPLES).astype(float)
     above = np.einsum("ri,ij,rj->r", weights, agreed, weights, optimize=True)
     below = np.einsum("ri,ij,rj->r", weights, counted, weights, optimize=True)
     low, high = np.percentile(above[below > 0] / below[below > 0], [2.5, 97.5])

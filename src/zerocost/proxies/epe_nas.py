@@ -41,12 +41,12 @@ def epe_nas(input_jacobian: Tensor, labels: Tensor) -> Tensor:
         raise Failure("the outputs do not depend on a sample, or equally on all of it: it correlates with no other")
     correlation = ((rows / lengths) @ (rows / lengths).T).clamp(-1, 1)
     classes: Tensor = labels.unique()  # type: ignore[no-untyped-call]
-    scores = torch.stack([class_score(correlation, labels == c) for c in classes])
+    scores = torch.stack([_class_score(correlation, labels == c) for c in classes])
     if len(classes) <= 100:
         return scores.abs().sum()
     pairs = len(classes) * (len(classes) - 1) / 2
     return torch.pdist(scores[:, None], p=1).sum() / pairs
 
 
-def class_score(correlation: Tensor, members: Tensor) -> Tensor:
+def _class_score(correlation: Tensor, members: Tensor) -> Tensor:
     return (correlation[members][:, members].abs() + 1e-5).log().sum()

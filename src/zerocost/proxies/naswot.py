@@ -35,11 +35,11 @@ def naswot(activation_kernel: Tensor) -> Tensor:
     check_several(activation_kernel)
     values = torch.linalg.eigvalsh(activation_kernel)
     if values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps:
-        raise Failure(describe_singular(activation_kernel))
+        raise Failure(_describe_singular(activation_kernel))
     return total([values.log()])
 
 
-def describe_singular(kernel: Tensor) -> str:
+def _describe_singular(kernel: Tensor) -> str:
     units = kernel[0, 0]
     twins = (kernel == units).triu(1).nonzero()
     if len(twins):

@@ -26,10 +26,10 @@ def near(neurons: Tensors) -> Tensor:
     >>> round(near([torch.eye(4)]).item(), 4)
     4.0
     """
-    return torch.stack([effective_rank(matrix) for matrix in neurons]).sum()
+    return torch.stack([_effective_rank(matrix) for matrix in neurons]).sum()
 
 
-def effective_rank(matrix: Tensor) -> Tensor:
+def _effective_rank(matrix: Tensor) -> Tensor:
     """exp of the entropy of singular values; 0 for a matrix of zeros."""
     values: Tensor = torch.linalg.svdvals(matrix.double())
     shares = values / values.sum().clamp(min=torch.finfo(values.dtype).tiny)

@@ -9,11 +9,11 @@ from zerocost.base.errors import unknown
 from zerocost.engine.proxy import Proxy, get, names
 from zerocost.proxies.aggregates import AGGREGATES
 
-NOISE = {"initialisation": "kaiming", "inputs": "noise"}
+_NOISE = {"initialisation": "kaiming", "inputs": "noise"}
 PAPERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "az_expressivity": ("az_expressivity", NOISE),
-    "az_progressivity": ("az_progressivity", NOISE),
-    "az_trainability": ("az_trainability", NOISE),
+    "az_expressivity": ("az_expressivity", _NOISE),
+    "az_progressivity": ("az_progressivity", _NOISE),
+    "az_trainability": ("az_trainability", _NOISE),
     "meco": ("meco_modules", {"inputs": "noise", "samples": 1, "pixels": 64}),
     "meco_opt": ("meco_opt", {"inputs": "noise", "samples": 1, "pixels": 64}),
     "ntk_condition": ("ntk_condition", {"initialisation": "kaiming", "samples": 72, "repeats": 3}),
@@ -43,10 +43,10 @@ def paper(name: str) -> list[Proxy]:
     """
     if name not in AGGREGATES and name not in names():
         raise unknown("proxy", name, [*names(), *AGGREGATES])
-    return [with_paper_settings(part) for part in AGGREGATES.get(name, (name,))]
+    return [_with_paper_settings(part) for part in AGGREGATES.get(name, (name,))]
 
 
-def with_paper_settings(name: str) -> Proxy:
+def _with_paper_settings(name: str) -> Proxy:
     """One proxy with the settings of its paper."""
     base, options = PAPERS.get(name, (name, {}))
     return replace(get(base).using(**options), name=f"paper:{name}")

@@ -27,18 +27,18 @@ def resolve(wanted: ProxyNames) -> list[Proxy]:
     ['snip', 'zico(parts=4)', 'grasp']
     """
     chosen: dict[str, Proxy] = {}
-    for item in as_items(wanted):
-        for found in proxies_of_item(item):
+    for item in _as_items(wanted):
+        for found in _proxies_of_item(item):
             chosen.setdefault(found.name, found)
     if not chosen:
         raise InputError(f"no proxy was named; choose from {', '.join(names())}")
     return list(chosen.values())
 
 
-def as_items(wanted: ProxyNames) -> list[Any]:
+def _as_items(wanted: ProxyNames) -> list[Any]:
     """What was named, one by one: the parts of a text, or the elements of a sequence."""
     if isinstance(wanted, str):
-        return split_at_commas(wanted)
+        return _split_at_commas(wanted)
     return list(wanted) if isinstance(wanted, Iterable) else [wanted]
 
 
@@ -49,28 +49,28 @@ def portable_proxies(wanted: ProxyNames) -> dict[str, str | Proxy]:
     ('paper:zen', ['az_expressivity', 'az_progressivity'])
     """
     found: dict[str, str | Proxy] = {}
-    for item in as_items(wanted):
-        for p in proxies_of_item(item):
+    for item in _as_items(wanted):
+        for p in _proxies_of_item(item):
             found[p.name] = item if not isinstance(item, str) or ":" in item else p.name
     return found
 
 
-def proxies_of_item(item: Any) -> list[Proxy]:
+def _proxies_of_item(item: Any) -> list[Proxy]:
     """What one item of a list of proxies stands for: a name, a proxy, or the function of a registered one."""
     if isinstance(item, Proxy):
         return [item]
     if isinstance(item, str):
-        return proxies_of_text(item.strip())
+        return _proxies_of_text(item.strip())
     found = [p for p in REGISTRY.values() if p.formula is item]
     if not found:
         raise InputError(f"proxies are given by name, or as functions decorated with @zerocost.proxy, got {item!r:.60}")
     return found
 
 
-def split_at_commas(text: str) -> list[str]:
+def _split_at_commas(text: str) -> list[str]:
     """Parts between commas, but for those inside brackets.
 
-    >>> split_at_commas("snip, zen(repeats=4,inputs='noise')")
+    >>> _split_at_commas("snip, zen(repeats=4,inputs='noise')")
     ['snip', "zen(repeats=4,inputs='noise')"]
     """
     parts, depth = [""], 0
@@ -83,15 +83,15 @@ def split_at_commas(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def proxies_of_text(text: str) -> list[Proxy]:
+def _proxies_of_text(text: str) -> list[Proxy]:
     """What a name stands for: a proxy, one with options in brackets, one in a file (my_proxy.py:mine), one with the
     settings of its paper (paper:zen), or the parts of an aggregate."""
     name, bracket, rest = text.partition("(")
     options = parse_options(f"{name.rpartition(':')[2]}({rest}") if bracket else {}
-    return [found.using(**options) if options else found for found in proxies_of_name(name)]
+    return [found.using(**options) if options else found for found in _proxies_of_name(name)]
 
 
-def proxies_of_name(name: str) -> list[Proxy]:
+def _proxies_of_name(name: str) -> list[Proxy]:
     """What a name without options stands for."""
     file, colon, base = name.rpartition(":")
     if file == "paper":

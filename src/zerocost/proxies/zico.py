@@ -30,13 +30,13 @@ def zico(batch_gradients: Tensors) -> Tensor:
     >>> round(zico([torch.tensor([[[1.0, 2.0]], [[3.0, 2.0]]])]).item(), 4)
     0.6931
     """
-    layers = [term for gradients in batch_gradients if (term := layer_term(gradients)) is not None]
+    layers = [term for gradients in batch_gradients if (term := _layer_term(gradients)) is not None]
     if not layers:
         raise Failure("the gradients are the same on every batch: they have no variance")
     return torch.stack(layers).sum()
 
 
-def layer_term(gradients: Tensor) -> Tensor | None:
+def _layer_term(gradients: Tensor) -> Tensor | None:
     """One layer's term; None where no weight's gradient varies."""
     gradients = gradients.double()
     deviations, means = gradients.std(0, correction=0), gradients.abs().mean(0)

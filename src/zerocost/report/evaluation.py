@@ -17,7 +17,7 @@ from zerocost.report.sections import LossGroup, Plot, group_losses
 from zerocost.report.template import render_template
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 
-TITLES = {
+_TITLES = {
     "spearman": "Spearman ρ",
     "kendall": "Kendall τ",
     "kendall_top": "τ, top 10 %",
@@ -29,11 +29,11 @@ TITLES = {
     "best_rank": "best rank@{}",
     "regret": "regret@{}",
 }
-BARS = ("kendall", "kendall_top", "kendall_bins", "partial_params")
+_BARS = ("kendall", "kendall_top", "kendall_bins", "partial_params")
 
 
 @dataclass(frozen=True)
-class StatisticCell:
+class _StatisticCell:
     """One statistic: its value, its interval, its spread over seeds, and whether it is the best in its column."""
 
     value: str
@@ -42,24 +42,24 @@ class StatisticCell:
     best: bool
 
 
-def statistic_title(statistic: str) -> str:
+def _statistic_title(statistic: str) -> str:
     """The heading of a statistic.
 
-    >>> statistic_title("precision@10")
+    >>> _statistic_title("precision@10")
     'precision@10'
     """
     base, _, k = statistic.partition("@")
-    return TITLES[base].format(k)
+    return _TITLES[base].format(k)
 
 
 def render_evaluation(evaluation: Evaluation) -> str:
     """The page as text."""
     table, metric = evaluation.table, evaluation.query.metric
     order = list(table["kendall"].sort_values(ascending=False, kind="stable", na_position="last").index)
-    colours = {name: score_colour(evaluation, name) for name in order}
+    colours = {name: _score_colour(evaluation, name) for name in order}
     bars = [
-        Plot(f"bars-{s}", figures.statistic_bars(table.loc[order], s, [colours[n] for n in order]), statistic_title(s))
-        for s in BARS
+        Plot(f"bars-{s}", figures.statistic_bars(table.loc[order], s, [colours[n] for n in order]), _statistic_title(s))
+        for s in _BARS
     ]
     means = evaluation.scores.groupby(level="architecture").mean()
     scatters = [
@@ -82,23 +82,23 @@ def render_evaluation(evaluation: Evaluation) -> str:
         "evaluation.html.j2",
         [*bars, *scatters, correlations, paired, curves],
         title=f"{evaluation.benchmark}: {fmt.plural(len(evaluation.proxies), 'proxy', 'proxies')} evaluated",
-        sentence=evaluation_sentence(evaluation),
-        facts=evaluation_facts(evaluation),
+        sentence=_evaluation_sentence(evaluation),
+        facts=_evaluation_facts(evaluation),
         verdict=baseline_verdict(evaluation),
-        headings=[statistic_title(s) for s in evaluation.statistics],
-        rows=[(name, statistic_cells(evaluation, name), f"{table.loc[name, 'failed']:.0f}") for name in order],
+        headings=[_statistic_title(s) for s in evaluation.statistics],
+        rows=[(name, _statistic_cells(evaluation, name), f"{table.loc[name, 'failed']:.0f}") for name in order],
         seeds=len(evaluation.seeds),
         bars=bars,
         scatters=scatters,
         correlations=correlations,
         paired=paired,
         regret=curves,
-        lost=failed_scores(evaluation),
+        lost=_failed_scores(evaluation),
         settings=[(key, fmt.setting_text(value)) for key, value in evaluation.settings.items()],
     )
 
 
-def score_colour(evaluation: Evaluation, name: str) -> str:
+def _score_colour(evaluation: Evaluation, name: str) -> str:
     """One colour for the proxies, one for their combination, one for the baselines."""
     if name == TOGETHER:
         return figures.TOGETHER
@@ -111,7 +111,7 @@ def value_with_interval(table: pd.DataFrame, name: str, statistic: str) -> str:
     return f"{fmt.fixed(value)} ({fmt.fixed(low)} to {fmt.fixed(high)})"
 
 
-def statistic_cells(evaluation: Evaluation, name: str) -> list[StatisticCell]:
+def _statistic_cells(evaluation: Evaluation, name: str) -> list[_StatisticCell]:
     """The statistics of one score."""
     found = []
     for s in evaluation.statistics:
@@ -120,11 +120,11 @@ def statistic_cells(evaluation: Evaluation, name: str) -> list[StatisticCell]:
         value, low, high, sd = (float(evaluation.table[f"{s}{part}"][name]) for part in ("", "_low", "_high", "_sd"))
         bounds = "" if np.isnan(low) else f"{fmt.fixed(low)} to {fmt.fixed(high)}"
         spread = f"± {fmt.fixed(sd)}" if sd >= 0.005 else ""
-        found.append(StatisticCell(fmt.fixed(value), bounds, spread, value == best))
+        found.append(_StatisticCell(fmt.fixed(value), bounds, spread, value == best))
     return found
 
 
-def evaluation_sentence(evaluation: Evaluation) -> str:
+def _evaluation_sentence(evaluation: Evaluation) -> str:
     """One sentence on what was done, with numbers."""
     return (
         f"{evaluation.settings['architectures']} architectures, drawn at random and scored with "
@@ -140,7 +140,7 @@ def best_score_and_baseline(evaluation: Evaluation) -> tuple[str, str]:
     return str(kendall[given].idxmax()) if given else baseline, baseline
 
 
-def evaluation_facts(evaluation: Evaluation) -> list[Fact]:
+def _evaluation_facts(evaluation: Evaluation) -> list[Fact]:
     """The best score, the best baseline, their difference, and how many scores failed."""
     best, baseline = best_score_and_baseline(evaluation)
     table = evaluation.table
@@ -169,7 +169,7 @@ def baseline_verdict(evaluation: Evaluation) -> str:
     return f"The interval of the difference includes 0: this does not show that {best} ranks better than {baseline}."
 
 
-def failed_scores(evaluation: Evaluation) -> list[LossGroup]:
+def _failed_scores(evaluation: Evaluation) -> list[LossGroup]:
     """The failed scores, by reason."""
     if evaluation.failures.empty:
         return []

@@ -12,8 +12,19 @@ from zerocost.report.figures import DIVERGING, empty_figure, label
 from zerocost.report.format import fixed, number
 
 PROXY, BASELINE, TOGETHER = "#2f7ed8", "#8a93a1", "#d9650b"
-PALETTE = ("#2f7ed8", "#d9650b", "#1f9d72", "#a44fc4", "#c9a200", "#d64b6a", "#17a2b8", "#7a6a53", "#5b6ee1", "#7aa82b")
-DASHES = ("solid", "dash")
+_PALETTE = (
+    "#2f7ed8",
+    "#d9650b",
+    "#1f9d72",
+    "#a44fc4",
+    "#c9a200",
+    "#d64b6a",
+    "#17a2b8",
+    "#7a6a53",
+    "#5b6ee1",
+    "#7aa82b",
+)
+_DASHES = ("solid", "dash")
 
 
 def statistic_bars(table: pd.DataFrame, statistic: str, colours: Sequence[str]) -> go.Figure:
@@ -90,9 +101,9 @@ def regret_curves(curves: pd.DataFrame, metric: str) -> go.Figure:
             mode="lines",
             name=label(name),
             line={
-                "color": BASELINE if random else PALETTE[place % len(PALETTE)],
+                "color": BASELINE if random else _PALETTE[place % len(_PALETTE)],
                 "width": 2,
-                "dash": "dot" if random else DASHES[place // len(PALETTE) % 2],
+                "dash": "dot" if random else _DASHES[place // len(_PALETTE) % 2],
             },
             hovertemplate=f"{label(name)}<br>%{{x}} trained: %{{y:.3g}}<extra></extra>",
         )

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 MOST_CANDIDATES = 20
 """Most candidates in the plot."""
-LABEL_LENGTH = 36
+_LABEL_LENGTH = 36
 """Most letters of a name beside the plot."""
 
 
 @dataclass(frozen=True)
-class RankingExplanation:
+class _RankingExplanation:
     """Why the best candidates are ranked best.
 
     Attributes:
@@ -44,7 +44,7 @@ class RankingExplanation:
     note: str
 
 
-def explain_ranking(result: SearchResult) -> RankingExplanation | None:
+def explain_ranking(result: SearchResult) -> _RankingExplanation | None:
     """Why the best of a search or a ranking are ranked best; None without combined proxies, or with too few scores."""
     by, table = progress.score_combination(result), result.table
     if SCORE not in result.objectives or not set(by.proxies) <= set(table.frame):
@@ -52,12 +52,12 @@ def explain_ranking(result: SearchResult) -> RankingExplanation | None:
     found = table.explained(by, top=len(result.kept) or None)
     if found.place.notna().sum() < FEWEST:
         return None
-    headings, rows = proxy_rows(found)
-    plot = moves_plot(found, [str(name) for name in result.kept.frame.index])
-    return RankingExplanation(found.about_size(fmt.shorten), plot, headings, rows, explanation_note(found, plot))
+    headings, rows = _proxy_rows(found)
+    plot = _moves_plot(found, [str(name) for name in result.kept.frame.index])
+    return _RankingExplanation(found.about_size(fmt.shorten), plot, headings, rows, _explanation_note(found, plot))
 
 
-def moves_plot(found: Explanation, kept: list[str]) -> Plot | None:
+def _moves_plot(found: Explanation, kept: list[str]) -> Plot | None:
     """A heat map of the kept candidates and the best of the others; None for one proxy, which is the score itself."""
     if len(found.proxies) < 2:
         return None
@@ -69,17 +69,17 @@ def moves_plot(found: Explanation, kept: list[str]) -> Plot | None:
     parts, places = whole.loc[names], found.climbed.loc[names]
     title = f"How far each proxy moved the best {len(names)}" if len(names) > 1 else "How far each proxy moved the best"
     text = f"by {found.combination}"
-    figure = heat_map(parts, places, [candidate_label(found, name, name in set(kept)) for name in names])
+    figure = _heat_map(parts, places, [_candidate_label(found, name, name in set(kept)) for name in names])
     return Plot("why-moves", figure, title, text, min_width=300 + 64 * parts.shape[1])
 
 
-def candidate_label(found: Explanation, name: str, kept: bool) -> str:
+def _candidate_label(found: Explanation, name: str, kept: bool) -> str:
     """A candidate's name and place, bold where it was kept."""
-    text = f"{label(fmt.shorten(name, LABEL_LENGTH))}  {found.place[name]:.0f}"
+    text = f"{label(fmt.shorten(name, _LABEL_LENGTH))}  {found.place[name]:.0f}"
     return f"<b>{text}</b>" if kept else text
 
 
-def heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go.Figure:
+def _heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go.Figure:
     """How far each proxy moved each candidate, blue for up; the numbers are places won or lost, where known."""
     limit = float(np.nan_to_num(np.abs(parts.to_numpy())).max()) or 1.0
     columns = [label(str(name)) for name in parts]
@@ -90,7 +90,7 @@ def heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go.
             "showgrid": False,
             "side": "top",
             "ticks": "",
-            "tickangle": 0 if fit_side_by_side(parts) else -45,
+            "tickangle": 0 if _fit_side_by_side(parts) else -45,
         },
         yaxis={
             "tickvals": list(range(len(names))),
@@ -105,7 +105,7 @@ def heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go.
         z=parts.to_numpy(),
         x=columns,
         y=list(range(len(names))),
-        text=places.map(signed_places).to_numpy(),
+        text=places.map(_signed_places).to_numpy(),
         customdata=parts.map(fmt.fixed).to_numpy(),
         hovertext=[[name] * len(columns) for name in names],
         texttemplate="%{text}",
@@ -120,15 +120,15 @@ def heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go.
     return figure
 
 
-def fit_side_by_side(parts: pd.DataFrame) -> bool:
+def _fit_side_by_side(parts: pd.DataFrame) -> bool:
     """Whether the names of the proxies fit side by side."""
     return parts.shape[1] * max(len(str(name)) for name in parts) <= 80
 
 
-def signed_places(places: float) -> str:
+def _signed_places(places: float) -> str:
     """Places won or lost, always signed; empty where they are not known.
 
-    >>> signed_places(3.0), signed_places(-12.0), signed_places(0.0), signed_places(np.nan)
+    >>> _signed_places(3.0), _signed_places(-12.0), _signed_places(0.0), _signed_places(np.nan)
     ('+3', '−12', '0', '')
     """
     if np.isnan(places):
@@ -136,7 +136,7 @@ def signed_places(places: float) -> str:
     return f"{places:+.0f}".replace("-", "−") if places else "0"
 
 
-def proxy_rows(found: Explanation) -> tuple[list[str], list[list[str]]]:
+def _proxy_rows(found: Explanation) -> tuple[list[str], list[list[str]]]:
     """Headings, and one row a proxy."""
     sizes = [str(size) for size in found.sizes if found.sizes[size].notna().any()]
     headings = ["proxy", "weight", "τ without it", f"new in the top {found.top}", "ρ with the score", "beyond size"]
@@ -150,7 +150,7 @@ def proxy_rows(found: Explanation) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def explanation_note(found: Explanation, plot: Plot | None) -> str:
+def _explanation_note(found: Explanation, plot: Plot | None) -> str:
     """What the numbers of the section are."""
     several = len(found.proxies) > 1
     text = []

@@ -16,15 +16,15 @@ from zerocost.report.format import count, number, percent, shorten
 from zerocost.report.frames import FINISHED, RANDOM, STOPPED, SURVIVORS
 from zerocost.statistics.association import mean_interval
 
-GROUPS = (SURVIVORS, RANDOM)
+_GROUPS = (SURVIVORS, RANDOM)
 COLOURS = {SURVIVORS: "#2f7ed8", RANDOM: "#d9650b"}
-SYMBOLS = {SURVIVORS: "circle", RANDOM: "diamond"}
+_SYMBOLS = {SURVIVORS: "circle", RANDOM: "diamond"}
 DIVERGING = [
     [0.0, "rgba(217,101,11,0.85)"],
     [0.5, "rgba(140,148,160,0.10)"],
     [1.0, "rgba(47,126,216,0.85)"],
 ]
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
 def _template(text: str, grid: str, paper: str) -> go.layout.Template:
@@ -37,11 +37,16 @@ def _template(text: str, grid: str, paper: str) -> go.layout.Template:
         "title": {"standoff": 8, "font": {"size": 13}},
     }
     layout = {
-        "font": {"family": FONT, "size": 13, "color": text},
+        "font": {"family": _FONT, "size": 13, "color": text},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "margin": {"l": 48, "r": 12, "t": 12, "b": 40},
-        "hoverlabel": {"bgcolor": paper, "bordercolor": grid, "font": {"family": FONT, "color": text}, "align": "left"},
+        "hoverlabel": {
+            "bgcolor": paper,
+            "bordercolor": grid,
+            "font": {"family": _FONT, "color": text},
+            "align": "left",
+        },
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False},
         "dragmode": False,
         "xaxis": axis,
@@ -74,7 +79,7 @@ def is_wide(column: pd.Series[float]) -> bool:
 
 def accuracy_by_group(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
     """Accuracy (%) of survivors beside random picks: runs, candidate means, group mean with 95 % interval."""
-    groups = [group for group in GROUPS if (candidates["group"] == group).any()]
+    groups = [group for group in _GROUPS if (candidates["group"] == group).any()]
     figure = empty_figure(
         360,
         xaxis={
@@ -97,7 +102,7 @@ def accuracy_by_group(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure
             name="one run",
             legendgroup="run",
             showlegend=first,
-            marker={"color": colour, "size": 6, "opacity": 0.4, "symbol": SYMBOLS[group]},
+            marker={"color": colour, "size": 6, "opacity": 0.4, "symbol": _SYMBOLS[group]},
             text=[f"{label(n)}<br>seed {s}" for n, s in zip(each["name"], each["seed"], strict=True)],
             hovertemplate="%{text}: %{y:.1f} %<extra></extra>",
         )
@@ -108,7 +113,7 @@ def accuracy_by_group(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure
             name="candidate, mean over seeds",
             legendgroup="candidate",
             showlegend=first,
-            marker={"color": colour, "size": 11, "symbol": SYMBOLS[group]},
+            marker={"color": colour, "size": 11, "symbol": _SYMBOLS[group]},
             text=[label(name) for name in ours["name"]],
             hovertemplate="%{text}<br>mean %{y:.1f} %<extra></extra>",
         )
@@ -146,14 +151,14 @@ def accuracy_scatter(points: pd.DataFrame, axis: str) -> go.Figure:
         },
         yaxis={"title": "accuracy (%)", "nticks": 6},
     )
-    for group in GROUPS:
+    for group in _GROUPS:
         ours = points[points["group"] == group]
         figure.add_scatter(
             x=ours["score"],
             y=100 * ours["accuracy"],
             mode="markers",
             name=group,
-            marker={"color": COLOURS[group], "size": 9, "symbol": SYMBOLS[group], "opacity": 0.85},
+            marker={"color": COLOURS[group], "size": 9, "symbol": _SYMBOLS[group], "opacity": 0.85},
             text=[
                 f"{label(name)}<br>{label(axis)} {write(score)}<br>accuracy {percent(accuracy)}"
                 for name, score, accuracy in zip(ours["name"], ours["score"], ours["accuracy"], strict=True)
@@ -219,7 +224,7 @@ def learning_curves(epochs: pd.DataFrame, column: str, axis: str, also: str | No
         xaxis={"title": "epoch", "showgrid": False, "tickformat": "d", **({"dtick": 1} if last <= 10 else {})},
         yaxis={"title": axis},
     )
-    present = {group: rows for group in GROUPS if len(rows := epochs[epochs["group"] == group])}
+    present = {group: rows for group in _GROUPS if len(rows := epochs[epochs["group"] == group])}
     for group, rows in present.items():
         x, y, text = _runs_as_one_line(rows, column)
         figure.add_scatter(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 Formatter = Callable[[float], str]
 MISSING = "–"
-COUNTED = ("params", "non_embedding_params", "flops")
+_COUNTED = ("params", "non_embedding_params", "flops")
 SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -65,7 +65,7 @@ def formatter_for(name: str) -> Formatter:
     >>> formatter_for("params")(12_345).replace(SPACE, " "), formatter_for("snip")(12_345)
     ('12.3 k', '12,345')
     """
-    return count if name in COUNTED else number
+    return count if name in _COUNTED else number
 
 
 def percent(fraction: float | None) -> str:

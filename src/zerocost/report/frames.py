@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
     from zerocost.train import Run
 
-NUMBER = r"(?<![\w.])-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?!\w)"
+_NUMBER = r"(?<![\w.])-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?!\w)"
 
 SURVIVORS, RANDOM = "survivors", "random picks"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
@@ -152,7 +152,7 @@ def group_by_reason(lost: pd.DataFrame) -> pd.DataFrame:
     >>> group_by_reason(lost)[["reason", "candidates"]].values.tolist()
     [['rank … of 9', ['a', 'c']], ['no gradient', ['b']]]
     """
-    pattern = lost["reason"].str.replace(NUMBER, "…", regex=True)
+    pattern = lost["reason"].str.replace(_NUMBER, "…", regex=True)
     rows = []
     for _, group in lost.groupby(pattern, sort=False):
         reasons, parts, names = (group[column].unique().tolist() for column in ("reason", "part", "candidate"))
@@ -163,6 +163,6 @@ def group_by_reason(lost: pd.DataFrame) -> pd.DataFrame:
 
 def _common(reasons: Sequence[str]) -> str:
     """Reasons that differ only in numbers as one; numbers that are the same in all of them stay."""
-    numbers = zip(*(re.findall(NUMBER, reason) for reason in reasons), strict=False)
+    numbers = zip(*(re.findall(_NUMBER, reason) for reason in reasons), strict=False)
     common = iter([found[0] if len(set(found)) == 1 else "…" for found in numbers])
-    return re.sub(NUMBER, lambda _: next(common, "…"), reasons[0])
+    return re.sub(_NUMBER, lambda _: next(common, "…"), reasons[0])

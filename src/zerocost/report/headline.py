@@ -38,7 +38,7 @@ def search_sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFr
     """One sentence on what a search did, with numbers."""
     proposed = f", proposed by strategy {result.settings['strategy']}," if progress.is_search(result) else ""
     count = fmt.plural(candidate_count(result), "candidate")
-    text = f"{count} of the space {result.space}{proposed} {how_ranked(result)}"
+    text = f"{count} of the space {result.space}{proposed} {_how_ranked(result)}"
     numbers = {"more were refused": len(result.rejected), "could not be ranked": int(ranking["rank"].isna().sum())}
     asides = [f"{number:,} {what}" for what, number in numbers.items() if number]
     text += f" ({', '.join(asides)})" if asides else ""
@@ -63,7 +63,7 @@ def candidate_count(result: SearchResult) -> int:
     return len(result.order) or len(result.table)
 
 
-def how_ranked(result: SearchResult) -> str:
+def _how_ranked(result: SearchResult) -> str:
     """What candidates were measured by, in words."""
     scores = fmt.plural(len(progress.score_combination(result).proxies), "proxy", "proxies")
     if progress.ranked_by_score(result):

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FORMATS = ("pdf", "svg", "png")
-WIDTH = 6.8
+_WIDTH = 6.8
 """The width of a paper's text, in inches."""
 BLUE, ORANGE, GREY = "#2a6fbb", "#cf5f0a", "#8a8f98"
-PALETTE = ("#2a6fbb", "#cf5f0a", "#1d8a66", "#8d3fae", "#a98600", "#c23b58", "#1490a3", "#6b5d48")
-STYLE: Any = {
+_PALETTE = ("#2a6fbb", "#cf5f0a", "#1d8a66", "#8d3fae", "#a98600", "#c23b58", "#1490a3", "#6b5d48")
+_STYLE: Any = {
     "font.size": 8,
     "font.family": "sans-serif",
     "axes.spines.top": False,
@@ -66,8 +66,8 @@ def save(evaluation: Evaluation, folder: str | Path, formats: Sequence[str] = FO
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    with mpl.rc_context(STYLE):
-        for name, draw in FIGURES.items():
+    with mpl.rc_context(_STYLE):
+        for name, draw in _FIGURES.items():
             figure = draw(evaluation)
             for form in formats:
                 path = folder / f"{name}.{form}"
@@ -77,36 +77,36 @@ def save(evaluation: Evaluation, folder: str | Path, formats: Sequence[str] = FO
     return written
 
 
-def new_figure(width: float, height: float) -> Figure:
+def _new_figure(width: float, height: float) -> Figure:
     """An empty figure, outside of pyplot's global state."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def kind_colour(name: str) -> str:
+def _kind_colour(name: str) -> str:
     """The colour of a score by its kind: a proxy, their combination or a baseline."""
     return ORANGE if name == TOGETHER else GREY if name in BASELINES else BLUE
 
 
-def names_by_kendall(evaluation: Evaluation) -> list[str]:
+def _names_by_kendall(evaluation: Evaluation) -> list[str]:
     """The scores, highest Kendall τ first."""
     kendall = evaluation.table["kendall"]
     return list(kendall.sort_values(ascending=False, kind="stable", na_position="last").index)
 
 
-def draw_scores(evaluation: Evaluation) -> Figure:
+def _draw_scores(evaluation: Evaluation) -> Figure:
     """Score, mean over seeds, against truth: one panel a score, one point an architecture."""
     from matplotlib.ticker import EngFormatter
 
-    names, means = names_by_kendall(evaluation), evaluation.scores.groupby(level="architecture").mean()
+    names, means = _names_by_kendall(evaluation), evaluation.scores.groupby(level="architecture").mean()
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
-    figure = new_figure(WIDTH, 1.55 * rows)
+    figure = _new_figure(_WIDTH, 1.55 * rows)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for panel, name in zip(panels, names, strict=False):
         shown = means[name].dropna()
-        panel.plot(shown, evaluation.truth[shown.index], ".", color=kind_colour(name), markersize=3, alpha=0.7, mew=0)
+        panel.plot(shown, evaluation.truth[shown.index], ".", color=_kind_colour(name), markersize=3, alpha=0.7, mew=0)
         panel.set_title(f"{name}  τ = {fixed(float(evaluation.table['kendall'][name]))}")
         if len(shown) and shown.min() > 0 and shown.max() / shown.min() > 1000:
             panel.set_xscale("log")
@@ -120,10 +120,10 @@ def draw_scores(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def draw_correlations(evaluation: Evaluation) -> Figure:
+def _draw_correlations(evaluation: Evaluation) -> Figure:
     """Kendall's τ and the partial Spearman correlation given parameters, with 95 % intervals."""
-    names = names_by_kendall(evaluation)
-    figure = new_figure(WIDTH, 0.6 + 0.19 * len(names))
+    names = _names_by_kendall(evaluation)
+    figure = _new_figure(_WIDTH, 0.6 + 0.19 * len(names))
     places = np.arange(len(names))[::-1]
     for panel, statistic, title in zip(
         figure.subplots(1, 2, sharey=True),
@@ -132,7 +132,7 @@ def draw_correlations(evaluation: Evaluation) -> Figure:
         strict=True,
     ):
         value, low, high = (evaluation.table[f"{statistic}{part}"][names] for part in ("", "_low", "_high"))
-        panel.barh(places, value.fillna(0), height=0.65, color=[kind_colour(name) for name in names])
+        panel.barh(places, value.fillna(0), height=0.65, color=[_kind_colour(name) for name in names])
         panel.hlines(places, low, high, color="black", linewidth=0.8)
         panel.axvline(0, color="black", linewidth=0.6)
         panel.set_yticks(places, names)
@@ -141,11 +141,11 @@ def draw_correlations(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def draw_score_correlations(evaluation: Evaluation) -> Figure:
+def _draw_score_correlations(evaluation: Evaluation) -> Figure:
     """Spearman correlation of each pair of scores, mean over seeds."""
     values = evaluation.agreement
     side = 1.3 + 0.27 * len(values)
-    figure = new_figure(side, side)
+    figure = _new_figure(side, side)
     panel = figure.subplots()
     panel.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
     for (row, column), value in np.ndenumerate(values.to_numpy()):
@@ -160,16 +160,18 @@ def draw_score_correlations(evaluation: Evaluation) -> Figure:
     return figure
 
 
-def draw_regret(evaluation: Evaluation) -> Figure:
+def _draw_regret(evaluation: Evaluation) -> Figure:
     """Regret against the number of networks trained; dotted: networks picked at random."""
     count = len(evaluation.truth)
     steps = np.unique(np.geomspace(1, count, 60).round().astype(int)).tolist()
     curves = evaluation.regrets(steps)
-    figure = new_figure(WIDTH, 2.4)
+    figure = _new_figure(_WIDTH, 2.4)
     panel = figure.subplots()
     for place, name in enumerate(evaluation.table.index):
         style = "--" if name in BASELINES else "-"
-        panel.plot(curves.index, curves[name], style, color=PALETTE[place % len(PALETTE)], linewidth=1, label=str(name))
+        panel.plot(
+            curves.index, curves[name], style, color=_PALETTE[place % len(_PALETTE)], linewidth=1, label=str(name)
+        )
     panel.plot(curves.index, curves["random"], ":", color="black", linewidth=1, label="random")
     panel.set_xscale("log")
     panel.set_xlim(1, count)
@@ -181,9 +183,9 @@ def draw_regret(evaluation: Evaluation) -> Figure:
     return figure
 
 
-FIGURES: dict[str, Callable[[Evaluation], Figure]] = {
-    "scores": draw_scores,
-    "correlation": draw_correlations,
-    "agreement": draw_score_correlations,
-    "regret": draw_regret,
+_FIGURES: dict[str, Callable[[Evaluation], Figure]] = {
+    "scores": _draw_scores,
+    "correlation": _draw_correlations,
+    "agreement": _draw_score_correlations,
+    "regret": _draw_regret,
 }

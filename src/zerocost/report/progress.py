@@ -82,11 +82,11 @@ def best_so_far(proposed: pd.DataFrame) -> pd.Series[float]:
         return best.ffill().dropna()
     signs = np.array([-1.0 if minimised(str(name)) else 1.0 for name in proposed])
     steps = np.unique(np.linspace(1, len(proposed), STEPS).round().astype(int))
-    reached = pd.Series(fronts_so_far(proposed.to_numpy() * signs, steps.tolist()), index=steps, dtype=float)
+    reached = pd.Series(_fronts_so_far(proposed.to_numpy() * signs, steps.tolist()), index=steps, dtype=float)
     return reached[reached > 0]
 
 
-def fronts_so_far(points: Floats, steps: list[int]) -> list[float]:
+def _fronts_so_far(points: Floats, steps: list[int]) -> list[float]:
     """The hypervolume of the front, or its length, after each of the numbers of points; see `best_so_far`."""
     known = np.asarray(np.isfinite(points).all(axis=1))
     low = points[known].min(axis=0, initial=np.inf)
@@ -120,7 +120,7 @@ def fidelity_label(fidelity: str) -> str:
     return "full size" if fidelity == "full" else fidelity
 
 
-class FidelityStep(NamedTuple):
+class _FidelityStep(NamedTuple):
     """A step from one fidelity to the next.
 
     Attributes:
@@ -138,15 +138,15 @@ class FidelityStep(NamedTuple):
     follows: dict[str, Association]
 
 
-def fidelity_steps(result: SearchResult) -> list[FidelityStep]:
+def fidelity_steps(result: SearchResult) -> list[_FidelityStep]:
     """The steps from each fidelity to the next; sizes, which are equal at both, are left out."""
     tables, names = [*result.earlier, result.table], table_fidelities(result)
-    return [compare_fidelities(result, *pair, *at) for pair, at in zip(pairwise(tables), pairwise(names), strict=True)]
+    return [_compare_fidelities(result, *pair, *at) for pair, at in zip(pairwise(tables), pairwise(names), strict=True)]
 
 
-def compare_fidelities(
+def _compare_fidelities(
     result: SearchResult, low: ScoreTable, high: ScoreTable, before: str, after: str
-) -> FidelityStep:
+) -> _FidelityStep:
     """One step of `fidelity_steps`."""
     both = [name for name in high.frame.index if name in low.frame.index]
     joined = [objective_values(result, table).add_prefix("objective ").join(table.frame) for table in (low, high)]
@@ -159,4 +159,4 @@ def compare_fidelities(
         title = name.removeprefix("objective ")
         if title not in follows and name in first and not first[name].equals(second[name]):
             follows[title] = association(first[name], second[name])
-    return FidelityStep(before, after, len(low), ranks, follows)
+    return _FidelityStep(before, after, len(low), ranks, follows)

@@ -18,12 +18,12 @@ MOST_POINTS = 3000
 """Most points of a plot that are neither on the front nor kept; of more, every second, third, … is shown."""
 
 
-def thin_out(points: pd.DataFrame) -> pd.DataFrame:
+def _thin_out(points: pd.DataFrame) -> pd.DataFrame:
     """At most `MOST_POINTS` of the rows, evenly."""
     return points.iloc[:: -(-len(points) // MOST_POINTS)] if len(points) > MOST_POINTS else points
 
 
-def hover_texts(points: pd.DataFrame) -> list[str]:
+def _hover_texts(points: pd.DataFrame) -> list[str]:
     """The name and the objectives of each row, for hovering."""
     columns = list(map(str, points.columns))
     lines = [
@@ -37,9 +37,9 @@ def front_figure(points: pd.DataFrame, best: Collection[str], kept: Collection[s
     """All architectures by two objectives, the columns of `points`; the front joined by steps, the kept ringed."""
     across, up = map(str, points.columns)
     on_front = points[points.index.isin(list(best))].sort_values(across)
-    others = thin_out(points[~points.index.isin(list(best))])
+    others = _thin_out(points[~points.index.isin(list(best))])
     ringed = points[points.index.isin(list(kept))]
-    figure = empty_figure(400, xaxis=objective_axis(across, points[across]), yaxis=objective_axis(up, points[up]))
+    figure = empty_figure(400, xaxis=_objective_axis(across, points[across]), yaxis=_objective_axis(up, points[up]))
     steps = {"shape": "hv" if minimised(across) else "vh", "width": 2, "color": FRONT}
     for rows, name, look in (
         (others, "not on the front", {"mode": "markers", "marker": {"color": OTHERS, "size": 6, "opacity": 0.7}}),
@@ -55,12 +55,12 @@ def front_figure(points: pd.DataFrame, best: Collection[str], kept: Collection[s
         ),
     ):
         if len(rows):
-            hover = {"text": hover_texts(rows), "hovertemplate": "%{text}<extra></extra>"}
+            hover = {"text": _hover_texts(rows), "hovertemplate": "%{text}<extra></extra>"}
             figure.add_scatter(x=rows[across], y=rows[up], name=name, **look, **hover)
     return figure
 
 
-def objective_axis(name: str, column: pd.Series[float]) -> dict[str, object]:
+def _objective_axis(name: str, column: pd.Series[float]) -> dict[str, object]:
     """The axis of an objective, with its direction."""
     least = 3 if formatter_for(name) is not formatter_for("") else 6
     scale = {"type": "log", "exponentformat": "power", "dtick": 1} if is_wide(column) else {"exponentformat": "SI"}
@@ -73,18 +73,18 @@ def history_figure(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:
     figure = empty_figure(
         320,
         xaxis={"title": "architectures measured", "showgrid": False, "tickformat": "d"},
-        yaxis=progress_axis(names, proposed),
+        yaxis=_progress_axis(names, proposed),
     )
     share = 1 < len(names) <= 3
     if len(names) == 1:
-        each = thin_out(proposed.assign(count=range(1, len(proposed) + 1)).dropna())
+        each = _thin_out(proposed.assign(count=range(1, len(proposed) + 1)).dropna())
         figure.add_scatter(
             x=each["count"],
             y=each[names[0]],
             mode="markers",
             name="each",
             marker={"color": OTHERS, "size": 6, "opacity": 0.6},
-            text=hover_texts(each[names]),
+            text=_hover_texts(each[names]),
             hovertemplate="%{text}<extra></extra>",
         )
     shown = best[best.diff().ne(0) | (best.index == best.index[-1])]
@@ -101,10 +101,10 @@ def history_figure(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:
     return figure
 
 
-def progress_axis(names: Sequence[str], proposed: pd.DataFrame) -> dict[str, object]:
+def _progress_axis(names: Sequence[str], proposed: pd.DataFrame) -> dict[str, object]:
     """The vertical axis of `history_figure`."""
     if len(names) == 1:
-        return objective_axis(names[0], proposed[names[0]])
+        return _objective_axis(names[0], proposed[names[0]])
     if len(names) <= 3:
         return {"title": "hypervolume (% of the final front)", "rangemode": "tozero"}
     return {"title": "architectures on the front", "rangemode": "tozero"}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class HistorySection:
+class _HistorySection:
     """The plot of the best so far, and a note on its numbers."""
 
     plot: Plot
@@ -25,7 +25,7 @@ class HistorySection:
 
 
 @dataclass(frozen=True)
-class FidelitySection:
+class _FidelitySection:
     """One step from a fidelity to the next.
 
     Attributes:
@@ -55,7 +55,7 @@ def front_plots(result: SearchResult) -> list[Plot]:
     return plots
 
 
-def history_section(result: SearchResult) -> HistorySection | None:
+def history_section(result: SearchResult) -> _HistorySection | None:
     """The best so far against the number measured; None where fewer than two have a value."""
     if len(result.order) < 2:
         return None
@@ -68,7 +68,7 @@ def history_section(result: SearchResult) -> HistorySection | None:
     figure = figures.history_figure(proposed, best)
     one = len(result.objectives) == 1
     title = f"Best {result.objectives[0]} so far" if one else "Front so far"
-    return HistorySection(Plot("history-plot", figure, title, text), history_note(result))
+    return _HistorySection(Plot("history-plot", figure, title, text), history_note(result))
 
 
 def history_note(result: SearchResult) -> str:
@@ -89,7 +89,7 @@ def history_note(result: SearchResult) -> str:
     return " ".join(parts)
 
 
-def fidelity_sections(result: SearchResult) -> list[FidelitySection]:
+def fidelity_sections(result: SearchResult) -> list[_FidelitySection]:
     """What each step from one fidelity to the next changed; empty where there is one fidelity."""
     steps = []
     for place, step in enumerate(progress.fidelity_steps(result)):
@@ -100,6 +100,6 @@ def fidelity_sections(result: SearchResult) -> list[FidelitySection]:
         )
         again = f"{len(step.ranks):,} of {fmt.plural(step.total, 'candidate')} scored again"
         steps.append(
-            FidelitySection(plot, again, [(name, correlation_text(found)) for name, found in step.follows.items()])
+            _FidelitySection(plot, again, [(name, correlation_text(found)) for name, found in step.follows.items()])
         )
     return steps

@@ -15,13 +15,13 @@ from zerocost.statistics.association import Association, association
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
 
-VISIBLE_ROWS = 100
+_VISIBLE_ROWS = 100
 LISTED_ROWS = 2000
-NAMES = {"rank_score": "rank score", "params": "parameters"}
+_NAMES = {"rank_score": "rank score", "params": "parameters"}
 
 
 @dataclass(frozen=True)
-class RankingCell:
+class _RankingCell:
     """One table cell: its text, and the number to sort by where it has one."""
 
     text: str
@@ -29,17 +29,17 @@ class RankingCell:
 
 
 @dataclass(frozen=True)
-class RankingRow:
+class _RankingRow:
     """One ranked candidate."""
 
     name: str
-    cells: list[RankingCell]
+    cells: list[_RankingCell]
     marks: list[str]
     dropped: str
 
 
 @dataclass(frozen=True)
-class RankingSection:
+class _RankingSection:
     """The ranking table.
 
     Attributes:
@@ -52,7 +52,7 @@ class RankingSection:
     """
 
     columns: list[str]
-    rows: list[RankingRow]
+    rows: list[_RankingRow]
     total: int
     has_status: bool
     visible: int
@@ -105,7 +105,7 @@ def outcome_plot(trained: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     return Plot("outcome", figures.accuracy_by_group(trained, runs), "Validation accuracy by group", text)
 
 
-def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> RankingSection:
+def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> _RankingSection:
     """The best `LISTED_ROWS` candidates and every trained one."""
     groups = trained.groupby("name")["group"].agg(list).to_dict()
     kept = set(result.kept.frame.index) if result.kept.dropped else set()
@@ -125,13 +125,13 @@ def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataF
         cells += [_cell(values[column], write) for column, write in formats.items()]
         marks = ["front"] * (name in front) + ["kept"] * (name in kept)
         marks += ["random pick"] * (frames.RANDOM in groups.get(name, [])) + ["stopped"] * (name in stopped)
-        rows.append(RankingRow(str(name), cells, marks, values["dropped"]))
-    columns = [NAMES.get(column, column) for column in formats]
+        rows.append(_RankingRow(str(name), cells, marks, values["dropped"]))
+    columns = [_NAMES.get(column, column) for column in formats]
     has_status = any(row.marks or row.dropped for row in rows)
-    return RankingSection(columns, rows, len(table), has_status, VISIBLE_ROWS, ranking_note(result, len(rows)))
+    return _RankingSection(columns, rows, len(table), has_status, _VISIBLE_ROWS, _ranking_note(result, len(rows)))
 
 
-def ranking_note(result: SearchResult, listed: int) -> str:
+def _ranking_note(result: SearchResult, listed: int) -> str:
     """How the ranking is ordered, and what its columns and rows are."""
     scale = headline.scoring_fidelity(result)
     parts = [
@@ -154,8 +154,8 @@ def ranking_note(result: SearchResult, listed: int) -> str:
     return ". ".join(parts) + "."
 
 
-def _cell(value: float, write: fmt.Formatter) -> RankingCell:
-    return RankingCell(fmt.MISSING) if pd.isna(value) else RankingCell(write(value), f"{value:.8g}")
+def _cell(value: float, write: fmt.Formatter) -> _RankingCell:
+    return _RankingCell(fmt.MISSING) if pd.isna(value) else _RankingCell(write(value), f"{value:.8g}")
 
 
 def accuracy_plots(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> list[Plot]:
@@ -166,7 +166,7 @@ def accuracy_plots(result: SearchResult, table: pd.DataFrame, trained: pd.DataFr
     plots = []
     first = ["rank_score"] if progress.ranked_by_score(result) else list(result.objectives)
     for place, column in enumerate(dict.fromkeys([*first, *frames.comparable_columns(result.table)])):
-        name = NAMES.get(column, column)
+        name = _NAMES.get(column, column)
         scored = points.assign(score=table[column].astype(float)[points["name"]].to_numpy())
         figure = figures.accuracy_scatter(scored, name)
         found = association(scored["score"], scored["accuracy"])
@@ -192,7 +192,7 @@ def correlation_plot(result: SearchResult) -> Plot | None:
     correlations = frames.score_correlations(result.table)
     if len(correlations) < 2 or len(result.table.frame) < 3:
         return None
-    correlations = correlations.rename(index=NAMES, columns=NAMES)
+    correlations = correlations.rename(index=_NAMES, columns=_NAMES)
     title, width = "Spearman rank correlation of scores", 100 + 36 * len(correlations)
     return Plot("correlations", figures.correlation_heatmap(correlations), title, min_width=width)
 

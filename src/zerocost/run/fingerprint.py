@@ -32,12 +32,12 @@ def fingerprints(job: Job) -> dict[int, str]:
         layers = [[type(m).__name__ for m in network.modules()], [tuple(p.shape) for p in network.parameters()]]
     except Failure:
         layers = []
-    code = [code_checksum(f) for v in (type(job.space).build, *vars(job.space).values()) for f in functions_in(v)]
+    code = [code_checksum(f) for v in (type(job.space).build, *vars(job.space).values()) for f in _functions_in(v)]
     common = (VERSION, torch.__version__, job.space.name, arch, layers, code, job.fidelity, job.device or "cpu")
-    return {seed: digest(common, batches) for seed, batches in job.batches.items()}
+    return {seed: _digest(common, batches) for seed, batches in job.batches.items()}
 
 
-def digest(common: tuple[object, ...], batches: Any) -> str:
+def _digest(common: tuple[object, ...], batches: Any) -> str:
     """A digest of settings and batches."""
     found = hashlib.sha256()
     for part in common:
@@ -52,11 +52,11 @@ def proxy_identity(proxy: Proxy) -> str:
     return f"{proxy.name} {code_checksum(proxy.formula)}".strip()
 
 
-def functions_in(value: object) -> Iterator[FunctionType]:
+def _functions_in(value: object) -> Iterator[FunctionType]:
     """The value itself where it is a function, or the functions inside a partial."""
     if isinstance(value, partial):
         for part in (value.func, *value.args):
-            yield from functions_in(part)
+            yield from _functions_in(part)
     elif isinstance(value, FunctionType):
         yield value
 
@@ -66,15 +66,15 @@ def code_checksum(function: Any) -> str:
     if function.__module__.startswith("zerocost."):
         return ""
     file = Path(function.__code__.co_filename)
-    code = file.read_bytes() if file.is_file() else "\n".join(code_parts(function.__code__)).encode()
+    code = file.read_bytes() if file.is_file() else "\n".join(_code_parts(function.__code__)).encode()
     return f"{zlib.crc32(code):08x}"
 
 
-def code_parts(code: CodeType) -> Iterator[str]:
+def _code_parts(code: CodeType) -> Iterator[str]:
     """What compiled code and the functions inside it do, as texts that are the same in each process."""
     yield from (code.co_code.hex(), repr(code.co_names))
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from code_parts(constant)
+            yield from _code_parts(constant)
         else:
             yield repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant)

@@ -36,23 +36,23 @@ def start_pool(job: Job, workers: int) -> ProcessPoolExecutor:
             f"the space or a proxy cannot be sent to other processes ({error}): define its functions at the top level "
             "of an importable file, name a proxy as my_proxy.py:mine, or use workers=1"
         ) from None
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), set_up_worker, (payload,))
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _set_up_worker, (payload,))
 
 
-WORKER: dict[str, Callable[[Key, frozenset[str]], Scores]] = {}
+_WORKER: dict[str, Callable[[Key, frozenset[str]], Scores]] = {}
 """In a worker process, `score` is the function of its job that scores a network."""
 
 
-def set_up_worker(payload: bytes) -> None:
+def _set_up_worker(payload: bytes) -> None:
     """Set up a worker process: one torch thread, Ctrl-C left to the main process, the user's proxies loaded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=exit_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     job: Job = pickle.loads(payload)
-    WORKER["score"] = partial(job.score, resolve(job.proxies))
+    _WORKER["score"] = partial(job.score, resolve(job.proxies))
 
 
-def exit_with_parent() -> None:
+def _exit_with_parent() -> None:
     """End this worker process when the main process is killed; otherwise it would wait for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -62,4 +62,4 @@ def exit_with_parent() -> None:
 
 def score_in_worker(key: Key, wanted: frozenset[str]) -> Scores:
     """Score one network in a worker process."""
-    return WORKER["score"](key, wanted)
+    return _WORKER["score"](key, wanted)

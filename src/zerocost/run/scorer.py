@@ -18,12 +18,12 @@ from zerocost.run.fingerprint import fingerprints, proxy_identity
 from zerocost.run.job import Job, Key, Scores
 from zerocost.store import Store
 
-WRITE_INTERVAL = 0.5
+_WRITE_INTERVAL = 0.5
 """Seconds between two writes to the store, at least. About as much work is claimed at a time."""
-POLL_INTERVAL = 0.2
+_POLL_INTERVAL = 0.2
 """Seconds to wait for what other processes compute before asking for it again."""
 
-ScoresByKey = dict[Key, Scores]
+_ScoresByKey = dict[Key, Scores]
 
 
 class Scorer:
@@ -65,8 +65,8 @@ class Scorer:
         self.identities = {p.name: proxy_identity(p) for p in self.proxies}
         self.fingerprints = fingerprints(job)
         self.pool: cf.ProcessPoolExecutor | None = None
-        self.unwritten: ScoresByKey = {}
-        self.written_at = -WRITE_INTERVAL
+        self.unwritten: _ScoresByKey = {}
+        self.written_at = -_WRITE_INTERVAL
 
     def __call__(
         self,
@@ -74,7 +74,7 @@ class Scorer:
         *,
         seeds: Iterable[int] | None = None,
         progress: Callable[[int, int], None] | None = None,
-    ) -> ScoresByKey:
+    ) -> _ScoresByKey:
         """The scores of every architecture from every seed, by text and seed, then by proxy.
 
         Args:
@@ -91,7 +91,7 @@ class Scorer:
         if strange := [seed for seed in chosen if seed not in self.fingerprints]:
             known = ", ".join(map(str, self.fingerprints))
             raise InputError(f"the job has no batches of seed {strange[0]}, only of {known}")
-        scores: ScoresByKey = {(text, seed): {} for seed in chosen for text in texts}
+        scores: _ScoresByKey = {(text, seed): {} for seed in chosen for text in texts}
         missing = self.read(scores, scores)
         done = len(scores) - len(missing)
         try:
@@ -108,10 +108,10 @@ class Scorer:
             raise ZerocostError(pool.WORKER_DIED) from None
         return scores
 
-    def read(self, scores: ScoresByKey, keys: Iterable[Key]) -> list[Key]:
+    def read(self, scores: _ScoresByKey, keys: Iterable[Key]) -> list[Key]:
         """Fill in what the store has; returns the keys that still lack scores."""
         keys = list(keys)
-        for seed, texts in by_seed(keys).items():
+        for seed, texts in _by_seed(keys).items():
             known = self.store.known(self.fingerprints[seed], texts)
             for text in texts:
                 have = {n: known[text, seed, i] for n, i in self.identities.items() if (text, seed, i) in known}
@@ -126,13 +126,13 @@ class Scorer:
         """Claim these keys; returns those that no other process computes."""
         return {
             key
-            for seed, texts in by_seed(keys).items()
+            for seed, texts in _by_seed(keys).items()
             for key in self.store.claim(self.fingerprints[seed], [(text, seed) for text in texts])
         }
 
     def release(self, keys: Iterable[Key]) -> None:
         """Give up claims."""
-        for seed, texts in by_seed(keys).items():
+        for seed, texts in _by_seed(keys).items():
             self.store.release(self.fingerprints[seed], [(text, seed) for text in texts])
 
     def submit(self, key: Key, wanted: frozenset[str]) -> cf.Future[Scores]:
@@ -146,7 +146,7 @@ class Scorer:
 
     def write(self) -> None:
         """Write to the store what it does not have yet."""
-        for seed, texts in by_seed(self.unwritten).items():
+        for seed, texts in _by_seed(self.unwritten).items():
             scores = {(t, seed, self.identities[p]): s for t in texts for p, s in self.unwritten[t, seed].items()}
             self.store.add(self.fingerprints[seed], scores)
         self.unwritten.clear()
@@ -179,7 +179,7 @@ class _Call:
         computed: how many were computed since `start`.
     """
 
-    def __init__(self, scorer: Scorer, scores: ScoresByKey, missing: list[Key]) -> None:
+    def __init__(self, scorer: Scorer, scores: _ScoresByKey, missing: list[Key]) -> None:
         self.scorer, self.scores = scorer, scores
         self.waiting, self.claimed = deque(missing), deque[Key]()
         self.running: dict[cf.Future[Scores], Key] = {}
@@ -217,8 +217,8 @@ class _Call:
         """
         if self._all_refused():
             return len(self.waiting)
-        seconds = max(time.monotonic() - self.start, WRITE_INTERVAL)
-        between_writes = int(WRITE_INTERVAL * self.computed / seconds)
+        seconds = max(time.monotonic() - self.start, _WRITE_INTERVAL)
+        between_writes = int(_WRITE_INTERVAL * self.computed / seconds)
         return min(len(self.waiting), max(self.room - len(self.running), between_writes))
 
     def _all_refused(self) -> bool:
@@ -234,7 +234,7 @@ class _Call:
 
     def _collect(self) -> Iterator[Key]:
         """Take in what was computed; gives each network."""
-        for future in cf.wait(self.running, WRITE_INTERVAL, cf.FIRST_COMPLETED).done:
+        for future in cf.wait(self.running, _WRITE_INTERVAL, cf.FIRST_COMPLETED).done:
             key = self.running[future]
             self.scorer.unwritten[key] = future.result()
             del self.running[future]
@@ -245,10 +245,10 @@ class _Call:
     def _write_or_wait(self) -> None:
         """Write when it is time, and before waiting for other processes."""
         blocked = bool(self.waiting) and self._all_refused()
-        if blocked or time.monotonic() - self.scorer.written_at >= WRITE_INTERVAL:
+        if blocked or time.monotonic() - self.scorer.written_at >= _WRITE_INTERVAL:
             self.scorer.write()
         if blocked and not self.running:
-            time.sleep(POLL_INTERVAL)
+            time.sleep(_POLL_INTERVAL)
 
     def _finish(self) -> None:
         """Write everything that was or is being computed, and release the other claims."""
@@ -260,7 +260,7 @@ class _Call:
         self.scorer.release({*self.claimed, *self.running.values()})
 
 
-def by_seed(keys: Iterable[Key]) -> dict[int, list[str]]:
+def _by_seed(keys: Iterable[Key]) -> dict[int, list[str]]:
     """The texts of each seed."""
     groups: dict[int, list[str]] = {}
     for text, seed in keys:

@@ -29,17 +29,17 @@ SCORES = "scores"
 """The attribute of a trial that holds its raw scores, by name; failed ones are absent."""
 TRIES = 100
 """Draws in a row without anything new, after which something else is tried."""
-LOCK = RLock()
+_LOCK = RLock()
 """Held while a proposal is made, so that threads of one study do not propose the same."""
 
-Combine = Callable[[pd.DataFrame], "pd.Series[float]"]
+_Combine = Callable[[pd.DataFrame], "pd.Series[float]"]
 
 
 class ProposalOptions(TypedDict, total=False):
     """Keyword arguments of every sampler; `SpaceSampler` explains them."""
 
     seed: int
-    combine: Combine | None
+    combine: _Combine | None
     guide: Guide | None
     moves: int
 
@@ -89,7 +89,7 @@ class SpaceSampler(BaseSampler):
         space: SearchSpace,
         *,
         seed: int = 0,
-        combine: Combine | None = None,
+        combine: _Combine | None = None,
         guide: Guide | None = None,
         warmup: int = 0,
         moves: int = 1,
@@ -125,7 +125,7 @@ class SpaceSampler(BaseSampler):
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         if "fixed_params" in trial.system_attrs:  # enqueued: it brings answers of its own
             return
-        with LOCK:
+        with _LOCK:
             history = self.history(study)
             first_untried = self._reader_of(study).first_untried
             rng = np.random.default_rng([self.seed % 2**64, trial.number])
@@ -151,13 +151,13 @@ class SpaceSampler(BaseSampler):
         """The planned answer; a random one for a parameter that is not of the space."""
         plan = dict(self._plans[trial.number].choices) if trial.number in self._plans else {}
         name = choice_name(param_name)
-        if name in plan and fits_distribution(plan[name], param_distribution):
+        if name in plan and _fits_distribution(plan[name], param_distribution):
             return plan[name]
         own = RandomSampler(seed=zlib.crc32(f"{self.seed} {trial.number} {param_name}".encode()))
         return own.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        with LOCK:  # a proposal being made must find each trial among the plans or in the study
+        with _LOCK:  # a proposal being made must find each trial among the plans or in the study
             self._plans.pop(trial.number, None)
 
     def history(self, study: Study) -> History:
@@ -242,7 +242,7 @@ class SpaceSampler(BaseSampler):
         return self._reader
 
 
-def fits_distribution(value: Value, distribution: BaseDistribution) -> bool:
+def _fits_distribution(value: Value, distribution: BaseDistribution) -> bool:
     """Whether a distribution has a value."""
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))

@@ -14,12 +14,12 @@ from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
 
-START = "start"
+_START = "start"
 """Name of the row that the controller reads before the first choice."""
-DEVIATION = 0.1
+_DEVIATION = 0.1
 """Standard deviation of all initial weights."""
 
-State = tuple[Tensor, Tensor]
+_State = tuple[Tensor, Tensor]
 
 
 class ChoiceStep(NamedTuple):
@@ -65,7 +65,7 @@ class Controller:
         Raises:
             InputError: the answers make no architecture.
         """
-        read, state = self._row(START)[None, : self.hidden], self._zero_state(1)
+        read, state = self._row(_START)[None, : self.hidden], self._zero_state(1)
 
         def pick(name: str, options: Options) -> Value:
             nonlocal read, state
@@ -99,7 +99,7 @@ class Controller:
             for t, step in enumerate(path):
                 where.setdefault((step.name, repr(step.options)), []).append((b, t, step))
         tables = {key: self._table(*places[0][2][:2]) for key, places in where.items()}
-        start = self._row(START)[: self.hidden]
+        start = self._row(_START)[: self.hidden]
         read = [
             [start, *[tables[s.name, repr(s.options)][s.answer, : self.hidden] for s in path[:-1]]] for path in paths
         ]
@@ -115,12 +115,12 @@ class Controller:
             entropies = entropies.index_add(0, b, -(logs.exp() * logs).sum(1))
         return total, entropies
 
-    def _zero_state(self, count: int) -> State:
+    def _zero_state(self, count: int) -> _State:
         """The state before anything was read: zeros, N×hidden, twice."""
         zeros = torch.zeros(count, self.hidden, dtype=torch.float32, device="cpu")
         return zeros, zeros
 
-    def _lstm_step(self, given: Tensor, state: State) -> State:
+    def _lstm_step(self, given: Tensor, state: _State) -> _State:
         """Output and cell of the LSTM, N×hidden each, after it has read N×hidden."""
         output, cell = state
         enter, keep, new, leave = (torch.cat([given, output], 1) @ self.gates + self.bias).chunk(4, 1)
@@ -142,4 +142,4 @@ class Controller:
         return self.rows[name]
 
     def _initial(self, name: str, shape: Sequence[int]) -> Tensor:
-        return DEVIATION * torch.randn(tuple(shape), generator=stream(self.seed, f"controller {name}"), device="cpu")
+        return _DEVIATION * torch.randn(tuple(shape), generator=stream(self.seed, f"controller {name}"), device="cpu")

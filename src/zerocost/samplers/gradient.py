@@ -22,8 +22,8 @@ from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
 from zerocost.spaces.mixture import Mixable, Weights
 
-SMALL_FIDELITY = Fidelity(width=0.25, depth=0.1, resolution=16, batch=32)
-LEARNING_RATE = 0.1
+_SMALL_FIDELITY = Fidelity(width=0.25, depth=0.1, resolution=16, batch=32)
+_LEARNING_RATE = 0.1
 """Of Adam."""
 
 
@@ -69,7 +69,7 @@ class GradientSampler(SpaceSampler):
         *,
         objective: str = "log_synflow",
         steps: int = 25,
-        fidelity: Fidelity = SMALL_FIDELITY,
+        fidelity: Fidelity = _SMALL_FIDELITY,
         **options: Unpack[ProposalOptions],
     ) -> None:
         if "warmup" in options:
@@ -120,7 +120,7 @@ class GradientSampler(SpaceSampler):
             name: torch.zeros(len(options), dtype=torch.float32, device="cpu", requires_grad=True)
             for name, options in mixture.options.items()
         }
-        optimizer = torch.optim.Adam(logits.values(), lr=LEARNING_RATE, maximize=True)
+        optimizer = torch.optim.Adam(logits.values(), lr=_LEARNING_RATE, maximize=True)
         noise, total = stream(self.seed, "gumbel"), 0.0
         for step in range(1, self.steps + 1):
             value = OBJECTIVES[self.objective](mixture, batch, _sample_weights(logits, noise))

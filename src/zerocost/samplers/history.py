@@ -16,7 +16,7 @@ from zerocost.spaces.base import SearchSpace
 PARENT = "parent"
 """The attribute of a trial that holds the number of the trial it was made from, for samplers that need it."""
 
-Parse = Callable[[str], tuple[Architecture, str]]
+_Parse = Callable[[str], tuple[Architecture, str]]
 
 
 class FinishedTrial(NamedTuple):
@@ -53,7 +53,7 @@ class History(NamedTuple):
 class StudyReader:
     """Reads one study again and again, each trial only once after it has ended."""
 
-    def __init__(self, space: SearchSpace, study: str, parse: Parse) -> None:
+    def __init__(self, space: SearchSpace, study: str, parse: _Parse) -> None:
         self.space = space
         self.study = study
         self.parse = parse

@@ -12,7 +12,7 @@ from zerocost.samplers.history import FinishedTrial, History
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 
-MUTATIONS = 20
+_MUTATIONS = 20
 """Mutations in a row without anything new, after which the neighbours are tried in their order."""
 
 
@@ -56,7 +56,7 @@ class LocalSampler(SpaceSampler):
 
     def _untried_neighbor(self, top: Architecture, history: History, rng: np.random.Generator) -> Architecture | None:
         """A neighbour that was not tried; None if all were."""
-        near = self.best_new(history, lambda: self.space.mutate(top, rng), tries=MUTATIONS)
+        near = self.best_new(history, lambda: self.space.mutate(top, rng), tries=_MUTATIONS)
         if self.space.canonical(near) not in history.tried:
             return near
         left = (arch for arch in self.space.neighbors(top) if self.space.canonical(arch) not in history.tried)

@@ -17,11 +17,11 @@ from zerocost.proxies.grad_norm import grad_norm
 from zerocost.proxies.log_synflow import log_synflow as log_scaled_flow
 from zerocost.spaces.mixture import Mixed, Mixture, Weights
 
-Objective = Callable[[Mixture, Batch, Weights], Tensor]
+_Objective = Callable[[Mixture, Batch, Weights], Tensor]
 
 
-def log_synflow(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
-    """Logarithm of proxy `log_synflow`: absolute weights, normalisation as identity, one input of ones."""
+def _log_synflow(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
+    """Logarithm of proxy `_log_synflow`: absolute weights, normalisation as identity, one input of ones."""
     tensors = {name: absolute_values(p.detach()).requires_grad_() for name, p in mixture.named_parameters()}
     matrices = [p for p in tensors.values() if p.ndim >= 2]
     ones = torch.ones_like(batch.inputs[:1], dtype=torch.float64)
@@ -30,12 +30,12 @@ def log_synflow(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
     return log_scaled_flow(matrices, _gradients(outputs.sum(), matrices)).log()
 
 
-def gradient_norm(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
+def _gradient_norm(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
     """Logarithm of proxy `grad_norm` over the weights of the operations."""
     return grad_norm(_loss_gradients(mixture, batch, weights)).log()
 
 
-def ntk_trace(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
+def _ntk_trace(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
     r"""Logarithm of :math:`\lVert\nabla_\theta L\rVert_2^2`, which approximates the trace of the neural tangent kernel.
 
     As in NASI (Shu et al., ICLR 2022), over the weights of the operations.
@@ -43,10 +43,10 @@ def ntk_trace(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
     return torch.stack([g.square().sum() for g in _loss_gradients(mixture, batch, weights)]).sum().log()
 
 
-OBJECTIVES: dict[str, Objective] = {
-    "gradient_norm": gradient_norm,
-    "log_synflow": log_synflow,
-    "ntk_trace": ntk_trace,
+OBJECTIVES: dict[str, _Objective] = {
+    "gradient_norm": _gradient_norm,
+    "log_synflow": _log_synflow,
+    "ntk_trace": _ntk_trace,
 }
 """Functions of a mixture, a batch and the weights of all choices; the scalar they return is maximised."""
 EXPLODING = ("gradient_norm", "ntk_trace")

@@ -20,7 +20,7 @@ from zerocost.spaces.architecture import Architecture, Value
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.choose import Choose, Options
 
-TEMPERATURE_STEP = 0.2
+_TEMPERATURE_STEP = 0.2
 """How much the temperature rises, from 1, with each draw that brings nothing new."""
 
 
@@ -90,7 +90,7 @@ class ReinforceSampler(SpaceSampler):
         if len(history.past) < self.batch:
             return self.best_start(history, rng)
         draws = itertools.count()
-        return self.best_new(history, lambda: self._draw(rng, 1 + TEMPERATURE_STEP * next(draws)))
+        return self.best_new(history, lambda: self._draw(rng, 1 + _TEMPERATURE_STEP * next(draws)))
 
     def _draw(self, rng: np.random.Generator, temperature: float) -> Architecture:
         """An architecture drawn by the controller; a random one if its answers make none `TRIES` times in a row."""

@@ -18,19 +18,19 @@ from zerocost.samplers.random import RandomSampler
 from zerocost.samplers.reinforce import ReinforceSampler
 from zerocost.spaces.base import SearchSpace
 
-SPACE_SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
+_SPACE_SAMPLERS: dict[str, Callable[..., BaseSampler]] = {
     "random": RandomSampler,
     "evolution": EvolutionSampler,
     "local": LocalSampler,
     "reinforce": ReinforceSampler,
 }
-OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
+_OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, group=True),
     "nsga2": lambda seed: NSGAIISampler(seed=seed),
     "cmaes": lambda seed: CmaEsSampler(seed=seed),
     "gp": lambda seed: GPSampler(seed=seed, deterministic_objective=True),
 }
-ONE_OBJECTIVE = ("cmaes",)
+_ONE_OBJECTIVE = ("cmaes",)
 
 
 def names() -> list[str]:
@@ -39,7 +39,7 @@ def names() -> list[str]:
     >>> names()
     ['cmaes', 'evolution', 'gp', 'gradient', 'local', 'nsga2', 'random', 'reinforce', 'tpe']
     """
-    return sorted([*SPACE_SAMPLERS, *OPTUNA, "gradient"])
+    return sorted([*_SPACE_SAMPLERS, *_OPTUNA, "gradient"])
 
 
 def make_sampler(
@@ -69,25 +69,25 @@ def make_sampler(
         return strategy
     if strategy not in names():
         raise unknown("strategy", strategy, names())
-    if strategy in ONE_OBJECTIVE and objectives > 1:
+    if strategy in _ONE_OBJECTIVE and objectives > 1:
         raise InputError(f"strategy {strategy} has one objective, but got {objectives}; use nsga2, tpe or evolution")
     guide, seed = options.get("guide"), options.get("seed", 0)
     if guide is None:
         options.pop("warmup", None)
         options.pop("moves", None)
-    if strategy in SPACE_SAMPLERS:
-        return SPACE_SAMPLERS[strategy](space, **options)
+    if strategy in _SPACE_SAMPLERS:
+        return _SPACE_SAMPLERS[strategy](space, **options)
     if strategy == "gradient" and not options.get("warmup"):
         from zerocost.samplers.gradient import GradientSampler
 
         return GradientSampler(space, batch, seed=seed, guide=guide, moves=options.get("moves", 1))
     if guide is not None:
         no = "warm-up" if strategy == "gradient" else "warm-up and no moves"
-        raise InputError(f"strategy {strategy} takes no {no}; {', '.join(SPACE_SAMPLERS)} do")
+        raise InputError(f"strategy {strategy} takes no {no}; {', '.join(_SPACE_SAMPLERS)} do")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:
-            return OPTUNA[strategy](seed)
+            return _OPTUNA[strategy](seed)
         except ImportError as error:
             raise MissingExtraError(
                 f"strategy {strategy} needs the extra {strategy}: pip install 'zerocost[{strategy}]'"

@@ -21,7 +21,7 @@ REJECTED = "rejected"
 """The attribute of a trial that holds the reason why it was pruned before scoring."""
 
 
-class NoArchitecture(InputError, TrialPruned):
+class _NoArchitecture(InputError, TrialPruned):
     """The answers make no architecture; Optuna prunes a trial whose objective raises it."""
 
 
@@ -54,7 +54,7 @@ def suggest(space: SearchSpace, trial: BaseTrial, *, numeric: bool = False) -> A
         arch = space.choose(Choose(partial(_answer_by_place if numeric else _answer, trial)))
     except InputError as error:
         trial.set_user_attr(REJECTED, str(error))
-        raise NoArchitecture(str(error)) from error
+        raise _NoArchitecture(str(error)) from error
     trial.set_user_attr(ARCHITECTURE, str(arch))
     return arch
 

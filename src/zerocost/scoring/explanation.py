@@ -14,13 +14,13 @@ from zerocost.combine.combination import Combination
 from zerocost.combine.ranks import weight_signs
 from zerocost.statistics import ranking as statistics
 
-SIZES = ("params", "flops", "depth")
-SCORE = "score"
-TOP_SHARE = 0.1
+_SIZES = ("params", "flops", "depth")
+_SCORE = "score"
+_TOP_SHARE = 0.1
 """Share of the candidates that count as the top by default."""
 FEWEST = 3
 """Fewest candidates for a correlation."""
-DECIMALS = 10
+_DECIMALS = 10
 """Decimals of a score that count; sums in another order differ beyond them."""
 
 
@@ -83,7 +83,7 @@ class Explanation:
         Args:
             write: formats the name of a candidate.
         """
-        rho = float(self.sizes["params"][SCORE]) if "params" in self.sizes else math.nan
+        rho = float(self.sizes["params"][_SCORE]) if "params" in self.sizes else math.nan
         if math.isnan(rho):
             return (
                 "How much of the score is only size cannot be told: it takes three candidates that differ in both, "
@@ -128,44 +128,44 @@ def explain_ranking(frame: pd.DataFrame, combination: Combination, *, top: int |
         raise InputError(f"top must be a whole number from 1, but got {top!r}")
     frame = frame.astype(float)
     score = combination(frame)
-    known = score.where(score > -np.inf).round(DECIMALS)
-    place, ranked = places(known), places(frame["rank_score"].replace(-np.inf, np.nan).round(DECIMALS))
-    count = min(top or max(math.ceil(TOP_SHARE * len(frame)), 1), len(frame))
+    known = score.where(score > -np.inf).round(_DECIMALS)
+    place, ranked = _places(known), _places(frame["rank_score"].replace(-np.inf, np.nan).round(_DECIMALS))
+    count = min(top or max(math.ceil(_TOP_SHARE * len(frame)), 1), len(frame))
     without = pd.DataFrame(
-        {name: score_without(combination, name, frame) for name in combination.proxies}, index=frame.index, dtype=float
+        {name: _score_without(combination, name, frame) for name in combination.proxies}, index=frame.index, dtype=float
     )
     turned = frame[combination.proxies] * weight_signs(frame[combination.proxies], combination.weights)
-    given = [name for name in SIZES if name in frame]
-    columns = {SCORE: known, **{str(name): turned[name] for name in turned}}
-    rows = {name: [correlate(statistics.spearman, c, frame[size]) for size in given] for name, c in columns.items()}
+    given = [name for name in _SIZES if name in frame]
+    columns = {_SCORE: known, **{str(name): turned[name] for name in turned}}
+    rows = {name: [_correlate(statistics.spearman, c, frame[size]) for size in given] for name, c in columns.items()}
     return Explanation(
         combination=combination,
         score=score,
         place=place,
-        moved=centred_terms(combination, frame),
-        climbed=without.apply(places).sub(place, axis="index"),
-        proxies=proxy_rows(combination, known, turned, without, frame.get("params"), count),
+        moved=_centred_terms(combination, frame),
+        climbed=without.apply(_places).sub(place, axis="index"),
+        proxies=_proxy_rows(combination, known, turned, without, frame.get("params"), count),
         sizes=pd.DataFrame.from_dict(rows, orient="index", columns=given, dtype=float),
-        sizeless=places(rank_beyond_size(known, frame["params"])) if "params" in frame else place * np.nan,
+        sizeless=_places(rank_beyond_size(known, frame["params"])) if "params" in frame else place * np.nan,
         top=count,
         follows=place.equals(ranked),
     )
 
 
-def places(values: pd.Series[float]) -> pd.Series[float]:
+def _places(values: pd.Series[float]) -> pd.Series[float]:
     """The place of each value, 1 for the highest, equal ones sharing the best of theirs; NaN for NaN."""
     return values.rank(ascending=False, method="min")
 
 
-def score_without(combination: Combination, name: str, frame: pd.DataFrame) -> pd.Series[float]:
+def _score_without(combination: Combination, name: str, frame: pd.DataFrame) -> pd.Series[float]:
     """The score without a proxy; NaN for a candidate without any other score, and where there is no other proxy."""
     weights = {other: combination.weights[other] for other in combination.proxies if other != name}
     if not weights:
         return pd.Series(np.nan, index=frame.index)
-    return replace(combination, weights=weights)(frame).replace(-np.inf, np.nan).round(DECIMALS)
+    return replace(combination, weights=weights)(frame).replace(-np.inf, np.nan).round(_DECIMALS)
 
 
-def centred_terms(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame:
+def _centred_terms(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame:
     """What each proxy adds to each candidate, less its average; NaN for a vote."""
     if combination.method == "vote":
         return pd.DataFrame(np.nan, index=frame.index, columns=combination.proxies)
@@ -173,7 +173,7 @@ def centred_terms(combination: Combination, frame: pd.DataFrame) -> pd.DataFrame
     return terms - terms.mean()
 
 
-def proxy_rows(
+def _proxy_rows(
     combination: Combination,
     score: pd.Series[float],
     turned: pd.DataFrame,
@@ -183,31 +183,31 @@ def proxy_rows(
 ) -> pd.DataFrame:
     """The rows of `Explanation.proxies`."""
     alike = turned.corr(method="spearman", min_periods=FEWEST)
-    best = set(top_names(score, top))
+    best = set(_top_names(score, top))
     rows = {}
     for name in turned:
         others = alike[name].drop(name).dropna()
         only_proxy = without[name].isna().all()
         rows[name] = {
             "weight": float(combination.weights[str(name)]),
-            "tau_without": correlate(statistics.kendall, score, without[name]),
-            "replaced": math.nan if only_proxy else float(len(best - set(top_names(without[name], top)))),
-            "spearman": correlate(statistics.spearman, turned[name], score),
+            "tau_without": _correlate(statistics.kendall, score, without[name]),
+            "replaced": math.nan if only_proxy else float(len(best - set(_top_names(without[name], top)))),
+            "spearman": _correlate(statistics.spearman, turned[name], score),
             "beyond_size": math.nan
             if params is None
-            else correlate(statistics.partial_spearman, turned[name], score, params),
+            else _correlate(statistics.partial_spearman, turned[name], score, params),
             "closest": str(others.idxmax()) if len(others) else "",
             "redundancy": float(others.max()) if len(others) else math.nan,
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def top_names(values: pd.Series[float], top: int) -> pd.Index[str]:
+def _top_names(values: pd.Series[float], top: int) -> pd.Index[str]:
     """The names of the highest values; of equal ones, the first."""
     return values.dropna().sort_values(ascending=False, kind="stable").index[:top]
 
 
-def correlate(statistic: Callable[..., statistics.Values], *columns: pd.Series[float]) -> float:
+def _correlate(statistic: Callable[..., statistics.Values], *columns: pd.Series[float]) -> float:
     """A statistic over the candidates that have a number in every column; NaN for fewer than three."""
     numbers = np.stack([column.to_numpy(np.float64) for column in columns])
     complete = numbers[:, np.isfinite(numbers).all(axis=0)]
@@ -222,12 +222,12 @@ def rank_beyond_size(score: pd.Series[float], size: pd.Series[float]) -> pd.Seri
     """
     both = score.notna() & size.notna()
     ranks, sizes = score[both].rank(), size[both].rank()
-    rho = correlate(statistics.spearman, score, size)
+    rho = _correlate(statistics.spearman, score, size)
     if math.isnan(rho) or 1 - rho**2 < statistics.TINY:
         return score * np.nan
     slope = rho * ranks.std() / sizes.std()
     rest = (ranks - ranks.mean()) - slope * (sizes - sizes.mean())
-    return rest.round(DECIMALS).reindex(score.index)
+    return rest.round(_DECIMALS).reindex(score.index)
 
 
 def _signed(value: float) -> str:

@@ -96,7 +96,7 @@ def draw_batches(data: Any, size: int, count: int, seed: int, balanced: bool) ->
     return [data_.draw(data, size, seed=seed + i, balanced=balanced) for i in range(count)]
 
 
-class ScoringOptions(TypedDict, total=False):
+class _ScoringOptions(TypedDict, total=False):
     """How candidates are scored; `rank` explains each."""
 
     loss: Loss
@@ -112,7 +112,7 @@ def rank_batch(
     *,
     also: Iterable[str] | str = (),
     progress: Callable[[int, int], None] | None = None,
-    **options: Unpack[ScoringOptions],
+    **options: Unpack[_ScoringOptions],
 ) -> ScoreTable:
     """`rank` on a batch that is already drawn.
 
@@ -154,9 +154,9 @@ def rank_batch(
                 card = score_candidate(build, given, steps, loss, range(seed, seed + repeats), device)
             except InputError as reason:
                 rejected.append(reason)
-                card = failed_card(steps, reason)
+                card = _failed_card(steps, reason)
             card.provenance["fidelity"] = "full"
-            card.provenance["initialisation"] = describe_initialisation(build, seed, repeats) or card.provenance.get(
+            card.provenance["initialisation"] = _describe_initialisation(build, seed, repeats) or card.provenance.get(
                 "initialisation", "as given"
             )
             cards[name] = card
@@ -186,27 +186,27 @@ def score_candidate(
     """
 
     def measured() -> ScoreCard:
-        return average_cards(
+        return _average_cards(
             [score_batches(initialise_on(build, seed, device), batches, steps, loss, seed) for seed in seeds]
         )
 
     card: ScoreCard | Failure = or_failure(measured)
-    return failed_card(steps, card) if isinstance(card, Failure) else card
+    return _failed_card(steps, card) if isinstance(card, Failure) else card
 
 
-def failed_card(steps: Plan, reason: Exception) -> ScoreCard:
+def _failed_card(steps: Plan, reason: Exception) -> ScoreCard:
     """The card of a candidate on which every proxy fails for the same reason."""
     return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
 
 
-def describe_initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
+def _describe_initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
     """Where a built candidate's weights come from, in words; None for a finished one."""
     if is_network(build):
         return None
     return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
 
 
-def average_cards(cards: Sequence[ScoreCard]) -> ScoreCard:
+def _average_cards(cards: Sequence[ScoreCard]) -> ScoreCard:
     """One card from those of several seeds: means, standard deviations, the first failure of each proxy."""
     if len(cards) == 1:
         return cards[0]

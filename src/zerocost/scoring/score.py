@@ -105,7 +105,7 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
     device = torch.device(found.device)
     scopes: dict[Settings, dict[str, Any]] = {}
     with neutral_torch(), neutral_modes(device), torch.no_grad():
-        values = {p.name: compute_repeats(p, found, scopes, seed, device) for p in steps.proxies}
+        values = {p.name: _compute_repeats(p, found, scopes, seed, device) for p in steps.proxies}
     inputs, targets = batches[0]
     return ScoreCard(
         scores={name: v.mean for name, v in values.items() if not isinstance(v, Failure)},
@@ -125,7 +125,7 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
             "batches": len(batches),
             "labels": targets is not None,
             "loss": getattr(loss, "__name__", type(loss).__name__),
-            "settings": {p.name: proxy_settings(p) for p in steps.proxies},
+            "settings": {p.name: _proxy_settings(p) for p in steps.proxies},
             "dtype": found.dtype,
             "device": found.device,
             "part_size": found.part_size,
@@ -133,18 +133,18 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
         spread={
             p.name: v.deviation
             for p in steps.proxies
-            if isinstance(v := values[p.name], RepeatedScore) and p.repeats > 1
+            if isinstance(v := values[p.name], _RepeatedScore) and p.repeats > 1
         },
     )
 
 
-def proxy_settings(proxy: Proxy) -> dict[str, Any]:
+def _proxy_settings(proxy: Proxy) -> dict[str, Any]:
     """The settings and options of a proxy, the mode always among them."""
     repeats = {"repeats": proxy.repeats} if proxy.repeats > 1 else {}
     return {"mode": proxy.settings.mode, **proxy.settings.changed, **proxy.options, **repeats}
 
 
-class RepeatedScore(NamedTuple):
+class _RepeatedScore(NamedTuple):
     """A proxy over its repeats.
 
     Attributes:
@@ -156,22 +156,22 @@ class RepeatedScore(NamedTuple):
     deviation: float
 
 
-def compute_repeats(
+def _compute_repeats(
     proxy: Proxy, found: Measurement, scopes: dict[Settings, dict[str, Any]], seed: int, device: torch.device
-) -> RepeatedScore | Failure:
+) -> _RepeatedScore | Failure:
     """The mean and deviation of a proxy over its repeats, or the first `Failure` among them."""
     values: list[float] = []
     for settings in repeat_settings(proxy):
         if settings not in scopes:
             scopes[settings] = found.under(settings)
-        one = compute_or_failure(proxy, scopes[settings], seed + settings.repeat, device)
+        one = _compute_or_failure(proxy, scopes[settings], seed + settings.repeat, device)
         if isinstance(one, Failure):
             return one
         values.append(one)
-    return RepeatedScore(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
+    return _RepeatedScore(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
 
 
-def compute_or_failure(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.device) -> float | Failure:
+def _compute_or_failure(proxy: Proxy, signals: dict[str, Any], seed: int, device: torch.device) -> float | Failure:
     """A proxy's value, or the `Failure` that says why it has none.
 
     Raises:
@@ -183,13 +183,13 @@ def compute_or_failure(proxy: Proxy, signals: dict[str, Any], seed: int, device:
             return given
         tensors = [t for t in tree_leaves(given) if isinstance(t, Tensor)]
         versions = [t._version for t in tensors]
-        result: float | Failure = or_failure(compute, proxy, given)
+        result: float | Failure = or_failure(_compute, proxy, given)
     if versions != [t._version for t in tensors]:
         raise InputError(f"proxy {proxy.name!r} writes into its signals, which other proxies share; write into copies")
     return result
 
 
-def compute(proxy: Proxy, given: Mapping[str, Any]) -> float:
+def _compute(proxy: Proxy, given: Mapping[str, Any]) -> float:
     """A proxy's formula applied to its signals: a finite number, with the sign that makes higher better."""
     try:
         result = proxy.formula(**given, **proxy.options)

@@ -52,13 +52,13 @@ def select(
     ordered = values.sort_values(ascending=False, kind="stable")
     scored = ordered > -math.inf
     kept = list(ordered[scored].index)
-    dropped = {name: f"it has no {by}: {first_failure(table, name)}" for name in ordered[~scored].index}
+    dropped = {name: f"it has no {by}: {_first_failure(table, name)}" for name in ordered[~scored].index}
     columns = {str(name): values.to_numpy() for name, values in table.frame.items()}
     for clause in parse_clauses(where) if where else []:
         holds = np.broadcast_to(clause.holds(columns), len(table))
         passes = dict(zip(table.frame.index, holds, strict=True))
         dropped |= {
-            name: f"{clause.text} is false: {clause_values(clause, table, name)}" for name in kept if not passes[name]
+            name: f"{clause.text} is false: {_clause_values(clause, table, name)}" for name in kept if not passes[name]
         }
         kept = [name for name in kept if passes[name]]
     if percentile is not None:
@@ -89,12 +89,12 @@ def proxies_in(where: str | None) -> list[str]:
     return [name for name in dict.fromkeys(n for part in parts for n in part.names) if name != "rank_score"]
 
 
-def clause_values(clause: Clause, table: ScoreTable, name: str) -> str:
+def _clause_values(clause: Clause, table: ScoreTable, name: str) -> str:
     """The values of one candidate that a condition depends on, as text."""
     values = {column: float(table.frame[column][name]) for column in clause.names}
     return ", ".join(f"{c} failed" if math.isnan(v) else f"{c} = {v:.6g}" for c, v in values.items())
 
 
-def first_failure(table: ScoreTable, name: str) -> str:
+def _first_failure(table: ScoreTable, name: str) -> str:
     """The reason of a candidate's first failed score."""
     return next(iter(table.cards[name].failures.values()), "it was not scored")

@@ -17,7 +17,7 @@ from zerocost.store import Score, Store
 Accuracy = Benchmark | Callable[[Architecture], float]
 
 
-class Timings(MutableMapping[str, Timing]):
+class _Timings(MutableMapping[str, Timing]):
     """Measured latencies, by architecture text, each kept in a store as soon as it is known."""
 
     def __init__(self, store: Store, conditions: str) -> None:
@@ -48,7 +48,7 @@ def cost_functions(
 ) -> dict[str, Cost]:
     """By name, cheapest first: what `hardware` has in its table, the sizes, and the latency measured on `device`."""
     shape = tuple(getattr(inputs, "shape", ())[1:])
-    timings = Timings(store, f"{space.name}; input={shape}; {latency_conditions(device=device)}")
+    timings = _Timings(store, f"{space.name}; input={shape}; {latency_conditions(device=device)}")
     table = table_costs(hardware) if hardware is not None else {}
     return {
         **table,

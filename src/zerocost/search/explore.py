@@ -30,11 +30,11 @@ ROUND_SIZE = 8
 once. Always the same, however many processes there are, so that the result does not depend on their number."""
 MOST_IDLE = 1000
 """Proposals in a row that may bring nothing to measure."""
-EXHAUSTED = "the space is exhausted"
+_EXHAUSTED = "the space is exhausted"
 
 LimitCheck = Callable[[Architecture], str | None]
 """Why an architecture is over a limit; None when it keeps to all."""
-Trials = list[tuple[optuna.Trial, str]]
+_Trials = list[tuple[optuna.Trial, str]]
 """Trials and the texts of their architectures."""
 
 
@@ -99,7 +99,7 @@ def explore(proposer: Proposer, measure: Measure, progress: Callable[[int, int],
             if stopping.patience:
                 before, best = best, set(proposer.objectives.front(found.frame))
                 unchanged = unchanged + len(batch) if best == before else 0
-            if reason := why_stop(stopping, found, unchanged, time.monotonic() - start):
+            if reason := _why_stop(stopping, found, unchanged, time.monotonic() - start):
                 found.stopped = reason
             elif proposer.shared and not batch and not found.stopped:
                 time.sleep(shared.POLL)
@@ -108,7 +108,7 @@ def explore(proposer: Proposer, measure: Measure, progress: Callable[[int, int],
     return found
 
 
-def why_stop(stopping: Stopping, found: Exploration, unchanged: int, seconds: float) -> str:
+def _why_stop(stopping: Stopping, found: Exploration, unchanged: int, seconds: float) -> str:
     """Why an exploration ends after a round; empty when it does not."""
     if len(found.measured) >= stopping.candidates:
         return f"{stopping.candidates:,} architectures were measured"
@@ -148,12 +148,12 @@ class Proposer:
         self.order = iter(self.space)
         self.left = next(self.order, None)
 
-    def round(self) -> tuple[Trials, Trials]:
+    def round(self) -> tuple[_Trials, _Trials]:
         """Architectures to measure, and their twins; what is over a limit, or known, is told at once."""
         if self.shared:
             self.sync()
         batch: dict[str, tuple[optuna.Trial, str]] = {}
-        twins: Trials = []
+        twins: _Trials = []
         found = self.found
         while len(batch) < min(ROUND_SIZE, self.stopping.candidates - len(found.measured)) and self.more():
             trial = self.study.ask()
@@ -190,7 +190,7 @@ class Proposer:
         while self.left is not None and self.space.canonical(self.left) in self.known:
             self.left = next(self.order, None)
         if self.left is None:
-            self.found.stopped = EXHAUSTED if all(trial.state.is_finished() for trial in trials) else ""
+            self.found.stopped = _EXHAUSTED if all(trial.state.is_finished() for trial in trials) else ""
             return False
         limit = self.stopping.trials
         if limit is not None and self.found.proposals >= limit:
@@ -215,7 +215,7 @@ class Proposer:
             self.keys[text] = self.space.canonical(self.space.parse(text))
         return self.keys.get(text, "")
 
-    def tell(self, trials: Trials) -> None:
+    def tell(self, trials: _Trials) -> None:
         """End trials with the values that their architectures have among all that was measured."""
         if not trials:
             return

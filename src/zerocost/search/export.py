@@ -71,9 +71,9 @@ def export(
     for one in chosen:
         form = FORMATS[one]
         path = Path(folder) / f"{name}{form.suffix}"
-        with quiet_exporters(), torch.inference_mode(False), torch.no_grad():
-            save = prepare_save(one, form.prepare, network, Example.of(sample))
-            write_whole(path, save)
+        with _quiet_exporters(), torch.inference_mode(False), torch.no_grad():
+            save = _prepare_save(one, form.prepare, network, _Example.of(sample))
+            _write_whole(path, save)
         written[one] = path
     return written
 
@@ -117,14 +117,14 @@ def write_spec(
         file, _, name = space.rpartition(":")
         found = own_space(space)
         beside = Path(os.path.relpath(Path(file).resolve(), path.resolve().parent)).as_posix()
-        text = OWN.format(place=beside, name=name, arch=str(arch), version=VERSION)
+        text = _OWN.format(place=beside, name=name, arch=str(arch), version=VERSION)
     else:
         sizes = {"classes": classes, "in_channels": in_channels, "resolution": resolution}
         found = spaces.get(space, **sizes)
         made = ", ".join([f"{space!r}", *[f"{key}={value}" for key, value in sizes.items()]])
-        text = SHIPPED.format(sizes=made, arch=str(arch), version=VERSION)
+        text = _SHIPPED.format(sizes=made, arch=str(arch), version=VERSION)
     found.parse(str(arch))
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    _write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
     return path
 
 
@@ -138,7 +138,7 @@ def own_space(target: str) -> spaces.SearchSpace:
     return spaces.from_function(found)
 
 
-SHIPPED = '''"""An architecture found by zerocost {version}: `build()` returns the network, untrained."""
+_SHIPPED = '''"""An architecture found by zerocost {version}: `build()` returns the network, untrained."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def build() -> nn.Module:
     space = spaces.get({sizes})
     return space.build(space.parse(ARCHITECTURE))
 '''
-OWN = '''"""An architecture found by zerocost {version}: `build()` returns the network, untrained."""
+_OWN = '''"""An architecture found by zerocost {version}: `build()` returns the network, untrained."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def build() -> nn.Module:
 '''
 
 
-class Example(NamedTuple):
+class _Example(NamedTuple):
     """A sample as a network is called with it."""
 
     sample: Any
@@ -181,7 +181,7 @@ class Example(NamedTuple):
     keywords: dict[str, Any]
 
     @classmethod
-    def of(cls, sample: Any, count: int = 2) -> Example:
+    def of(cls, sample: Any, count: int = 2) -> _Example:
         """A batch of `count` times the sample: a tuple or list is unpacked, a mapping gives keywords."""
         batch = repeat_sample(sample, count)
         if isinstance(batch, Mapping):
@@ -193,35 +193,35 @@ class Example(NamedTuple):
         return scored_tensor(network(*self.arguments, **self.keywords))
 
 
-Save = Callable[[Path], object]
+_Save = Callable[[Path], object]
 """Writes a network to a path."""
 
 
-Prepare = Callable[[nn.Module, Example], Save]
+_Prepare = Callable[[nn.Module, _Example], _Save]
 
 
-class Format(NamedTuple):
+class _Format(NamedTuple):
     """How a network is written: `prepare` returns what saves it to a path."""
 
     suffix: str
-    prepare: Prepare
+    prepare: _Prepare
 
 
-def prepare_state(network: nn.Module, _: Example) -> Save:
+def _prepare_state(network: nn.Module, _: _Example) -> _Save:
     """The state dict."""
     weights = {name: tensor.detach() for name, tensor in network.state_dict().items()}
     return lambda path: torch.save(weights, path)
 
 
-def prepare_torchscript(network: nn.Module, example: Example) -> Save:
+def _prepare_torchscript(network: nn.Module, example: _Example) -> _Save:
     """The network as traced by torch.jit."""
     given = {"example_kwarg_inputs": example.keywords} if example.keywords else {"example_inputs": example.arguments}
     traced = torch.jit.trace(network, **given, check_trace=False)  # type: ignore[no-untyped-call]
-    check_outputs(network, traced, example)
+    _check_outputs(network, traced, example)
     return lambda path: traced.save(str(path))
 
 
-def prepare_onnx(network: nn.Module, example: Example) -> Save:
+def _prepare_onnx(network: nn.Module, example: _Example) -> _Save:
     """The network as torch.onnx translates it, the batch axis of any length."""
     sampled = sample_test(example.arguments or example.keywords)
     axes = tree_map(
@@ -232,18 +232,18 @@ def prepare_onnx(network: nn.Module, example: Example) -> Save:
     )
     if program is None or program.exported_program is None:
         raise Failure("torch.onnx returned no program")
-    check_outputs(network, program.exported_program.module(), example)
+    _check_outputs(network, program.exported_program.module(), example)
     return lambda path: program.save(path, external_data=False)
 
 
 FORMATS = {
-    "state": Format(".pt", prepare_state),
-    "torchscript": Format(".torchscript", prepare_torchscript),
-    "onnx": Format(".onnx", prepare_onnx),
+    "state": _Format(".pt", _prepare_state),
+    "torchscript": _Format(".torchscript", _prepare_torchscript),
+    "onnx": _Format(".onnx", _prepare_onnx),
 }
 
 
-def prepare_save(name: str, prepare: Prepare, network: nn.Module, example: Example) -> Save:
+def _prepare_save(name: str, prepare: _Prepare, network: nn.Module, example: _Example) -> _Save:
     """What saves a network in a format; `Failure` when it cannot be put into it."""
     try:
         return prepare(network, example)
@@ -253,16 +253,16 @@ def prepare_save(name: str, prepare: Prepare, network: nn.Module, example: Examp
         raise Failure(f"the network cannot be written as {name}: {describe_error(error)}") from error
 
 
-def check_outputs(network: nn.Module, made: Callable[..., Any], example: Example) -> None:
+def _check_outputs(network: nn.Module, made: Callable[..., Any], example: _Example) -> None:
     """`Failure` when what a network was made into gives other outputs than it for another number of samples."""
-    other = Example.of(example.sample, 3)
+    other = _Example.of(example.sample, 3)
     expected, got = other.outputs(network), other.outputs(made)
     if expected.shape != got.shape or not torch.allclose(expected, got, rtol=1e-4, atol=1e-5, equal_nan=True):
         raise Failure("it gives other outputs for a batch of another size; does the forward depend on the batch?")
 
 
 @contextmanager
-def quiet_exporters() -> Iterator[None]:
+def _quiet_exporters() -> Iterator[None]:
     """No warnings about what torch deprecates in itself, and none of its exporter's remarks."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
@@ -275,7 +275,7 @@ def quiet_exporters() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def write_whole(path: Path, save: Save) -> None:
+def _write_whole(path: Path, save: _Save) -> None:
     """Write a file as a whole, its folder made where it is missing; `InputError` where that cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -65,33 +65,33 @@ def latency(
     if batch < 1 or not seconds > 0:
         raise InputError(f"batch must be at least 1 and seconds above 0, but got batch={batch!r}, seconds={seconds!r}")
     check_device(device)
-    found = or_failure(time_passes, model, repeat_sample(first_sample(inputs), batch), torch.device(device), seconds)
+    found = or_failure(_time_passes, model, repeat_sample(first_sample(inputs), batch), torch.device(device), seconds)
     if isinstance(found, Failure):
         raise found
     timing: Timing = found
     return timing
 
 
-def time_passes(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> Timing:
+def _time_passes(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> Timing:
     """The timing of a model on inputs: both moved to the device first."""
     network = Network(model)
     arguments = tree_map(lambda t: t.to(device) if isinstance(t, torch.Tensor) else t, network.prepare(inputs))
     tensors = {name: tensor.detach().to(device) for name, tensor in network.tensors.items()}
     times: list[float] = []
     with network.fresh(0, training=False), torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        start = now(device)
+        start = _now(device)
         for _ in range(WARM_UP):
             network.run(tensors, arguments)
-            if now(device) - start > seconds:
+            if _now(device) - start > seconds:
                 break
-        while not times or (not is_precise(times) and now(device) - start < seconds):
-            begin = now(device)
-            call_model(network.model, arguments)  # `run` left `tensors` in the model's places
-            times.append(1e3 * (now(device) - begin))
-    return Timing(statistics.median(times), spread(times), len(times))
+        while not times or (not _is_precise(times) and _now(device) - start < seconds):
+            begin = _now(device)
+            _call_model(network.model, arguments)  # `run` left `tensors` in the model's places
+            times.append(1e3 * (_now(device) - begin))
+    return Timing(statistics.median(times), _spread(times), len(times))
 
 
-def call_model(model: nn.Module, inputs: Any) -> None:
+def _call_model(model: nn.Module, inputs: Any) -> None:
     """Run a model: a tuple or list of inputs is unpacked, a mapping gives keywords."""
     if isinstance(inputs, dict):
         model(**inputs)
@@ -101,14 +101,14 @@ def call_model(model: nn.Module, inputs: Any) -> None:
         model(inputs)
 
 
-def now(device: torch.device) -> float:
+def _now(device: torch.device) -> float:
     """Seconds, once the device has finished what it was given."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
     return time.perf_counter()
 
 
-def spread(times: list[float]) -> float:
+def _spread(times: list[float]) -> float:
     """The distance between the quartiles; 0 for a single time."""
     if len(times) < 2:
         return 0.0
@@ -116,9 +116,9 @@ def spread(times: list[float]) -> float:
     return high - low
 
 
-def is_precise(times: list[float]) -> bool:
+def _is_precise(times: list[float]) -> bool:
     """Whether the median is known to one per cent."""
-    return len(times) >= LEAST and spread(times) <= PRECISION * statistics.median(times) * len(times) ** 0.5
+    return len(times) >= LEAST and _spread(times) <= PRECISION * statistics.median(times) * len(times) ** 0.5
 
 
 def latency_conditions(*, batch: int = 1, device: str | torch.device = "cpu") -> str:
@@ -133,13 +133,13 @@ def latency_conditions(*, batch: int = 1, device: str | torch.device = "cpu") ->
     place = torch.device(device)
     name = torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
     return (
-        f"latency; processor={processor()}; device={name}; threads={torch.get_num_threads()}; batch={batch}; "
+        f"latency; processor={_processor()}; device={name}; threads={torch.get_num_threads()}; batch={batch}; "
         f"torch={torch.__version__}"
     )
 
 
 @cache
-def processor() -> str:
+def _processor() -> str:
     """The name of the host's processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -209,11 +209,11 @@ def table_costs(benchmark: Benchmark, dataset: str | None = None) -> dict[str, C
     dataset = dataset or benchmark.default.dataset
     if dataset not in benchmark.datasets:
         raise InputError(f"{benchmark.name} has no dataset {dataset!r}; it has {', '.join(benchmark.datasets)}")
-    metrics = [metric for metric in benchmark.metrics if is_untrained(benchmark, dataset, metric)]
-    return {metric: partial(look_up_metric, benchmark, dataset, metric) for metric in metrics}
+    metrics = [metric for metric in benchmark.metrics if _is_untrained(benchmark, dataset, metric)]
+    return {metric: partial(_look_up_metric, benchmark, dataset, metric) for metric in metrics}
 
 
-def is_untrained(benchmark: Benchmark, dataset: str, metric: str) -> bool:
+def _is_untrained(benchmark: Benchmark, dataset: str, metric: str) -> bool:
     """Whether a benchmark has a metric that no training changes."""
     try:
         return bool(len(benchmark.truth(dataset=dataset, metric=metric, epochs=0)))
@@ -221,7 +221,7 @@ def is_untrained(benchmark: Benchmark, dataset: str, metric: str) -> bool:
         return False
 
 
-def look_up_metric(benchmark: Benchmark, dataset: str, metric: str, arch: Architecture) -> float | Failure:
+def _look_up_metric(benchmark: Benchmark, dataset: str, metric: str, arch: Architecture) -> float | Failure:
     """One number of a benchmark's table, or the reason why it has none."""
     try:
         return benchmark.query(arch, dataset=dataset, metric=metric, epochs=0, seed=MEAN)

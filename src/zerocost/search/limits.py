@@ -78,7 +78,7 @@ class Limits:
         function of the user's raises, or returns something else than a truth value or a reason.
         """
         for function in self.functions:
-            reason = reason_against(function, arch)
+            reason = _reason_against(function, arch)
             if reason is not None:
                 return reason
         return next((reason for part in self.clauses if (reason := self.why_broken(part, arch)) is not None), None)
@@ -88,10 +88,10 @@ class Limits:
         found = {name: self.costs[name](arch) for name in clause.names}
         if clause.holds({name: math.nan if isinstance(v, Failure) else v for name, v in found.items()}):
             return None
-        return f"{clause.text} is false: {', '.join(cost_text(name, value) for name, value in found.items())}"
+        return f"{clause.text} is false: {', '.join(_cost_text(name, value) for name, value in found.items())}"
 
 
-def reason_against(function: Limit, arch: Architecture) -> str | None:
+def _reason_against(function: Limit, arch: Architecture) -> str | None:
     """Why a user's function refuses an architecture; None when it does not."""
     name = getattr(function, "__name__", type(function).__name__)
     try:
@@ -105,7 +105,7 @@ def reason_against(function: Limit, arch: Architecture) -> str | None:
     return f"limit {name} is not kept" if answer is False else None
 
 
-def cost_text(name: str, value: float | Failure) -> str:
+def _cost_text(name: str, value: float | Failure) -> str:
     """A cost as it is written in a reason."""
     if isinstance(value, Failure):
         return f"{name} failed: {value}"

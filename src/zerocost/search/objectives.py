@@ -14,7 +14,7 @@ from zerocost.statistics.pareto import Floats, crowded_fitness, fronts
 
 SCORE = "score"
 ACCURACY = "accuracy"
-LESS_IS_BETTER = ("params", "flops", "depth", "memory", "latency", "energy")
+_LESS_IS_BETTER = ("params", "flops", "depth", "memory", "latency", "energy")
 
 
 def minimised(name: str) -> bool:
@@ -23,7 +23,7 @@ def minimised(name: str) -> bool:
     >>> minimised("params"), minimised("raspi4_latency"), minimised("snip")
     (True, True, False)
     """
-    return name.rpartition("_")[2] in LESS_IS_BETTER if name != "non_embedding_params" else True
+    return name.rpartition("_")[2] in _LESS_IS_BETTER if name != "non_embedding_params" else True
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
 
 
 @dataclass(frozen=True)
-class SearchArguments(Keeping, Pipeline):
+class _SearchArguments(Keeping, Pipeline):
     """What `search` takes: the settings of a pipeline, the data, and what `Pipeline.run` takes."""
 
     data: Any
@@ -123,7 +123,7 @@ class SearchArguments(Keeping, Pipeline):
     progress: Progress | None = None
 
 
-@takes(SearchArguments)
+@takes(_SearchArguments)
 def search(space: Space, data: Any, **settings: Any) -> SearchResult:
     """Search a space without training, then train only the survivors: `Pipeline(space, **settings).run(data, …)`.
 
@@ -148,7 +148,7 @@ def search(space: Space, data: Any, **settings: Any) -> SearchResult:
     >>> len(found.table), list(found.kept.frame.index) == list(found.table.frame.index)[:2]
     (6, True)
     """
-    known, of_pipeline = ({one.name for one in fields(kind)} for kind in (SearchArguments, Pipeline))
+    known, of_pipeline = ({one.name for one in fields(kind)} for kind in (_SearchArguments, Pipeline))
     for name in settings:
         if name not in known:
             raise unknown("setting", name, known)

@@ -104,10 +104,10 @@ class SearchPlan:
             "strategy": pipeline.strategy_name,
             "proxies": ",".join(self.objectives.proxies),
             "objectives": ",".join(self.objectives.names),
-            "limits": ", ".join(map(source_name, self.limits.functions)) or None,
+            "limits": ", ".join(map(_source_name, self.limits.functions)) or None,
             "hardware": None if pipeline.hardware is None else repr(pipeline.hardware),
-            "accuracy": None if pipeline.accuracy is None else source_name(pipeline.accuracy),
-            "combination": combination_text(pipeline.combination),
+            "accuracy": None if pipeline.accuracy is None else _source_name(pipeline.accuracy),
+            "combination": _combination_text(pipeline.combination),
             "batch": pipeline.fidelities[0].batch or pipeline.batch_size,
             "repeats": pipeline.repeat_count,
             "where": pipeline.conditions,
@@ -154,8 +154,8 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
         costs[ACCURACY] = accuracy_function(
             pipeline.accuracy or partial(trained_accuracy, space, split, pipeline.epochs, pipeline.device)
         )
-    columns = columns_to_measure(pipeline, where)
-    needed = {"params", *columns, *columns_in(limits)}
+    columns = _columns_to_measure(pipeline, where)
+    needed = {"params", *columns, *_columns_in(limits)}
     combination = replace(pipeline.combination, batch=pipeline.batch_size, repeats=pipeline.repeat_count)
     return SearchPlan(
         pipeline=pipeline,
@@ -163,7 +163,7 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
         sizes=sizes,
         split=split,
         objectives=Objectives(pipeline.objective_names, combination),
-        proxies=proxies_to_score(pipeline, columns, costs),
+        proxies=_proxies_to_score(pipeline, columns, costs),
         costs={name: cost for name, cost in costs.items() if name in needed},
         limits=Limits(limits, costs, pipeline.limit_functions),
         where=where,
@@ -173,14 +173,14 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
     )
 
 
-def columns_to_measure(pipeline: Pipeline, where: str | None) -> list[str]:
+def _columns_to_measure(pipeline: Pipeline, where: str | None) -> list[str]:
     """The objectives, the proxies of "score" where it is used, and what the conditions of the filter name."""
     names = pipeline.objective_names
     ranked = [p.name for p in resolve(as_proxies(pipeline.proxies))] if SCORE in names or pipeline.guided else []
-    return list(dict.fromkeys([*names, *ranked, *columns_in(where)]))
+    return list(dict.fromkeys([*names, *ranked, *_columns_in(where)]))
 
 
-def proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collection[str]) -> tuple[Proxy, ...]:
+def _proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collection[str]) -> tuple[Proxy, ...]:
     """The columns that are proxies; `InputError` for one that is neither a proxy nor a cost."""
     ranked = resolve(as_proxies(pipeline.proxies))
     further = [name for name in columns if name not in (SCORE, *costs)]
@@ -193,17 +193,17 @@ def proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collecti
     return tuple(chosen[name] for name in columns if name in chosen and name not in costs)
 
 
-def columns_in(where: str | None) -> list[str]:
+def _columns_in(where: str | None) -> list[str]:
     """The columns that a condition names."""
     return [name for part in parse_clauses(where) for name in part.names if name != "rank_score"] if where else []
 
 
-def combination_text(combination: Combination) -> str | None:
+def _combination_text(combination: Combination) -> str | None:
     """A combination in words; None for the log-rank sum of equal weights, which the names of its proxies tell."""
     usual = combination.equal and combination.method == "log_rank" and combination.reference is None
     return None if usual else str(combination)
 
 
-def source_name(source: object) -> str:
+def _source_name(source: object) -> str:
     """The name of a function, or of a table, the same in every process."""
     return repr(source) if isinstance(source, Benchmark) else getattr(source, "__name__", type(source).__name__)

@@ -26,17 +26,17 @@ from zerocost.store.urls import as_url, display_url
 FAILURES, OWNER, TWIN, KEY = "failures", "owner", "twin of", "key"
 """Attributes of a trial: by name, why scores are missing; the process that has it; what it is a repetition of; the key
 of its architecture, once it is certain that it is to be measured."""
-ENDED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
+_ENDED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 """States of trials that were not given up."""
-SILENCE = 3600.0
+_SILENCE = 3600.0
 """Seconds after which a trial that another machine has not ended counts as lost."""
 POLL = 0.2
 """Seconds to wait for other processes before looking again."""
-RACE_WORDS = ("already exists", "locked", "unique", "duplicate")
+_RACE_WORDS = ("already exists", "locked", "unique", "duplicate")
 """What a database says when two processes make the same tables at once."""
 
 
-class SignedStorage(RDBStorage):
+class _SignedStorage(RDBStorage):
     """Optuna's storage, whose trials name the process that has them from the start."""
 
     def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
@@ -58,7 +58,7 @@ def open_storage(url: str) -> RDBStorage:
     late = time.monotonic() + LOCK_TIMEOUT
     while True:
         try:
-            storage = SignedStorage(place.render_as_string(hide_password=False), engine_kwargs=options)
+            storage = _SignedStorage(place.render_as_string(hide_password=False), engine_kwargs=options)
             if sqlite:
                 storage.engine.dispose()
                 use_write_ahead_log(storage.engine)
@@ -70,7 +70,7 @@ def open_storage(url: str) -> RDBStorage:
         except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             cause = error.__cause__ if isinstance(error, StorageInternalError) else error
             reason = database_message(cause) if isinstance(cause, SQLAlchemyError) else str(error).partition(". ")[0]
-            if time.monotonic() > late or not any(word in reason.lower() for word in RACE_WORDS):
+            if time.monotonic() > late or not any(word in reason.lower() for word in _RACE_WORDS):
                 raise InputError(f"cannot keep a study in {display_url(place)}: {reason}") from None
         time.sleep(POLL)
 
@@ -86,7 +86,7 @@ def measurements(trials: Iterable[FrozenTrial]) -> dict[str, Measurement]:
     return {
         t.user_attrs[ARCHITECTURE]: Measurement(t.user_attrs[SCORES], t.user_attrs[FAILURES])
         for t in trials
-        if t.state in ENDED_STATES and KEY in t.user_attrs and SCORES in t.user_attrs
+        if t.state in _ENDED_STATES and KEY in t.user_attrs and SCORES in t.user_attrs
     }
 
 
@@ -104,7 +104,7 @@ def claimed_keys(trials: Iterable[FrozenTrial]) -> set[str]:
     return {
         t.user_attrs[KEY]
         for t in trials
-        if KEY in t.user_attrs and (not t.state.is_finished() or (t.state in ENDED_STATES and SCORES in t.user_attrs))
+        if KEY in t.user_attrs and (not t.state.is_finished() or (t.state in _ENDED_STATES and SCORES in t.user_attrs))
     }
 
 
@@ -115,7 +115,7 @@ def claim_trial(study: Study, trial: Trial, key: str, candidates: int) -> bool:
     """
     while True:
         earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
-        if not any(is_undecided(t) for t in earlier):
+        if not any(_is_undecided(t) for t in earlier):
             break
         time.sleep(POLL / 10)
     others = claimed_keys(earlier)
@@ -125,25 +125,25 @@ def claim_trial(study: Study, trial: Trial, key: str, candidates: int) -> bool:
     return True
 
 
-def is_undecided(trial: FrozenTrial) -> bool:
+def _is_undecided(trial: FrozenTrial) -> bool:
     """Whether a process is about to say whether it will measure a trial."""
     decided = KEY in trial.user_attrs or TWIN in trial.user_attrs
-    return trial.state == TrialState.RUNNING and not decided and not is_abandoned(trial)
+    return trial.state == TrialState.RUNNING and not decided and not _is_abandoned(trial)
 
 
-def is_abandoned(trial: FrozenTrial) -> bool:
+def _is_abandoned(trial: FrozenTrial) -> bool:
     """Whether a trial's process will not end it any more; one without a name is given a minute to write it."""
     start = trial.datetime_start
     age = (datetime.now() - start).total_seconds() if start else 0.0
     owner = trial.user_attrs.get(OWNER)
     if owner is None:
         return age > 60
-    return owners.is_gone(owners.LifeSign(owner["machine"], owner["pid"], owner["born"], 0.0)) or age > SILENCE
+    return owners.is_gone(owners.LifeSign(owner["machine"], owner["pid"], owner["born"], 0.0)) or age > _SILENCE
 
 
 def lost_trials(study: Study) -> list[FrozenTrial]:
     """Trials whose process has ended without them."""
-    return [t for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if is_abandoned(t)]
+    return [t for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if _is_abandoned(t)]
 
 
 def own_trials(study: Study) -> list[FrozenTrial]:

@@ -25,7 +25,7 @@ Cost = Callable[[Architecture], float | Failure]
 
 SIZE_PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,depth"}
 """The sizes that are proxies, each with those that are measured together."""
-MEGABYTE = 1e6
+_MEGABYTE = 1e6
 
 
 def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
@@ -73,7 +73,7 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
         return Failure(str(found)) if isinstance(found, Failure) else float(found)
 
     measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in SIZE_PROXIES}
-    return {name: cache(partial(size, measure)) for name, measure in (measures | {"memory": memory_megabytes}).items()}
+    return {name: cache(partial(size, measure)) for name, measure in (measures | {"memory": _memory_megabytes}).items()}
 
 
 def first_sample(inputs: Any) -> Any:
@@ -104,7 +104,7 @@ def build_network(space: SearchSpace, arch: Architecture, device: str) -> nn.Mod
         raise Failure(str(error)) from error
 
 
-def memory_megabytes(model: nn.Module, sample: Any) -> float:
+def _memory_megabytes(model: nn.Module, sample: Any) -> float:
     """MB of a network's parameters and of what it keeps of one sample for the backward pass."""
     network = Network(model)
     kept: dict[int, torch.UntypedStorage] = {}
@@ -120,4 +120,4 @@ def memory_megabytes(model: nn.Module, sample: Any) -> float:
     for tensor in network.tensors.values():
         kept.pop(tensor.untyped_storage()._cdata, None)
     parameters = sum(p.numel() * p.element_size() for p in network.parameters.values())
-    return (parameters + sum(storage.nbytes() for storage in kept.values()) / 2) / MEGABYTE
+    return (parameters + sum(storage.nbytes() for storage in kept.values()) / 2) / _MEGABYTE

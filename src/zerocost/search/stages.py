@@ -19,7 +19,7 @@ from zerocost.spaces import Architecture, Fidelity
 
 
 @dataclass
-class Done:
+class _Done:
     """What the stages of a search have done so far.
 
     Attributes:
@@ -58,11 +58,11 @@ def explore_and_refine(
     plan: SearchPlan, study_storage: str | None = None, progress: Progress | None = None
 ) -> SearchResult:
     """Everything up to the filter; `SearchInterrupted` with what was done at Ctrl-C."""
-    done = Done(plan, progress)
+    done = _Done(plan, progress)
     try:
-        explore_space(done, study_storage)
+        _explore_space(done, study_storage)
         for fidelity in plan.pipeline.fidelities[1:]:
-            score_again(done, fidelity)
+            _score_again(done, fidelity)
     except KeyboardInterrupt:
         raise SearchInterrupted(done.result()) from None
     result = done.result()
@@ -72,7 +72,7 @@ def explore_and_refine(
     return result
 
 
-def explore_space(done: Done, study_storage: str | None) -> None:
+def _explore_space(done: _Done, study_storage: str | None) -> None:
     """Measure what the strategy proposes, at the first fidelity."""
     plan, found, fidelity = done.plan, done.found, done.plan.pipeline.fidelities[0]
     start, spent = time.perf_counter(), 0.0
@@ -100,7 +100,7 @@ def explore_space(done: Done, study_storage: str | None) -> None:
         done.tables.append(plan.table(found.measured, fidelity, spent))
 
 
-def score_again(done: Done, fidelity: Fidelity) -> None:
+def _score_again(done: _Done, fidelity: Fidelity) -> None:
     """Measure the best of the last table again, at the next fidelity."""
     plan, start = done.plan, time.perf_counter()
     last = done.tables[-1].frame

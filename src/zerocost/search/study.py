@@ -18,7 +18,7 @@ from zerocost.search.plan import SearchPlan
 from zerocost.search.shared_study import open_storage
 from zerocost.spaces import Architecture, distinct
 
-REFERENCE_SIZE = 64
+_REFERENCE_SIZE = 64
 """Random architectures that a guide compares with."""
 
 
@@ -34,7 +34,7 @@ def make_study(plan: SearchPlan, storage: str | None) -> Study:
         seed=pipeline.seed,
         combine=objectives.fitness,
         batch=plan.job(pipeline.fidelities[0]).batches[pipeline.seed][0] if learns else None,
-        guide=make_guide(plan) if guided else None,
+        guide=_make_guide(plan) if guided else None,
         warmup=pipeline.warmup,
         moves=pipeline.moves,
     )
@@ -42,20 +42,20 @@ def make_study(plan: SearchPlan, storage: str | None) -> Study:
         return create_study(
             sampler=chosen,
             directions=objectives.directions,
-            storage=None if storage is None else open_for(plan, storage),
-            study_name=None if storage is None else study_name(plan),
+            storage=None if storage is None else _open_for(plan, storage),
+            study_name=None if storage is None else _study_name(plan),
             load_if_exists=True,
         )
 
 
-def open_for(plan: SearchPlan, url: str) -> RDBStorage:
+def _open_for(plan: SearchPlan, url: str) -> RDBStorage:
     """The database of a study, closed when the search ends."""
     storage = open_storage(url)
     plan.stack.callback(storage.engine.dispose)
     return storage
 
 
-def study_name(plan: SearchPlan) -> str:
+def _study_name(plan: SearchPlan) -> str:
     """A name for the study that all with the same settings and data share."""
     job = plan.job(plan.pipeline.fidelities[0])
     scores = [*fingerprints(job).values(), *map(proxy_identity, plan.proxies)]
@@ -63,7 +63,7 @@ def study_name(plan: SearchPlan) -> str:
     return f"zerocost {plan.space.name} {hashlib.sha256(every.encode()).hexdigest()[:12]}"
 
 
-def make_guide(plan: SearchPlan) -> BatchGuide:
+def _make_guide(plan: SearchPlan) -> BatchGuide:
     """The score of architectures against a random sample of the space, at the first fidelity."""
     names, combination = list(plan.objectives.proxies), plan.pipeline.combination
     costs = {name: plan.costs[name] for name in names if name in plan.costs}
@@ -73,6 +73,6 @@ def make_guide(plan: SearchPlan) -> BatchGuide:
         return pd.DataFrame([one.scores for one in measure(archs)], columns=names, dtype=float)
 
     if combination.reference is None:
-        drawn = distinct(plan.space, REFERENCE_SIZE, np.random.default_rng(plan.pipeline.seed))
+        drawn = distinct(plan.space, _REFERENCE_SIZE, np.random.default_rng(plan.pipeline.seed))
         combination = combination.against(scores(drawn))
     return BatchGuide(lambda archs: combination(scores(archs)).tolist())

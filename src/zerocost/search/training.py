@@ -18,23 +18,23 @@ from zerocost.search.result import Progress, SearchInterrupted, SearchResult, St
 from zerocost.spaces import distinct
 from zerocost.train.run import Run, TrainingInterrupted
 
-DRAWS_PER_PICK = 100
+_DRAWS_PER_PICK = 100
 """Architectures drawn for each random pick, at most, until one keeps to the limits."""
 
-Candidates = Mapping[str, Builder | nn.Module]
+_Candidates = Mapping[str, Builder | nn.Module]
 
 
 def train_both(plan: SearchPlan, result: SearchResult, progress: Progress | None) -> None:
     """Train the survivors and, for each seed, as many random picks; fills in the result's runs."""
     training = plan.pipeline
     seeds = list(range(training.training_seeds))
-    survivors: Candidates = {str(name): result.kept.candidates[name] for name in result.kept.frame.index}
+    survivors: _Candidates = {str(name): result.kept.candidates[name] for name in result.kept.frame.index}
     jobs = [(result.survivors, survivors, [seed]) for seed in seeds]
     if training.halving:
         jobs = [(result.survivors, survivors, seeds)]
-    jobs += [(result.random, random_picks(plan, result, len(survivors), seed), [seed]) for seed in seeds]
+    jobs += [(result.random, _random_picks(plan, result, len(survivors), seed), [seed]) for seed in seeds]
     total = sum(len(candidates) * len(each) for _, candidates, each in jobs) * training.epochs
-    trainer = GroupTrainer(plan, EpochCount(progress, total))
+    trainer = _GroupTrainer(plan, _EpochCount(progress, total))
     start = time.perf_counter()
     try:
         for runs, candidates, each in jobs:
@@ -51,25 +51,25 @@ def train_both(plan: SearchPlan, result: SearchResult, progress: Progress | None
         result.stages.append(Stage("train", len(names), time.perf_counter() - start, detail))
 
 
-def random_picks(plan: SearchPlan, result: SearchResult, count: int, seed: int) -> Candidates:
+def _random_picks(plan: SearchPlan, result: SearchResult, count: int, seed: int) -> _Candidates:
     """As many architectures that keep to the limits, drawn from the space; from those scored where these are random."""
     rng = np.random.default_rng([plan.pipeline.seed, seed])
     if plan.pipeline.strategy == "random" and not result.earlier:
         names = list(result.table.candidates)
         return {names[i]: result.table.candidates[names[i]] for i in rng.choice(len(names), count, replace=False)}
-    drawn = (arch for arch in distinct(plan.space, DRAWS_PER_PICK * count, rng) if plan.limits.check(arch) is None)
+    drawn = (arch for arch in distinct(plan.space, _DRAWS_PER_PICK * count, rng) if plan.limits.check(arch) is None)
     return {str(arch): partial(plan.space.build, arch) for arch in islice(drawn, count)}
 
 
 @dataclass
-class GroupTrainer:
+class _GroupTrainer:
     """Trains groups of candidates; without halving each candidate is trained once a seed, whatever its groups."""
 
     plan: SearchPlan
-    count: EpochCount
+    count: _EpochCount
     finished: dict[tuple[str, int], Run] = field(default_factory=dict)
 
-    def train(self, candidates: Candidates, seeds: Sequence[int]) -> list[Run]:
+    def train(self, candidates: _Candidates, seeds: Sequence[int]) -> list[Run]:
         """The runs of one group; without halving it has one seed."""
         from zerocost.train import train
         from zerocost.train.halving import halving
@@ -92,7 +92,7 @@ class GroupTrainer:
         return [self.finished[name, seed] for name in candidates]
 
 
-class EpochCount:
+class _EpochCount:
     """Counts epochs, and reports them as the steps of a search's stage "train"."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:

@@ -11,10 +11,10 @@ from zerocost.spaces.architecture import Architecture, Value
 
 T = TypeVar("T", bound=Value)
 Options = tuple[Value, ...] | range
-SCALARS = (str, int, float, type(None))
+_SCALARS = (str, int, float, type(None))
 Pick = Callable[[str, Options], Value]
-Int: TypeAlias = int
-Bool: TypeAlias = bool
+_Int: TypeAlias = int
+_Bool: TypeAlias = bool
 
 
 class Choose:
@@ -36,21 +36,21 @@ class Choose:
         self._pick = pick
         self.asked: dict[str, tuple[Options, Value]] = {}
 
-    def int(self, name: str, low: Int, high: Int, step: Int = 1) -> Int:
+    def int(self, name: str, low: _Int, high: _Int, step: _Int = 1) -> _Int:
         """A whole number from `low` to `high`, both included, in steps of `step`."""
-        return cast(Int, self._ask(name, _integers(name, low, high, step)))
+        return cast(_Int, self._ask(name, _integers(name, low, high, step)))
 
     def one_of(self, name: str, options: Sequence[T]) -> T:
         """One of `options`: texts, numbers, booleans or `None`."""
         for option in options:
-            if not isinstance(option, SCALARS):
+            if not isinstance(option, _SCALARS):
                 raise InputError(
                     f"an option of choice {name!r} must be a text, a number, True, False or None, but got {option!r}; "
                     "offer a name and look the object up in a dict"
                 )
         return cast(T, self._ask(name, _options(name, *options)))
 
-    def bool(self, name: str) -> Bool:
+    def bool(self, name: str) -> _Bool:
         """`False` or `True`."""
         return self.one_of(name, (False, True))
 

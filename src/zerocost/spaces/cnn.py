@@ -14,19 +14,19 @@ from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.choices import ChoiceSpace
 from zerocost.spaces.choose import Choose
 
-MAX_CHANNELS = 128
-NORMS: dict[str, Callable[[int], nn.Module]] = {
+_MAX_CHANNELS = 128
+_NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),
     "batch": nn.BatchNorm2d,
     "group": lambda channels: nn.GroupNorm(channels // 4, channels),
 }
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
     "leaky": nn.LeakyReLU,
     "gelu": nn.GELU,
     "silu": nn.SiLU,
 }
-POOLS: dict[str, Callable[[], nn.Module]] = {
+_POOLS: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
     "stride": nn.Identity,
     "max": partial(nn.MaxPool2d, 2, ceil_mode=True),
@@ -51,7 +51,7 @@ class Spec:
     hidden: int
 
 
-def choose_spec(choose: Choose, resolution: int) -> Spec:
+def _choose_spec(choose: Choose, resolution: int) -> Spec:
     """Ask for every choice of the space; `times` is asked only when something is downsampled."""
     depth = choose.int("depth", 2, 5)
     width = choose.int("width", 8, 40, step=8)
@@ -65,8 +65,8 @@ def choose_spec(choose: Choose, resolution: int) -> Spec:
         kernel=kernel,
         downsample=downsample,
         times=choose.int("times", 1, min(depth - 1, _most_times(resolution))) if downsample != "none" else 0,
-        norm=choose.one_of("norm", tuple(NORMS)),
-        activation=choose.one_of("activation", tuple(ACTIVATIONS)),
+        norm=choose.one_of("norm", tuple(_NORMS)),
+        activation=choose.one_of("activation", tuple(_ACTIVATIONS)),
         residual=choose.bool("residual"),
         head=choose.one_of("head", ("pool", "flatten")),
         hidden=choose.one_of("hidden", (0, 64, 128)),
@@ -84,10 +84,10 @@ class Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, downsample: str, spec: Spec) -> None:
         super().__init__()
         stride = 2 if downsample == "stride" else 1
-        self.pool = POOLS[downsample]()
+        self.pool = _POOLS[downsample]()
         self.conv = nn.Conv2d(inputs, outputs, spec.kernel, stride, padding=spec.kernel // 2, bias=spec.norm == "none")
-        self.norm = NORMS[spec.norm](outputs)
-        self.activation = ACTIVATIONS[spec.activation]()
+        self.norm = _NORMS[spec.norm](outputs)
+        self.activation = _ACTIVATIONS[spec.activation]()
         self.skip: nn.Module | None = None
         if spec.residual:
             same = inputs == outputs and stride == 1
@@ -108,7 +108,7 @@ class CNN(nn.Module):
         channels, size = in_channels, fidelity.resolution or resolution
         blocks: list[nn.Module] = []
         for i in range(depth):
-            full = min(spec.width * spec.growth**i, MAX_CHANNELS)
+            full = min(spec.width * spec.growth**i, _MAX_CHANNELS)
             outputs = fidelity.channels(full, multiple=4)
             downsample = spec.downsample if 1 <= i <= spec.times else "none"
             blocks.append(Block(channels, outputs, downsample, spec))
@@ -120,7 +120,7 @@ class CNN(nn.Module):
         hidden: list[nn.Module] = []
         if spec.hidden:
             width = fidelity.channels(spec.hidden)
-            hidden = [nn.Linear(features, width), ACTIVATIONS[spec.activation]()]
+            hidden = [nn.Linear(features, width), _ACTIVATIONS[spec.activation]()]
             features = width
         self.classifier = nn.Sequential(*pool, nn.Flatten(), *hidden, nn.Linear(features, classes))
 
@@ -168,9 +168,9 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Choi
         )
     build = partial(_build, classes=classes, in_channels=in_channels, resolution=resolution)
     downsamplings = sum(1 + 3 * min(depth - 1, _most_times(resolution)) for depth in range(2, 6))
-    others = 5 * 2 * 2 * len(NORMS) * len(ACTIVATIONS) * 2 * 2 * 3
-    return ChoiceSpace("cnn", partial(choose_spec, resolution=resolution), build, size=downsamplings * others)
+    others = 5 * 2 * 2 * len(_NORMS) * len(_ACTIVATIONS) * 2 * 2 * 3
+    return ChoiceSpace("cnn", partial(_choose_spec, resolution=resolution), build, size=downsamplings * others)
 
 
 def _build(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int, resolution: int) -> CNN:
-    return CNN(choose_spec(choose, resolution), fidelity, classes, in_channels, resolution)
+    return CNN(_choose_spec(choose, resolution), fidelity, classes, in_channels, resolution)

@@ -24,7 +24,7 @@ from zerocost.spaces.twins import SKIP, cell_key
 
 CHANNELS, CELLS = 32, 8
 """What NAS-Bench-301 trained; the DARTS paper trained 36 channels and 20 cells in the end."""
-INPUTS = {node: tuple([f"{a}_{b}" for a, b in itertools.combinations(range(node), 2)]) for node in NODES}
+_INPUTS = {node: tuple([f"{a}_{b}" for a, b in itertools.combinations(range(node), 2)]) for node in NODES}
 
 
 class Node(nn.Module):
@@ -168,7 +168,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> DART
     """
     check_sizes("darts", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
-    in_a_cell = math.prod([len(inputs) * len(OPERATIONS) ** 2 for inputs in INPUTS.values()])
+    in_a_cell = math.prod([len(inputs) * len(OPERATIONS) ** 2 for inputs in _INPUTS.values()])
     return DARTS("darts", _choose, build, in_a_cell**2, Code(_write, _read, _key))
 
 
@@ -179,7 +179,7 @@ def _choose(choose: Choose) -> Genotype:
     for cell in ("normal", "reduce"):
         edges: list[Edge] = []
         for node in NODES:
-            inputs = choose.one_of(f"{cell}_{node}_inputs", INPUTS[node])
+            inputs = choose.one_of(f"{cell}_{node}_inputs", _INPUTS[node])
             for name, source in zip("ab", inputs.split("_"), strict=True):
                 edges.append((choose.one_of(f"{cell}_{node}_{name}", operations), int(source)))
         cells.append(tuple(edges))
@@ -189,7 +189,7 @@ def _choose(choose: Choose) -> Genotype:
 def _coefficients(cell: str, node: int, source: int, weights: Weights) -> Tensor:
     """The weight of each operation on an input of a node: as the first of two, or as the second."""
     inputs, a, b = (weights[f"{cell}_{node}_{choice}"] for choice in ("inputs", "a", "b"))
-    pairs = [[int(number) for number in pair.split("_")] for pair in INPUTS[node]]
+    pairs = [[int(number) for number in pair.split("_")] for pair in _INPUTS[node]]
     first, second = torch.tensor(pairs).eq(source).to(inputs).T
     coefficients: Tensor = (inputs @ first) * a + (inputs @ second) * b
     return coefficients

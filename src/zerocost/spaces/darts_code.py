@@ -12,7 +12,7 @@ from zerocost.spaces.darts_ops import OPERATIONS
 NODES = range(2, 6)
 Edge = tuple[str, int]
 Cell = tuple[Edge, ...]
-EXAMPLE = (
+_EXAMPLE = (
     "Genotype(normal=[('sep_conv_3x3', 0), …], normal_concat=[2, 3, 4, 5], reduce=[…], reduce_concat=[2, 3, 4, 5])"
 )
 
@@ -58,9 +58,9 @@ def parse_genotype(text: str) -> Genotype:
     try:
         call = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError) as error:
-        raise InputError(f"an architecture of space darts reads {EXAMPLE}, but got {text!r}") from error
+        raise InputError(f"an architecture of space darts reads {_EXAMPLE}, but got {text!r}") from error
     if not isinstance(call, ast.Call) or ast.unparse(call.func) != "Genotype" or call.args:
-        raise InputError(f"an architecture of space darts reads {EXAMPLE}, but got {text!r}")
+        raise InputError(f"an architecture of space darts reads {_EXAMPLE}, but got {text!r}")
     parts = {str(keyword.arg): keyword.value for keyword in call.keywords}
     names = ("normal", "normal_concat", "reduce", "reduce_concat")
     if sorted(parts) != sorted(names):

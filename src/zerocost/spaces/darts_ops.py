@@ -63,7 +63,7 @@ class Zero(nn.Module):
         return x.new_zeros(len(x), self.channels, height, width)
 
 
-def separable(channels: int, kernel: int, stride: int) -> nn.Module:
+def _separable(channels: int, kernel: int, stride: int) -> nn.Module:
     """The depthwise block twice; the first one strides."""
     return nn.Sequential(DepthwiseConvNorm(channels, kernel, stride), DepthwiseConvNorm(channels, kernel, 1))
 
@@ -72,8 +72,8 @@ OPERATIONS: dict[str, Callable[[int, int], nn.Module]] = {
     "max_pool_3x3": lambda channels, stride: nn.MaxPool2d(3, stride, padding=1),
     "avg_pool_3x3": lambda channels, stride: nn.AvgPool2d(3, stride, padding=1, count_include_pad=False),
     "skip_connect": lambda channels, stride: nn.Identity() if stride == 1 else FactorizedReduce(channels, channels),
-    "sep_conv_3x3": lambda channels, stride: separable(channels, 3, stride),
-    "sep_conv_5x5": lambda channels, stride: separable(channels, 5, stride),
+    "sep_conv_3x3": lambda channels, stride: _separable(channels, 3, stride),
+    "sep_conv_5x5": lambda channels, stride: _separable(channels, 5, stride),
     "dil_conv_3x3": lambda channels, stride: DepthwiseConvNorm(channels, 3, stride, dilation=2),
     "dil_conv_5x5": lambda channels, stride: DepthwiseConvNorm(channels, 5, stride, dilation=2),
 }

@@ -15,7 +15,7 @@ from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, Code, CodedSpace
 
 STAGES = (2, 3, 3)
-LAYERS = tuple(f"layer{i}" for i in range(1, sum(STAGES) + 1))
+_LAYERS = tuple(f"layer{i}" for i in range(1, sum(STAGES) + 1))
 OPERATIONS = ("identity", "mb3_k3", "mb6_k5")
 """By digit: identity; a MobileNetV2 block of expansion 3 and kernel 3; one of expansion 6 and kernel 5."""
 
@@ -50,7 +50,7 @@ class InvertedResidual(nn.Module):
         return y + x if self.skip else y
 
 
-LAYER_TYPES: dict[str, Callable[[int, int, int], nn.Module]] = {
+_LAYER_TYPES: dict[str, Callable[[int, int, int], nn.Module]] = {
     "identity": Identity,
     "mb3_k3": partial(InvertedResidual, expansion=3, kernel=3),
     "mb6_k5": partial(InvertedResidual, expansion=6, kernel=5),
@@ -71,7 +71,7 @@ class MacroNet(nn.Module):
         for stage in STAGES:
             for i in range(stage):
                 outputs, stride = (2 * channels, 2) if i == 0 else (channels, 1)
-                layers.append(LAYER_TYPES[operations[len(layers)]](channels, outputs, stride))
+                layers.append(_LAYER_TYPES[operations[len(layers)]](channels, outputs, stride))
                 channels = outputs
         self.layers = nn.Sequential(*layers)
         self.head = nn.Sequential(
@@ -106,11 +106,11 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     """
     check_sizes("macro", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
-    return CodedSpace("macro", _choose, build, len(OPERATIONS) ** len(LAYERS), Code(_write, _read, _key))
+    return CodedSpace("macro", _choose, build, len(OPERATIONS) ** len(_LAYERS), Code(_write, _read, _key))
 
 
 def _choose(choose: Choose) -> list[str]:
-    return [choose.one_of(layer, OPERATIONS) for layer in LAYERS]
+    return [choose.one_of(layer, OPERATIONS) for layer in _LAYERS]
 
 
 def _build(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int) -> MacroNet:
@@ -126,11 +126,11 @@ def _write(choices: Choices) -> str:
 
 
 def _read(code: str) -> Choices:
-    if not re.fullmatch(f"[012]{{{len(LAYERS)}}}", code):
+    if not re.fullmatch(f"[012]{{{len(_LAYERS)}}}", code):
         raise InputError(
-            f"an architecture of space macro is {len(LAYERS)} digits 0, 1 or 2, such as '01111202', but got {code!r}"
+            f"an architecture of space macro is {len(_LAYERS)} digits 0, 1 or 2, such as '01111202', but got {code!r}"
         )
-    return tuple([(layer, OPERATIONS[int(digit)]) for layer, digit in zip(LAYERS, code, strict=True)])
+    return tuple([(layer, OPERATIONS[int(digit)]) for layer, digit in zip(_LAYERS, code, strict=True)])
 
 
 def _key(code: str) -> str:

@@ -18,9 +18,9 @@ from zerocost.spaces.dag import Dag, Edge, count_renumberings, distinct_graphs, 
 from zerocost.spaces.nasbench101_network import OPERATIONS, CellNetwork
 
 MOST_VERTICES, MOST_EDGES = 7, 9
-PAIRS = tuple(itertools.combinations(range(MOST_VERTICES), 2))
+_PAIRS = tuple(itertools.combinations(range(MOST_VERTICES), 2))
 CHANNELS, CELLS = 128, 3
-LIMITS = f"the input must reach the output, with at most {MOST_VERTICES} vertices and {MOST_EDGES} edges on the way"
+_LIMITS = f"the input must reach the output, with at most {MOST_VERTICES} vertices and {MOST_EDGES} edges on the way"
 
 
 class NASBench101(SearchSpace):
@@ -59,7 +59,7 @@ class NASBench101(SearchSpace):
                 raise unknown("operation", operation, OPERATIONS)
         dag = _legal(Dag(labels, frozenset(edges)))
         if dag is None:
-            raise InputError(f"{matrix} is no cell of space nasbench101: {LIMITS}")
+            raise InputError(f"{matrix} is no cell of space nasbench101: {_LIMITS}")
         return _architecture(dag)
 
     def sample(self, rng: np.random.Generator) -> Architecture:
@@ -80,7 +80,7 @@ class NASBench101(SearchSpace):
         edges = frozenset([(s, t) for s, t in pairs if choose.bool(f"edge{s}-{t}")])
         dag = _legal(Dag(tuple(labels), edges))
         if dag is None:
-            raise InputError(f"these edges make no cell of space nasbench101: {LIMITS}")
+            raise InputError(f"these edges make no cell of space nasbench101: {_LIMITS}")
         return _architecture(dag)
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
@@ -102,7 +102,7 @@ class NASBench101(SearchSpace):
         (labels, edges), (others, other_edges) = _spread(_read(a.text)), _spread(_read(b.text))
         pairs = [(x or y, y or x) for x, y in zip(labels, others, strict=True)]
         for _ in range(100):
-            child_edges = [e for e in PAIRS if e in (edges, other_edges)[rng.integers(2)]]
+            child_edges = [e for e in _PAIRS if e in (edges, other_edges)[rng.integers(2)]]
             child_labels = [pair[rng.integers(2)] for pair in pairs]
             if dag := _legal(Dag(tuple(child_labels), frozenset(child_edges))):
                 return _architecture(dag)
@@ -115,7 +115,7 @@ class NASBench101(SearchSpace):
         """
         labels, edges = _spread(_read(arch.text))
         chosen = [operation == label for label in labels for operation in OPERATIONS]
-        return np.array([float(pair in edges) for pair in PAIRS] + [float(one) for one in chosen])
+        return np.array([float(pair in edges) for pair in _PAIRS] + [float(one) for one in chosen])
 
     def parse(self, text: str) -> Architecture:
         return _architecture(_read(text))
@@ -197,7 +197,7 @@ def _read(text: str) -> Dag:
         raise InputError(f"a vertex of {text!r} is fed by itself or a later one; feed it from those before it")
     dag = _legal(Dag(labels, edges))
     if dag is None:
-        raise InputError(f"{text!r} is no cell of space nasbench101: {LIMITS}")
+        raise InputError(f"{text!r} is no cell of space nasbench101: {_LIMITS}")
     if _architecture(dag).text != text:
         raise InputError(
             f"{text!r} has a vertex on no path from input to output, or sources out of order; write "

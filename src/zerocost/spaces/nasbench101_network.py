@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zerocost.spaces.dag import Dag
 
-STACKS = 3
+_STACKS = 3
 
 
 def _conv_bn_relu(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
@@ -75,7 +75,7 @@ class CellNetwork(nn.Module):
         self.stem = _conv_bn_relu(in_channels, channels, 3)
         self.cells = nn.ModuleList()
         inputs = channels
-        for stack in range(STACKS):
+        for stack in range(_STACKS):
             if stack:
                 self.cells.append(nn.MaxPool2d(2, ceil_mode=True))
             for _ in range(cells):

@@ -23,7 +23,7 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(from, to) of each edge, in the order of the text."""
 CHANNELS, CELLS = 16, 5
 FORM = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
-PATTERN = re.compile(re.escape(FORM).replace(r"\{\}", r"(\w+)"))
+_PATTERN = re.compile(re.escape(FORM).replace(r"\{\}", r"(\w+)"))
 
 
 class ReLUConvBN(nn.Module):
@@ -190,7 +190,7 @@ def _write(choices: Choices) -> str:
 
 
 def _read(text: str) -> Choices:
-    found = PATTERN.fullmatch(text)
+    found = _PATTERN.fullmatch(text)
     if found is None:
         form = FORM.format(*["op"] * len(EDGES))
         raise InputError(f"an architecture of space nasbench201 reads {form!r}, but got {text!r}")

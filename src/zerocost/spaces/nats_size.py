@@ -12,10 +12,10 @@ from zerocost.spaces.choose import Choose
 from zerocost.spaces.coded import Choices, Code, CodedSpace
 from zerocost.spaces.nasbench201 import CellNetwork
 
-CELL = ("nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_3x3")
+_CELL = ("nor_conv_3x3", "nor_conv_3x3", "nor_conv_3x3", "skip_connect", "nor_conv_3x3", "nor_conv_3x3")
 """The operations of every cell: the NAS-Bench-201 cell that was best on CIFAR-100."""
-CHANNELS = range(8, 65, 8)
-LAYERS = ("cell1", "reduction1", "cell2", "reduction2", "cell3")
+_CHANNELS = range(8, 65, 8)
+_LAYERS = ("cell1", "reduction1", "cell2", "reduction2", "cell3")
 
 
 def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> CodedSpace:
@@ -38,16 +38,16 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Code
     """
     check_sizes("nats_size", classes, in_channels)
     build = partial(_build, classes=classes, in_channels=in_channels)
-    return CodedSpace("nats_size", _choose, build, len(CHANNELS) ** len(LAYERS), Code(_write, _read))
+    return CodedSpace("nats_size", _choose, build, len(_CHANNELS) ** len(_LAYERS), Code(_write, _read))
 
 
 def _choose(choose: Choose) -> list[int]:
-    return [choose.int(layer, CHANNELS[0], CHANNELS[-1], CHANNELS.step) for layer in LAYERS]
+    return [choose.int(layer, _CHANNELS[0], _CHANNELS[-1], _CHANNELS.step) for layer in _LAYERS]
 
 
 def _build(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int) -> CellNetwork:
     channels = [fidelity.channels(full) for full in _choose(choose)]
-    return CellNetwork(CELL, channels, in_channels, classes)
+    return CellNetwork(_CELL, channels, in_channels, classes)
 
 
 def _write(choices: Choices) -> str:
@@ -55,9 +55,9 @@ def _write(choices: Choices) -> str:
 
 
 def _read(text: str) -> Choices:
-    if not re.fullmatch(":".join([f"({'|'.join(map(str, CHANNELS))})"] * len(LAYERS)), text):
+    if not re.fullmatch(":".join([f"({'|'.join(map(str, _CHANNELS))})"] * len(_LAYERS)), text):
         raise InputError(
-            f"an architecture of space nats_size is {len(LAYERS)} of {', '.join(map(str, CHANNELS))} joined by colons, "
-            f"such as '8:16:32:48:64', but got {text!r}"
+            f"an architecture of space nats_size is {len(_LAYERS)} of {', '.join(map(str, _CHANNELS))} "
+            f"joined by colons, such as '8:16:32:48:64', but got {text!r}"
         )
-    return tuple(zip(LAYERS, map(int, text.split(":")), strict=True))
+    return tuple(zip(_LAYERS, map(int, text.split(":")), strict=True))

@@ -25,7 +25,7 @@ CHANNELS, BLOCKS = 64, 2
 SKELETON = "41414"
 """The modules of `transnas_micro`: 1 keeps the shape, 2 doubles channels, 3 halves the image, 4 does both."""
 OPERATIONS = ("none", SKIP, "conv_1x1", "conv_3x3")
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+_EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(from, to), in the order of the code."""
 
 
@@ -48,7 +48,7 @@ class MicroCell(nn.Module):
     def __init__(self, operations: Sequence[str], inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         self.edges = nn.ModuleList()
-        for operation, (source, _) in zip(operations, EDGES, strict=True):
+        for operation, (source, _) in zip(operations, _EDGES, strict=True):
             shape = (inputs, outputs, stride) if source == 0 else (outputs, outputs, 1)
             self.edges.append(CellEdge(operation, *shape))
 
@@ -56,7 +56,7 @@ class MicroCell(nn.Module):
         nodes = [x]
         for node in (1, 2, 3):
             first, *others = [
-                edge(nodes[source]) for edge, (source, to) in zip(self.edges, EDGES, strict=True) if to == node
+                edge(nodes[source]) for edge, (source, to) in zip(self.edges, _EDGES, strict=True) if to == node
             ]
             nodes.append(sum(others, first))
         return nodes[-1]
@@ -141,7 +141,7 @@ def micro(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Tran
     """
     check_sizes("transnas_micro", classes, in_channels)
     build = partial(_build_micro, classes=classes, in_channels=in_channels)
-    size = len(OPERATIONS) ** len(EDGES)
+    size = len(OPERATIONS) ** len(_EDGES)
     return TransNASMicro("transnas_micro", _choose_cell, build, size, Code(_write_cell, _read_cell, _cell_key))
 
 
@@ -179,7 +179,7 @@ class TransNASMicro(CodedSpace):
             f"{path}.edges.{i}": f"{to}<-{source}"
             for path, module in networks[0].named_modules()
             if isinstance(module, MicroCell)
-            for i, (source, to) in enumerate(EDGES)
+            for i, (source, to) in enumerate(_EDGES)
         }
         return mixture_of_edges(networks, OPERATIONS, names)
 
@@ -192,7 +192,7 @@ class TransNASMacro(CodedSpace):
 
 
 def _choose_cell(choose: Choose) -> list[str]:
-    return [choose.one_of(f"{to}<-{source}", OPERATIONS) for source, to in EDGES]
+    return [choose.one_of(f"{to}<-{source}", OPERATIONS) for source, to in _EDGES]
 
 
 def _build_micro(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int) -> TransNASNet:
@@ -211,7 +211,7 @@ def _read_cell(code: str) -> Choices:
             f"from 0 to 3 at the end, but got {code!r}"
         )
     digits = code.rpartition("-")[2].replace("_", "")
-    return tuple([(f"{b}<-{a}", OPERATIONS[int(digit)]) for (a, b), digit in zip(EDGES, digits, strict=True)])
+    return tuple([(f"{b}<-{a}", OPERATIONS[int(digit)]) for (a, b), digit in zip(_EDGES, digits, strict=True)])
 
 
 def _cell_key(code: str) -> str:
@@ -219,7 +219,7 @@ def _cell_key(code: str) -> str:
     operations = [str(operation) for _, operation in _read_cell(code)]
     edges = [
         ("reduce" if operation == SKIP and source == 0 else operation, source, to)
-        for operation, (source, to) in zip(operations, EDGES, strict=True)
+        for operation, (source, to) in zip(operations, _EDGES, strict=True)
     ]
     return cell_key(
         1, [[(operation, source) for operation, source, to in edges if to == node] for node in (1, 2, 3)], [3]

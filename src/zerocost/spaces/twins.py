@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-NONE = "none"
+_NONE = "none"
 SKIP = "skip_connect"
 
 
@@ -58,7 +58,7 @@ def cell_key(
             source = sums[number]
             if operation == SKIP:
                 terms += source
-            elif operation != NONE and source:
+            elif operation != _NONE and source:
                 serial = 0 if operation in unlearned else next(serials)
                 terms.append(Term(f"{operation}({'+'.join([t.text for t in source])})", serial, source, operation))
         sums.append(tuple(sorted(terms)))

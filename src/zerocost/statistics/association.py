@@ -13,7 +13,7 @@ ENOUGH = 10
 
 
 @dataclass(frozen=True)
-class MeanDifference:
+class _MeanDifference:
     """Mean of one group less the mean of another.
 
     Attributes:
@@ -25,7 +25,7 @@ class MeanDifference:
     interval: tuple[float, float] | None
 
 
-def mean_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> MeanDifference:
+def mean_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> _MeanDifference:
     """Difference of two group means with Welch's t interval; each value is one independent candidate.
 
     >>> d = mean_difference([0.8, 0.9, 0.85], [0.7, 0.6, 0.65])
@@ -35,13 +35,13 @@ def mean_difference(first: npt.ArrayLike, second: npt.ArrayLike) -> MeanDifferen
     a, b = np.asarray(first, float), np.asarray(second, float)
     value = float(a.mean() - b.mean())
     if min(len(a), len(b)) < 2:
-        return MeanDifference(value, None)
+        return _MeanDifference(value, None)
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     if va + vb == 0:
-        return MeanDifference(value, None)
+        return _MeanDifference(value, None)
     freedom = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
     half = float(stats.t.ppf(0.975, freedom) * math.sqrt(va + vb))
-    return MeanDifference(value, (value - half, value + half))
+    return _MeanDifference(value, (value - half, value + half))
 
 
 def mean_interval(values: npt.ArrayLike) -> tuple[float, float] | None:

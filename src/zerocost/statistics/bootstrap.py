@@ -28,10 +28,10 @@ class Pool(NamedTuple):
     flops: Values
 
 
-Statistic = Callable[[Values, Pool], Values]
+_Statistic = Callable[[Values, Pool], Values]
 
 
-def statistics_by_name(k: int) -> dict[str, Statistic]:
+def statistics_by_name(k: int) -> dict[str, _Statistic]:
     """The statistics of `evaluate`, by name; `k` is how many of the highest scores the last three pick.
 
     >>> list(statistics_by_name(10))[-4:]
@@ -63,7 +63,7 @@ def resampled_places(n: int, count: int, seed: int) -> Iterator[npt.NDArray[np.i
 
 
 def resample_statistics(
-    scores: Values, pool: Pool, wanted: Mapping[str, Statistic], count: int, seed: int
+    scores: Values, pool: Pool, wanted: Mapping[str, _Statistic], count: int, seed: int
 ) -> dict[str, Values]:
     """Each statistic, mean over seeds, in `count` resamples of the architectures and of the seeds.
 

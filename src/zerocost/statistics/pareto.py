@@ -28,7 +28,7 @@ def fronts(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
     >>> fronts([[2, 1], [1, 2], [1, 1], [float("nan"), 9]]).tolist()
     [0, 0, 1, 2]
     """
-    points = points_matrix(values)
+    points = _points_matrix(values)
     known = np.isfinite(points).all(axis=1)
     distinct, place = np.unique(-points[known], axis=0, return_inverse=True)  # dominators before the dominated
     columns, ranks = np.ascontiguousarray(distinct.T), np.zeros(len(distinct), dtype=np.int64)
@@ -59,7 +59,7 @@ def crowding(values: npt.ArrayLike) -> Floats:
     >>> crowding([[0, 4], [1, 3], [4, 0]]).tolist()
     [inf, 2.0, inf]
     """
-    points = points_matrix(values)
+    points = _points_matrix(values)
     distances = np.zeros(len(points))
     for column in points.T:
         order = np.argsort(column, kind="stable")
@@ -80,7 +80,7 @@ def crowded_order(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
     >>> crowded_order([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
     [1, 3, 2, 4, 0]
     """
-    points = points_matrix(values)
+    points = _points_matrix(values)
     ranks, distances = fronts(points), np.zeros(len(points))
     finite = np.isfinite(points).all(axis=1)
     for rank in np.unique(ranks[finite]):
@@ -123,14 +123,14 @@ def hypervolume(values: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     >>> hypervolume([[1, 3], [2, 1]], reference=[0, 0])
     4.0
     """
-    points, worst = points_matrix(values), np.asarray(reference, dtype=np.float64)
+    points, worst = _points_matrix(values), np.asarray(reference, dtype=np.float64)
     if worst.shape != points.shape[1:] or not np.isfinite(worst).all():
         raise InputError(f"the reference must be {points.shape[1]} finite numbers, one an objective, but got {worst}")
     above = points[np.isfinite(points).all(axis=1)] - worst
-    return sliced_volume(above[(above > 0).all(axis=1)])
+    return _sliced_volume(above[(above > 0).all(axis=1)])
 
 
-def sliced_volume(points: Floats) -> float:
+def _sliced_volume(points: Floats) -> float:
     """The hypervolume of positive points over the origin, slice by slice along the last objective."""
     if not len(points):
         return 0.0
@@ -143,10 +143,10 @@ def sliced_volume(points: Floats) -> float:
         return float(widths @ (heights - np.append(heights[1:], 0.0)))
     points = points[:, :-1]
     thickness = heights - np.append(heights[1:], 0.0)
-    return float(sum(thick * sliced_volume(points[: i + 1]) for i, thick in enumerate(thickness) if thick))
+    return float(sum(thick * _sliced_volume(points[: i + 1]) for i, thick in enumerate(thickness) if thick))
 
 
-def points_matrix(values: npt.ArrayLike) -> Floats:
+def _points_matrix(values: npt.ArrayLike) -> Floats:
     """Points × objectives as an array; `InputError` for what is no matrix of numbers."""
     points = np.asarray(values, dtype=np.float64)
     if points.ndim != 2 or not points.shape[1]:

@@ -15,7 +15,7 @@ Values = npt.NDArray[np.float64]
 TINY = 1e-12
 
 
-def ranks(values: Values, method: str = "average") -> Values:
+def _ranks(values: Values, method: str = "average") -> Values:
     """Ranks along the last axis, 1 for the lowest. SciPy's statistics take as long to import as the whole package."""
     from scipy.stats import rankdata
 
@@ -23,14 +23,14 @@ def ranks(values: Values, method: str = "average") -> Values:
     return found
 
 
-def pearson(x: Values, y: Values) -> Values:
+def _pearson(x: Values, y: Values) -> Values:
     """Product-moment correlation; NaN where one side is constant."""
     x, y = (v - v.mean(axis=-1, keepdims=True) for v in (x, y))
     scale = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
-    return safe_quotient((x * y).sum(axis=-1), scale)
+    return _safe_quotient((x * y).sum(axis=-1), scale)
 
 
-def safe_quotient(above: Values, below: Values) -> Values:
+def _safe_quotient(above: Values, below: Values) -> Values:
     """The quotient; NaN where the divisor vanishes."""
     result: Values = np.where(below > TINY, above / np.where(below > TINY, below, 1.0), np.nan)
     return result
@@ -42,7 +42,7 @@ def spearman(scores: Values, truth: Values) -> Values:
     >>> float(spearman(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, 3.0, 2.0, 4.0])))
     0.8
     """
-    return pearson(ranks(scores), ranks(truth))
+    return _pearson(_ranks(scores), _ranks(truth))
 
 
 def kendall(scores: Values, truth: Values) -> Values:
@@ -58,15 +58,15 @@ def kendall(scores: Values, truth: Values) -> Values:
     order = np.lexsort((truth, scores), axis=-1)
     s, t = (np.take_along_axis(v, order, axis=-1) for v in (scores, truth))
     same_score = s[..., 1:] == s[..., :-1]
-    both = count_tied_pairs(same_score & (t[..., 1:] == t[..., :-1]))
+    both = _count_tied_pairs(same_score & (t[..., 1:] == t[..., :-1]))
     by_truth = np.sort(truth, axis=-1)
-    score_ties, truth_ties = count_tied_pairs(same_score), count_tied_pairs(by_truth[..., 1:] == by_truth[..., :-1])
+    score_ties, truth_ties = _count_tied_pairs(same_score), _count_tied_pairs(by_truth[..., 1:] == by_truth[..., :-1])
     pairs = s.shape[-1] * (s.shape[-1] - 1) / 2
-    concordant_less_discordant = pairs - score_ties - truth_ties + both - 2 * count_inversions(t)
-    return safe_quotient(concordant_less_discordant, np.sqrt((pairs - score_ties) * (pairs - truth_ties)))
+    concordant_less_discordant = pairs - score_ties - truth_ties + both - 2 * _count_inversions(t)
+    return _safe_quotient(concordant_less_discordant, np.sqrt((pairs - score_ties) * (pairs - truth_ties)))
 
 
-def count_tied_pairs(same: npt.NDArray[np.bool_]) -> Values:
+def _count_tied_pairs(same: npt.NDArray[np.bool_]) -> Values:
     """Number of pairs of equal values, given which neighbours are equal once sorted."""
     place = np.arange(1, same.shape[-1] + 1)
     start = np.maximum.accumulate(np.where(same, 0, place), axis=-1)
@@ -74,13 +74,13 @@ def count_tied_pairs(same: npt.NDArray[np.bool_]) -> Values:
     return result
 
 
-def count_inversions(values: Values) -> Values:
+def _count_inversions(values: Values) -> Values:
     """Number of pairs of which the earlier is the greater, counted bit by bit of the ranks, highest bit first.
 
     Entries that share the higher bits form a block, half of whose ranks have the next bit set; a pair is inverted there
     when the one with the bit comes first.
 
-    >>> float(count_inversions(np.array([3.0, 1.0, 2.0, 2.0])))
+    >>> float(_count_inversions(np.array([3.0, 1.0, 2.0, 2.0])))
     3.0
     """
     *lead, n = values.shape
@@ -112,10 +112,10 @@ def top_kendall(scores: Values, truth: Values, share: float = 0.1) -> Values:
     -1.0
     """
     best = np.argsort(-truth, axis=-1, kind="stable")[..., : int(np.ceil(share * truth.shape[-1]))]
-    return kendall(take_places(scores, best), take_places(truth, best))
+    return kendall(_take_places(scores, best), _take_places(truth, best))
 
 
-def take_places(values: Values, places: npt.NDArray[np.intp]) -> Values:
+def _take_places(values: Values, places: npt.NDArray[np.intp]) -> Values:
     """The values at the places, along the last axis, leading axes broadcast."""
     lead = np.broadcast_shapes(values.shape[:-1], places.shape[:-1])
     result: Values = np.take_along_axis(
@@ -137,8 +137,8 @@ def binned_kendall(scores: Values, truth: Values, size: Values, bins: int = 4) -
     -1.0
     """
     parts = np.array_split(np.argsort(size, axis=-1, kind="stable"), bins, axis=-1)
-    found = np.stack([kendall(take_places(scores, part), take_places(truth, part)) for part in parts])
-    return safe_quotient(np.nansum(found, axis=0), np.isfinite(found).sum(axis=0).astype(float))
+    found = np.stack([kendall(_take_places(scores, part), _take_places(truth, part)) for part in parts])
+    return _safe_quotient(np.nansum(found, axis=0), np.isfinite(found).sum(axis=0).astype(float))
 
 
 def partial_spearman(scores: Values, truth: Values, given: Values) -> Values:
@@ -155,9 +155,9 @@ def partial_spearman(scores: Values, truth: Values, given: Values) -> Values:
     >>> float(partial_spearman(size, truth, size))
     nan
     """
-    s, t, z = (ranks(v) for v in (scores, truth, given))
-    st, sz, tz = pearson(s, t), pearson(s, z), pearson(t, z)
-    return safe_quotient(st - sz * tz, np.sqrt(np.clip((1 - sz**2) * (1 - tz**2), 0, None)))
+    s, t, z = (_ranks(v) for v in (scores, truth, given))
+    st, sz, tz = _pearson(s, t), _pearson(s, z), _pearson(t, z)
+    return _safe_quotient(st - sz * tz, np.sqrt(np.clip((1 - sz**2) * (1 - tz**2), 0, None)))
 
 
 def precision_at(scores: Values, truth: Values, k: int) -> Values:
@@ -168,14 +168,14 @@ def precision_at(scores: Values, truth: Values, k: int) -> Values:
     >>> float(precision_at(np.zeros(4), np.array([4.0, 1.0, 2.0, 3.0]), k=2))
     0.5
     """
-    result: Values = (pick_chances(scores, k) * pick_chances(truth, k)).sum(axis=-1) / k
+    result: Values = (_pick_chances(scores, k) * _pick_chances(truth, k)).sum(axis=-1) / k
     return result
 
 
-def pick_chances(values: Values, k: int) -> Values:
+def _pick_chances(values: Values, k: int) -> Values:
     """The chance of each to be among the `k` highest values, when equal ones are chosen at random.
 
-    >>> pick_chances(np.array([3.0, 1.0, 1.0]), k=2)
+    >>> _pick_chances(np.array([3.0, 1.0, 1.0]), k=2)
     array([1. , 0.5, 0.5])
     """
     last = np.partition(values, -k, axis=-1)[..., -k, None]
@@ -191,8 +191,8 @@ def best_rank_at(scores: Values, truth: Values, k: int) -> Values:
     >>> float(best_rank_at(np.array([1.0, 2.0, 3.0, 4.0]), np.array([4.0, 1.0, 2.0, 3.0]), k=2))
     2.0
     """
-    chance, best_first = chance_of_best(scores, truth, k)
-    result: Values = (chance * take_places(ranks(-truth, "min"), best_first)).sum(axis=-1)
+    chance, best_first = _chance_of_best(scores, truth, k)
+    result: Values = (chance * _take_places(_ranks(-truth, "min"), best_first)).sum(axis=-1)
     return result
 
 
@@ -204,31 +204,31 @@ def regret_at(scores: Values, truth: Values, k: int) -> Values:
     >>> float(regret_at(np.zeros(2), np.array([90.0, 92.0]), k=1))
     1.0
     """
-    chance, best_first = chance_of_best(scores, truth, k)
-    found = (chance * take_places(truth, best_first)).sum(axis=-1)
+    chance, best_first = _chance_of_best(scores, truth, k)
+    found = (chance * _take_places(truth, best_first)).sum(axis=-1)
     result: Values = np.maximum(truth.max(axis=-1) - found, 0.0)
     return result
 
 
-def chance_of_best(scores: Values, truth: Values, k: int) -> tuple[Values, npt.NDArray[np.intp]]:
+def _chance_of_best(scores: Values, truth: Values, k: int) -> tuple[Values, npt.NDArray[np.intp]]:
     """The chance of each architecture to be the best by truth among the `k` highest scores, and the order they are in.
 
     Architectures are ordered by truth, best first. Those above the k-th score are picked; of the g that have it, m are
     drawn at random, so t of them are all left out with chance C(g − t, m) / C(g, m).
     """
     best_first = np.argsort(-truth, axis=-1, kind="stable")
-    s = take_places(scores, best_first)
+    s = _take_places(scores, best_first)
     last = np.partition(s, -k, axis=-1)[..., -k, None]
     sure, level = s > last, s == last
     g, m = level.sum(axis=-1, keepdims=True), k - sure.sum(axis=-1, keepdims=True)
     t = np.cumsum(level, axis=-1) - level
     none_better: npt.NDArray[np.bool_] = np.cumsum(sure, axis=-1) - sure == 0
-    alone = np.where(sure, log_choose(g - t, m), log_choose(g - t - 1, m - 1))
-    chance = np.where(none_better & (sure | level), np.exp(alone - log_choose(g, m)), 0.0)
+    alone = np.where(sure, _log_choose(g - t, m), _log_choose(g - t - 1, m - 1))
+    chance = np.where(none_better & (sure | level), np.exp(alone - _log_choose(g, m)), 0.0)
     return chance, best_first
 
 
-def log_choose(n: npt.NDArray[np.intp], k: npt.NDArray[np.intp]) -> Values:
+def _log_choose(n: npt.NDArray[np.intp], k: npt.NDArray[np.intp]) -> Values:
     """Logarithm of the binomial coefficient; −∞ where it is 0."""
     possible = (n >= k) & (k >= 0)
     rest = np.where(possible, n - k, 0)
@@ -255,9 +255,9 @@ def ndcg(scores: Values, truth: Values, share: float = 0.1) -> Values:
     discounts = 1 / np.log2(np.arange(2, n + 2))
     discounts[int(np.ceil(share * n)) :] = 0
     sums = np.concatenate([[0.0], np.cumsum(discounts)])
-    first, last = (ranks(-scores, method).astype(int) for method in ("min", "max"))
+    first, last = (_ranks(-scores, method).astype(int) for method in ("min", "max"))
     discount = (sums[last] - sums[first - 1]) / (last - first + 1)
     best = truth.max(axis=-1, keepdims=True)
     gain = np.exp2(truth - best) - np.exp2(-best)
     ideal = (-np.sort(-gain, axis=-1) * discounts).sum(axis=-1)
-    return safe_quotient((gain * discount).sum(axis=-1), ideal)
+    return _safe_quotient((gain * discount).sum(axis=-1), ideal)

@@ -19,17 +19,17 @@ LOCK_TIMEOUT = 60.0
 """Seconds to wait while another process writes a SQLite file."""
 LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(2053468015)"}
 """What makes a transaction the only one that writes, until it ends."""
-NOW = {
+_NOW = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
 }
 """The database's clock, the same for all its users, in seconds."""
-ADVICE = {
+_ADVICE = {
     "sqlite": "give the path of a file to make",
     "postgresql": "give postgresql://USER:PASSWORD@HOST/DATABASE of a server that runs",
 }
 
-Values = Mapping[str, Any]
+_Values = Mapping[str, Any]
 
 
 class Execute(Protocol):
@@ -38,7 +38,7 @@ class Execute(Protocol):
     In a statement, `:name` is a value (a list of values after `IN`), and `{now}` is the time by the database's clock.
     """
 
-    def __call__(self, statement: str, values: Values | Sequence[Values] | None = None, /) -> list[Any]: ...
+    def __call__(self, statement: str, values: _Values | Sequence[_Values] | None = None, /) -> list[Any]: ...
 
 
 class Database:
@@ -62,7 +62,7 @@ class Database:
         self.kind = url.get_backend_name()
         self.shared = url.database is not None or self.kind != "sqlite"
         self.name = display_url(url) if self.shared else None
-        self.engine = make_engine(url)
+        self.engine = _make_engine(url)
         try:
             if self.kind == "sqlite":
                 use_write_ahead_log(self.engine)
@@ -74,7 +74,7 @@ class Database:
         except (SQLAlchemyError, ZerocostError) as error:
             self.close()
             reason = str(error) if isinstance(error, ZerocostError) else database_message(error)
-            raise InputError(f"cannot keep scores in {self.name}: {reason}; {ADVICE[self.kind]}") from None
+            raise InputError(f"cannot keep scores in {self.name}: {reason}; {_ADVICE[self.kind]}") from None
 
     @contextmanager
     def transaction(self, *, write: bool = False) -> Iterator[Execute]:
@@ -95,14 +95,14 @@ class Database:
     def executor(self, connection: Connection) -> Execute:
         """A function that executes statements on a connection."""
 
-        def execute(statement: str, values: Values | Sequence[Values] | None = None, /) -> list[Any]:
+        def execute(statement: str, values: _Values | Sequence[_Values] | None = None, /) -> list[Any]:
             if isinstance(values, list) and not values:
                 return []
             one = values if isinstance(values, Mapping) else {}
             lists: list[sa.BindParameter[Any]] = [
                 sa.bindparam(name, expanding=True) for name, value in one.items() if isinstance(value, list)
             ]
-            text = sa.text(statement.replace("{now}", NOW[self.kind])).bindparams(*lists)
+            text = sa.text(statement.replace("{now}", _NOW[self.kind])).bindparams(*lists)
             result = connection.execute(text, values)
             return [tuple(row) for row in result] if result.returns_rows else []
 
@@ -113,7 +113,7 @@ class Database:
         self.engine.dispose()
 
 
-def make_engine(url: URL) -> Engine:
+def _make_engine(url: URL) -> Engine:
     """The engine that connects. A database in memory has a single connection, which threads share in turn."""
     if url.get_backend_name() == "postgresql":
         try:

@@ -16,7 +16,7 @@ from zerocost.store import owners
 if TYPE_CHECKING:
     from zerocost.store.database import Execute
 
-TABLES = {
+_TABLES = {
     "scores": (
         *("made TEXT", "architecture TEXT", "seed BIGINT", "proxy TEXT", "value DOUBLE PRECISION", "reason TEXT"),
         "PRIMARY KEY (made, architecture, seed, proxy)",
@@ -27,28 +27,28 @@ TABLES = {
     ),
     "owners": ("owner TEXT PRIMARY KEY", "machine TEXT", "pid BIGINT", "born TEXT", "beat DOUBLE PRECISION"),
 }
-KNOWN = "SELECT architecture, seed, proxy, value, reason FROM scores WHERE made = :made"
-ADD = (
+_KNOWN = "SELECT architecture, seed, proxy, value, reason FROM scores WHERE made = :made"
+_ADD = (
     "INSERT INTO scores (made, architecture, seed, proxy, value, reason) "
     "VALUES (:made, :architecture, :seed, :proxy, :value, :reason) "
     "ON CONFLICT (made, architecture, seed, proxy) DO UPDATE SET value = excluded.value, reason = excluded.reason"
 )
-CLAIM = (
+_CLAIM = (
     "INSERT INTO claims (made, architecture, seed, owner) VALUES (:made, :architecture, :seed, :owner) "
     "ON CONFLICT (made, architecture, seed) DO NOTHING"
 )
-HELD = "SELECT architecture, seed FROM claims WHERE made = :made AND owner = :owner"
-RELEASE = "DELETE FROM claims WHERE made = :made AND architecture = :architecture AND seed = :seed AND owner = :owner"
-SIGN = (
+_HELD = "SELECT architecture, seed FROM claims WHERE made = :made AND owner = :owner"
+_RELEASE = "DELETE FROM claims WHERE made = :made AND architecture = :architecture AND seed = :seed AND owner = :owner"
+_SIGN = (
     "INSERT INTO owners (owner, machine, pid, born, beat) VALUES (:owner, :machine, :pid, :born, {now}) "
     "ON CONFLICT (owner) DO UPDATE SET beat = excluded.beat"
 )
-OWNERS = "SELECT owner, machine, pid, born, {now} - beat FROM owners"
-FORGET = ("DELETE FROM claims WHERE owner = :owner", "DELETE FROM owners WHERE owner = :owner")
+_OWNERS = "SELECT owner, machine, pid, born, {now} - beat FROM owners"
+_FORGET = ("DELETE FROM claims WHERE owner = :owner", "DELETE FROM owners WHERE owner = :owner")
 
 SIGN_INTERVAL = 30.0
 """Seconds between two signs of life of a store that has claimed something."""
-QUERY_SIZE = 500
+_QUERY_SIZE = 500
 """Architectures asked for in one query."""
 
 
@@ -84,7 +84,7 @@ class Store:
     def __init__(self, where: str | Path | None) -> None:
         from zerocost.store.database import Database
 
-        self.database = Database(where, TABLES)
+        self.database = Database(where, _TABLES)
         self.where = self.database.name
         self.owner = uuid.uuid4().hex
         self.closed = threading.Event()
@@ -94,10 +94,10 @@ class Store:
         """All scores under a fingerprint, or those of some architectures, by architecture, seed and proxy."""
         with self.database.transaction() as execute:
             if architectures is None:
-                rows = execute(KNOWN, {"made": fingerprint})
+                rows = execute(_KNOWN, {"made": fingerprint})
             else:
-                parts = [list(architectures[i : i + QUERY_SIZE]) for i in range(0, len(architectures), QUERY_SIZE)]
-                few = f"{KNOWN} AND architecture IN :architectures"
+                parts = [list(architectures[i : i + _QUERY_SIZE]) for i in range(0, len(architectures), _QUERY_SIZE)]
+                few = f"{_KNOWN} AND architecture IN :architectures"
                 rows = [row for part in parts for row in execute(few, {"made": fingerprint, "architectures": part})]
         return {(arch, seed, proxy): Score(value, reason) for arch, seed, proxy, value, reason in rows}
 
@@ -112,8 +112,8 @@ class Store:
             if "out of memory" not in (reason or "")
         ]
         with self.database.transaction(write=True) as execute:
-            execute(ADD, kept)
-            execute(RELEASE, self._rows(fingerprint, {(arch, seed) for arch, seed, _ in rows}))
+            execute(_ADD, kept)
+            execute(_RELEASE, self._rows(fingerprint, {(arch, seed) for arch, seed, _ in rows}))
 
     def claim(self, fingerprint: str, keys: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
         """Claim architectures and seeds; returns those that are now this store's to compute.
@@ -127,10 +127,10 @@ class Store:
             return wanted
         with self.database.transaction(write=True) as execute:
             self._sign(execute)
-            signs = [(owner, owners.LifeSign(*sign)) for owner, *sign in execute(OWNERS)]
+            signs = [(owner, owners.LifeSign(*sign)) for owner, *sign in execute(_OWNERS)]
             self._forget(execute, [owner for owner, sign in signs if owner != self.owner and owners.is_gone(sign)])
-            execute(CLAIM, self._rows(fingerprint, wanted))
-            held = {(arch, seed) for arch, seed in execute(HELD, {"made": fingerprint, "owner": self.owner})}
+            execute(_CLAIM, self._rows(fingerprint, wanted))
+            held = {(arch, seed) for arch, seed in execute(_HELD, {"made": fingerprint, "owner": self.owner})}
         if self.heartbeat is None:
             self.heartbeat = threading.Thread(target=self._beat, daemon=True)
             self.heartbeat.start()
@@ -140,7 +140,7 @@ class Store:
         """Give up claims on what will not be computed after all."""
         if self.database.shared:
             with self.database.transaction(write=True) as execute:
-                execute(RELEASE, self._rows(fingerprint, keys))
+                execute(_RELEASE, self._rows(fingerprint, keys))
 
     def close(self) -> None:
         """Release all claims and close the connections."""
@@ -158,11 +158,11 @@ class Store:
 
     def _sign(self, execute: Execute) -> None:
         """Give a sign of life."""
-        execute(SIGN, {"owner": self.owner, **owners.this_process()})
+        execute(_SIGN, {"owner": self.owner, **owners.this_process()})
 
     def _forget(self, execute: Execute, ended: Iterable[str]) -> None:
         """Release what these owners claimed."""
-        for statement in FORGET:
+        for statement in _FORGET:
             execute(statement, [{"owner": owner} for owner in ended])
 
     def _beat(self) -> None:

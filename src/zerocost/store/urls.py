@@ -9,8 +9,8 @@ from sqlalchemy.exc import ArgumentError
 
 from zerocost.base.errors import InputError
 
-DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-EXPECTED = "expected a path, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_EXPECTED = "expected a path, sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
 
 
 def as_url(where: str | Path | None) -> URL:
@@ -28,14 +28,16 @@ def as_url(where: str | Path | None) -> URL:
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
-        raise InputError(f"the URL of the scores, {text.partition('://')[0]}://…, cannot be read; {EXPECTED}") from None
+        raise InputError(
+            f"the URL of the scores, {text.partition('://')[0]}://…, cannot be read; {_EXPECTED}"
+        ) from None
     kind = url.get_backend_name() if "+" in url.drivername else url.drivername
-    if kind not in DRIVERS:
-        raise InputError(f"scores cannot be kept in {kind}://…; {EXPECTED}")
+    if kind not in _DRIVERS:
+        raise InputError(f"scores cannot be kept in {kind}://…; {_EXPECTED}")
     if "@" in (url.host or ""):
         raise InputError("an @ in the user or password of a URL must be written %40")
     memory = kind == "sqlite" and url.database in (None, "", ":memory:")
-    return as_url(None) if memory else url.set(drivername=DRIVERS[kind])
+    return as_url(None) if memory else url.set(drivername=_DRIVERS[kind])
 
 
 def display_url(url: URL) -> str:

@@ -25,9 +25,9 @@ from zerocost.scoring.score import explain, score
 from zerocost.testing.state import global_state, model_state, tensor_bits
 from zerocost.testing.zoo import ZOO, Specimen
 
-SAMPLES = 7
-BUILT_IN = names()
-TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
+_SAMPLES = 7
+_BUILT_IN = names()
+_TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 """Relative difference allowed between a score alone and together with others, by the network's dtype."""
 
 
@@ -46,16 +46,16 @@ def check_proxy(proxies: Iterable[str] | str, networks: Mapping[str, Specimen] =
     names = [proxy.name for proxy in resolve(proxies)]
     for label, specimen in networks.items():
         for check in CHECKS:
-            with naming_network(label):
+            with _naming_network(label):
                 check(names, specimen)
-    with naming_network("tied weights"):
+    with _naming_network("tied weights"):
         check_tied(names)
-    with naming_network("dead"):
+    with _naming_network("dead"):
         check_dead(names)
 
 
 @contextlib.contextmanager
-def naming_network(label: str) -> Iterator[None]:
+def _naming_network(label: str) -> Iterator[None]:
     """Put the network's name in front of a check's message."""
     try:
         yield
@@ -65,17 +65,17 @@ def naming_network(label: str) -> Iterator[None]:
 
 def score_specimen(names: Sequence[str] | str, specimen: Specimen, dtype: torch.dtype = torch.float64) -> ScoreCard:
     """The scores of a specimen, built and drawn anew from seed 0."""
-    return score(initialise(specimen.build).to(dtype), specimen.batch(SAMPLES, seed=0), names)
+    return score(initialise(specimen.build).to(dtype), specimen.batch(_SAMPLES, seed=0), names)
 
 
 def check_unchanged(names: Sequence[str], specimen: Specimen) -> None:
     """The model comes back as it was, bit for bit, and so do the inputs; also when the network raises or is stopped."""
     for trouble in (None, RuntimeError("trouble"), KeyboardInterrupt()):
-        model, batch = initialise(specimen.build), specimen.batch(SAMPLES, seed=0)
+        model, batch = initialise(specimen.build), specimen.batch(_SAMPLES, seed=0)
         for parameter in list(model.parameters())[:1]:
             parameter.grad = torch.ones_like(parameter)
         if trouble is not None:
-            make_raise(list(model.modules())[-1], trouble)
+            _make_raise(list(model.modules())[-1], trouble)
         before = model_state(model), [tensor_bits(t) for t in tree_leaves(batch)]
         with contextlib.suppress(KeyboardInterrupt):
             score(model, batch, names)
@@ -99,7 +99,7 @@ def check_together(names: Sequence[str], specimen: Specimen) -> None:
 
     In float32 the check is repeated with every second of them in place of each alone.
     """
-    everyone = list(dict.fromkeys([*BUILT_IN, *names]))
+    everyone = list(dict.fromkeys([*_BUILT_IN, *names]))
     halves = [half for half in (names[::2], names[1::2]) if half]
     for dtype, apart in ((torch.float64, [[name] for name in names]), (torch.float32, halves)):
         together, reverse = (score_specimen(order, specimen, dtype) for order in (everyone, everyone[::-1]))
@@ -107,30 +107,29 @@ def check_together(names: Sequence[str], specimen: Specimen) -> None:
             card = score_specimen(few, specimen, dtype)
             for name in few:
                 for company, other in (("together with others", together), ("in another order", reverse)):
-                    assert same_result(card, other, name, TOLERANCE[dtype]), (
-                        f"{name} in {dtype} is {describe_result(card, name)} "
-                        f"{'alone' if len(few) == 1 else 'with fewer'} but {describe_result(other, name)} {company}"
+                    assert _same_result(card, other, name, _TOLERANCE[dtype]), (
+                        f"{name} in {dtype} is {_describe_result(card, name)} "
+                        f"{'alone' if len(few) == 1 else 'with fewer'} but {_describe_result(other, name)} {company}"
                     )
 
 
-def check_repeatable(names: Sequence[str], specimen: Specimen) -> None:
+def _check_repeatable(names: Sequence[str], specimen: Specimen) -> None:
     """The same seed gives the same value bit for bit, whatever the caller's modes and random states are."""
     first = score_specimen(names, specimen)
     torch.rand(1)
     modes = (torch.enable_grad, torch.no_grad, torch.inference_mode, lambda: torch.autocast("cpu"))
     for mode in modes:
-        model, batch = initialise(specimen.build).double(), specimen.batch(SAMPLES, seed=0)
+        model, batch = initialise(specimen.build).double(), specimen.batch(_SAMPLES, seed=0)
         with mode():
             again = score(model, batch, names)
         for name in names:
-            assert describe_result(first, name) == describe_result(again, name), (
-                f"{name} is {describe_result(first, name)} at first and {describe_result(again, name)} the second time"
-            )
+            once, twice = _describe_result(first, name), _describe_result(again, name)
+            assert once == twice, f"{name} is {once} at first and {twice} the second time"
 
 
 def check_finite(names: Sequence[str], specimen: Specimen) -> None:
     """Each proxy has either a finite number or a reason."""
-    for dtype in TOLERANCE:
+    for dtype in _TOLERANCE:
         card = score_specimen(names, specimen, dtype)
         assert sorted([*card.scores, *card.failures]) == sorted(names), "a proxy has no result, or two"
         for name, value in card.scores.items():
@@ -141,33 +140,33 @@ def check_finite(names: Sequence[str], specimen: Specimen) -> None:
             assert not reason.startswith("the proxy returned"), f"{name} is no number: {reason}"
 
 
-def check_labels(names: Sequence[str], specimen: Specimen) -> None:
+def _check_labels(names: Sequence[str], specimen: Specimen) -> None:
     """Without labels a proxy has the same value, or a failure that asks for them."""
     labelled = score_specimen(names, specimen)
-    inputs, _ = specimen.batch(SAMPLES, seed=0)
+    inputs, _ = specimen.batch(_SAMPLES, seed=0)
     bare = score(initialise(specimen.build).double(), (inputs, None), names)
     for name in labelled.scores:
         asks = "needs labels" in bare.failures.get(name, "")
-        assert asks or same_result(labelled, bare, name, 1e-10), (
-            f"{name} is {describe_result(labelled, name)} with labels but {describe_result(bare, name)} without"
+        assert asks or _same_result(labelled, bare, name, 1e-10), (
+            f"{name} is {_describe_result(labelled, name)} with labels but {_describe_result(bare, name)} without"
         )
 
 
 def check_split(names: Sequence[str], specimen: Specimen) -> None:
     """Where memory is short, the batch runs in parts that give the same value, or the failure says what to try."""
     whole = score_specimen(names, specimen)
-    model, batch = initialise(specimen.build).double(), specimen.batch(SAMPLES, seed=0)
+    model, batch = initialise(specimen.build).double(), specimen.batch(_SAMPLES, seed=0)
     parts = score(Rationed(model, limit=4), batch, names)
     for name in whole.scores:
         whole_only = not all(SIGNALS[s].in_parts for s in measured_signals(resolve(name)[0].signals))
         refused = (whole_only or not specimen.splits) and "try batch=" in parts.failures.get(name, "")
-        assert refused or same_result(whole, parts, name, 1e-10), (
-            f"{name} is {describe_result(whole, name)} on the whole batch "
-            f"but {describe_result(parts, name)} where only 4 samples fit"
+        assert refused or _same_result(whole, parts, name, 1e-10), (
+            f"{name} is {_describe_result(whole, name)} on the whole batch "
+            f"but {_describe_result(parts, name)} where only 4 samples fit"
         )
 
 
-def check_provenance(names: Sequence[str], specimen: Specimen) -> None:
+def _check_provenance(names: Sequence[str], specimen: Specimen) -> None:
     """Each score says how it was made, and the passes that ran are those that `explain` shows for it."""
     card = score_specimen(names, specimen)
     expected = {"zerocost", "torch", "seed", "initialisation", "inputs", "labels", "loss", "settings", "fidelity"}
@@ -197,11 +196,11 @@ CHECKS: tuple[Callable[[Sequence[str], Specimen], None], ...] = (
     check_unchanged,
     check_global_state,
     check_together,
-    check_repeatable,
+    _check_repeatable,
     check_finite,
-    check_labels,
+    _check_labels,
     check_split,
-    check_provenance,
+    _check_provenance,
     check_sign,
 )
 
@@ -216,9 +215,9 @@ def check_tied(names: Sequence[str]) -> None:
     """A weight shared by two layers counts once: as one layer called twice."""
     two, one = (score_specimen(names, ZOO[label]) for label in ("shared-weight", "called-twice"))
     for name in names:
-        assert same_result(two, one, name, 1e-10), (
-            f"{name} is {describe_result(two, name)} for two layers that share their weight, "
-            f"but {describe_result(one, name)} for one layer called twice"
+        assert _same_result(two, one, name, 1e-10), (
+            f"{name} is {_describe_result(two, name)} for two layers that share their weight, "
+            f"but {_describe_result(one, name)} for one layer called twice"
         )
 
 
@@ -236,7 +235,7 @@ class Rationed(nn.Module):
         return self.model(*inputs, **named)
 
 
-def make_raise(module: nn.Module, error: BaseException) -> None:
+def _make_raise(module: nn.Module, error: BaseException) -> None:
     """Make a module raise when it is called."""
 
     def forward(*_: Any, **__: Any) -> Any:
@@ -245,13 +244,13 @@ def make_raise(module: nn.Module, error: BaseException) -> None:
     module.forward = forward
 
 
-def same_result(one: ScoreCard, other: ScoreCard, name: str, tolerance: float) -> bool:
+def _same_result(one: ScoreCard, other: ScoreCard, name: str, tolerance: float) -> bool:
     """Whether two cards hold the same value of a proxy within a relative tolerance, or the same failure."""
     if name in one.scores and name in other.scores:
         return math.isclose(one[name], other[name], rel_tol=tolerance, abs_tol=tolerance * 1e-3)
     return name in one.failures and one.failures[name] == other.failures.get(name)
 
 
-def describe_result(card: ScoreCard, name: str) -> str:
+def _describe_result(card: ScoreCard, name: str) -> str:
     """A proxy's value, or its failure, in words."""
     return f"failed ({card.failures[name]})" if name in card.failures else repr(card.scores[name])

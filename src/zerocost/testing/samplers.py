@@ -19,12 +19,12 @@ from zerocost.samplers.suggest import ARCHITECTURE, suggest
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 
-Make = Callable[[SearchSpace, int], BaseSampler]
-SMALL = 60
+_Make = Callable[[SearchSpace, int], BaseSampler]
+_SMALL = 60
 """A space with at most this many architectures is tried to the last."""
 
 
-def check_sampler(make: Make, space: SearchSpace, trials: int = 16) -> None:
+def check_sampler(make: _Make, space: SearchSpace, trials: int = 16) -> None:
     """Check a sampler of whole architectures against the promises of one.
 
     Proposals are architectures of the space, none a twin of another until the space is exhausted, and then the study
@@ -50,18 +50,18 @@ def check_sampler(make: Make, space: SearchSpace, trials: int = 16) -> None:
     size = _size(space)
     most = min(trials, size)
     _check_repeatable(make, space, most)
-    if size <= SMALL:
+    if size <= _SMALL:
         _check_exhaustion(make, space, size)
     assert _generators() == before, "a global generator of random numbers was used"
     _check_threads(make, space, most)
 
 
 def _size(space: SearchSpace) -> int:
-    """How many architectures there are but for twins; more than `SMALL` of them are not counted."""
+    """How many architectures there are but for twins; more than `_SMALL` of them are not counted."""
     keys: set[str] = set()
     for arch in space:
         keys.add(space.canonical(arch))
-        if len(keys) > SMALL:
+        if len(keys) > _SMALL:
             break
     return len(keys)
 
@@ -92,7 +92,7 @@ class _Ask:
         return f"asked {self.batch} at a time, {failures} failed trials, {len(self.signs)} objectives"
 
 
-def _proposals(make: Make, space: SearchSpace, trials: int, ask: _Ask) -> list[str]:
+def _proposals(make: _Make, space: SearchSpace, trials: int, ask: _Ask) -> list[str]:
     """What a sampler from seed 0 proposes."""
     study = optuna.create_study(
         sampler=make(space, 0), directions=["maximize" if sign > 0 else "minimize" for sign in ask.signs]
@@ -122,7 +122,7 @@ def _check_architectures(space: SearchSpace, found: Sequence[Architecture]) -> N
         assert twin is arch, f"{arch} was proposed, a twin of {twin}, which had been tried"
 
 
-def _check_repeatable(make: Make, space: SearchSpace, trials: int) -> None:
+def _check_repeatable(make: _Make, space: SearchSpace, trials: int) -> None:
     """The same study gets the same proposals, also from a sampler that did not live through it."""
     for ask in (_Ask(1, False, (1,)), _Ask(4, False, (1,)), _Ask(1, True, (1, -1)), _Ask(4, True, (1, 1))):
         found = _proposals(make, space, trials, ask)
@@ -132,7 +132,7 @@ def _check_repeatable(make: Make, space: SearchSpace, trials: int) -> None:
         assert turned == found, f"the negative minimised gets something else than the value maximised ({ask})"
 
 
-def _check_threads(make: Make, space: SearchSpace, trials: int) -> None:
+def _check_threads(make: _Make, space: SearchSpace, trials: int) -> None:
     """Threads of one study get different proposals; parameters that are not of the space are answered too."""
 
     def objective(trial: Trial) -> float:
@@ -147,7 +147,7 @@ def _check_threads(make: Make, space: SearchSpace, trials: int) -> None:
     _check_architectures(space, [space.parse(trial.user_attrs[ARCHITECTURE]) for trial in study.trials])
 
 
-def _check_exhaustion(make: Make, space: SearchSpace, size: int) -> None:
+def _check_exhaustion(make: _Make, space: SearchSpace, size: int) -> None:
     """A study that is optimised without end stops when each architecture was tried once; asking on does no harm."""
     sampler = make(space, 0)
     study = optuna.create_study(sampler=sampler)

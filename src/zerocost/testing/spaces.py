@@ -19,8 +19,8 @@ from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace, distinct
 from zerocost.spaces.choose import Choose
 
-SCALED = (Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(resolution=16), Fidelity(0.25, 0.5, 16))
-AT_MOST = 2000
+_SCALED = (Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(resolution=16), Fidelity(0.25, 0.5, 16))
+_AT_MOST = 2000
 """The most neighbours, and architectures in the order of the space, that are looked at."""
 
 
@@ -29,7 +29,7 @@ def check_space(
     inputs: Tensor | None = None,
     samples: int = 20,
     seed: int = 0,
-    fidelities: Sequence[Fidelity] = SCALED,
+    fidelities: Sequence[Fidelity] = _SCALED,
 ) -> None:
     """Check a search space against the contract of `SearchSpace`, and build four of its architectures.
 
@@ -80,7 +80,7 @@ def _check_value(space: SearchSpace, arch: Architecture) -> None:
 
 def _check_steps(space: SearchSpace, arch: Architecture, others: list[Architecture], seed: int) -> None:
     """Neighbours, mutants and children are architectures of the space, and the first two are never `arch`."""
-    near = list(islice(space.neighbors(arch), AT_MOST))
+    near = list(islice(space.neighbors(arch), _AT_MOST))
     assert arch not in near, f"{arch} is among its own neighbours"
     assert len(set(near)) == len(near), f"{arch} has a neighbour listed twice"
     for neighbor in near[:: 1 + len(near) // 20]:
@@ -90,7 +90,7 @@ def _check_steps(space: SearchSpace, arch: Architecture, others: list[Architectu
         mutant = space.mutate(arch, rng)
         assert mutant != arch, f"a mutation leaves {arch} as it was"
         _check_value(space, mutant)
-        assert mutant in near or len(near) == AT_MOST, f"{mutant} is a mutant of {arch} but not a neighbour"
+        assert mutant in near or len(near) == _AT_MOST, f"{mutant} is a mutant of {arch} but not a neighbour"
     assert space.crossover(arch, arch, rng) == arch, f"the child of {arch} with itself is another"
     for other in others[:5]:
         _check_value(space, space.crossover(arch, other, rng))
@@ -123,16 +123,16 @@ def _check_encoding(space: SearchSpace, archs: list[Architecture]) -> None:
 
 def _check_iteration(space: SearchSpace, archs: list[Architecture]) -> None:
     """Iteration yields each architecture once, in the same order; all of them, where they can be counted here."""
-    first = list(islice(space, AT_MOST + 1))
+    first = list(islice(space, _AT_MOST + 1))
     assert len(set(first)) == len(first), "iteration yields an architecture twice"
     assert list(islice(space, 50)) == first[:50], "two iterations differ"
     for arch in first[:: 1 + len(first) // 20]:
         _check_value(space, arch)
-    if len(first) <= AT_MOST:
+    if len(first) <= _AT_MOST:
         assert space.size in (None, len(first)), f"size is {space.size}, but iteration yields {len(first)}"
         assert set(archs) <= set(first), f"never yielded: {set(archs) - set(first)}"
     else:
-        assert space.size is None or space.size > AT_MOST, f"size is {space.size}, but iteration yields more"
+        assert space.size is None or space.size > _AT_MOST, f"size is {space.size}, but iteration yields more"
 
 
 def _check_network(

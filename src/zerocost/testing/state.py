@@ -15,22 +15,22 @@ from torch import Tensor, nn
 def model_state(model: nn.Module) -> dict[str, Any]:
     """Everything about a model that scoring must leave alone, by name, in a form that compares bit for bit."""
     return {
-        f"{name or type(model).__name__}.{key}": comparable(value)
+        f"{name or type(model).__name__}.{key}": _comparable(value)
         for name, module in model.named_modules()
         for key, value in {"identity": id(module), **vars(module)}.items()
     }
 
 
-def comparable(value: Any) -> Any:
+def _comparable(value: Any) -> Any:
     """A value with its identity and, for containers, tensors, arrays and generators, its contents."""
     contents: Any
     if isinstance(value, Tensor):
-        grad = comparable(value.grad) if value.is_leaf else None
+        grad = _comparable(value.grad) if value.is_leaf else None
         contents = (tensor_bits(value), value.requires_grad, grad, list(value._backward_hooks or ()))
     elif isinstance(value, Mapping):
-        contents = tuple((key, comparable(item)) for key, item in value.items())
+        contents = tuple((key, _comparable(item)) for key, item in value.items())
     elif isinstance(value, list | tuple | set):
-        contents = tuple(comparable(item) for item in value)
+        contents = tuple(_comparable(item) for item in value)
     elif isinstance(value, torch.Generator):
         contents = tensor_bits(value.get_state())
     elif isinstance(value, np.ndarray):

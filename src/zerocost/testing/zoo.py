@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.checkpoint import checkpoint
 
 CLASSES = 4
-Inputs = Callable[[int, torch.Generator], Any]
+_Inputs = Callable[[int, torch.Generator], Any]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Specimen:
     """
 
     build: Callable[[], nn.Module]
-    inputs: Inputs
+    inputs: _Inputs
     splits: bool = True
 
     def batch(self, samples: int, seed: int) -> tuple[Any, Tensor]:
@@ -41,22 +41,22 @@ class Specimen:
         return self.inputs(samples, torch.Generator().manual_seed(seed)), torch.arange(samples) % CLASSES
 
 
-def gaussian_inputs(*shape: int) -> Inputs:
+def gaussian_inputs(*shape: int) -> _Inputs:
     """Gaussian inputs of one shape a sample."""
     return lambda samples, generator: torch.randn(samples, *shape, generator=generator)
 
 
-def token_inputs(length: int) -> Inputs:
+def _token_inputs(length: int) -> _Inputs:
     """Sequences of word numbers below 10."""
     return lambda samples, generator: torch.randint(10, (samples, length), generator=generator)
 
 
-def image_and_features(samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _image_and_features(samples: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Two inputs a sample."""
     return torch.randn(samples, 3, 8, 8, generator=generator), torch.randn(samples, 5, generator=generator)
 
 
-def named_features(samples: int, generator: torch.Generator) -> dict[str, Tensor]:
+def _named_features(samples: int, generator: torch.Generator) -> dict[str, Tensor]:
     """Inputs by keyword, one of them for all samples together."""
     return {"features": torch.randn(samples, 5, generator=generator), "scale": torch.tensor(2.0)}
 
@@ -96,8 +96,8 @@ class Residual(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = conv_bn_relu(3, 4)
-        self.block = nn.Sequential(conv_bn_relu(4, 4), nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4))
+        self.stem = _conv_bn_relu(3, 4)
+        self.block = nn.Sequential(_conv_bn_relu(4, 4), nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4))
         self.head = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, CLASSES))
 
     def forward(self, x: Tensor) -> Any:
@@ -199,7 +199,7 @@ class UnusedLayer(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = mlp()
+        self.body = _mlp()
         self.spare = nn.Linear(8, 8)
 
     def forward(self, x: Tensor) -> Any:
@@ -322,47 +322,47 @@ class SharedWeight(nn.Module):
         return self.last(torch.relu(self.again(torch.relu(self.layer(x)))))
 
 
-def mlp() -> nn.Sequential:
+def _mlp() -> nn.Sequential:
     """Linear layers with ReLU modules between."""
     return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, CLASSES))
 
 
-def conv_bn_relu(channels: int, width: int) -> nn.Sequential:
+def _conv_bn_relu(channels: int, width: int) -> nn.Sequential:
     """A 3×3 convolution, BatchNorm and ReLU."""
     return nn.Sequential(nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
 
 
-def convolutional(*middle: nn.Module) -> nn.Sequential:
+def _convolutional(*middle: nn.Module) -> nn.Sequential:
     """A convolution to 4 channels, the given layers, average pooling to 2×2 and a linear layer."""
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), *middle, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(16, CLASSES)
     )
 
 
-def depthwise_separable() -> nn.Sequential:
+def _depthwise_separable() -> nn.Sequential:
     """A 3×3 convolution channel by channel, then a 1×1 convolution."""
-    return convolutional(nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.BatchNorm2d(4), nn.ReLU6(), nn.Conv2d(4, 4, 1))
+    return _convolutional(nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.BatchNorm2d(4), nn.ReLU6(), nn.Conv2d(4, 4, 1))
 
 
-def frozen() -> nn.Sequential:
+def _frozen() -> nn.Sequential:
     """An MLP whose first layer is not to be trained."""
-    model = mlp()
+    model = _mlp()
     model[0].requires_grad_(False)
     return model
 
 
 ZOO: dict[str, Specimen] = {
     "plain-cnn": Specimen(CNNModel, gaussian_inputs(3, 32, 32)),
-    "mlp": Specimen(mlp, gaussian_inputs(8)),
-    "conv-bn": Specimen(lambda: convolutional(nn.BatchNorm2d(4), nn.ReLU()), gaussian_inputs(3, 8, 8), splits=False),
+    "mlp": Specimen(_mlp, gaussian_inputs(8)),
+    "conv-bn": Specimen(lambda: _convolutional(nn.BatchNorm2d(4), nn.ReLU()), gaussian_inputs(3, 8, 8), splits=False),
     "residual": Specimen(Residual, gaussian_inputs(3, 8, 8), splits=False),
-    "depthwise-separable": Specimen(depthwise_separable, gaussian_inputs(3, 8, 8), splits=False),
-    "max-pool": Specimen(lambda: convolutional(nn.ReLU(), nn.MaxPool2d(2)), gaussian_inputs(3, 8, 8)),
-    "group-norm": Specimen(lambda: convolutional(nn.GroupNorm(2, 4), nn.ReLU()), gaussian_inputs(3, 8, 8)),
-    "layer-norm-chw": Specimen(lambda: convolutional(nn.LayerNorm((4, 8, 8)), nn.ReLU()), gaussian_inputs(3, 8, 8)),
-    "in-place-relu": Specimen(lambda: convolutional(nn.ReLU(inplace=True)), gaussian_inputs(3, 8, 8)),
-    "in-place-silu": Specimen(lambda: convolutional(nn.SiLU(inplace=True)), gaussian_inputs(3, 8, 8)),
-    "in-place-input": Specimen(lambda: nn.Sequential(nn.ReLU(inplace=True), mlp()), gaussian_inputs(8)),
+    "depthwise-separable": Specimen(_depthwise_separable, gaussian_inputs(3, 8, 8), splits=False),
+    "max-pool": Specimen(lambda: _convolutional(nn.ReLU(), nn.MaxPool2d(2)), gaussian_inputs(3, 8, 8)),
+    "group-norm": Specimen(lambda: _convolutional(nn.GroupNorm(2, 4), nn.ReLU()), gaussian_inputs(3, 8, 8)),
+    "layer-norm-chw": Specimen(lambda: _convolutional(nn.LayerNorm((4, 8, 8)), nn.ReLU()), gaussian_inputs(3, 8, 8)),
+    "in-place-relu": Specimen(lambda: _convolutional(nn.ReLU(inplace=True)), gaussian_inputs(3, 8, 8)),
+    "in-place-silu": Specimen(lambda: _convolutional(nn.SiLU(inplace=True)), gaussian_inputs(3, 8, 8)),
+    "in-place-input": Specimen(lambda: nn.Sequential(nn.ReLU(inplace=True), _mlp()), gaussian_inputs(8)),
     "functional-relu": Specimen(lambda: Calls(F.relu, torch.Tensor.relu_), gaussian_inputs(8)),
     "clamp": Specimen(lambda: Calls(lambda x: x.clamp(min=0), lambda x: torch.clamp_min(x, 0)), gaussian_inputs(8)),
     "gelu": Specimen(lambda: Calls(F.gelu, nn.GELU("tanh")), gaussian_inputs(8)),
@@ -373,25 +373,25 @@ ZOO: dict[str, Specimen] = {
         gaussian_inputs(8),
         splits=False,
     ),
-    "dropout": Specimen(lambda: nn.Sequential(nn.Dropout(0.3), mlp()), gaussian_inputs(8), splits=False),
-    "weight-norm": Specimen(lambda: nn.Sequential(weight_norm(nn.Linear(8, 8)), nn.ReLU(), mlp()), gaussian_inputs(8)),
+    "dropout": Specimen(lambda: nn.Sequential(nn.Dropout(0.3), _mlp()), gaussian_inputs(8), splits=False),
+    "weight-norm": Specimen(lambda: nn.Sequential(weight_norm(nn.Linear(8, 8)), nn.ReLU(), _mlp()), gaussian_inputs(8)),
     "vit": Specimen(ViT, gaussian_inputs(3, 8, 8)),
     "sequence-first": Specimen(SequenceFirst, gaussian_inputs(5, 6)),
-    "causal-attention": Specimen(CausalAttention, token_inputs(5)),
+    "causal-attention": Specimen(CausalAttention, _token_inputs(5)),
     "lstm": Specimen(LSTMClassifier, gaussian_inputs(5, 6)),
-    "tied": Specimen(Tied, token_inputs(5)),
+    "tied": Specimen(Tied, _token_inputs(5)),
     "called-twice": Specimen(CalledTwice, gaussian_inputs(8)),
     "shared-weight": Specimen(SharedWeight, gaussian_inputs(8)),
     "aliased": Specimen(Aliased, gaussian_inputs(8)),
     "unused-layer": Specimen(UnusedLayer, gaussian_inputs(8)),
-    "frozen": Specimen(frozen, gaussian_inputs(8)),
+    "frozen": Specimen(_frozen, gaussian_inputs(8)),
     "eval-mode": Specimen(
-        lambda: convolutional(nn.BatchNorm2d(4), nn.ReLU()).eval(), gaussian_inputs(3, 8, 8), splits=False
+        lambda: _convolutional(nn.BatchNorm2d(4), nn.ReLU()).eval(), gaussian_inputs(3, 8, 8), splits=False
     ),
     "stateful": Specimen(Stateful, gaussian_inputs(8)),
     "checkpointed": Specimen(Checkpointed, gaussian_inputs(8)),
-    "two-inputs": Specimen(TwoInputs, image_and_features),
-    "named": Specimen(Named, named_features),
+    "two-inputs": Specimen(TwoInputs, _image_and_features),
+    "named": Specimen(Named, _named_features),
     "dead": Specimen(Dead, gaussian_inputs(3, 8, 8)),
     "raises": Specimen(Raises, gaussian_inputs(8)),
     "overflows": Specimen(Overflows, gaussian_inputs(8)),

@@ -19,7 +19,7 @@ from zerocost.train.run import Run, TrainingInterrupted
 from zerocost.train.settings import Loss, Progress
 
 
-class TrainOptions(TypedDict, total=False):
+class _TrainOptions(TypedDict, total=False):
     """The settings of `train` that halving passes on."""
 
     train: Required[Any]
@@ -40,7 +40,7 @@ def halving(
     reduction: int = 3,
     least: int = 1,
     workdir: str | Path | None = None,
-    **settings: Unpack[TrainOptions],
+    **settings: Unpack[_TrainOptions],
 ) -> list[Run]:
     """Train candidates by successive halving (Jamieson & Talwalkar, AISTATS 2016), and return their runs.
 
@@ -82,7 +82,7 @@ def halving(
     >>> [(run.name, len(run.epochs), run.stopped) for run in runs]
     [('blind', 1, True), ('sees', 4, False)]
     """
-    steps = rungs(least, epochs, reduction)
+    steps = _rungs(least, epochs, reduction)
     by_name = trainer.candidates_by_name(candidates)
     alive = list(by_name)
     runs: dict[tuple[str, int], Run] = {}
@@ -95,22 +95,22 @@ def halving(
                     epochs=epochs,
                     seeds=seeds,
                     workdir=folder,
-                    stop=partial(has_reached, step),
+                    stop=partial(_has_reached, step),
                     **settings,
                 )
                 runs |= {(run.name, run.seed): run for run in done}
-                alive = best_first(alive, done, step)[: math.ceil(len(alive) / reduction)]
+                alive = _best_first(alive, done, step)[: math.ceil(len(alive) / reduction)]
         except TrainingInterrupted as error:
             runs |= {(run.name, run.seed): run for run in error.runs}
-            raise TrainingInterrupted(drop_temporary_checkpoints(runs, workdir)) from error
+            raise TrainingInterrupted(_drop_temporary_checkpoints(runs, workdir)) from error
     ordered = {(name, seed): runs[name, seed] for name in by_name for seed in seeds}
-    return drop_temporary_checkpoints(ordered, workdir)
+    return _drop_temporary_checkpoints(ordered, workdir)
 
 
-def rungs(least: int, epochs: int, reduction: int) -> list[int]:
+def _rungs(least: int, epochs: int, reduction: int) -> list[int]:
     """The numbers of epochs after which candidates are compared; the last is all epochs.
 
-    >>> rungs(1, 20, 3), rungs(4, 4, 2)
+    >>> _rungs(1, 20, 3), _rungs(4, 4, 2)
     ([1, 3, 9, 20], [4])
     """
     if not isinstance(reduction, int) or reduction < 2:
@@ -124,12 +124,12 @@ def rungs(least: int, epochs: int, reduction: int) -> list[int]:
     return [*steps, epochs]
 
 
-def has_reached(step: int, _name: str, _seed: int, epoch: int, _accuracy: float) -> bool:
+def _has_reached(step: int, _name: str, _seed: int, epoch: int, _accuracy: float) -> bool:
     """Whether a run has been trained for the epochs of a rung."""
     return epoch >= step
 
 
-def best_first(names: Sequence[str], runs: Sequence[Run], step: int) -> list[str]:
+def _best_first(names: Sequence[str], runs: Sequence[Run], step: int) -> list[str]:
     """The candidates, best first, by the accuracy of their runs after `step` epochs."""
 
     def accuracy(name: str) -> float:
@@ -141,6 +141,6 @@ def best_first(names: Sequence[str], runs: Sequence[Run], step: int) -> list[str
     return sorted(names, key=accuracy, reverse=True)
 
 
-def drop_temporary_checkpoints(runs: dict[tuple[str, int], Run], workdir: str | Path | None) -> list[Run]:
+def _drop_temporary_checkpoints(runs: dict[tuple[str, int], Run], workdir: str | Path | None) -> list[Run]:
     """The runs, without the checkpoints of a temporary folder."""
     return [run if workdir else replace(run, checkpoint=None) for run in runs.values()]

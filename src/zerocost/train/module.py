@@ -23,7 +23,7 @@ from zerocost.train.folder import RunFolder
 from zerocost.train.run import Epoch
 from zerocost.train.settings import TrainingSettings, TrainingSetup
 
-WARM_UP = 0.3
+_WARM_UP = 0.3
 
 
 class Training(LightningModule):
@@ -77,7 +77,7 @@ class Training(LightningModule):
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=self.settings.learning_rate)
         total = self.settings.epochs * len(self.batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle((step + 1) / (total + 1)))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle((step + 1) / (total + 1)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
@@ -85,7 +85,7 @@ class Training(LightningModule):
         self.started = time.perf_counter()
         self.losses, self.validation_losses, self.hits = (torch.zeros((), device=self.device) for _ in range(3))
         self.batches.order = mix_seeds(self.seed, self.current_epoch)
-        seed_generators(self.batches.order, self.device)
+        _seed_generators(self.batches.order, self.device)
 
     def training_step(self, batch: tuple[Any, Tensor]) -> Tensor:
         """The loss of one batch."""
@@ -114,7 +114,7 @@ class Training(LightningModule):
         epoch = Epoch(self.current_epoch + 1, train_loss, validation_loss, accuracy, seconds)
         self.epochs.append(epoch)
         if self.folder is not None:
-            if best_epoch(self.epochs) is epoch:
+            if _best_epoch(self.epochs) is epoch:
                 self.folder.save_best(self.network.state_dict())
             self.folder.save_last(self.trainer.save_checkpoint)
         self.stopped = self.report(epoch)
@@ -157,7 +157,7 @@ def fit(training: Training, device: torch.device) -> None:
         raise KeyboardInterrupt
 
 
-def best_epoch(epochs: list[Epoch]) -> Epoch:
+def _best_epoch(epochs: list[Epoch]) -> Epoch:
     """The first epoch of the best validation accuracy."""
     return max(epochs, key=lambda epoch: epoch.validation_accuracy)
 
@@ -166,17 +166,17 @@ def is_over(epochs: list[Epoch], settings: TrainingSettings) -> bool:
     """Whether a curve has all its epochs, or has gone `patience` epochs without a better accuracy."""
     if not epochs or settings.patience is None:
         return len(epochs) >= settings.epochs
-    return len(epochs) >= settings.epochs or len(epochs) - best_epoch(epochs).epoch >= settings.patience
+    return len(epochs) >= settings.epochs or len(epochs) - _best_epoch(epochs).epoch >= settings.patience
 
 
-def one_cycle(progress: float) -> float:
+def _one_cycle(progress: float) -> float:
     """The share of the peak learning rate at a point of training, 0 to 1."""
-    if progress < WARM_UP:
-        return progress / WARM_UP
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
+    if progress < _WARM_UP:
+        return progress / _WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
 
 
-def seed_generators(seed: int, device: torch.device) -> None:
+def _seed_generators(seed: int, device: torch.device) -> None:
     """Seed every generator that a network or dataset may draw from; `zerocost.base.seeding.seeded` restores them."""
     random.seed(seed)
     np.random.seed(seed)

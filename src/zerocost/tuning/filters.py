@@ -11,9 +11,9 @@ import pandas as pd
 from zerocost.base.conditions import parse_clauses
 from zerocost.combine import Combination
 
-BEST_SHARE = 0.2
+_BEST_SHARE = 0.2
 """The share of the trained architectures, by accuracy, that counts as the best."""
-MARGIN = 0.1
+_MARGIN = 0.1
 """The share of the trained architectures between the threshold and the lowest of the best."""
 LEAST_PASSED, LEAST_DROPPED = 0.95, 0.1
 """The share of the held-out best that a threshold must let pass, and that of the others it must drop."""
@@ -50,8 +50,8 @@ def safe_threshold(combination: Combination, scores: pd.DataFrame, accuracy: pd.
     'rank_score >= -0.289909'
     """
     numbers = filter_columns(combination, scores)
-    best = accuracy.to_numpy() >= np.sort(accuracy.to_numpy())[-math.ceil(BEST_SHARE * len(accuracy))]
-    margin = math.ceil(MARGIN * len(accuracy))
+    best = accuracy.to_numpy() >= np.sort(accuracy.to_numpy())[-math.ceil(_BEST_SHARE * len(accuracy))]
+    margin = math.ceil(_MARGIN * len(accuracy))
     dropped: dict[str, int] = {}
     for name in numbers:
         sign = -1.0 if combination.weights.get(str(name), 1.0) < 0 else 1.0
@@ -85,7 +85,7 @@ def count_passed(
     """
     text = safe_threshold(combination, scores, accuracy)
     passing = satisfies(text, filter_columns(combination, held)) if text else np.ones(len(held), dtype=bool)
-    best = truth.to_numpy() >= np.sort(accuracy.to_numpy())[-math.ceil(BEST_SHARE * len(accuracy))]
+    best = truth.to_numpy() >= np.sort(accuracy.to_numpy())[-math.ceil(_BEST_SHARE * len(accuracy))]
     return PassCounts(*[int(part.sum()) for part in (best, best & passing, ~best, ~best & passing)])
 
 

@@ -19,17 +19,17 @@ from zerocost.tuning.scores import Setting
 if TYPE_CHECKING:
     from optuna import Trial
 
-DISTANCE_PENALTY = 0.5
+_DISTANCE_PENALTY = 0.5
 """Kendall's τ that weights must gain for each unit of distance from the default, times the square root of the number of
 trained architectures: the fewer there are, the more must be gained."""
-DEAD_ZONE = 0.25
+_DEAD_ZONE = 0.25
 """A proxy for which a trial proposes less than this is left out."""
-AVERAGED_TRIALS = 10
+_AVERAGED_TRIALS = 10
 """Trials whose weights are averaged."""
-NEGLIGIBLE = 0.1
+_NEGLIGIBLE = 0.1
 """Weights below this share of the greatest are dropped."""
 
-Weights = dict[str, float]
+_Weights = dict[str, float]
 Frames = Mapping[Setting, pd.DataFrame]
 
 
@@ -43,7 +43,7 @@ class Recipe(NamedTuple):
         kendall: Kendall's τ with the accuracies that it was tuned on.
     """
 
-    weights: Weights
+    weights: _Weights
     method: str
     setting: Setting
     kendall: float
@@ -93,31 +93,31 @@ def find_recipe(
 
     from zerocost.samplers.strategies import quiet_optuna
 
-    names = proxies_to_weigh(frames, default.weights)
+    names = _proxies_to_weigh(frames, default.weights)
     settings = list(frames)
-    origin = normalise_weights(default.weights)
-    made: dict[int, tuple[Weights, str, Setting, float]] = {}
+    origin = _normalise_weights(default.weights)
+    made: dict[int, tuple[_Weights, str, Setting, float]] = {}
 
     def objective(trial: Trial) -> float:
         proposed = {name: trial.suggest_float(name, -1, 1) for name in names}
         method = trial.suggest_categorical("rule", methods) if len(methods) > 1 else methods[0]
         place = trial.suggest_categorical("setting", range(len(settings))) if len(settings) > 1 else 0
         weights = {
-            n: math.copysign((abs(x) - DEAD_ZONE) / (1 - DEAD_ZONE), x)
+            n: math.copysign((abs(x) - _DEAD_ZONE) / (1 - _DEAD_ZONE), x)
             for n, x in proposed.items()
-            if abs(x) > DEAD_ZONE
+            if abs(x) > _DEAD_ZONE
         }
         if not weights:
             return -1.0
         frame = frames[settings[place]]
         tau = kendall_tau(METHODS[method](frame[list(weights)], weights), accuracy)
-        normal = normalise_weights(weights)
+        normal = _normalise_weights(weights)
         distance = sum(abs(normal.get(n, 0) - origin.get(n, 0)) for n in {*normal, *origin})
-        value = tau - DISTANCE_PENALTY * distance / math.sqrt(len(accuracy))
+        value = tau - _DISTANCE_PENALTY * distance / math.sqrt(len(accuracy))
         made[trial.number] = (normal, method, settings[place], value)
         return value
 
-    starts = starting_trials(names, default, settings, methods)[: max(1, trials // 2)]
+    starts = _starting_trials(names, default, settings, methods)[: max(1, trials // 2)]
     with quiet_optuna(), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=len(starts))
@@ -127,29 +127,29 @@ def find_recipe(
         study.optimize(objective, n_trials=trials)
     ordered = sorted(made.values(), key=lambda one: -one[3])
     _, method, setting, _ = ordered[0]
-    alike = [weights for weights, m, s, _ in ordered if (m, s) == (method, setting)][:AVERAGED_TRIALS]
+    alike = [weights for weights, m, s, _ in ordered if (m, s) == (method, setting)][:_AVERAGED_TRIALS]
     mean = {n: float(np.mean([weights.get(n, 0.0) for weights in alike])) for n in names}
     greatest = max(map(abs, mean.values()))
-    weights = {n: round(w / greatest, 3) for n, w in mean.items() if abs(w) >= NEGLIGIBLE * greatest}
+    weights = {n: round(w / greatest, 3) for n, w in mean.items() if abs(w) >= _NEGLIGIBLE * greatest}
     values = METHODS[method](frames[setting][list(weights)], weights)
     return Recipe(weights, method, setting, kendall_tau(values, accuracy))
 
 
-def proposed_weight(proposal: float) -> float:
+def _proposed_weight(proposal: float) -> float:
     """The weight that a proposal outside the dead zone stands for.
 
-    >>> proposed_weight(-1.0), proposed_weight(0.625)
+    >>> _proposed_weight(-1.0), _proposed_weight(0.625)
     (-1.0, 0.5)
     """
-    return math.copysign((abs(proposal) - DEAD_ZONE) / (1 - DEAD_ZONE), proposal)
+    return math.copysign((abs(proposal) - _DEAD_ZONE) / (1 - _DEAD_ZONE), proposal)
 
 
-def proposal_of(weight: float) -> float:
-    """The proposal that stands for a weight: the inverse of `proposed_weight`, and 0 for no weight."""
-    return math.copysign(DEAD_ZONE + (1 - DEAD_ZONE) * abs(weight), weight) if weight else 0.0
+def _proposal_of(weight: float) -> float:
+    """The proposal that stands for a weight: the inverse of `_proposed_weight`, and 0 for no weight."""
+    return math.copysign(_DEAD_ZONE + (1 - _DEAD_ZONE) * abs(weight), weight) if weight else 0.0
 
 
-def proxies_to_weigh(frames: Frames, default: Mapping[str, float]) -> list[str]:
+def _proxies_to_weigh(frames: Frames, default: Mapping[str, float]) -> list[str]:
     """The proxies worth a weight: those of the default, and those whose scores differ under some setting."""
     return [
         str(name)
@@ -158,20 +158,20 @@ def proxies_to_weigh(frames: Frames, default: Mapping[str, float]) -> list[str]:
     ]
 
 
-def normalise_weights(weights: Mapping[str, float]) -> Weights:
+def _normalise_weights(weights: Mapping[str, float]) -> _Weights:
     """The weights, scaled so that their magnitudes sum to 1."""
     total = sum(map(abs, weights.values()))
     return {name: weight / total for name, weight in weights.items()}
 
 
-def starting_trials(
+def _starting_trials(
     names: Sequence[str], default: Recipe, settings: Sequence[Setting], methods: Sequence[str]
 ) -> list[dict[str, float | str]]:
     """The first trials, as Optuna enqueues them, the default first."""
 
     def as_trial(weights: Mapping[str, float], setting: Setting, method: str) -> dict[str, float | str]:
         x = {
-            n: math.copysign(DEAD_ZONE + (1 - DEAD_ZONE) * abs(w), w) if (w := weights.get(n, 0.0)) else 0.0
+            n: math.copysign(_DEAD_ZONE + (1 - _DEAD_ZONE) * abs(w), w) if (w := weights.get(n, 0.0)) else 0.0
             for n in names
         }
         rule = {"rule": method} if len(methods) > 1 else {}

@@ -15,9 +15,9 @@ from zerocost.combine import Combination
 from zerocost.tuning.filters import PassCounts, count_passed
 from zerocost.tuning.find import Frames, Recipe, Tuner, kendall_tau
 
-Values = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
-SMALLEST_PART = 4
+_Values = npt.NDArray[np.float64]
+_Places = npt.NDArray[np.intp]
+_SMALLEST_PART = 4
 """Fewest architectures in a held-out part: Kendall's τ of fewer says nothing."""
 
 
@@ -30,9 +30,9 @@ class HeldOut(NamedTuple):
         values: their values by each recipe, by name.
     """
 
-    places: Places
-    truth: Values
-    values: dict[str, Values]
+    places: _Places
+    truth: _Values
+    values: dict[str, _Values]
 
     def kendall(self, name: str, without: int | None = None) -> float:
         """Kendall's τ of the values `name`; `without` leaves out the architecture at that place of the part."""
@@ -42,7 +42,7 @@ class HeldOut(NamedTuple):
         return kendall_tau(values, truth)
 
 
-class Interval(NamedTuple):
+class _Interval(NamedTuple):
     """A mean and its 95 % interval."""
 
     mean: float
@@ -50,13 +50,15 @@ class Interval(NamedTuple):
     high: float
 
 
-def divide_in_parts(accuracy: pd.Series[float], folds: int, rounds: int, seed: int) -> Iterator[tuple[Places, Places]]:
-    """Training and held-out places of `rounds` divisions into at most `folds` parts of at least `SMALLEST_PART`.
+def divide_in_parts(
+    accuracy: pd.Series[float], folds: int, rounds: int, seed: int
+) -> Iterator[tuple[_Places, _Places]]:
+    """Training and held-out places of `rounds` divisions into at most `folds` parts of at least `_SMALLEST_PART`.
 
     Parts are stratified: each has equally many architectures of low, medium and high accuracy.
     """
     rng = np.random.default_rng(seed)
-    count = max(2, min(folds, len(accuracy) // SMALLEST_PART))
+    count = max(2, min(folds, len(accuracy) // _SMALLEST_PART))
     order = np.argsort(accuracy.to_numpy(), kind="stable")
     for _ in range(rounds):
         part = np.empty(len(order), dtype=int)
@@ -85,7 +87,7 @@ def cross_validate(
     frames: Frames,
     accuracy: pd.Series[float],
     tuner: Tuner,
-    divisions: Sequence[tuple[Places, Places]],
+    divisions: Sequence[tuple[_Places, _Places]],
     progress: Callable[[int, int], None],
 ) -> CrossValidation:
     """Tune on all parts but one, and rank that one among the others; once for each of the divisions.
@@ -104,7 +106,7 @@ def cross_validate(
     for number, (train, rest) in enumerate(divisions, start=1):
         fitting, truth = accuracy.iloc[train], accuracy.iloc[rest]
         recipes.append(tuner({setting: frame.iloc[train] for setting, frame in frames.items()}, fitting, number))
-        values: dict[str, Values] = {"params": np.asarray(params.iloc[rest], np.float64)}
+        values: dict[str, _Values] = {"params": np.asarray(params.iloc[rest], np.float64)}
         for name, recipe in (("tuned", recipes[-1]), ("default", tuner.default)):
             frame = frames[recipe.setting]
             combination = Combination(recipe.weights, recipe.method).against(frame.iloc[train])
@@ -131,7 +133,7 @@ def mean_kendall(table: pd.DataFrame, name: str) -> float:
     return float(np.average(counted[name], weights=counted["pairs"])) if len(counted) else math.nan
 
 
-def kendall_gain(held: list[HeldOut], first: str = "tuned", second: str = "default") -> Interval:
+def kendall_gain(held: list[HeldOut], first: str = "tuned", second: str = "default") -> _Interval:
     """The difference in Kendall's τ of two recipes, a mean over the parts, with its 95 % interval.
 
     The interval is a t interval of the jackknife over architectures: each is left out in turn of every part that it is
@@ -145,17 +147,17 @@ def kendall_gain(held: list[HeldOut], first: str = "tuned", second: str = "defau
         for i, place in enumerate(part.places):
             each[row, place] = part.kendall(first, i) - part.kendall(second, i)
             size[row, place] -= 1
-    value = average_gains(gains, sizes)
-    left = average_gains(each, size)
+    value = _average_gains(gains, sizes)
+    left = _average_gains(each, size)
     deviation = math.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())
     reach = float(stdtrit(count - 1, 0.975)) * deviation
-    return Interval(float(value), float(value) - reach, float(value) + reach)
+    return _Interval(float(value), float(value) - reach, float(value) + reach)
 
 
-def average_gains(gains: Values, sizes: Values) -> Values:
+def _average_gains(gains: _Values, sizes: _Values) -> _Values:
     """The mean of the gains that are known over the parts, weighted by pairs."""
     pairs = np.where(np.isnan(gains), 0.0, sizes * (sizes - 1))
-    result: Values = np.nansum(gains * pairs, axis=0) / pairs.sum(axis=0)
+    result: _Values = np.nansum(gains * pairs, axis=0) / pairs.sum(axis=0)
     return result
 
 

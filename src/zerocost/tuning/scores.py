@@ -119,11 +119,11 @@ def score_settings(texts: Sequence[str], settings: Sequence[Setting], scoring: S
                 frames[one] = pd.DataFrame.from_dict(values, orient="index", columns=names, dtype=float)
     if all(frame.isna().all(axis=None) for frame in frames.values()):
         raise InputError(f"no network could be scored: {reasons[0]}")
-    sizes = full_sizes(texts, scoring, [name for name in SIZE_PROXIES if name in names])
+    sizes = _full_sizes(texts, scoring, [name for name in SIZE_PROXIES if name in names])
     return {one: frames[one].assign(**sizes) for one in settings}
 
 
-def full_sizes(texts: Sequence[str], scoring: Scoring, names: Sequence[str]) -> dict[str, list[float]]:
+def _full_sizes(texts: Sequence[str], scoring: Scoring, names: Sequence[str]) -> dict[str, list[float]]:
     """The named sizes of the full networks, NaN where there is none: a search limits these at any fidelity."""
     if not names:
         return {}

@@ -16,7 +16,7 @@ from zerocost.search.result import SearchResult
 from zerocost.spaces import SearchSpace
 from zerocost.train.run import Run
 
-FEWEST_TRAINED = 8
+_FEWEST_TRAINED = 8
 """Fewest trained architectures: with fewer, held-out parts say nothing."""
 
 Trained = Mapping[str, float] | pd.Series | Benchmark | SearchResult | Iterable[Run] | str | Path
@@ -33,9 +33,9 @@ def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0
 
     Raises:
         InputError: a text is no architecture of the space, a number is not finite, there are fewer than
-            `FEWEST_TRAINED` architectures, or all accuracies are equal.
+            `_FEWEST_TRAINED` architectures, or all accuracies are equal.
     """
-    known = given_accuracies(trained, space, n, seed)
+    known = _given_accuracies(trained, space, n, seed)
     first: dict[str, str] = {}
     texts = []
     for text, value in known.items():
@@ -44,9 +44,9 @@ def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0
         arch = space.parse(str(text))
         texts.append(first.setdefault(space.canonical(arch), str(arch)))
     found = known.groupby(np.array(texts, dtype=object), sort=False).mean()
-    if len(found) < FEWEST_TRAINED:
+    if len(found) < _FEWEST_TRAINED:
         raise InputError(
-            f"{len(found)} different trained architectures are too few to tune with; train at least {FEWEST_TRAINED}, "
+            f"{len(found)} different trained architectures are too few to tune with; train at least {_FEWEST_TRAINED}, "
             "and better 30 or more"
         )
     if found.nunique() == 1:
@@ -56,7 +56,7 @@ def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0
     return found.astype(float)
 
 
-def given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -> pd.Series[float]:
+def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -> pd.Series[float]:
     """The accuracies as they were given."""
     if isinstance(trained, str | Path):
         trained = benchmarks.read(trained, space, dataset="the data", epochs=0)

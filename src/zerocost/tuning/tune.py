@@ -45,7 +45,7 @@ CANDIDATES = (
     "depth",
 )
 """The proxies that may get a weight by default: different in kind, and cheap."""
-ProgressCallback = Callable[[str, int, int], None]
+_ProgressCallback = Callable[[str, int, int], None]
 
 
 def tune(
@@ -67,7 +67,7 @@ def tune(
     store: str | Path | None = None,
     workers: int = 1,
     device: str | torch.device | None = None,
-    progress: ProgressCallback | None = None,
+    progress: _ProgressCallback | None = None,
 ) -> Tuned:
     """Find the combination of proxies, and the way to score, that rank trained architectures best.
 
@@ -115,19 +115,19 @@ def tune(
         space, data = space or trained.space, trained.data if data is None else data
     if space is None or data is None:
         raise InputError(f"name the {'space' if space is None else 'data'} that the trained architectures are of")
-    check_at_least(trials=(trials, 2), folds=(folds, 2), rounds=(rounds, 1), n=(n, 1), pool=(pool, 0))
-    rules = check_methods(methods)
+    _check_at_least(trials=(trials, 2), folds=(folds, 2), rounds=(rounds, 1), n=(n, 1), pool=(pool, 0))
+    rules = _check_methods(methods)
     check_device(device)
     source = data_.load(data)
     fitted, _ = fit_space(space, source)
     accuracy = accuracies(trained, fitted, n, seed)
     names = list(portable_proxies(combine.as_proxies(proxies)))
-    default = default_recipe(requested := all_settings(fidelities, batches, repeats))
+    default = _default_recipe(requested := all_settings(fidelities, batches, repeats))
     settings = sorted({*requested, default.setting}, key=lambda one: (one.cost, one))
     tuner = Tuner(default, names, trials, rules, seed)
     where = None if device is None else str(device)
     with Store(store) as opened:
-        scoring = Scoring(fitted, source, proxies_to_score(proxies), opened, seed, workers, where, progress)
+        scoring = Scoring(fitted, source, _proxies_to_score(proxies), opened, seed, workers, where, progress)
         frames = score_settings(list(accuracy.index), settings, scoring)
         divisions = list(divide_in_parts(accuracy, folds, rounds, seed))
         report = progress or (lambda stage, done, total: None)
@@ -162,14 +162,14 @@ def tune(
     return summarise(best, found, combination, weights_table(best, scores, accuracy, found.recipes, names), used)
 
 
-def check_at_least(**numbers: tuple[int, int]) -> None:
+def _check_at_least(**numbers: tuple[int, int]) -> None:
     """Raise `InputError` for a number below its minimum: each argument is (number, minimum)."""
     for name, (number, least) in numbers.items():
         if number < least:
             raise InputError(f"{name} must be at least {least}, but got {number}")
 
 
-def check_methods(methods: Iterable[str]) -> list[str]:
+def _check_methods(methods: Iterable[str]) -> list[str]:
     """The methods as a list; `InputError` for one that there is not."""
     rules = list(methods)
     for rule in rules:
@@ -178,13 +178,13 @@ def check_methods(methods: Iterable[str]) -> list[str]:
     return rules
 
 
-def proxies_to_score(proxies: Combination | Iterable[str | Proxy] | str) -> list[str | Proxy]:
+def _proxies_to_score(proxies: Combination | Iterable[str | Proxy] | str) -> list[str | Proxy]:
     """The proxies that may get a weight, those of the default combination, and `params`."""
     wanted = (combine.as_proxies(proxies), combine.default.proxies, "params")
     return list({name: proxy for each in wanted for name, proxy in portable_proxies(each).items()}.values())
 
 
-def default_recipe(settings: list[Setting]) -> Recipe:
+def _default_recipe(settings: list[Setting]) -> Recipe:
     """The default combination under its own setting, where it has one, or the first of those given."""
     own, first = combine.default, settings[0]
     setting = Setting(own.fidelity or first.fidelity, own.batch or first.batch, own.repeats or first.repeats)

@@ -16,10 +16,10 @@ from zerocost.engine.passes.base import OF_BATCH, Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
 
 
-def batches(batch: PassInput) -> dict[str, Any]:
+def _batches(batch: PassInput) -> dict[str, Any]:
     """Gradients on each batch that was given, or on each part of the only one, cut into `settings.parts`."""
     gradients: list[list[Tensor]] = []
-    for one in batches_to_compare(batch):
+    for one in _batches_to_compare(batch):
         if all_ignored(one.loss, one.targets):
             raise Failure(f"all labels of one of the batches to compare are {IGNORED}: it has no loss")
         found, _ = measure_batch(one, ["data", "loss"], {})
@@ -29,7 +29,7 @@ def batches(batch: PassInput) -> dict[str, Any]:
     return {"batch_gradients": [torch.stack(each) for each in zip(*gradients, strict=True)]}
 
 
-def batches_to_compare(batch: PassInput) -> list[PassInput]:
+def _batches_to_compare(batch: PassInput) -> list[PassInput]:
     """The batches to compare."""
     wanted = frozenset({"weight_gradients"})
     if batch.other_batches:
@@ -45,7 +45,7 @@ def batches_to_compare(batch: PassInput) -> list[PassInput]:
 add_pass(
     Pass(
         name="batches",
-        run=batches,
+        run=_batches,
         order=70,
         description="the loss and its gradients on each part of the batch",
         settings=OF_BATCH | {"parts"},

@@ -18,7 +18,7 @@ from zerocost.engine.signals import Signal
 from zerocost.engine.watch.blocks import Blocks
 
 
-def blocks(graph: SharedGraph) -> dict[str, Any]:
+def _blocks(graph: SharedGraph) -> dict[str, Any]:
     """Backward through each block, of random signs at its output."""
     maps = graph.observer.result(Blocks)
     return {"block_gains": maps if isinstance(maps, Failure) else block_gains(maps, graph.batch.seed)}
@@ -43,8 +43,8 @@ def block_gains(maps: Sequence[Tensor], seed: int) -> list[Tensor]:
         if back.shape == out.shape and torch.equal(back, out):
             raise Failure("a block hands its input on unchanged, for which the authors' code gives −∞")
         found.append(
-            torch.linalg.matrix_norm(channels_in_rows(back, out.shape) @ channels_last(out), ord=2)
-            / count_positions(out)
+            torch.linalg.matrix_norm(channels_in_rows(back, out.shape) @ _channels_last(out), ord=2)
+            / _count_positions(out)
         )
     return found[::-1]
 
@@ -55,12 +55,12 @@ def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
     return (2 * bits - 1).to(like.device, like.dtype)
 
 
-def channels_last(found: Tensor) -> Tensor:
+def _channels_last(found: Tensor) -> Tensor:
     """A map N×C×… as a matrix with a row for each sample and position, in float64."""
     return found.double().movedim(1, -1).flatten(0, -2)
 
 
-def count_positions(found: Tensor) -> int:
+def _count_positions(found: Tensor) -> int:
     """Number of samples times positions."""
     return found.numel() // found.shape[1]
 
@@ -74,13 +74,13 @@ def channels_in_rows(back: Tensor, shape: torch.Size) -> Tensor:
                 f"a block turns maps of shape {tuple(back.shape)} into {tuple(shape)}, whose positions differ"
             )
         back = F.pixel_unshuffle(back, stride)
-    return channels_last(back).T
+    return _channels_last(back).T
 
 
 add_pass(
     Pass(
         name="blocks",
-        run=blocks,
+        run=_blocks,
         order=50,
         description="backward through each block, of random signs at its output",
         backwards=1,

@@ -14,7 +14,7 @@ from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import Signal
 
 
-def curvature(graph: SharedGraph) -> dict[str, Any]:
+def _curvature(graph: SharedGraph) -> dict[str, Any]:
     """Backward through the loss pass's graph: the Hessian times the gradient, which is held constant."""
     obstacle = differentiable_once(graph.loss)
     if obstacle:
@@ -37,7 +37,7 @@ def curvature(graph: SharedGraph) -> dict[str, Any]:
 add_pass(
     Pass(
         name="curvature",
-        run=curvature,
+        run=_curvature,
         order=30,
         description="backward of gᵀ·stop(g) through the loss pass's graph: H·g",
         backwards=1,

@@ -17,7 +17,7 @@ from zerocost.engine.signals import Signal
 from zerocost.engine.watch.roles import WeightRoles
 
 
-def flow(batch: PassInput) -> dict[str, Any]:
+def _flow(batch: PassInput) -> dict[str, Any]:
     """Backward of the summed outputs R to the absolute weights, in eval mode. Buffers keep their sign (masks do).
 
     With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
@@ -58,7 +58,7 @@ def absolute_values(parameter: Tensor) -> Tensor:
 add_pass(
     Pass(
         name="flow",
-        run=flow,
+        run=_flow,
         order=110,
         description="an input of ones, |θ|, normalisation as identity, float64",
         settings=frozenset({"initialisation", "normalisation"}),

@@ -13,16 +13,16 @@ from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pas
 from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal
 
-ELEMENTS = 128
-SMOOTHING = 0.05
+_ELEMENTS = 128
+_SMOOTHING = 0.05
 
 
-def information(batch: PassInput) -> dict[str, Any]:
+def _information(batch: PassInput) -> dict[str, Any]:
     """F = E[Jᵀ (diag(p) − p pᵀ) J]: J is the Jacobian of a sample's logits to the first element of each of the first
     128 parameter tensors, p their softmax, mixed with 5 % of the uniform distribution."""
     network = batch.network
     tensors = network.copies()
-    wanted = [tensors[name].requires_grad_() for name in network.floating[:ELEMENTS]]
+    wanted = [tensors[name].requires_grad_() for name in network.floating[:_ELEMENTS]]
     if not wanted:
         raise Failure("the network has no parameters")
     total = torch.zeros(len(wanted), len(wanted), dtype=torch.float64, device=network.device)
@@ -36,14 +36,14 @@ def information(batch: PassInput) -> dict[str, Any]:
             if not logits.requires_grad:
                 raise Failure("no path from the weights to the outputs")
             backwards += len(logits)
-            jacobian = first_elements(logits, wanted).double()
-            p = (1 - SMOOTHING) * logits.detach().double().softmax(0) + SMOOTHING / len(logits)
+            jacobian = _first_elements(logits, wanted).double()
+            p = (1 - _SMOOTHING) * logits.detach().double().softmax(0) + _SMOOTHING / len(logits)
             mean = p @ jacobian
             total += jacobian.T @ (p[:, None] * jacobian) - mean[:, None] * mean
     return {"fisher_information": total / batch.samples, BACKWARD_COUNT: backwards}
 
 
-def first_elements(outputs: Tensor, wanted: list[Tensor]) -> Tensor:
+def _first_elements(outputs: Tensor, wanted: list[Tensor]) -> Tensor:
     """Jacobian of the outputs to the first element of each tensor."""
     rows = []
     for output in outputs:
@@ -55,7 +55,7 @@ def first_elements(outputs: Tensor, wanted: list[Tensor]) -> Tensor:
 add_pass(
     Pass(
         name="information",
-        run=information,
+        run=_information,
         order=100,
         description="backward of every output to one element of each parameter",
         forwards=1,

@@ -16,7 +16,7 @@ from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import Signal
 
 
-def jacobian(graph: SharedGraph) -> dict[str, Any]:
+def _jacobian(graph: SharedGraph) -> dict[str, Any]:
     """Backward of the summed outputs to the input, one row a sample."""
     inputs = [t for t in tree_leaves(graph.inputs) if isinstance(t, Tensor) and t.requires_grad]
     if not inputs:
@@ -30,7 +30,7 @@ def jacobian(graph: SharedGraph) -> dict[str, Any]:
 add_pass(
     Pass(
         name="jacobian",
-        run=jacobian,
+        run=_jacobian,
         order=40,
         description="backward of the summed outputs to the input",
         backwards=1,

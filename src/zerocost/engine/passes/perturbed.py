@@ -18,7 +18,7 @@ from zerocost.engine.signals import Signal
 from zerocost.engine.watch.maps import Features
 
 
-def perturbed(graph: SharedGraph) -> dict[str, Any]:
+def _perturbed(graph: SharedGraph) -> dict[str, Any]:
     """Forward on the moved samples; the running statistics go on from the data pass."""
     batch, network = graph.batch, graph.batch.network
     scene = replace(graph.scene, block=0)
@@ -39,7 +39,7 @@ def perturbed(graph: SharedGraph) -> dict[str, Any]:
 add_pass(
     Pass(
         name="perturbed",
-        run=perturbed,
+        run=_perturbed,
         order=60,
         description="the batch again, a small step away",
         settings=OF_BATCH | {"perturbation"},

@@ -15,7 +15,7 @@ from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import Signal
 
 
-def samples(batch: PassInput) -> dict[str, Any]:
+def _samples(batch: PassInput) -> dict[str, Any]:
     """Sums over the samples of their gradients, and of the gradients' signs; BatchNorm sees one sample at a time."""
     sums: list[Tensor] = []
     signs: list[Tensor] = []
@@ -38,7 +38,7 @@ def samples(batch: PassInput) -> dict[str, Any]:
 add_pass(
     Pass(
         name="samples",
-        run=samples,
+        run=_samples,
         order=80,
         description="the loss and its gradients on each sample by itself",
         forwards=1,

@@ -21,20 +21,20 @@ from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import LayerSize, Signal
 from zerocost.engine.watch.base import NO_LAYER, as_call
 
-aten = torch.ops.aten
-UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' shapes
-    aten._grouped_mm: lambda rows, matrices, *_, **__: 2 * prod(rows) * matrices[-1],
-    aten.mv: lambda matrix, *_, **__: 2 * prod(matrix),
-    aten.addmv: lambda _, matrix, *__, **___: 2 * prod(matrix),
-    aten.dot: lambda one, *_, **__: 2 * prod(one),
-    aten.addbmm: lambda _, one, other, *__, **___: 2 * prod(one) * other[-1],
-    aten._trilinear: lambda one, weight, other, *_, **__: 2 * one[0] * (prod(weight) + weight[0] * other[-1]),
-    aten.mkldnn_rnn_layer: lambda x, one, other, *_, **__: 2 * x[0] * x[1] * (prod(one) + prod(other)),
-    aten._cudnn_rnn: lambda x, weights, *_, **__: 2 * x[0] * x[1] * sum(prod(w) for w in weights if len(w) == 2),
+_aten = torch.ops.aten
+_UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' shapes
+    _aten._grouped_mm: lambda rows, matrices, *_, **__: 2 * prod(rows) * matrices[-1],
+    _aten.mv: lambda matrix, *_, **__: 2 * prod(matrix),
+    _aten.addmv: lambda _, matrix, *__, **___: 2 * prod(matrix),
+    _aten.dot: lambda one, *_, **__: 2 * prod(one),
+    _aten.addbmm: lambda _, one, other, *__, **___: 2 * prod(one) * other[-1],
+    _aten._trilinear: lambda one, weight, other, *_, **__: 2 * one[0] * (prod(weight) + weight[0] * other[-1]),
+    _aten.mkldnn_rnn_layer: lambda x, one, other, *_, **__: 2 * x[0] * x[1] * (prod(one) + prod(other)),
+    _aten._cudnn_rnn: lambda x, weights, *_, **__: 2 * x[0] * x[1] * sum(prod(w) for w in weights if len(w) == 2),
 }
 
 
-def shape(batch: PassInput) -> dict[str, Any]:
+def _shape(batch: PassInput) -> dict[str, Any]:
     """Multiply-adds and layers of one forward pass on the first sample, in eval mode.
 
     A network that cannot run on the meta device, because its forward looks at values, runs on that sample for real.
@@ -42,14 +42,14 @@ def shape(batch: PassInput) -> dict[str, Any]:
     network, sample = batch.network, take_samples(batch.inputs, 0, 1)
     try:
         on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
-        return measure_shapes(network, on_meta, tree_map(as_meta, sample), batch.seed)
+        return _measure_shapes(network, on_meta, tree_map(_as_meta, sample), batch.seed)
     except Failure:
-        return measure_shapes(network, network.copies(), clone_tensors(sample), batch.seed)
+        return _measure_shapes(network, network.copies(), clone_tensors(sample), batch.seed)
 
 
-def measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
+def _measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
     """Half the FLOPs torch's counter sees, as it counts a multiply-add as two; and the layers in between."""
-    counter, layers = FlopCounterMode(display=False, custom_mapping=UNKNOWN_TO_TORCH), LayerMode()
+    counter, layers = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH), LayerMode()
     with network.fresh(seed, training=False), torch.no_grad(), counter, layers:
         outputs = network.run(tensors, sample)
     return {
@@ -86,7 +86,7 @@ class LayerMode(ShapeMode):
         return result
 
 
-def as_meta(value: Any) -> Any:
+def _as_meta(value: Any) -> Any:
     """A tensor's shape and dtype on the meta device; anything else as it is."""
     return value.to("meta") if isinstance(value, Tensor) else value
 
@@ -94,7 +94,7 @@ def as_meta(value: Any) -> Any:
 add_pass(
     Pass(
         name="shape",
-        run=shape,
+        run=_shape,
         order=0,
         description="one sample on the meta device: no arithmetic is done",
         settings=frozenset(),

@@ -15,7 +15,7 @@ from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal
 
 
-def tangents(batch: PassInput) -> dict[str, Any]:
+def _tangents(batch: PassInput) -> dict[str, Any]:
     """Inner products of the gradients of each sample's summed outputs to weight matrices and normalisation scales.
 
     The samples run together, so that in train mode BatchNorm ties each sample's gradient to the others.
@@ -31,11 +31,11 @@ def tangents(batch: PassInput) -> dict[str, Any]:
         if len(outputs) != batch.samples or not outputs.requires_grad:
             raise Failure("no path from the weights to the outputs, one row a sample")
         of = outputs.reshape(batch.samples, -1).sum(1)
-        rows = [flatten_all(gradients(value, wanted, retain_graph=True)) for value in of]
+        rows = [_flatten_all(gradients(value, wanted, retain_graph=True)) for value in of]
     return {"tangent_kernel": inner_products(rows), BACKWARD_COUNT: len(rows)}
 
 
-def flatten_all(tensors: tuple[Tensor, ...]) -> Tensor:
+def _flatten_all(tensors: tuple[Tensor, ...]) -> Tensor:
     """All elements in one row."""
     return torch.cat([t.reshape(-1) for t in tensors])
 
@@ -57,7 +57,7 @@ def inner_products(rows: list[Tensor]) -> Tensor:
 add_pass(
     Pass(
         name="tangents",
-        run=tangents,
+        run=_tangents,
         order=90,
         description="backward of each sample's summed outputs to the weights",
         forwards=1,

@@ -85,10 +85,10 @@ def pack_columns(signs: Tensor) -> Tensor:
     >>> pack_columns(torch.tensor([[True, False], [False, False], [True, True]]))
     tensor([[5, 4]])
     """
-    return torch.stack([pack_64_rows(part) for part in signs.split(64)])  # type: ignore[no-untyped-call]
+    return torch.stack([_pack_64_rows(part) for part in signs.split(64)])  # type: ignore[no-untyped-call]
 
 
-def pack_64_rows(signs: Tensor) -> Tensor:
+def _pack_64_rows(signs: Tensor) -> Tensor:
     """Each column of a boolean matrix of at most 64 rows as one number; sums of 24 powers of 2 are exact in float32."""
     total = torch.zeros(signs.shape[1], dtype=torch.int64, device=signs.device)
     for place, part in enumerate(signs.split(24)):  # type: ignore[no-untyped-call]

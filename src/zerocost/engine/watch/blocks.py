@@ -12,7 +12,7 @@ from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.watch.base import Call, Scene, Watcher
 
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 def find_blocks(model: nn.Module) -> list[nn.Module]:
@@ -26,21 +26,23 @@ def find_blocks(model: nn.Module) -> list[nn.Module]:
     >>> [len(part) for part in find_blocks(nn.Sequential(a, nn.Sequential(b, c), nn.Flatten(), nn.Linear(8, 2)))]
     [2, 2, 2]
     """
-    parts = list(candidate_blocks(model))
-    while len(parts) == 1 and list(candidate_blocks(parts[0])):
-        parts = list(candidate_blocks(parts[0]))
+    parts = list(_candidate_blocks(model))
+    while len(parts) == 1 and list(_candidate_blocks(parts[0])):
+        parts = list(_candidate_blocks(parts[0]))
     whole = len(parts) == 1 and len(list(parts[0].parameters())) == len(list(model.parameters()))
     return [] if whole else parts
 
 
-def candidate_blocks(module: nn.Module) -> Iterator[nn.Module]:
+def _candidate_blocks(module: nn.Module) -> Iterator[nn.Module]:
     """The parts of a module that may be blocks of the network, those of lists inside it included."""
     for child in module.children():
         inner = list(child.children())
-        listed = isinstance(child, CONTAINERS)
+        listed = isinstance(child, _CONTAINERS)
         if listed and any(list(part.children()) for part in inner):
-            yield from candidate_blocks(child)
-        elif inner and (any(p.ndim > 1 for p in child.parameters()) or (isinstance(module, CONTAINERS) and not listed)):
+            yield from _candidate_blocks(child)
+        elif inner and (
+            any(p.ndim > 1 for p in child.parameters()) or (isinstance(module, _CONTAINERS) and not listed)
+        ):
             yield child
 
 

@@ -96,13 +96,13 @@ class Features(Watcher):
 
     def before(self, call: Call) -> None:
         if call.name == "linear" and self.scene.sample_axis.reaches(call.input):
-            given = read_or_failure(self.scene.rows, call.input)
+            given = _read_or_failure(self.scene.rows, call.input)
             self.given = given if isinstance(given, Failure) else given.detach().clone()
 
     def after(self, call: Call, result: Tensor) -> None:
         if call.name in MAPPING and result.ndim > 2 and self.scene.sample_axis.reaches(result):
             check_visible(result)
-            found = read_or_failure(self.scene.map, result)
+            found = _read_or_failure(self.scene.map, result)
             if isinstance(found, Failure):
                 self.last = found
             elif found.ndim > 2 and found.shape[2] > 1:
@@ -127,7 +127,7 @@ class AttentionMaps(Collector):
     def before(self, call: Call) -> None:
         if call.name == "scaled_dot_product_attention" and self.scene.sample_axis.reaches(call.argument(0, "query")):
             check_visible(call.argument(0, "query"))
-            self.values.append(attention_weights(call).detach())
+            self.values.append(_attention_weights(call).detach())
 
     def after(self, call: Call, result: Tensor) -> None:
         last = call.name == "softmax" and result.ndim > 2 and call.argument(1, "dim") in (-1, result.ndim - 1)
@@ -136,7 +136,7 @@ class AttentionMaps(Collector):
             self.values.append(result.detach().clone())
 
 
-def read_or_failure(read: Callable[[Tensor], Any], values: Tensor) -> Any:
+def _read_or_failure(read: Callable[[Tensor], Any], values: Tensor) -> Any:
     """What is read of values, or the `Failure` that says why it cannot be; a later map may be read all the same."""
     try:
         return read(values)
@@ -144,7 +144,7 @@ def read_or_failure(read: Callable[[Tensor], Any], values: Tensor) -> Any:
         return failure.with_traceback(None)
 
 
-def attention_weights(call: Call) -> Tensor:
+def _attention_weights(call: Call) -> Tensor:
     """The softmax weights of a call of scaled_dot_product_attention, without its dropout."""
     query, key = call.argument(0, "query"), call.argument(1, "key")
     mask, scale = call.argument(3, "attn_mask"), call.kwargs.get("scale")

@@ -21,7 +21,7 @@ from zerocost.integrations.keras.layout import (
 )
 
 
-def pad(layer: Any, values: Tensor) -> Tensor:
+def _pad(layer: Any, values: Tensor) -> Tensor:
     """Pad N×C×… with zeros as the layer does; of an odd number, the extra one goes to the end."""
     if layer.padding == "valid":
         return values
@@ -36,7 +36,7 @@ def pad(layer: Any, values: Tensor) -> Tensor:
     return F.pad(values, widths) if any(widths) else values
 
 
-def chain(layer: Any, modules: dict[str, nn.Module], weights: list[CopiedWeight], pad: Any = pad) -> TorchLayer:
+def _chain(layer: Any, modules: dict[str, nn.Module], weights: list[CopiedWeight], pad: Any = _pad) -> TorchLayer:
     """Convolutions one after the other: the layer's padding first, its activation at the end."""
     turned = has_channels_last(layer)
 
@@ -49,7 +49,7 @@ def chain(layer: Any, modules: dict[str, nn.Module], weights: list[CopiedWeight]
     return TorchLayer(modules, call, weights)
 
 
-def empty_convolution(rank: int, *args: Any, kind: str = "Conv", **kwargs: Any) -> nn.Module:
+def _empty_convolution(rank: int, *args: Any, kind: str = "Conv", **kwargs: Any) -> nn.Module:
     """A convolution of `rank` dimensions without weights yet."""
     module: nn.Module = getattr(nn, f"{kind}{rank}d")(*args, device="meta", **kwargs)
     return module
@@ -58,8 +58,8 @@ def empty_convolution(rank: int, *args: Any, kind: str = "Conv", **kwargs: Any) 
 def convolution(layer: Any) -> TorchLayer:
     *size, inputs, outputs = layer.kernel.shape
     steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
-    module = empty_convolution(layer.rank, inputs * layer.groups, outputs, tuple(size), groups=layer.groups, **steps)
-    return chain(layer, {"": module}, copy_weights(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias))
+    module = _empty_convolution(layer.rank, inputs * layer.groups, outputs, tuple(size), groups=layer.groups, **steps)
+    return _chain(layer, {"": module}, copy_weights(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias))
 
 
 def transposed(layer: Any) -> TorchLayer:
@@ -75,12 +75,12 @@ def transposed(layer: Any) -> TorchLayer:
         )
     padding = {"padding": tuple(padding), "output_padding": tuple(output_padding)}
     steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
-    module = empty_convolution(layer.rank, inputs, outputs, tuple(size), kind="ConvTranspose", **padding, **steps)
+    module = _empty_convolution(layer.rank, inputs, outputs, tuple(size), kind="ConvTranspose", **padding, **steps)
     weights = copy_weights(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias)
-    return chain(layer, {"": module}, weights, pad=lambda _, values: values)
+    return _chain(layer, {"": module}, weights, pad=lambda _, values: values)
 
 
-def channelwise_convolution(layer: Any, kernel: Any, bias: Any) -> tuple[nn.Module, list[CopiedWeight]]:
+def _channelwise_convolution(layer: Any, kernel: Any, bias: Any) -> tuple[nn.Module, list[CopiedWeight]]:
     """A convolution of each channel by itself; (height, width, in, times) to (in · times, 1, height, width)."""
     *size, inputs, multiplier = kernel.shape
     layout = Layout(
@@ -88,18 +88,18 @@ def channelwise_convolution(layer: Any, kernel: Any, bias: Any) -> tuple[nn.Modu
         lambda t: t.squeeze(1).reshape(inputs, multiplier, *size).movedim((0, 1), (-2, -1)),
     )
     steps = {"stride": layer.strides, "dilation": layer.dilation_rate}
-    module = empty_convolution(layer.rank, inputs, inputs * multiplier, tuple(size), groups=inputs, **steps)
+    module = _empty_convolution(layer.rank, inputs, inputs * multiplier, tuple(size), groups=inputs, **steps)
     return module, copy_weights(module, weight=(kernel, layout), bias=bias)
 
 
 def depthwise(layer: Any) -> TorchLayer:
-    module, weights = channelwise_convolution(layer, layer.kernel, layer.bias)
-    return chain(layer, {"": module}, weights)
+    module, weights = _channelwise_convolution(layer, layer.kernel, layer.bias)
+    return _chain(layer, {"": module}, weights)
 
 
 def separable(layer: Any) -> TorchLayer:
-    apart, weights = channelwise_convolution(layer, layer.depthwise_kernel, None)
+    apart, weights = _channelwise_convolution(layer, layer.depthwise_kernel, None)
     *size, inputs, outputs = layer.pointwise_kernel.shape
-    across = empty_convolution(layer.rank, inputs, outputs, tuple(size))
+    across = _empty_convolution(layer.rank, inputs, outputs, tuple(size))
     weights += copy_weights(across, weight=(layer.pointwise_kernel, OUTPUTS_FIRST), bias=layer.bias)
-    return chain(layer, {"depthwise": apart, "pointwise": across}, weights)
+    return _chain(layer, {"depthwise": apart, "pointwise": across}, weights)

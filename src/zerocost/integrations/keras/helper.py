@@ -16,7 +16,7 @@ from typing import IO, Any
 from zerocost.base import user_code as files
 from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
 
-LOCK = Lock()
+_LOCK = Lock()
 REMEDY = (
     "(layers and functions of your own are found there if they are defined in a module that can be imported, and "
     "registered with keras.saving.register_keras_serializable)"
@@ -42,28 +42,28 @@ def ask_helper(backend: str, question: tuple[Any, ...]) -> Any:
             f"the session's Keras runs on {backend}, so scoring runs in another process, where this cannot be sent: "
             f"{error}; define proxies and losses in a file that can be imported"
         ) from error
-    with LOCK:
+    with _LOCK:
         try:
-            answer = exchange(helper_process(backend), sent)
+            answer = _exchange(_helper_process(backend), sent)
         except (BrokenPipeError, EOFError):
-            answer = ask_new_helper(backend, sent)
+            answer = _ask_new_helper(backend, sent)
     if isinstance(answer, ZerocostError):
         raise answer
     return answer
 
 
-def ask_new_helper(backend: str, sent: bytes) -> Any:
+def _ask_new_helper(backend: str, sent: bytes) -> Any:
     """The answer of a new helper, after the last one has ended."""
-    process = helper_process(backend)
+    process = _helper_process(backend)
     try:
-        return exchange(process, sent)
+        return _exchange(process, sent)
     except (BrokenPipeError, EOFError) as error:
         raise Failure(
             f"the helper process ended with exit code {process.wait()}, and so did another; it may lack memory"
         ) from error
 
 
-def exchange(process: subprocess.Popen[bytes], sent: bytes) -> Any:
+def _exchange(process: subprocess.Popen[bytes], sent: bytes) -> Any:
     """Send a question and receive its answer. A helper that was interrupted in between is ended."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -72,13 +72,13 @@ def exchange(process: subprocess.Popen[bytes], sent: bytes) -> Any:
         process.stdin.flush()
         return pickle.load(process.stdout)
     except BaseException:
-        helper_process.cache_clear()
+        _helper_process.cache_clear()
         process.kill()
         raise
 
 
 @functools.cache
-def helper_process(backend: str) -> subprocess.Popen[bytes]:
+def _helper_process(backend: str) -> subprocess.Popen[bytes]:
     """The helper process, one for a session; it ends with the session."""
     warnings.warn(f"Keras runs on {backend}: models are scored in a helper process, on the torch backend", stacklevel=2)
     paths = os.pathsep.join(path for path in sys.path if path)  # where the user's own modules are found
@@ -88,11 +88,11 @@ def helper_process(backend: str) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         env={**os.environ, "KERAS_BACKEND": "torch", "PYTHONPATH": paths},
     )
-    atexit.register(end_helper, process)
+    atexit.register(_end_helper, process)
     return process
 
 
-def end_helper(process: subprocess.Popen[bytes]) -> None:
+def _end_helper(process: subprocess.Popen[bytes]) -> None:
     """End the helper by closing its input."""
     if process.stdin is not None:
         process.stdin.close()
@@ -104,19 +104,19 @@ def end_helper(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def serve() -> None:
+def _serve() -> None:
     """Answer questions from stdin on stdout until there are no more; what is printed goes to stderr."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     while True:
-        answer = answer_question(sys.stdin.buffer)
+        answer = _answer_question(sys.stdin.buffer)
         if answer is None:
             return
         pickle.dump(answer, answers)
         answers.flush()
 
 
-def answer_question(questions: IO[bytes]) -> Any:
+def _answer_question(questions: IO[bytes]) -> Any:
     """A `ScoreCard`, or the error that says why there is none; None at the end."""
     from zerocost.integrations.keras.library import describe_load_error, import_keras
     from zerocost.integrations.keras.scoring import evaluate

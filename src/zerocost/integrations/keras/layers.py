@@ -30,14 +30,14 @@ ELEMENTWISE_OPERATIONS = {
 }
 
 
-def dense(layer: Any) -> TorchLayer:
+def _dense(layer: Any) -> TorchLayer:
     inputs, outputs = layer.kernel.shape
     module = nn.Linear(inputs, outputs, device="meta")
     weights = copy_weights(module, weight=(layer.kernel, OUTPUTS_FIRST), bias=layer.bias)
     return TorchLayer({"": module}, lambda values, **_: activate(layer, module(values), turned=False), weights)
 
 
-def batch_norm(layer: Any) -> TorchLayer | None:
+def _batch_norm(layer: Any) -> TorchLayer | None:
     rank = layer.input_spec.ndim
     if rank not in (2, 3, 4, 5) or layer.axis not in (-1, rank - 1, 1):
         return None
@@ -60,7 +60,7 @@ def batch_norm(layer: Any) -> TorchLayer | None:
     return TorchLayer({"": module}, call, weights)
 
 
-def layer_norm(layer: Any) -> TorchLayer | None:
+def _layer_norm(layer: Any) -> TorchLayer | None:
     axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
     if list(axes) != [-1] or getattr(layer, "rms_scaling", False):
         return None
@@ -72,7 +72,7 @@ def layer_norm(layer: Any) -> TorchLayer | None:
     return TorchLayer({"": module}, lambda values, **_: module(values), copy_weights(module, weight=weight, bias=bias))
 
 
-def group_norm(layer: Any) -> TorchLayer | None:
+def _group_norm(layer: Any) -> TorchLayer | None:
     weight: Any = layer.gamma if layer.scale else None
     bias: Any = layer.beta if layer.center else None
     if layer.axis != -1 or (weight is None and bias is None):
@@ -84,7 +84,7 @@ def group_norm(layer: Any) -> TorchLayer | None:
     )
 
 
-def embedding(layer: Any) -> TorchLayer:
+def _embedding(layer: Any) -> TorchLayer:
     words, size = layer.embeddings.shape
     module = nn.Embedding(words, size, device="meta")
     return TorchLayer(
@@ -103,14 +103,14 @@ class LayerCode(nn.Module):
         return self.function(values)
 
 
-def activation(layer: Any, turned: bool) -> TorchLayer | None:
+def _activation(layer: Any, turned: bool) -> TorchLayer | None:
     if hasattr(layer, "activation") and activation_name(layer) not in ELEMENTWISE:
         return None
     module = LayerCode(layer.call)
     return TorchLayer({"": module}, call_channels_first(module, turned, least=4))
 
 
-def prelu(layer: Any, turned: bool) -> TorchLayer | None:
+def _prelu(layer: Any, turned: bool) -> TorchLayer | None:
     shape, shared = layer.alpha.shape, set(layer.shared_axes or ())
     axes = range(1, len(shape) + 1)
     if shared not in (set(axes[:-1]), set(axes[1:]), set(axes)):
@@ -124,7 +124,7 @@ def prelu(layer: Any, turned: bool) -> TorchLayer | None:
     )
 
 
-def dropout(layer: Any, turned: bool) -> TorchLayer | None:
+def _dropout(layer: Any, turned: bool) -> TorchLayer | None:
     if type(layer).__name__ != "Dropout":
         module: nn.Module = (nn.Dropout1d if "1D" in type(layer).__name__ else nn.Dropout2d)(layer.rate)
         turn = call_channels_first(module, getattr(layer, "data_format", "channels_last") == "channels_last")
@@ -141,7 +141,7 @@ def dropout(layer: Any, turned: bool) -> TorchLayer | None:
     return TorchLayer({"": module}, call)
 
 
-def pooling(layer: Any) -> TorchLayer | None:
+def _pooling(layer: Any) -> TorchLayer | None:
     if layer.padding != "valid":
         return None
     kind = getattr(nn, f"{type(layer).__name__[:3]}Pool{len(layer.pool_size)}d".replace("Ave", "Avg"))
@@ -149,28 +149,28 @@ def pooling(layer: Any) -> TorchLayer | None:
     return TorchLayer({"": module}, call_channels_first(module, has_channels_last(layer)))
 
 
-MAKERS: dict[str, Callable[[Any], TorchLayer | None]] = {
-    "Dense": dense,
+_MAKERS: dict[str, Callable[[Any], TorchLayer | None]] = {
+    "Dense": _dense,
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), convolution),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), transposed),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), depthwise),
     **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), separable),
-    "BatchNormalization": batch_norm,
-    "LayerNormalization": layer_norm,
-    "GroupNormalization": group_norm,
-    "Embedding": embedding,
+    "BatchNormalization": _batch_norm,
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "Embedding": _embedding,
     **dict.fromkeys(
         (f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)),
-        pooling,
+        _pooling,
     ),
     "MultiHeadAttention": attention,
 }
 
 
-POSITION_FREE_MAKERS: dict[str, Callable[[Any, bool], TorchLayer | None]] = {
-    **dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "Activation"), activation),
-    "PReLU": prelu,
-    **dict.fromkeys(("Dropout", "SpatialDropout1D", "SpatialDropout2D"), dropout),
+_POSITION_FREE_MAKERS: dict[str, Callable[[Any, bool], TorchLayer | None]] = {
+    **dict.fromkeys(("ReLU", "LeakyReLU", "ELU", "Activation"), _activation),
+    "PReLU": _prelu,
+    **dict.fromkeys(("Dropout", "SpatialDropout1D", "SpatialDropout2D"), _dropout),
 }
 """Makers for layers that do not depend on where the channels are; they also take whether the model has them last."""
 
@@ -183,22 +183,22 @@ def torch_layer(layer: Any, turned: bool) -> TorchLayer | None:
         turned: whether the model has channels last.
     """
     changed = getattr(layer, "lora_enabled", False) or getattr(layer, "quantization_mode", None)
-    if changed or not is_keras_layer(layer):
+    if changed or not _is_keras_layer(layer):
         return None
     name = type(layer).__name__
-    if name in POSITION_FREE_MAKERS:
-        return POSITION_FREE_MAKERS[name](layer, turned)
-    return MAKERS[name](layer) if name in MAKERS else None
+    if name in _POSITION_FREE_MAKERS:
+        return _POSITION_FREE_MAKERS[name](layer, turned)
+    return _MAKERS[name](layer) if name in _MAKERS else None
 
 
 def is_preprocessing(layer: Any) -> bool:
     """Whether a layer is one of Keras's that rescale or augment data and keep their shape."""
-    if not is_keras_layer(layer) or type(layer).__name__ in ("Resizing", "CenterCrop", "RandomCrop"):
+    if not _is_keras_layer(layer) or type(layer).__name__ in ("Resizing", "CenterCrop", "RandomCrop"):
         return False
     augments = ".image_preprocessing." in type(layer).__module__
     return augments or type(layer).__name__ in ("Normalization", "Rescaling")
 
 
-def is_keras_layer(layer: Any) -> bool:
+def _is_keras_layer(layer: Any) -> bool:
     """Whether a layer is Keras's own, not a subclass that a user wrote."""
     return type(layer).__module__.startswith("keras.src.layers.")

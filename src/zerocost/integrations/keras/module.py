@@ -33,7 +33,7 @@ from zerocost.integrations.keras.layout import (
 )
 from zerocost.integrations.keras.library import import_keras
 
-SAME_VALUES = {"reshape", "view", "flatten", "squeeze", "unsqueeze", "movedim", "permute", "transpose", "to", "clone"}
+_SAME_VALUES = {"reshape", "view", "flatten", "squeeze", "unsqueeze", "movedim", "permute", "transpose", "to", "clone"}
 """Functions that keep all values, so that a softmax before them still ends the model."""
 
 
@@ -50,13 +50,13 @@ class OwnCode(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = (
-            (move_channels(given, to_channels_last) for given in (args, kwargs)) if self.turned else (args, kwargs)
+            (_move_channels(given, to_channels_last) for given in (args, kwargs)) if self.turned else (args, kwargs)
         )
         found = self.run(*args, **kwargs)
-        return move_channels(found, to_channels_first) if self.turned else found
+        return _move_channels(found, to_channels_first) if self.turned else found
 
 
-def move_channels(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
+def _move_channels(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
     """Move the channels of images and maps among nested tensors."""
     return tree_map(lambda value: way(value) if isinstance(value, Tensor) and value.ndim > 3 else value, values)
 
@@ -120,13 +120,13 @@ class Translation:
         """A module for a layer that runs its own code, with the modules of the layers in it."""
         part = OwnCode(run, self.turned)
         trainable = {id(v) for v in layer._trainable_variables}  # also those frozen since
-        for place, variable in enumerate(own_variables(layer)):
-            name = unused_name(part, variable.name if variable.name else f"variable_{place}")
+        for place, variable in enumerate(_own_variables(layer)):
+            name = _unused_name(part, variable.name if variable.name else f"variable_{place}")
             if id(variable) not in trainable:
                 part.register_buffer(name, None)
             kernel = "kernel" in variable.name and len(variable.shape) > 1
             self.weights += copy_weights(part, **{name: (variable, OUTPUTS_FIRST if kernel else SAME)})
-        for inner in sublayers(layer):
+        for inner in _sublayers(layer):
             self.add_layer(part, inner)
         for operation in getattr(layer, "operations", ()):
             if type(operation).__name__ in ELEMENTWISE_OPERATIONS and id(operation) not in self.seen:
@@ -144,22 +144,23 @@ class Translation:
         if found is not None:
             for suffix, module in found.modules.items():
                 name = f"{layer.name}_{suffix}" if suffix else layer.name
-                parent.add_module(unused_name(parent, name), module)
+                parent.add_module(_unused_name(parent, name), module)
             self.weights += found.weights
             self.calls.append((layer, found.call))
-        elif is_preprocessing(layer) or own_variables(layer) or list(sublayers(layer)):
+        elif is_preprocessing(layer) or _own_variables(layer) or list(_sublayers(layer)):
             part = self.make_part(
-                layer, partial(prepare_in_one_call, layer.call) if is_preprocessing(layer) else layer.call
+                layer, partial(_prepare_in_one_call, layer.call) if is_preprocessing(layer) else layer.call
             )
-            parent.add_module(unused_name(parent, layer.name), part)
+            parent.add_module(_unused_name(parent, layer.name), part)
             self.calls.append((layer, self.keras_call(part)))
 
     def keras_call(self, part: OwnCode) -> Callable[..., Any]:
         """A function that calls a part on Keras's axes."""
         if not self.turned:
             return part
-        return lambda *args, **kwargs: move_channels(
-            part(*move_channels(args, to_channels_first), **move_channels(kwargs, to_channels_first)), to_channels_last
+        return lambda *args, **kwargs: _move_channels(
+            part(*_move_channels(args, to_channels_first), **_move_channels(kwargs, to_channels_first)),
+            to_channels_last,
         )
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -170,7 +171,7 @@ class Translation:
         scope = keras.StatelessScope()
         for weight in self.weights:
             scope.state_mapping[id(weight.variable)] = weight.value
-        policies, calls = replace_attributes("_dtype_policy", self.policies), replace_attributes("call", self.calls)
+        policies, calls = _replace_attributes("_dtype_policy", self.policies), _replace_attributes("call", self.calls)
         with keras.device(str(device)), scope, policies, calls, TensorNotes():
             found = self.model(given, training=self.module.training)
         return tree_map(self.without_closing, found)
@@ -183,13 +184,13 @@ class Translation:
         return before()
 
 
-def prepare_in_one_call(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
+def _prepare_in_one_call(way: Callable[..., Tensor], values: Tensor, **others: Any) -> Tensor:
     """Run a preprocessing layer as a single call."""
     return prepare_data(values, partial(way, **others))
 
 
 @contextmanager
-def replace_attributes(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
+def _replace_attributes(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator[None]:
     """Set an attribute of layers and operations inside the block."""
     before = [(vars(layer), vars(layer).get(name)) for layer, _ in values]
     for layer, value in values:
@@ -201,18 +202,18 @@ def replace_attributes(name: str, values: Sequence[tuple[Any, Any]]) -> Iterator
             attributes.pop(name) if value is None else attributes.update({name: value})
 
 
-def sublayers(layer: Any) -> Iterator[Any]:
+def _sublayers(layer: Any) -> Iterator[Any]:
     """The layers directly in one, in their order."""
     yield from getattr(layer, "layers", None) or layer._layers
 
 
-def own_variables(layer: Any) -> list[Any]:
+def _own_variables(layer: Any) -> list[Any]:
     """A layer's floating-point variables, without those of the layers in it."""
     found = [*layer._trainable_variables, *layer._non_trainable_variables]
     return [v for v in found if "float" in v.dtype]
 
 
-def unused_name(module: nn.Module, name: str) -> str:
+def _unused_name(module: nn.Module, name: str) -> str:
     """A name like this one that a module does not have yet."""
     name = name.replace(".", "_")
     while hasattr(module, name):
@@ -249,7 +250,7 @@ class TensorNotes(TorchFunctionMode):
             return found
         if name in ("softmax", "special_softmax") or (name == "sigmoid" and (found.ndim == 1 or found.shape[-1] == 1)):
             vars(found)["closing"] = name.removeprefix("special_"), lambda: args[0]
-        elif name in SAME_VALUES and hasattr(args[0], "closing"):
+        elif name in _SAME_VALUES and hasattr(args[0], "closing"):
             name, before = args[0].closing
             vars(found)["closing"] = name, lambda: function(before(), *args[1:], **(kwargs or {}))
         return found

@@ -13,7 +13,7 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.integrations.keras.library import import_keras
 from zerocost.scoring.candidates import initialise
 
-TRIES = 100
+_TRIES = 100
 """Draws in a row without anything new, after which the search for more ends."""
 
 
@@ -25,11 +25,11 @@ def draw_proposals(tuner: Any, count: int, seed: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     idle = 0
     for key in (f"{seed} {place}" for place in itertools.count()):
-        if len(found) == count or idle == TRIES:
+        if len(found) == count or idle == _TRIES:
             break
         values = draw_values(tuner.oracle, key).values
         if not any(known.items() <= values.items() for known in found):
-            values = draw_used_values(tuner, key)
+            values = _draw_used_values(tuner, key)
             if values not in found:
                 found.append(values)
                 idle = 0
@@ -38,7 +38,7 @@ def draw_proposals(tuner: Any, count: int, seed: int) -> list[dict[str, Any]]:
     return found
 
 
-def draw_used_values(tuner: Any, key: str) -> dict[str, Any]:
+def _draw_used_values(tuner: Any, key: str) -> dict[str, Any]:
     """Draw the hyperparameters that building the model uses.
 
     Hyperparameters that are found only while building are added to the tuner's oracle and drawn too, until no more are
@@ -49,7 +49,7 @@ def draw_used_values(tuner: Any, key: str) -> dict[str, Any]:
         size = len(space.space)
         used = space.values = UsedValues(space.values)
         with suppress(Failure, InputError):
-            initialise(partial(build_at, tuner, space))
+            initialise(partial(_build_at, tuner, space))
         tuner.oracle.update_space(space)
         if len(tuner.oracle.get_space().space) == size:
             return {name: used[name] for name in sorted(used.names)}
@@ -75,10 +75,10 @@ class UsedValues(dict[str, Any]):
 
 def build_model(tuner: Any, values: dict[str, Any]) -> Any:
     """A tuner's untrained model with some values."""
-    return build_at(tuner, draw_values(tuner.oracle, values_name(values), values))
+    return _build_at(tuner, draw_values(tuner.oracle, values_name(values), values))
 
 
-def build_at(tuner: Any, space: Any) -> Any:
+def _build_at(tuner: Any, space: Any) -> Any:
     """A tuner's model at a point of its space, as in a new session, so that AutoKeras's blocks keep their names.
 
     Raises:
@@ -110,16 +110,16 @@ def name_proposals(proposals: list[dict[str, Any]]) -> dict[str, dict[str, Any]]
     """
     keys = {key for values in proposals for key in values}
     differing = [key for key in keys if len({values.get(key) for values in proposals}) > 1] or keys
-    short = {key: shortest_ending(key, keys) for key in differing}
+    short = {key: _shortest_ending(key, keys) for key in differing}
     return {
         values_name({short[key]: values[key] for key in differing if key in values}): values for values in proposals
     }
 
 
-def shortest_ending(path: str, paths: Iterable[str]) -> str:
+def _shortest_ending(path: str, paths: Iterable[str]) -> str:
     """The shortest end of a path that no other path has.
 
-    >>> [shortest_ending(path, ["block_1/width", "block_2/width", "rate"]) for path in ("block_1/width", "rate")]
+    >>> [_shortest_ending(path, ["block_1/width", "block_2/width", "rate"]) for path in ("block_1/width", "rate")]
     ['block_1/width', 'rate']
     """
     parts = path.split("/")

@@ -32,8 +32,8 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed
     them from one pass on one sample.
     """
     keras = import_keras()
-    score = score_on_torch if keras.backend.backend() == "torch" else score_in_helper
-    with unfiltered_errors(keras):
+    score = _score_on_torch if keras.backend.backend() == "torch" else _score_in_helper
+    with _unfiltered_errors(keras):
         try:
             made = build_weights(keras, model, batches[0].inputs, seed)
             for batch in batches:
@@ -46,9 +46,9 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed
     return card
 
 
-def score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+def _score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """Score the model as a torch module, in this process."""
-    module = read_model(as_module, model)
+    module = _read_model(as_module, model)
     card = evaluate_module(module, batches_channels_first(model, batches), steps, loss, seed)
     ending = final_activation(module)
     card.provenance["keras"] = keras.__version__
@@ -57,7 +57,7 @@ def score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan
     return card
 
 
-def score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+def _score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
     """Score a saved copy of the model, on the torch backend in another process."""
     backend = keras.backend.backend()
     for layer in model._flatten_layers():
@@ -70,15 +70,15 @@ def score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Pla
         path = Path(folder) / "model.keras"
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "__array__ implementation")  # Keras reads its variables as numpy 1 did
-            read_model(keras.saving.save_model, model, path)
+            _read_model(keras.saving.save_model, model, path)
         card: ScoreCard = ask_helper(
-            backend, (str(path), user_modules(keras, model, path), list(batches), steps, loss, seed)
+            backend, (str(path), _user_modules(keras, model, path), list(batches), steps, loss, seed)
         )
     card.provenance["keras_backend"] = f"torch, in a helper process; the session runs on {backend}"
     return card
 
 
-def user_modules(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
+def _user_modules(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
     """The user's modules that define layers of a model or registered objects in its file, by name, with their files.
 
     The session's main program is not among them, for it cannot be imported.
@@ -91,7 +91,7 @@ def user_modules(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
     return {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(own)}
 
 
-def read_model(step: Callable[..., Found], *arguments: Any) -> Found:
+def _read_model(step: Callable[..., Found], *arguments: Any) -> Found:
     """The result of a step that reads the model; `Failure` with what it raised."""
     try:
         return step(*arguments)
@@ -102,7 +102,7 @@ def read_model(step: Callable[..., Found], *arguments: Any) -> Found:
 
 
 @contextmanager
-def unfiltered_errors(keras: Any) -> Iterator[None]:
+def _unfiltered_errors(keras: Any) -> Iterator[None]:
     """Inside the block, the first line of Keras's errors says what is wrong, not where it happened."""
     filtered = keras.config.is_traceback_filtering_enabled()
     keras.config.disable_traceback_filtering()

@@ -18,7 +18,7 @@ from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.integrations.keras.library import import_keras
 from zerocost.scoring.candidates import Builder, initialise
 
-NUMBER_KINDS = "biuf"
+_NUMBER_KINDS = "biuf"
 """The kinds of numpy's types that torch has too."""
 
 
@@ -41,7 +41,7 @@ def draw_batch(x: Any, y: Any, size: int, seed: int, read: Callable[[np.ndarray]
     torch.Size([5, 4])
     """
     if y is None and not hasattr(x, "shape"):
-        x, y = first_samples(x, size)
+        x, y = _first_samples(x, size)
     if y is None or not hasattr(x, "shape"):
         raise InputError(
             f"a batch is drawn from arrays x and y or from batches of both, got {type(x).__name__} and "
@@ -51,7 +51,7 @@ def draw_batch(x: Any, y: Any, size: int, seed: int, read: Callable[[np.ndarray]
         x, y = np.asarray(x), np.asarray(y)
     except ValueError as error:
         raise InputError(f"x and y must be arrays: {error}; give batch=(inputs, labels) for other data") from error
-    if x.dtype.kind not in NUMBER_KINDS or x.shape[:1] != y.shape[:1]:
+    if x.dtype.kind not in _NUMBER_KINDS or x.shape[:1] != y.shape[:1]:
         raise InputError(
             f"x must be an array of numbers and y one of as many samples, got {x.dtype} {x.shape} and {y.dtype} "
             f"{y.shape}; give batch=(inputs, labels) for other data"
@@ -66,7 +66,7 @@ def target_reader(loss: Loss, builders: Iterable[Builder]) -> Callable[[np.ndarr
         return read_unchanged
     for build in builders:
         with suppress(Failure, InputError):
-            return partial(read_classes, loss=loss_name(getattr(initialise(build), "loss", None)))
+            return partial(read_classes, loss=_loss_name(getattr(initialise(build), "loss", None)))
     return partial(read_classes, loss="")
 
 
@@ -76,7 +76,7 @@ def read_unchanged(targets: np.ndarray) -> Tensor:
     >>> read_unchanged(np.array([[0.5], [1.5]])).dtype
     torch.float32
     """
-    if targets.dtype.kind not in NUMBER_KINDS:
+    if targets.dtype.kind not in _NUMBER_KINDS:
         raise InputError(f"a loss of your own takes targets that are numbers, got {targets.dtype}")
     return torch.from_numpy(targets.astype(np.float32) if targets.dtype == np.float64 else targets)
 
@@ -95,7 +95,7 @@ def read_classes(targets: np.ndarray, loss: str) -> Tensor | None:
     >>> [read_classes(np.eye(3), f"{kind}_crossentropy") for kind in ("categorical", "binary")]
     [tensor([0, 1, 2]), None]
     """
-    if "crossentropy" not in loss or targets.dtype.kind not in NUMBER_KINDS or targets.ndim > 2 or not targets.size:
+    if "crossentropy" not in loss or targets.dtype.kind not in _NUMBER_KINDS or targets.ndim > 2 or not targets.size:
         return None
     numbers = targets.astype(float)
     several = "binary" in loss and numbers.size > len(numbers)
@@ -105,15 +105,15 @@ def read_classes(targets: np.ndarray, loss: str) -> Tensor | None:
     return found if found is not None and found.ndim == 1 else None
 
 
-def loss_name(loss: Any) -> str:
+def _loss_name(loss: Any) -> str:
     """The name of a compiled loss, which is a name, a function or an object, or a collection of one of them.
 
-    >>> loss_name("BinaryCrossentropy"), loss_name({"head": "mse"}), loss_name(["mse", "mae"])
+    >>> _loss_name("BinaryCrossentropy"), _loss_name({"head": "mse"}), _loss_name(["mse", "mae"])
     ('binarycrossentropy', 'mse', '')
     """
     if isinstance(loss, dict | list | tuple):
         inner = list(loss.values()) if isinstance(loss, dict) else loss
-        return loss_name(inner[0]) if len(inner) == 1 else ""
+        return _loss_name(inner[0]) if len(inner) == 1 else ""
     if isinstance(loss, str):
         return loss.lower()
     return " ".join(str(getattr(loss, word, "")) for word in ("name", "__name__", "__class__")).lower()
@@ -129,7 +129,7 @@ def check_loss(loss: Any) -> Loss:
     return loss  # type: ignore[no-any-return]
 
 
-def first_samples(batches: Any, size: int) -> tuple[Any, Any]:
+def _first_samples(batches: Any, size: int) -> tuple[Any, Any]:
     """Inputs and labels of the first samples of a `tf.data.Dataset`, a DataLoader, a `PyDataset` or the like."""
     indexed = not hasattr(batches, "__iter__") and hasattr(batches, "__len__")
     parts: list[tuple[Any, Any]] = []
