@@ -49,6 +49,8 @@ _SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scat
 """Functions that write rows into a tensor, where only its shape tells the samples' place."""
 _COPIES = {"repeat", "tile"}
 """Functions that repeat the batch as a whole, one copy after the other."""
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+"""Functions that return a sequence like the one given, and the last states, layers×N×units."""
 _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
 _ADDS = {"add", "iadd", "radd"}
@@ -185,6 +187,9 @@ class SampleAxis:
             return [joined(place, name, _axis(args, kwargs, 0), source.ndim)]
         if name in _ORDERS and place.axis in _axes(name, args, kwargs, source.ndim):
             return [GATHERED] * len(results)
+        if name in _RECURRENT:
+            states: list[Place | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
+            return [stayed(place, shape, results[0].shape), *states]
         likely: list[Place | NoPlace | None] = [GATHERED if name in _GATHERS else None] * len(results)
         if name not in _MOVES and name not in _COPIES:
             likely = [stayed(place, shape, tensor.shape) for tensor in results]

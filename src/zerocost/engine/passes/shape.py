@@ -49,7 +49,7 @@ def _shape(batch: PassInput) -> dict[str, Any]:
 
 def _measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
     """Half the FLOPs torch's counter sees, as it counts a multiply-add as two; and the layers in between."""
-    counter, layers = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH), LayerMode()
+    counter, layers = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH), _LayerMode()
     with network.fresh(seed, training=False), torch.no_grad(), counter, layers:
         outputs = network.run(tensors, sample)
     return {
@@ -59,7 +59,7 @@ def _measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, s
     }
 
 
-class LayerMode(ShapeMode):
+class _LayerMode(ShapeMode):
     """Follows how many weight layers lie behind each tensor, and how large their outputs are."""
 
     def __init__(self) -> None:

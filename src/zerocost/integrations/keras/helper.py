@@ -104,7 +104,7 @@ def _end_helper(process: subprocess.Popen[bytes]) -> None:
         process.stdout.close()
 
 
-def _serve() -> None:
+def serve() -> None:
     """Answer questions from stdin on stdout until there are no more; what is printed goes to stderr."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
