@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import zerocost as zc
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.seeding import generator_state, seeded
 from zerocost.scoring.candidates import initialise
@@ -85,3 +86,13 @@ def test_a_builder_that_raises_is_a_failure_and_one_that_builds_no_module_an_inp
         initialise(broken)
     with pytest.raises(InputError, match=r"must build a torch.nn.Module, but got dict"):
         initialise(dict)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 1.5, "a", True, None])
+def test_a_seed_out_of_range_is_refused(seed):
+    batch = torch.zeros(4, 2), torch.zeros(4, dtype=torch.long)
+    for call in (zc.score, lambda model, data, proxies, seed: zc.rank([model], data, proxies, batch=4, seed=seed)):
+        with pytest.raises(zc.InputError, match="seed must be a whole number from 0"):
+            call(torch.nn.Linear(2, 2), batch, "params", seed=seed)
+    with pytest.raises(zc.InputError, match="seed must be"):
+        zc.data.draw(batch, 2, seed=seed)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 
@@ -62,7 +63,7 @@ KEYS = st.tuples(st.text("ab,=|~", max_size=3), st.integers(0, 9), st.sampled_fr
 
 
 @settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(KEYS, st.floats(allow_nan=False), max_size=9))
+@given(st.dictionaries(KEYS, st.floats(allow_nan=False, allow_infinity=False), max_size=9))
 def test_known_is_what_was_added(values):
     rows = {key: Score(value, None) for key, value in values.items()}
     with Store(None) as kept:
@@ -165,3 +166,11 @@ def test_what_is_no_store_is_bad_input(tmp_path):
     for where in (notes, other, tmp_path, tmp_path / "nowhere" / "scores.db"):
         with pytest.raises(InputError, match=r"cannot keep scores in .*; give the path of a file to make"):
             Store(where)
+
+
+@pytest.mark.parametrize(("value", "reason"), [(math.inf, None), (-math.inf, None), ("snip", None), (None, None)])
+def test_a_row_that_is_no_score_is_named(tmp_path, value, reason):
+    with Store(tmp_path / "scores.db") as store:
+        store.add("made", {("arch", 3, "snip"): Score(value, reason)})
+        with pytest.raises(ZerocostError, match="no score of snip for architecture arch, seed 3"):
+            store.known("made")

@@ -37,3 +37,9 @@ def test_another_url_is_bad_input_and_its_password_not_shown(where, message):
     with pytest.raises(InputError, match=message) as raised:
         as_url(where)
     assert "pa55word" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("where", "reason"), [("", "no name"), (" ", "no name"), ("sqlite://x", "write sqlite:///x")])
+def test_what_would_be_kept_nowhere_is_refused(where, reason):
+    with pytest.raises(InputError, match=reason):
+        as_url(where)

@@ -10,7 +10,17 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from zerocost.base.errors import InputError
 from zerocost.base.torch_state import LOCK
+
+
+def check_seed(seed: object) -> None:
+    """`InputError` for what is no whole number from 0 to 2⁶³ − 1.
+
+    >>> check_seed(7)
+    """
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise InputError(f"seed must be a whole number from 0 to 2**63 - 1, but got {seed!r}")
 
 
 @contextmanager

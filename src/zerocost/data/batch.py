@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from zerocost.base.errors import InputError
-from zerocost.base.seeding import seeded
+from zerocost.base.seeding import check_seed, seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import balanced_indices
 from zerocost.data.dataset import length, load
@@ -66,6 +66,7 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
                 "a DataLoader with batch_size=None does not say what one sample is; take a batch from it and give that"
             )
         source, collate = data.dataset, data.collate_fn
+    check_seed(seed)
     with seeded(seed):  # random augmentations follow the seed too
         if isinstance(source, IterableDataset):
             samples = _first_samples(source, size, balanced)

@@ -15,6 +15,7 @@ from zerocost import combine
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
+from zerocost.base.seeding import check_seed
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches
 from zerocost.engine.inputs import sample_count
@@ -82,6 +83,7 @@ def rank(
     >>> sorted(table.frame.columns)
     ['naswot', 'params', 'rank_score', 'snip']
     """
+    check_seed(seed)
     for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
         if number is not None and (not isinstance(number, int) or number < 1):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")

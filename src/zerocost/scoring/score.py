@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from zerocost import combine
 from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError, describe_error
-from zerocost.base.seeding import seeded
+from zerocost.base.seeding import check_seed, seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.base.version import VERSION
 from zerocost.data.as_batch import as_batches, class_numbers, tensor_shapes
@@ -89,6 +89,7 @@ def score(
     >>> card["params"], card["flops"], card.failures
     (122.0, 112.0, {})
     """
+    check_seed(seed)
     if not is_network(model):
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
     return score_batches(model, as_batches(batch), plan(resolve(combine.as_proxies(proxies))), loss, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,6 +60,13 @@ class Score(NamedTuple):
     reason: str | None
 
 
+def _is_score(score: Score) -> bool:
+    """Whether what a row holds is a finite number, or a reason in its place."""
+    if score.value is None:
+        return isinstance(score.reason, str)
+    return isinstance(score.value, int | float) and math.isfinite(score.value)
+
+
 class Store:
     """Scores in a SQLite file (a path), a database (a URL) or memory (`None`).
 
@@ -99,7 +107,14 @@ class Store:
                 parts = [list(architectures[i : i + _QUERY_SIZE]) for i in range(0, len(architectures), _QUERY_SIZE)]
                 few = f"{_KNOWN} AND architecture IN :architectures"
                 rows = [row for part in parts for row in execute(few, {"made": fingerprint, "architectures": part})]
-        return {(arch, seed, proxy): Score(value, reason) for arch, seed, proxy, value, reason in rows}
+        scores = {(arch, seed, proxy): Score(value, reason) for arch, seed, proxy, value, reason in rows}
+        for key, score in scores.items():
+            if not _is_score(score):
+                raise ZerocostError(
+                    f"the store {self.where} holds no score of {key[2]} for architecture {key[0]}, seed {key[1]}, but "
+                    f"{score.value!r}; expected a finite number, or a reason. Delete that row, or use another store"
+                )
+        return scores
 
     def add(self, fingerprint: str, rows: Mapping[tuple[str, int, str], Score]) -> None:
         """Add scores, all or none, and release the claims on their architectures and seeds.

@@ -22,6 +22,8 @@ def as_url(where: str | Path | None) -> URL:
     >>> as_url("scores.db").database, as_url("postgres://me:secret@here/scores").drivername
     ('scores.db', 'postgresql+psycopg')
     """
+    if where is not None and not str(where).strip():
+        raise InputError(f"there is no name for the store of scores; {_EXPECTED}")
     if where is None or "://" not in str(where):
         return URL.create("sqlite", database=None if where is None else str(where))
     text = str(where)
@@ -36,6 +38,8 @@ def as_url(where: str | Path | None) -> URL:
         raise InputError(f"scores cannot be kept in {kind}://…; {_EXPECTED}")
     if "@" in (url.host or ""):
         raise InputError("an @ in the user or password of a URL must be written %40")
+    if kind == "sqlite" and url.host:
+        raise InputError(f"sqlite://{url.host} names a host, which SQLite has none of; write sqlite:///{url.host}")
     memory = kind == "sqlite" and url.database in (None, "", ":memory:")
     return as_url(None) if memory else url.set(drivername=_DRIVERS[kind])
 
