@@ -1,7 +1,7 @@
 # make demo    search a space on real images and write demo.html
 # make test    all tests
 # make check   style, types, import layers, documentation, examples
-# make bench   what sharing passes buys, measured here
+# make bench   how much cheaper shared passes are, measured on this machine
 # make reference   every recorded value of the authors' code against ours, into docs/reference.md (minutes)
 # make docs    the documentation, into docs/_build/html
 # make clean   remove what the above wrote; the environment stays in .venv

@@ -28,7 +28,7 @@ from zerocost.proxies.registry import portable_proxies
 from zerocost.store import Store
 from zerocost.tuning.find import Frames, Recipe, Tuner, kendall_tau
 from zerocost.tuning.nested import cross_validate, divide_in_parts, kendall_gain
-from zerocost.tuning.scores import Scoring, Setting, score_settings
+from zerocost.tuning.scores import ScoringSetup, Setting, score_settings
 from zerocost.tuning.tune import CANDIDATES
 
 SIZES = (16, 32, 64, 100)
@@ -101,7 +101,7 @@ def main(
     proxies = list((portable_proxies(CANDIDATES) | portable_proxies(combine.default)).values())
     with Store(store) as kept:
         source = zc.data.load(data or table.data or "digits:32")
-        frames = score_settings(list(accuracy.index), [setting], Scoring(table.space, source, proxies, kept))
+        frames = score_settings(list(accuracy.index), [setting], ScoringSetup(table.space, source, proxies, kept))
     default = Recipe(dict(combine.default.weights), combine.default.method, setting, float("nan"))
     each = [(size, seed) for size in sizes or SIZES for seed in range(draws)]
     rows = [

@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 from zerocost.cli.common import command
 from zerocost.cli.expand import SettingsOf, expand
 from zerocost.cli.search import AtShell, search
-from zerocost.search.group import Group, at_least
+from zerocost.search.group import SettingsGroup, at_least
 from zerocost.search.pipeline import Pipeline
 
 MADE: list[Any] = []
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cake(Group):
+class Cake(SettingsGroup):
     """How a cake is baked.
 
     Attributes:

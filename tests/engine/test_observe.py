@@ -19,7 +19,7 @@ from zerocost.engine.settings import DEFAULT
 from zerocost.engine.watch.activations import ActivationKernel, SignPatterns
 from zerocost.engine.watch.base import Scene
 from zerocost.engine.watch.blocks import Blocks
-from zerocost.engine.watch.maps import Features, ModuleMaps
+from zerocost.engine.watch.maps import LastFeatures, ModuleMaps
 from zerocost.engine.watch.spectra import BlockSpectra
 from zerocost.proxies import resolve
 
@@ -151,12 +151,12 @@ def test_a_signal_that_cannot_be_measured_costs_no_other():
             return torch.relu(x)[:, None].expand(-1, 3, -1)[:4, 0].relu()
 
     x = data(5)[0]
-    observer = Observer(Scene(N), [ActivationKernel, Features, SignPatterns])
+    observer = Observer(Scene(N), [ActivationKernel, LastFeatures, SignPatterns])
     with observer.watching():
         Rows()(x)
     assert "has no axis for the 6 samples" in str(observer.result(ActivationKernel))
     assert "has no axis for the 6 samples" in str(observer.result(SignPatterns))
-    assert "neither maps nor a linear layer" in str(observer.result(Features))
+    assert "neither maps nor a linear layer" in str(observer.result(LastFeatures))
 
 
 def test_hooks_are_on_the_modules_only_while_they_are_watched():

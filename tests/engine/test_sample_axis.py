@@ -9,7 +9,7 @@ from torch import nn
 
 from zerocost.base.errors import Failure
 from zerocost.engine.modes import CallMode
-from zerocost.engine.places import CONSTANT, GATHERED, REDUCED, NoPlace, Place
+from zerocost.engine.places import CONSTANT, GATHERED, REDUCED, NoPlace, SamplePlace
 from zerocost.engine.sample_axis import SampleAxis
 
 CHANGED = 1
@@ -44,7 +44,7 @@ def check(model, inputs):
     other[CHANGED] = inputs[CHANGED].flip(0) if inputs.ndim > 2 else (inputs[CHANGED] + 1) % 7
     once, again = seen(model, inputs), seen(model, other)
     for (name, value, place), (_, changed, _) in zip(once, again, strict=True):
-        if isinstance(place, Place):
+        if isinstance(place, SamplePlace):
             rows = (place.rows(value) != place.rows(changed)).reshape(len(inputs), -1).any(1)
             assert not rows[torch.arange(len(inputs)) != CHANGED].any(), (name, tuple(value.shape), place)
         elif place is CONSTANT:
@@ -126,7 +126,7 @@ NETWORKS = {
 def test_samples_are_followed_wherever_a_network_moves_them(name, n):
     torch.manual_seed(0)
     places = check(*NETWORKS[name](n))
-    assert sum(isinstance(place, Place) for place in places) > len(places) / 2
+    assert sum(isinstance(place, SamplePlace) for place in places) > len(places) / 2
 
 
 @pytest.mark.parametrize("n", [4, 6])
@@ -136,7 +136,7 @@ def test_what_no_sample_reaches_is_constant(n):
         return F.conv2d(x, torch.relu(weight).reshape_as(conv.weight))
 
     places = check(Lambda(standardised, nn.Conv2d(4, 6, 3)), images(n))
-    assert places[:-1] == [CONSTANT] * 4 and places[-1] == Place(0)
+    assert places[:-1] == [CONSTANT] * 4 and places[-1] == SamplePlace(0)
 
 
 def test_a_mean_over_the_samples_has_none_of_them():
@@ -161,8 +161,8 @@ def test_rows_that_are_picked_one_by_one_cannot_be_told_apart():
 
 def test_a_tensor_of_unknown_history_is_read_by_its_shape():
     axis = SampleAxis(4, torch.zeros(4, 3))
-    assert axis.place(torch.zeros(4, 4)) == Place(0) and axis.place(torch.zeros(3, 4)) == Place(1)
-    assert axis.place(torch.zeros(12, 5)) == Place(0, after=3)
+    assert axis.place(torch.zeros(4, 4)) == SamplePlace(0) and axis.place(torch.zeros(3, 4)) == SamplePlace(1)
+    assert axis.place(torch.zeros(12, 5)) == SamplePlace(0, after=3)
     for shape, reason in (((3, 4, 4), "several of its axes"), ((3, 5), "no axis for the 4 samples")):
         place = axis.place(torch.zeros(shape))
         assert isinstance(place, NoPlace) and reason in (place.reason or "")

@@ -7,10 +7,10 @@ import pytest
 
 import zerocost as zc
 from zerocost.search import settings
-from zerocost.search.group import Group, at_least, field_texts, inherit_texts
+from zerocost.search.group import SettingsGroup, at_least, field_texts, inherit_texts
 from zerocost.search.settings import Goal, Keeping, Scoring, Stopping
 
-GROUPS = [kind for kind in vars(settings).values() if isinstance(kind, type) and issubclass(kind, Group)]
+GROUPS = [kind for kind in vars(settings).values() if isinstance(kind, type) and issubclass(kind, SettingsGroup)]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_search_shows_every_setting():
 
 def test_texts_are_read_on_one_line_and_those_of_bases_are_inherited():
     @dataclass(frozen=True, kw_only=True)
-    class Base(Group):
+    class Base(SettingsGroup):
         """A base.
 
         Attributes:

@@ -10,7 +10,7 @@ import zerocost as zc
 from zerocost import combine
 from zerocost.base.errors import InputError
 from zerocost.tuning import Tuned, tune
-from zerocost.tuning.scores import Scoring, Setting, all_settings, score_settings
+from zerocost.tuning.scores import ScoringSetup, Setting, all_settings, score_settings
 
 DIGITS = zc.benchmarks.get("digits")
 SMALL = {"fidelities": ["width=0.1,depth=0.2"], "batches": [4], "repeats": [1], "trials": 12, "folds": 2, "rounds": 1}
@@ -105,7 +105,7 @@ def test_where_nothing_can_be_scored_the_reason_is_given():
 
     with Store(None) as store, pytest.raises(InputError, match="no network could be scored"):
         text = str(next(iter(DIGITS.space)))
-        score_settings([text], [Setting("full", 4, 1)], Scoring(DIGITS.space, "noise:7x8x8:10", ["snip"], store))
+        score_settings([text], [Setting("full", 4, 1)], ScoringSetup(DIGITS.space, "noise:7x8x8:10", ["snip"], store))
 
 
 def test_settings_are_ordered_from_cheap_to_dear_and_repeats_share_their_scores():

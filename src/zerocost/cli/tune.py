@@ -105,7 +105,7 @@ class _Trained:
 
 @command
 def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace, as_json: Json = False) -> None:
-    """Find the weights and settings that rank trained architectures best, and what that is worth on others."""
+    """Find the weights and settings that rank trained architectures best, and what they gain on others."""
     trained, space, save = given.trained, given.space, place.save
     check_device(place.device)
     check_folder(save)

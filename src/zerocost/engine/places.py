@@ -9,7 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 
-class Place(NamedTuple):
+class SamplePlace(NamedTuple):
     """Where the samples are: along `axis`, whose length is `before` · samples · `after`.
 
     `before` is above 1 where they are merged into an axis behind something else, as in (T·N)×E, and `after` where
@@ -24,7 +24,7 @@ class Place(NamedTuple):
         """`values`, which have the samples here, with the sample axis in front.
 
         >>> import torch
-        >>> Place(1).rows(torch.zeros(5, 2, 3)).shape, Place(0, after=4).rows(torch.zeros(8, 3)).shape
+        >>> SamplePlace(1).rows(torch.zeros(5, 2, 3)).shape, SamplePlace(0, after=4).rows(torch.zeros(8, 3)).shape
         (torch.Size([2, 5, 3]), torch.Size([2, 4, 3]))
         """
         front = values.movedim(self.axis, 0) if self.axis else values
@@ -36,7 +36,7 @@ class Place(NamedTuple):
         return parts.movedim(1, 0).reshape(samples, merged, *front.shape[1:])
 
 
-FIRST = Place(0)
+FIRST = SamplePlace(0)
 
 
 class NoPlace(NamedTuple):
@@ -58,21 +58,21 @@ GATHERED = NoPlace(
 )
 
 
-def stayed(place: Place, old: Sequence[int], new: Sequence[int]) -> Place | None:
+def stayed(place: SamplePlace, old: Sequence[int], new: Sequence[int]) -> SamplePlace | None:
     """Where the samples are in a result that has them along the same axis, or behind new ones; None if in neither.
 
-    >>> stayed(Place(0), (4, 3), (4, 9)), stayed(Place(0), (4, 3), (2, 4, 3)), stayed(Place(0), (4, 3), (3, 5))
-    (Place(axis=0, before=1, after=1), Place(axis=1, before=1, after=1), None)
+    >>> [stayed(SamplePlace(0), (4, 3), new) for new in ((4, 9), (2, 4, 3), (3, 5))]
+    [SamplePlace(axis=0, before=1, after=1), SamplePlace(axis=1, before=1, after=1), None]
     """
     axis = place.axis + len(new) - len(old)
     return place._replace(axis=axis) if place.axis <= axis and new[axis] == old[place.axis] else None
 
 
-def joined(place: Place, name: str, axis: int, ndim: int) -> Place | NoPlace:
+def joined(place: SamplePlace, name: str, axis: int, ndim: int) -> SamplePlace | NoPlace:
     """Where the samples are once tensors are joined along an axis, which is a new one for "stack".
 
-    >>> joined(Place(0), "cat", 1, 3), joined(Place(0), "stack", 0, 3)
-    (Place(axis=0, before=1, after=1), Place(axis=1, before=1, after=1))
+    >>> joined(SamplePlace(0), "cat", 1, 3), joined(SamplePlace(0), "stack", 0, 3)
+    (SamplePlace(axis=0, before=1, after=1), SamplePlace(axis=1, before=1, after=1))
     """
     new = name == "stack"
     axis %= ndim + new
@@ -81,35 +81,37 @@ def joined(place: Place, name: str, axis: int, ndim: int) -> Place | NoPlace:
     return place._replace(axis=place.axis + (new and axis <= place.axis))
 
 
-def reshaped(place: Place, old: Sequence[int], new: Sequence[int], samples: int) -> Place | None:
+def reshaped(place: SamplePlace, old: Sequence[int], new: Sequence[int], samples: int) -> SamplePlace | None:
     """Where the samples are once a tensor's elements, in the same order, have another shape; None if torn apart.
 
-    >>> reshaped(Place(1), (5, 2, 3), (10, 3), 2), reshaped(Place(0, before=5), (10, 3), (5, 2, 3), 2)
-    (Place(axis=0, before=5, after=1), Place(axis=1, before=1, after=1))
+    >>> reshaped(SamplePlace(1), (5, 2, 3), (10, 3), 2), reshaped(SamplePlace(0, before=5), (10, 3), (5, 2, 3), 2)
+    (SamplePlace(axis=0, before=5, after=1), SamplePlace(axis=1, before=1, after=1))
     """
     start, passed = prod(old[: place.axis]) * place.before, 1
     for axis, length in enumerate(new):
         if passed <= start < passed * length or (passed == start and length == samples):
             before, rest = divmod(start, passed)
             after, torn = divmod(length, before * samples) if before else (0, 1)
-            return None if rest or torn or not after else Place(axis, before, after)
+            return None if rest or torn or not after else SamplePlace(axis, before, after)
         passed *= length
     return None
 
 
-def by_shape(shape: tuple[int, ...], samples: int) -> Place | NoPlace:
+def by_shape(shape: tuple[int, ...], samples: int) -> SamplePlace | NoPlace:
     """Where the samples must be in a tensor of unknown history: first, else along the one axis that is long enough.
 
-    >>> by_shape((4, 3, 8), 4), by_shape((3, 4, 8), 4), by_shape((8, 3), 4)
-    (Place(axis=0, before=1, after=1), Place(axis=1, before=1, after=1), Place(axis=0, before=1, after=2))
+    >>> by_shape((4, 3, 8), 4), by_shape((8, 3), 4)
+    (SamplePlace(axis=0, before=1, after=1), SamplePlace(axis=0, before=1, after=2))
+    >>> by_shape((3, 4, 8), 4)
+    SamplePlace(axis=1, before=1, after=1)
     """
     if samples == 1 or shape[:1] == (samples,):
         return FIRST
     equal = [axis for axis, length in enumerate(shape) if length == samples]
     if len(equal) == 1:
-        return Place(equal[0])
+        return SamplePlace(equal[0])
     if not equal and shape and shape[0] and shape[0] % samples == 0:
-        return Place(0, after=shape[0] // samples)
+        return SamplePlace(0, after=shape[0] // samples)
     if equal:
         return NoPlace(f"several of its axes are as long as the batch, {samples}; try another batch size")
     return NoPlace(f"it has no axis for the {samples} samples of the batch")

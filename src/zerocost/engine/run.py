@@ -30,7 +30,7 @@ from zerocost.engine.signals import SIGNALS
 
 
 @dataclass
-class Measurement:
+class MeasuredSignals:
     """What a plan delivered: signals (a value, or the Failure that says why not), and how it was measured."""
 
     signals: dict[Settings, dict[str, Any]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Measurement:
 
 def measure(
     model: nn.Module, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: Loss, seed: int
-) -> Measurement:
+) -> MeasuredSignals:
     """Run each pass of a plan once, and return the signals that they deliver under each of its settings.
 
     The model is left as it was. Each pass starts from `seed`, so that a signal does not depend on which others are
@@ -70,15 +70,15 @@ def measure(
         opened = attempt(stack.enter_context, effective_weights(model))
         network = opened if isinstance(opened, Failure) else attempt(Network, model)
         if isinstance(network, Failure):
-            return Measurement({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
+            return MeasuredSignals({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
         return _measure_groups(network, batches, plan, loss, seed)
 
 
 def _measure_groups(
     network: Network, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: Loss, seed: int
-) -> Measurement:
+) -> MeasuredSignals:
     """`measure` of a network that is ours alone."""
-    result = Measurement(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
+    result = MeasuredSignals(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
     with neutral_modes(network.device):
         placed = or_failure(network.prepare, list(batches))
         for group in plan.groups:
@@ -91,7 +91,7 @@ def _measure_groups(
 
 
 def _measure_group(
-    network: Network, placed: Any, group: Group, loss: Loss, seed: int, result: Measurement
+    network: Network, placed: Any, group: Group, loss: Loss, seed: int, result: MeasuredSignals
 ) -> dict[str, Any]:
     """The signals of passes under the same settings; adds their times to `result`."""
     settings, seed = group.settings, seed + group.settings.repeat

@@ -23,7 +23,7 @@ from zerocost.engine.places import (
     GATHERED,
     REDUCED,
     NoPlace,
-    Place,
+    SamplePlace,
     by_shape,
     joined,
     reshaped,
@@ -65,7 +65,7 @@ class SampleAxis:
     >>> y = x.transpose(0, 1)
     >>> known.follow(torch.transpose, "transpose", (x, 0, 1), {}, y)
     >>> known.place(y)
-    Place(axis=1, before=1, after=1)
+    SamplePlace(axis=1, before=1, after=1)
     """
 
     def __init__(self, samples: int, inputs: Any, constants: Any = ()) -> None:
@@ -76,15 +76,15 @@ class SampleAxis:
         for tensor in _tensors((inputs,)):
             self._note(tensor, FIRST if tuple(tensor.shape[:1]) == (samples,) else CONSTANT)
 
-    def _note(self, tensor: Tensor, place: Place | NoPlace | None) -> None:
+    def _note(self, tensor: Tensor, place: SamplePlace | NoPlace | None) -> None:
         tensor._samples_at = (self, place)  # type: ignore[attr-defined]
 
-    def _known(self, tensor: Tensor) -> Place | NoPlace | None:
+    def _known(self, tensor: Tensor) -> SamplePlace | NoPlace | None:
         """What was noted on a tensor; None for one of unknown history."""
         owner, place = getattr(tensor, "_samples_at", (None, None))
         return place if owner is self else None
 
-    def place(self, tensor: Tensor) -> Place | NoPlace:
+    def place(self, tensor: Tensor) -> SamplePlace | NoPlace:
         """Where the samples are in a tensor; by its shape alone where its history is not known."""
         return self._known(tensor) or by_shape(tuple(tensor.shape), self.samples)
 
@@ -95,9 +95,9 @@ class SampleAxis:
         """
         return self.read(self.place(tensor), tensor if values is None else values)
 
-    def read(self, place: Place | NoPlace, values: Tensor) -> Tensor | None:
+    def read(self, place: SamplePlace | NoPlace, values: Tensor) -> Tensor | None:
         """`rows` of values that have the samples at `place`."""
-        if isinstance(place, Place):
+        if isinstance(place, SamplePlace):
             if self.samples == 1:
                 return values if values.shape[:1] == (1,) else values[None]
             return place.rows(values)
@@ -108,7 +108,7 @@ class SampleAxis:
     def reaches(self, tensor: Tensor) -> bool:
         """Whether rows of samples are in a tensor, whether or not they can be told apart."""
         place = self.place(tensor)
-        return isinstance(place, Place) or place.reason is not None
+        return isinstance(place, SamplePlace) or place.reason is not None
 
     def follow(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Note the places in what a call returned, or wrote into its first argument."""
@@ -124,11 +124,13 @@ class SampleAxis:
             return
         given = _tensors((args, kwargs))
         known = [self._known(tensor) for tensor in given]
-        source = next((tensor for tensor, place in zip(given, known, strict=True) if isinstance(place, Place)), None)
+        source = next(
+            (tensor for tensor, place in zip(given, known, strict=True) if isinstance(place, SamplePlace)), None
+        )
         if source is None:
             place = None if None in known else next((p for p in known if p is not CONSTANT), CONSTANT)
             places = [place] * len(results)
-        elif name in _SCATTERS and not isinstance(known[0], Place):
+        elif name in _SCATTERS and not isinstance(known[0], SamplePlace):
             places = [None] * len(results)
         elif GATHERED in known and name not in _ADDS:  # what is added to rows in order is in order again
             places = [GATHERED] * len(results)
@@ -147,7 +149,7 @@ class SampleAxis:
             return False
         for value in args:
             noted = getattr(value, "_samples_at", None)
-            if noted is not None and noted[0] is self and isinstance(noted[1], Place):
+            if noted is not None and noted[0] is self and isinstance(noted[1], SamplePlace):
                 axis = noted[1].axis
                 if result.ndim == value.ndim and result.shape[axis] == value.shape[axis]:
                     result._samples_at = noted  # type: ignore[attr-defined]
@@ -161,13 +163,15 @@ class SampleAxis:
         if not isinstance(value, Tensor) or self._known(value) is CONSTANT or self._known(target) is not CONSTANT:
             return
         place, fits = self._known(value), []
-        if isinstance(place, Place):
+        if isinstance(place, SamplePlace):
             with suppress(Exception):  # an index that the meta device cannot take: the shape has to tell
                 for axis, length in enumerate(target.shape):
                     if length == value.shape[place.axis]:
-                        taken = _probe(target, Place(axis, place.before, place.after))[index]
+                        taken = _probe(target, SamplePlace(axis, place.before, place.after))[index]
                         fits += [axis] if taken.shape == _probe(value, place).shape else []
-        self._note(target, Place(fits[0], *place[1:]) if isinstance(place, Place) and len(fits) == 1 else None)
+        self._note(
+            target, SamplePlace(fits[0], *place[1:]) if isinstance(place, SamplePlace) and len(fits) == 1 else None
+        )
 
     def _moved(
         self,
@@ -177,10 +181,10 @@ class SampleAxis:
         kwargs: dict[str, Any],
         source: Tensor,
         results: list[Tensor],
-    ) -> list[Place | NoPlace | None]:
+    ) -> list[SamplePlace | NoPlace | None]:
         """The places in the results of a call that is given `source`, a tensor with samples."""
         place, shape = self._known(source), source.shape
-        assert isinstance(place, Place)
+        assert isinstance(place, SamplePlace)
         if name in _RESHAPES:
             return [reshaped(place, shape, tensor.shape, self.samples) for tensor in results]
         if name in _JOINS:
@@ -188,9 +192,9 @@ class SampleAxis:
         if name in _ORDERS and place.axis in _axes(name, args, kwargs, source.ndim):
             return [GATHERED] * len(results)
         if name in _RECURRENT:
-            states: list[Place | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
+            states: list[SamplePlace | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
             return [stayed(place, shape, results[0].shape), *states]
-        likely: list[Place | NoPlace | None] = [GATHERED if name in _GATHERS else None] * len(results)
+        likely: list[SamplePlace | NoPlace | None] = [GATHERED if name in _GATHERS else None] * len(results)
         if name not in _MOVES and name not in _COPIES:
             likely = [stayed(place, shape, tensor.shape) for tensor in results]
             if all(one == place for one in likely):
@@ -200,13 +204,13 @@ class SampleAxis:
 
     def _on_meta(
         self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> list[Place | NoPlace | None] | None:
+    ) -> list[SamplePlace | NoPlace | None] | None:
         """The places in the results of a call, by its shapes on the meta device with another number of samples."""
 
         def probe(value: Any) -> Any:
             return _probe(value, self._known(value)) if isinstance(value, Tensor) else value
 
-        places = [p for t in _tensors((args, kwargs)) if isinstance(p := self._known(t), Place)]
+        places = [p for t in _tensors((args, kwargs)) if isinstance(p := self._known(t), SamplePlace)]
         try:
             made = _tensors((function(*tree_map(probe, args), **tree_map(probe, kwargs)),))
         except Exception:  # noqa: BLE001  shapes on the meta device are a hint; without it the shape has to tell
@@ -214,10 +218,10 @@ class SampleAxis:
         return [_multiple(tensor.shape, places[0], name) for tensor in made]
 
 
-def _probe(tensor: Tensor, place: Place | NoPlace | None) -> Tensor:
+def _probe(tensor: Tensor, place: SamplePlace | NoPlace | None) -> Tensor:
     """A tensor on the meta device with another number of samples."""
     sizes = list(tensor.shape)
-    if isinstance(place, Place):
+    if isinstance(place, SamplePlace):
         sizes[place.axis] = place.before * _PRIME * place.after
     return torch.empty(sizes, dtype=tensor.dtype, device="meta")
 
@@ -239,7 +243,7 @@ def _axes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ndim: int) -
     return {_axis(rest, kwargs, -1) % ndim}
 
 
-def _multiple(shape: Sequence[int], place: Place, name: str) -> Place | NoPlace:
+def _multiple(shape: Sequence[int], place: SamplePlace, name: str) -> SamplePlace | NoPlace:
     """The place that a probe's shape shows."""
     axes = [axis for axis, length in enumerate(shape) if length and length % _PRIME == 0]
     if len(axes) != 1:
@@ -248,8 +252,8 @@ def _multiple(shape: Sequence[int], place: Place, name: str) -> Place | NoPlace:
     if rest or copies < 1 or (copies > 1 and name in _GATHERS):
         return GATHERED
     if name in _COPIES:
-        return Place(axes[0], place.before * copies, place.after)
-    return Place(axes[0], place.before, place.after * copies)
+        return SamplePlace(axes[0], place.before * copies, place.after)
+    return SamplePlace(axes[0], place.before, place.after * copies)
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:

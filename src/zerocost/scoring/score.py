@@ -25,7 +25,7 @@ from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.passes.base import PASSES
 from zerocost.engine.plan import Plan, plan, repeat_settings
 from zerocost.engine.proxy import Proxy
-from zerocost.engine.run import Measurement, measure, neutral_modes
+from zerocost.engine.run import MeasuredSignals, measure, neutral_modes
 from zerocost.engine.settings import Settings
 from zerocost.engine.signals import signal_arguments
 from zerocost.proxies.registry import resolve
@@ -158,7 +158,7 @@ class _RepeatedScore(NamedTuple):
 
 
 def _compute_repeats(
-    proxy: Proxy, found: Measurement, scopes: dict[Settings, dict[str, Any]], seed: int, device: torch.device
+    proxy: Proxy, found: MeasuredSignals, scopes: dict[Settings, dict[str, Any]], seed: int, device: torch.device
 ) -> _RepeatedScore | Failure:
     """The mean and deviation of a proxy over its repeats, or the first `Failure` among them."""
     values: list[float] = []

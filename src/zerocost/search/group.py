@@ -23,11 +23,11 @@ def at_least(bound: int, *, default: int | None) -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class SettingsGroup:
     """A group of settings. It checks the fields made by `at_least`; subclasses check their others after `super()`.
 
     >>> @dataclass(frozen=True, kw_only=True)
-    ... class Stopping(Group):
+    ... class Stopping(SettingsGroup):
     ...     trials: int = at_least(1, default=10)
     >>> Stopping(trials=0)
     Traceback (most recent call last):

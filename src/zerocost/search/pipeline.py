@@ -24,12 +24,12 @@ __all__ = ["Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
 @inherit_texts
 @dataclass(frozen=True)
 class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields come from the last base first
-    """A search, written down: what is searched, how, what for, and what happens with the best.
+    """All settings of a search: what is searched, how, what for, and what happens to the best.
 
     `run(data)` holds a fifth of the data out for validation, stratified; scores never see it. The strategy proposes
-    architectures until `candidates` of them were scored, twins once; those over a limit are refused before anything of
-    them is scored. The best are scored again at each further fidelity, those that pass `where` are kept, and the best
-    `keep` of them are trained, beside as many architectures drawn at random: the difference is what the search bought.
+    architectures until `candidates` of them were scored. Twins count once. Those over a limit are refused before they
+    are scored. The best are scored again at each further fidelity, those that pass `where` are kept, and the best
+    `keep` of them are trained, beside as many architectures drawn at random: the difference is what the search gained.
 
     The settings come in groups (`zerocost.search.settings`): `Goal`, `Scoring`, `Proposals`, `Stopping`, `Training` and
     `Place`. All are given as keywords.

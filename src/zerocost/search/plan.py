@@ -188,7 +188,7 @@ def _proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collect
     for name in further:
         if name.isidentifier() and name not in known:
             hint = "" if pipeline.hardware else " Latencies and energies of other devices need hardware, a table."
-            raise InputError(f"{unknown('quantity', name, [SCORE, ACCURACY, *costs, *proxy_names()])}{hint}")
+            raise InputError(f"{unknown('quantity', name, {SCORE, ACCURACY, *costs, *proxy_names()})}{hint}")
     chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
     return tuple(chosen[name] for name in columns if name in chosen and name not in costs)
 

@@ -15,14 +15,14 @@ from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_combination, default
 from zerocost.engine.proxy import Proxy
 from zerocost.search.costs import Accuracy
-from zerocost.search.group import Group, at_least
+from zerocost.search.group import SettingsGroup, at_least
 from zerocost.search.limits import Limit
 from zerocost.search.objectives import SCORE, read_objectives
 from zerocost.spaces import FULL, Fidelity
 
 
 @dataclass(frozen=True, kw_only=True)
-class Goal(Group):
+class Goal(SettingsGroup):
     """What is wanted.
 
     Attributes:
@@ -61,7 +61,7 @@ class Goal(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scoring(Group):
+class Scoring(SettingsGroup):
     """How architectures are scored.
 
     Attributes:
@@ -112,7 +112,7 @@ class Scoring(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Proposals(Group):
+class Proposals(SettingsGroup):
     """How architectures are proposed.
 
     Attributes:
@@ -138,7 +138,7 @@ class Proposals(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stopping(Group):
+class Stopping(SettingsGroup):
     """When proposing ends.
 
     Attributes:
@@ -160,7 +160,7 @@ class Stopping(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Group):
+class Training(SettingsGroup):
     """How survivors are trained.
 
     Attributes:
@@ -177,7 +177,7 @@ class Training(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place(Group):
+class Place(SettingsGroup):
     """How it runs.
 
     Attributes:
@@ -198,7 +198,7 @@ class Place(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeping(Group):
+class Keeping(SettingsGroup):
     """Where work is kept.
 
     Attributes:

@@ -26,7 +26,7 @@ from zerocost.train.settings import TrainingSettings, TrainingSetup
 _WARM_UP = 0.3
 
 
-class Training(LightningModule):
+class TrainingModule(LightningModule):
     """A network in training.
 
     AdamW, one cycle of the learning rate (up to its peak in the first 30 % of the steps, then down along a cosine) and
@@ -127,7 +127,7 @@ class Training(LightningModule):
             checkpoint["zerocost"] = {"settings": self.folder.settings, "epochs": curve}
 
 
-def fit(training: Training, device: torch.device) -> None:
+def fit(training: TrainingModule, device: torch.device) -> None:
     """Train until the epochs or the patience are over, from `last.ckpt` on if the curve has begun.
 
     Raises:

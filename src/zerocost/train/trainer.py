@@ -126,7 +126,7 @@ class _CallbackError(BaseException):
 
 def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSetup) -> Run:
     """One run: read if it is finished, continued if it was interrupted, else trained from the start."""
-    from zerocost.train.module import Training, fit, is_over
+    from zerocost.train.module import TrainingModule, fit, is_over
 
     def ends(epoch: Epoch) -> bool:
         try:
@@ -160,7 +160,7 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
             folder.discard_result() if epochs else folder.clear()
         if not stopped:
             with seeded(seed, setup.device):
-                training = Training(network, setup, seed, epochs, folder, report)
+                training = TrainingModule(network, setup, seed, epochs, folder, report)
                 fit(training, setup.device)
             stopped = training.stopped
         stopped = stopped and not is_over(epochs, setup.settings)

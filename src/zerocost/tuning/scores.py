@@ -59,7 +59,7 @@ def all_settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], r
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScoringSetup:
     """What stays the same whatever setting architectures are scored under.
 
     Attributes:
@@ -83,7 +83,9 @@ class Scoring:
     progress: Callable[[str, int, int], None] | None = None
 
 
-def score_settings(texts: Sequence[str], settings: Sequence[Setting], scoring: Scoring) -> dict[Setting, pd.DataFrame]:
+def score_settings(
+    texts: Sequence[str], settings: Sequence[Setting], scoring: ScoringSetup
+) -> dict[Setting, pd.DataFrame]:
     """The scores under each setting, architectures by proxies, NaN where one failed; means over repeats.
 
     Each fidelity and batch is scored once, with as many seeds as its most repeats, in the order of `settings`.
@@ -123,7 +125,7 @@ def score_settings(texts: Sequence[str], settings: Sequence[Setting], scoring: S
     return {one: frames[one].assign(**sizes) for one in settings}
 
 
-def _full_sizes(texts: Sequence[str], scoring: Scoring, names: Sequence[str]) -> dict[str, list[float]]:
+def _full_sizes(texts: Sequence[str], scoring: ScoringSetup, names: Sequence[str]) -> dict[str, list[float]]:
     """The named sizes of the full networks, NaN where there is none: a search limits these at any fidelity."""
     if not names:
         return {}

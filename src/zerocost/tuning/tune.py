@@ -27,7 +27,7 @@ from zerocost.store import Store
 from zerocost.tuning.filters import safe_threshold
 from zerocost.tuning.find import Recipe, Tuner
 from zerocost.tuning.nested import cross_validate, divide_in_parts
-from zerocost.tuning.scores import Scoring, Setting, all_settings, score_settings
+from zerocost.tuning.scores import ScoringSetup, Setting, all_settings, score_settings
 from zerocost.tuning.trained import Trained, accuracies
 from zerocost.tuning.tuned import Tuned, summarise, weights_table
 
@@ -127,7 +127,7 @@ def tune(
     tuner = Tuner(default, names, trials, rules, seed)
     where = None if device is None else str(device)
     with Store(store) as opened:
-        scoring = Scoring(fitted, source, _proxies_to_score(proxies), opened, seed, workers, where, progress)
+        scoring = ScoringSetup(fitted, source, _proxies_to_score(proxies), opened, seed, workers, where, progress)
         frames = score_settings(list(accuracy.index), settings, scoring)
         divisions = list(divide_in_parts(accuracy, folds, rounds, seed))
         report = progress or (lambda stage, done, total: None)

@@ -15,7 +15,7 @@ from zerocost.engine.observe import Observer
 from zerocost.engine.passes.base import OF_BATCH, PASSES, Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import Signal
-from zerocost.engine.watch.maps import Features
+from zerocost.engine.watch.maps import LastFeatures
 
 
 def _perturbed(graph: SharedGraph) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def _perturbed(graph: SharedGraph) -> dict[str, Any]:
     scene.start(moved, tensors.values())
     with torch.no_grad(), seeded(batch.seed, network.device), observer.watching():
         network.run(tensors, moved)
-    return {"perturbed_features": observer.result(Features)} | observer.signals("perturbed")
+    return {"perturbed_features": observer.result(LastFeatures)} | observer.signals("perturbed")
 
 
 add_pass(
@@ -46,7 +46,7 @@ add_pass(
         forwards=1,
         continues=("data",),
         on_graph=True,
-        watchers=(Features,),
+        watchers=(LastFeatures,),
     ),
     Signal("perturbed_features", "`features` of the same samples after a small Gaussian step: N×C×…"),
 )

@@ -83,7 +83,7 @@ class Neurons(Collector):
         self.values.append(matrix[start : start + channels].detach().clone())
 
 
-class Features(Watcher):
+class LastFeatures(Watcher):
     """The last map before pooling, N×C×positions; in a network without maps, what its last layer is given."""
 
     signal = "features"
