@@ -159,6 +159,49 @@ def test_rows_that_are_picked_one_by_one_cannot_be_told_apart():
         places.axis.rows(last)
 
 
+def ghost_norm(x, layer):
+    return torch.relu(layer(torch.cat([part * 1 for part in x.flatten(1).chunk(2)])))
+
+
+def one_by_one(x, layer):
+    return torch.stack([torch.relu(layer(one.flatten())) for one in x])
+
+
+def doubled(x, layer):
+    return torch.relu(layer(torch.vstack([x, -x]).flatten(1)))
+
+
+def squeezed(x, layer):
+    x = layer(x.flatten(1))[None]
+    x.squeeze_(0)
+    return torch.relu(x)
+
+
+@pytest.mark.parametrize("forward", [ghost_norm, one_by_one, doubled, squeezed])
+def test_samples_that_are_cut_apart_are_never_left_out_in_silence(forward):
+    model, x = Lambda(forward, nn.Linear(64, 4)), images(4, c=1)
+    places = Places(model, x)
+    with places:
+        last = model(x)
+    with pytest.raises(Failure, match="cannot be read by sample"):
+        places.axis.rows(last)
+
+
+@pytest.mark.parametrize("write", [lambda part, h: part.copy_(h), lambda part, h: part.add_(h)])
+def test_samples_written_through_a_view_reach_the_whole(write):
+    def forward(x, layer):
+        buffer = torch.zeros(6, 5)
+        write(buffer[:, :4], layer(x.flatten(1)))
+        return torch.relu(buffer)
+
+    assert check(Lambda(forward, nn.Linear(64, 4)), images(6, c=1))[-1] == SamplePlace(0)
+
+
+@pytest.mark.parametrize(("shift", "axes"), [(4, 3), (0, 2), ((1, 4), (2, 3))])
+def test_a_roll_along_other_axes_leaves_samples_in_place(shift, axes):
+    assert check(Lambda(lambda x: torch.roll(x, shift, axes).relu()), images(5))[-1] == SamplePlace(0)
+
+
 def test_a_tensor_of_unknown_history_is_read_by_its_shape():
     axis = SampleAxis(4, torch.zeros(4, 3))
     assert axis.place(torch.zeros(4, 4)) == SamplePlace(0) and axis.place(torch.zeros(3, 4)) == SamplePlace(1)

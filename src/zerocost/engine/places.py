@@ -53,6 +53,7 @@ CONSTANT = NoPlace()
 """No sample reaches the tensor."""
 REDUCED = NoPlace()
 """Samples reach it, but only as a sum or mean over them."""
+REARRANGED = NoPlace("its axes were rearranged in place, after which it cannot be told which is the samples'")
 GATHERED = NoPlace(
     "its rows were picked one by one, as experts pick their tokens, so that it cannot be told which sample each is of"
 )

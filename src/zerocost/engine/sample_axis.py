@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import Function
+from zerocost.engine.functions import Function, is_in_place
 from zerocost.engine.places import (
     CONSTANT,
     FIRST,
     GATHERED,
+    REARRANGED,
     REDUCED,
     NoPlace,
     SamplePlace,
@@ -30,7 +31,7 @@ from zerocost.engine.places import (
     stayed,
 )
 
-_PRIME = 1_000_003
+_PRIME = 10_007
 """As many samples as no network has of anything else, for calls on the meta device."""
 _RESHAPES = {
     *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
@@ -42,9 +43,13 @@ _MOVES = {
     *("getitem", "select", "narrow", "chunk", "split", "tensor_split", "unbind"),
     *("index_select", "gather", "take_along_dim", "repeat_interleave", "embedding"),
 }
-_GATHERS = {"getitem", "index_select", "gather", "take_along_dim", "masked_select", "take"}
+_GATHERS = {
+    *("getitem", "index_select", "gather", "take_along_dim", "masked_select", "take"),
+    *("select", "narrow", "chunk", "split", "split_with_sizes", "tensor_split", "unbind"),
+}
 """Functions that pick rows: where the samples have no place in what they return, rows are in another order."""
-_JOINS = {"cat", "concat", "stack"}
+_JOINS = {"cat", "concat", "concatenate", "stack"}
+_JOINED_ALONG = {"vstack": 0, "row_stack": 0, "hstack": 1, "column_stack": 1, "dstack": 2}
 _SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scatter_add", "masked_scatter"}
 """Functions that write rows into a tensor, where only its shape tells the samples' place."""
 _COPIES = {"repeat", "tile"}
@@ -54,7 +59,7 @@ _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
 _ADDS = {"add", "iadd", "radd"}
-_SPECIAL = _RESHAPES | _MOVES | _JOINS | _SCATTERS | _COPIES | _ORDERS
+_SPECIAL = _RESHAPES | _MOVES | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS
 
 
 class SampleAxis:
@@ -70,7 +75,7 @@ class SampleAxis:
 
     def __init__(self, samples: int, inputs: Any, constants: Any = ()) -> None:
         self.samples = samples
-        self._gathered = False
+        self._lost = False
         for tensor in _tensors((constants,)):
             self._note(tensor, CONSTANT)
         for tensor in _tensors((inputs,)):
@@ -114,7 +119,7 @@ class SampleAxis:
         """Note the places in what a call returned, or wrote into its first argument."""
         if name == "get":  # a property, such as Tensor.T
             name = function.__self__.__name__  # type: ignore[attr-defined]
-        if name not in _SPECIAL and not self._gathered and self._stays(args, result):
+        if name not in _SPECIAL and not self._lost and self._stays(args, result):
             return
         if name == "setitem":
             self._written(args)
@@ -124,6 +129,7 @@ class SampleAxis:
             return
         given = _tensors((args, kwargs))
         known = [self._known(tensor) for tensor in given]
+        lost = next((place for place in known if isinstance(place, NoPlace) and place.reason), None)
         source = next(
             (tensor for tensor, place in zip(given, known, strict=True) if isinstance(place, SamplePlace)), None
         )
@@ -132,20 +138,25 @@ class SampleAxis:
             places = [place] * len(results)
         elif name in _SCATTERS and not isinstance(known[0], SamplePlace):
             places = [None] * len(results)
-        elif GATHERED in known and name not in _ADDS:  # what is added to rows in order is in order again
-            places = [GATHERED] * len(results)
+        elif lost is not None and name not in _ADDS:  # what is added to rows in order is in order again
+            places = [lost] * len(results)
+        elif is_in_place(function, kwargs) and name in _RESHAPES | _MOVES:
+            places = [REARRANGED] * len(results)
         else:
             places = self._moved(function, name, args, kwargs, source, results)
         for tensor, place in zip(results, places, strict=True):
             self._note(tensor, place)
-            self._gathered |= place is GATHERED
+            self._lost |= isinstance(place, NoPlace) and place.reason is not None
+        base = getattr(args[0], "_base", None) if args and is_in_place(function, kwargs) else None
+        if base is not None and self._known(base) is CONSTANT and places[0] is not CONSTANT:
+            self._note(base, None)  # samples were written into a part of it
 
     def _stays(self, args: tuple[Any, ...], result: Any) -> bool:
         """Note, for one result, that samples stay where they are in the first argument that has them, if they can.
 
         Most calls are of this kind, so that it has to be quick.
         """
-        if not isinstance(result, Tensor):
+        if not isinstance(result, Tensor) or (args and result is args[0]):
             return False
         for value in args:
             noted = getattr(value, "_samples_at", None)
@@ -187,8 +198,9 @@ class SampleAxis:
         assert isinstance(place, SamplePlace)
         if name in _RESHAPES:
             return [reshaped(place, shape, tensor.shape, self.samples) for tensor in results]
-        if name in _JOINS:
-            return [joined(place, name, _axis(args, kwargs, 0), source.ndim)]
+        if name in _JOINS or name in _JOINED_ALONG:
+            along = min(_JOINED_ALONG[name], source.ndim - 1) if name in _JOINED_ALONG else _axis(args, kwargs, 0)
+            return [joined(place, name, along, source.ndim)]
         if name in _ORDERS and place.axis in _axes(name, args, kwargs, source.ndim):
             return [GATHERED] * len(results)
         if name in _RECURRENT:
@@ -235,8 +247,10 @@ def _axis(args: tuple[Any, ...], kwargs: dict[str, Any], default: int) -> int:
 def _axes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ndim: int) -> set[int]:
     """The axes along which a call changes the order."""
     if name in ("flip", "roll"):
-        given = kwargs.get("dims", args[-1])
-        return {axis % ndim for axis in (given if isinstance(given, tuple | list) else args[1:])}
+        rest = args[1:] if name == "flip" else args[2:]
+        dims = kwargs.get("dims", rest[0] if len(rest) == 1 else rest)
+        listed = dims if isinstance(dims, tuple | list) else (dims,)
+        return {axis % ndim for axis in listed} or set(range(ndim))
     if name == "msort":
         return {0}
     rest = args[1:] if name == "topk" else args
