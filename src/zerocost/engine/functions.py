@@ -21,6 +21,7 @@ CHANNEL_AXIS = {
     **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), 1),
     "linear": -1,
 }
+SUMS = {"add", "iadd", "radd"}
 POOLING = {f"{adaptive}{kind}_pool{d}d" for adaptive in ("", "adaptive_") for kind in ("max", "avg") for d in (1, 2, 3)}
 DROPOUT = {
     *("dropout", "dropout1d", "dropout2d", "dropout3d"),

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import Function, is_in_place
+from zerocost.engine.functions import SUMS, Function, is_in_place
 from zerocost.engine.places import (
     CONSTANT,
     FIRST,
@@ -58,8 +58,8 @@ _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 """Functions that return a sequence like the one given, and the last states, layers×N×units."""
 _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
-_ADDS = {"add", "iadd", "radd"}
-_SPECIAL = _RESHAPES | _MOVES | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS
+_LAYOUT = _RESHAPES | _MOVES
+_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS
 
 
 class SampleAxis:
@@ -127,7 +127,7 @@ class SampleAxis:
         results = _tensors((result,))
         if not results:
             return
-        given = _tensors((args, kwargs))
+        given, in_place = _tensors((args, kwargs)), is_in_place(function, kwargs)
         known = [self._known(tensor) for tensor in given]
         lost = next((place for place in known if isinstance(place, NoPlace) and place.reason), None)
         source = next(
@@ -138,16 +138,16 @@ class SampleAxis:
             places = [place] * len(results)
         elif name in _SCATTERS and not isinstance(known[0], SamplePlace):
             places = [None] * len(results)
-        elif lost is not None and name not in _ADDS:  # what is added to rows in order is in order again
+        elif lost is not None and name not in SUMS:  # what is added to rows in order is in order again
             places = [lost] * len(results)
-        elif is_in_place(function, kwargs) and name in _RESHAPES | _MOVES:
+        elif in_place and name in _LAYOUT:
             places = [REARRANGED] * len(results)
         else:
             places = self._moved(function, name, args, kwargs, source, results)
         for tensor, place in zip(results, places, strict=True):
             self._note(tensor, place)
             self._lost |= isinstance(place, NoPlace) and place.reason is not None
-        base = getattr(args[0], "_base", None) if args and is_in_place(function, kwargs) else None
+        base = getattr(args[0], "_base", None) if args and in_place else None
         if base is not None and self._known(base) is CONSTANT and places[0] is not CONSTANT:
             self._note(base, None)  # samples were written into a part of it
 

@@ -12,11 +12,10 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, Function, is_rectifier
+from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, SUMS, Function, is_rectifier
 from zerocost.engine.sample_axis import SampleAxis
 from zerocost.engine.signals import Signal, declare
 
-SUMS = {"add", "iadd", "radd"}
 MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS}
 """Functions whose results are the maps of a network: weight layers, normalisation, activations and sums."""
 

@@ -11,8 +11,8 @@ from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, POOLING
-from zerocost.engine.watch.base import MAPPING, SUMS, Call, Collector, Scene, Watcher, check_visible
+from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
+from zerocost.engine.watch.base import MAPPING, Call, Collector, Scene, Watcher, check_visible
 
 
 class SampleMaps(Collector):
