@@ -33,7 +33,7 @@ def url(place, monkeypatch):
         storages.append(shared.open_storage(where))
         return storages[-1]
 
-    monkeypatch.setitem(globals(), "opened", kept)
+    monkeypatch.setitem(globals(), "open_storage", kept)
     yield str(place)
     for storage in storages:
         storage.remove_session()
