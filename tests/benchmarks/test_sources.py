@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import importlib.metadata
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -139,10 +138,8 @@ def test_networks_have_the_classes_of_the_default_dataset(tmp_path):
 def test_real_nasbench201_with_hardware(home):
     files = [shared("nasbench201-cifar10.csv"), shared("nasbench201-cifar10-hardware.csv")]
     benchmarks.convert("nasbench201", *files)
-    start = time.perf_counter()
     found = benchmarks.get("nasbench201")
     truth = found.truth(**found.default._asdict())
-    assert time.perf_counter() - start < 0.5, "opening takes some 2 ms, the texts of all architectures as many"
     assert list(found.architectures()) == [str(arch) for arch in found.space]
     with files[0].open() as file:
         lines = list(csv.DictReader(file))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -67,10 +66,8 @@ def test_a_large_table_is_mapped_and_not_read(tmp_path):
     texts = np.array([f"|architecture~{i}|".encode() * 5 for i in range(15_625)])
     columns = tuple([A._replace(seed=seed) for seed in range(200)])
     save_table(Table(texts, None, columns, np.arange(200 * 15_625.0).reshape(200, -1)), tmp_path / "table", "mine")
-    start = time.perf_counter()
     table = load_table(tmp_path / "table", "mine")
     last = table.values[:, -1]
-    assert time.perf_counter() - start < 0.25, "opening takes some 2 ms; the issue grants 50"
     assert isinstance(table.values, np.memmap) and isinstance(table.texts, np.memmap)
     assert last[1] == 2 * 15_625 - 1
 

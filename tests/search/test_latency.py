@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import Failure, InputError
+from zerocost.search import latency as latency_module
 from zerocost.search.latency import Timing, latency, latency_conditions, measured_latency, table_costs
 from zerocost.spaces import from_function
 from zerocost.testing.state import model_state
@@ -17,34 +17,44 @@ from zerocost.testing.state import model_state
 HARDWARE = Path(__file__).parents[2].parent / "shared" / "data" / "nasbench201-cifar10-hardware.csv"
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that passes, all of it in networks that `Sleeps`."""
+    passed = [0.0]
+    monkeypatch.setattr(latency_module, "_now", lambda _: passed[0])
+    return passed
+
+
 class Sleeps(nn.Module):
     """Takes some milliseconds a sample."""
 
-    def __init__(self, milliseconds: float) -> None:
+    def __init__(self, milliseconds: float, clock: list[float]) -> None:
         super().__init__()
-        self.seconds = milliseconds / 1e3
+        self.seconds, self.clock = milliseconds / 1e3, clock
         self.shapes: list[tuple[int, ...]] = []
         self.linear = nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         assert not self.training and not torch.is_grad_enabled()
         self.shapes.append(tuple(x.shape))
-        time.sleep(self.seconds * len(x))
+        self.clock[0] += self.seconds * len(x)
         return self.linear(x)
 
 
-def test_it_is_the_time_of_one_run_in_milliseconds() -> None:
-    timing = latency(Sleeps(4), torch.rand(7, 4), seconds=1)
-    assert 4 <= timing.median < 40
-    assert timing.runs >= 10
-    assert latency(Sleeps(4), torch.rand(7, 4), batch=10, seconds=1).median >= 40
+def test_it_is_the_time_of_one_run_in_milliseconds(clock: list[float]) -> None:
+    timing = latency(Sleeps(4, clock), torch.rand(7, 4), seconds=1)
+    assert timing.median == pytest.approx(4)
+    assert timing.runs == 10
+    assert latency(Sleeps(4, clock), torch.rand(7, 4), batch=10, seconds=1).median == pytest.approx(40)
 
 
-def test_it_ends_when_the_time_is_over_or_the_median_is_known() -> None:
-    start = time.perf_counter()
-    assert latency(Sleeps(30), torch.rand(1, 4), seconds=0.05).runs == 1
-    assert latency(nn.Linear(4, 2), torch.rand(1, 4), seconds=30).runs >= 10
-    assert time.perf_counter() - start < 5
+def test_it_ends_when_the_time_is_over_or_the_median_is_known(clock: list[float]) -> None:
+    assert latency(Sleeps(30, clock), torch.rand(1, 4), seconds=0.05).runs == 1
+    assert latency(Sleeps(30, clock), torch.rand(1, 4), seconds=30).runs == 10
+
+
+def test_the_clock_is_real() -> None:
+    assert latency(nn.Linear(4, 2), torch.rand(1, 4), seconds=0.01).median > 0
 
 
 def test_the_model_comes_back_as_it_was() -> None:
