@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from zerocost.base.errors import unknown
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import FULL, Fidelity, resize
-from zerocost.spaces import cnn, darts, macro, nasbench101, nasbench201, nats_size, transnas
+from zerocost.spaces import cnn, darts, macro, mlp, nasbench101, nasbench201, nats_size, tcn, transnas
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace, distinct
 from zerocost.spaces.choices import ChoiceSpace, from_function
@@ -25,13 +29,15 @@ __all__ = [
     "resize",
 ]
 
-SPACES = {
+SPACES: dict[str, Callable[..., SearchSpace]] = {
     "cnn": cnn.space,
     "darts": darts.space,
     "macro": macro.space,
+    "mlp": mlp.space,
     "nasbench101": nasbench101.space,
     "nasbench201": nasbench201.space,
     "nats_size": nats_size.space,
+    "tcn": tcn.space,
     "transnas_macro": transnas.macro,
     "transnas_micro": transnas.micro,
 }
@@ -40,21 +46,31 @@ SPACES = {
 def names() -> list[str]:
     """The names that `get` knows.
 
-    >>> names()
-    ['cnn', 'darts', 'macro', 'nasbench101', 'nasbench201', 'nats_size', 'transnas_macro', 'transnas_micro']
+    >>> names()[:4]
+    ['cnn', 'darts', 'macro', 'mlp']
     """
     return sorted(SPACES)
 
 
-def get(name: str, *, classes: int = 10, in_channels: int = 3, resolution: int = 32) -> SearchSpace:
-    """The shipped space `name`, for images of `in_channels` × `resolution` × `resolution` in `classes` classes.
+def get(name: str, **sizes: Any) -> SearchSpace:
+    """The shipped space `name`, made for inputs and outputs of these sizes.
+
+    Args:
+        name: one of `names`.
+        **sizes: what the space takes: `classes`, `in_channels` and `resolution` for spaces of images, 10, 3 and 32
+            unless given; `features`, `outputs` and `categories` for `mlp`; `in_channels` and `outputs` for `tcn`.
 
     Raises:
-        InputError: an unknown name.
+        InputError: an unknown name, or sizes that the space does not have.
 
     >>> get("cnn", classes=100).size
     89280
+    >>> get("mlp", features=10, outputs=1).size
+    3960
     """
     if name not in SPACES:
         raise unknown("space", name, SPACES)
-    return SPACES[name](classes=classes, in_channels=in_channels, resolution=resolution)
+    known = list(inspect.signature(SPACES[name]).parameters)
+    if strange := [size for size in sizes if size not in known]:
+        raise InputError(f"space {name} has no {', '.join(strange)}; its sizes are {', '.join(known)}")
+    return SPACES[name](**sizes)

@@ -13,18 +13,13 @@ from zerocost.base.errors import InputError
 from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.choices import ChoiceSpace
 from zerocost.spaces.choose import Choose
+from zerocost.spaces.layers import ACTIVATIONS
 
 _MAX_CHANNELS = 128
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: nn.Identity(),
     "batch": nn.BatchNorm2d,
     "group": lambda channels: nn.GroupNorm(channels // 4, channels),
-}
-_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "leaky": nn.LeakyReLU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
 }
 _POOLS: dict[str, Callable[[], nn.Module]] = {
     "none": nn.Identity,
@@ -66,7 +61,7 @@ def _choose_spec(choose: Choose, resolution: int) -> Spec:
         downsample=downsample,
         times=choose.int("times", 1, min(depth - 1, _most_times(resolution))) if downsample != "none" else 0,
         norm=choose.one_of("norm", tuple(_NORMS)),
-        activation=choose.one_of("activation", tuple(_ACTIVATIONS)),
+        activation=choose.one_of("activation", tuple(ACTIVATIONS)),
         residual=choose.bool("residual"),
         head=choose.one_of("head", ("pool", "flatten")),
         hidden=choose.one_of("hidden", (0, 64, 128)),
@@ -87,7 +82,7 @@ class Block(nn.Module):
         self.pool = _POOLS[downsample]()
         self.conv = nn.Conv2d(inputs, outputs, spec.kernel, stride, padding=spec.kernel // 2, bias=spec.norm == "none")
         self.norm = _NORMS[spec.norm](outputs)
-        self.activation = _ACTIVATIONS[spec.activation]()
+        self.activation = ACTIVATIONS[spec.activation]()
         self.skip: nn.Module | None = None
         if spec.residual:
             same = inputs == outputs and stride == 1
@@ -120,7 +115,7 @@ class CNN(nn.Module):
         hidden: list[nn.Module] = []
         if spec.hidden:
             width = fidelity.channels(spec.hidden)
-            hidden = [nn.Linear(features, width), _ACTIVATIONS[spec.activation]()]
+            hidden = [nn.Linear(features, width), ACTIVATIONS[spec.activation]()]
             features = width
         self.classifier = nn.Sequential(*pool, nn.Flatten(), *hidden, nn.Linear(features, classes))
 
@@ -168,7 +163,7 @@ def space(classes: int = 10, in_channels: int = 3, resolution: int = 32) -> Choi
         )
     build = partial(_build, classes=classes, in_channels=in_channels, resolution=resolution)
     downsamplings = sum(1 + 3 * min(depth - 1, _most_times(resolution)) for depth in range(2, 6))
-    others = 5 * 2 * 2 * len(_NORMS) * len(_ACTIVATIONS) * 2 * 2 * 3
+    others = 5 * 2 * 2 * len(_NORMS) * len(ACTIVATIONS) * 2 * 2 * 3
     return ChoiceSpace("cnn", partial(_choose_spec, resolution=resolution), build, size=downsamplings * others)
 
 
