@@ -112,7 +112,7 @@ def _evaluate_number(node: ast.expr, values: _Values) -> Any:
         return np.float64(node.value)
     if isinstance(node, ast.Name):
         if node.id not in values:
-            raise unknown("column", node.id, values)
+            raise unknown("column", node.id, values, ".frame.columns")
         return np.asarray(values[node.id], dtype=np.float64)
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         return _ARITHMETIC[type(node.op)](_evaluate_number(node.left, values), _evaluate_number(node.right, values))

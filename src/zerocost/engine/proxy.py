@@ -135,7 +135,7 @@ def _is_built_in(formula: Callable[..., Any]) -> bool:
 def get(name: str) -> Proxy:
     """The registered proxy of that name; `InputError` with the nearest match when there is none."""
     if name not in REGISTRY:
-        raise unknown("proxy", name, REGISTRY)
+        raise unknown("proxy", name, REGISTRY, "`zerocost proxies`")
     return REGISTRY[name]
 
 

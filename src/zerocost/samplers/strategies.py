@@ -68,7 +68,7 @@ def make_sampler(
     if isinstance(strategy, BaseSampler):
         return strategy
     if strategy not in names():
-        raise unknown("strategy", strategy, names())
+        raise unknown("strategy", strategy, names(), "`zerocost search --help`")
     if strategy in _ONE_OBJECTIVE and objectives > 1:
         raise InputError(f"strategy {strategy} has one objective, but got {objectives}; use nsga2, tpe or evolution")
     guide, seed = options.get("guide"), options.get("seed", 0)

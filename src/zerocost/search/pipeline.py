@@ -151,6 +151,6 @@ def search(space: Space, data: Any, **settings: Any) -> SearchResult:
     known, of_pipeline = ({one.name for one in fields(kind)} for kind in (_SearchArguments, Pipeline))
     for name in settings:
         if name not in known:
-            raise unknown("setting", name, known)
+            raise unknown("setting", name, known, "help(zc.search)")
     of_run = {name: settings.pop(name) for name in known - of_pipeline if name in settings}
     return Pipeline(space, **settings).run(data, **of_run)

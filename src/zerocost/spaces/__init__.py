@@ -56,5 +56,5 @@ def get(name: str, *, classes: int = 10, in_channels: int = 3, resolution: int =
     89280
     """
     if name not in SPACES:
-        raise unknown("space", name, SPACES)
+        raise unknown("space", name, SPACES, "zc.spaces.names()")
     return SPACES[name](classes=classes, in_channels=in_channels, resolution=resolution)
