@@ -17,7 +17,8 @@ from zerocost.search.explore import Proposer, explore
 from zerocost.search.measure import Measurement
 from zerocost.search.objectives import Objectives
 from zerocost.search.settings import Stopping
-from zerocost.search.shared_study import KEY, OWNER, TWIN, open_storage
+from zerocost.search.shared_storage import KEY, OWNER, TWIN
+from zerocost.search.shared_study import open_storage
 from zerocost.spaces import from_function
 from zerocost.store import owners
 

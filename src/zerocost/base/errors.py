@@ -59,7 +59,8 @@ def unknown(kind: str, name: object, known: Iterable[object], see: str = "") -> 
     >>> unknown("method", "rank", ["log_rank", "vote"])
     InputError("unknown method 'rank'; did you mean 'log_rank'? Known: log_rank, vote")
     """
-    return InputError(f"unknown {kind} {name!r}; {describe_nearest(name, known, see)}")
+    hint = describe_nearest(name, known, see)
+    return InputError(f"unknown {kind} {name!r}{'; ' if hint[0].islower() else '. '}{hint}")
 
 
 def describe_error(error: BaseException) -> str:
