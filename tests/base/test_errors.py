@@ -37,7 +37,7 @@ def test_of_many_names_three_are_proposed_and_it_says_where_the_others_are():
         lambda: zc.spaces.get("cmn"),
         lambda: zc.benchmarks.get("nasbench20"),
         lambda: zc.data.load("digit"),
-        lambda: zc.Pipeline("cnn", strategy="evolve"),
+        lambda: zc.Pipeline("cnn", strategy="evolutoin"),
         lambda: zc.Pipeline("cnn", objectives="sore"),
         lambda: zc.Pipeline("cnn", where="parms < 3"),
         lambda: zc.search("cnn", "digits", epoch=3),

@@ -38,7 +38,7 @@ def describe_nearest(name: object, known: Iterable[object], see: str = "") -> st
         see: what lists them all; without it, or where there are at most three, all of them are named.
 
     >>> describe_nearest("SNIPP", ["snip", "grasp", "synflow", "zen"], "zc.proxies.names()")
-    "did you mean 'snip', 'zen' or 'grasp'? zc.proxies.names() lists all 4"
+    "did you mean 'snip', 'grasp' or 'synflow'? zc.proxies.names() lists all 4"
     >>> describe_nearest("evel", ["train", "eval"])
     "did you mean 'eval'? Known: eval, train"
     """

@@ -27,7 +27,6 @@ def parse_positive_int(text: str, usage: str) -> int:
     32
     """
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) > 0):
-        raise InputError(
-            f"expected a whole number of at least 1 and of at most {_DIGITS} digits, got {text!r:.60}; write {usage}"
-        )
+        expected = f"a whole number of at least 1 and at most {_DIGITS} digits"
+        raise InputError(f"expected {expected}, got {text!r:.60}; write {usage}")
     return int(text)
