@@ -76,7 +76,7 @@ UNKNOWN = [
 ]
 CONDITIONS = [
     *("snpi > 0", "snip >", "snip", "1", "snip = 3", "import os", "__import__('os')", "snip.real > 0", "snip[0] > 1"),
-    *("[snip] > 0", "'snip' > 0", "snip > 'a'", "snip ** 2 > 1", "(lambda: 1) > 0", "snip > 0 if 1 else 0", "", "  "),
+    *("[snip] > 0", "'snip' > 0", "snip > 'a'", "snip ** 2 > 1", "(lambda: 1) > 0", "snip > 0 if 1 else 0"),
     *("snip in params", "snip > 1" + "0" * 400, "snip > 1" + "0" * 5000, "snip is None", "\u00e9 > 1", "a;b", "#"),
 ]
 DEEP_CONDITIONS = [
@@ -92,7 +92,7 @@ SIZES = [
     *("noise:99999x99999x99999", "noise:3x8", "noise:0x8x8", "noise:-1x8x8", "noise:1x1x999999999999999", "noise:x"),
     *("noise:3x8x8:0", "noise:3x8x8:x", f"noise:3x8x8:{'9' * 30}", f"noise:{'9' * 5000}x1x1", "noise:3x8x8:2:2"),
     *("tokens:999999999", "tokens:0", "tokens:x", f"tokens:{'9' * 25}", "tokens:8:0", "digits:99999", "digits:0"),
-    *("digits:x", "digits:-1", "digits:999999999999", "images:{f}/images:999999", "images:{f}/images:0", "tokens:8:"),
+    *("digits:x", "digits:-1", "digits:999999999999", "images:{f}/images:999999", "images:{f}/images:0"),
 ]
 FILES = [
     *("npz:", "npz:{f}/gone.npz", "npz:{f}", "npz:{f}/empty", "npz:{f}/text.txt", "npz:{f}/one.npy", "npz:{f}/cut.npz"),
@@ -111,7 +111,7 @@ COMBINATIONS = ["gone", "empty", "text", "deep", "list", "format", "truth", "set
 COMBINATIONS += ["clause", "reference", "bytes"]
 STORES = ["text.txt", ".", "gone/scores.db", "other.db", "cut.db", "/dev/full", "/proc/scores.db"]
 URLS = ["sqlite://x", "mysql://h/d", "postgresql://", "postgresql://u:p@127.0.0.1:1/d", "oracle:x://", "://", "ftp://x"]
-TARGETS = ["{f}", "{f}/gone/a.html", "{f}/text.txt/a.html", "/proc/a.html", "/dev/full/a"]
+TARGETS = ["{f}", "{f}/gone/a.html", "{f}/text.txt/a.html", "/dev/full/a"]
 TRUTHS = ["gone.csv", "text.txt", "empty.csv", "columns.csv", "words.csv", "strange.csv", "twice.csv", "deep.json", "."]
 CONFIGS = ["gone.json", "text.txt", "deep.json", "list.json", "kind.json", "lama.json", "."]
 
@@ -274,6 +274,4 @@ def test_bad_input_is_one_line_and_nothing_is_lost(run, folder, monkeypatch, cas
 @pytest.mark.parametrize("command", [RANK, SEARCH])
 @pytest.mark.parametrize("where", [*CONDITIONS, *DEEP_CONDITIONS], ids=lambda where: where[:20])
 def test_what_is_no_condition_is_one_line(run, folder, command, where):
-    if not where.strip():
-        pytest.skip("no condition is none")
     check(run(*command.format(f=folder).split(" "), "--where", where))

@@ -21,7 +21,7 @@ from zerocost.samplers.suggest import ARCHITECTURE, REJECTED
 from zerocost.search.measure import Measurement
 from zerocost.search.shared_storage import FAILURES, KEY, OWNER, TWIN, SharedStorage
 from zerocost.store import owners
-from zerocost.store.database import LOCK, LOCK_TIMEOUT, use_write_ahead_log
+from zerocost.store.database import LOCK, LOCK_TIMEOUT, sync_less, use_write_ahead_log
 from zerocost.store.retry import PATIENCE, database_message
 from zerocost.store.urls import as_url, display_url
 
@@ -53,6 +53,7 @@ def open_storage(url: str) -> RDBStorage:
             storage = SharedStorage(place.render_as_string(hide_password=False), engine_kwargs=options)
             if sqlite:
                 storage.engine.dispose()
+                sync_less(storage.engine)
                 use_write_ahead_log(storage.engine, display_url(place))
                 sa.event.listen(storage.engine, "begin", lambda connection: connection.exec_driver_sql(LOCK["sqlite"]))
             return storage

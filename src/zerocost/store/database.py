@@ -66,8 +66,10 @@ class Database:
         self.engine = _make_engine(url)
         try:
             if self.kind == "sqlite":
-                use_write_ahead_log(self.engine, self.name)
+                sync_less(self.engine)
             self.transact(partial(_make_tables, tables), write=True, patience=None if self.kind == "sqlite" else 0)
+            if self.kind == "sqlite":  # not before it is known to be a store
+                use_write_ahead_log(self.engine, self.name)
         except (SQLAlchemyError, ZerocostError) as error:
             self.close()
             reason = str(error) if isinstance(error, ZerocostError) else database_message(error)
@@ -143,6 +145,11 @@ def _make_engine(url: URL) -> Engine:
     return sa.create_engine(url, poolclass=sa.QueuePool, connect_args=options, **single)
 
 
+def sync_less(sqlite: Engine) -> None:
+    """Let SQLite wait for the disk only where that keeps a file whole, as it may in the mode of `use_write_ahead_log`."""
+    sa.event.listen(sqlite, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
+
+
 def use_write_ahead_log(sqlite: Engine, name: str | None) -> None:
     """Let a SQLite file be read while it is written, without losing data when a process dies.
 
@@ -153,5 +160,4 @@ def use_write_ahead_log(sqlite: Engine, name: str | None) -> None:
         with sqlite.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
-    sa.event.listen(sqlite, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
     retry(change, name)
