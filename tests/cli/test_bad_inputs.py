@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli.conftest import USER_FILE
 
+from cli.conftest import USER_FILE
 from zerocost.store import Score, Store
 
 DEEP = 100_000
@@ -99,7 +99,14 @@ FILES = [
     *("npz:{f}/other.npz", "npz:{f}/pickled.npz", "npz:{f}/nan.npz", "npz:{f}/negative.npz", "npz:{f}/few.npz"),
     *("npz:{f}/huge.npz", "npz:{f}/liar.npz", "npz:{f}/words.npz", "npz:{f}/scalar.npz", "npz:{f}/none.npz"),
     *("images:", "images:{f}/gone", "images:{f}/text.txt", "images:{f}/empty_class", "images:{f}/broken"),
-    *("images:{f}/no_class", "cifar10:", "cifar10:{f}/gone", "cifar10:{f}/text.txt", "cifar10:{f}", "cifar100:{f}/a.tar"),
+    *(
+        "images:{f}/no_class",
+        "cifar10:",
+        "cifar10:{f}/gone",
+        "cifar10:{f}/text.txt",
+        "cifar10:{f}",
+        "cifar100:{f}/a.tar",
+    ),
 ]
 MODELS = [
     *("gone.py:build", "mine.py", "mine.py:", ":build", "mine.py:bild", "mine.py:number", "mine.py:not_a_network"),

@@ -51,8 +51,8 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
             1,000 samples in a row brought no new class.
 
     Raises:
-        InputError: fewer than `size` samples, a batch larger than the machine's memory, samples that do not fit into one
-            batch, a balanced batch without labels or without enough samples of a class, and whatever `load` and
+        InputError: fewer than `size` samples, a batch larger than the machine's memory, samples that do not fit into
+            one batch, a balanced batch without labels or without enough samples of a class, and whatever `load` and
             `validate` refuse.
 
     >>> images, labels = torch.rand(20, 3, 8, 8), torch.arange(20) % 2

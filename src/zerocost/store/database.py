@@ -146,7 +146,7 @@ def _make_engine(url: URL) -> Engine:
 
 
 def sync_less(sqlite: Engine) -> None:
-    """Let SQLite wait for the disk only where that keeps a file whole, as it may in the mode of `use_write_ahead_log`."""
+    """Let SQLite wait for the disk only where that keeps a file whole, with the log of `use_write_ahead_log`."""
     sa.event.listen(sqlite, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
 
 
