@@ -30,7 +30,8 @@ from optuna.trial import TrialState
 from rich.console import Console
 from rich.table import Table
 
-from zerocost.search.shared_study import KEY, TWIN, open_storage
+from zerocost.search.shared_storage import KEY, TWIN
+from zerocost.search.shared_study import open_storage
 from zerocost.store import Store
 
 PROXY = """
@@ -113,8 +114,9 @@ def stored_numbers(place: str) -> set[int]:
     """What a store has of the proxy that writes down."""
     if "://" not in place and not Path(place).is_file():
         return set()
-    with Store(place) as store, store.database.transaction() as run:
-        return {int(value) for (value,) in run("SELECT value FROM scores WHERE proxy LIKE 'noted%'")}
+    noted = "SELECT value FROM scores WHERE proxy LIKE 'noted%'"
+    with Store(place) as store:
+        return {int(value) for (value,) in store.database.transact(lambda execute: execute(noted))}
 
 
 @contextmanager

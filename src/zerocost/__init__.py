@@ -1,23 +1,26 @@
 """zerocost ranks neural networks before they are trained."""
 
-from zerocost import benchmarks, combine, data, integrations, predict, proxies, spaces
-from zerocost.base.errors import InputError, ZerocostError
-from zerocost.base.version import VERSION
-from zerocost.combine import Combination
-from zerocost.engine.proxy import proxy
-from zerocost.engine.signals import signal
-from zerocost.evaluation.evaluate import evaluate
-from zerocost.evaluation.evaluation import Evaluation
-from zerocost.proxies import papers as presets
-from zerocost.scoring.card import ScoreCard
-from zerocost.scoring.rank import rank
-from zerocost.scoring.score import explain, score
-from zerocost.scoring.select import select
-from zerocost.scoring.table import ScoreTable
-from zerocost.search.pipeline import Pipeline, SearchResult, search
-from zerocost.spaces import Fidelity, SearchSpace
-from zerocost.train import train
-from zerocost.tuning import Tuned, tune
+from zerocost.base.interrupt import exits_at_interrupt
+
+with exits_at_interrupt():
+    from zerocost import benchmarks, combine, data, integrations, predict, proxies, spaces
+    from zerocost.base.errors import InputError, ZerocostError
+    from zerocost.base.version import VERSION
+    from zerocost.combine import Combination
+    from zerocost.engine.proxy import proxy
+    from zerocost.engine.signals import signal
+    from zerocost.evaluation.evaluate import evaluate
+    from zerocost.evaluation.evaluation import Evaluation
+    from zerocost.proxies import papers as presets
+    from zerocost.scoring.card import ScoreCard
+    from zerocost.scoring.rank import rank
+    from zerocost.scoring.score import explain, score
+    from zerocost.scoring.select import select
+    from zerocost.scoring.table import ScoreTable
+    from zerocost.search.pipeline import Pipeline, SearchResult, search
+    from zerocost.spaces import Fidelity, SearchSpace
+    from zerocost.train import train
+    from zerocost.tuning import Tuned, tune
 
 __version__ = VERSION
 

@@ -89,8 +89,8 @@ def test_query_and_truth_agree(trainings):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dataset": "cifar"}, r"macro dataset 'cifar'; did you mean 'cifar10'\? Known: cifar10, cifar100\."),
-        ({"metric": "accuracy"}, r"metric \(cifar10\) 'accuracy'; .* Known: params, test_accuracy\."),
+        ({"dataset": "cifar"}, r"macro dataset 'cifar'; did you mean 'cifar10'\? Known: cifar10, cifar100"),
+        ({"metric": "accuracy"}, r"metric \(cifar10\) 'accuracy'; .* Known: params, test_accuracy"),
         ({"epochs": 12}, r"epochs \(cifar10, test_accuracy\) 12\. Known: 50\."),
         ({"metric": "params"}, r"epochs \(cifar10, params\) 50\. Known: 0\."),
         ({"seed": 777}, r"seed \(cifar10, test_accuracy, 50\) 777\. Known: 0, 1, mean\."),

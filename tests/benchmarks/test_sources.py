@@ -125,7 +125,7 @@ def test_what_is_no_source_is_refused(tmp_path):
         benchmarks.get("darts", tmp_path)
     with pytest.raises(InputError, match=r"expected a path, or the object .* but got int"):
         benchmarks.get("nasbench201", 201)
-    with pytest.raises(InputError, match=r"unknown benchmark 'nasbench20'; did you mean 'nasbench201'\?"):
+    with pytest.raises(InputError, match=r"unknown benchmark 'nasbench20'; did you mean 'nasbench201'"):
         benchmarks.get("nasbench20")
 
 

@@ -115,9 +115,9 @@ def test_at_the_shell() -> None:
 @pytest.mark.parametrize(
     ("pattern", "source", "message"),
     [
-        ("resnett*", DIGITS, "timm has no model 'resnett\\*'; it has .*resn"),
-        ("resnet18,resnt34", DIGITS, "timm has no model 'resnt34'; it has resnet34"),
-        ("ResNet10t", DIGITS, "timm has no model 'ResNet10t'; it has resnet10t"),
+        ("resnett*", DIGITS, "timm has no model 'resnett\\*'; did you mean '.*resn"),
+        ("resnet18,resnt34", DIGITS, "timm has no model 'resnt34'; did you mean 'resnet34'"),
+        ("ResNet10t", DIGITS, "timm has no model 'ResNet10t'; did you mean 'resnet10t'"),
         ("resnet10t.c3_in1k", DIGITS, "'c3_in1k' is a set of trained weights, .*; write resnet10t$"),
         ("resnet1*,-resnet1*", DIGITS, "no model of timm is left of 'resnet1\\*,-resnet1\\*': names after -"),
         ([], DIGITS, "no name of a model is given"),

@@ -32,7 +32,7 @@ def test_every_registered_name_is_a_public_function_with_a_paper() -> None:
 
 
 def test_an_unknown_name_gives_the_nearest_one() -> None:
-    with pytest.raises(zc.InputError, match=r"unknown proxy 'synfow'; did you mean 'synflow'\? Known: .*snip"):
+    with pytest.raises(zc.InputError, match=r"unknown proxy 'synfow'; did you mean 'synflow', .* lists all 47"):
         get("synfow")
     with pytest.raises(zc.InputError, match="unknown proxy 'gradnorm'; did you mean 'grad_norm'"):
         registry.resolve("snip, gradnorm")
@@ -186,7 +186,7 @@ def test_a_formula_that_raises_fails_alone_and_by_name(network: nn.Module) -> No
 def test_a_parameter_that_names_no_signal_is_refused_when_it_is_registered() -> None:
     with pytest.raises(
         zc.InputError,
-        match=r"signal in the parameters of proxy 'typo': 'weight_gradient'; did you mean 'weight_gradients'\?",
+        match=r"signal in the parameters of proxy 'typo': 'weight_gradient'; did you mean 'weight_gradients'",
     ):
 
         @zc.proxy(paper="this test")

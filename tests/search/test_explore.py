@@ -12,7 +12,7 @@ from zerocost.search.explore import MOST_IDLE, ROUND_SIZE, Exploration, Proposer
 from zerocost.search.measure import Measurement
 from zerocost.search.objectives import Objectives
 from zerocost.search.settings import Stopping
-from zerocost.search.shared_study import TWIN
+from zerocost.search.shared_storage import TWIN
 from zerocost.spaces import from_function
 
 WIDTH = Objectives(("width",))

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from contextlib import contextmanager
+from threading import Barrier, Timer
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 from torch import nn
 
-from zerocost.base.errors import InputError
+from zerocost.base.errors import InputError, ZerocostError
 from zerocost.samplers import RandomSampler
 from zerocost.samplers.suggest import suggest
 from zerocost.search import shared_study as shared
@@ -17,7 +18,8 @@ from zerocost.search.explore import Proposer, explore
 from zerocost.search.measure import Measurement
 from zerocost.search.objectives import Objectives
 from zerocost.search.settings import Stopping
-from zerocost.search.shared_study import KEY, OWNER, TWIN, open_storage
+from zerocost.search.shared_storage import KEY, OWNER, TWIN
+from zerocost.search.shared_study import open_storage
 from zerocost.spaces import from_function
 from zerocost.store import owners
 
@@ -36,6 +38,16 @@ def url(place, monkeypatch):
     monkeypatch.setitem(globals(), "open_storage", kept)
     yield str(place)
     for storage in storages:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+@contextmanager
+def closing_storage(where):
+    storage = open_storage(where)
+    try:
+        yield storage
+    finally:
         storage.remove_session()
         storage.engine.dispose()
 
@@ -187,3 +199,50 @@ def test_a_file_that_another_writes_is_waited_for(url):
             other.execute("COMMIT")
             assert asked.result(30).number == 0
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("UPDATE trial_user_attributes SET value_json = '{' WHERE key = 'scores'", r"'\{' in table trial_user_attr"),
+        ("UPDATE trial_user_attributes SET value_json = '3' WHERE key = 'scores'", "trial 0 has 3 as its scores"),
+        ("UPDATE trial_user_attributes SET value_json = '[]' WHERE key = 'owner'", r"trial 0 has \[\] as its owner"),
+        ("UPDATE trial_user_attributes SET value_json = '1' WHERE key = 'key'", "trial 0 has 1 as its key"),
+        ("UPDATE trial_params SET distribution_json = 'x'", "'x' in table trial_params"),
+        ("DROP TABLE trial_params", "trial_params"),
+    ],
+)
+def test_a_damaged_row_is_named(tmp_path, statement, message):
+    url = f"sqlite:///{tmp_path}/study.db"
+    with closing_storage(url) as storage:
+        search(optuna.create_study(storage=storage, study_name="one", sampler=RandomSampler(SPACE)), candidates=2)
+    with sqlite3.connect(tmp_path / "study.db") as other:
+        other.execute(statement)
+    other.close()
+    with closing_storage(url) as storage, pytest.raises(ZerocostError, match=message):
+        search(optuna.load_study(storage=storage, study_name="one", sampler=RandomSampler(SPACE)), candidates=4)
+
+
+def test_a_locked_study_is_waited_for(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(shared, "LOCK_TIMEOUT", 0.01)
+    with closing_storage(f"sqlite:///{tmp_path}/study.db") as storage:
+        made = optuna.create_study(storage=storage, study_name="one", sampler=RandomSampler(SPACE))
+        other = sqlite3.connect(tmp_path / "study.db", isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        release = Timer(0.5, lambda: other.execute("COMMIT"))
+        release.start()
+        assert len(search(made, candidates=2).measured) == 2
+        release.join()
+        other.close()
+    assert [record.message for record in caplog.records if "waiting up to 60 s" in record.message] != []
+
+
+def test_connections_that_the_server_ends_are_made_again(postgres):
+    with closing_storage(postgres) as storage:
+        made = optuna.create_study(storage=storage, study_name="one", sampler=RandomSampler(SPACE))
+        assert len(search(made, candidates=2).measured) == 2
+        with storage.engine.connect() as one, storage.engine.connect() as two:
+            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            one.exec_driver_sql(ended)
+            assert not two.closed
+        assert len(search(made, candidates=4).measured) == 4

@@ -15,28 +15,28 @@ def test_a_file_is_written_ahead_by_path_and_url(tmp_path):
     file = tmp_path / "a.db"
     for where in (file, str(file), f"sqlite:///{file}"):
         database = Database(where, TABLES)
-        with database.transaction() as run:
-            assert run("PRAGMA journal_mode") == [("wal",)]
+        assert database.transact(lambda execute: execute("PRAGMA journal_mode")) == [("wal",)]
         assert database.name == str(file)
         database.close()
 
 
 def test_a_transaction_that_breaks_leaves_nothing(place):
     database = Database(place, TABLES)
-    with pytest.raises(KeyError), database.transaction(write=True) as run:
-        run("INSERT INTO notes (name, note) VALUES (:name, :note)", [{"name": "a", "note": "b"}])
+
+    def break_off(execute):
+        execute("INSERT INTO notes (name, note) VALUES (:name, :note)", [{"name": "a", "note": "b"}])
         raise KeyError
-    with database.transaction() as run:
-        assert run("SELECT name FROM notes") == []
+
+    with pytest.raises(KeyError):
+        database.transact(break_off, write=True)
+    assert database.transact(lambda execute: execute("SELECT name FROM notes")) == []
     database.close()
 
 
 def test_the_clock_is_that_of_the_database(place):
     database = Database(place, TABLES)
-    with database.transaction() as run:
-        [(now,)] = run("SELECT {now}")
-    with database.transaction() as run:
-        assert 0 <= run("SELECT {now}")[0][0] - now < 60
+    [(first,)], [(second,)] = [database.transact(lambda execute: execute("SELECT {now}")) for _ in range(2)]
+    assert 0 <= second - first < 60
     database.close()
 
 

@@ -174,3 +174,57 @@ def test_a_row_that_is_no_score_is_named(tmp_path, value, reason):
         store.add("made", {("arch", 3, "snip"): Score(value, reason)})
         with pytest.raises(ZerocostError, match="no score of snip for architecture arch, seed 3"):
             store.known("made")
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("UPDATE scores SET value = 'high' WHERE architecture = 'b'", "no score of snip for architecture b, seed 0"),
+        ("UPDATE scores SET value = x'00' WHERE architecture = 'b'", "no score of snip for architecture b, seed 0"),
+        ("UPDATE scores SET value = NULL, reason = NULL WHERE architecture = 'b'", "architecture b, seed 0"),
+        ("UPDATE scores SET value = NULL, reason = x'ff' WHERE architecture = 'b'", "architecture b, seed 0"),
+        ("UPDATE scores SET architecture = NULL WHERE architecture = 'b'", "score of 'snip' for None, seed 0"),
+        ("UPDATE scores SET seed = 'x' WHERE architecture = 'b'", "score of 'snip' for 'b', seed 'x'"),
+        ("UPDATE scores SET proxy = NULL WHERE architecture = 'b'", "score of None for 'b', seed 0"),
+        ("UPDATE scores SET reason = CAST(x'ff' AS TEXT), value = NULL", "Could not decode to UTF-8"),
+        ("DROP TABLE scores", "no such table: scores"),
+        ("ALTER TABLE scores DROP COLUMN reason", "no such column: reason"),
+    ],
+)
+def test_a_row_of_another_kind_is_an_error_that_names_it(tmp_path, statement, message):
+    with Store(tmp_path / "scores.db") as kept:
+        kept.add("run", ONE | {("b", 0, "snip"): Score(2.0, None)})
+        with sqlite3.connect(tmp_path / "scores.db") as other:
+            other.execute(statement)
+        other.close()
+        with pytest.raises(ZerocostError, match=message):
+            kept.known("run")
+
+
+def test_an_owner_without_a_time_is_named(tmp_path):
+    with Store(tmp_path / "scores.db") as kept:
+        with sqlite3.connect(tmp_path / "scores.db") as other:
+            other.execute("INSERT INTO owners VALUES ('nobody', 'here', 1, '', NULL)")
+        other.close()
+        with pytest.raises(ZerocostError, match="owner 'nobody' without a time"):
+            kept.claim("run", [("a", 0)])
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_file_that_is_cut_off_is_an_error(tmp_path, share):
+    with Store(tmp_path / "scores.db") as kept:
+        kept.add("run", {(f"arch-{i}", 0, "snip"): Score(1.0, None) for i in range(2000)})
+    content = (tmp_path / "scores.db").read_bytes()
+    (tmp_path / "scores.db").write_bytes(content[: int(share * len(content))])
+    with pytest.raises(ZerocostError, match="malformed|not a database"), Store(tmp_path / "scores.db") as kept:
+        kept.known("run")
+
+
+def test_what_is_no_store_is_left_as_it_was(tmp_path):
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE scores (player TEXT, points INTEGER)")
+    other.close()
+    before = (tmp_path / "other.db").read_bytes()
+    with pytest.raises(InputError, match="no such column"):
+        Store(tmp_path / "other.db")
+    assert (tmp_path / "other.db").read_bytes() == before

@@ -25,6 +25,9 @@ _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+_EXAMPLE = "write for example 'snip > 0.05 and params < 2e6'"
+_DEEPEST = 100
+"""How deep a condition may be nested; a sum of n numbers is n − 1 deep."""
 _Values = Mapping[str, Any]
 """A number, or an array of them, for each name; NaN for a missing value."""
 
@@ -68,10 +71,14 @@ def parse_clauses(where: str) -> list[Clause]:
     where = where.strip()
     try:
         tree = ast.parse(where, mode="eval").body
+        depth = _depth(tree)
     except SyntaxError as error:
-        raise InputError(
-            f"cannot read the condition {where!r}: {error.msg}; write for example 'snip > 0.05 and params < 2e6'"
-        ) from None
+        raise InputError(f"cannot read the condition {where!r:.200}: {error.msg}; {_EXAMPLE}") from None
+    except (RecursionError, MemoryError, ValueError) as error:  # what Python says of very deep texts, or of a null
+        reason = str(error) or "it is nested too deeply"
+        raise InputError(f"cannot read the condition {where!r:.200}: {reason}; {_EXAMPLE}") from None
+    if depth > _DEEPEST:
+        raise InputError(f"the condition {where!r:.60}… is nested {depth} deep, at most {_DEEPEST} is possible")
     parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
     return [Clause(ast.get_source_segment(where, part) or where, part) for part in parts]
 
@@ -101,18 +108,19 @@ def _evaluate_condition(node: ast.expr, values: _Values) -> Any:
         pairs = zip(node.ops, sides, sides[1:], strict=False)
         parts = [_COMPARE[type(op)](left, right) for op, left, right in pairs]
         return np.logical_and.reduce(np.broadcast_arrays(*parts))
-    raise InputError(
-        f"cannot use {ast.unparse(node)!r} as a condition; write for example 'snip > 0.05 and params < 2e6'"
-    )
+    raise InputError(f"cannot use {ast.unparse(node)!r} as a condition; {_EXAMPLE}")
 
 
 def _evaluate_number(node: ast.expr, values: _Values) -> Any:
     """The value of one side of a comparison."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return np.float64(node.value)
+        try:
+            return np.float64(node.value)
+        except OverflowError:
+            raise InputError("a number in the condition is too large; write it like 2e6") from None
     if isinstance(node, ast.Name):
         if node.id not in values:
-            raise unknown("column", node.id, values)
+            raise unknown("column", node.id, values, ".frame.columns")
         return np.asarray(values[node.id], dtype=np.float64)
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         return _ARITHMETIC[type(node.op)](_evaluate_number(node.left, values), _evaluate_number(node.right, values))
@@ -124,3 +132,15 @@ def _evaluate_number(node: ast.expr, values: _Values) -> Any:
 def _names_in(node: ast.expr) -> tuple[str, ...]:
     """The names in an expression, in order."""
     return tuple(dict.fromkeys([part.id for part in ast.walk(node) if isinstance(part, ast.Name)]))
+
+
+def _depth(node: ast.AST) -> int:
+    """How deep an expression is nested, found without recursion.
+
+    >>> _depth(ast.parse("1 + 2 + 3", mode="eval").body)
+    2
+    """
+    depth, level = 0, [node]
+    while level := [part for one in level for part in ast.iter_child_nodes(one) if isinstance(part, ast.expr)]:
+        depth += 1
+    return depth

@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_NEAREST = 3
+"""Names that a message proposes in place of one that does not exist."""
+
 
 class ZerocostError(Exception):
     """Base of every error this library raises on purpose."""
@@ -18,30 +21,46 @@ class MissingExtraError(ZerocostError, ImportError):
     """An optional dependency is not installed; the message names the extra that brings it."""
 
 
+class DiskFullError(ZerocostError, OSError):
+    """Something could not be written because the disk, or the quota, is full."""
+
+
 class Failure(ZerocostError):
     """A measurement is impossible for this model and batch; the message is the reason that the user sees."""
 
 
-def describe_similar(name: str, known: Iterable[str], otherwise: str) -> str:
-    """Up to five existing names similar to one that does not exist, for a message; else the text `otherwise`.
+def describe_nearest(name: object, known: Iterable[object], see: str = "") -> str:
+    """The three existing names nearest to one that does not exist, and how to list all, as a part of a message.
 
-    >>> describe_similar("resnt18", ["resnet18", "vit"], "see the list")
-    'it has resnet18'
+    Args:
+        name: what was given.
+        known: the names that exist.
+        see: what lists them all; without it, or where there are at most three, all of them are named.
+
+    >>> describe_nearest("SNIPP", ["snip", "grasp", "synflow", "zen"], "zc.proxies.names()")
+    "did you mean 'snip', 'grasp' or 'synflow'? zc.proxies.names() lists all 4"
+    >>> describe_nearest("evel", ["train", "eval"])
+    "did you mean 'eval'? Known: eval, train"
     """
-    near = difflib.get_close_matches(name, list(known), n=5)
-    return f"it has {', '.join(near)}" if near else otherwise
+    names = {str(one).lower(): str(one) for one in sorted(map(str, known))}
+    wanted = str(name).lower()
+    short = not see or len(names) <= _NEAREST
+    near = difflib.get_close_matches(wanted, names, n=1 if short else _NEAREST, cutoff=0.6 if short else 0.0)
+    close = difflib.get_close_matches(wanted, near[:1])
+    *others, last = [repr(names[one]) for one in near] or [""]
+    joined = f"{', '.join(others)}{' or ' if close else ' and '}{last}" if others else last
+    hint = f"did you mean {joined}? " if close else f"the nearest are {joined}. " if near else ""
+    return hint + (f"Known: {', '.join(names.values()) or 'none'}" if short else f"{see} lists all {len(names):,}")
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> InputError:
-    """An `InputError` for a name that does not exist, with the nearest match.
+def unknown(kind: str, name: object, known: Iterable[object], see: str = "") -> InputError:
+    """An `InputError` for a name that does not exist, with the nearest ones that do, as `describe_nearest` has them.
 
-    >>> unknown("proxy", "snipp", ["snip", "grasp"])
-    InputError("unknown proxy 'snipp'; did you mean 'snip'? Known: grasp, snip.")
+    >>> unknown("method", "rank", ["log_rank", "vote"])
+    InputError("unknown method 'rank'; did you mean 'log_rank'? Known: log_rank, vote")
     """
-    names = sorted(known)
-    near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    return InputError(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}.")
+    hint = describe_nearest(name, known, see)
+    return InputError(f"unknown {kind} {name!r}{'; ' if hint[0].islower() else '. '}{hint}")
 
 
 def describe_error(error: BaseException) -> str:

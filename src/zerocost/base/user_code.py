@@ -36,5 +36,5 @@ def load_object(target: str) -> Any:
         sys.path.pop(0)
     if not hasattr(module, name):
         public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        raise unknown(f"name in {path}:", name, public)
+        raise unknown(f"name in {path}:", name, public, "the file")
     return getattr(module, name)

@@ -164,7 +164,7 @@ class Benchmark:
         """What to say when the `i`-th part of a query is not among those known for the parts before it."""
         kind = f"{self.name} {Query._fields[i]}" + (f" ({', '.join(map(str, query[:i]))})" if i else "")
         if i < 2:
-            return unknown(kind, query[i], map(str, known))
+            return unknown(kind, query[i], known, f".{Query._fields[i]}s")
         numbers = sorted([one for one in known if isinstance(one, int)])
         words = [MEAN] if MEAN in known else []
         return InputError(f"unknown {kind} {query[i]!r}. Known: {', '.join(map(str, [*numbers, *words]))}.")

@@ -27,5 +27,5 @@ def read_json(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
             for cost in ("params", "flops"):
                 values[Query(default.dataset, cost, 0, MEAN)] = float(facts[cost])
             yield Row(str(space.parse(code)), values)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is not NAS-Bench-Macro's JSON: {type(error).__name__}: {error}") from error

@@ -42,7 +42,7 @@ def read_tfrecord(path: Path, space: SearchSpace, default: Query) -> Iterator[Ro
             if key not in texts:
                 texts[key] = str(nasbench101().from_matrix(_matrix_rows(matrix), operations.split(",")))
             values = _decode_metrics(base64.b64decode(metrics), default.dataset, epochs, seeds[key, epochs])
-        except (ValueError, TypeError, AttributeError, struct.error) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError, struct.error) as error:
             raise InputError(f"record {number} of {path} is not NAS-Bench-101's: {error}") from error
         seeds[key, epochs] += 1
         yield Row(texts[key], values, key)
@@ -65,7 +65,7 @@ def read_json(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
                     values |= _training_values(training, default.dataset, int(epochs), seed)
             text = str(nasbench101().from_matrix(cell["adjacency"], cell["operations"]))
             yield Row(text, values, cell["hash"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is no JSON of NAS-Bench-101 cells: {type(error).__name__}: {error}") from error
 
 

@@ -220,7 +220,7 @@ def read(
 
 def _benchmark_kind(name: str) -> _BenchmarkKind:
     if name not in BENCHMARKS:
-        raise unknown("benchmark", name, BENCHMARKS)
+        raise unknown("benchmark", name, BENCHMARKS, "zc.benchmarks.names()")
     return BENCHMARKS[name]
 
 

@@ -101,7 +101,7 @@ def load_table(folder: Path, name: str) -> Table:
         columns = tuple([Query(*column) for column in head["columns"]])
         keys = np.load(folder / KEYS, mmap_mode="r") if (folder / KEYS).exists() else None
         table = Table(np.load(folder / TEXTS, mmap_mode="r"), keys, columns, np.load(folder / VALUES, mmap_mode="r"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{folder} is a damaged table: {error}; convert its source again") from error
     if made != _FORMAT or holds != name:
         raise InputError(f"{folder} holds benchmark {holds} in format {made}; expected {name} in format {_FORMAT}")

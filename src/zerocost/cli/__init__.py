@@ -1,5 +1,8 @@
 """The shell command: `zerocost score | rank | search | evaluate | tune | proxies | explain`."""
 
-from zerocost.cli.main import main
+from zerocost.base.interrupt import exits_at_interrupt
+
+with exits_at_interrupt():
+    from zerocost.cli.main import main
 
 __all__ = ["main"]

@@ -10,33 +10,30 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from zerocost.base.errors import InputError, ZerocostError
 from zerocost.cli.expand import expand
+from zerocost.cli.shell import err
 from zerocost.combine import default
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 
-BAD_INPUT, NOTHING_FOUND, INTERRUPTED, TERMINATED = 2, 1, 130, 143
-
 
 class _Output(Console):
-    """A console that leaves it to `command` what happens when its reader has gone."""
+    """A console that leaves it to `Shell` what happens when its reader has gone."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 _PIPED_WIDTH = 200
-out = _Output(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
-_err = Console(stderr=True)
+out = _Output(width=None if sys.stdout is not None and sys.stdout.isatty() else _PIPED_WIDTH)
 
 SPECS = ", ".join(source.usage for source in SOURCES.values())
 _BY_DEFAULT = "or what the combination of --proxies says"
@@ -93,48 +90,22 @@ class Drawing:
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """A subcommand: its groups become options, and its errors one line on stderr.
-
-    The exit code is 2 for bad input, and 130 after Ctrl-C.
-    """
+    """A subcommand: its groups become options."""
     signature, gather = expand(function)
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
-        try:
-            function(**gather(values))
-        except ZerocostError as error:
-            fail(str(error), BAD_INPUT)
-        except KeyboardInterrupt as stop:
-            fail(str(stop) or "interrupted", INTERRUPTED)
-        except SystemExit:  # how the trainer ends at SIGTERM
-            fail("terminated before the end", TERMINATED)
-        except BrokenPipeError:
-            sys.stdout = None  # the reader has gone; nothing is left to flush
-            raise typer.Exit(0) from None
+        function(**gather(values))
 
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
     return run
 
 
-def check_folder(path: Path | None, what: str = "") -> None:
-    """`InputError` for a file that cannot be written because its folder does not exist."""
-    if path is not None and not path.resolve().parent.is_dir():
-        raise InputError(f"cannot write {what or path}: there is no folder {path.resolve().parent}")
-
-
 def nothing_ran(proxies: Iterable[Proxy], scored: Container[str]) -> bool:
     """Whether every proxy that has to run the network failed, as when the data does not fit it."""
     running = [p.name for p in proxies if plan([p]).passes]
     return bool(running) and not any(name in scored for name in running)
-
-
-def fail(message: str, code: int) -> NoReturn:
-    """One line on stderr, then the exit code."""
-    line = " ".join(message.split())
-    _err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
-    raise typer.Exit(code)
 
 
 def print_json(value: Any) -> None:
@@ -150,6 +121,12 @@ def print_json(value: Any) -> None:
         return item if isinstance(item, str | int | float | bool | None) else str(item)
 
     sys.stdout.write(json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
+
+
+def print_written(paths: Iterable[Path]) -> None:
+    """Which files were written."""
+    for path in paths:
+        out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 class _Rate(ProgressColumn):
@@ -169,7 +146,7 @@ def progress_bar(titles: dict[str, str]) -> Iterator[Callable[[str, int, int], N
     Nothing is drawn when stderr is not a terminal.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=_err, transient=True, disable=not _err.is_terminal) as bars:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def report(stage: str, done: int, total: int) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from zerocost import benchmarks
 from zerocost.base.device import check_device
+from zerocost.base.files import check_file, check_folder
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.cli.common import (
     SPECS,
@@ -23,10 +24,10 @@ from zerocost.cli.common import (
     Report,
     Scale,
     Workers,
-    check_folder,
     command,
     out,
     print_json,
+    print_written,
     progress_bar,
 )
 from zerocost.cli.expand import vars_of
@@ -132,7 +133,8 @@ def evaluate(
     settings["fidelity"] = None if options.fidelity is None else Fidelity.parse(options.fidelity)
     cache = Path(options.cache) if options.cache and "://" not in options.cache else None
     for path in (output.report, output.csv, output.latex, cache):
-        check_folder(path)
+        check_file(path)
+    check_folder(output.pictures)
     table = benchmarks.get(benchmark, truth.truth)
     with progress_bar({"score": "scoring"}) as progress:
         evaluation = evaluate_proxies(
@@ -144,13 +146,14 @@ def evaluate(
             progress=lambda done, total: progress("score", done, total),
             **settings,
         )
-    written = output.write(evaluation)
-    if output.as_json:
-        print_json(_evaluation_dict(evaluation))
-    else:
-        _print_evaluation(evaluation)
-        for path in written:
-            out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    try:
+        if output.as_json:
+            print_json(_evaluation_dict(evaluation))
+        else:
+            _print_evaluation(evaluation)
+    finally:  # also where there is nobody to read what is printed
+        written = output.write(evaluation)
+    print_written([] if output.as_json else written)
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

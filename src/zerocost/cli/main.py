@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from zerocost.base.interrupt import exit_at_interrupt
 from zerocost.base.version import VERSION
 from zerocost.cli.evaluate import evaluate
 from zerocost.cli.explain import explain
@@ -13,9 +14,11 @@ from zerocost.cli.proxies import proxies
 from zerocost.cli.rank import rank
 from zerocost.cli.score import score
 from zerocost.cli.search import search
+from zerocost.cli.shell import Shell
 from zerocost.cli.tune import tune
 
 app = typer.Typer(
+    cls=Shell,
     name="zerocost",
     help="Rank neural networks before they are trained.",
     no_args_is_help=True,
@@ -44,4 +47,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the shell command."""
-    app()
+    try:
+        app()
+    finally:
+        exit_at_interrupt()  # while Python shuts down

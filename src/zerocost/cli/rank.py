@@ -10,10 +10,10 @@ import typer
 
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
+from zerocost.base.files import check_file
+from zerocost.base.interrupt import INTERRUPTED
 from zerocost.base.user_code import load_object
 from zerocost.cli.common import (
-    BAD_INPUT,
-    INTERRUPTED,
     Data,
     Drawing,
     Explain,
@@ -22,13 +22,13 @@ from zerocost.cli.common import (
     Proxies,
     Repeats,
     command,
-    fail,
     nothing_ran,
-    out,
     print_json,
+    print_written,
     progress_bar,
 )
 from zerocost.cli.expand import vars_of
+from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
 from zerocost.combine import as_combination, as_proxies
 from zerocost.data import load as open_data
@@ -84,7 +84,8 @@ def rank(
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
     save = output.save
-    if save is not None and (save.suffix != ".json" or not save.resolve().parent.is_dir()):
+    check_file(save)
+    if save is not None and save.suffix != ".json":
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     check_device(options.device)
     candidates, source = _load_candidates(target, data)
@@ -110,24 +111,25 @@ def rank(
             table, interrupted = stop.table, True
     kept = select(table, where, top=output.top)
     unusable = nothing_ran(chosen, table.scored)
-    if save is not None and not unusable:
-        table.combination.against(table.frame).save(save)
-    if output.as_json:
-        print_json(ranking_dict(kept, table))
-    elif not unusable:
-        print_ranking(
-            kept,
-            f"{len(kept)} of {len(table)} candidates, best first by {table.ranked_by}",
-        )
-        print_failures(table)
-        if output.explain:
-            print_explanation(table, kept)
-        if save is not None:
-            out.print(f"wrote {save}", highlight=False, markup=False, soft_wrap=True)
+    try:
+        if output.as_json:
+            print_json(ranking_dict(kept, table))
+        elif not unusable:
+            print_ranking(kept, f"{len(kept)} of {len(table)} candidates, best first by {table.ranked_by}")
+            print_failures(table)
+            if output.explain:
+                print_explanation(table, kept)
+    finally:  # also where there is nobody to read what is printed
+        if save is not None and not unusable:
+            table.combination.against(table.frame).save(save)
+    print_written([save] if save and not unusable and not output.as_json else [])
     if interrupted:
         fail(f"interrupted; the {len(table)} candidates scored until then are above", INTERRUPTED)
     if unusable:
         fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
+    if not len(kept):
+        reason = next(iter(kept.dropped.values()))
+        fail(f"no candidate passed the filter; the best one: {reason}", NOTHING_FOUND)
 
 
 def _load_candidates(target: str, data: str) -> tuple[Any, Any]:

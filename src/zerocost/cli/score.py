@@ -13,18 +13,17 @@ from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.user_code import load_object
 from zerocost.cli.common import (
-    BAD_INPUT,
     Batch,
     Data,
     Drawing,
     Json,
     Proxies,
     command,
-    fail,
     nothing_ran,
     out,
     print_json,
 )
+from zerocost.cli.shell import BAD_INPUT, fail
 from zerocost.cli.tables import cell_text
 from zerocost.combine import as_proxies
 from zerocost.integrations.keras import library as keras

@@ -12,27 +12,26 @@ import typer
 from zerocost import benchmarks, report, spaces
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.files import check_file, check_folder
+from zerocost.base.interrupt import INTERRUPTED
 from zerocost.benchmarks import Benchmark
 from zerocost.cli.common import (
-    BAD_INPUT,
-    INTERRUPTED,
-    NOTHING_FOUND,
     Data,
     Device,
     Explain,
     Json,
     Proxies,
     Report,
-    check_folder,
     command,
-    fail,
     nothing_ran,
     out,
     print_json,
+    print_written,
     progress_bar,
 )
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
+from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
 from zerocost.cli.tables import accuracies, print_explanation, print_failures, print_ranking, print_training
 from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
@@ -89,7 +88,8 @@ class _SearchOutput:
         for one in self.format_names:
             if one not in export_.FORMATS:
                 raise unknown("format", one, export_.FORMATS)
-        check_folder(self.report, "the report")
+        check_file(self.report, "the report")
+        check_folder(self.export)
         if self.export is not None and not epochs:
             raise InputError("there is nothing to export without training; use --epochs 1 or more")
 
@@ -128,20 +128,26 @@ def search(
             )
         except SearchInterrupted as stop:
             result, interrupted = stop.result, True
-    written = output.write(result, own)
-    if output.as_json:
-        print_json(_result_dict(result))
-    else:
-        _print_result(result)
-        if output.explain and SCORE in result.objectives:
-            print_explanation(result.table, result.kept, result.combination)
-        elif output.explain:
-            out.print("nothing is ranked by a combination of proxies here, so there is none to explain", style="dim")
-        for path in written:
-            out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    try:
+        if output.as_json:
+            print_json(_result_dict(result))
+        else:
+            _print_result(result)
+            _explain_result(result, output)
+    finally:  # also where there is nobody to read what is printed
+        written = output.write(result, own)
+    print_written([] if output.as_json else written)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
     _fail_without_survivors(result, chosen)
+
+
+def _explain_result(result: SearchResult, output: _SearchOutput) -> None:
+    """Why these survived, if that is asked for."""
+    if output.explain and SCORE in result.objectives:
+        print_explanation(result.table, result.kept, result.combination)
+    elif output.explain:
+        out.print("nothing is ranked by a combination of proxies here, so there is none to explain", style="dim")
 
 
 def _fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy]) -> None:

@@ -12,16 +12,17 @@ from rich.table import Table
 
 from zerocost import benchmarks, spaces
 from zerocost.base.device import check_device
+from zerocost.base.files import check_file
 from zerocost.cli.common import (
     SPECS,
     Device,
     Json,
     Seed,
     Workers,
-    check_folder,
     command,
     out,
     print_json,
+    print_written,
     progress_bar,
 )
 from zerocost.cli.expand import vars_of
@@ -108,7 +109,7 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
     """Find the weights and settings that rank trained architectures best, and what they gain on others."""
     trained, space, save = given.trained, given.space, place.save
     check_device(place.device)
-    check_folder(save)
+    check_file(save)
     with progress_bar({"score": "scoring", "tune": "tuning"}) as progress:
         tuned = tune_combination(
             benchmarks.get(trained) if trained in benchmarks.names() else trained,
@@ -124,14 +125,15 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
             progress=progress,
             **vars_of(effort),
         )
-    if save is not None:
-        tuned.save(save)
-    if as_json:
-        print_json(_tuned_dict(tuned))
-        return
-    _print_tuned(tuned)
-    if save is not None:
-        out.print(f"wrote {save}", highlight=False, markup=False, soft_wrap=True)
+    try:
+        if as_json:
+            print_json(_tuned_dict(tuned))
+        else:
+            _print_tuned(tuned)
+    finally:  # also where there is nobody to read what is printed
+        if save is not None:
+            tuned.save(save)
+    print_written([save] if save and not as_json else [])
 
 
 def _print_tuned(tuned: Tuned) -> None:

@@ -15,13 +15,14 @@ from typing_extensions import TypeIs
 from zerocost.base.conditions import join_clauses, parse_clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import Fidelity
+from zerocost.base.files import write_text
 from zerocost.combine.ranks import METHODS, score_terms
 from zerocost.proxies.registry import ProxyNames, resolve
 
 _FORMAT = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Combination:
     r"""Several proxies combined into one number by rank; `rank`, `search` and `evaluate` take it in place of proxies.
 
@@ -96,6 +97,9 @@ class Combination:
         among = "" if self.reference is None else f" among {len(self.reference):,} reference networks"
         return f"{method} of {', '.join(terms)}{among}"
 
+    def __repr__(self) -> str:
+        return f"<Combination: {self}>"
+
     def __call__(self, scores: pd.DataFrame) -> pd.Series[float]:
         """One number for each candidate, higher is better; −∞ for one without any of the scores.
 
@@ -146,11 +150,9 @@ class Combination:
             text = json.dumps(
                 {"zerocost combination": _FORMAT, **self.as_dict()}, indent=1, allow_nan=False, default=float
             )
-            Path(path).write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror}") from None
         except (TypeError, ValueError) as error:
             raise InputError(f"cannot write {path}: made holds what JSON cannot: {error}") from None
+        write_text(path, text + "\n")
 
     def _scores_used(self, scores: pd.DataFrame) -> pd.DataFrame:
         missing = [name for name in self.proxies if name not in scores]
@@ -201,7 +203,7 @@ def load(path: str | Path) -> Combination:
         plain = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from None
     made = plain.pop("zerocost combination", None) if isinstance(plain, dict) else None
     if made is None:

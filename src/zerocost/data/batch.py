@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from zerocost.base.errors import InputError
@@ -15,6 +16,7 @@ from zerocost.base.seeding import check_seed, seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import balanced_indices
 from zerocost.data.dataset import length, load
+from zerocost.data.room import check_room
 from zerocost.data.tensors import check_finite, describe_values, is_integer
 
 
@@ -49,8 +51,9 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
             1,000 samples in a row brought no new class.
 
     Raises:
-        InputError: fewer than `size` samples, samples that do not fit into one batch, a balanced batch without labels
-            or without enough samples of a class, and whatever `load` and `validate` refuse.
+        InputError: fewer than `size` samples, a batch larger than the machine's memory, samples that do not fit into
+            one batch, a balanced batch without labels or without enough samples of a class, and whatever `load` and
+            `validate` refuse.
 
     >>> images, labels = torch.rand(20, 3, 8, 8), torch.arange(20) % 2
     >>> batch = draw((images, labels), size=4, seed=1, balanced=True)
@@ -72,7 +75,11 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
             samples = _first_samples(source, size, balanced)
         else:
             dataset = load(data)
-            samples = [dataset[index] for index in _draw_indices(dataset, size, seed, balanced)]
+            samples = []
+            for index in _draw_indices(dataset, size, seed, balanced):
+                samples.append(dataset[index])
+                if len(samples) == 1:
+                    check_room(size * _bytes_in(samples[0]), f"a batch of {size}")
         batch = _collate(samples, collate)
     validate(batch)
     return batch
@@ -119,6 +126,11 @@ def validate(batch: Batch, classes: int | None = None) -> None:
             f"labels must be in 0..{classes - 1} for a network with {classes} outputs, got {describe_values(outside)}; "
             "count labels from 0 and give the network an output for each class"
         )
+
+
+def _bytes_in(sample: Any) -> int:
+    """Bytes that the tensors and arrays of a sample take."""
+    return sum(leaf.nbytes for leaf in tree_leaves(sample) if hasattr(leaf, "nbytes"))
 
 
 def _draw_indices(dataset: Any, size: int, seed: int, balanced: bool) -> list[int]:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
 from zerocost.data.paths import parse_path, parse_positive_int
+from zerocost.data.room import check_room
 from zerocost.data.tensors import channel_statistics
 
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -33,6 +34,7 @@ class _ImageFolder(Dataset[Any]):
         self.paths = [path for paths in found for path in paths]
         self.targets = torch.arange(len(found)).repeat_interleave(torch.tensor([len(paths) for paths in found]))
         sample = torch.randperm(len(self.paths), generator=torch.Generator().manual_seed(0))[:_SAMPLED]
+        check_room(4 * 3 * len(sample) * size**2, f"reading {len(sample)} images of {size} × {size} pixels")
         self.mean, self.std = channel_statistics(
             torch.stack([_read_image(self.paths[index], size) for index in sample.tolist()])
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
 from zerocost.data.paths import parse_positive_int
+from zerocost.data.room import check_sample
 
 _COUNT = 10_000
 _USAGE = "noise:CHANNELSxHEIGHTxWIDTH:CLASSES, such as noise:3x32x32:10"
@@ -43,10 +45,11 @@ def load_noise(argument: str = "") -> _Noise:
         argument: shape and number of classes, such as `3x32x32:10`; 3×32×32 without labels by default.
 
     Raises:
-        InputError: the shape is not three whole numbers of at least 1.
+        InputError: the shape is not three whole numbers of at least 1, or too large.
     """
     shape, _, classes = (argument or "3x32x32").partition(":")
     sides = tuple(parse_positive_int(side, _USAGE) for side in shape.split("x"))
     if len(sides) != 3:
         raise InputError(f"expected a shape of three numbers, got {shape!r}; write {_USAGE}")
+    check_sample(math.prod(sides), f"write {_USAGE}")
     return _Noise(sides, parse_positive_int(classes, _USAGE) if classes else None)

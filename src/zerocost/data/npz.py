@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 
 from zerocost.base.errors import InputError
 from zerocost.data.paths import parse_path
+from zerocost.data.room import check_room
 from zerocost.data.tensors import TensorData, as_inputs, as_labels, standardise
 
 _KEYS = {"images": "labels", "x": "y", "x_train": "y_train"}
@@ -23,7 +26,7 @@ def load_npz(argument: str) -> TensorData:
         argument: path of the file.
 
     Raises:
-        InputError: the file is missing, is not an .npz file, or lacks these arrays.
+        InputError: the file is missing, is not an .npz file, lacks these arrays, or promises more than it has.
     """
     path = parse_path(argument, "npz:PATH")
     try:
@@ -35,11 +38,27 @@ def load_npz(argument: str) -> TensorData:
             if key is None:
                 wanted = ", ".join(f"{x} and {y}" for x, y in _KEYS.items())
                 raise InputError(f"{path} has the arrays {', '.join(file) or 'none'}; expected one pair of {wanted}")
+            for name in (key, _KEYS[key]):
+                if name in file:
+                    _check_array(file.zip, name, path)
             images, labels = file[key], file.get(_KEYS[key])
     except InputError:
         raise
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is not a readable .npz file of plain arrays: {error}") from error
     inputs = as_inputs(images)
     targets = None if labels is None else as_labels(labels, len(inputs))
     return standardise(inputs, targets) if images.dtype == np.uint8 else TensorData(inputs, targets)
+
+
+def _check_array(archive: zipfile.ZipFile, name: str, path: Path) -> None:
+    """`InputError` for an array whose header promises other bytes than follow it, or more than there is room for."""
+    entry = archive.getinfo(f"{name}.npy")
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        promised, there = math.prod(shape) * dtype.itemsize, entry.file_size - stream.tell()
+    check_room(promised, f"array {name} in {path}, of shape {'×'.join(map(str, shape))},")
+    if promised > there and not dtype.hasobject:
+        raise InputError(f"array {name} in {path} is cut off: its header promises {promised:,} bytes, it has {there:,}")

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from zerocost.base.errors import InputError
 
+_DIGITS = 12
+"""Digits that a size may have."""
+
 
 def parse_path(text: str, usage: str) -> Path:
     """The existing path that a text names; `InputError` if it is empty or does not exist."""
@@ -18,11 +21,12 @@ def parse_path(text: str, usage: str) -> Path:
 
 
 def parse_positive_int(text: str, usage: str) -> int:
-    """The whole number ≥ 1 that a text spells; `InputError` for any other text.
+    """The whole number ≥ 1 that a text spells; `InputError` for any other text, or one of too many digits.
 
     >>> parse_positive_int("32", "digits:SIZE")
     32
     """
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise InputError(f"expected a whole number of at least 1, got {text!r}; write {usage}")
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) > 0):
+        expected = f"a whole number of at least 1 and at most {_DIGITS} digits"
+        raise InputError(f"expected {expected}, got {text!r:.60}; write {usage}")
     return int(text)

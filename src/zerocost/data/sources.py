@@ -64,5 +64,5 @@ def open_source(spec: str) -> Dataset[Any]:
     """
     name, _, argument = spec.partition(":")
     if name not in SOURCES:
-        raise unknown("data source", name, SOURCES)
+        raise unknown("data source", name, SOURCES, "zc.data.SOURCES")
     return SOURCES[name].load(argument)

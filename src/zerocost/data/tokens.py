@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zerocost.data.paths import parse_positive_int
+from zerocost.data.room import check_sample
 
 _COUNT = 10_000
 _BYTES = 256
@@ -44,9 +45,9 @@ def load_tokens(argument: str = "") -> Tokens:
         argument: length and vocabulary, such as `64:5000`; 32 tokens by default.
 
     Raises:
-        InputError: they are not whole numbers of at least 1.
+        InputError: they are not whole numbers of at least 1, or the length is too large.
     """
     length, _, vocabulary = argument.partition(":")
-    return Tokens(
-        parse_positive_int(length or "32", _USAGE), parse_positive_int(vocabulary, _USAGE) if vocabulary else None
-    )
+    count = parse_positive_int(length or "32", _USAGE)
+    check_sample(count, f"write {_USAGE}")
+    return Tokens(count, parse_positive_int(vocabulary, _USAGE) if vocabulary else None)

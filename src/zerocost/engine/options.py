@@ -24,7 +24,7 @@ def parse_options(text: str) -> dict[str, Any]:
             str(k.arg): k.value.id if k.arg and isinstance(k.value, ast.Name) else ast.literal_eval(k.value)
             for k in call.keywords
         }
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
         raise InputError(f"expected NAME(OPTION=VALUE, …), as in zico(parts=4), got {text!r}") from None
 
 

@@ -84,7 +84,7 @@ REGISTRY: dict[str, Proxy] = {}
 
 
 def proxy(
-    *, paper: str, higher_is_better: bool = True, group: str = "", **settings: Any
+    *bare: object, paper: str = "", higher_is_better: bool = True, group: str = "", **settings: Any
 ) -> Callable[[Formula], Formula]:
     r"""Register a function as a proxy. Its parameter names are the signals it asks for; it returns one number.
 
@@ -99,7 +99,7 @@ def proxy(
         settings: those of `zerocost.engine.settings.Settings` that its signals need to be measured with.
 
     Raises:
-        InputError: a parameter names no signal, or the name is that of a built-in proxy.
+        InputError: there is no paper, a parameter names no signal, or the name is that of a built-in proxy.
 
     >>> @proxy(paper="this example")
     ... def weight_sum(weights):
@@ -109,6 +109,9 @@ def proxy(
     ('weights',)
     >>> del REGISTRY["weight_sum"]
     """
+
+    if bare or not paper:
+        raise InputError(f'proxy needs the source of the formula; write @proxy(paper="…"), got {bare or paper!r:.60}')
 
     def register(formula: Formula) -> Formula:
         summary = (inspect.getdoc(formula) or "").partition("\n")[0]
@@ -135,7 +138,7 @@ def _is_built_in(formula: Callable[..., Any]) -> bool:
 def get(name: str) -> Proxy:
     """The registered proxy of that name; `InputError` with the nearest match when there is none."""
     if name not in REGISTRY:
-        raise unknown("proxy", name, REGISTRY)
+        raise unknown("proxy", name, REGISTRY, "`zerocost proxies`")
     return REGISTRY[name]
 
 

@@ -37,7 +37,7 @@ class Settings:
     Settings(mode=eval, samples=16)
     >>> Settings(mode="test")
     Traceback (most recent call last):
-    zerocost.base.errors.InputError: unknown mode 'test'. Known: eval, train.
+    zerocost.base.errors.InputError: unknown mode 'test'. Known: eval, train
     """
 
     mode: str = "train"

@@ -155,7 +155,8 @@ def requested_signals(function: Callable[..., Any], kind: str) -> tuple[str, ...
     names = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
     for name in names:
         if name not in SIGNALS:
-            raise unknown(f"signal in the parameters of {kind} {function.__name__!r}:", name, SIGNALS)
+            of = f"signal in the parameters of {kind} {function.__name__!r}:"
+            raise unknown(of, name, SIGNALS, "zerocost.engine.signals.SIGNALS")
     return names
 
 

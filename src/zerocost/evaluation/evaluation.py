@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base.errors import InputError
+from zerocost.base.files import write_text
 from zerocost.benchmarks.base import Query
 from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, scores_by_seed
@@ -106,11 +107,11 @@ class Evaluation:
 
     def to_csv(self, path: str | Path) -> None:
         """Write `table` as comma-separated values."""
-        self.table.to_csv(path)
+        write_text(path, self.table.to_csv())
 
     def to_latex(self, path: str | Path, statistics: Iterable[str] = latex.SHOWN) -> None:
         """Write a LaTeX table of the given statistics with their intervals; it needs the package booktabs."""
-        Path(path).write_text(latex.tabular(self.table, list(statistics)), encoding="utf-8")
+        write_text(path, latex.tabular(self.table, list(statistics)))
 
     def __repr__(self) -> str:
         return self.table[[*self.statistics, "failed"]].to_string(float_format=lambda v: f"{v:.3f}")

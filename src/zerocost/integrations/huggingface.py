@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from zerocost.base.errors import InputError, MissingExtraError, describe_similar, unknown
+from zerocost.base.errors import InputError, MissingExtraError, describe_nearest, unknown
 from zerocost.base.seeding import stream
 from zerocost.data import Batch
 from zerocost.data.tokens import Tokens
@@ -66,7 +66,7 @@ def candidates(configs: Any, task: str | None = None) -> dict[str, Builder]:
 def _configurations_and_tasks(configs: Any, task: str | None) -> dict[str, tuple[Any, str]]:
     """Configurations and their tasks, by name."""
     if task is not None and task not in TASKS:
-        raise unknown("task", task, TASKS)
+        raise unknown("task", task, TASKS, "zerocost.integrations.huggingface.TASKS")
     found = {name: read_configuration(config, name) for name, config in _configurations_by_name(configs).items()}
     return {name: (config, _choose_task(config, name, task)) for name, config in found.items()}
 
@@ -192,7 +192,7 @@ def read_configuration(config: Any, name: str = "the configuration") -> Any:
         raise InputError(f"{name} has no model_type: got {kind!r}, expected a text such as 'gpt2' or 'bert'")
     known = _import_transformers().CONFIG_MAPPING
     if kind not in known:
-        hint = describe_similar(kind, known, "see transformers.CONFIG_MAPPING")
+        hint = describe_nearest(kind, known, "transformers.CONFIG_MAPPING")
         raise InputError(f"{name}: transformers has no model_type {kind!r}; {hint}")
     try:
         return _import_transformers().AutoConfig.for_model(kind, **values)
@@ -207,7 +207,7 @@ def _read_json(file: Path) -> Any:
         return json.loads(file.read_text())
     except OSError as error:
         raise InputError(f"cannot read {file}: {error.strerror}; expected {_EXPECTED}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file} is no JSON: {error}") from error
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from zerocost.base.errors import InputError, MissingExtraError, describe_similar
+from zerocost.base.errors import InputError, MissingExtraError, describe_nearest
 from zerocost.data import load
 from zerocost.data.balance import class_labels
 from zerocost.scoring.candidates import Builder
@@ -63,7 +63,7 @@ def _describe_alternative(timm: ModuleType, part: str) -> str:
     name, _, tag = part.partition(".")
     if tag and timm.list_models(name):
         return f"{tag!r} is a set of trained weights, and models here are untrained; write {name}"
-    return describe_similar(name.strip("*").lower(), timm.list_models(), "see timm.list_models()")
+    return describe_nearest(name.strip("*"), timm.list_models(), "timm.list_models()")
 
 
 def _image_form(dataset: Dataset[Any]) -> tuple[int, tuple[int, int], int]:

@@ -220,7 +220,7 @@ def _best_first(scores: pd.DataFrame, first: str | pd.Series | None) -> list[str
     """The candidates, best first; those without a value last."""
     if isinstance(first, str):
         if first not in scores:
-            raise unknown("column", first, map(str, scores.columns))
+            raise unknown("column", first, scores.columns, "scores.columns")
         first = scores[first]
     if first is None:
         if not scores.shape[1]:

@@ -42,7 +42,7 @@ def paper(name: str) -> list[Proxy]:
     ['paper:az_expressivity', 'paper:az_progressivity', 'paper:az_trainability', 'paper:flops']
     """
     if name not in AGGREGATES and name not in names():
-        raise unknown("proxy", name, [*names(), *AGGREGATES])
+        raise unknown("proxy", name, [*names(), *AGGREGATES], "`zerocost proxies`")
     return [_with_paper_settings(part) for part in AGGREGATES.get(name, (name,))]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zerocost.base.errors import InputError
+from zerocost.base.files import make_folder, write_text
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.report import evaluation, frames, headline, search_sections, sections
 from zerocost.report import format as fmt
@@ -30,7 +31,8 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
         The path of the file.
 
     Raises:
-        InputError: `path` is a folder.
+        InputError: `path` is a folder, or cannot be written.
+        DiskFullError: the disk is full.
 
     >>> import tempfile, pandas as pd
     >>> from zerocost import SearchResult, ScoreTable, combine
@@ -44,9 +46,8 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the file to write, for example {path / 'report.html'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = evaluation.render_evaluation(result) if isinstance(result, Evaluation) else render_search(result)
-    path.write_bytes(text.encode("utf-8", errors="replace"))
+    make_folder(path.parent)
+    write_text(path, evaluation.render_evaluation(result) if isinstance(result, Evaluation) else render_search(result))
     return path
 
 

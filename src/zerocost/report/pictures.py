@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from zerocost.base.errors import MissingExtraError, unknown
+from zerocost.base.files import make_folder, replace_file
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, TOGETHER
 from zerocost.report.format import fixed
@@ -64,7 +66,7 @@ def save(evaluation: Evaluation, folder: str | Path, formats: Sequence[str] = FO
         if form not in FORMATS:
             raise unknown("format", form, FORMATS)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     written = []
     with mpl.rc_context(_STYLE):
         for name, draw in _FIGURES.items():
@@ -72,7 +74,7 @@ def save(evaluation: Evaluation, folder: str | Path, formats: Sequence[str] = FO
             for form in formats:
                 path = folder / f"{name}.{form}"
                 dated = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(form)
-                figure.savefig(path, dpi=300, metadata=dated)
+                replace_file(path, partial(figure.savefig, format=form, dpi=300, metadata=dated))
                 written.append(path)
     return written
 

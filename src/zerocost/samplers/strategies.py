@@ -42,6 +42,16 @@ def names() -> list[str]:
     return sorted([*_SPACE_SAMPLERS, *_OPTUNA, "gradient"])
 
 
+def check_strategy(strategy: object) -> None:
+    """`InputError` for what is neither the name of a strategy nor a sampler."""
+    if isinstance(strategy, BaseSampler):
+        return
+    if not isinstance(strategy, str):
+        raise InputError(f"a strategy is a name or an Optuna sampler, but got {strategy!r}")
+    if strategy not in names():
+        raise unknown("strategy", strategy, names(), "`zerocost search --help`")
+
+
 def make_sampler(
     strategy: str | BaseSampler,
     space: SearchSpace,
@@ -65,10 +75,9 @@ def make_sampler(
         InputError: an unknown name, several objectives for a strategy of one, or a guide for one that takes none.
         MissingExtraError: `cmaes` without its package.
     """
+    check_strategy(strategy)
     if isinstance(strategy, BaseSampler):
         return strategy
-    if strategy not in names():
-        raise unknown("strategy", strategy, names())
     if strategy in _ONE_OBJECTIVE and objectives > 1:
         raise InputError(f"strategy {strategy} has one objective, but got {objectives}; use nsga2, tpe or evolution")
     guide, seed = options.get("guide"), options.get("seed", 0)

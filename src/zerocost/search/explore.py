@@ -21,7 +21,7 @@ from zerocost.search import shared_study as shared
 from zerocost.search.measure import Measure, Measurement
 from zerocost.search.objectives import Objectives
 from zerocost.search.settings import Stopping
-from zerocost.search.shared_study import FAILURES, TWIN
+from zerocost.search.shared_storage import FAILURES, TWIN
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 

@@ -19,12 +19,12 @@ from torch.utils._pytree import tree_map
 from zerocost import spaces
 from zerocost.base import user_code
 from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, unknown
+from zerocost.base.files import make_folder, replace_file
 from zerocost.base.version import VERSION
 from zerocost.engine.inputs import sample_test
 from zerocost.engine.network import scored_tensor
 from zerocost.search.sizes import first_sample, repeat_sample
 from zerocost.spaces import Architecture
-from zerocost.train.folder import replace_file
 
 
 def export(
@@ -277,8 +277,5 @@ def _quiet_exporters() -> Iterator[None]:
 
 def _write_whole(path: Path, save: _Save) -> None:
     """Write a file as a whole, its folder made where it is missing; `InputError` where that cannot be."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, save)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    make_folder(path.parent)
+    replace_file(path, save)

@@ -13,6 +13,7 @@ from zerocost.base.errors import InputError, unknown
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
+from zerocost.search.names import check_names
 from zerocost.search.objectives import ACCURACY
 from zerocost.search.result import Progress, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
@@ -35,7 +36,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
     `Place`. All are given as keywords.
 
     Raises:
-        InputError: a setting out of range.
+        InputError: a setting out of range, or a name that nobody knows.
 
     >>> from torch import nn
     >>> def net(choose):
@@ -59,6 +60,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             raise InputError(f"warmup and moves are for the objective {ACCURACY!r}; without it scores need no guide")
         if trains_for_accuracy and not self.epochs:
             raise InputError("objective 'accuracy' needs epochs >= 1 to train, or a table to look it up in")
+        check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware)
 
     @property
     def conditions(self) -> str | None:
@@ -151,6 +153,6 @@ def search(space: Space, data: Any, **settings: Any) -> SearchResult:
     known, of_pipeline = ({one.name for one in fields(kind)} for kind in (_SearchArguments, Pipeline))
     for name in settings:
         if name not in known:
-            raise unknown("setting", name, known)
+            raise unknown("setting", name, known, "help(zc.search)")
     of_run = {name: settings.pop(name) for name in known - of_pipeline if name in settings}
     return Pipeline(space, **settings).run(data, **of_run)

@@ -14,13 +14,10 @@ from torch import nn
 
 from zerocost import data as data_
 from zerocost.base.conditions import parse_clauses
-from zerocost.base.errors import InputError, unknown
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank
 from zerocost.engine.proxy import Proxy
-from zerocost.engine.proxy import names as proxy_names
-from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.registry import portable_proxies, resolve
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.candidates import Builder
@@ -181,14 +178,9 @@ def _columns_to_measure(pipeline: Pipeline, where: str | None) -> list[str]:
 
 
 def _proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collection[str]) -> tuple[Proxy, ...]:
-    """The columns that are proxies; `InputError` for one that is neither a proxy nor a cost."""
+    """The columns that are proxies."""
     ranked = resolve(as_proxies(pipeline.proxies))
     further = [name for name in columns if name not in (SCORE, *costs)]
-    known = (*proxy_names(), *AGGREGATES, *(p.name for p in ranked))
-    for name in further:
-        if name.isidentifier() and name not in known:
-            hint = "" if pipeline.hardware else " Latencies and energies of other devices need hardware, a table."
-            raise InputError(f"{unknown('quantity', name, {SCORE, ACCURACY, *costs, *proxy_names()})}{hint}")
     chosen = {p.name: p for p in (*ranked, *(resolve(further) if further else ()))}
     return tuple(chosen[name] for name in columns if name in chosen and name not in costs)
 

@@ -14,6 +14,7 @@ from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_combination, default
 from zerocost.engine.proxy import Proxy
+from zerocost.samplers.strategies import check_strategy
 from zerocost.search.costs import Accuracy
 from zerocost.search.group import SettingsGroup, at_least
 from zerocost.search.limits import Limit
@@ -125,6 +126,10 @@ class Proposals(SettingsGroup):
     strategy: Any = "random"
     warmup: int = at_least(0, default=0)
     moves: int = at_least(1, default=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_strategy(self.strategy)
 
     @property
     def guided(self) -> bool:

@@ -12,20 +12,19 @@ import sqlalchemy as sa
 from optuna import Study, Trial
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.samplers.base import SCORES
 from zerocost.samplers.suggest import ARCHITECTURE, REJECTED
 from zerocost.search.measure import Measurement
+from zerocost.search.shared_storage import FAILURES, KEY, OWNER, TWIN, SharedStorage
 from zerocost.store import owners
-from zerocost.store.database import LOCK, LOCK_TIMEOUT, database_message, use_write_ahead_log
+from zerocost.store.database import LOCK, LOCK_TIMEOUT, sync_less, use_write_ahead_log
+from zerocost.store.retry import PATIENCE, database_message
 from zerocost.store.urls import as_url, display_url
 
-FAILURES, OWNER, TWIN, KEY = "failures", "owner", "twin of", "key"
-"""Attributes of a trial: by name, why scores are missing; the process that has it; what it is a repetition of; the key
-of its architecture, once it is certain that it is to be measured."""
 _ENDED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 """States of trials that were not given up."""
 _SILENCE = 3600.0
@@ -36,38 +35,34 @@ _RACE_WORDS = ("already exists", "locked", "unique", "duplicate")
 """What a database says when two processes make the same tables at once."""
 
 
-class _SignedStorage(RDBStorage):
-    """Optuna's storage, whose trials name the process that has them from the start."""
-
-    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
-        new = template_trial or create_trial(state=TrialState.RUNNING, user_attrs={OWNER: owners.this_process()})
-        return super()._create_new_trial(study_id, new)
-
-
 def open_storage(url: str) -> RDBStorage:
     """Optuna's storage at a URL, written as that of a store of scores is.
 
     Transactions on a SQLite file take turns from their first statement on, so that none finds it locked, and no two
-    take the same waiting trial.
+    take the same waiting trial. A server that is gone for a while is waited for.
 
     Raises `InputError` for a database that cannot be used, and `MissingExtraError` where its driver is missing.
     """
     place = as_url(url)
     sqlite = place.get_backend_name() == "sqlite"
     options: dict[str, Any] = {"connect_args": {"timeout": LOCK_TIMEOUT, "isolation_level": None}} if sqlite else {}
-    late = time.monotonic() + LOCK_TIMEOUT
+    late = time.monotonic() + PATIENCE
     while True:
+        storage = None
         try:
-            storage = _SignedStorage(place.render_as_string(hide_password=False), engine_kwargs=options)
+            storage = SharedStorage(place.render_as_string(hide_password=False), engine_kwargs=options)
             if sqlite:
                 storage.engine.dispose()
-                use_write_ahead_log(storage.engine)
+                sync_less(storage.engine)
+                use_write_ahead_log(storage.engine, display_url(place))
                 sa.event.listen(storage.engine, "begin", lambda connection: connection.exec_driver_sql(LOCK["sqlite"]))
             return storage
         except ImportError as error:
             extra = "pip install 'zerocost[postgres]'"
             raise MissingExtraError(f"{display_url(place)} needs the extra postgres: {extra}") from error
         except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+            if storage is not None:
+                storage.engine.dispose()
             cause = error.__cause__ if isinstance(error, StorageInternalError) else error
             reason = database_message(cause) if isinstance(cause, SQLAlchemyError) else str(error).partition(". ")[0]
             if time.monotonic() > late or not any(word in reason.lower() for word in _RACE_WORDS):

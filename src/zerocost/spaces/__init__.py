@@ -69,7 +69,7 @@ def get(name: str, **sizes: Any) -> SearchSpace:
     3960
     """
     if name not in SPACES:
-        raise unknown("space", name, SPACES)
+        raise unknown("space", name, SPACES, "zc.spaces.names()")
     known = list(inspect.signature(SPACES[name]).parameters)
     if strange := [size for size in sizes if size not in known]:
         raise InputError(f"space {name} has no {', '.join(strange)}; its sizes are {', '.join(known)}")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
-from zerocost.base.errors import InputError, MissingExtraError, ZerocostError
+from zerocost.base.errors import DiskFullError, InputError, MissingExtraError, ZerocostError
+from zerocost.store.retry import database_message, is_full, retry
 from zerocost.store.urls import as_url, display_url
 
-LOCK_TIMEOUT = 60.0
-"""Seconds to wait while another process writes a SQLite file."""
+LOCK_TIMEOUT = 5.0
+"""Seconds to wait in silence while another process writes a SQLite file."""
 LOCK = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(2053468015)"}
 """What makes a transaction the only one that writes, until it ends."""
 _NOW = {
@@ -29,6 +29,7 @@ _ADVICE = {
     "postgresql": "give postgresql://USER:PASSWORD@HOST/DATABASE of a server that runs",
 }
 
+T = TypeVar("T")
 _Values = Mapping[str, Any]
 
 
@@ -65,32 +66,43 @@ class Database:
         self.engine = _make_engine(url)
         try:
             if self.kind == "sqlite":
-                use_write_ahead_log(self.engine)
-            with self.transaction(write=True) as execute:
-                for table, columns in tables.items():
-                    execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
-                    names = [column.split()[0] for column in columns if not column.startswith("PRIMARY KEY")]
-                    execute(f"SELECT {', '.join(names)} FROM {table} LIMIT 1")
+                sync_less(self.engine)
+            self.transact(partial(_make_tables, tables), write=True, patience=None if self.kind == "sqlite" else 0)
+            if self.kind == "sqlite":  # not before it is known to be a store
+                use_write_ahead_log(self.engine, self.name)
         except (SQLAlchemyError, ZerocostError) as error:
             self.close()
             reason = str(error) if isinstance(error, ZerocostError) else database_message(error)
             raise InputError(f"cannot keep scores in {self.name}: {reason}; {_ADVICE[self.kind]}") from None
 
-    @contextmanager
-    def transaction(self, *, write: bool = False) -> Iterator[Execute]:
-        """A transaction, kept as a whole or not at all. Only one writes at a time, among all processes.
+    def transact(self, work: Callable[[Execute], T], *, write: bool = False, patience: float | None = None) -> T:
+        """Do work in a transaction, kept as a whole or not at all. Only one writes at a time, among all processes.
+
+        Where the database is locked or cannot be reached, the work is done again until it succeeds.
+
+        Args:
+            work: executes statements, perhaps more than once.
+            write: whether it writes.
+            patience: seconds to try for; `retry.PATIENCE` if None.
 
         Raises:
             ZerocostError: it failed; the message is the database's own.
+            DiskFullError: the disk is full.
         """
-        try:
+
+        def attempt() -> T:
             with self.engine.connect() as connection:
                 if write:
                     connection.exec_driver_sql(LOCK[self.kind])
-                yield self.executor(connection)
+                done = work(self.executor(connection))
                 connection.commit()
+            return done
+
+        try:
+            return retry(attempt, self.name, patience)
         except SQLAlchemyError as error:
-            raise ZerocostError(f"the database of scores says: {database_message(error)}") from None
+            kind = DiskFullError if is_full(error) else ZerocostError
+            raise kind(f"the database of scores says: {database_message(error)}") from None
 
     def executor(self, connection: Connection) -> Execute:
         """A function that executes statements on a connection."""
@@ -113,6 +125,14 @@ class Database:
         self.engine.dispose()
 
 
+def _make_tables(tables: Mapping[str, Sequence[str]], execute: Execute) -> None:
+    """Make the tables that are missing, and see that the others have these columns."""
+    for table, columns in tables.items():
+        execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
+        names = [column.split()[0] for column in columns if not column.startswith("PRIMARY KEY")]
+        execute(f"SELECT {', '.join(names)} FROM {table} LIMIT 1")
+
+
 def _make_engine(url: URL) -> Engine:
     """The engine that connects. A database in memory has a single connection, which threads share in turn."""
     if url.get_backend_name() == "postgresql":
@@ -125,25 +145,19 @@ def _make_engine(url: URL) -> Engine:
     return sa.create_engine(url, poolclass=sa.QueuePool, connect_args=options, **single)
 
 
-def use_write_ahead_log(sqlite: Engine) -> None:
+def sync_less(sqlite: Engine) -> None:
+    """Let SQLite wait for the disk only where that keeps a file whole, with the log of `use_write_ahead_log`."""
+    sa.event.listen(sqlite, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
+
+
+def use_write_ahead_log(sqlite: Engine, name: str | None) -> None:
     """Let a SQLite file be read while it is written, without losing data when a process dies.
 
     SQLite refuses to change a file to this mode while another process does the same, so try until it is done.
     """
-    sa.event.listen(sqlite, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
-    late = time.monotonic() + LOCK_TIMEOUT
-    while True:
-        try:
-            with sqlite.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-            return
-        except OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > late:
-                raise
-            time.sleep(0.05)
 
+    def change() -> None:
+        with sqlite.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
-def database_message(error: SQLAlchemyError) -> str:
-    """The database's own message, without the statement and the values."""
-    said = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-    return said.splitlines()[0] if said else type(error).__name__
+    retry(change, name)

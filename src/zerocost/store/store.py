@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zerocost.base.errors import ZerocostError
 from zerocost.store import owners
@@ -60,6 +60,11 @@ class Score(NamedTuple):
     reason: str | None
 
 
+def _is_key(architecture: Any, seed: Any, proxy: Any) -> bool:
+    """Whether the columns that name a score have values of their types."""
+    return isinstance(architecture, str) and isinstance(seed, int) and isinstance(proxy, str)
+
+
 def _is_score(score: Score) -> bool:
     """Whether what a row holds is a finite number, or a reason in its place."""
     if score.value is None:
@@ -99,22 +104,28 @@ class Store:
         self.heartbeat: threading.Thread | None = None
 
     def known(self, fingerprint: str, architectures: Sequence[str] | None = None) -> dict[tuple[str, int, str], Score]:
-        """All scores under a fingerprint, or those of some architectures, by architecture, seed and proxy."""
-        with self.database.transaction() as execute:
+        """All scores under a fingerprint, or those of some architectures, by architecture, seed and proxy.
+
+        Raises:
+            ZerocostError: a row is not what the store writes; the message names it.
+        """
+
+        def read(execute: Execute) -> list[Any]:
             if architectures is None:
-                rows = execute(_KNOWN, {"made": fingerprint})
-            else:
-                parts = [list(architectures[i : i + _QUERY_SIZE]) for i in range(0, len(architectures), _QUERY_SIZE)]
-                few = f"{_KNOWN} AND architecture IN :architectures"
-                rows = [row for part in parts for row in execute(few, {"made": fingerprint, "architectures": part})]
-        scores = {(arch, seed, proxy): Score(value, reason) for arch, seed, proxy, value, reason in rows}
-        for key, score in scores.items():
-            if not _is_score(score):
+                return execute(_KNOWN, {"made": fingerprint})
+            parts = [list(architectures[i : i + _QUERY_SIZE]) for i in range(0, len(architectures), _QUERY_SIZE)]
+            few = f"{_KNOWN} AND architecture IN :architectures"
+            return [row for part in parts for row in execute(few, {"made": fingerprint, "architectures": part})]
+
+        rows = self.database.transact(read)
+        for arch, seed, proxy, value, reason in rows:
+            self._check_row(_is_key(arch, seed, proxy), f"score of {proxy!r} for {arch!r}, seed {seed!r}")
+            if not _is_score(Score(value, reason)):
                 raise ZerocostError(
-                    f"the store {self.where} holds no score of {key[2]} for architecture {key[0]}, seed {key[1]}, but "
-                    f"{score.value!r}; expected a finite number, or a reason. Delete that row, or use another store"
+                    f"the store {self.where} holds no score of {proxy} for architecture {arch}, seed {seed}, but "
+                    f"{value!r}; expected a finite number, or a reason. Delete that row, or use another store"
                 )
-        return scores
+        return {(arch, seed, proxy): Score(value, reason) for arch, seed, proxy, value, reason in rows}
 
     def add(self, fingerprint: str, rows: Mapping[tuple[str, int, str], Score]) -> None:
         """Add scores, all or none, and release the claims on their architectures and seeds.
@@ -126,9 +137,12 @@ class Store:
             for (arch, seed, proxy), (value, reason) in rows.items()
             if "out of memory" not in (reason or "")
         ]
-        with self.database.transaction(write=True) as execute:
+
+        def write(execute: Execute) -> None:
             execute(_ADD, kept)
             execute(_RELEASE, self._rows(fingerprint, {(arch, seed) for arch, seed, _ in rows}))
+
+        self.database.transact(write, write=True)
 
     def claim(self, fingerprint: str, keys: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
         """Claim architectures and seeds; returns those that are now this store's to compute.
@@ -140,12 +154,17 @@ class Store:
         wanted = set(keys)
         if not wanted or not self.database.shared:
             return wanted
-        with self.database.transaction(write=True) as execute:
+
+        def claim(execute: Execute) -> set[tuple[str, int]]:
             self._sign(execute)
             signs = [(owner, owners.LifeSign(*sign)) for owner, *sign in execute(_OWNERS)]
+            for owner, sign in signs:
+                self._check_row(isinstance(sign.silent, int | float), f"owner {owner!r} without a time")
             self._forget(execute, [owner for owner, sign in signs if owner != self.owner and owners.is_gone(sign)])
             execute(_CLAIM, self._rows(fingerprint, wanted))
-            held = {(arch, seed) for arch, seed in execute(_HELD, {"made": fingerprint, "owner": self.owner})}
+            return {(arch, seed) for arch, seed in execute(_HELD, {"made": fingerprint, "owner": self.owner})}
+
+        held = self.database.transact(claim, write=True)
         if self.heartbeat is None:
             self.heartbeat = threading.Thread(target=self._beat, daemon=True)
             self.heartbeat.start()
@@ -154,8 +173,8 @@ class Store:
     def release(self, fingerprint: str, keys: Iterable[tuple[str, int]]) -> None:
         """Give up claims on what will not be computed after all."""
         if self.database.shared:
-            with self.database.transaction(write=True) as execute:
-                execute(_RELEASE, self._rows(fingerprint, keys))
+            rows = self._rows(fingerprint, keys)
+            self.database.transact(lambda execute: execute(_RELEASE, rows), write=True)
 
     def close(self) -> None:
         """Release all claims and close the connections."""
@@ -163,13 +182,19 @@ class Store:
         try:
             if self.heartbeat is not None:
                 self.heartbeat.join()
-                with self.database.transaction(write=True) as execute:
-                    self._forget(execute, [self.owner])
+                self.database.transact(lambda execute: self._forget(execute, [self.owner]), write=True)
         finally:
             self.database.close()
 
     def _rows(self, fingerprint: str, keys: Iterable[tuple[str, int]]) -> list[dict[str, object]]:
         return [{"made": fingerprint, "architecture": arch, "seed": seed, "owner": self.owner} for arch, seed in keys]
+
+    def _check_row(self, right: bool, row: str) -> None:
+        """`ZerocostError` that names a row which is not what the store writes."""
+        if not right:
+            raise ZerocostError(
+                f"the store {self.where} holds a row that no store writes: {row}. Delete it, or use another store"
+            )
 
     def _sign(self, execute: Execute) -> None:
         """Give a sign of life."""
@@ -183,8 +208,8 @@ class Store:
     def _beat(self) -> None:
         """Give signs of life, in a thread of its own, until the store is closed."""
         while not self.closed.wait(SIGN_INTERVAL):
-            with contextlib.suppress(ZerocostError), self.database.transaction(write=True) as execute:
-                self._sign(execute)
+            with contextlib.suppress(ZerocostError):
+                self.database.transact(self._sign, write=True, patience=0)
 
     def __enter__(self) -> Store:
         return self

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from zerocost.base.files import replace_file, write_text
 from zerocost.train.run import Epoch, Run
 
 
@@ -69,7 +70,7 @@ class RunFolder:
     def save_result(self, run: Run) -> None:
         """Keep a finished run."""
         text = json.dumps({"settings": self.settings, "run": run.to_dict()}, indent=1)
-        replace_file(self.result, lambda part: part.write_text(text, encoding="utf-8"))
+        write_text(self.result, text)
 
 
 def folder_name(name: str) -> str:
@@ -80,10 +81,3 @@ def folder_name(name: str) -> str:
     """
     legible = re.sub(r"[^A-Za-z0-9_.]+", "-", name).strip("-.")[:40]
     return f"{legible}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}".lstrip("-")
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file as a whole or not at all: `write` writes to another path, which then replaces it."""
-    part = path.with_name(f"{path.name}.part")
-    write(part)
-    part.replace(path)

@@ -1,0 +1,87 @@
+"""Files that are written: checked before the work, and replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from zerocost.base.errors import DiskFullError, InputError, ZerocostError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_error(target: object, error: OSError) -> ZerocostError:
+    """What to raise where `target` cannot be written: `DiskFullError` if the disk is full, else `InputError`.
+
+    >>> write_error("a.html", PermissionError(errno.EACCES, "Permission denied"))
+    InputError('cannot write a.html: Permission denied')
+    """
+    kind = DiskFullError if error.errno in _FULL else InputError
+    return kind(f"cannot write {target}: {error.strerror or error}")
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file as a whole or not at all: `write` writes to another path, which then replaces it.
+
+    What is no regular file, such as `/dev/stdout`, is written to directly.
+
+    Raises:
+        InputError: it cannot be written.
+        DiskFullError: the disk is full.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            write(path)
+            return
+        part = path.with_name(f"{path.name}.part")
+        try:
+            write(part)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from None
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text as UTF-8, with `replace_file`."""
+    replace_file(Path(path), lambda part: part.write_bytes(text.encode("utf-8", errors="replace")))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where it is missing; `InputError` or `DiskFullError` where that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(path, error) from None
+
+
+def check_file(path: str | Path | None, what: str = "") -> None:
+    """`InputError` for a file that could not be written: a folder, in no folder, or without permission."""
+    if path is None:
+        return
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"cannot write {what or path}: {path} is a folder; give the name of a file")
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise InputError(f"cannot write {what or path}: there is no folder {folder}")
+    _check_permission(path if path.exists() else folder)
+
+
+def check_folder(path: str | Path | None) -> None:
+    """`InputError` for a folder that could not be written to or made: a file, in a file, or without permission."""
+    if path is None:
+        return
+    existing = next(place for place in (Path(path).resolve(), *Path(path).resolve().parents) if place.exists())
+    if not existing.is_dir():
+        raise InputError(f"cannot write to the folder {path}: {existing} is a file")
+    _check_permission(existing)
+
+
+def _check_permission(path: Path) -> None:
+    """`InputError` for what may not be written to."""
+    if not os.access(path, os.W_OK):
+        raise InputError(f"cannot write to {path}: permission denied")

@@ -1,0 +1,121 @@
+"""How the command ends: streams that are closed or full, names that cannot be encoded, Ctrl-C while it loads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ZEROCOST = f"{sys.executable} -W error -m zerocost"
+FILE = """
+from torch import nn
+
+
+def candidates():
+    return {"\\udcff ☃": lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 10))}
+"""
+RANK = "rank mine.py:candidates --data digits:8 --proxies snip,params"
+NO_SPACE = "error: cannot write the output: No space left on device\n"
+SHELL = {
+    "a full disk": (f"{ZEROCOST} proxies > /dev/full", 1, "", NO_SPACE),
+    "a full disk, but for what is saved": (f"{ZEROCOST} {RANK} --save kept.json > /dev/full", 1, "", NO_SPACE),
+    "a full disk for the help": (f"{ZEROCOST} rank --help > /dev/full", 1, "", NO_SPACE),
+    "no stdout": (f"{ZEROCOST} proxies >&-", 2, "", "error: stdout is closed: there is nowhere to print to\n"),
+    "no stderr": (f"{ZEROCOST} rnak 2>&-", 2, "", ""),
+    "a full stderr": (f"{ZEROCOST} rnak 2>/dev/full", 2, "", ""),
+    "a reader that leaves": (f"set -o pipefail; {ZEROCOST} proxies --json | head -n 1", 0, "[\n", ""),
+    "ASCII": (f"PYTHONIOENCODING=ascii {ZEROCOST} {RANK}", 0, None, ""),
+    "a name of bytes": (
+        f"{ZEROCOST} score $'\\xff.py:build' --data digits",
+        2,
+        "",
+        "error: no such file: \\udcff.py\n",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def endings(tmp_path_factory) -> dict[str, subprocess.CompletedProcess[str]]:
+    """How each line of `SHELL` ended; they run at the same time, as each has to load everything."""
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    folder = tmp_path_factory.mktemp("shell")
+    (folder / "mine.py").write_text(FILE)
+    started = {
+        name: subprocess.Popen(
+            ["bash", "-c", line], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+        )
+        for name, (line, *_) in SHELL.items()
+    }
+    ended = {}
+    for name, process in started.items():
+        with process:
+            streams = process.communicate(timeout=300)
+        ended[name] = subprocess.CompletedProcess(str(folder), process.returncode, *streams)
+    return ended
+
+
+@pytest.mark.parametrize("name", SHELL)
+def test_streams_of_every_kind(endings, name):
+    _, code, output, errors = SHELL[name]
+    result = endings[name]
+    assert (result.returncode, result.stderr) == (code, errors)
+    assert output is None or result.stdout == output
+
+
+def test_what_was_scored_is_saved_though_nobody_can_read_it(endings):
+    saved = Path(endings["a full disk, but for what is saved"].args) / "kept.json"
+    assert '"reference"' in saved.read_text()
+
+
+def test_a_name_that_cannot_be_encoded_is_printed_escaped(endings):
+    assert "\\udcff \\u2603" in endings["ASCII"].stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="/proc says when torch is being loaded")
+def test_ctrl_c_while_it_loads_is_one_line():
+    command = [*ZEROCOST.split(), "proxies"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text() and process.poll() is None:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGINT)
+        streams = process.communicate(timeout=60)
+    assert (process.returncode, *streams) == (130, "", "error: interrupted\n")
+
+
+SEARCH = ("search", "--data", "digits:8", "--candidates", 2, "--keep", 1, "--epochs", 0, "--batch", 4)
+
+
+@pytest.mark.parametrize(("target", "code"), [("/dev/full", 1), ("/proc/report.html", 2)])
+def test_a_report_that_cannot_be_written_leaves_the_result_on_the_screen(run, target, code):
+    if not Path("/proc/self").exists():
+        pytest.skip("there is no /proc here")
+    result = run(*SEARCH, "--proxies", "snip", "--report", target)
+    assert result.code == code
+    assert "survivors, 1 of 2" in result.out
+    assert result.err.startswith(f"error: cannot write {target}: ")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_rank_with_nobody_left_is_exit_code_1(run, user_file):
+    result = run("rank", f"{user_file}:candidates", "--data", "digits:8", "--proxies", "snip", "--where", "snip < 0")
+    assert result.code == 1
+    assert result.err.startswith("error: no candidate passed the filter; the best one: snip < 0 is false")
+    assert "0 of 3 candidates" in result.out
+
+
+def test_a_wrong_use_says_what_is_near_and_where_to_read(run):
+    assert run("rnak").err == (
+        "error: unknown command 'rnak'; did you mean 'rank', 'tune' or 'score'? `zerocost --help` lists all 7\n"
+    )
+    unknown = run("rank", "x.py:y", "--data", "digits", "--btach", 3).err
+    assert unknown.startswith("error: unknown option '--btach'; did you mean '--batch', '--batches'")
+    missing = run("rank", "x.py:y").err
+    assert missing.startswith("error: missing option '--data'; ")
+    assert missing.endswith("rank --help` explains\n")
+    assert run("score", "x.py:y", "--data", "digits", "--batch", 0).err.startswith("error: invalid value for '--batch'")
