@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 import zerocost as zc
-from reference.cases import PLAIN, Cell, Reduction, batch, build, filled
+from reference.cases import ALL_3X3, PLAIN, Cell, Reduction, batch, build, filled
 from reference.compare import (
+    ILL_CONDITIONED,
     TOLERANCE,
     cases,
+    condition,
     differs,
     mean_of_repeats,
     network,
@@ -43,7 +45,16 @@ def test_equals_the_authors_code(case: str, samples: int) -> None:
             assert str(ours[record.proxy]).startswith(why), record.proxy
         elif not differs(record):
             value = wanted(record, model)
-            assert ours[record.proxy] == pytest.approx(value, rel=TOLERANCE[record.proxy], abs=0), record.proxy
+            assert ours[record.proxy] == pytest.approx(value, rel=tolerance(record), abs=0), record.proxy
+
+
+def tolerance(record: Record) -> float:
+    """Relative, and where rounding moves a value by more: as far as weights changed by 1e-14 move it, measured now."""
+    if (record.proxy, record.case) not in ILL_CONDITIONED:
+        return TOLERANCE[record.proxy]
+    moved = condition(record.proxy, record.case, record.samples)
+    assert 1e-8 < moved < 1e-4
+    return moved
 
 
 def slow(record: Record) -> bool:
@@ -56,7 +67,7 @@ def test_the_table_is_whole() -> None:
     assert len(kept) == len(records()) - 20  # vkdnw_entropy: see test_formulas_by_hand.py
     assert {record.samples for record in kept} == {8, 16, 20}
     assert len({record.proxy for record in kept}) == 31
-    assert sum(reason(record) is not None for record in kept) == 34
+    assert sum(reason(record) is not None for record in kept) == 35
     assert sum(differs(record) for record in kept) == 11
     assert sum(slow(record) for record in kept) == 9
 
@@ -142,7 +153,6 @@ def test_the_authors_swap_is_that_of_activations_on_images(counted: Callable[...
 
 # ---- Rounding, and random draws
 
-ALL_3X3 = "nb201:|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 MIXED = "nb201:|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
 RESIDUAL = "nb201:|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 

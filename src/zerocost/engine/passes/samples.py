@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.batch_statistics import FixedBatchNorm, batch_statistics
 from zerocost.engine.losses import IGNORED, all_ignored
+from zerocost.engine.network import OneValue
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.passes.data import data
 from zerocost.engine.passes.loss import loss
@@ -16,7 +20,19 @@ from zerocost.engine.signals import Signal
 
 
 def _samples(batch: PassInput) -> dict[str, Any]:
-    """Sums over the samples of their gradients, and of the gradients' signs; BatchNorm sees one sample at a time."""
+    """Sums over the samples of their gradients, and of the gradients' signs; BatchNorm sees one sample at a time.
+
+    Where that leaves a BatchNorm without a variance, each of them has the statistics of the whole batch as constants.
+    """
+    try:
+        return _one_by_one(batch, nullcontext)
+    except OneValue:
+        recorded = batch_statistics(batch)
+        return _one_by_one(batch, lambda: FixedBatchNorm(recorded))
+
+
+def _one_by_one(batch: PassInput, normalising: Callable[[], AbstractContextManager[Any]]) -> dict[str, Any]:
+    """The sums, with each sample run inside a context of its own."""
     sums: list[Tensor] = []
     signs: list[Tensor] = []
     with batch.network.fresh(batch.seed, batch.training):
@@ -24,8 +40,9 @@ def _samples(batch: PassInput) -> dict[str, Any]:
             graph = SharedGraph(batch.slice(i, i + 1, frozenset({"weight_gradients"})))
             if all_ignored(batch.loss, graph.batch.targets):
                 raise Failure(f"a sample of label {IGNORED} has no loss of its own")
-            data(graph)
-            gradients = loss(graph)["weight_gradients"]
+            with normalising():
+                data(graph)
+                gradients = loss(graph)["weight_gradients"]
             if not sums:
                 sums, signs = [g.clone() for g in gradients], [g.sign() for g in gradients]
                 continue
