@@ -105,6 +105,20 @@ def test_a_failure_of_one_sample_is_the_reason():
     assert "needs labels" in zc.score(network(), batch()[0], "knas").failures["knas"]
 
 
+def test_a_sample_without_a_gradient_counts_as_zeros():
+    x, y = torch.ones(3, 4).double(), torch.arange(3)
+    x[1] = -1
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4, bias=False), nn.ReLU(), nn.Linear(4, 3)).double()
+    nn.init.constant_(model[0].weight, 1.0)
+    rows = torch.cat([g.flatten(1) for g in one_at_a_time(model, x, y)], dim=1)
+    assert rows.any(dim=1).tolist() == [True, False, True]
+    card = zc.score(model, (x, y), "gradsign,knas")
+    assert card["gradsign"] == float(rows.sign().sum(0).abs().mean())
+    assert card["knas"] == pytest.approx(float((rows @ rows.T).mean()), rel=1e-12)
+    assert "every gradient is zero" in zc.score(model, (-x[[0, 2]], y[:2]), "knas").failures["knas"]
+
+
 # ---- BatchNorm that gets one value a channel
 
 
