@@ -225,8 +225,8 @@ Here our value is another number:
 
 ## Rounding
 
-Each value was computed a second time, with each weight changed by about 1e-14 of it. All but these move by less than
-1e-8, and are the same on any processor to that accuracy:
+Each of our values was computed a second time, with each weight changed by about 1e-14 of it. All but these move by less
+than 1e-8:
 
 {ill_conditioned}
 
