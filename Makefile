@@ -1,5 +1,5 @@
 # make demo    search a space on real images and write demo.html
-# make test    all tests
+# make test    all tests, the most sensitive ones also as on other processors
 # make check   style, types, import layers, documentation, examples
 # make bench   how much cheaper shared passes are, measured on this machine
 # make reference   every recorded value of the authors' code against ours, into docs/reference.md (minutes)
@@ -34,6 +34,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+	@echo "the reference values most sensitive to rounding, rounded as on other processors"
+	ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n 2 \
+	  tests/proxies/test_reference.py -k 'authors_code and not (skip or pool or none)'
 
 check: $(INSTALLED) docs
 	$(BIN)/ruff check

@@ -15,10 +15,13 @@ from zerocost.engine.watch.base import WATCHERS
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_thread() -> Iterator[None]:
-    """Small networks run many times faster in one thread than in threads that wait for each other."""
+def few_threads() -> Iterator[None]:
+    """Small networks run many times faster in one thread than in threads that wait for each other.
+
+    The variable OMP_NUM_THREADS asks for more.
+    """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     yield
     torch.set_num_threads(threads)
 

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 import zerocost as zc
-from reference.cases import PLAIN, Cell, Reduction, batch, build, filled
+from reference.cases import ALL_3X3, PLAIN, Cell, Reduction, batch, build, filled
 from reference.compare import (
+    ILL_CONDITIONED,
     TOLERANCE,
     cases,
+    condition,
     differs,
     mean_of_repeats,
     network,
@@ -43,7 +45,16 @@ def test_equals_the_authors_code(case: str, samples: int) -> None:
             assert str(ours[record.proxy]).startswith(why), record.proxy
         elif not differs(record):
             value = wanted(record, model)
-            assert ours[record.proxy] == pytest.approx(value, rel=TOLERANCE[record.proxy], abs=0), record.proxy
+            assert ours[record.proxy] == pytest.approx(value, rel=tolerance(record), abs=0), record.proxy
+
+
+def tolerance(record: Record) -> float:
+    """Relative, and where rounding moves a value by more: as far as weights changed by 1e-14 move it, measured now."""
+    if (record.proxy, record.case) not in ILL_CONDITIONED:
+        return TOLERANCE[record.proxy]
+    moved = condition(record.proxy, record.case, record.samples)
+    assert 1e-8 < moved < 1e-4
+    return moved
 
 
 def slow(record: Record) -> bool:
@@ -56,7 +67,7 @@ def test_the_table_is_whole() -> None:
     assert len(kept) == len(records()) - 20  # vkdnw_entropy: see test_formulas_by_hand.py
     assert {record.samples for record in kept} == {8, 16, 20}
     assert len({record.proxy for record in kept}) == 31
-    assert sum(reason(record) is not None for record in kept) == 34
+    assert sum(reason(record) is not None for record in kept) == 35
     assert sum(differs(record) for record in kept) == 11
     assert sum(slow(record) for record in kept) == 9
 
@@ -142,18 +153,19 @@ def test_the_authors_swap_is_that_of_activations_on_images(counted: Callable[...
 
 # ---- Rounding, and random draws
 
-ALL_3X3 = "nb201:|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 MIXED = "nb201:|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
 RESIDUAL = "nb201:|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
 # Relative error allowed in float32. Rounding flips the sign of a few units near zero and grows over the layers of a
-# deep network (the worst case seen is given); terms of both signs cancel in plain and grasp, fisher squares.
+# deep network (the worst case seen is given); terms of both signs cancel in plain and grasp, fisher squares, and zico
+# divides by differences of gradients that nearly coincide.
 FLOAT32 = {
     "grad_norm": 1e-2,  # 6e-4
     "snip": 1e-2,  # 5e-4
     "fisher": 2e-2,  # 2e-3
     "plain": 1e-1,  # 2e-2
     "grasp": 1e-1,  # 1e-2
+    "zico": 5e-2,  # 1e-2
     "jacob_cov": 1e-4,  # 6e-6: linear algebra in float64
     "naswot": 1e-5,  # 2e-7: counts of signs, and linear algebra in float64
     "l2_norm": 1e-4,  # 4e-5: one norm over 4 million float32 weights
@@ -165,7 +177,8 @@ FLOAT32 = {
 def test_float32_is_near_float64(case: str) -> None:
     model = filled(build(case), WEIGHTS_SEED)
     here = [record for record in RECORDS[case, 16 if case in PLAIN else 8] if record.proxy in FLOAT32]
-    card = zc.score(model, batch(BATCH_SEED, here[0].samples, case), [record.proxy for record in here])
+    batches = [batch(BATCH_SEED + i, here[0].samples, case) for i in range(2)]
+    card = zc.score(model, batches, [record.proxy for record in here])
     assert card.provenance["dtype"] == "float32"
     assert len(here) == len(FLOAT32)
     for record in here:

@@ -21,6 +21,16 @@ from zerocost.engine.guard import Snapshot
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
+class OneValue(Failure):
+    """A normalisation layer gets one value a channel (or group), which has no variance."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a normalisation layer gets one value a channel, which has no variance; give larger inputs or, where it is "
+            "BatchNorm in train mode, more samples or mode=eval"
+        )
+
+
 class Network:
     """A model, its parameters and buffers (shared ones once), and which parameters are weight matrices."""
 
@@ -141,6 +151,8 @@ class Network:
         except Exception as error:
             if is_out_of_memory(error):
                 raise torch.OutOfMemoryError(str(error)) from error
+            if str(error).startswith("Expected more than 1 "):
+                raise OneValue from error
             raise Failure(f"the network raised {describe_error(error)}") from error
         return scored_tensor(outputs)
 

@@ -12,7 +12,8 @@ def gradsign(sample_gradient_signs: Tensors) -> Tensor:
     r"""Agreement of the samples on where to go, :math:`\frac{1}{K} \sum_k |\sum_n \mathrm{sign}(g_{nk})|`.
 
     :math:`g_{nk}` is the gradient of the loss on sample :math:`n` alone to weight :math:`k` of :math:`K`; in train mode
-    BatchNorm sees that one sample. Weights without a gradient count as zeros.
+    BatchNorm sees that one sample. Where one would see a single value a channel (in an MLP, after global pooling),
+    every BatchNorm has the statistics of the whole batch, as constants. Weights without a gradient count as zeros.
 
     Args:
         sample_gradient_signs: the inner sums, for each weight matrix.

@@ -11,9 +11,9 @@ from zerocost.proxies.reduce import total
 def knas(sample_gradient_sums: Tensors, labels: Tensor) -> Tensor:
     r"""Mean of the Gram matrix of the samples' gradients, :math:`\frac{1}{N^2} \sum_{ij} g_i^T g_j`.
 
-    :math:`g_i` is the gradient of the loss on sample :math:`i` alone. The mean equals :math:`\|\sum_i g_i / N\|^2`,
-    which is how it is computed: all weights take part, where the authors' code takes 100 of each of 11 tensors, and
-    compares two sets of minibatches in place of samples.
+    :math:`g_i` is the gradient of the loss on sample :math:`i` alone, with BatchNorm as in `gradsign`. The mean equals
+    :math:`\|\sum_i g_i / N\|^2`, which is how it is computed: all weights take part, where the authors' code takes 100
+    of each of 11 tensors, and compares two sets of minibatches in place of samples.
 
     Args:
         sample_gradient_sums: :math:`\sum_i g_i` for each weight matrix.

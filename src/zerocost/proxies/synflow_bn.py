@@ -21,6 +21,10 @@ def synflow_bn(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     Returns:
         A positive scalar.
 
+    Raises:
+        Failure: the input of ones has one value a channel at a BatchNorm, or its maps are so nearly constant that the
+            flow cancels up to rounding: changing the weights by 1e-14 changes it by more than 1e-6.
+
     >>> import torch
     >>> synflow_bn([torch.tensor([[1.0, 2.0]])], [torch.tensor([[3.0, -1.0]])]).item()
     5.0

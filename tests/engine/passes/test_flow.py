@@ -161,8 +161,27 @@ def test_normalisation_that_is_kept_runs_on_the_statistics_of_the_ones():
 
 
 def test_normalisation_that_is_kept_is_that_of_every_kind_and_dropout_is_not():
-    for layer in (nn.GroupNorm(2, 4), nn.LayerNorm((4, 6, 6)), nn.InstanceNorm2d(4)):
+    for layer in (nn.GroupNorm(2, 4), nn.LayerNorm((4, 6, 6))):
         card = zc.score(conv(layer), batch(3, 8, 8), "synflow,synflow_bn")
         assert card["synflow_bn"] != pytest.approx(card["synflow"], rel=0.01)
     card = zc.score(conv(nn.Dropout(0.5)), batch(3, 8, 8), "synflow,synflow_bn")
     assert card["synflow_bn"] == card["synflow"]
+
+
+@pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d])
+def test_what_rounding_decides_is_a_failure(norm):
+    torch.manual_seed(0)
+    last = nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3)
+    varied = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, padding=1), norm(4), *last)
+    assert zc.score(varied, batch(3, 8, 8), "synflow_bn")["synflow_bn"] > 0
+    constant = nn.Sequential(nn.Conv2d(3, 4, 3), norm(4), nn.Conv2d(4, 4, 1), norm(4), *last)
+    for proxy in ("synflow_bn", "snr_synflow(normalisation=kept)"):
+        (reason,) = zc.score(constant, batch(3, 8, 8), proxy).failures.values()
+        assert "the flow cancels up to rounding" in reason and "use synflow" in reason
+
+
+def test_normalisation_of_one_value_that_is_kept_is_a_failure():
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
+    card = zc.score(model, batch(4), "synflow,synflow_bn,synflow_bn(mode=eval)")
+    assert list(card.scores) == ["synflow"]
+    assert all("one value a channel" in reason for reason in card.failures.values())

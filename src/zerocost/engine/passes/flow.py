@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,12 +12,19 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
+from zerocost.base.seeding import stream
 from zerocost.engine.graph import gradients
 from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
 from zerocost.engine.modes import FlowMode, as_float64
+from zerocost.engine.network import Network, OneValue
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
 from zerocost.engine.watch.roles import WeightRoles
+
+_UNDEFINED = (
+    "undefined: normalised with the statistics of one input of ones, {}; "
+    "use synflow, where normalisation is the identity"
+)
 
 
 def _flow(batch: PassInput) -> dict[str, Any]:
@@ -50,6 +60,44 @@ def _flow(batch: PassInput) -> dict[str, Any]:
     }
 
 
+def _defined_flow(batch: PassInput) -> dict[str, Any]:
+    """`_flow`, or a `Failure` where weights changed by 1e-14 change it by more than 1e-6: rounding then decides it.
+
+    That happens with normalisation "kept", which has no gradient on maps of one value, or two, a channel.
+    """
+    if batch.settings.normalisation == "identity":
+        return _flow(batch)
+    try:
+        found = _flow(batch)
+    except OneValue as failure:
+        raise Failure(_UNDEFINED.format("which is one value a channel")) from failure
+    again = _flow(replace(batch, network=_rounded_otherwise(batch.network, stream(batch.seed, "rounding"))))
+    pairs = list(zip(found["flow_gradients"], again["flow_gradients"], strict=True))
+    change = _magnitude(found["flow_weights"], [one - other for one, other in pairs])
+    if change > 1e-6 * _magnitude(found["flow_weights"], [one for one, _ in pairs]):
+        raise Failure(_UNDEFINED.format("the flow cancels up to rounding"))
+    return found
+
+
+def _rounded_otherwise(network: Network, generator: torch.Generator) -> Network:
+    """The network in float64, with the elements of its parameters changed by about 1e-14 of them."""
+
+    def change(parameter: Tensor) -> Tensor:
+        if not parameter.is_floating_point():
+            return parameter
+        steps = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        return parameter.detach().double() * (1 + 1e-14 * steps.to(parameter.device))
+
+    changed = copy.copy(network)
+    changed.parameters = {name: change(p) for name, p in network.parameters.items()}
+    return changed
+
+
+def _magnitude(weights: Sequence[Tensor], flows: Sequence[Tensor]) -> Tensor:
+    """The sum of |w·∂R/∂w|."""
+    return torch.stack([(w * g).abs().sum() for w, g in zip(weights, flows, strict=True)]).sum()
+
+
 def absolute_values(parameter: Tensor) -> Tensor:
     """Absolute values in float64; a copy of an integer parameter."""
     return as_float64(parameter.abs()) if parameter.is_floating_point() else parameter.clone()
@@ -58,7 +106,7 @@ def absolute_values(parameter: Tensor) -> Tensor:
 add_pass(
     Pass(
         name="flow",
-        run=_flow,
+        run=_defined_flow,
         order=110,
         description="an input of ones, |θ|, normalisation as identity, float64",
         settings=frozenset({"initialisation", "normalisation"}),

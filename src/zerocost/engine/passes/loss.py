@@ -15,6 +15,10 @@ from zerocost.engine.readings import labels
 from zerocost.engine.signals import Signal
 
 
+class NoGradient(Failure):
+    """Every gradient is zero."""
+
+
 def loss(graph: SharedGraph) -> dict[str, Any]:
     """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
     targets = labels(graph.batch.targets)
@@ -39,7 +43,7 @@ def loss(graph: SharedGraph) -> dict[str, Any]:
         )
     graph.gradients = found[: len(graph.weights)]
     if not any(bool(g.any()) for g in graph.gradients):
-        raise Failure("no path from the weights to the loss: every gradient is zero")
+        raise NoGradient("no path from the weights to the loss: every gradient is zero")
     return {
         "loss": graph.loss.detach(),
         "weight_gradients": [g.detach() for g in graph.gradients],
