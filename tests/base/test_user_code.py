@@ -24,6 +24,7 @@ def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
         ("mine.py:", "expected FILE.py:NAME"),
         ("missing.py:build", "no such file: missing.py"),
         ("broken.py:build", "importing broken.py raised ZeroDivisionError: division by zero"),
+        ("exits.py:build", "importing exits.py raised SystemExit: 3"),
         ("mine.py:bild", r"unknown name in mine.py: 'bild'; did you mean 'build'"),
         ("text.txt:build", "text.txt is not a Python file"),
     ],
@@ -34,6 +35,7 @@ def test_what_cannot_be_loaded_is_bad_input(
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text("def build():\n    pass\n")
     Path("broken.py").write_text("1 / 0")
+    Path("exits.py").write_text("import sys\nsys.exit(3)")
     Path("text.txt").write_text("build")
     with pytest.raises(InputError, match=message):
         load_object(target)

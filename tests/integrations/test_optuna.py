@@ -74,19 +74,25 @@ def test_what_cannot_be_scored_is_pruned_and_the_reason_is_kept(directions: list
     assert "mat1 and mat2" in made.trials[0].user_attrs[FAILURES]["snip"]
 
 
-def test_what_build_raises_is_the_users() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("no such layer"), SystemExit("no such layer"), GeneratorExit()])
+def test_a_network_that_cannot_be_built_costs_its_trial_alone(error: BaseException) -> None:
     def broken(trial: optuna.Trial) -> nn.Module:
-        try:
-            return {}["layer"]
-        except KeyError as error:
-            raise RuntimeError("no such layer") from error
+        if trial.number == 1:
+            raise error
+        return build(trial)
 
     made = study(direction="maximize")
-    with pytest.raises(RuntimeError, match=r"^no such layer$") as raised:
-        made.optimize(objective(broken, BATCH, "snip"), n_trials=2)
-    assert isinstance(raised.value.__cause__, KeyError)
-    made.optimize(objective(broken, BATCH, "snip"), n_trials=2, catch=RuntimeError)
-    assert [t.state.name for t in made.trials] == ["FAIL"] * 3
+    made.optimize(objective(broken, BATCH, "snip"), n_trials=3)
+    assert [t.state.name for t in made.trials] == ["COMPLETE", "PRUNED", "COMPLETE"]
+    assert f"building the network raised {type(error).__name__}" in made.trials[1].user_attrs[FAILURES]["snip"]
+
+
+def test_ctrl_c_in_a_build_ends_the_study() -> None:
+    def interrupted(trial: optuna.Trial) -> nn.Module:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        study(direction="maximize").optimize(objective(interrupted, BATCH, "snip"), n_trials=2)
 
 
 def test_a_prune_of_the_users_own_stays_one() -> None:
@@ -99,7 +105,7 @@ def test_a_prune_of_the_users_own_stays_one() -> None:
 
 
 def test_a_build_that_returns_no_network() -> None:
-    with pytest.raises(InputError, match=r"build must return a torch\.nn\.Module, but got NoneType"):
+    with pytest.raises(InputError, match=r"must build a torch\.nn\.Module, but got NoneType"):
         objective(lambda trial: None, BATCH, "params")(optuna.trial.FixedTrial({}))
 
 

@@ -20,6 +20,40 @@ from run.small import TEXTS, job, scores
 if __name__ == "__main__":
     scores(job(sys.argv[1]), TEXTS, sys.argv[2], workers=int(sys.argv[3]))
 """
+MAIN = """
+import os, signal, sys, threading, time
+from torch import nn
+from run.small import job, scores
+from zerocost import spaces
+from zerocost.spaces import FULL
+
+folder = sys.argv[1]
+
+
+class Slow(nn.Linear):
+    def forward(self, x):
+        open(f"{folder}/{os.getpid()}", "w").close()
+        time.sleep(1000)
+
+
+def slow(choose):
+    return Slow(1, choose.int("width", 1, 9))
+
+
+def interrupt():
+    while len(os.listdir(folder)) < 2:
+        time.sleep(0.02)
+    print(time.time(), flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+space = spaces.from_function(slow)
+threading.Thread(target=interrupt).start()
+try:
+    scores(job("snip", space=space, fidelity=FULL, seeds=(0,)), [str(a) for a in space], workers=2)
+except KeyboardInterrupt as stop:
+    print(time.time(), stop)
+"""
 ALL = 2 * len(TEXTS)
 
 
@@ -76,3 +110,18 @@ def test_the_rest_of_a_killed_process_is_done_by_another(place, noted, another):
     assert 0 < before.total() < ALL
     assert noted.by_process()[os.getpid()] == ALL - kept
     assert all(values["noted"].value for values in found.values())
+
+
+def test_ctrl_c_ends_the_workers_of_a_script_at_once(tmp_path):
+    """The script has no guard against being run again, and its space is its own."""
+    script, seen = tmp_path / "script.py", tmp_path / "seen"
+    script.write_text(MAIN)
+    seen.mkdir()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, script, seen]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    started, stopped = ran.stdout.splitlines()
+    assert stopped.endswith("interrupted; 0 of 9 networks were scored")
+    assert float(stopped.split()[0]) - float(started) < 5
+    assert all(owners.start_time(int(file.name)) is None for file in seen.iterdir())

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import numpy as np
 import pytest
 import torch
@@ -107,6 +109,41 @@ def test_one_bad_candidate_never_stops_the_others():
         "tuple": "returned a tuple",
     }.items():
         assert reason in reasons[name]
+
+
+ERRORS = [SystemExit(3), GeneratorExit(), StopIteration(), asyncio.CancelledError(), BaseException("odd")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["build", "forward", "train", "proxy"])
+def test_whatever_is_raised_costs_one_candidate_alone(error, where, registries):
+    class Raises(nn.Linear):
+        def forward(self, x):
+            if where == "forward":
+                raise error
+            return super().forward(x)
+
+        def train(self, mode=True):
+            if where == "train":
+                raise error
+            return super().train(mode)
+
+    @zc.proxy(paper="a test")
+    def odd(parameter_count):
+        if where == "proxy" and parameter_count == 15:
+            raise error
+        return parameter_count
+
+    def build():
+        if where == "build":
+            raise error
+        return Raises(4, 3)
+
+    table = zc.rank({"a": mlp, "bad": build, "b": mlp}, batch(), "snip,synflow,odd", batch=8)
+    assert dict(table.cards["a"]) == dict(table.cards["b"]) and len(table.cards["a"]) == 4
+    failed = table.cards["bad"].failures
+    assert failed.keys() >= ({"odd"} if where == "proxy" else {"snip"})
+    assert all(f"raised {type(error).__name__}" in reason for reason in failed.values())
 
 
 def test_an_error_nobody_thought_of_is_a_named_failure_too(monkeypatch):

@@ -103,6 +103,28 @@ def test_ctrl_c_keeps_the_finished_runs(data: TensorDataset, build: Build, how: 
     assert [(run.name, len(run.epochs)) for run in caught.value.runs] == [("a", 2)]
 
 
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()])
+def test_a_candidate_that_exits_does_not_stop_the_others(
+    data: TensorDataset, build: Build, error: BaseException
+) -> None:
+    class Exits(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            raise error
+
+    bad, good = train({"bad": lambda: Exits(6, 2), "good": build}, train=data, epochs=1)
+    assert (bad.failure or "").startswith(type(error).__name__) and good.failure is None
+
+
+def test_sigterm_ends_the_training(data: TensorDataset, build: Build) -> None:
+    def stop(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit):
+        train({"a": build, "b": build}, train=data, epochs=2, progress=stop)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_an_exit_is_not_taken_for_ctrl_c(data: TensorDataset, build: Build) -> None:
     def leave(*_: object) -> None:
         sys.exit(3)

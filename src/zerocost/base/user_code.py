@@ -9,6 +9,13 @@ from typing import Any
 
 from zerocost.base.errors import InputError, unknown
 
+_PREFIX = "zerocost_user_"
+
+
+def loaded_files() -> dict[str, str]:
+    """The user's files that `load_object` has loaded, by the names of their modules."""
+    return {name: str(module.__file__) for name, module in sys.modules.items() if name.startswith(_PREFIX)}
+
 
 def load_object(target: str) -> Any:
     """The object that `path/to/file.py:name` names.
@@ -22,7 +29,7 @@ def load_object(target: str) -> Any:
     file = Path(path)
     if not file.is_file():
         raise InputError(f"no such file: {path}")
-    spec = importlib.util.spec_from_file_location(f"zerocost_user_{file.stem}", file.resolve())
+    spec = importlib.util.spec_from_file_location(f"{_PREFIX}{file.stem}", file.resolve())
     if spec is None or spec.loader is None:
         raise InputError(f"{path} is not a Python file; expected FILE.py:NAME")
     module = importlib.util.module_from_spec(spec)
@@ -30,7 +37,10 @@ def load_object(target: str) -> Any:
     sys.path.insert(0, str(file.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
+        del sys.modules[spec.name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise InputError(f"importing {path} raised {type(error).__name__}: {error}") from error
     finally:
         sys.path.pop(0)

@@ -165,11 +165,11 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns, or the `Failure` that says why it returns nothing. Running out of memory is raised."""
     try:
         return function(*arguments)
-    except (InputError, torch.OutOfMemoryError):
+    except (InputError, torch.OutOfMemoryError, KeyboardInterrupt):
         raise
     except Failure as failure:
         return failure
-    except Exception as error:
+    except BaseException as error:
         if is_out_of_memory(error):
             raise torch.OutOfMemoryError(str(error)) from error
         return Failure(describe_error(error))

@@ -17,6 +17,7 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
+from zerocost.engine.reads import Reads
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
@@ -59,6 +60,7 @@ class Network:
         ]
         self.names = {id(t): name for name, t in self.tensors.items()}
         self.originals = frozenset(self.names)
+        self.read: dict[bool, set[str]] = {}  # parameters that a run has read, in train mode (True) and in eval mode
 
     @cached_property
     def snapshot(self) -> Snapshot:
@@ -91,6 +93,17 @@ class Network:
         """The dtype of the first floating-point parameter; torch's default for a model without any."""
         floating = (t.dtype for t in self.parameters.values() if t.is_floating_point())
         return next(floating, torch.get_default_dtype())
+
+    @property
+    def frozen(self) -> list[str]:
+        """Names of the parameters that training would leave as they are."""
+        return [name for name, p in self.parameters.items() if p.is_floating_point() and not p.requires_grad]
+
+    @property
+    def unused(self) -> list[str] | None:
+        """Names of the parameters that no run has read; None before the first run."""
+        read = set[str]().union(*self.read.values())
+        return [name for name in self.parameters if name not in read] if self.read else None
 
     def clock(self) -> float:
         """Seconds, once the device has finished what it was given."""
@@ -129,7 +142,9 @@ class Network:
         """Train or eval mode; `Failure` when the model's own `train` raises."""
         try:
             self.model.train(training)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise Failure(f"the network's train() raised {describe_error(error)}") from error
 
     def run(self, tensors: Mapping[str, Tensor], inputs: Any) -> Tensor:
@@ -144,17 +159,27 @@ class Network:
         for holder, key, name in self.places:
             holder[key] = tensors[name]
         try:
-            with kept_defaults():
+            with kept_defaults(), self._noting_reads(tensors):
                 outputs = self.model(*arguments, **keywords)
-        except (torch.OutOfMemoryError, Failure):
+        except (torch.OutOfMemoryError, Failure, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             if is_out_of_memory(error):
                 raise torch.OutOfMemoryError(str(error)) from error
             if str(error).startswith("Expected more than 1 "):
                 raise OneValue from error
             raise Failure(f"the network raised {describe_error(error)}") from error
         return scored_tensor(outputs)
+
+    @contextmanager
+    def _noting_reads(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """Note which parameters the network reads, at its first run in each mode."""
+        if self.model.training in self.read:
+            yield
+            return
+        with Reads() as reads:
+            yield
+        self.read[self.model.training] = {name for name in self.parameters if id(tensors[name]) in reads.ids}
 
     def prepare(self, inputs: Any) -> Any:
         """Inputs on the network's device, floating-point ones in its dtype, all such that autograd can use them."""
@@ -201,6 +226,6 @@ def scored_tensor(outputs: Any) -> Tensor:
     )
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether torch could not get memory: its own error class, or the CPU allocator's RuntimeError."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -33,7 +33,7 @@ def reading(source: Source, meaning: str) -> Callable[[Callable[[Any], Any]], Ca
     return register
 
 
-@reading(MODEL, "number of parameters, tied ones once: int")
+@reading(MODEL, "number of parameters, tied ones once, frozen and unused ones too: int")
 def parameter_count(network: Network) -> int:
     return sum(p.numel() for p in network.parameters.values())
 
@@ -48,7 +48,9 @@ def parameter_tensors(network: Network) -> int:
     return len(network.parameters)
 
 
-@reading(MODEL, "weight matrices (two or more axes, no normalisation layer), tied ones once: tensors")
+@reading(
+    MODEL, "weight matrices (two or more axes, no normalisation layer), tied ones once, frozen and unused too: tensors"
+)
 def weights(network: Network) -> list[Tensor]:
     return network.weights()
 

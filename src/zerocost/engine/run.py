@@ -31,7 +31,10 @@ from zerocost.engine.signals import SIGNALS
 
 @dataclass
 class MeasuredSignals:
-    """What a plan delivered: signals (a value, or the Failure that says why not), and how it was measured."""
+    """What a plan delivered: signals (a value, or the Failure that says why not), and how it was measured.
+
+    `frozen` names the parameters that do not require a gradient, `unused` those that no pass read (None: none ran).
+    """
 
     signals: dict[Settings, dict[str, Any]] = field(default_factory=dict)
     milliseconds: dict[tuple[str, Settings], float] = field(default_factory=dict)
@@ -39,6 +42,8 @@ class MeasuredSignals:
     part_sizes: list[tuple[bool, int]] = field(default_factory=list)
     device: str = "cpu"
     dtype: str = ""
+    frozen: list[str] = field(default_factory=list)
+    unused: list[str] | None = None
 
     @property
     def part_size(self) -> int:
@@ -87,6 +92,7 @@ def _measure_groups(
             result.signals[group.settings] = (
                 dict.fromkeys(group.signals, found) if isinstance(found, Failure) else found
             )
+    result.frozen, result.unused = network.frozen, network.unused
     return result
 
 

@@ -146,7 +146,9 @@ def _find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch,
         args, kwargs = called.args
     except Failure as failure:
         raise InputError(str(failure)) from failure
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         got = f"training_step raised {describe_error(error)}, when given a {type(batch).__name__}"
         raise InputError(f"{got}; {_REMEDY}") from error
     else:
@@ -211,9 +213,9 @@ def _step_loss(module: nn.Module, seen: list[Any], whole: _MakeBatch) -> Callabl
 
         try:
             result = _run_step(module, whole(args, kwargs, targets), forward)
-        except (InputError, Failure):
+        except (InputError, Failure, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             if is_out_of_memory(error):
                 raise
             raise Failure(f"training_step raised {describe_error(error)}; {_REMEDY}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import optuna
@@ -11,8 +12,7 @@ import pandas as pd
 from optuna.study import StudyDirection
 from torch import nn
 
-from zerocost.base.errors import InputError
-from zerocost.base.seeding import seeded
+from zerocost.base.errors import Failure, InputError
 from zerocost.combine import as_proxies
 from zerocost.combine.ranks import log_rank
 from zerocost.data.as_batch import as_batches
@@ -20,7 +20,7 @@ from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.signals import measured_signals
 from zerocost.proxies.registry import resolve
-from zerocost.scoring.candidates import is_network
+from zerocost.scoring.candidates import initialise
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import score
 
@@ -43,8 +43,8 @@ def objective(
 
     Higher is better: create the study with direction "maximize", or with one "maximize" for each of several proxies.
     Only sizes (`params`, `non_embedding_params`, `layer_count`, `flops`, `depth`) may be minimised. A trial whose
-    network cannot be scored is pruned: its user attribute `zerocost:failures` has the reasons, `zerocost:scores` the
-    scores that were computed. What `build` raises is raised, as by any objective.
+    network cannot be built or scored is pruned, whatever was raised: its user attribute `zerocost:failures` has the
+    reasons, `zerocost:scores` the scores that were computed.
 
     Args:
         build: makes the network of a trial; torch is seeded with `seed` meanwhile.
@@ -72,11 +72,15 @@ def objective(
     def value(trial: optuna.Trial) -> float | tuple[float, ...]:
         if isinstance(trial, optuna.Trial):
             _check_directions(trial.study.directions, wanted)
-        with seeded(seed):
-            model = build(trial)
-        if not is_network(model):
-            raise InputError(f"build must return a torch.nn.Module, but got {type(model).__name__}")
-        card = _record_scores(trial, score(model, batches, wanted, loss=loss, seed=seed))
+        try:
+            model = initialise(partial(build, trial), seed)
+        except Failure as reason:
+            if isinstance(reason.__cause__, optuna.TrialPruned):
+                raise reason.__cause__ from None
+            card = ScoreCard({}, {p.name: str(reason) for p in wanted})
+        else:
+            card = score(model, batches, wanted, loss=loss, seed=seed)
+        _record_scores(trial, card)
         if card.failures:
             raise optuna.TrialPruned(_describe_failures(card))
         values = tuple(card[p.name] for p in wanted)

@@ -5,7 +5,7 @@ from zerocost.engine.proxy import proxy
 
 @proxy(paper="Tybl and Neumann, VKDNW, CVPR 2025", group="size and depth")
 def layer_count(parameter_tensors: int) -> int:
-    r"""Number of parameter tensors, biases and normalisation included, tied ones once: :math:`\aleph`.
+    r"""Number of parameter tensors, tied ones once, frozen and unused ones too: :math:`\aleph`.
 
     A baseline that on NAS-Bench-201 ranks better than FLOPs. `depth` counts the layers on the longest path instead.
 

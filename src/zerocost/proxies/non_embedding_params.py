@@ -6,7 +6,7 @@ from zerocost.engine.proxy import proxy
 
 @proxy(paper="Javaheripi et al., LiteTransformerSearch, NeurIPS 2022", group="size and depth")
 def non_embedding_params(non_embedding_count: int) -> int:
-    r"""Number of parameters outside the tables of embedding layers, tied ones once.
+    r"""Number of parameters outside the tables of embedding layers, tied ones once, frozen and unused ones too.
 
     The baseline for language models, whose tables say more about the vocabulary than about the network. An output layer
     that shares its weight with a table is not counted either.

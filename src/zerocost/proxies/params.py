@@ -5,7 +5,7 @@ from zerocost.engine.proxy import proxy
 
 @proxy(paper="baseline", group="size and depth")
 def params(parameter_count: int) -> int:
-    r"""Number of parameters, biases and normalisation included, tied ones once.
+    r"""Number of parameters, biases and normalisation included, tied ones once, frozen and unused ones too.
 
     Args:
         parameter_count: the count.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 
 from zerocost import data as data_
@@ -13,6 +14,8 @@ from zerocost.data.as_batch import as_batch
 from zerocost.engine.losses import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
+from zerocost.engine.signals import SIGNALS, Signal
+from zerocost.proxies.registry import resolve
 from zerocost.scoring.rank import score_candidate
 from zerocost.spaces import Fidelity, SearchSpace, resize
 from zerocost.store import Score
@@ -47,8 +50,29 @@ class Job(NamedTuple):
         try:
             card = score_candidate(build, self.batches[seed], plan(chosen), cross_entropy, [seed], self.device)
         except InputError as reason:
-            return {p.name: Score(None, str(reason)) for p in chosen}
+            return failed_scores([p.name for p in chosen], str(reason))
         return {p.name: Score(card.scores.get(p.name), card.failures.get(p.name)) for p in chosen}
+
+
+def in_workers(job: Job) -> Callable[[], Callable[[Key, frozenset[str]], Scores]]:
+    """Sets a job up in a worker process: gives its `score` there.
+
+    Proxies that are named by a file are loaded from it there. Others are sent, and so are the user's own signals,
+    which the worker has not registered.
+    """
+    given = [[p] if isinstance(p, Proxy) or ":" in p else resolve(p) for p in job.proxies]
+    own = {name: s for name, s in SIGNALS.items() if s.function and not s.declared_in.startswith("zerocost.")}
+    return partial(_set_up, job._replace(proxies=tuple(chain.from_iterable(given))), own)
+
+
+def _set_up(job: Job, signals: dict[str, Signal]) -> Callable[[Key, frozenset[str]], Scores]:
+    SIGNALS.update(signals)
+    return partial(job.score, resolve(job.proxies))
+
+
+def failed_scores(names: Iterable[str], reason: str) -> Scores:
+    """A score without a value for each proxy, all for one reason."""
+    return {name: Score(None, reason) for name in names}
 
 
 def draw_job_batches(

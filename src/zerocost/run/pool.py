@@ -1,65 +1,172 @@
-"""Worker processes: each sets the job up once, then scores one network at a time."""
+"""Worker processes, each with one call at a time, so that it is known whose fault it is when one dies."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
 
-import torch
+import cloudpickle
 
-from zerocost.base.errors import InputError
-from zerocost.proxies.registry import resolve
-from zerocost.run.job import Job, Key, Scores
+from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
+from zerocost.base.user_code import loaded_files
 
-WORKER_DIED = (
-    "a worker process died: it ran out of memory, cannot import what the space or a proxy is made of, or the script "
-    'that started it has no `if __name__ == "__main__":` around the call; workers=1 shows which'
-)
+_START = "import sys; sys.path[:] = {path!r}; from zerocost.run.worker import serve; serve()"
+_PATIENCE = 1.0
+"""Seconds that a worker whose pipes are closed has to end."""
 
 
-def start_pool(job: Job, workers: int) -> ProcessPoolExecutor:
-    """Start the worker processes of a job, to which `score_in_worker` is submitted.
+class WorkerDied(Failure):
+    """A worker process ended during a call; the message says how."""
+
+
+class Pool:
+    """Worker processes that call a function. Each is started when it is first needed, and again after it has died.
+
+    Functions and classes of the main program, of a notebook or of other functions are sent by value (cloudpickle).
+    The processes do not run the main program, so that a script needs no ``if __name__ == "__main__":``. They have one
+    torch thread each, are not reached by Ctrl-C, and end with the main process.
+
+    Args:
+        set_up: is called once in each process and returns the function.
+        workers: how many processes there are at most.
 
     Raises:
-        InputError: the job cannot be sent to other processes.
+        InputError: `set_up` cannot be sent to other processes.
+
+    >>> import operator
+    >>> pool = Pool(lambda: operator.add, 1)
+    >>> pool.submit(1, 2).result()
+    3
+    >>> pool.close()
     """
-    try:
-        payload = pickle.dumps(job)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise InputError(
-            f"the space or a proxy cannot be sent to other processes ({error}): define its functions at the top level "
-            "of an importable file, name a proxy as my_proxy.py:mine, or use workers=1"
-        ) from None
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _set_up_worker, (payload,))
+
+    def __init__(self, set_up: Callable[[], Callable[..., Any]], workers: int) -> None:
+        try:
+            sent = cloudpickle.dumps(set_up)
+        except Exception as error:
+            raise InputError(
+                f"the space or a proxy cannot be sent to other processes ({describe_error(error)}): it holds what "
+                "cannot leave its process, such as a lock, an open file or a generator; make that where it is used, "
+                "or use workers=1"
+            ) from error
+        files = [file for name, file in loaded_files().items() if name.encode() in sent]
+        self._set_up = pickle.dumps((files, sent))
+        self._threads = ThreadPoolExecutor(workers, "zerocost-worker")
+        self._lock = threading.Lock()
+        self._workers: set[_Worker] = set()
+        self._idle = deque[_Worker]()
+        self._proven = self._closed = False
+
+    def submit(self, *arguments: Any) -> Future[Any]:
+        """Call the function in a worker process.
+
+        The future raises `WorkerDied` when the process ends meanwhile, and the errors of this library that the function
+        raises, or `Failure` for a `KeyboardInterrupt`; `InputError` or `ZerocostError` when no worker can be set up.
+        """
+        return self._threads.submit(self._call, pickle.dumps(arguments))
+
+    def ask(self, *arguments: Any) -> Any:
+        """What the function returns, or the `Failure` that it raises; one also where the process dies, twice."""
+        try:
+            try:
+                return self.submit(*arguments).result()
+            except WorkerDied:
+                return self.submit(*arguments).result()
+        except WorkerDied as death:
+            return Failure(f"its worker process died twice: {death}")
+        except Failure as reason:
+            return reason
+
+    def close(self) -> None:
+        """End the worker processes, whatever they are doing."""
+        with self._lock:
+            self._closed = True
+            ending, self._workers = self._workers, set()
+        for worker in ending:
+            worker.process.kill()
+        self._threads.shutdown(cancel_futures=True)  # first, as they may be reading from the pipes
+        for worker in ending:
+            worker.end()
+
+    def _call(self, arguments: bytes) -> Any:
+        """Have an idle or a new worker call the function."""
+        try:
+            worker = self._idle.popleft()
+        except IndexError:
+            worker = self._start()
+        try:
+            value = worker.ask(arguments)
+        except WorkerDied:
+            with self._lock:
+                self._workers.discard(worker)
+            raise
+        except ZerocostError:
+            self._idle.append(worker)
+            raise
+        self._idle.append(worker)
+        return value
+
+    def _start(self) -> _Worker:
+        """A new worker that is set up."""
+        with self._lock:
+            if self._closed:
+                raise WorkerDied("the workers were ended")
+            worker = _Worker()
+            self._workers.add(worker)
+        try:
+            worker.ask(self._set_up)
+        except WorkerDied as death:
+            if self._proven or self._closed:
+                raise
+            raise ZerocostError(
+                f"a worker process ended while it loaded the space and the proxies: {death}; workers=1 shows why"
+            ) from None
+        self._proven = True
+        return worker
 
 
-_WORKER: dict[str, Callable[[Key, frozenset[str]], Scores]] = {}
-"""In a worker process, `score` is the function of its job that scores a network."""
+class _Worker:
+    """One worker process, as the main process sees it."""
 
+    def __init__(self) -> None:
+        command = [sys.executable, "-c", _START.format(path=sys.path)]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0)
 
-def _set_up_worker(payload: bytes) -> None:
-    """Set up a worker process: one torch thread, Ctrl-C left to the main process, the user's proxies loaded."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
-    job: Job = pickle.loads(payload)
-    _WORKER["score"] = partial(job.score, resolve(job.proxies))
+    def ask(self, frame: bytes) -> Any:
+        """What the process answers to a frame."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            pickle.dump(frame, self.process.stdin)
+            self.process.stdin.flush()
+            value, error = pickle.load(self.process.stdout)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError):
+            raise WorkerDied(self.end()) from None
+        if error is not None:
+            raise error
+        return value
 
-
-def _exit_with_parent() -> None:
-    """End this worker process when the main process is killed; otherwise it would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def score_in_worker(key: Key, wanted: frozenset[str]) -> Scores:
-    """Score one network in a worker process."""
-    return _WORKER["score"](key, wanted)
+    def end(self) -> str:
+        """How the process ended; it is killed if it has not."""
+        try:
+            code = self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(OSError):  # what it has not read any more
+                pipe.close()
+        if code >= 0:
+            return f"exit code {code}"
+        name = signal.Signals(-code).name
+        return f"{name}, as when memory runs out" if name == "SIGKILL" else name

@@ -6,22 +6,23 @@ import concurrent.futures as cf
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from types import TracebackType
 
 from zerocost.base.device import check_device
-from zerocost.base.errors import InputError, ZerocostError
+from zerocost.base.errors import Failure, InputError
 from zerocost.proxies.registry import resolve
-from zerocost.run import pool
 from zerocost.run.fingerprint import fingerprints, proxy_identity
-from zerocost.run.job import Job, Key, Scores
+from zerocost.run.job import Job, Key, Scores, failed_scores, in_workers
+from zerocost.run.pool import Pool, WorkerDied
 from zerocost.store import Store
 
 _WRITE_INTERVAL = 0.5
 """Seconds between two writes to the store, at least. About as much work is claimed at a time."""
 _POLL_INTERVAL = 0.2
 """Seconds to wait for what other processes compute before asking for it again."""
+_GRACE = 2.0
+"""Seconds to wait, after Ctrl-C or an error, for what worker processes are computing before they are ended."""
 
 _ScoresByKey = dict[Key, Scores]
 
@@ -30,9 +31,10 @@ class Scorer:
     """Scores the architectures of one job. Scores that the store has are read, the others are computed and stored.
 
     Call it as often as needed inside a `with` block. `workers` processes are started when first needed and end with the
-    block; with one worker, scoring happens in the calling process. What another process on the same store is computing
-    is waited for, and computed here if that process ends without a score. When a call ends, for whatever reason, the
-    store has everything that was computed.
+    block; with one worker, scoring happens in the calling process. A network whose worker process dies, as when memory
+    runs out, is tried again at the end, alone and in a new process; if that dies too, its scores are failures. What
+    another process on the same store is computing is waited for, and computed here if that process ends without a
+    score. When a call ends, for whatever reason, the store has everything that was computed.
 
     Args:
         job: what is scored and on what.
@@ -64,7 +66,7 @@ class Scorer:
         self.proxies = resolve(job.proxies)
         self.identities = {p.name: proxy_identity(p) for p in self.proxies}
         self.fingerprints = fingerprints(job)
-        self.pool: cf.ProcessPoolExecutor | None = None
+        self.pool: Pool | None = None
         self.unwritten: _ScoresByKey = {}
         self.written_at = -_WRITE_INTERVAL
 
@@ -84,7 +86,7 @@ class Scorer:
 
         Raises:
             InputError: a seed that the job has no batches of, or work that cannot be sent to other processes.
-            ZerocostError: a worker process died.
+            ZerocostError: worker processes cannot be set up.
             KeyboardInterrupt: at Ctrl-C; it says how many networks were scored.
         """
         chosen = list(self.fingerprints if seeds is None else seeds)
@@ -103,9 +105,6 @@ class Scorer:
         except KeyboardInterrupt:
             kept = f", and kept in {self.store.where}" if self.store.where else ""
             raise KeyboardInterrupt(f"interrupted; {done} of {len(scores)} networks were scored{kept}") from None
-        except BrokenProcessPool:
-            self.close()
-            raise ZerocostError(pool.WORKER_DIED) from None
         return scores
 
     def read(self, scores: _ScoresByKey, keys: Iterable[Key]) -> list[Key]:
@@ -138,8 +137,8 @@ class Scorer:
     def submit(self, key: Key, wanted: frozenset[str]) -> cf.Future[Scores]:
         """Have one network scored, in a worker process or at once in this one."""
         if self.workers > 1:
-            self.pool = self.pool or pool.start_pool(self.job, self.workers)
-            return self.pool.submit(pool.score_in_worker, key, wanted)
+            self.pool = self.pool or Pool(in_workers(self.job), self.workers)
+            return self.pool.submit(key, wanted)
         future = cf.Future[Scores]()
         future.set_result(self.job.score(self.proxies, key, wanted))
         return future
@@ -155,7 +154,7 @@ class Scorer:
     def close(self) -> None:
         """End the worker processes."""
         if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
+            self.pool.close()
             self.pool = None
 
     def __enter__(self) -> Scorer:
@@ -174,6 +173,8 @@ class _Call:
         waiting: networks to claim, among them those that other processes have claimed.
         claimed: networks that are this process's to compute.
         running: the network that each future computes.
+        again: networks whose worker process died.
+        alone: the network that is computed a second time, with no other beside it.
         refused: how many of the last networks tried in a row belong to other processes.
         room: how many networks may run at a time.
         computed: how many were computed since `start`.
@@ -183,6 +184,7 @@ class _Call:
         self.scorer, self.scores = scorer, scores
         self.waiting, self.claimed = deque(missing), deque[Key]()
         self.running: dict[cf.Future[Scores], Key] = {}
+        self.again, self.alone = deque[Key](), set[Key]()
         self.room = 1 if scorer.workers == 1 else scorer.workers + 1
         self.refused = self.computed = 0
         self.start = time.monotonic()
@@ -190,7 +192,7 @@ class _Call:
     def complete(self) -> Generator[Key]:
         """Compute what is missing, or wait until another process has; gives each network once it has all scores."""
         try:
-            while self.waiting or self.claimed or self.running:
+            while self.waiting or self.claimed or self.running or self.again:
                 if self.waiting and not self.claimed and len(self.running) < self.room:
                     yield from self._claim()
                 self._submit()
@@ -227,17 +229,35 @@ class _Call:
 
     def _submit(self) -> None:
         """Start computing what is claimed, as far as there is room."""
-        while self.claimed and len(self.running) < self.room:
-            key = self.claimed[0]  # not removed before it runs: if that raises, its claim is released
-            self.running[self.scorer.submit(key, self.scorer.missing_proxies(self.scores[key]))] = key
-            self.claimed.popleft()
+        while self.claimed and len(self.running) < self.room and not self.alone:
+            self._submit_first(self.claimed)
+        if self.again and not self.running:
+            self.scorer.close()  # its workers too take memory
+            self.alone.add(self.again[0])
+            self._submit_first(self.again)
+
+    def _submit_first(self, keys: deque[Key]) -> None:
+        key = keys[0]  # not removed before it runs: if that raises, its claim is released
+        self.running[self.scorer.submit(key, self.scorer.missing_proxies(self.scores[key]))] = key
+        keys.popleft()
 
     def _collect(self) -> Iterator[Key]:
         """Take in what was computed; gives each network."""
         for future in cf.wait(self.running, _WRITE_INTERVAL, cf.FIRST_COMPLETED).done:
             key = self.running[future]
-            self.scorer.unwritten[key] = future.result()
+            try:
+                found: Scores = future.result()
+            except WorkerDied as death:
+                if key not in self.alone:
+                    self.again.append(self.running.pop(future))
+                    continue
+                why = f"its worker process died twice, the second time with no network beside it: {death}"
+                found = failed_scores(self.scorer.missing_proxies(self.scores[key]), why)
+            except Failure as reason:
+                found = failed_scores(self.scorer.missing_proxies(self.scores[key]), str(reason))
+            self.scorer.unwritten[key] = found
             del self.running[future]
+            self.alone.discard(key)
             self.scores[key] |= self.scorer.unwritten[key]
             self.computed += 1
             yield key
@@ -251,13 +271,16 @@ class _Call:
             time.sleep(_POLL_INTERVAL)
 
     def _finish(self) -> None:
-        """Write everything that was or is being computed, and release the other claims."""
+        """Write everything that was or is soon computed, and release the other claims."""
         self.scorer.write()
-        for future in cf.wait([future for future in self.running if not future.cancel()]).done:
+        ended, running = cf.wait([future for future in self.running if not future.cancel()], _GRACE)
+        for future in ended:
             if future.exception() is None:
                 self.scorer.unwritten[self.running[future]] = future.result()
+        if running:
+            self.scorer.close()
         self.scorer.write()
-        self.scorer.release({*self.claimed, *self.running.values()})
+        self.scorer.release({*self.claimed, *self.again, *self.running.values()})
 
 
 def _by_seed(keys: Iterable[Key]) -> dict[int, list[str]]:

@@ -85,7 +85,9 @@ def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:
     try:
         with neutral_torch(), seeded(seed):
             model = build()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever it is, the others go on
         raise Failure(f"building the network raised {type(error).__name__}: {error}") from error
     if not is_network(model):
         raise InputError(f"a candidate must build a torch.nn.Module, but got {type(model).__name__}")

@@ -30,7 +30,9 @@ class ScoreCard(Mapping[str, float]):
         scores: proxy name to value.
         failures: proxy name to the reason why it has no value.
         passes: the passes that ran to their end.
-        provenance: how the scores were made: versions, seed, batch, loss, settings of each proxy, dtype, device.
+        provenance: how the scores were made: versions, seed, batch, loss, settings of each proxy, dtype, device, the
+            names of parameters that are "frozen" (`requires_grad` is false) and "unused" (no pass read them; None where
+            no pass ran).
         spread: standard deviation over the repeats of each proxy that was measured more than once.
     """
 

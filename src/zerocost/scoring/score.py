@@ -130,6 +130,8 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
             "dtype": found.dtype,
             "device": found.device,
             "part_size": found.part_size,
+            "frozen": found.frozen,
+            "unused": found.unused,
         },
         spread={
             p.name: v.deviation
@@ -194,9 +196,9 @@ def _compute(proxy: Proxy, given: Mapping[str, Any]) -> float:
     """A proxy's formula applied to its signals: a finite number, with the sign that makes higher better."""
     try:
         result = proxy.formula(**given, **proxy.options)
-    except (Failure, InputError):
+    except (Failure, InputError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         if is_out_of_memory(error):
             raise
         raise Failure(f"the proxy raised {describe_error(error)}") from error

@@ -9,7 +9,7 @@ from typing import Any
 from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import Benchmark
 from zerocost.search.latency import Timing, latency_conditions, measured_latency, table_costs
-from zerocost.search.sizes import Cost, size_costs
+from zerocost.search.sizes import Cost
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 from zerocost.store import Score, Store
@@ -44,15 +44,15 @@ class _Timings(MutableMapping[str, Timing]):
 
 
 def cost_functions(
-    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str
+    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str, sizes: dict[str, Cost]
 ) -> dict[str, Cost]:
-    """By name, cheapest first: what `hardware` has in its table, the sizes, and the latency measured on `device`."""
+    """By name, cheapest first: what `hardware` has in its table, `sizes`, and the latency measured on `device`."""
     shape = tuple(getattr(inputs, "shape", ())[1:])
     timings = _Timings(store, f"{space.name}; input={shape}; {latency_conditions(device=device)}")
     table = table_costs(hardware) if hardware is not None else {}
     return {
         **table,
-        **size_costs(space, inputs),
+        **sizes,
         "latency": measured_latency(space, inputs, device=device, kept=timings),
     }
 

@@ -29,7 +29,7 @@ from zerocost.search.fit_space import fit_space
 from zerocost.search.limits import Limits, split_conditions
 from zerocost.search.measure import Measure, Measurement, measure_function
 from zerocost.search.objectives import ACCURACY, SCORE, Objectives
-from zerocost.search.sizes import Cost
+from zerocost.search.sizes import Cost, size_costs_by
 from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.store import Store
 
@@ -145,7 +145,8 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
     """
     space, sizes = fit_space(pipeline.space, split.fitting)
     sample = data_.draw(split.fitting, 1, seed=pipeline.seed).inputs
-    costs = cost_functions(space, sample, store, pipeline.hardware, pipeline.device_name)
+    sized = stack.enter_context(size_costs_by(pipeline.workers, space, sample))
+    costs = cost_functions(space, sample, store, pipeline.hardware, pipeline.device_name, sized)
     limits, where = split_conditions(pipeline.conditions, costs)
     if ACCURACY in pipeline.objective_names:
         costs[ACCURACY] = accuracy_function(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache, lru_cache, partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from zerocost.data.as_batch import as_batch
 from zerocost.engine.inputs import sample_test, take_samples
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
+from zerocost.run.pool import Pool
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score
 from zerocost.spaces import Architecture, SearchSpace
@@ -74,6 +76,35 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
 
     measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in SIZE_PROXIES}
     return {name: cache(partial(size, measure)) for name, measure in (measures | {"memory": _memory_megabytes}).items()}
+
+
+@contextmanager
+def size_costs_by(workers: int, space: SearchSpace, inputs: Any) -> Iterator[dict[str, Cost]]:
+    """`size_costs`. With several workers, those that run the network are measured in a process of their own.
+
+    A network that ends its process then costs itself alone.
+
+    >>> from zerocost import spaces
+    >>> with size_costs_by(1, spaces.get("cnn"), torch.zeros(1, 3, 32, 32)) as known:
+    ...     list(known)
+    ['params', 'flops', 'depth', 'memory']
+    """
+    known = size_costs(space, inputs)
+    if workers == 1:
+        yield known
+        return
+    with closing(Pool(partial(_set_up_sizes, space, inputs), 1)) as pool:
+        yield known | {name: partial(_ask, cache(pool.ask), name) for name in known if name != "params"}
+
+
+def _set_up_sizes(space: SearchSpace, inputs: Any) -> Callable[[str, str], float | Failure]:
+    """In a worker process: a function from a name and an architecture's text to the size."""
+    known = size_costs(space, inputs)
+    return lambda name, text: known[name](space.parse(text))
+
+
+def _ask(answer: Callable[[str, str], float | Failure], name: str, arch: Architecture) -> float | Failure:
+    return answer(name, str(arch))
 
 
 def first_sample(inputs: Any) -> Any:

@@ -246,9 +246,9 @@ def _ask_only(build: Callable[[Choose], nn.Module], choose: Choose) -> None:
             with seeded(0), torch.device(device):
                 build(choose)
             return
-        except InputError:
+        except (InputError, KeyboardInterrupt):
             raise
-        except Exception:  # noqa: BLE001
+        except BaseException:  # noqa: BLE001
             continue
 
 

@@ -170,7 +170,7 @@ def _check_provenance(names: Sequence[str], specimen: Specimen) -> None:
     """Each score says how it was made, and the passes that ran are those that `explain` shows for it."""
     card = score_specimen(names, specimen)
     expected = {"zerocost", "torch", "seed", "initialisation", "inputs", "labels", "loss", "settings", "fidelity"}
-    missing = (expected | {"dtype", "device", "part_size"}) - set(card.provenance)
+    missing = (expected | {"dtype", "device", "part_size", "frozen", "unused"}) - set(card.provenance)
     assert not missing, f"provenance lacks {', '.join(sorted(missing))}"
     ran, planned = {p.name for p in card.passes}, {p.name for p in explain(names).passes}
     needed = {p.name for p in explain(list(card.scores)).passes} if card.scores else set()

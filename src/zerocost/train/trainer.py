@@ -119,26 +119,32 @@ def train(
 class _CallbackError(BaseException):
     """Carries what `progress` or `stop` raised past the code that catches the candidates' errors."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         super().__init__(error)
         self.error = error
 
 
 def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSetup) -> Run:
     """One run: read if it is finished, continued if it was interrupted, else trained from the start."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
     from zerocost.train.module import TrainingModule, fit, is_over
 
     def ends(epoch: Epoch) -> bool:
         try:
             return setup.stop is not None and bool(setup.stop(name, seed, epoch.epoch, epoch.validation_accuracy))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise _CallbackError(error) from error
 
     def report(epoch: Epoch) -> bool:
         if setup.progress is not None:
             try:
                 setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_accuracy)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 raise _CallbackError(error) from error
         return ends(epoch)
 
@@ -166,7 +172,9 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
         stopped = stopped and not is_over(epochs, setup.settings)
         if folder is not None:
             folder.save_result(Run.of(name, seed, epochs, folder.best, stopped=stopped))
-    except Exception as error:  # noqa: BLE001  whatever a candidate raises is its own failure
+    except (KeyboardInterrupt, SIGTERMException, _CallbackError):
+        raise
+    except BaseException as error:  # noqa: BLE001  whatever a candidate raises is its own failure
         failure = _failure_reason(error, setup.settings.batch_size)
     checkpoint = folder.best if folder is not None and epochs and folder.best.exists() else None
     return Run.of(name, seed, epochs, checkpoint, failure, stopped and failure is None)
@@ -186,7 +194,7 @@ def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[s
     }
 
 
-def _failure_reason(error: Exception, batch_size: int) -> str:
+def _failure_reason(error: BaseException, batch_size: int) -> str:
     """Why a run failed, in one line."""
     if isinstance(error, MemoryError) or is_out_of_memory(error):
         return f"out of memory at batch_size={batch_size}; try a smaller one"

@@ -13,7 +13,7 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.engine.proxy import Proxy
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.search.measure import mean_scores
-from zerocost.search.sizes import SIZE_PROXIES, size_costs
+from zerocost.search.sizes import SIZE_PROXIES, size_costs_by
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
 
@@ -130,10 +130,10 @@ def _full_sizes(texts: Sequence[str], scoring: ScoringSetup, names: Sequence[str
     if not names:
         return {}
     inputs, _ = draw_job_batches(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
-    known = size_costs(scoring.space, inputs)
     found: dict[str, list[float]] = {name: [] for name in names}
-    for arch in map(scoring.space.parse, texts):
-        for name in names:
-            size = known[name](arch)
-            found[name].append(math.nan if isinstance(size, Failure) else size)
+    with size_costs_by(scoring.workers, scoring.space, inputs) as known:
+        for arch in map(scoring.space.parse, texts):
+            for name in names:
+                size = known[name](arch)
+                found[name].append(math.nan if isinstance(size, Failure) else size)
     return found

@@ -64,7 +64,11 @@ add_pass(
         to_weights=True,
     ),
     Signal("loss", "mean loss on the batch: scalar", merge=weighted_sum),
-    Signal("weight_gradients", "gradient of the loss, one tensor for each of `weights`", merge=weighted_sum),
+    Signal(
+        "weight_gradients",
+        "gradient of the loss, one tensor for each of `weights`, zero for an unused one",
+        merge=weighted_sum,
+    ),
     Signal(
         "parameter_gradients",
         "gradient of the loss, one tensor for each floating-point parameter",

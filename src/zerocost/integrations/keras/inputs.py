@@ -37,7 +37,9 @@ def build_weights(keras: Any, model: Any, inputs: Any, seed: int) -> bool:
             if isinstance(model, keras.Sequential) and hasattr(sample, "shape"):
                 model.build((None, *sample.shape[1:]))
             model(sample, training=False)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise Failure(
             f"the Keras model has no weights yet, and making them on one sample raised {describe_error(error)}"
         ) from error

@@ -95,9 +95,9 @@ def _read_model(step: Callable[..., Found], *arguments: Any) -> Found:
     """The result of a step that reads the model; `Failure` with what it raised."""
     try:
         return step(*arguments)
-    except (Failure, InputError):
+    except (Failure, InputError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:
         raise Failure(f"the Keras model cannot be read: {describe_error(error)}") from error
 
 
