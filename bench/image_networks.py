@@ -91,7 +91,7 @@ def densenet121(classes: int = 1000) -> nn.Module:
     return nn.Sequential(*layers, nn.BatchNorm2d(width), nn.ReLU(inplace=True), *head(width, classes))
 
 
-IMAGE_NETWORKS: dict[str, Callable[[int], nn.Module]] = {
+IMAGE_NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet18": resnet18,
     "vgg11": vgg11,
     "densenet121": densenet121,

@@ -43,7 +43,7 @@ def _layer_term(gradients: Tensor) -> Tensor | None:
     """One layer's term, in float64, a piece of the weights at a time; None where no weight's gradient varies."""
     rounding = torch.finfo(gradients.dtype).eps / 2
     total = torch.zeros((), dtype=torch.float64, device=gradients.device)
-    for piece in gradients.flatten(1).split(_PIECE, dim=1):
+    for piece in torch.split(gradients.flatten(1), _PIECE, dim=1):
         rows = piece.double()
         sizes = rows.abs().mean(0)
         apart = rows - rows[0]  # exact where the gradients are close

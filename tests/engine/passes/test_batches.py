@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate
 
 import pytest
 import torch
@@ -95,22 +94,6 @@ def test_what_varies_in_its_last_digit_only_does_not_vary(dtype):
         zico([rounded[:, ::2]])
     apart = torch.tensor([[1.0], [1 + 4 * eps]], dtype=dtype)
     assert float(zico([apart])) == pytest.approx(math.log(1 / (2 * eps)), rel=1e-6)
-
-
-def test_gradients_on_the_batches_are_kept_once():
-    torch.manual_seed(0)
-    model, weights = nn.Linear(300, 300), 4 * 300 * 300
-    batches = [(torch.randn(2, 300), torch.arange(2)) for _ in range(2)]
-    allocated = lambda name: peak_bytes(lambda: zc.score(model, batches, name))  # noqa: E731
-    assert allocated("zico") < allocated("snip") + 2 * weights
-
-
-def peak_bytes(run):
-    """The most bytes that torch held at once."""
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
-        run()
-    sizes = [e.nbytes() for e in profile.profiler.kineto_results.events() if e.name() == "[memory]"]
-    return max(accumulate(sizes))
 
 
 def test_what_a_setting_takes_of_the_samples_is_taken_of_each_batch():
