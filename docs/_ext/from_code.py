@@ -36,8 +36,8 @@ def proxies(*words: str) -> str:
     return table(("proxy", "formula", "passes", "paper"), rows, "24 38 12 26")
 
 
-BACKWARDS = {"sample": "N", "output of each sample": "NK"}
-"""How many backward passes there are where there is one for each sample, or for each output of each."""
+BACKWARDS = {"sample": "N", "output of each sample, or for each element": "min(NK, P)"}
+"""How many backward passes there are where there is one for each sample, each output of each, or each element."""
 
 
 def count_passes(p: Proxy) -> str:

@@ -26,7 +26,7 @@ BUILT_IN = [p for p in REGISTRY.values() if p.formula.__module__.startswith("zer
 BY_SAMPLE = {
     "samples": "a sample at a time",
     "tangents": "and one backward for each sample",
-    "information": "and one backward for each output of each sample",
+    "information": "and one backward for each output of each sample, or for each of at most 128 elements",
 }
 """What the numbers of forward and backward passes do not say."""
 OTHER = {

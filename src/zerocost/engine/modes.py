@@ -94,6 +94,10 @@ class ShapeMode(CallMode):
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in self.skipped:
             return args[0] if args else kwargs["input"]
+        return self.run(function, name, args, kwargs)
+
+    def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a function that is not skipped."""
         return function(*args, **kwargs)
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from zerocost.engine.proxy import proxy
@@ -8,15 +11,17 @@ from zerocost.proxies.reduce import total
 
 
 @proxy(paper="Cavagnero et al., FreeREA, WACV 2023", group="synaptic flow")
-def log_synflow(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
+def log_synflow(flow_weights: Tensors, flow_mantissas: Tensors, flow_exponents: Sequence[int] = ()) -> Tensor:
     r"""Log-scaled synaptic flow :math:`\sum_k |w_k|\,\log\bigl(1 + |\partial R/\partial |w_k||\bigr)`.
 
     The flow :math:`R` of `synflow`, with each gradient scaled down by a logarithm before the sum, so that depth does
-    not drown everything else.
+    not drown everything else. The logarithms are finite where :math:`R` itself overflows float64, as in networks of
+    hundreds of layers.
 
     Args:
         flow_weights: absolute values of the weight matrices.
-        flow_gradients: gradient of :math:`R` to each of them.
+        flow_mantissas: gradient of :math:`R` to each of them, over a power of two.
+        flow_exponents: the exponents of those powers, by default 0.
 
     Returns:
         A positive scalar.
@@ -25,4 +30,11 @@ def log_synflow(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     >>> log_synflow([torch.tensor([[2.0]])], [torch.tensor([[0.0]])]).item()
     0.0
     """
-    return total(w * g.abs().log1p() for w, g in zip(flow_weights, flow_gradients, strict=True))
+    exponents = flow_exponents or [0] * len(flow_weights)
+    terms = zip(flow_weights, flow_mantissas, exponents, strict=True)
+    return total(w * _log1p(g.abs(), exponent) for w, g, exponent in terms)
+
+
+def _log1p(values: Tensor, exponent: int) -> Tensor:
+    """log(1 + v·2^exponent)."""
+    return values.log1p() if not exponent else (values.log() + exponent * math.log(2)).logaddexp(values.new_zeros(()))

@@ -7,15 +7,18 @@ from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
+_PIECE = 2**16  # weights that are compared at a time
+
 
 @proxy(paper="Li et al., ZiCo, ICLR 2023", group="gradients of the loss")
 def zico(batch_gradients: Tensors) -> Tensor:
     r"""Gradients that agree between batches, :math:`\sum_l \log \sum_{k \in l} E_b|g_{bk}| / \sigma_b(g_{bk})`.
 
     :math:`g_{bk}` is the gradient of the mean loss on batch :math:`b` to weight :math:`k` of layer :math:`l`;
-    :math:`\sigma` is the standard deviation over the batches (not n − 1). Weights of zero
-    deviation are left out, layers of none but such too. Given one batch, its two halves are compared; give a list for
-    the paper's two batches.
+    :math:`\sigma` is the standard deviation over the batches (not n − 1). Weights of zero deviation are left out,
+    layers of none but such too. A deviation of no more than half the precision :math:`\varepsilon` of the gradients,
+    :math:`\sigma \le \varepsilon\,E|g| / 2`, is zero but for rounding, and taken as zero. Given one batch, its two
+    halves are compared; give a list for the paper's two batches.
 
     Args:
         batch_gradients: for each weight matrix the gradients on B batches, B×….
@@ -37,8 +40,13 @@ def zico(batch_gradients: Tensors) -> Tensor:
 
 
 def _layer_term(gradients: Tensor) -> Tensor | None:
-    """One layer's term; None where no weight's gradient varies."""
-    gradients = gradients.double()
-    deviations, means = gradients.std(0, correction=0), gradients.abs().mean(0)
-    varying = deviations > 0
-    return (means[varying] / deviations[varying]).sum().log() if bool(varying.any()) else None
+    """One layer's term, in float64, a piece of the weights at a time; None where no weight's gradient varies."""
+    rounding = torch.finfo(gradients.dtype).eps / 2
+    total = torch.zeros((), dtype=torch.float64, device=gradients.device)
+    for piece in torch.split(gradients.flatten(1), _PIECE, dim=1):
+        rows = piece.double()
+        sizes = rows.abs().mean(0)
+        apart = rows - rows[0]  # exact where the gradients are close
+        deviations = (apart - apart.mean(0)).square_().mean(0).sqrt_()
+        total += (sizes / deviations).where(deviations > rounding * sizes, 0.0).sum()
+    return total.log() if total > 0 else None

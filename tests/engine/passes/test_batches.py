@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
+from zerocost.base.errors import Failure
 from zerocost.engine.losses import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
 from zerocost.engine.settings import Settings
 from zerocost.proxies import resolve
+from zerocost.proxies.zico import zico
 
 
 def batch(n=8, seed=0):
@@ -69,6 +73,27 @@ def test_zico_is_that_of_the_gradients():
         expected += float((g.abs().mean(0) / deviation)[deviation > 0].sum().log())
     card = zc.score(network(), [batch(8), batch(8, seed=1)], "zico")
     assert card["zico"] == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_layer_of_many_weights_is_compared_a_piece_at_a_time(dtype):
+    g = torch.randn(3, 300, 500, generator=torch.Generator().manual_seed(0), dtype=dtype)
+    wide = g.double().numpy()
+    expected = math.log((abs(wide).mean(0) / wide.std(0)).sum())
+    assert float(zico([g, g[:, 0]])) == pytest.approx(
+        expected + math.log((abs(wide[:, 0]).mean(0) / wide[:, 0].std(0)).sum()), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_varies_in_its_last_digit_only_does_not_vary(dtype):
+    eps = torch.finfo(dtype).eps
+    rounded = torch.tensor([[1.0, 1.0, 0.0], [1 + eps, 3.0, 0.0]], dtype=dtype)
+    assert float(zico([rounded])) == pytest.approx(math.log(2))
+    with pytest.raises(Failure, match="no variance"):
+        zico([rounded[:, ::2]])
+    apart = torch.tensor([[1.0], [1 + 4 * eps]], dtype=dtype)
+    assert float(zico([apart])) == pytest.approx(math.log(1 / (2 * eps)), rel=1e-6)
 
 
 def test_what_a_setting_takes_of_the_samples_is_taken_of_each_batch():

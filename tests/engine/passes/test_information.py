@@ -33,6 +33,20 @@ def information(model, x, samples=16):
     return found.signals[Settings(mode="eval", samples=samples)]["fisher_information"]
 
 
+def deep(classes, layers=7):
+    torch.manual_seed(0)
+    hidden = [part for _ in range(layers) for part in (nn.Linear(6, 6), nn.Tanh())]
+    return nn.Sequential(*hidden, nn.Linear(6, classes)).double()
+
+
+def features(n=N):
+    return torch.randn(n, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def backwards(card):
+    return next(step.backwards for step in card.passes if step.name == "information")
+
+
 def by_hand(model, x):
     """E[Jᵀ (diag p − p pᵀ) J] with J by torch.func, on the first element of each parameter tensor."""
     parameters = {name: p.detach() for name, p in model.eval().named_parameters()}
@@ -41,7 +55,8 @@ def by_hand(model, x):
     for sample in x:
         logits = lambda p, s=sample: functional_call(model, (p, buffers), (s[None],))[0]  # noqa: E731
         jacobian = torch.stack([j.flatten(1)[:, 0] for j in jacrev(logits)(parameters).values()], dim=1)
-        p = 0.95 * torch.softmax(logits(parameters), 0) + 0.05 / CLASSES
+        z = logits(parameters)
+        p = 0.95 * torch.softmax(z, 0) + 0.05 / len(z)
         total = total + jacobian.T @ (torch.diag(p) - torch.outer(p, p)) @ jacobian
     return total / len(x)
 
@@ -50,6 +65,65 @@ def test_the_information_is_that_of_the_jacobian_by_torch_func():
     found = information(network(), inputs())
     assert found.shape == (6, 6) and found.dtype == torch.float64
     assert torch.allclose(found, by_hand(network(), inputs()), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(("classes", "passes"), [(2, 2 * N), (4, 4 * N), (5, 1 + 16), (400, 1 + 16)])
+def test_backward_is_by_class_or_by_element_whichever_is_cheaper(classes, passes):
+    found = information(deep(classes), features())
+    assert torch.allclose(found, by_hand(deep(classes), features()), rtol=1e-10, atol=1e-14)
+    assert backwards(zc.score(deep(classes), features(), "vkdnw")) == passes
+
+
+class Normalised(nn.Linear):
+    """In eval mode too, what a sample gives depends on those beside it."""
+
+    def forward(self, x):
+        out = super().forward(x)
+        return out - out.mean(0) / 2
+
+
+def test_samples_that_depend_on_each_other_are_measured_alone():
+    def model():
+        torch.manual_seed(0)
+        return Normalised(6, 40).double()
+
+    assert torch.allclose(information(model(), features()), by_hand(model(), features()), rtol=1e-10, atol=1e-14)
+    assert backwards(zc.score(model(), features(), "vkdnw")) == N * (1 + 2)
+
+
+def test_in_train_mode_a_sample_is_alone():
+    model = network().eval()
+    model[1] = nn.InstanceNorm2d(4, affine=True).double()
+    x = inputs()
+    expected = zc.score(model, x, "vkdnw")["vkdnw"]
+    card = zc.score(model, x, "vkdnw(mode=train)")
+    assert card["vkdnw(mode=train)"] == pytest.approx(expected, rel=1e-10)
+    assert backwards(card) == N * (1 + 6)
+
+
+class Cubed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return 3 * x * x * gradient
+
+
+def test_without_a_second_derivative_it_goes_by_class():
+    class Cubic(nn.Linear):
+        def forward(self, x):
+            return Cubed.apply(super().forward(x))
+
+    torch.manual_seed(0)
+    model = Cubic(6, 40).double()
+    card = zc.score(model, features(), "vkdnw")
+    assert backwards(card) == N * 40
+    assert torch.isfinite(torch.tensor(card["vkdnw"]))
 
 
 def test_it_is_symmetric_and_positive_semidefinite_and_a_mean_over_samples():

@@ -34,7 +34,7 @@ class Pass(Source):
         settings: the settings that make a difference to it.
         forwards: how often the network runs forward, each time on the whole batch.
         backwards: how often gradients are sent back, besides `backward_each`.
-        backward_each: for what else there is one backward pass each: "sample", or "output of each sample".
+        backward_each: for what else there is one backward pass each, such as "sample".
         continues: the passes whose graph it continues.
         on_graph: whether it runs on the shared graph.
         to_weights: whether its backward pass needs the graph from the weights on.

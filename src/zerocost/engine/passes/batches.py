@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
@@ -18,15 +17,18 @@ from zerocost.engine.signals import Signal
 
 def _batches(batch: PassInput) -> dict[str, Any]:
     """Gradients on each batch that was given, or on each part of the only one, cut into `settings.parts`."""
-    gradients: list[list[Tensor]] = []
-    for one in _batches_to_compare(batch):
+    compared = _batches_to_compare(batch)
+    gradients: list[Tensor] = []
+    for i, one in enumerate(compared):
         if all_ignored(one.loss, one.targets):
             raise Failure(f"all labels of one of the batches to compare are {IGNORED}: it has no loss")
         found, _ = measure_batch(one, ["data", "loss"], {})
         if isinstance(found["weight_gradients"], Failure):
             raise found["weight_gradients"]
-        gradients.append(found["weight_gradients"])
-    return {"batch_gradients": [torch.stack(each) for each in zip(*gradients, strict=True)]}
+        gradients = gradients or [g.new_empty(len(compared), *g.shape) for g in found["weight_gradients"]]
+        for kept, gradient in zip(gradients, found.pop("weight_gradients"), strict=True):
+            kept[i] = gradient
+    return {"batch_gradients": gradients}
 
 
 def _batches_to_compare(batch: PassInput) -> list[PassInput]:

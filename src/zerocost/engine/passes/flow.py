@@ -20,6 +20,7 @@ from zerocost.engine.network import Network, OneValue
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
 from zerocost.engine.watch.roles import WeightRoles
+from zerocost.engine.wide_range import WideRangeMode
 
 _UNDEFINED = (
     "undefined: normalised with the statistics of one input of ones, {}; "
@@ -30,8 +31,45 @@ _UNDEFINED = (
 def _flow(batch: PassInput) -> dict[str, Any]:
     """Backward of the summed outputs R to the absolute weights, in eval mode. Buffers keep their sign (masks do).
 
-    With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
+    With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones. Where
+    gradients overflow or vanish, mantissas are those of a second run in which tensors carry a power of two.
     """
+    weights, flows, _, roles = _backward(batch, FlowMode)
+    finite = all(bool(g.isfinite().all()) for g in flows)
+    obstacle = None
+    if not finite:
+        obstacle = Failure(
+            "the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers"
+        )
+    elif not any(bool(g.any()) for g in flows):
+        obstacle = Failure("no path from input to output: every synaptic flow is zero")
+    mantissas: list[Tensor] | Failure = obstacle or flows
+    exponents = [0] * len(flows)
+    if obstacle and "flow_mantissas" in batch.wanted and all(bool(w.isfinite().all()) for w in weights):
+        mantissas, exponents = _wide(batch, flows)
+    return {
+        "flow_weights": weights,
+        "flow_gradients": obstacle or flows,
+        "flow_mantissas": mantissas,
+        "flow_exponents": exponents,
+        "weight_roles": roles,
+    }
+
+
+def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int]]:
+    """Gradients over a power of two, and its exponents: 0 for each tensor of `flows` that float64 can hold."""
+    _, scaled, exponent, _ = _backward(batch, WideRangeMode)
+    if not all(bool(g.isfinite().all()) for g in scaled):
+        raise Failure("the synaptic flow is not finite: a function of the network overflows float64 (1.8e308)")
+    if not any(bool(g.any()) for g in scaled):
+        raise Failure("no path from input to output: every synaptic flow is zero")
+    held = [bool(flow.isfinite().all()) and bool(flow.any()) for flow in flows]
+    mantissas = [flow if plain else wide for flow, wide, plain in zip(flows, scaled, held, strict=True)]
+    return mantissas, [0 if plain else exponent for plain in held]
+
+
+def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], list[Tensor], int, list[str]]:
+    """The weights, R's gradients to them over 2^e, e, and the weights' roles."""
     network, kept = batch.network, batch.settings.normalisation == "kept"
     parameters = {name: absolute_values(p.detach()) for name, p in network.parameters.items()}
     weights = [w.requires_grad_() for w in network.matrices(parameters)]
@@ -42,22 +80,18 @@ def _flow(batch: PassInput) -> dict[str, Any]:
 
     with network.fresh(batch.seed, training=kept):
         roles = WeightRoles(network.model, weights)
-        with FlowMode(network.originals, roles.see, keep_normalisation=kept):
+        with mode(network.originals, roles.see, keep_normalisation=kept) as running:
             outputs = network.run(
                 parameters | buffers, clone_tensors(as_leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
             )
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
+        exponent = 0
+        if isinstance(running, WideRangeMode):
+            outputs = running.in_range(outputs)
+            exponent = running.exponent(outputs)
         flows = gradients(outputs.sum(), weights)
-    if not all(bool(g.isfinite().all()) for g in flows):
-        raise Failure("the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers")
-    if not any(bool(g.any()) for g in flows):
-        raise Failure("no path from input to output: every synaptic flow is zero")
-    return {
-        "flow_weights": [w.detach() for w in weights],
-        "flow_gradients": [g.detach() for g in flows],
-        "weight_roles": roles.result(),
-    }
+    return [w.detach() for w in weights], [g.detach() for g in flows], exponent, roles.result()
 
 
 def _defined_flow(batch: PassInput) -> dict[str, Any]:
@@ -117,4 +151,6 @@ add_pass(
     Signal("flow_weights", "absolute values of `weights`, float64"),
     Signal("weight_roles", "what each weight matrix is: attention, linear or other"),
     Signal("flow_gradients", "gradient of the flow R (input of ones, |θ|, no normalisation), float64"),
+    Signal("flow_mantissas", "`flow_gradients` over a power of two where float64 does not hold them"),
+    Signal("flow_exponents", "the exponent of that power for each tensor, 0 elsewhere: ints"),
 )

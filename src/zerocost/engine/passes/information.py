@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.graph import differentiable_once
 from zerocost.engine.inputs import clone_tensors, take_samples
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
 from zerocost.engine.passes.shared_graph import check_finite
@@ -15,36 +18,98 @@ from zerocost.engine.signals import Signal
 
 _ELEMENTS = 128
 _SMOOTHING = 0.05
+_CLASS_COST = 4
+"""A backward pass for a class of a sample costs about as much as for this many elements of all samples."""
 
 
 def _information(batch: PassInput) -> dict[str, Any]:
     """F = E[Jᵀ (diag(p) − p pᵀ) J]: J is the Jacobian of a sample's logits to the first element of each of the first
     128 parameter tensors, p their softmax, mixed with 5 % of the uniform distribution."""
-    network = batch.network
-    tensors = network.copies()
-    wanted = [tensors[name].requires_grad_() for name in network.floating[:_ELEMENTS]]
-    if not wanted:
+    if not batch.network.floating:
         raise Failure("the network has no parameters")
-    total = torch.zeros(len(wanted), len(wanted), dtype=torch.float64, device=network.device)
+    by_element, together = _cheapest(batch)
+    if together:
+        try:
+            return _measure(batch, [0, batch.samples], by_element)
+        except torch.OutOfMemoryError:
+            pass
+    return _measure(batch, range(batch.samples + 1), by_element)
+
+
+def _measure(batch: PassInput, bounds: Sequence[int], by_element: bool) -> dict[str, Any]:
+    """The information of the batch, cut at `bounds`."""
+    tensors, wanted = _parameters(batch)
+    total = torch.zeros(len(wanted), len(wanted), dtype=torch.float64, device=batch.network.device)
     backwards = 0
-    with network.fresh(batch.seed, batch.training):
-        for i in range(batch.samples):
-            outputs = check_finite(network.run(tensors, clone_tensors(take_samples(batch.inputs, i, i + 1))))
-            if outputs.ndim != 2 or outputs.shape[1] < 2:
-                raise Failure(f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for a sample")
-            logits = outputs[0]
-            if not logits.requires_grad:
-                raise Failure("no path from the weights to the outputs")
-            backwards += len(logits)
-            jacobian = _first_elements(logits, wanted).double()
-            p = (1 - _SMOOTHING) * logits.detach().double().softmax(0) + _SMOOTHING / len(logits)
-            mean = p @ jacobian
-            total += jacobian.T @ (p[:, None] * jacobian) - mean[:, None] * mean
+    with batch.network.fresh(batch.seed, batch.training):
+        for start, stop in pairwise(bounds):
+            logits = _logits(batch, tensors, start, stop)
+            if by_element:
+                jacobians, count = _element_by_element(logits, wanted), 1 + len(wanted)
+            else:
+                jacobians, count = _class_by_class(logits[0], wanted)[None], logits.numel()
+            backwards += count
+            for row, jacobian in zip(logits.detach().double(), jacobians.double(), strict=True):
+                p = (1 - _SMOOTHING) * row.softmax(0) + _SMOOTHING / len(row)
+                mean = p @ jacobian
+                total += jacobian.T @ (p[:, None] * jacobian) - mean[:, None] * mean
     return {"fisher_information": total / batch.samples, BACKWARD_COUNT: backwards}
 
 
-def _first_elements(outputs: Tensor, wanted: list[Tensor]) -> Tensor:
-    """Jacobian of the outputs to the first element of each tensor."""
+def _cheapest(batch: PassInput) -> tuple[bool, bool]:
+    """Whether to go backward for each element, not each class; and, if so, for all samples together.
+
+    Samples go together in eval mode, where the first has the same logits beside the others as alone.
+    """
+    tensors, wanted = _parameters(batch)
+    with batch.network.fresh(batch.seed, batch.training):
+        alone = _logits(batch, tensors, 0, 1)
+        if _CLASS_COST * alone.numel() <= len(wanted) or differentiable_once(alone):
+            return False, False
+        try:
+            _element_by_element(alone, wanted[:1])
+        except RuntimeError:  # a derivative that torch does not have
+            return False, False
+        try:
+            with torch.no_grad():
+                beside = _logits(batch, tensors, 0, batch.samples)
+        except (torch.OutOfMemoryError, Failure):
+            return True, False
+    return True, not batch.training and torch.allclose(alone[0], beside[0], rtol=1e-3, atol=1e-5)
+
+
+def _parameters(batch: PassInput) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Copies of the network's tensors, and those among them whose first element takes part."""
+    tensors = batch.network.copies()
+    return tensors, [tensors[name].requires_grad_() for name in batch.network.floating[:_ELEMENTS]]
+
+
+def _logits(batch: PassInput, tensors: dict[str, Tensor], start: int, stop: int) -> Tensor:
+    """The logits of some samples."""
+    outputs = check_finite(batch.network.run(tensors, clone_tensors(take_samples(batch.inputs, start, stop))))
+    if outputs.ndim != 2 or outputs.shape[1] < 2 or len(outputs) != stop - start:
+        raise Failure(
+            f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for {stop - start} samples"
+        )
+    if torch.is_grad_enabled() and not outputs.requires_grad:
+        raise Failure("no path from the weights to the outputs")
+    return outputs
+
+
+def _element_by_element(logits: Tensor, wanted: list[Tensor]) -> Tensor:
+    """The gradient of uᵀz is Jᵀu, whose derivative to u is J: a backward pass for each element, whatever the number
+    of classes and samples."""
+    u = torch.ones_like(logits, requires_grad=True)
+    found = torch.autograd.grad(logits, wanted, u, create_graph=True, allow_unused=True, materialize_grads=True)
+    columns = [
+        torch.autograd.grad(g.reshape(-1)[0], u, retain_graph=True)[0] if g.requires_grad else torch.zeros_like(u)
+        for g in found
+    ]
+    return torch.stack(columns, dim=-1)
+
+
+def _class_by_class(outputs: Tensor, wanted: list[Tensor]) -> Tensor:
+    """Jacobian of one sample's outputs to the first element of each tensor: a backward pass for each output."""
     rows = []
     for output in outputs:
         found = torch.autograd.grad(output, wanted, retain_graph=True, allow_unused=True, materialize_grads=True)
@@ -57,9 +122,9 @@ add_pass(
         name="information",
         run=_information,
         order=100,
-        description="backward of every output to one element of each parameter",
+        description="backward of the outputs to one element of each parameter",
         forwards=1,
-        backward_each="output of each sample",
+        backward_each="output of each sample, or for each element",
         by_sample=True,
     ),
     Signal("fisher_information", "Fisher information of one element of each parameter tensor: P×P"),
