@@ -32,6 +32,10 @@ DROPOUT = {
     *("dropout", "dropout1d", "dropout2d", "dropout3d"),
     *("feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
 }
+FAKE_QUANTISATION = {
+    *("fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "fused_moving_avg_obs_fake_quant"),
+    *("fake_quantize_learnable_per_tensor_affine", "fake_quantize_learnable_per_channel_affine"),
+}
 NORMALISATION = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
 PRODUCTS = {"mul", "rmul", "imul", "multiply", "div", "idiv", "itruediv", "truediv", "true_divide", "divide"}
 DIFFERENCES = {"sub", "isub", "rsub", "subtract"}

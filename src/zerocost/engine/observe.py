@@ -43,6 +43,8 @@ class Observer(CallMode):
         self.watchers: dict[type[Watcher], Watcher] = {watcher: watcher(scene) for watcher in wanted | needed}
         for watcher in self.watchers.values():
             watcher.others = {need: self.watchers[need] for need in watcher.needs}
+            if scene.hidden is not None:
+                watcher.problem = scene.hidden
         self.batch_norm = False
         self.finder = ActivationFinder()
 
@@ -90,7 +92,7 @@ class Observer(CallMode):
     @contextmanager
     def watching(self) -> Iterator[None]:
         """The one forward pass that is watched, in which hooks are on the modules."""
-        handles = [handle for watcher in self.watchers.values() for handle in watcher.hooks()]
+        handles = [hook for watcher in self.watchers.values() if watcher.problem is None for hook in watcher.hooks()]
         try:
             with self:
                 yield

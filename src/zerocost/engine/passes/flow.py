@@ -23,6 +23,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
     With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
     """
     network, kept = batch.network, batch.settings.normalisation == "kept"
+    network.check_seen()
     parameters = {name: absolute_values(p.detach()) for name, p in network.parameters.items()}
     weights = [w.requires_grad_() for w in network.matrices(parameters)]
     buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}

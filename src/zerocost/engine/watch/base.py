@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -56,12 +57,15 @@ class Call(NamedTuple):
 
 
 def as_call(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out).
+    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out), and
+    `batch_norm` has its arguments in the order of torch.nn.functional.
 
     >>> bias, inputs, weight = torch.zeros(3), torch.zeros(5, 2), torch.zeros(2, 3)
     >>> as_call(torch.addmm, "addmm", (bias, inputs, weight), {}).name
     'linear'
     """
+    if name == "batch_norm" and function is not F.batch_norm and len(args) > 4:
+        args = (args[0], *args[3:5], *args[1:3], *args[5:])
     call = Call(function, name, args, kwargs)
     if name != "addmm" or call.input.ndim != 1:
         return call
@@ -81,6 +85,7 @@ class Scene:
         channel_axis: where the last layer has its channels, 1 or -1.
         in_hook: whether what is called now is a hook's doing, not the network's.
         sample_axis: where the samples are in each tensor.
+        hidden: why the calls of the network cannot be seen; None where they can.
         in_parts: whether this is a part of a batch, so that a watcher keeps what its `merge` can put together.
     """
 
@@ -92,6 +97,7 @@ class Scene:
     channel_axis: int = 1
     in_hook: bool = False
     in_parts: bool = False
+    hidden: Failure | None = None
 
     def __post_init__(self) -> None:
         self.start((), ())
