@@ -15,6 +15,10 @@ RECTIFIERS = {
     *("relu", "relu6", "leaky_relu", "prelu", "rrelu", "elu", "celu", "selu"),
     *("gelu", "silu", "mish", "softplus", "hardswish"),
 }
+BY_HAND = "activation"
+"""What an activation is called that a network computes step by step."""
+GATE = "gate"
+"""What a sigmoid is called that a network computes step by step."""
 CLAMPS = {"hardtanh", "threshold", "clamp", "clamp_min", "clip"}
 CHANNEL_AXIS = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), 1),
@@ -22,12 +26,31 @@ CHANNEL_AXIS = {
     "linear": -1,
 }
 SUMS = {"add", "iadd", "radd"}
+CASTS = {"float", "double", "half", "bfloat16", "to", "type", "type_as"}
 POOLING = {f"{adaptive}{kind}_pool{d}d" for adaptive in ("", "adaptive_") for kind in ("max", "avg") for d in (1, 2, 3)}
 DROPOUT = {
     *("dropout", "dropout1d", "dropout2d", "dropout3d"),
     *("feature_dropout", "alpha_dropout", "feature_alpha_dropout"),
 }
+FAKE_QUANTISATION = {
+    *("fake_quantize_per_tensor_affine", "fake_quantize_per_channel_affine", "fused_moving_avg_obs_fake_quant"),
+    *("fake_quantize_learnable_per_tensor_affine", "fake_quantize_learnable_per_channel_affine"),
+}
 NORMALISATION = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
+PRODUCTS = {"mul", "rmul", "imul", "multiply", "div", "idiv", "itruediv", "truediv", "true_divide", "divide"}
+DIFFERENCES = {"sub", "isub", "rsub", "subtract"}
+HINGES = {"where", "maximum", "max", "fmax", "masked_fill", "log", "log1p", "logaddexp"}
+"""Functions that may be the last step of an activation, though they are given one tensor only."""
+CAPS = {"minimum", "min", "fmin", "clamp_max"}
+ELEMENTWISE = {
+    *(CASTS | PRODUCTS | DIFFERENCES | HINGES | CAPS | SUMS | RECTIFIERS | CLAMPS),
+    *("rdiv", "rtruediv", "neg", "negative", "abs", "absolute", "reciprocal", "sign", "pow", "ipow", "rpow", "square"),
+    *("sqrt", "rsqrt", "exp", "exp2", "expm1", "erf", "erfc", "ndtr", "special_erf", "special_erfc", "special_ndtr"),
+    *("sigmoid", "special_expit", "logsigmoid", "log_sigmoid", "hardsigmoid", "tanh", "atan", "arctan", "softsign"),
+    *("sinh", "cosh", "gt", "ge", "lt", "le", "greater", "less", "addcmul", "lerp"),
+    *("zeros_like", "ones_like", "full_like", "clone", "contiguous"),
+}
+"""Functions whose results are, element by element, functions of what they are given."""
 
 
 def prepare_data(values: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
@@ -59,7 +82,7 @@ def is_rectifier(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bo
     >>> is_rectifier("relu", (), {}), is_rectifier("hardtanh", (None, 0.0, 6.0), {}), is_rectifier("tanh", (), {})
     (True, True, False)
     """
-    if name in RECTIFIERS:
+    if name in RECTIFIERS or name == BY_HAND:
         return True
     if name not in CLAMPS:
         return False

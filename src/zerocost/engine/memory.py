@@ -150,7 +150,7 @@ def _run_passes(graph: SharedGraph, passes: Sequence[str], milliseconds: dict[st
         for name in passes:
             start, state = network.clock(), generator_state(network.device)
             blocked = next((failed[before] for before in PASSES[name].continues if before in failed), None)
-            found = blocked or attempt(PASSES[name].run, graph)
+            found = blocked or PASSES[name].obstacle(network) or attempt(PASSES[name].run, graph)
             graph.draws_random |= name == "data" and generator_state(network.device) != state
             if isinstance(found, Failure):
                 failed[name] = found

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import (
     DROPOUT,
+    FAKE_QUANTISATION,
     NORMALISATION,
     PREPARATION,
     RECTIFIERS,
@@ -36,6 +39,7 @@ def _without_dispatch(function: Function) -> Function:
     return body
 
 
+_SET_REQUIRES_GRAD = Tensor.requires_grad.__set__  # type: ignore[attr-defined]
 _ATTENTION = F.multi_head_attention_forward
 _BODIES = {
     _ATTENTION: _without_dispatch(_ATTENTION),
@@ -64,7 +68,10 @@ class CallMode(TorchFunctionMode):
         if function in _BODIES:
             with self:
                 return _BODIES[function](*args, **kwargs)
-        result = self.call(function, function_name(function), args, kwargs)
+        name = function_name(function)
+        if (name == "requires_grad" or function == _SET_REQUIRES_GRAD) and not args[0].is_leaf:
+            return args[0]  # whether a graph is made is for the passes to say
+        result = self.call(function, name, args, kwargs)
         given = (*args, *args[0]) if args and type(args[0]) in (list, tuple) else args
         if isinstance(result, Tensor) and not self.originals.isdisjoint(map(id, (*given, *kwargs.values()))):
             raise Failure(
@@ -102,7 +109,7 @@ class ShapeMode(CallMode):
 
 
 class FlowMode(ShapeMode):
-    """Runs normalisation and dropout as the identity and everything in float64.
+    """Runs normalisation, dropout and fake quantisation as the identity and everything in float64.
 
     Args:
         originals: ids of the model's own tensors.
@@ -115,7 +122,7 @@ class FlowMode(ShapeMode):
     ) -> None:
         super().__init__(originals)
         self.see = see
-        self.skipped = PREPARATION | DROPOUT | (set() if keep_normalisation else NORMALISATION)
+        self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self.see(as_call(function, name, args, kwargs))
@@ -124,10 +131,33 @@ class FlowMode(ShapeMode):
         if not is_in_place(function, kwargs):
             args = tuple(map(as_float64, args))
             kwargs = {key: as_float64(value) for key, value in kwargs.items()}
-        return as_float64(super().call(function, name, args, kwargs))
+        function = _IN_FLOAT64.get(name, function)
+        try:
+            return as_float64(super().call(function, name, args, kwargs))
+        except RuntimeError:
+            narrow = tree_map(_as_float32, (args, kwargs))  # a kernel that float64 is unknown to
+            with suppress(RuntimeError):
+                return as_float64(super().call(function, name, *narrow))
+            raise
 
 
+def _grouped_mm(rows: Tensor, matrices: Tensor, offs: Tensor | None = None, **_: Any) -> Tensor:
+    """The product of groups of rows, each with a matrix of its own; `offs` are where the groups end."""
+    if rows.ndim == 3 or offs is None:
+        return rows @ matrices
+    sizes = offs.diff(prepend=offs.new_zeros(1)).tolist()
+    groups = torch.split(rows, [*sizes, len(rows) - sum(sizes)])[: len(sizes)]
+    found = torch.cat([part @ matrix for part, matrix in zip(groups, matrices, strict=True)])
+    return F.pad(found, (0, 0, 0, len(rows) - len(found)))
+
+
+_IN_FLOAT64: dict[str, Function] = {"grouped_mm": _grouped_mm}
+"""Functions without a kernel for float64, in steps that have one."""
 _NARROWING = (Tensor.float, Tensor.half, Tensor.bfloat16)
+
+
+def _as_float32(value: Any) -> Any:
+    return value.float() if isinstance(value, Tensor) and value.dtype == torch.float64 else value
 
 
 def as_float64(value: Any) -> Any:

@@ -38,8 +38,8 @@ class Network:
     def __init__(self, model: nn.Module) -> None:
         self.model = unwrap(model)
         modules = dict(self.model.named_modules())
-        if any(isinstance(module, torch.jit.ScriptModule) for module in modules.values()):
-            raise Failure("the network is compiled by torch.jit, which hides its calls; score the one it was made of")
+        self.compiled = [m for m in modules.values() if isinstance(m, torch.jit.ScriptModule)]
+        self.quantised = any(type(m).__module__.startswith("torch.ao.nn.quantized") for m in modules.values())
         self.parameters = unique_tensors(modules, "_parameters")
         self.buffers = unique_tensors(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
@@ -71,7 +71,11 @@ class Network:
     def places(self) -> list[tuple[Any, Any, str]]:
         """Each place where a parameter or buffer is kept, with its name."""
         found = self.snapshot.places
-        return [(p.holder, p.key, self.names[id(p.tensor)]) for p in found if id(p.tensor) in self.names]
+        listed = [(p.holder, p.key, p.tensor) for p in found]
+        for module in self.compiled:
+            for held in (module._parameters, module._buffers):
+                listed += [(held, key, tensor) for key, tensor in list(held.items()) if tensor is not None]
+        return [(holder, key, self.names[id(t)]) for holder, key, t in listed if id(t) in self.names]
 
     @property
     def floating(self) -> list[str]:
@@ -130,16 +134,31 @@ class Network:
     @contextmanager
     def fresh(self, seed: int, training: bool) -> Iterator[None]:
         """The model in train or eval mode and random numbers from `seed`; on exit everything is as it was."""
-        snapshot = self.snapshot
+        snapshot, modes = self.snapshot, [(m, m.training) for m in self.compiled]
         with seeded(seed, self.device):
             try:
                 self.set_mode(training)
                 yield
             finally:
                 snapshot.put_back()
+                for module, mode in modes:
+                    module.training = mode
+                if modes:
+                    tensors = self.tensors
+                    for holder, key, name in self.places:
+                        holder[key] = tensors[name]
+
+    def check_seen(self) -> None:
+        """`Failure` where calls of the network are hidden."""
+        if self.compiled:
+            raise Failure(COMPILED)
 
     def set_mode(self, training: bool) -> None:
         """Train or eval mode; `Failure` when the model's own `train` raises."""
+        if any(isinstance(m, torch.fx.GraphModule) for m in self.model.modules()):
+            for module in self.model.modules():  # an exported part has its mode in its graph, and refuses another
+                module.training = training
+            return
         try:
             self.model.train(training)
         except KeyboardInterrupt:
@@ -193,6 +212,9 @@ class Network:
         return tree_map(move, inputs)
 
 
+COMPILED = "a part of the network is compiled by torch.jit, which hides its calls; score the network it was made of"
+
+
 def unwrap(model: nn.Module) -> nn.Module:
     """The module inside DataParallel and `torch.compile`."""
     while True:
@@ -207,7 +229,7 @@ def unique_tensors(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Ten
     """Parameters or buffers of all modules by name, shared ones once."""
     found: dict[int, tuple[str, Tensor]] = {}
     for prefix, module in modules.items():
-        for name, tensor in vars(module)[kind].items():
+        for name, tensor in getattr(module, kind).items():
             if tensor is not None:
                 found.setdefault(id(tensor), (f"{prefix}.{name}" if prefix else name, tensor))
     return dict(found.values())

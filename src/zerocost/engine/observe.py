@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure, describe_error
+from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
 from zerocost.engine.modes import CallMode
-from zerocost.engine.watch.base import Call, Scene, Watcher, as_call
+from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, as_call
 from zerocost.engine.watch.gradients import GradientWatcher
 
 _LAST_AXIS = {"linear", "layer_norm", "rms_norm"}
@@ -42,19 +43,25 @@ class Observer(CallMode):
         self.watchers: dict[type[Watcher], Watcher] = {watcher: watcher(scene) for watcher in wanted | needed}
         for watcher in self.watchers.values():
             watcher.others = {need: self.watchers[need] for need in watcher.needs}
+            if scene.hidden is not None:
+                watcher.problem = scene.hidden
         self.batch_norm = False
+        self.finder = ActivationFinder()
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call, axis = as_call(function, name, args, kwargs), self.scene.sample_axis
-        if not self.scene.in_hook:
-            self._show("before", call)
+        call, axis, step = as_call(function, name, args, kwargs), self.scene.sample_axis, None
+        if self.watchers and not self.scene.in_hook:
+            call, step = self.finder.before(call, axis.reaches)
+        shown = step is not None and step.activation is not None and step.activation.before is not None
+        noted = [] if self.scene.in_hook or shown else self._show("before", call)
         result = function(*args, **kwargs)
         if self.watchers:
             axis.follow(function, name, args, kwargs, result)
         if isinstance(result, Tensor) and not self.scene.in_hook:
             if axis.reaches(result):
                 self._note_layout(call)
-            self._show("after", call, result)
+            noted_after = self._show("after", call, result)
+            self.finder.after(call, step, result, noted, noted_after)
         return result
 
     def _note_layout(self, call: Call) -> None:
@@ -65,23 +72,27 @@ class Observer(CallMode):
             self.scene.channel_axis = -1 if call.name in _LAST_AXIS else 1
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
 
-    def _show(self, moment: str, *values: Any) -> None:
+    def _show(self, moment: str, *values: Any) -> list[Undo]:
+        """Show a call to the watchers; returns how to undo what they noted."""
+        noted: list[Undo] = []
         if not self.watchers:
-            return
+            return noted
         with torch.no_grad():
             for watcher in self.watchers.values():
                 if watcher.problem is None:
                     try:
-                        getattr(watcher, moment)(*values)
+                        undo = getattr(watcher, moment)(*values)
+                        noted += [undo] if undo is not None else []
                     except torch.OutOfMemoryError:
                         raise
                     except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
                         watcher.problem = _as_failure(watcher, error).with_traceback(None)
+        return noted
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """The one forward pass that is watched, in which hooks are on the modules."""
-        handles = [handle for watcher in self.watchers.values() for handle in watcher.hooks()]
+        handles = [hook for watcher in self.watchers.values() if watcher.problem is None for hook in watcher.hooks()]
         try:
             with self:
                 yield

@@ -137,7 +137,7 @@ def _read(source: str, value: Any, group: Group) -> dict[str, Any]:
 def _run_alone(step: Pass, batch: PassInput) -> Any:
     """What a pass with a graph of its own delivers, or the `Failure` that says why it does not."""
     try:
-        return attempt(step.run, batch)
+        return step.obstacle(batch.network) or attempt(step.run, batch)
     except torch.OutOfMemoryError:
         if batch.samples == 1 or "samples" not in step.settings:
             return Failure("out of memory")

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.inputs import sample_count, take_samples
 from zerocost.engine.losses import Loss
 from zerocost.engine.network import Network
@@ -57,6 +58,12 @@ class Pass(Source):
     labels: bool = False
     whole_first: str = ""
     watchers: tuple[type[Watcher], ...] = ()
+
+    def obstacle(self, network: Network) -> Failure | None:
+        """Why it cannot run on a network, if that is known beforehand."""
+        if network.quantised and (self.backwards or self.backward_each):
+            return Failure("the network has quantised layers, which have no gradient")
+        return None
 
 
 PASSES: dict[str, Pass] = {}

@@ -71,6 +71,7 @@ def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int
 def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], list[Tensor], int, list[str]]:
     """The weights, R's gradients to them over 2^e, e, and the weights' roles."""
     network, kept = batch.network, batch.settings.normalisation == "kept"
+    network.check_seen()
     parameters = {name: absolute_values(p.detach()) for name, p in network.parameters.items()}
     weights = [w.requires_grad_() for w in network.matrices(parameters)]
     buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}

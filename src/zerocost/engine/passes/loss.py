@@ -23,7 +23,8 @@ def loss(graph: SharedGraph) -> dict[str, Any]:
     """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
     targets = labels(graph.batch.targets)
     graph.weights = graph.batch.network.matrices(graph.tensors)
-    graph.loss = graph.batch.loss(graph.outputs, targets)
+    with graph.derivatives():
+        graph.loss = graph.batch.loss(graph.outputs, targets)
     if not isinstance(graph.loss, Tensor) or graph.loss.numel() != 1:
         got = f"shape {tuple(graph.loss.shape)}" if isinstance(graph.loss, Tensor) else type(graph.loss).__name__
         raise InputError(f"the loss must return a tensor with one number, the mean over the samples, but got {got}")

@@ -16,7 +16,7 @@ from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, Function
 from zerocost.engine.inputs import clone_tensors, take_samples
 from zerocost.engine.modes import ShapeMode
-from zerocost.engine.network import Network
+from zerocost.engine.network import COMPILED, Network
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import LayerSize, Signal
 from zerocost.engine.watch.base import NO_LAYER, as_call
@@ -54,8 +54,8 @@ def _measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, s
         outputs = network.run(tensors, sample)
     return {
         "multiply_adds": int(counter.get_total_flops()) // 2,
-        "weight_depth": layers.depth(outputs),
-        "layer_sizes": layers.sizes or Failure(NO_LAYER),
+        "weight_depth": Failure(COMPILED) if network.compiled else layers.depth(outputs),
+        "layer_sizes": Failure(COMPILED) if network.compiled else layers.sizes or Failure(NO_LAYER),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,21 +11,21 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.rows import sign_agreement
-from zerocost.engine.watch.base import NO_ACTIVATION, Call, Scene, Watcher, check_visible
+from zerocost.engine.watch.base import NO_ACTIVATION, Call, Scene, Undo, Watcher, check_visible, remove
 
 
 class ActivationSigns(Watcher):
     """Base: hands over the signs of each activation's input, one boolean matrix N×units an activation."""
 
-    def before(self, call: Call) -> None:
-        if call.is_activation:
-            check_visible(call.input)
-            signs = self.scene.rows(call.input, call.input > 0)
-            if signs is not None:
-                self.add(signs.flatten(1))
+    def before(self, call: Call) -> Undo | None:
+        if not call.is_activation:
+            return None
+        check_visible(call.input)
+        signs = self.scene.rows(call.input, call.input > 0)
+        return None if signs is None else self.add(signs.flatten(1))
 
-    def add(self, signs: Tensor) -> None:
-        """Called with the signs of one activation."""
+    def add(self, signs: Tensor) -> Undo:
+        """Called with the signs of one activation; returns how to undo that."""
         raise NotImplementedError
 
 
@@ -44,18 +45,27 @@ class ActivationKernel(ActivationSigns):
         super().__init__(scene)
         self.signs: list[Tensor] = []
         self.kernel: Tensor | None = None
+        self.count = 0
 
-    def add(self, signs: Tensor) -> None:
+    def add(self, signs: Tensor) -> Undo:
         if self.scene.in_parts:
             self.signs.append(signs)
-        else:
-            kernel = sign_agreement(signs)
-            self.kernel = kernel if self.kernel is None else self.kernel.add_(kernel)
+            return partial(remove, self.signs, signs)
+        kernel = sign_agreement(signs)
+        self.count += 1
+        self.kernel = kernel.clone() if self.kernel is None else self.kernel.add_(kernel)
+        return partial(self.subtract, kernel)
+
+    def subtract(self, kernel: Tensor) -> None:
+        """Take the share of an activation out of the kernel; exact, as its numbers are whole."""
+        assert self.kernel is not None
+        self.count -= 1
+        self.kernel.sub_(kernel)
 
     def result(self) -> Any:
-        if self.kernel is None and not self.signs:
+        if not self.count and not self.signs:
             raise Failure(NO_ACTIVATION)
-        return self.signs if self.kernel is None else self.kernel
+        return self.signs or self.kernel
 
 
 class SignPatterns(ActivationSigns):
@@ -68,10 +78,11 @@ class SignPatterns(ActivationSigns):
         super().__init__(scene)
         self.words: list[Tensor] = []
 
-    def add(self, signs: Tensor) -> None:
+    def add(self, signs: Tensor) -> Undo:
         words = pack_columns(signs)
         different = words if len(words) > 1 else words[0].unique()[None]  # type: ignore[no-untyped-call]
         self.words.append(different)
+        return partial(remove, self.words, different)
 
     def result(self) -> int:
         if not self.words:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CHANNEL_AXIS, CLAMPS, NORMALISATION, RECTIFIERS, SUMS, Function, is_rectifier
+from zerocost.engine.functions import (
+    BY_HAND,
+    CHANNEL_AXIS,
+    CLAMPS,
+    NORMALISATION,
+    RECTIFIERS,
+    SUMS,
+    Function,
+    is_rectifier,
+)
 from zerocost.engine.sample_axis import SampleAxis
 from zerocost.engine.signals import Signal, declare
 
-MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS}
+Undo = Callable[[], object]
+"""Makes a watcher forget what it noted of a call that turned out to be a part of an activation only."""
+MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS, BY_HAND}
 """Functions whose results are the maps of a network: weight layers, normalisation, activations and sums."""
 
 
@@ -44,12 +57,15 @@ class Call(NamedTuple):
 
 
 def as_call(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out).
+    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out), and
+    `batch_norm` has its arguments in the order of torch.nn.functional.
 
     >>> bias, inputs, weight = torch.zeros(3), torch.zeros(5, 2), torch.zeros(2, 3)
     >>> as_call(torch.addmm, "addmm", (bias, inputs, weight), {}).name
     'linear'
     """
+    if name == "batch_norm" and function is not F.batch_norm and len(args) > 4:
+        args = (args[0], *args[3:5], *args[1:3], *args[5:])
     call = Call(function, name, args, kwargs)
     if name != "addmm" or call.input.ndim != 1:
         return call
@@ -69,6 +85,7 @@ class Scene:
         channel_axis: where the last layer has its channels, 1 or -1.
         in_hook: whether what is called now is a hook's doing, not the network's.
         sample_axis: where the samples are in each tensor.
+        hidden: why the calls of the network cannot be seen; None where they can.
         in_parts: whether this is a part of a batch, so that a watcher keeps what its `merge` can put together.
     """
 
@@ -80,6 +97,7 @@ class Scene:
     channel_axis: int = 1
     in_hook: bool = False
     in_parts: bool = False
+    hidden: Failure | None = None
 
     def __post_init__(self) -> None:
         self.start((), ())
@@ -151,11 +169,19 @@ class Watcher:
         """Puts its hooks on the modules, before the network runs; they are taken off after it."""
         return ()
 
-    def before(self, call: Call) -> None:
-        """Called before a function runs. A `Failure` that it raises becomes the signal."""
+    def before(self, call: Call) -> Undo | None:
+        """Called before a function runs. A `Failure` that it raises becomes the signal.
 
-    def after(self, call: Call, result: Tensor) -> None:
-        """Called with the tensor that a function returned. A `Failure` that it raises becomes the signal."""
+        Returns, of an activation, how to undo what was noted.
+        """
+        return None
+
+    def after(self, call: Call, result: Tensor) -> Undo | None:
+        """Called with the tensor that a function returned. A `Failure` that it raises becomes the signal.
+
+        Returns, of an activation, how to undo what was noted.
+        """
+        return None
 
     def result(self) -> Any:
         """The signal; raises `Failure` when there is none."""
@@ -183,10 +209,22 @@ class Collector(Watcher):
         super().__init__(scene)
         self.values: list[Any] = []
 
+    def keep(self, value: Any) -> Undo:
+        """Collect a value; returns how to undo that."""
+        self.values.append(value)
+        return partial(remove, self.values, value)
+
     def result(self) -> list[Any]:
         if not self.values and self.nothing_seen:
             raise Failure(self.nothing_seen)
         return self.values
+
+
+def remove(values: list[Any], value: Any) -> None:
+    """Take the very same value out of a list, the last one where it is there more than once."""
+    place = next((i for i in range(len(values) - 1, -1, -1) if values[i] is value), None)
+    if place is not None:
+        del values[place]
 
 
 NO_ACTIVATION = "no activation was seen whose hinge is at zero (ReLU, GELU, SiLU and the like)"

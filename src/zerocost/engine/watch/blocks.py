@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS
-from zerocost.engine.watch.base import Call, Scene, Watcher
+from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, remove
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -92,10 +93,12 @@ class Blocks(Watcher):
             self.outputs.append(found)
             return (found.movedim(1, -1) if last else found).clone()
 
-    def after(self, call: Call, result: Tensor) -> None:
+    def after(self, call: Call, result: Tensor) -> Undo | None:
         self.weighed |= call.name in CHANNEL_AXIS
-        if call.is_activation and result.ndim > 1 and self.scene.sample_axis.reaches(result):
-            self.activations.append(result)
+        if not call.is_activation or result.ndim < 2 or not self.scene.sample_axis.reaches(result):
+            return None
+        self.activations.append(result)
+        return partial(remove, self.activations, result)
 
     def result(self) -> list[Tensor]:
         kept = self.outputs if len(self.outputs) > 1 else self.activations

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.watch.base import Scene, Watcher
+from zerocost.engine.watch.base import Scene, Undo, Watcher
 
 
 class GradientWatcher(Watcher):
@@ -22,8 +22,8 @@ class GradientWatcher(Watcher):
         self.listens = False
         self._hooks: list[Any] = []
 
-    def when_known(self, tensor: Tensor, record: Callable[[Tensor], None]) -> None:
-        """Call `record` with the gradient to a tensor, when it is known."""
+    def when_known(self, tensor: Tensor, record: Callable[[Tensor], None]) -> Undo:
+        """Call `record` with the gradient to a tensor, when it is known; returns how to undo that."""
 
         def hook(gradient: Tensor) -> None:
             if self.listens and self.problem is None:
@@ -33,7 +33,10 @@ class GradientWatcher(Watcher):
                 except Failure as failure:
                     self.problem = failure.with_traceback(None)
 
-        self._hooks.append(tensor.register_hook(hook))  # type: ignore[no-untyped-call]
+        handle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
+        self._hooks.append(handle)
+        remove: Undo = handle.remove
+        return remove
 
     def stop(self) -> None:
         """Take the hooks off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
-from zerocost.engine.watch.base import MAPPING, Call, Collector, Scene, Watcher, check_visible
+from zerocost.engine.watch.base import MAPPING, Call, Collector, Scene, Undo, Watcher, check_visible
 
 
 class SampleMaps(Collector):
@@ -22,15 +23,16 @@ class SampleMaps(Collector):
     meaning = "what each layer makes of the first sample: C×positions, for each layer with a map"
     nothing_seen = "no map of several channels and positions was seen"
 
-    def after(self, call: Call, result: Tensor) -> None:
-        if (call.name in MAPPING and call.name not in SUMS) or call.name in POOLING:
-            check_visible(result)
-            self.add(self.scene.map(result))
+    def after(self, call: Call, result: Tensor) -> Undo | None:
+        if (call.name not in MAPPING or call.name in SUMS) and call.name not in POOLING:
+            return None
+        check_visible(result)
+        return self.add(self.scene.map(result))
 
-    def add(self, found: Tensor | None) -> None:
+    def add(self, found: Tensor | None) -> Undo | None:
         """Keep a map of several channels and positions."""
-        if found is not None and found.ndim > 2 and min(found.shape[1:]) > 1:
-            self.values.append(found[0].detach().clone())
+        kept = found is not None and found.ndim > 2 and min(found.shape[1:]) > 1
+        return self.keep(found[0].detach().clone()) if found is not None and kept else None
 
 
 class ModuleMaps(SampleMaps):
@@ -53,7 +55,7 @@ class ModuleMaps(SampleMaps):
                 self.problem = failure.with_traceback(None)
 
     def after(self, call: Call, result: Tensor) -> None:
-        pass
+        return None
 
 
 class Neurons(Collector):
@@ -70,17 +72,18 @@ class Neurons(Collector):
         super().__init__(scene)
         self.generator = stream(scene.seed, "rows")
 
-    def after(self, call: Call, result: Tensor) -> None:
+    def after(self, call: Call, result: Tensor) -> Undo | None:
         if not (call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.is_activation):
-            return
+            return None
         check_visible(result)
-        found = self.scene.map(result)
+        found, state = self.scene.map(result), self.generator.get_state()
         if found is None:
-            return
+            return None
         matrix = found.movedim(1, -1).flatten(0, -2)
         rows, channels = matrix.shape
         start = int(torch.randint(max(1, rows - channels + 1), (), generator=self.generator))
-        self.values.append(matrix[start : start + channels].detach().clone())
+        undo = self.keep(matrix[start : start + channels].detach().clone())
+        return lambda: (undo(), self.generator.set_state(state))
 
 
 class LastFeatures(Watcher):
@@ -99,14 +102,21 @@ class LastFeatures(Watcher):
             given = _read_or_failure(self.scene.rows, call.input)
             self.given = given if isinstance(given, Failure) else given.detach().clone()
 
-    def after(self, call: Call, result: Tensor) -> None:
-        if call.name in MAPPING and result.ndim > 2 and self.scene.sample_axis.reaches(result):
-            check_visible(result)
-            found = _read_or_failure(self.scene.map, result)
-            if isinstance(found, Failure):
-                self.last = found
-            elif found.ndim > 2 and found.shape[2] > 1:
-                self.last = found.detach().clone()
+    def after(self, call: Call, result: Tensor) -> Undo | None:
+        if call.name not in MAPPING or result.ndim < 3 or not self.scene.sample_axis.reaches(result):
+            return None
+        check_visible(result)
+        found, before = _read_or_failure(self.scene.map, result), self.last
+        if isinstance(found, Failure):
+            self.last = found
+        elif found.ndim > 2 and found.shape[2] > 1:
+            self.last = found.detach().clone()
+        return partial(self.replace, self.last, before)
+
+    def replace(self, last: Tensor | Failure | None, before: Tensor | Failure | None) -> None:
+        """Go back to the features before, unless there are others by now."""
+        if self.last is last:
+            self.last = before
 
     def result(self) -> Tensor:
         found = self.given if self.last is None else self.last

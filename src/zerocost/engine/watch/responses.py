@@ -6,7 +6,7 @@ from torch import Tensor
 
 from zerocost.engine.rows import row_correlation
 from zerocost.engine.signals import Response
-from zerocost.engine.watch.base import NO_ACTIVATION, Call, Collector, check_visible
+from zerocost.engine.watch.base import NO_ACTIVATION, Call, Collector, Undo, check_visible
 from zerocost.engine.watch.blocks import Blocks
 from zerocost.engine.watch.gradients import GradientWatcher
 
@@ -19,17 +19,20 @@ class Responses(GradientWatcher, Collector):
     needs = (Blocks,)
     nothing_seen = NO_ACTIVATION
 
-    def before(self, call: Call) -> None:
+    def before(self, call: Call) -> Undo | None:
         if not call.is_activation:
-            return
+            return None
         check_visible(call.input)
         block, place, read = self.scene.block, self.scene.sample_axis.place(call.input), self.scene.sample_axis.read
+
+        undone: list[Undo] = []
 
         def record(values: Tensor) -> None:
             rows = read(place, values)
             if rows is not None:
-                self.values.append(Response(block, row_correlation(rows.flatten(1))))
+                undone.append(self.keep(Response(block, row_correlation(rows.flatten(1)))))
 
         record(call.input)
         if call.input.requires_grad:
-            self.when_known(call.input, record)
+            undone.append(self.when_known(call.input, record))
+        return lambda: [undo() for undo in undone]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.watch.base import Call, Collector, Scene, Watcher, check_visible
+from zerocost.engine.watch.base import Call, Collector, Scene, Undo, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
 
 
@@ -21,10 +21,11 @@ class FeedForwardSpectra(Collector):
         super().__init__(scene)
         self.hidden: Tensor | None = None
 
-    def before(self, call: Call) -> None:
-        if call.is_activation and call.input is self.hidden and self.hidden is not None:
-            check_visible(self.hidden)
-            self.values.append(covariance_spectrum(self.hidden.flatten(0, -2)))
+    def before(self, call: Call) -> Undo | None:
+        if not call.is_activation or call.input is not self.hidden or self.hidden is None:
+            return None
+        check_visible(self.hidden)
+        return self.keep(covariance_spectrum(self.hidden.flatten(0, -2)))
 
     def after(self, call: Call, result: Tensor) -> None:
         if call.name == "linear" and result.ndim > 2 and self.scene.sample_axis.reaches(result):

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import zerocost as zc
+from zerocost.base.errors import Failure
+from zerocost.engine.observe import Observer
+from zerocost.engine.watch.activations import ActivationKernel
+from zerocost.engine.watch.base import Scene
+
+WATCHED = "naswot,swap,linear_regions,wrcor,meco,meco_opt,near,zen,az_expressivity,az_trainability,w_pca,jacob_cov,snip"
+
+
+def gelu_new(x):
+    return 0.5 * x * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * torch.pow(x, 3.0))))
+
+
+def swish_in_place(x):
+    return x.mul_(x.sigmoid())
+
+
+def celu(x):
+    return torch.maximum(x, torch.tensor(0.0)) + torch.minimum(torch.zeros_like(x), torch.exp(x.clamp(max=0)) - 1)
+
+
+BY_HAND = {
+    "x·σ(x)": (lambda x: x * torch.sigmoid(x), F.silu),
+    "x/(1+e⁻ˣ)": (lambda x: x / (1 + torch.exp(-x)), F.silu),
+    "in place": (swish_in_place, F.silu),
+    "maximum": (lambda x: torch.maximum(x, torch.tensor(0.0)), F.relu),
+    "max, zeros_like": (lambda x: torch.max(x, torch.zeros_like(x)), F.relu),
+    "clamp": (lambda x: x.clamp(min=0), F.relu),
+    "x·(x>0)": (lambda x: x * (x > 0), F.relu),
+    "(x+|x|)/2": (lambda x: (x + x.abs()) / 2, F.relu),
+    "masked": (lambda x: x.masked_fill(x < 0, 0), F.relu),
+    "relu twice scaled": (lambda x: F.relu(x).clamp(max=6), F.relu6),
+    "where": (lambda x: torch.where(x > 0, x, 0.1 * x), lambda x: F.leaky_relu(x, 0.1)),
+    "maximum of slopes": (lambda x: torch.maximum(x, 0.1 * x), lambda x: F.leaky_relu(x, 0.1)),
+    "relu minus relu": (lambda x: F.relu(x) - 0.1 * F.relu(-x), lambda x: F.leaky_relu(x, 0.1)),
+    "elu": (lambda x: torch.where(x > 0, x, torch.exp(x) - 1), F.elu),
+    "celu": (celu, F.celu),
+    "softplus": (lambda x: torch.log(1 + torch.exp(x)), F.softplus),
+    "mish": (lambda x: x * torch.tanh(F.softplus(x)), F.mish),
+    "mish in full": (lambda x: x * torch.tanh(torch.log1p(x.exp())), F.mish),
+    "x·Φ(x)": (lambda x: x * torch.special.ndtr(x), F.gelu),
+    "x·Φ(x) of a distribution": (lambda x: x * torch.distributions.Normal(0, 1).cdf(x), F.gelu),
+    "gelu": (lambda x: x * 0.5 * (1 + torch.erf(x / math.sqrt(2))), F.gelu),
+    "gelu, halved last": (lambda x: 0.5 * (x * (1 + torch.erf(x / 1.41421356))), F.gelu),
+    "gelu_new": (gelu_new, lambda x: F.gelu(x, approximate="tanh")),
+    "hardswish": (lambda x: x * F.relu6(x + 3) / 6, F.hardswish),
+    "hardswish, gate first": (lambda x: x * (F.relu6(x + 3, inplace=True) / 6), F.hardswish),
+    "hardswish, clamped": (lambda x: x * torch.clamp(x / 6 + 0.5, 0, 1), F.hardswish),
+    "hardswish, capped": (lambda x: x * torch.minimum(F.relu(x + 3), torch.tensor(6.0)) / 6, F.hardswish),
+    "selu": (lambda x: 1.0507009873554805 * torch.where(x > 0, x, 1.6732632423543772 * (x.exp() - 1)), F.selu),
+}
+
+
+class Activation(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def cnn(function):
+    torch.manual_seed(0)
+    stem = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.BatchNorm2d(6), Activation(function))
+    blocks = [nn.Sequential(nn.Conv2d(6, 6, 3, padding=1), nn.BatchNorm2d(6), Activation(function)) for _ in range(2)]
+    return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+
+
+class Tokens(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(6, 12), nn.Linear(12, 6), nn.Linear(6, 3)
+        self.function = Activation(function)
+
+    def forward(self, x):
+        x = x.flatten(2).transpose(1, 2)
+        return self.head((x + self.second(self.function(self.first(x)))).mean(1))
+
+
+def tokens(function):
+    torch.manual_seed(0)
+    return Tokens(function)
+
+
+def codes(function, x):
+    """Signs at the activations that a function runs on `x`."""
+    observer = Observer(Scene(len(x), in_parts=True), [ActivationKernel])
+    observer.scene.start(x, ())
+    with observer.watching():
+        function(x)
+    found = observer.result(ActivationKernel)
+    return [] if isinstance(found, Failure) else found
+
+
+@pytest.mark.parametrize(("by_hand", "library"), BY_HAND.values(), ids=BY_HAND.keys())
+def test_an_activation_by_hand_scores_as_the_one_it_equals(by_hand, library):
+    batch = torch.randn(6, 3, 5, 5, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3
+    one, other = (zc.score(cnn(function), batch, WATCHED) for function in (by_hand, library))
+    assert one.failures.keys() == other.failures.keys() == {"w_pca"}
+    assert dict(one) == pytest.approx(dict(other), rel=2e-4)
+
+
+@pytest.mark.parametrize("name", ["gelu_new", "mish", "hardswish", "maximum"])
+def test_feed_forward_layers_of_tokens_are_seen_with_them(name):
+    batch = torch.randn(6, 6, 3, 3, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3
+    one, other = (zc.score(tokens(function), batch, "w_pca,naswot,near,synflow,snip") for function in BY_HAND[name])
+    assert not one.failures and dict(one) == pytest.approx(dict(other), rel=2e-4)
+
+
+@pytest.mark.parametrize(("by_hand", "library"), BY_HAND.values(), ids=BY_HAND.keys())
+def test_an_activation_by_hand_is_one_with_the_signs_of_its_input(by_hand, library):
+    x = torch.randn(4, 5)
+    found = codes(by_hand, x.clone())
+    assert len(found) == 1 and torch.equal(found[0], x > 0)
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        *(torch.sigmoid, torch.tanh, F.hardsigmoid, lambda x: 1 / (1 + torch.exp(-x))),
+        *(lambda x: F.relu6(x + 3) / 6, lambda x: torch.clamp(x / 6 + 0.5, 0, 1)),
+        lambda x: torch.minimum(F.relu(x + 3), torch.tensor(6.0)) / 6,
+    ],
+)
+def test_squeeze_and_excitation_is_no_activation(gate):
+    weight = torch.randn(5, 5)
+    assert codes(lambda x: x * gate(x.mean(0, keepdim=True) @ weight), torch.randn(4, 5)) == []
+    assert codes(lambda x: x * gate(x @ weight), torch.randn(4, 5)) == []
+    assert codes(gate, torch.randn(4, 5)) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True),
+        lambda x: x * torch.rsqrt(x.pow(2).mean(1, keepdim=True) + 1e-6),
+        lambda x: torch.exp(x - x.amax(1, keepdim=True)) / torch.exp(x - x.amax(1, keepdim=True)).sum(1, keepdim=True),
+        *(torch.exp, torch.square, lambda x: 2 * x + 1, lambda x: x + 0.1 * x**3, lambda x: x * x.max()),
+        *(lambda x: torch.where(x > 0, 1.0, 0.0), lambda x: x / (1 + x.abs()), lambda x: x - torch.tanh(x)),
+        *(lambda x: x * torch.sigmoid(x.flip(1)), lambda x: torch.sigmoid(x - 2), lambda x: torch.max(x, dim=1)[0]),
+    ],
+)
+def test_normalisation_and_other_arithmetic_is_no_activation(call):
+    assert codes(call, torch.randn(4, 5)) == []
+
+
+@pytest.mark.parametrize("after", [lambda x: 0.1 * x, lambda x: x + 1, torch.tanh, torch.square, lambda x: -x])
+def test_what_follows_an_activation_does_not_change_it(after):
+    x = torch.randn(4, 5)
+    for function in (F.relu, F.silu, lambda x: x * torch.sigmoid(x)):
+        found = codes(lambda x, function=function: after(function(x)), x)
+        assert len(found) == 1 and torch.equal(found[0], x > 0)
+
+
+def test_the_input_of_an_activation_is_what_it_is_computed_of_last():
+    x = torch.randn(4, 5)
+
+    def shifted(x):
+        y = 2 * x + 1
+        return y * torch.sigmoid(y)
+
+    assert torch.equal(codes(shifted, x)[0], 2 * x + 1 > 0)
+
+
+def test_a_residual_connection_around_an_activation_is_a_sum():
+    x = torch.randn(4, 5)
+    for function in (F.relu, lambda x: x * torch.sigmoid(x)):
+        assert len(codes(lambda x, function=function: 0.5 * (x + function(x)), x)) == 1
+        twice = codes(lambda x, function=function: function(x + function(x)), x)
+        assert torch.equal(twice[1], x + function(x) > 0)
+
+
+def test_activations_of_two_tensors_side_by_side_are_two():
+    x, z = torch.randn(4, 5), torch.randn(4, 5)
+
+    def mish_beside_relu(x):
+        inner = F.softplus(x)
+        other = F.relu(x @ weight)
+        return x * torch.tanh(inner) + other
+
+    weight = torch.randn(5, 5)
+    assert [c.equal(s > 0) for c, s in zip(codes(mish_beside_relu, z), (z, z @ weight), strict=True)] == [True, True]
+    assert len(codes(lambda x: F.silu(x) * (x @ weight), x)) == 1
