@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -348,6 +349,19 @@ class Experts(nn.Module):
         return self.head(mixed.unflatten(0, x.shape[:2]).mean(1))
 
 
+class SqueezeExcite(nn.Module):
+    """BatchNorm on pooled maps, which in train mode takes more than one sample, gates the channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, CLASSES)
+        self.gate = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Any:
+        x = torch.relu(self.conv(x))
+        return self.head((x * self.gate(x.mean((2, 3), keepdim=True))).mean((2, 3)))
+
+
 class Keyed(nn.Module):
     """Returns a dictionary of outputs, as segmentation networks do."""
 
@@ -359,6 +373,11 @@ class Keyed(nn.Module):
     def forward(self, x: Tensor) -> Any:
         features = self.body(x)
         return {"out": self.last(features), "aux": self.auxiliary(features)}
+
+
+def _gelu_by_hand(x: Tensor) -> Tensor:
+    """GPT-2's GELU, in the operations that it is computed in there."""
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * torch.pow(x, 3))))
 
 
 def _mlp() -> nn.Sequential:
@@ -407,11 +426,13 @@ ZOO: dict[str, Specimen] = {
     "gelu": Specimen(lambda: Calls(F.gelu, nn.GELU("tanh")), gaussian_inputs(8)),
     "leaky-relu": Specimen(lambda: Calls(nn.LeakyReLU(), nn.ReLU6()), gaussian_inputs(8)),
     "hardswish": Specimen(lambda: Calls(nn.Hardswish(inplace=True), F.elu), gaussian_inputs(8)),
+    "hand-written": Specimen(lambda: Calls(_gelu_by_hand, lambda x: x * torch.sigmoid(x)), gaussian_inputs(8)),
     "batch-norm-1d": Specimen(
         lambda: nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, CLASSES)),
         gaussian_inputs(8),
         splits=False,
     ),
+    "squeeze-excite": Specimen(SqueezeExcite, gaussian_inputs(3, 8, 8), splits=False),
     "dropout": Specimen(lambda: nn.Sequential(nn.Dropout(0.3), _mlp()), gaussian_inputs(8), splits=False),
     "weight-norm": Specimen(lambda: nn.Sequential(weight_norm(nn.Linear(8, 8)), nn.ReLU(), _mlp()), gaussian_inputs(8)),
     "spectral-norm": Specimen(
