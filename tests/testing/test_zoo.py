@@ -23,7 +23,7 @@ def test_each_network_takes_its_batch(label):
     if label not in RAISE_OR_OVERFLOW:
         given = inputs if isinstance(inputs, tuple) else ((), inputs) if isinstance(inputs, dict) else (inputs,)
         outputs = model(**inputs) if isinstance(inputs, dict) else model(*given)
-        outputs = getattr(outputs, "logits", outputs)
+        outputs = outputs["out"] if isinstance(outputs, dict) else getattr(outputs, "logits", outputs)
         assert len(outputs) == 5 and outputs.shape[1] >= CLASSES and bool(outputs.isfinite().all())
 
 

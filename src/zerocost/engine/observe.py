@@ -55,7 +55,7 @@ class Observer(CallMode):
         shown = step is not None and step.activation is not None and step.activation.before is not None
         noted = [] if self.scene.in_hook or shown else self._show("before", call)
         result = function(*args, **kwargs)
-        if self.watchers:
+        if self.watchers or self.scene.in_parts:  # in parts, it matters whether a BatchNorm ties samples together
             axis.follow(function, name, args, kwargs, result)
         if isinstance(result, Tensor) and not self.scene.in_hook:
             if axis.reaches(result):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torch.utils.checkpoint import checkpoint
 
 CLASSES = 4
@@ -322,6 +323,63 @@ class SharedWeight(nn.Module):
         return self.last(torch.relu(self.again(torch.relu(self.layer(x)))))
 
 
+class Standardised(nn.Conv2d):
+    """A 3×3 convolution whose weight is standardised in each call, by BatchNorm as in timm."""
+
+    def forward(self, x: Tensor) -> Any:
+        rows = F.batch_norm(self.weight.reshape(1, self.out_channels, -1), None, None, training=True)
+        return F.conv2d(x, rows.reshape_as(self.weight), self.bias, padding=1)
+
+
+class Experts(nn.Module):
+    """Each token goes to the one of three experts that a router picks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.router, self.head = nn.Linear(6, 8), nn.Linear(8, 3), nn.Linear(8, CLASSES)
+        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(8, 8), nn.ReLU()) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Any:
+        tokens = self.embed(x).flatten(0, 1)
+        share, chosen = self.router(tokens).softmax(-1).max(-1)
+        mixed = torch.zeros_like(tokens)
+        for number, expert in enumerate(self.experts):
+            (rows,) = torch.where(chosen == number)
+            mixed = mixed.index_add(0, rows, expert(tokens[rows]) * share[rows, None])
+        return self.head(mixed.unflatten(0, x.shape[:2]).mean(1))
+
+
+class SqueezeExcite(nn.Module):
+    """BatchNorm on pooled maps, which in train mode takes more than one sample, gates the channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4, CLASSES)
+        self.gate = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Any:
+        x = torch.relu(self.conv(x))
+        return self.head((x * self.gate(x.mean((2, 3), keepdim=True))).mean((2, 3)))
+
+
+class Keyed(nn.Module):
+    """Returns a dictionary of outputs, as segmentation networks do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.auxiliary = nn.Sequential(nn.Linear(8, 8), nn.ReLU()), nn.Linear(8, CLASSES)
+        self.last = nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Any:
+        features = self.body(x)
+        return {"out": self.last(features), "aux": self.auxiliary(features)}
+
+
+def _gelu_by_hand(x: Tensor) -> Tensor:
+    """GPT-2's GELU, in the operations that it is computed in there."""
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * torch.pow(x, 3))))
+
+
 def _mlp() -> nn.Sequential:
     """Linear layers with ReLU modules between."""
     return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, CLASSES))
@@ -368,13 +426,23 @@ ZOO: dict[str, Specimen] = {
     "gelu": Specimen(lambda: Calls(F.gelu, nn.GELU("tanh")), gaussian_inputs(8)),
     "leaky-relu": Specimen(lambda: Calls(nn.LeakyReLU(), nn.ReLU6()), gaussian_inputs(8)),
     "hardswish": Specimen(lambda: Calls(nn.Hardswish(inplace=True), F.elu), gaussian_inputs(8)),
+    "hand-written": Specimen(lambda: Calls(_gelu_by_hand, lambda x: x * torch.sigmoid(x)), gaussian_inputs(8)),
     "batch-norm-1d": Specimen(
         lambda: nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, CLASSES)),
         gaussian_inputs(8),
         splits=False,
     ),
+    "squeeze-excite": Specimen(SqueezeExcite, gaussian_inputs(3, 8, 8), splits=False),
     "dropout": Specimen(lambda: nn.Sequential(nn.Dropout(0.3), _mlp()), gaussian_inputs(8), splits=False),
     "weight-norm": Specimen(lambda: nn.Sequential(weight_norm(nn.Linear(8, 8)), nn.ReLU(), _mlp()), gaussian_inputs(8)),
+    "spectral-norm": Specimen(
+        lambda: nn.Sequential(spectral_norm(nn.Linear(8, 8)), nn.ReLU(), _mlp()), gaussian_inputs(8), splits=False
+    ),
+    "weight-standardisation": Specimen(
+        lambda: _convolutional(Standardised(4, 7, 3), nn.GroupNorm(7, 7), nn.ReLU(), Standardised(7, 4, 3)),
+        gaussian_inputs(3, 8, 8),
+    ),
+    "experts": Specimen(Experts, gaussian_inputs(5, 6)),
     "vit": Specimen(ViT, gaussian_inputs(3, 8, 8)),
     "sequence-first": Specimen(SequenceFirst, gaussian_inputs(5, 6)),
     "causal-attention": Specimen(CausalAttention, _token_inputs(5)),
@@ -392,6 +460,7 @@ ZOO: dict[str, Specimen] = {
     "checkpointed": Specimen(Checkpointed, gaussian_inputs(8)),
     "two-inputs": Specimen(TwoInputs, _image_and_features),
     "named": Specimen(Named, _named_features),
+    "keyed": Specimen(Keyed, gaussian_inputs(8)),
     "dead": Specimen(Dead, gaussian_inputs(3, 8, 8)),
     "raises": Specimen(Raises, gaussian_inputs(8)),
     "overflows": Specimen(Overflows, gaussian_inputs(8)),

@@ -74,6 +74,12 @@ def test_maps_whose_positions_do_not_divide_are_a_failure():
             block_gains([x, block(x)], seed=0)
 
 
+def test_rows_of_which_some_are_picked_are_a_failure():
+    x = torch.randn(6, 4, requires_grad=True)
+    with pytest.raises(Failure, match=r"\(6, 4\) into \(2, 4\), whose positions differ"):
+        block_gains([x, x[:2] * 2], seed=0)
+
+
 def test_a_chain_needs_two_maps_a_path_and_a_change():
     x = start()
     with pytest.raises(Failure, match="fewer than two blocks"):

@@ -228,6 +228,19 @@ def test_layer_sizes_are_positions_and_channels():
     assert sizes(nn.Sequential(nn.Linear(6, 9), nn.Flatten(), nn.Linear(45, 2)), 5, 6) == [(5, 9), (1, 2)]
 
 
+def test_an_expert_that_no_token_goes_to_has_no_size():
+    class Experts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.experts = nn.ModuleList([nn.Linear(6, 6), nn.Linear(6, 6)])
+
+        def forward(self, x):
+            used, spare = (expert(x[x[:, 0] > least]) for expert, least in zip(self.experts, (0, 2), strict=True))
+            return torch.cat([used, spare])
+
+    assert sizes(Experts(), 6) == [(1, 6)]
+
+
 @pytest.mark.parametrize("batch_first", [True, False])
 def test_layer_sizes_of_tokens_count_tokens_wherever_they_are(batch_first):
     class Encoder(nn.Module):

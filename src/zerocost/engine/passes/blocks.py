@@ -67,9 +67,10 @@ def _count_positions(found: Tensor) -> int:
 
 def channels_in_rows(back: Tensor, shape: torch.Size) -> Tensor:
     """The gradient at a block's input as a matrix with a column for each sample and position of its output."""
-    if back.shape[2:] != shape[2:]:
+    if back.shape[2:] != shape[2:] or len(back) != shape[0]:
         stride = back.shape[-1] // shape[-1] if back.ndim == 4 and shape[-1] else 0
-        if len(shape) != 4 or not stride or (shape[2] * stride, shape[3] * stride) != tuple(back.shape[2:]):
+        shrunk = len(shape) == 4 and stride and (shape[0], shape[2] * stride, shape[3] * stride)
+        if shrunk != (len(back), *back.shape[2:]):
             raise Failure(
                 f"a block turns maps of shape {tuple(back.shape)} into {tuple(shape)}, whose positions differ"
             )

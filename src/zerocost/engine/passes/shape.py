@@ -78,7 +78,8 @@ class _LayerMode(ShapeMode):
         if name in CHANNEL_AXIS:
             behind += 1
             channels = result.shape[CHANNEL_AXIS[name]]
-            self.sizes.append(LayerSize(result.numel() // channels, channels))
+            if result.numel():  # not so for an expert that no token of the sample goes to
+                self.sizes.append(LayerSize(result.numel() // channels, channels))
         if behind:
             for tensor in tree_leaves(result):
                 if isinstance(tensor, Tensor):
