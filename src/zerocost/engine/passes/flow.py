@@ -25,6 +25,11 @@ _UNDEFINED = (
     "undefined: normalised with the statistics of one input of ones, {}; "
     "use synflow, where normalisation is the identity"
 )
+_CANCELS = _UNDEFINED.format("the flow cancels up to rounding")
+
+
+class _NoFlow(Failure):
+    """Every synaptic flow is zero."""
 
 
 def _flow(batch: PassInput) -> dict[str, Any]:
@@ -52,7 +57,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
     if not all(bool(g.isfinite().all()) for g in flows):
         raise Failure("the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers")
     if not any(bool(g.any()) for g in flows):
-        raise Failure("no path from input to output: every synaptic flow is zero")
+        raise _NoFlow("no path from input to output: every synaptic flow is zero")
     return {
         "flow_weights": [w.detach() for w in weights],
         "flow_gradients": [g.detach() for g in flows],
@@ -69,13 +74,15 @@ def _defined_flow(batch: PassInput) -> dict[str, Any]:
         return _flow(batch)
     try:
         found = _flow(batch)
+        again = _flow(replace(batch, network=_rounded_otherwise(batch.network, stream(batch.seed, "rounding"))))
     except OneValue as failure:
         raise Failure(_UNDEFINED.format("which is one value a channel")) from failure
-    again = _flow(replace(batch, network=_rounded_otherwise(batch.network, stream(batch.seed, "rounding"))))
+    except _NoFlow as failure:
+        raise Failure(_CANCELS) from failure
     pairs = list(zip(found["flow_gradients"], again["flow_gradients"], strict=True))
     change = _magnitude(found["flow_weights"], [one - other for one, other in pairs])
     if change > 1e-6 * _magnitude(found["flow_weights"], [one for one, _ in pairs]):
-        raise Failure(_UNDEFINED.format("the flow cancels up to rounding"))
+        raise Failure(_CANCELS)
     return found
 
 
