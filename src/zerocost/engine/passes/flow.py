@@ -26,6 +26,11 @@ _UNDEFINED = (
     "undefined: normalised with the statistics of one input of ones, {}; "
     "use synflow, where normalisation is the identity"
 )
+_CANCELS = _UNDEFINED.format("the flow cancels up to rounding")
+
+
+class _NoFlow(Failure):
+    """Every synaptic flow is zero."""
 
 
 def _flow(batch: PassInput) -> dict[str, Any]:
@@ -42,7 +47,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
             "the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers"
         )
     elif not any(bool(g.any()) for g in flows):
-        obstacle = Failure("no path from input to output: every synaptic flow is zero")
+        obstacle = _NoFlow("no path from input to output: every synaptic flow is zero")
     mantissas: list[Tensor] | Failure = obstacle or flows
     exponents = [0] * len(flows)
     if obstacle and "flow_mantissas" in batch.wanted and all(bool(w.isfinite().all()) for w in weights):
@@ -104,13 +109,19 @@ def _defined_flow(batch: PassInput) -> dict[str, Any]:
         return _flow(batch)
     try:
         found = _flow(batch)
+        again = _flow(replace(batch, network=_rounded_otherwise(batch.network, stream(batch.seed, "rounding"))))
     except OneValue as failure:
         raise Failure(_UNDEFINED.format("which is one value a channel")) from failure
-    again = _flow(replace(batch, network=_rounded_otherwise(batch.network, stream(batch.seed, "rounding"))))
-    pairs = list(zip(found["flow_gradients"], again["flow_gradients"], strict=True))
+    flows = found["flow_gradients"], again["flow_gradients"]
+    for flow in flows:
+        if isinstance(flow, _NoFlow):
+            raise Failure(_CANCELS) from flow
+        if isinstance(flow, Failure):
+            return found
+    pairs = list(zip(*flows, strict=True))
     change = _magnitude(found["flow_weights"], [one - other for one, other in pairs])
     if change > 1e-6 * _magnitude(found["flow_weights"], [one for one, _ in pairs]):
-        raise Failure(_UNDEFINED.format("the flow cancels up to rounding"))
+        raise Failure(_CANCELS)
     return found
 
 
