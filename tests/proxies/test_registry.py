@@ -213,6 +213,6 @@ def test_a_decorator_without_a_paper_says_how_it_is_written() -> None:
     def mine(weights):
         return sum(w.sum() for w in weights)
 
-    for wrong in (lambda: zc.proxy(mine), lambda: zc.proxy(), lambda: zc.proxy(mode="eval")):
+    for wrong in (lambda: zc.proxy(mine), zc.proxy, lambda: zc.proxy(mode="eval")):
         with pytest.raises(zc.InputError, match=r'write @proxy\(paper="…"\)'):
             wrong()
