@@ -250,3 +250,10 @@ def test_a_reference_of_another_fidelity_is_refused():
     small = Combination({"params": 1}, fidelity="width=0.5").against(pd.DataFrame({"params": [1.0]}))
     with pytest.raises(InputError, match=r"scored at fidelity width=0\.5"):
         zc.rank({"a": lambda: torch.nn.Linear(2, 2)}, (torch.rand(64, 2), torch.arange(64) % 2), small)
+
+
+def test_it_is_shown_in_one_line():
+    scores = pd.DataFrame({"snip": [1.0, 2.0]})
+    assert repr(Combination({"snip": 1}).against(scores)) == (
+        "<Combination: the log-rank sum of snip among 2 reference networks>"
+    )

@@ -96,5 +96,5 @@ def test_other_paths_are_refused(tmp_path):
         load_folder(f"{tmp_path}/a/1.png")
     with pytest.raises(InputError, match="path is missing; write images:PATH"):
         load_folder("")
-    with pytest.raises(InputError, match="at least 1 .*got '0'"):
+    with pytest.raises(InputError, match=r"at least 1 .*got '0'"):
         load_folder(f"{tmp_path}:0")

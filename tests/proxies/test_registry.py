@@ -207,3 +207,12 @@ def test_a_name_registered_twice_is_the_last_one(network: nn.Module) -> None:
     register(2.0)
     assert zc.proxies.names().count("twice") == 1
     assert zc.score(network, BATCH, "twice")["twice"] == 2.0
+
+
+def test_a_decorator_without_a_paper_says_how_it_is_written() -> None:
+    def mine(weights):
+        return sum(w.sum() for w in weights)
+
+    for wrong in (lambda: zc.proxy(mine), zc.proxy, lambda: zc.proxy(mode="eval")):
+        with pytest.raises(zc.InputError, match=r'write @proxy\(paper="…"\)'):
+            wrong()

@@ -64,16 +64,16 @@ def test_a_full_disk_is_named_and_what_was_stored_is_kept(tmp_path, monkeypatch)
 
 
 def test_an_error_of_another_kind_is_not_tried_again(tmp_path, caplog):
-    with Store(tmp_path / "scores.db") as store, pytest.raises(ZerocostError, match="no such table: nothing"):
-        store.database.transact(lambda execute: execute("SELECT * FROM nothing"))
+    with Store(tmp_path / "scores.db") as store, pytest.raises(ZerocostError, match="no such table: nowhere"):
+        store.database.transact(lambda execute: execute("SELECT * FROM nowhere"))
     assert caplog.records == []
 
 
 def test_connections_that_the_server_ends_are_made_again(postgres):
     with Store(postgres) as store, Store(postgres) as other:
         store.add("run", ONE)
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        other.database.transact(lambda execute: execute(ended))
+        [(pid,)] = store.database.transact(lambda execute: execute("SELECT pg_backend_pid()"))
+        other.database.transact(lambda execute: execute("SELECT pg_terminate_backend(:pid)", {"pid": pid}))
         store.add("run", TWO)
         assert store.known("run") == ONE | TWO
 
@@ -92,9 +92,8 @@ def server(postgres):
         owner = ["runuser", "-u", folder.owner(), "--"] if os.getuid() == 0 else []
 
         def control(action: str) -> None:
-            options = (
-                ["-o", f"-c listen_addresses='' -c fsync=off -k {folder}"] if action == "start" else ["-m", "fast"]
-            )
+            start = ["-o", f"-c listen_addresses='' -c fsync=off -k {folder}"]
+            options = start if action == "start" else ["-m", "fast"]
             place = ["-D", str(folder / "data"), "-l", str(folder / "log")]
             subprocess.run([*owner, str(program), action, "-w", "-s", *place, *options], check=True, cwd=folder)
 
