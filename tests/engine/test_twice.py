@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+import zerocost as zc
 from zerocost.engine.twice import TwiceMode
 
 
@@ -70,3 +72,21 @@ def test_values_and_first_derivatives_stay_torchs_own(name):
     assert torch.equal(value, same)
     for one, other in zip(*(torch.autograd.grad(v.pow(2).sum(), inputs) for v in (value, same)), strict=True):
         assert torch.equal(one, other)
+
+
+def test_grasp_of_a_bag_of_words_is_that_of_its_mean():
+    class Mean(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Embedding(6, 4).weight
+
+        def forward(self, x):
+            return self.weight[x].mean(1)
+
+    batch, values = (words(8, 5), torch.arange(8) % 3), []
+    for layer in (Mean, lambda: nn.EmbeddingBag(6, 4), lambda: nn.EmbeddingBag(6, 4, sparse=True)):
+        torch.manual_seed(0)
+        values.append(zc.score(nn.Sequential(layer(), nn.Tanh(), nn.Linear(4, 3)), batch, "grasp,snip"))
+    assert not any(card.failures for card in values)
+    assert dict(values[1]) == pytest.approx(dict(values[0]), rel=1e-5)
+    assert dict(values[2]) == pytest.approx(dict(values[0]), rel=1e-5)

@@ -28,6 +28,8 @@ from zerocost.engine.functions import (
 )
 from zerocost.engine.watch.base import Call, Undo
 
+_SUMS = SUMS | DIFFERENCES
+_LAST = _SUMS | PRODUCTS | HINGES | CAPS | CLAMPS
 _MOST_STEPS, _FARTHEST = 30, 6
 
 
@@ -147,7 +149,7 @@ def next_step(
     if above is None:
         return None, _NOTHING
     step = Step(line, above, any(s.active or s.activation is not None for s in given))
-    if step.active and name in SUMS | DIFFERENCES and len(given) > 1 and above in given:
+    if step.active and name in _SUMS and len(given) > 1 and above in given:
         read = _read(step, above)
         if read is None or any(s.activation is not None for s in read[1]):
             return None, _NOTHING  # a residual connection around an activation
@@ -175,7 +177,7 @@ def _judge(step: Step, given: Sequence[Step]) -> _Verdict:
     named = is_rectifier(name, step.line.args, step.line.kwargs)
     if one and not (step.active or name in HINGES or (named and step.above.above is not None)):
         return _NOTHING
-    if name not in PRODUCTS | DIFFERENCES | HINGES | CAPS | SUMS | CLAMPS and not named:
+    if name not in _LAST and not named:
         return _NOTHING
     found = _NOTHING
     for root in _roots(step):

@@ -111,7 +111,7 @@ class TwiceMode(TorchFunctionMode):
                 return function(*args, **kwargs)
         if name not in _IN_STEPS or kwargs.get("inplace") or not torch.is_grad_enabled():
             return function(*args, **kwargs)
-        return _apply(function, _IN_STEPS[name], args, {**kwargs, "sparse": False} if "sparse" in kwargs else kwargs)
+        return _apply(function, _IN_STEPS[name], args, kwargs)
 
 
 def _apply(function: Function, in_steps: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -153,5 +153,5 @@ class _Twice(torch.autograd.Function):
             second = torch.autograd.grad(
                 in_steps(*tensors), tensors, gradient, create_graph=True, allow_unused=True, materialize_grads=True
             )
-            found = tuple(one + (other - other.detach()) for one, other in zip(found, second, strict=True))
+            found = tuple((other - other.detach()) + one for one, other in zip(found, second, strict=True))
         return None, None, *found
