@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import MutableMapping
 from typing import Any
 
 import torch
@@ -61,12 +62,11 @@ class WideRangeMode(FlowMode):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.exponents = WeakTensorKeyDictionary()
+        self.exponents: MutableMapping[Tensor, int] = WeakTensorKeyDictionary()
 
     def exponent(self, value: Tensor) -> int:
         """e of a tensor t·2^e."""
-        found: int = self.exponents.get(value, 0)
-        return found
+        return self.exponents.get(value, 0)
 
     def in_range(self, value: Any) -> Any:
         """The same value with elements that can be computed with."""
@@ -150,7 +150,7 @@ class WideRangeMode(FlowMode):
         return self.scaled(function(*args, **kwargs), sum(powers))
 
     def power(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        power = _POWERS.get(name) or (args[1] if len(args) > 1 else None)
+        power: Any = _POWERS.get(name) or (args[1] if len(args) > 1 else None)
         if not _is_number(power) or not float(2 * power).is_integer():
             return self.plain(function, name, args, kwargs)
         even = self.exponent(args[0]) // 2 * 2
