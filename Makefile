@@ -35,7 +35,7 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	@echo "the reference values most sensitive to rounding, rounded as on other processors"
-	ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE OMP_NUM_THREADS=2 $(BIN)/python -m pytest -n 2 \
+	ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE $(BIN)/python -m pytest -n 2 \
 	  tests/proxies/test_reference.py -k 'authors_code and not (skip or pool or none)'
 
 check: $(INSTALLED) docs
