@@ -38,9 +38,10 @@ def load_npz(argument: str) -> TensorData:
             if key is None:
                 wanted = ", ".join(f"{x} and {y}" for x, y in _KEYS.items())
                 raise InputError(f"{path} has the arrays {', '.join(file) or 'none'}; expected one pair of {wanted}")
-            for name in (key, _KEYS[key]):
-                if name in file:
-                    _check_array(file.zip, name, path)
+            with zipfile.ZipFile(path) as archive:
+                for name in (key, _KEYS[key]):
+                    if name in file:
+                        _check_array(archive, name, path)
             images, labels = file[key], file.get(_KEYS[key])
     except InputError:
         raise

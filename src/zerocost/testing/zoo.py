@@ -346,7 +346,7 @@ class Experts(nn.Module):
         for number, expert in enumerate(self.experts):
             (rows,) = torch.where(chosen == number)
             mixed = mixed.index_add(0, rows, expert(tokens[rows]) * share[rows, None])
-        return self.head(mixed.unflatten(0, x.shape[:2]).mean(1))
+        return self.head(mixed.view(*x.shape[:2], -1).mean(1))
 
 
 class SqueezeExcite(nn.Module):
