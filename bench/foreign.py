@@ -290,7 +290,7 @@ def table(results: Mapping[str, Mapping[str, Any]]) -> str:
     for name, found in results.items():
         one, snip = found["all"], found["snip"]
         rows.append(
-            f"| {name} | {CASES[name].kind} | {one['parameters'] / 1e6:.2f} M | {len(one['numbers'])} "
+            f"| {name} | {CASES[name].kind} | {one['parameters'] / 1e3:,.0f} k | {len(one['numbers'])} "
             f"| {one['units']:.1f} | {snip['units']:.1f} | {one['memory']:.0f} MB | {snip['memory']:.0f} MB "
             f"| {one['memory'] / max(snip['memory'], 1):.1f} |"
         )
