@@ -39,7 +39,7 @@ def load_npz(argument: str) -> TensorData:
                 wanted = ", ".join(f"{x} and {y}" for x, y in _KEYS.items())
                 raise InputError(f"{path} has the arrays {', '.join(file) or 'none'}; expected one pair of {wanted}")
             for name in (key, _KEYS[key]):
-                if name in file:
+                if name in file and file.zip is not None:
                     _check_array(file.zip, name, path)
             images, labels = file[key], file.get(_KEYS[key])
     except InputError:
