@@ -4,6 +4,7 @@ import os
 import uuid
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import torch
 
@@ -12,6 +13,9 @@ from zerocost.engine.proxy import REGISTRY
 from zerocost.engine.readings import READINGS
 from zerocost.engine.signals import SIGNALS, SOURCES
 from zerocost.engine.watch.base import WATCHERS
+
+hypothesis.settings.register_profile("no deadline", parent=hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(autouse=True, scope="session")
