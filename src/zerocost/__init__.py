@@ -1,6 +1,6 @@
 """zerocost ranks neural networks before they are trained."""
 
-from zerocost import benchmarks, combine, data, integrations, predict, proxies, spaces
+from zerocost import benchmarks, combine, data, integrations, predict, proxies, spaces, tasks
 from zerocost.base.errors import InputError, ZerocostError
 from zerocost.base.version import VERSION
 from zerocost.combine import Combination
@@ -16,6 +16,7 @@ from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 from zerocost.search.pipeline import Pipeline, SearchResult, search
 from zerocost.spaces import Fidelity, SearchSpace
+from zerocost.tasks import Task
 from zerocost.train import train
 from zerocost.tuning import Tuned, tune
 
@@ -31,6 +32,7 @@ __all__ = [
     "ScoreTable",
     "SearchResult",
     "SearchSpace",
+    "Task",
     "Tuned",
     "ZerocostError",
     "__version__",
@@ -50,6 +52,7 @@ __all__ = [
     "select",
     "signal",
     "spaces",
+    "tasks",
     "train",
     "tune",
 ]

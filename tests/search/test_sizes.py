@@ -119,7 +119,7 @@ def fails() -> nn.Module:
         (fails, dict.fromkeys(("params", "flops", "depth", "memory"), "ValueError: no such network")),
         (lambda: nn.Linear(9, 2), {"flops": "RuntimeError", "depth": "RuntimeError", "memory": "RuntimeError"}),
         (nn.Flatten, {"depth": "no convolution or linear layer"}),
-        (lambda: nn.LazyLinear(2), {"params": "lazy layers", "memory": "lazy layers"}),
+        (lambda: nn.LazyConv2d(2, 3), {"params": "lazy layers", "memory": "lazy layers"}),
     ],
     ids=["not built", "not run", "no layer", "lazy"],
 )

@@ -90,6 +90,14 @@ def length(dataset: Dataset[Any]) -> int:
     return len(dataset)
 
 
+def declared_task(data: Any) -> str | None:
+    """The task that a dataset, or the one it is part of, says it was made for, in `.task`; None if it does not."""
+    if isinstance(data, DataLoader | Subset):
+        return declared_task(data.dataset)
+    found = getattr(data, "task", None)
+    return found if isinstance(found, str) and isinstance(data, Dataset) else None
+
+
 def _as_dataset(data: Any) -> Dataset[Any]:
     if isinstance(data, str):
         return open_source(data)

@@ -17,15 +17,21 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
+from zerocost.engine.inputs import call
+from zerocost.engine.outputs import Output, OutputPicker
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
 
 class Network:
-    """A model, its parameters and buffers (shared ones once), and which parameters are weight matrices."""
+    """A model, its parameters and buffers (shared ones once), and which parameters are weight matrices.
 
-    def __init__(self, model: nn.Module) -> None:
+    `output` names the tensor to score in what the model returns, as for an `OutputPicker`.
+    """
+
+    def __init__(self, model: nn.Module, output: Output = None) -> None:
         self.model = unwrap(model)
+        self.pick = OutputPicker(output)
         modules = dict(self.model.named_modules())
         if any(isinstance(module, torch.jit.ScriptModule) for module in modules.values()):
             raise Failure("the network is compiled by torch.jit, which hides its calls; score the one it was made of")
@@ -125,24 +131,21 @@ class Network:
     def run(self, tensors: Mapping[str, Tensor], inputs: Any) -> Tensor:
         """The network's output when `tensors` stand in for its parameters and buffers; inside `fresh` only.
 
-        A tuple or list of inputs is passed as positional arguments and a mapping as keyword arguments. Raises
-        `Failure` with the reason when the network raises or returns something other than a tensor.
+        Inputs are passed as `call` does. Raises `Failure` with the reason when the network raises or returns no tensor
+        to score.
         """
-        arguments, keywords = inputs if isinstance(inputs, tuple | list) else (inputs,), {}
-        if isinstance(inputs, Mapping):
-            arguments, keywords = (), dict(inputs)
         for holder, key, name in self.places:
             holder[key] = tensors[name]
         try:
             with kept_defaults():
-                outputs = self.model(*arguments, **keywords)
+                outputs = call(self.model, inputs)
         except (torch.OutOfMemoryError, Failure):
             raise
         except Exception as error:
             if is_out_of_memory(error):
                 raise torch.OutOfMemoryError(str(error)) from error
             raise Failure(f"the network raised {describe_error(error)}") from error
-        return scored_tensor(outputs)
+        return self.pick(outputs)
 
     def prepare(self, inputs: Any) -> Any:
         """Inputs on the network's device, floating-point ones in its dtype, all such that autograd can use them."""
@@ -174,19 +177,6 @@ def unique_tensors(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Ten
             if tensor is not None:
                 found.setdefault(id(tensor), (f"{prefix}.{name}" if prefix else name, tensor))
     return dict(found.values())
-
-
-def scored_tensor(outputs: Any) -> Tensor:
-    """The tensor to score in what a network returned: itself, or the entry `logits` of a mapping or named result."""
-    if isinstance(outputs, Tensor):
-        return outputs
-    found = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
-    if isinstance(found, Tensor):
-        return found
-    raise Failure(
-        f"the network returned a {type(outputs).__name__}, expected a tensor (or a result with `logits`); "
-        "wrap it in a module that returns the tensor to score"
-    )
 
 
 def is_out_of_memory(error: Exception) -> bool:

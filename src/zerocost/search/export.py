@@ -21,7 +21,7 @@ from zerocost.base import user_code
 from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, unknown
 from zerocost.base.version import VERSION
 from zerocost.engine.inputs import sample_test
-from zerocost.engine.network import scored_tensor
+from zerocost.engine.outputs import OutputPicker
 from zerocost.search.sizes import first_sample, repeat_sample
 from zerocost.spaces import Architecture
 from zerocost.train.folder import replace_file
@@ -190,7 +190,7 @@ class _Example(NamedTuple):
 
     def outputs(self, network: Callable[..., Any]) -> Tensor:
         """What a network returns for it."""
-        return scored_tensor(network(*self.arguments, **self.keywords))
+        return OutputPicker()(network(*self.arguments, **self.keywords))
 
 
 _Save = Callable[[Path], object]

@@ -14,6 +14,7 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
 from zerocost.engine.inputs import sample_test, take_samples
+from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
 from zerocost.scoring.candidates import initialise
@@ -67,9 +68,9 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
 
     def size(measure: Callable[[nn.Module, Any], float], arch: Architecture) -> float | Failure:
         with torch.inference_mode(False), torch.enable_grad():
-            found = or_failure(lambda: measure(build(arch, "meta"), sample))
+            found = or_failure(lambda: measure(materialised(build(arch, "meta"), sample), sample))
             if isinstance(found, Failure):
-                found = or_failure(lambda: measure(build(arch, "cpu"), sample))
+                found = or_failure(lambda: measure(materialised(build(arch, "cpu"), sample), sample))
         return Failure(str(found)) if isinstance(found, Failure) else float(found)
 
     measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in SIZE_PROXIES}

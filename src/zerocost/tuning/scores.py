@@ -16,6 +16,7 @@ from zerocost.search.measure import mean_scores
 from zerocost.search.sizes import SIZE_PROXIES, size_costs
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
+from zerocost.tasks import Task, classification
 
 
 class Setting(NamedTuple):
@@ -71,6 +72,7 @@ class ScoringSetup:
         workers: processes to score in.
         device: where networks are scored.
         progress: called with "score", the number of networks scored so far and the total.
+        task: what the networks' outputs are for.
     """
 
     space: SearchSpace
@@ -81,6 +83,7 @@ class ScoringSetup:
     workers: int = 1
     device: str | None = None
     progress: Callable[[str, int, int], None] | None = None
+    task: Task = classification
 
 
 def score_settings(
@@ -103,7 +106,7 @@ def score_settings(
     for (fidelity, batch), count in repeats.items():
         scale, seeds = Fidelity.parse(fidelity), range(scoring.seed, scoring.seed + count)
         batches = draw_job_batches(scoring.data, seeds, batch, 1, False, scale)
-        job = Job(scoring.space, tuple(scoring.proxies), batches, scale, scoring.device)
+        job = Job(scoring.space, tuple(scoring.proxies), batches, scale, scoring.device, scoring.task)
 
         def report(done: int, _: int, start: int = before) -> None:
             if scoring.progress:
