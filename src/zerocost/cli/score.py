@@ -70,7 +70,7 @@ def score(
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model = initialise_on(built, seed, options.device)
-    source = open_data(data)
+    source = open_data(data, task=options.task)
     batches = draw_batches(source, options.batch, options.batches, seed, options.balanced)
     task = as_task(options.task, source, separate_targets(batches[0]), loss=options.loss, output=options.output)
     card = score_model(model, batches, chosen, task=task, seed=seed)

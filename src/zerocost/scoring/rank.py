@@ -29,7 +29,7 @@ from zerocost.scoring.candidates import Builder, as_builders, initialise_on, is_
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import score_batches
 from zerocost.scoring.table import RankingInterrupted, ScoreTable
-from zerocost.tasks.task import Task, as_task
+from zerocost.tasks.task import Task, as_task, task_name
 
 
 def rank(
@@ -93,7 +93,7 @@ def rank(
     for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
         if number is not None and (not isinstance(number, int) or number < 1):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
-    source = data_.load(data) if isinstance(data, str) else data
+    source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
     drawn = draw_batches(source, batch or combine.as_combination(proxies).batch or 64, batches, seed, balanced)
     chosen = as_task(task, source, separate_targets(drawn[0]), loss=loss, output=output)
     return rank_batch(

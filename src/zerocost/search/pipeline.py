@@ -21,6 +21,7 @@ from zerocost.search.objectives import ACCURACY
 from zerocost.search.result import Progress, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
 from zerocost.store import Store
+from zerocost.tasks.task import task_name
 
 __all__ = ["Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
 
@@ -102,7 +103,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         from zerocost.search.training import train_both
 
         check_device(self.device)
-        fitting, validation = data_.split(data_.load(data), 0.2, seed=self.seed)
+        fitting, validation = data_.split(data_.load(data, task=task_name(self.task)), 0.2, seed=self.seed)
         task = self.choose_task(fitting, _first_batch(fitting, self.seed))
         with ExitStack() as stack:
             opened = stack.enter_context(Store(store))

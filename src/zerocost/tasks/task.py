@@ -167,6 +167,11 @@ def as_task(task: Task | str | None, data: Any, batch: Batch | None = None, **ch
     return replace(chosen, **given)
 
 
+def task_name(task: Task | str | None) -> str | None:
+    """The name of a task, given as one or by name; None for none."""
+    return task.name if isinstance(task, Task) else task
+
+
 def _infer(batch: Batch | None) -> str:
     """The name of the task that a batch is certain about; that of classification without targets."""
     if batch is None or batch.targets is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
 
 from zerocost.base.errors import InputError
@@ -68,8 +68,8 @@ class Batches:
     def take(self, rows: Tensor) -> tuple[Any, Tensor]:
         """The inputs and targets of the samples numbered `rows`."""
         if self.tensors is not None:
-            inputs, targets = (tensor[rows] for tensor in self.tensors)
-            return inputs, targets
+            inputs, targets = self.tensors
+            return tree_map(lambda values: values[rows], inputs), targets[rows]
         collated = default_collate([self.data[row] for row in rows.tolist()])
         inputs, found = separate_targets(Batch(*collated) if isinstance(collated, list | tuple) else Batch(collated))
         assert found is not None
@@ -124,11 +124,13 @@ def _check_sample(sample: Any, task: Task) -> None:
     task.check_target(torch.as_tensor(target))
 
 
-def _held_tensors(data: Dataset[Any]) -> tuple[Tensor, ...] | None:
-    """Inputs and labels where a dataset holds them as two tensors and its items are their rows."""
+def _held_tensors(data: Dataset[Any]) -> tuple[Any, Tensor] | None:
+    """Inputs and targets where a dataset holds them in tensors and its items are their rows."""
     if type(data) is Subset:
-        whole = _held_tensors(data.dataset)
-        return None if whole is None else tuple(tensor[list(data.indices)] for tensor in whole)
-    if type(data) is TensorData and data.targets is not None:
+        whole, rows = _held_tensors(data.dataset), list(data.indices)
+        return None if whole is None else (tree_map(lambda values: values[rows], whole[0]), whole[1][rows])
+    if isinstance(data, TensorData) and data.targets is not None:
         return data.images, data.targets
-    return data.tensors if type(data) is TensorDataset and len(data.tensors) == 2 else None
+    if type(data) is TensorDataset and len(data.tensors) == 2:
+        return data.tensors[0], data.tensors[1]
+    return None

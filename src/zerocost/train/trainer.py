@@ -22,7 +22,7 @@ from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.outputs import Output
 from zerocost.scoring.candidates import Builder, initialise
 from zerocost.tasks import Task
-from zerocost.tasks.task import as_task
+from zerocost.tasks.task import as_task, task_name
 from zerocost.train.batches import Batches, hash_values, stable_repr
 from zerocost.train.folder import RunFolder, folder_name
 from zerocost.train.isolate import isolate_lightning
@@ -111,7 +111,7 @@ def train(
     ('linear', 2, None)
     """
     by_name = candidates_by_name(candidates)
-    parts = _load_data(train, validation)
+    parts = _load_data(train, validation, task_name(task))
     chosen = as_task(task, parts[0], _first_batch(parts[0]), loss=loss, metric=metric, output=output)
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, chosen)
     folder = None if workdir is None else _make_workdir(Path(workdir))
@@ -227,10 +227,11 @@ def candidates_by_name(candidates: Candidates | HasCandidates) -> Mapping[str, B
     return by_name
 
 
-def _load_data(train: Any, validation: Any) -> tuple[Dataset[Any], Dataset[Any]]:
+def _load_data(train: Any, validation: Any, task: str | None) -> tuple[Dataset[Any], Dataset[Any]]:
     """Training and validation data; without validation data a stratified fifth is held out."""
     with seeded(0):
-        return split(load(train), 0.2, seed=0) if validation is None else (load(train), load(validation))
+        training = load(train, task=task)
+        return split(training, 0.2, seed=0) if validation is None else (training, load(validation, task=task))
 
 
 def _first_batch(data: Dataset[Any]) -> Batch | None:

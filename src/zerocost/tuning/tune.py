@@ -27,7 +27,7 @@ from zerocost.search.fit_space import fit_space
 from zerocost.spaces import Fidelity, SearchSpace, distinct
 from zerocost.store import Store
 from zerocost.tasks import Task
-from zerocost.tasks.task import as_task
+from zerocost.tasks.task import as_task, task_name
 from zerocost.tuning.filters import safe_threshold
 from zerocost.tuning.find import Recipe, Tuner
 from zerocost.tuning.nested import cross_validate, divide_in_parts
@@ -125,7 +125,7 @@ def tune(
     _check_at_least(trials=(trials, 2), folds=(folds, 2), rounds=(rounds, 1), n=(n, 1), pool=(pool, 0))
     rules = _check_methods(methods)
     check_device(device)
-    source = data_.load(data)
+    source = data_.load(data, task=task_name(task))
     chosen = as_task(task, source, separate_targets(data_.draw(source, min(64, length(source)), seed=seed)))
     fitted, _ = fit_space(space, source, chosen)
     accuracy = accuracies(trained, fitted, n, seed)
