@@ -96,7 +96,7 @@ def test_each_size_is_computed_when_asked_for_and_once() -> None:
 def test_one_run_gives_all_that_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[str] = []
 
-    def counted(model: nn.Module, batch: object, names: str) -> zc.ScoreCard:
+    def counted(model: nn.Module, batch: object, names: str, output: None = None) -> zc.ScoreCard:
         runs.append(names)
         return zc.score(model, batch, names)
 

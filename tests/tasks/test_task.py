@@ -181,3 +181,26 @@ def test_a_search_for_a_regression_finds_the_network_of_least_error():
     assert aimed.task.metric == "mean_absolute_error"
     with pytest.raises(zc.InputError, match="not what networks are judged by, which is 'r2_score'"):
         zc.search(space, dataset("regression"), objectives="accuracy", metric="r2_score", **settings)
+
+
+class Heads(nn.Module):
+    """Two outputs of which neither has a common name."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.main, self.side = net(width), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return {"main": self.main(x), "side": self.side(x)}
+
+
+def test_an_output_is_picked_from_scoring_to_training_and_costs():
+    def space(choose):
+        return Heads(choose.int("width", 4, 32, step=4))
+
+    settings = {"candidates": 3, "keep": 1, "epochs": 1, "proxies": "snip,flops", "where": "latency < 1e6", "batch": 16}
+    found = zc.search(space, dataset("regression"), output="main", **settings)
+    assert found.table.failures.empty and found.survivors[0].failure is None
+    assert found.settings["output"] == "'main'" and found.settings["task"] == "regression"
+    table = zc.rank({"a": Heads}, dataset("regression"), "snip", batch=16)
+    assert "name the one to score with output=" in table.failures.reason.iloc[0]

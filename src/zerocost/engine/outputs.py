@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure, InputError
@@ -96,6 +97,11 @@ class OutputPicker:
             f"the network returned {_describe(returned)}, expected a tensor; name the one to score with output=, "
             "a key, an attribute, a place or a function"
         )
+
+
+def no_output(returned: Any) -> Tensor:
+    """Stands for what a network returned, where only its run matters."""
+    return torch.empty(0)
 
 
 def _describe(returned: Any) -> str:

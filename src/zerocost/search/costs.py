@@ -8,6 +8,7 @@ from typing import Any
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import Benchmark
+from zerocost.engine.outputs import Output
 from zerocost.search.latency import Timing, latency_conditions, measured_latency, table_costs
 from zerocost.search.sizes import Cost, size_costs
 from zerocost.spaces.architecture import Architecture
@@ -44,7 +45,7 @@ class _Timings(MutableMapping[str, Timing]):
 
 
 def cost_functions(
-    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str
+    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str, output: Output = None
 ) -> dict[str, Cost]:
     """By name, cheapest first: what `hardware` has in its table, the sizes, and the latency measured on `device`."""
     shape = tuple(getattr(inputs, "shape", ())[1:])
@@ -52,7 +53,7 @@ def cost_functions(
     table = table_costs(hardware) if hardware is not None else {}
     return {
         **table,
-        **size_costs(space, inputs),
+        **size_costs(space, inputs, output),
         "latency": measured_latency(space, inputs, device=device, kept=timings),
     }
 

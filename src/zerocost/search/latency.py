@@ -21,6 +21,7 @@ from zerocost.engine.inputs import call
 from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
+from zerocost.engine.outputs import no_output
 from zerocost.search.sizes import Cost, build_network, first_sample, repeat_sample
 from zerocost.spaces import Architecture, SearchSpace
 
@@ -76,7 +77,7 @@ def latency(
 
 def _time_passes(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> Timing:
     """The timing of a model on inputs: both moved to the device first."""
-    network = Network(materialised(model, inputs))
+    network = Network(materialised(model, inputs), no_output)
     arguments = tree_map(lambda t: t.to(device) if isinstance(t, torch.Tensor) else t, network.prepare(inputs))
     tensors = {name: tensor.detach().to(device) for name, tensor in network.tensors.items()}
     times: list[float] = []

@@ -153,7 +153,7 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
     """
     space, sizes = fit_space(pipeline.space, split.fitting, split.task)
     sample = separate_targets(data_.draw(split.fitting, 1, seed=pipeline.seed)).inputs
-    costs = cost_functions(space, sample, store, pipeline.hardware, pipeline.device_name)
+    costs = cost_functions(space, sample, store, pipeline.hardware, pipeline.device_name, split.task.output)
     limits, where = split_conditions(pipeline.conditions, costs)
     if pipeline.trained_objective:
         costs[pipeline.trained_objective] = accuracy_function(

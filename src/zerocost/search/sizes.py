@@ -17,6 +17,7 @@ from zerocost.engine.inputs import sample_test, take_samples
 from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
+from zerocost.engine.outputs import Output, no_output
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score
 from zerocost.spaces import Architecture, SearchSpace
@@ -29,7 +30,7 @@ SIZE_PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,dept
 _MEGABYTE = 1e6
 
 
-def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
+def size_costs(space: SearchSpace, inputs: Any, output: Output = None) -> dict[str, Cost]:
     """The sizes of a space's full networks, cheapest first: each is computed when asked for, and once.
 
     Networks are built on the meta device, where weights take no memory and nothing is computed; one that cannot be
@@ -43,6 +44,7 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
     Args:
         space: the space.
         inputs: what the networks take: a tensor N×C×H×W, or a structure of tensors. One sample of it is used.
+        output: the tensor in what the networks return, as in `zerocost.score`.
 
     Returns:
         For each name a function from an architecture to its size, or to the `Failure` that says why there is none.
@@ -58,7 +60,7 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
     """
     sample = first_sample(inputs)
     build = lru_cache(maxsize=1)(partial(build_network, space))
-    card = lru_cache(maxsize=1)(lambda model, names: score(model, Batch(sample, None), names))
+    card = lru_cache(maxsize=1)(lambda model, names: score(model, Batch(sample, None), names, output=output))
 
     def scored(name: str, model: nn.Module, _: Any) -> float:
         found = card(model, SIZE_PROXIES[name])
@@ -107,7 +109,7 @@ def build_network(space: SearchSpace, arch: Architecture, device: str) -> nn.Mod
 
 def _memory_megabytes(model: nn.Module, sample: Any) -> float:
     """MB of a network's parameters and of what it keeps of one sample for the backward pass."""
-    network = Network(model)
+    network = Network(model, no_output)
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:

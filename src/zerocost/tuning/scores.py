@@ -133,7 +133,7 @@ def _full_sizes(texts: Sequence[str], scoring: ScoringSetup, names: Sequence[str
     if not names:
         return {}
     inputs, _ = draw_job_batches(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
-    known = size_costs(scoring.space, inputs)
+    known = size_costs(scoring.space, inputs, scoring.task.output)
     found: dict[str, list[float]] = {name: [] for name in names}
     for arch in map(scoring.space.parse, texts):
         for name in names:
