@@ -146,7 +146,19 @@ def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
     1.0
     """
     mean, std = channel_statistics(images)
-    return TensorData(images.sub_(mean).div_(std), targets)
+    return _StandardImages(images.sub_(mean).div_(std), targets)
+
+
+class _StandardImages(TensorData):
+    """Images standardised by all of them, or after a split by the training part."""
+
+    def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
+        """Two parts, standardised by the first."""
+        fitting, held_out = self.rows(train), self.rows(validation)
+        mean, std = channel_statistics(fitting.images)
+        for part in (fitting, held_out):
+            part.images.sub_(mean).div_(std)
+        return fitting, held_out
 
 
 def check_finite(inputs: Tensor, what: str = "input") -> None:
