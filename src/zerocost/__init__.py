@@ -3,7 +3,7 @@
 from zerocost.base.interrupt import exits_at_interrupt
 
 with exits_at_interrupt():
-    from zerocost import benchmarks, combine, data, integrations, predict, proxies, spaces
+    from zerocost import benchmarks, combine, data, integrations, predict, proxies, spaces, tasks
     from zerocost.base.errors import InputError, ZerocostError
     from zerocost.base.version import VERSION
     from zerocost.combine import Combination
@@ -19,6 +19,7 @@ with exits_at_interrupt():
     from zerocost.scoring.table import ScoreTable
     from zerocost.search.pipeline import Pipeline, SearchResult, search
     from zerocost.spaces import Fidelity, SearchSpace
+    from zerocost.tasks import Task
     from zerocost.train import train
     from zerocost.tuning import Tuned, tune
 
@@ -34,6 +35,7 @@ __all__ = [
     "ScoreTable",
     "SearchResult",
     "SearchSpace",
+    "Task",
     "Tuned",
     "ZerocostError",
     "__version__",
@@ -53,6 +55,7 @@ __all__ = [
     "select",
     "signal",
     "spaces",
+    "tasks",
     "train",
     "tune",
 ]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import pickle
 import sys
 from pathlib import Path
 
 import pytest
 
 from zerocost.base.errors import InputError
-from zerocost.base.user_code import load_object
+from zerocost.base.user_code import FileFunction, load_object
 
 
 def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
@@ -39,3 +40,12 @@ def test_what_cannot_be_loaded_is_bad_input(
     Path("text.txt").write_text("build")
     with pytest.raises(InputError, match=message):
         load_object(target)
+
+
+def test_a_function_of_a_file_is_read_again_in_another_process(tmp_path):
+    (tmp_path / "mine.py").write_text("def double(x):\n    return 2 * x\n\nNUMBER = 3\n")
+    function = FileFunction(f"{tmp_path / 'mine.py'}:double")
+    assert function(4) == pickle.loads(pickle.dumps(function))(4) == 8
+    assert function.__name__ == "double" and function == FileFunction(function.target)
+    with pytest.raises(InputError, match="NUMBER is a int, expected a function"):
+        FileFunction(f"{tmp_path / 'mine.py'}:NUMBER")

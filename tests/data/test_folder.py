@@ -84,7 +84,7 @@ def test_a_class_without_images_and_folders_without_classes_are_named(tmp_path):
     with pytest.raises(InputError, match="has no folders; expected one folder of images a class"):
         load_folder(str(tmp_path))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"class folder .*empty has no images; expected files ending in \.bmp"):
+    with pytest.raises(InputError, match=r"folder .*empty has no images; expected files ending in \.bmp"):
         load_folder(str(tmp_path))
 
 

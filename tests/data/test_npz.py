@@ -50,7 +50,7 @@ def test_compressed_files_are_read(tmp_path):
         ({}, "has the arrays none"),
         ({"x": np.array([{}, {}])}, "not a readable .npz file of plain arrays: Object arrays cannot be loaded"),
         ({"x": np.zeros((2, 3)), "y": np.zeros(3, int)}, "one label for each of the 2 inputs"),
-        ({"x": np.zeros((2, 3)), "y": np.array([0.5, 1])}, "whole numbers"),
+        ({"x": np.zeros((2, 3)), "y": np.array([0.5, np.nan])}, "1 of 2 target values are NaN"),
         ({"x": np.full((2, 3), np.nan)}, "NaN or infinite"),
         ({"x": np.zeros((0, 8, 8, 3), np.uint8)}, "empty"),
     ],

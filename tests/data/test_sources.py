@@ -8,8 +8,8 @@ from zerocost.data.sources import SOURCES, open_source
 
 def test_each_source_says_how_it_is_written():
     assert list(SOURCES) == [
-        "digits", "digits-hard", "cifar10", "cifar10-test", "cifar100", "cifar100-test", "images", "npz", "noise",
-        "tokens",
+        "digits", "digits-hard", "cifar10", "cifar10-test", "cifar100", "cifar100-test", "images", "masks", "labels",
+        "csv", "parquet", "series", "text", "npz", "noise", "tokens",
     ]  # fmt: skip
     for name, source in SOURCES.items():
         assert source.usage.partition(":")[0].partition("[")[0] == name

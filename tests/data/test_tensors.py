@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from zerocost.base.errors import InputError
-from zerocost.data.tensors import TensorData, as_inputs, as_labels, channel_statistics, standardise
+from zerocost.data import load, split
+from zerocost.data.tensors import TensorData, as_inputs, as_labels, as_targets, channel_statistics, standardise
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
@@ -111,3 +112,50 @@ def test_a_constant_channel_stays_near_zero():
     data = standardise(images, None)
     assert data.images[:, 1].abs().max() < 1e-6
     assert data.images[:, 0].std(correction=0).item() == pytest.approx(1, rel=1e-4)
+
+
+def test_after_a_split_the_training_part_alone_standardises():
+    train, held_out = split(load("digits:8"), 0.2)
+    assert train.images.mean((0, 2, 3)).abs().max() < 1e-5
+    assert torch.allclose(train.images.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
+    assert held_out.images.mean((0, 2, 3)).abs().max() > 1e-4
+    assert len(train) + len(held_out) == 1797
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "shape"),
+    [
+        (np.array([3, 1]), torch.int64, (2,)),
+        (np.array([[3], [1]], np.uint8), torch.int64, (2,)),
+        (np.array([True, False]), torch.int64, (2,)),
+        (np.zeros((2, 4, 4), np.uint8), torch.int64, (2, 4, 4)),
+        (np.array([[True, False], [True, True]]), torch.bool, (2, 2)),
+        (np.array([0.5, 1.5]), torch.float32, (2,)),
+        (torch.rand(2, 6).double(), torch.float32, (2, 6)),
+    ],
+)
+def test_targets_of_any_task(given, dtype, shape):
+    targets = as_targets(given, 2)
+    assert targets.dtype == dtype and targets.shape == shape
+    sample = TensorData(torch.zeros(2, 3), targets)[1][1]
+    assert isinstance(sample, int) if shape == (2,) and dtype == torch.int64 else sample.shape == shape[1:]
+
+
+def test_targets_that_no_task_takes_are_refused():
+    for wrong, reason in [
+        (np.array([0.5, np.inf]), "1 of 2 target values are NaN or infinite"),
+        (np.zeros((3, 2)), "expected one target for each of the 2 inputs"),
+        (np.array([1j, 2]), "targets must be real"),
+    ]:
+        with pytest.raises(InputError, match=reason):
+            as_targets(wrong, 2)
+
+
+def test_several_inputs_are_one_sample():
+    data = load(((torch.rand(6, 3), torch.arange(6)), torch.rand(6)))
+    (row, number), target = data[4]
+    assert row.shape == (3,) and int(number) == 4 and target.shape == ()
+    named = load(({"x": torch.rand(6, 3), "mask": torch.ones(6, 2)}, torch.arange(6)))
+    assert sorted(named[0][0]) == ["mask", "x"]
+    with pytest.raises(InputError, match="same number of samples"):
+        load(((torch.rand(6, 3), torch.rand(5, 3)), torch.rand(6)))

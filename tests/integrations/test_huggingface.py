@@ -162,6 +162,19 @@ def test_a_saved_model_is_its_configuration_alone(tmp_path: Path) -> None:
     assert list(huggingface.candidates(tmp_path)) == ["small"]
 
 
+def test_labels_of_a_causal_model_are_shifted_by_one() -> None:
+    model = initialise(huggingface.candidates(LLAMA)["llama"])
+    batch = huggingface.tokens(LLAMA, 4, 8)
+    card = score(model, batch, "grad_norm")
+    assert (card.provenance["task"], card.provenance["output"]) == ("next_token", "logits")
+    logits = model(batch.inputs["input_ids"]).logits
+    loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), batch.targets[:, 1:].flatten())
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    expected = sum(float(gradient.norm()) for gradient in torch.autograd.grad(loss, weights))
+    assert card["grad_norm"] == pytest.approx(expected, rel=1e-4)
+    assert huggingface.tokens(GPT2, 4, 8, task="sequence-classification").targets is None
+
+
 def written(folder: Path, **configs: dict[str, Any]) -> Path:
     """A folder of configurations."""
     for name, config in configs.items():
@@ -174,7 +187,8 @@ def test_a_text_names_the_task_and_the_place(task: str, kind: str, tmp_path: Pat
     builders, source = huggingface.candidates_and_data(f"{task}{written(tmp_path, small=GPT2)}", load("tokens:9"))
     assert list(builders) == ["small"]
     assert type(builders["small"]()).__name__.startswith(kind)
-    assert source[0].shape == (9,)
+    sample = source[0]
+    assert torch.stack(sample).shape == (2, 9) if kind == "GPT2LMHeadModel" else sample.shape == (9,)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +235,7 @@ def test_a_task_that_there_is_no_model_for(task: str | None, config: dict[str, A
 def test_tokens_are_below_the_smallest_vocabulary(spec: str, size: int, tmp_path: Path) -> None:
     place = written(tmp_path, small=LLAMA | {"vocab_size": 20}, large=GPT2)
     source = huggingface.candidates_and_data(str(place), load(spec))[1]
-    assert torch.stack([source[index] for index in range(100)]).max() == size - 1
+    assert torch.stack([source[index][0] for index in range(100)]).max() == size - 1
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,9 @@ def test_text_can_be_read_on_its_paper(mode, paper):
 def test_outcome_shows_each_run_each_candidate_and_the_group_mean(result):
     runs = frames.run_table(result)
     trained = frames.trained_table(runs)
-    traces = figures.accuracy_by_group(trained, runs).data
+    traces = figures.metric_by_group(trained, runs).data
     each, candidates, mean = traces[:3]
-    survivors = trained[trained["group"] == SURVIVORS]["accuracy"]
+    survivors = trained[trained["group"] == SURVIVORS]["metric"]
     assert sorted(each.y) == pytest.approx(sorted(100 * run.accuracy for run in result.survivors))
     assert sorted(candidates.y) == pytest.approx(sorted(100 * survivors))
     assert set(each.x) == set(candidates.x)
@@ -45,8 +45,8 @@ def test_outcome_shows_each_run_each_candidate_and_the_group_mean(result):
 
 
 def test_one_candidate_has_no_interval():
-    one = pd.DataFrame({"group": [RANDOM], "name": ["a"], "accuracy": [0.5], "sd": [np.nan], "seeds": [1], "seed": [0]})
-    mean = figures.accuracy_by_group(one, one).data[-1]
+    one = pd.DataFrame({"group": [RANDOM], "name": ["a"], "metric": [0.5], "sd": [np.nan], "seeds": [1], "seed": [0]})
+    mean = figures.metric_by_group(one, one).data[-1]
     assert mean.error_y.array is None
 
 
@@ -54,13 +54,13 @@ def test_one_candidate_has_no_interval():
     ("scores", "kind"), [([1e20, 1e30], "log"), ([1.0, 2.0], "linear"), ([-1e9, 1e9], "linear"), ([], "linear")]
 )
 def test_wide_positive_scores_get_a_log_axis(scores, kind):
-    points = pd.DataFrame({"group": SURVIVORS, "name": "a", "score": scores, "accuracy": 0.5})
-    assert figures.accuracy_scatter(points, "synflow").layout.xaxis.type == kind
+    points = pd.DataFrame({"group": SURVIVORS, "name": "a", "score": scores, "metric": 0.5})
+    assert figures.metric_scatter(points, "synflow").layout.xaxis.type == kind
 
 
 def test_points_without_a_score_are_left_out():
-    points = pd.DataFrame({"group": RANDOM, "name": ["a", "b"], "score": [1.0, np.nan], "accuracy": [0.5, 0.6]})
-    assert [len(trace.x) for trace in figures.accuracy_scatter(points, "snip").data] == [0, 1]
+    points = pd.DataFrame({"group": RANDOM, "name": ["a", "b"], "score": [1.0, np.nan], "metric": [0.5, 0.6]})
+    assert [len(trace.x) for trace in figures.metric_scatter(points, "snip").data] == [0, 1]
 
 
 def test_agreement_writes_the_numbers():

@@ -32,7 +32,7 @@ def test_a_run_that_ended_early_is_not_compared(make):
     early = Run.of("a", 1, make.run("a", 1, 0.9).epochs[:2], failure="killed")
     runs = [make.run("a", 0, 0.7), early]
     result = replace(make.ranked_only(5, ["snip"]), survivors=runs)
-    assert frames.trained_table(frames.run_table(result))[["seeds", "accuracy"]].values.tolist() == [
+    assert frames.trained_table(frames.run_table(result))[["seeds", "metric"]].values.tolist() == [
         [1, runs[0].accuracy]
     ]
 
@@ -40,7 +40,7 @@ def test_a_run_that_ended_early_is_not_compared(make):
 def test_a_stopped_run_is_no_failure_and_has_no_accuracy(found):
     runs = frames.run_table(found)
     assert runs["state"].value_counts().to_dict() == {frames.STOPPED: 4, frames.FINISHED: 3}
-    assert runs["accuracy"][runs["state"] == frames.STOPPED].isna().all()
+    assert runs["metric"][runs["state"] == frames.STOPPED].isna().all()
     assert "training" not in set(frames.exclusions(found, frames.ranking_table(found))["kind"])
 
 
@@ -101,5 +101,5 @@ def test_names_with_digits_are_not_numbers():
 def test_epochs_hold_every_epoch_of_every_run(result):
     epochs = frames.epoch_table(result)
     assert len(epochs) == 29 * 12 + 3
-    assert np.isclose(epochs["accuracy"].max(), max(run.accuracy for run in (*result.survivors, *result.random)))
+    assert np.isclose(epochs["metric"].max(), max(run.accuracy for run in (*result.survivors, *result.random)))
     assert (epochs["state"] == frames.FAILED).sum() == 3

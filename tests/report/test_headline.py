@@ -16,7 +16,7 @@ def trained(survivors: list[float], random: list[float]) -> pd.DataFrame:
     rows = [(SURVIVORS, f"s{i}", a) for i, a in enumerate(survivors)] + [
         (RANDOM, f"r{i}", a) for i, a in enumerate(random)
     ]
-    return pd.DataFrame(rows, columns=["group", "name", "accuracy"])
+    return pd.DataFrame(rows, columns=["group", "name", "metric"])
 
 
 @pytest.mark.parametrize(

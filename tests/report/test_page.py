@@ -91,7 +91,7 @@ def test_page_loads_nothing_from_outside(page, text):
 
 def test_full_page_has_every_section(page):
     expected = ["answer", "funnel", "outcome-section", "ranking", "why"]
-    expected += ["accuracy", "proxies", "curves", "lost", "settings"]
+    expected += ["metric", "proxies", "curves", "lost", "settings"]
     assert [attrs["id"] for tag, attrs in page.elements if tag == "section"] == expected
     assert {attrs.get("lang") for tag, attrs in page.elements if tag == "html"} == {"en"}
     assert "width=device-width, initial-scale=1" in [attrs.get("content") for _, attrs in page.elements]
@@ -248,7 +248,7 @@ def test_survivors_without_random_picks(make):
     answer = words(page.sections["answer"])
     assert "(one seed)" in answer
     assert "random" not in answer
-    assert "accuracy" not in page.sections
+    assert "metric" not in page.sections
 
 
 def test_two_thousand_candidates_stay_below_ten_megabytes(make):

@@ -9,11 +9,11 @@ from torch import nn
 
 import zerocost as zc
 from scoring.small import batch, mlp
-from zerocost.engine.losses import cross_entropy
 from zerocost.scoring import rank as ranking
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score_batches
 from zerocost.scoring.table import RankingInterrupted
+from zerocost.tasks import classification
 from zerocost.testing.state import global_state, model_state
 
 EVERY = zc.proxies.names()
@@ -60,7 +60,7 @@ def single(build, seed):
     """What rank scores of one candidate and seed: the batch is drawn once, with the first seed."""
     drawn = zc.data.draw(batch(), 8, seed=0)
     plan = zc.explain("snip,naswot,l2_norm")
-    return initialise(build, seed), [drawn], plan, cross_entropy, seed
+    return initialise(build, seed), [drawn], plan, classification, seed
 
 
 def test_one_repeat_that_fails_fails_the_score_and_no_other():
@@ -87,6 +87,10 @@ def test_one_bad_candidate_never_stops_the_others():
         def forward(self, x):
             raise torch.OutOfMemoryError("none left")
 
+    class Nothing(nn.Linear):
+        def forward(self, x):
+            return None
+
     nets = {
         "good": lambda: mlp(64),
         "raises": lambda: Raises(4, 3),
@@ -94,7 +98,11 @@ def test_one_bad_candidate_never_stops_the_others():
         "none": lambda: None,
         "two": lambda: nn.Linear(4, 2),
     }
-    nets |= {"memory": lambda: NoMemory(4, 3), "lazy": lambda: nn.LazyLinear(3), "tuple": lambda: nn.LSTM(4, 3)}
+    nets |= {
+        "memory": lambda: NoMemory(4, 3),
+        "lazy": lambda: nn.LazyConv2d(3, 3),
+        "nothing": lambda: Nothing(4, 3),
+    }
     table = zc.rank(nets, batch(), "snip,naswot", batch=8)
     assert table.frame.index[0] == "good" and len(table) == len(nets)
     reasons = table.failures.groupby("candidate")["reason"].first()
@@ -106,7 +114,7 @@ def test_one_bad_candidate_never_stops_the_others():
         "two": "labels out of range",
         "memory": "out of memory",
         "lazy": "lazy layers",
-        "tuple": "returned a tuple",
+        "nothing": "returned a NoneType",
     }.items():
         assert reason in reasons[name]
 

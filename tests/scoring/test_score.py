@@ -166,7 +166,7 @@ def test_one_output_takes_labels_0_and_1_only():
     with pytest.raises(zc.InputError, match="1 output, so labels must be 0 or 1; for other targets pass loss="):
         zc.score(nn.Linear(4, 1), (x, torch.full_like(y, 2)), "snip")
     with pytest.raises(zc.InputError, match="needs integer classes"):
-        zc.score(nn.Linear(4, 1), (x, torch.rand(len(y), 1)), "snip")
+        zc.score(nn.Linear(4, 1), (x, torch.rand(len(y), 1)), "snip", task="classification")
 
 
 def test_explain_tells_the_runs_of_the_default_proxies():

@@ -97,7 +97,7 @@ def test_each_size_is_computed_when_asked_for_and_once() -> None:
 def test_one_run_gives_all_that_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[str] = []
 
-    def counted(model: nn.Module, batch: object, names: str) -> zc.ScoreCard:
+    def counted(model: nn.Module, batch: object, names: str, output: None = None) -> zc.ScoreCard:
         runs.append(names)
         return zc.score(model, batch, names)
 
@@ -120,7 +120,7 @@ def fails() -> nn.Module:
         (fails, dict.fromkeys(("params", "flops", "depth", "memory"), "ValueError: no such network")),
         (lambda: nn.Linear(9, 2), {"flops": "RuntimeError", "depth": "RuntimeError", "memory": "RuntimeError"}),
         (nn.Flatten, {"depth": "no convolution or linear layer"}),
-        (lambda: nn.LazyLinear(2), {"params": "lazy layers", "memory": "lazy layers"}),
+        (lambda: nn.LazyConv2d(2, 3), {"params": "lazy layers", "memory": "lazy layers"}),
     ],
     ids=["not built", "not run", "no layer", "lazy"],
 )

@@ -45,7 +45,7 @@ def test_a_candidate_that_fails_does_not_stop_the_others(data: TensorDataset, bu
         "not a network": lambda: "hello",  # type: ignore[dict-item, return-value]
         "wrong shape": lambda: nn.Linear(5, 2),
         "nothing to train": nn.Identity,
-        "lazy": lambda: nn.LazyLinear(2),
+        "lazy": lambda: nn.LazyConv2d(2, 3),
         "too large": lambda: OutOfMemory(6, 2),
         "good": build,
     }
@@ -55,7 +55,8 @@ def test_a_candidate_that_fails_does_not_stop_the_others(data: TensorDataset, bu
         "a candidate must build a torch.nn.Module, but got str",
         "RuntimeError: mat1 and mat2 shapes cannot be multiplied (39x6 and 5x2)",
         "ValueError: optimizer got an empty parameter list",
-        "the network has lazy layers without weights yet; run it once on a batch in its builder",
+        "the network raised RuntimeError: Expected 3D (unbatched) or 4D (batched) input to LazyConv2d, but got "
+        "input of size: torch.Size([2, 6]), when its lazy layers saw a batch",
         "out of memory at batch_size=64; try a smaller one",
     ]
     assert all(run.accuracy is None and run.checkpoint is None and run.epochs == () for run in failed)
@@ -69,7 +70,7 @@ def test_a_run_that_diverges_keeps_what_was_trained_before(data: TensorDataset, 
     )  # two steps an epoch
     assert run.failure == "diverged: loss became nan at epoch 3"
     assert len(run.epochs) == 2
-    assert run.accuracy == max(epoch.validation_accuracy for epoch in run.epochs)
+    assert run.accuracy == max(epoch.validation_metric for epoch in run.epochs)
     assert run.checkpoint is not None
     assert all(tensor.isfinite().all() for tensor in torch.load(run.checkpoint, weights_only=True).values())
 
@@ -137,7 +138,7 @@ def test_an_exit_is_not_taken_for_ctrl_c(data: TensorDataset, build: Build) -> N
 def test_progress_is_told_of_every_epoch_and_may_stop_it_all(data: TensorDataset, build: Build) -> None:
     told: list[tuple[object, ...]] = []
     [run] = train({"a": build}, train=data, epochs=2, seeds=[4], progress=lambda *now: told.append(now))
-    assert told == [("a", 4, epoch.epoch, 2, epoch.validation_accuracy) for epoch in run.epochs]
+    assert told == [("a", 4, epoch.epoch, 2, epoch.validation_metric) for epoch in run.epochs]
 
     def stop(*_: object) -> None:
         raise LookupError("pruned")
@@ -156,7 +157,7 @@ def test_unusable_data_and_folders_are_refused_before_training(
     data: TensorDataset, build: Build, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="classification labels are expected"):
-        train({"a": build}, train=TensorDataset(data.tensors[0], torch.rand(len(data))))
+        train({"a": build}, train=TensorDataset(data.tensors[0], torch.rand(len(data))), task="classification")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="workdir"):
         train({"a": build}, train=data, workdir=tmp_path / "file")

@@ -50,7 +50,7 @@ def lengths(runs: list[Run]) -> dict[str, int]:
 
 
 def accuracy(run: Run, epochs: int) -> float:
-    return max(epoch.validation_accuracy for epoch in run.epochs[:epochs])
+    return max(epoch.validation_metric for epoch in run.epochs[:epochs])
 
 
 def test_it_is_the_best_of_each_rung_that_go_on(settings: dict[str, Any]) -> None:

@@ -55,7 +55,7 @@ def test_a_result_of_other_settings_is_never_reused(data: TensorDataset, build: 
     [fresh] = train(**settings | change | {"workdir": tmp_path / "fresh"})
     assert curve(again) == curve(fresh)
     record = json.loads((again.checkpoint.parent / "run.json").read_text())
-    assert record["run"]["accuracy"] == again.accuracy
+    assert record["run"]["metric"] == again.accuracy
 
 
 def test_a_result_whose_weights_were_overwritten_is_not_reused(data: TensorDataset, build: Build, tmp_path) -> None:

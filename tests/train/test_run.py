@@ -18,8 +18,8 @@ runs = st.builds(
     st.integers(),
     st.lists(epochs, max_size=4),
     st.none() | st.just(Path("some/best.pt")),
-    st.none() | st.text(),
-    st.booleans(),
+    failure=st.none() | st.text(),
+    stopped=st.booleans(),
 )
 
 

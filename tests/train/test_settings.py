@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 
 from zerocost.base.errors import InputError
+from zerocost.tasks import classification
 from zerocost.train.settings import TrainingSettings, resolve_device
 
-GOOD: dict[str, Any] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.1, "patience": None, "loss": cross_entropy}
+GOOD: dict[str, Any] = {"epochs": 1, "batch_size": 8, "learning_rate": 0.1, "patience": None, "task": classification}
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_stop_is_asked_after_every_epoch_and_ends_the_run(settings: dict[str, An
     assert (one.stopped, len(one.epochs), other.stopped, len(other.epochs)) == (True, 2, False, 5)
     assert one.failure is None
     assert asked == [
-        ("a", run.seed, epoch.epoch, epoch.validation_accuracy) for run in (one, other) for epoch in run.epochs
+        ("a", run.seed, epoch.epoch, epoch.validation_metric) for run in (one, other) for epoch in run.epochs
     ]
     [whole] = train(**settings, seeds=[7])
     assert curve(one) == curve(whole)[:2]

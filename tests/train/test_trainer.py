@@ -60,7 +60,7 @@ def test_reported_numbers_are_those_of_the_network(
     network.load_state_dict(torch.load(run.checkpoint, weights_only=True))
     inputs, labels = validation.tensors
     outputs = network.eval()(inputs)
-    best = max(run.epochs, key=lambda epoch: epoch.validation_accuracy)
+    best = max(run.epochs, key=lambda epoch: epoch.validation_metric)
     assert run.accuracy == pytest.approx((outputs.argmax(1) == labels).double().mean().item())
     assert best.validation_loss == pytest.approx(cross_entropy(outputs, labels).item(), rel=1e-5)
     assert [epoch.epoch for epoch in run.epochs] == [1, 2, 3, 4]
@@ -192,7 +192,7 @@ def test_patience_ends_a_run_that_no_longer_improves(
 ) -> None:
     settings: dict[str, Any] = {"train": data, "validation": validation, "epochs": 40, "learning_rate": 1e-9}
     [stopped] = train({"a": build}, patience=3, **settings)
-    accuracies = [epoch.validation_accuracy for epoch in stopped.epochs]
+    accuracies = [epoch.validation_metric for epoch in stopped.epochs]
     assert len(accuracies) == accuracies.index(max(accuracies)) + 1 + 3 < 40
     [whole] = train({"a": build}, **settings | {"epochs": 6})
     assert len(whole.epochs) == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -102,6 +103,14 @@ class Fidelity:
 
 
 FULL = Fidelity()
+
+
+def resize_classes(masks: Tensor, resolution: int | None) -> Tensor:
+    """Class numbers N×H×W, or numbers N×C×H×W, of the nearest pixels of images that `resize` makes."""
+    if resolution is None or masks.shape[-2:] == (resolution, resolution):
+        return masks
+    rows, columns = (torch.arange(resolution) * side // resolution for side in masks.shape[-2:])
+    return masks[..., rows[:, None], columns]
 
 
 def resize(images: Tensor, resolution: int | None) -> Tensor:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,3 +51,34 @@ def load_object(target: str) -> Any:
         public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
         raise unknown(f"name in {path}:", name, public, "the file")
     return getattr(module, name)
+
+
+@dataclass(frozen=True)
+class FileFunction:
+    """A function that `path/to/file.py:name` names, read where it is first needed, so that other processes can have it.
+
+    Raises:
+        InputError: there is no such function.
+    """
+
+    target: str
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise InputError(f"{self.target} is a {type(self.function).__name__}, expected a function")
+
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        """The function itself."""
+        found: Callable[..., Any] = load_object(self.target)
+        return found
+
+    @property
+    def __name__(self) -> str:
+        return self.target.rpartition(":")[2]
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.function(*arguments)
+
+    def __reduce__(self) -> tuple[type[FileFunction], tuple[str]]:
+        return FileFunction, (self.target,)

@@ -23,6 +23,7 @@ from zerocost.combine import default
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
+from zerocost.tasks import TASKS
 
 
 class _Output(Console):
@@ -73,8 +74,31 @@ Explain = Annotated[
     bool,
     typer.Option("--explain", help="Explain the ranking: what each proxy moved, and how much of it is only size."),
 ]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        "--task", help=f"What the outputs are for: {', '.join(TASKS)}. By default what the data is certain about."
+    ),
+]
 Report = Annotated[Path | None, typer.Option("--report", help="Write an HTML report to this file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs, instead of tables.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """What the outputs are for."""
+
+    task: TaskName = None
+    loss: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:NAME", help="A function of outputs and targets, a mean over samples."),
+    ] = None
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="The tensor in what a network returns: a key, an attribute, a place such as 0, or FILE.py:NAME."
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,6 +23,7 @@ from zerocost.cli.common import (
     Proxies,
     Report,
     Scale,
+    TaskName,
     Workers,
     command,
     out,
@@ -77,6 +78,7 @@ class _EvaluateOptions(Drawing):
         ),
     ] = None
     proxies: Proxies = _DEFAULT
+    task: TaskName = None
     seeds: Annotated[int, typer.Option(min=1, help="Seeds that each network is built and scored with.")] = 3
     batch: OptionalBatch = None
     fidelity: Scale = None

@@ -21,6 +21,7 @@ from zerocost.cli.common import (
     OptionalBatch,
     Proxies,
     Repeats,
+    TaskOptions,
     command,
     nothing_ran,
     print_json,
@@ -41,7 +42,7 @@ from zerocost.scoring.table import RankingInterrupted, ScoreTable
 
 
 @dataclass(frozen=True, kw_only=True)
-class _RankOptions(Drawing):
+class _RankOptions(TaskOptions, Drawing):
     """How networks are scored."""
 
     proxies: Proxies = "default"

@@ -18,6 +18,7 @@ from zerocost.cli.common import (
     Drawing,
     Json,
     Proxies,
+    TaskOptions,
     command,
     nothing_ran,
     out,
@@ -26,18 +27,21 @@ from zerocost.cli.common import (
 from zerocost.cli.shell import BAD_INPUT, fail
 from zerocost.cli.tables import cell_text
 from zerocost.combine import as_proxies
+from zerocost.data import load as open_data
+from zerocost.data.as_batch import separate_targets
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import initialise_on
 from zerocost.scoring.rank import draw_batches
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.scoring.score import score as score_model
+from zerocost.tasks.task import as_task
 
 _DEFAULT = ",".join(DEFAULT_PROXIES)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _ScoreOptions(Drawing):
+class _ScoreOptions(TaskOptions, Drawing):
     """How networks are scored."""
 
     proxies: Proxies = _DEFAULT
@@ -65,9 +69,10 @@ def score(
     if not callable(built):
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model = initialise_on(built, seed, options.device)
-    card = score_model(
-        model, draw_batches(data, options.batch, options.batches, seed, options.balanced), chosen, seed=seed
-    )
+    source = open_data(data, task=options.task)
+    batches = draw_batches(source, options.batch, options.batches, seed, options.balanced)
+    task = as_task(options.task, source, separate_targets(batches[0]), loss=options.loss, output=options.output)
+    card = score_model(model, batches, chosen, task=task, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
     if as_json:
         print_json(
@@ -91,7 +96,8 @@ def score(
         forwards, backwards = (sum(getattr(p, kind) for p in card.passes) for kind in ("forwards", "backwards"))
         out.print(
             f"{forwards} forward and {backwards} backward passes in {card.milliseconds:.0f} ms; "
-            f"batch {options.batch} of {data}, {made['dtype']} on {made['device']}, seed {seed}; higher is better",
+            f"batch {options.batch} of {data}, task {made['task']}, {made['dtype']} on {made['device']}, seed {seed}; "
+            "higher is better",
             style="dim",
             highlight=False,
         )

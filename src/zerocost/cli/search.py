@@ -22,6 +22,7 @@ from zerocost.cli.common import (
     Json,
     Proxies,
     Report,
+    TaskName,
     command,
     nothing_ran,
     out,
@@ -32,15 +33,18 @@ from zerocost.cli.common import (
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
-from zerocost.cli.tables import accuracies, print_explanation, print_failures, print_ranking, print_training
+from zerocost.cli.tables import metrics_of, print_explanation, print_failures, print_ranking, print_training
 from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
+from zerocost.report.format import metric_text
 from zerocost.search import export as export_
 from zerocost.search import pipeline
 from zerocost.search.objectives import SCORE
 from zerocost.search.pipeline import SearchInterrupted, SearchResult
 from zerocost.search.settings import Keeping
+from zerocost.tasks import Task
+from zerocost.tasks.metrics import METRICS
 from zerocost.train.run import Run
 
 _SPACES = ", ".join(spaces.names())
@@ -61,6 +65,20 @@ class AtShell:
             "--truth",
             help="Table of the space's benchmark to look the objective accuracy up in. Without it "
             "networks are trained.",
+        ),
+    ] = None
+    task: TaskName = None
+    loss: Annotated[
+        str | None,
+        typer.Option(metavar="FILE.py:NAME", help="A function of outputs and targets, a mean over samples."),
+    ] = None
+    metric: Annotated[str | None, typer.Option(help=f"What trained networks are judged by: {', '.join(METRICS)}.")] = (
+        None
+    )
+    output: Annotated[
+        str | None,
+        typer.Option(
+            help="The tensor in what a network returns: a key, an attribute, a place such as 0, or FILE.py:NAME."
         ),
     ] = None
     proxies: Proxies = "default"
@@ -197,14 +215,21 @@ def _print_result(result: SearchResult) -> None:
         print_training(result.survivors, result.random)
     if result.best:
         out.print(f"best survivor: {result.best}", highlight=False, markup=False, soft_wrap=True)
-        if (better := _best_accuracy(result.random)) > _best_accuracy(result.survivors):
-            note = f"a random pick reached {100 * better:.1f} %, more than any survivor"
-            out.print(note, highlight=False, markup=False)
+        best = [_best_metric(runs, result.task) for runs in (result.random, result.survivors)]
+        if None not in best and best[0] != best[1] and _best_of(best, result.task) == best[0]:
+            reached = metric_text(result.task.metric_name, best[0])
+            out.print(f"a random pick reached {reached}, better than any survivor", highlight=False, markup=False)
 
 
-def _best_accuracy(runs: Sequence[Run]) -> float:
-    """The highest accuracy of the runs that ended well."""
-    return max(accuracies([run for run in runs if not run.stopped]), default=0.0)
+def _best_metric(runs: Sequence[Run], task: Task) -> float | None:
+    """The best metric of the runs that ended well; None without any."""
+    return _best_of(metrics_of([run for run in runs if not run.stopped]), task)
+
+
+def _best_of(values: Sequence[float | None], task: Task) -> float | None:
+    """The best of some values of a task's metric; None without any."""
+    known = [value for value in values if value is not None]
+    return (max if task.higher_is_better else min)(known, default=None)
 
 
 def _result_dict(result: SearchResult) -> dict[str, object]:

@@ -14,6 +14,7 @@ from zerocost.combine import Combination
 from zerocost.report.format import fixed, plural, shorten
 from zerocost.scoring.explanation import Explanation
 from zerocost.scoring.table import ScoreTable
+from zerocost.tasks.metrics import is_share
 from zerocost.train.run import Run
 
 _MOST_COLUMNS = 6
@@ -125,37 +126,38 @@ def _print_proxies(why: Explanation) -> None:
 
 
 def print_training(survivors: Sequence[Run], random: Sequence[Run]) -> None:
-    """What the filter bought: survivors' and random picks' validation accuracy, by training seed and over all."""
+    """What the filter bought: the metric of survivors and random picks, by training seed and over all."""
     seeds = sorted({run.seed for run in survivors})
     out.print("\n[bold]what the filter bought[/bold]")
-    shown = Table("validation accuracy, %", box=None, pad_edge=False)
+    name, higher = survivors[0].metric_name, survivors[0].higher_is_better
+    words = name.replace("_", " ")
+    unit = "%" if is_share(name) else f"{'more' if higher else 'less'} is better"
+    shown = Table(f"validation {words}, {unit}", box=None, pad_edge=False)
     for seed in seeds:
         shown.add_column(f"seed {seed}", justify="right")
     shown.add_column("mean", justify="right")
     shown.add_column("best", justify="right")
     shown.add_column("runs", justify="right")
     for title, runs in (("survivors", survivors), ("random picks", random)):
-        by_seed = [accuracies([run for run in runs if run.seed == seed]) for seed in seeds]
-        everything = accuracies(runs)
-        shown.add_row(
-            title,
-            *(_percent(float(np.mean(values))) if len(values) else "—" for values in by_seed),
-            _percent(float(np.mean(everything))) if len(everything) else "—",
-            _percent(max(everything)) if len(everything) else "—",
-            str(len(everything)),
-        )
+        by_seed = [metrics_of([run for run in runs if run.seed == seed]) for seed in seeds]
+        everything = metrics_of(runs)
+        best = (max if higher else min)(everything, default=math.nan)
+        means = [float(np.mean(values)) if values else math.nan for values in (*by_seed, everything)]
+        shown.add_row(title, *(_cell(name, value) for value in (*means, best)), str(len(everything)))
     out.print(shown)
 
 
-def accuracies(runs: Sequence[Run]) -> list[float]:
-    """Accuracies of the runs that ended well."""
-    return [run.accuracy for run in runs if run.accuracy is not None and run.failure is None]
+def metrics_of(runs: Sequence[Run]) -> list[float]:
+    """The metric of the runs that did not fail."""
+    return [run.metric for run in runs if run.metric is not None and run.failure is None]
 
 
-def _percent(share: float) -> str:
-    """A share as a percentage with one decimal.
+def _cell(metric: str, value: float) -> str:
+    """The value of a metric in a table: a share as a percentage with one decimal.
 
-    >>> _percent(0.9314)
-    '93.1'
+    >>> _cell("accuracy", 0.9314), _cell("mean_squared_error", 12.345678), _cell("accuracy", math.nan)
+    ('93.1', '12.3457', '—')
     """
-    return f"{100 * share:.1f}"
+    if math.isnan(value):
+        return "—"
+    return f"{100 * value:.1f}" if is_share(metric) else f"{value:.6g}"

@@ -18,6 +18,7 @@ from zerocost.cli.common import (
     Device,
     Json,
     Seed,
+    TaskName,
     Workers,
     command,
     out,
@@ -99,6 +100,7 @@ class _Trained:
     space: Annotated[
         str | None, typer.Option(help=f"A space by name ({_SPACES}), or FILE.py:NAME; a benchmark has its own.")
     ] = None
+    task: TaskName = None
     data: Annotated[
         str | None, typer.Option(help=f"Where batches come from: {SPECS}. A benchmark may have its own.")
     ] = None
@@ -115,6 +117,7 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
             benchmarks.get(trained) if trained in benchmarks.names() else trained,
             own_space(space) if space and ":" in space else space,
             given.data,
+            task=given.task,
             proxies=choices.proxies,
             fidelities=choices.fidelities or ["full"],
             batches=choices.batches or [64],

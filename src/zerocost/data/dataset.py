@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler
 
 from zerocost.base.errors import InputError
 from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import class_labels
 from zerocost.data.sources import open_source
-from zerocost.data.tensors import TensorData, as_inputs, as_labels
+from zerocost.data.tensors import TensorData, as_inputs, as_targets
 
 
 @neutral_torch()
-def load(data: Any) -> Dataset[Any]:
-    """A map-style Dataset of `(input, label)` from anything that holds data.
+def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
+    """A map-style Dataset of `(input, target)` from anything that holds data.
 
     - a spec such as `"digits"` or `"cifar10:PATH"` (see `SOURCES`) gives float32 C×H×W, standardised per channel;
     - a tensor or array gives its samples, without labels;
-    - a pair (inputs, labels) of tensors or arrays, or a `Batch`, gives samples with int labels;
+    - a pair (inputs, targets) of tensors or arrays, or a `Batch`, gives samples with their targets: int labels, or what
+      other tasks take. Several inputs are a tuple or a mapping of tensors or arrays;
     - a map-style torch Dataset is returned as it is;
     - a DataLoader gives its dataset, or the part of it that its `SubsetRandomSampler` selects.
 
     Tensors and arrays of uint8 are images, N×H×W×C, N×C×H×W or N×H×W, and become float32 N×C×H×W in [0, 1];
     floating point keeps its values, as float32. Image sources named by a spec (but for a floating-point .npz
     and for noise) are also standardised: each channel gets mean 0 and standard deviation 1, by the loaded data's
-    own statistics. What is held in memory has `.images` and `.targets` tensors.
+    own statistics, and after a `split` by those of the training part. What is held in memory has `.images` and
+    `.targets` tensors.
+
+    Args:
+        data: see above.
+        task: the name of the task, for a table whose target could be read as a class or as a number.
 
     Raises:
         InputError: an unknown source, a missing file, data without a length, empty data, wrong shapes, NaN or infinite
-            inputs, and labels that are negative, not whole numbers or not one an input.
+            values, and labels that are negative.
 
     >>> data = load((torch.rand(10, 3, 8, 8), torch.arange(10)))
     >>> image, label = data[4]
@@ -43,12 +51,16 @@ def load(data: Any) -> Dataset[Any]:
     dataset = _as_dataset(data)
     if length(dataset) == 0:
         raise InputError(f"the data is empty: a {type(dataset).__name__} of length 0")
-    return dataset
+    retarget = getattr(dataset, "for_task", None)
+    return dataset if task is None or retarget is None else cast("Dataset[Any]", retarget(task))
 
 
 @neutral_torch()
 def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
-    """Divide a map-style Dataset into disjoint (training, validation) Subsets, the same for the same seed.
+    """Divide a map-style Dataset into disjoint (training, validation) parts, the same for the same seed.
+
+    What a source standardises, it does by the training part alone. Of what has an order, such as time series and texts,
+    the validation part is the end.
 
     Args:
         dataset: where it lists whole-number labels in `.targets`, each class has the same fraction in the validation
@@ -69,6 +81,7 @@ def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tup
     labels = class_labels(dataset)
     if labels is not None:  # classes side by side, so that evenly spaced picks take the same share of each
         order = order[labels[order].argsort(stable=True)]
+    gap = getattr(dataset, "gap", None)
     due = (torch.arange(count + 1, dtype=torch.float64) * fraction + 0.5).floor()
     chosen = due.diff() > 0
     if not 0 < fraction < 1 or not 0 < int(chosen.sum()) < count:
@@ -76,8 +89,24 @@ def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tup
             f"a validation fraction of {fraction} of {count} samples leaves one part empty; give a fraction "
             "between 0 and 1 and enough samples for both parts"
         )
-    train, validation = (order[mask].sort().values.tolist() for mask in (~chosen, chosen))
-    return Subset(dataset, train), Subset(dataset, validation)
+    train, validation = (order[mask].sort().values for mask in (~chosen, chosen))
+    if gap is not None:
+        held_out = len(validation)
+        train, validation = torch.arange(count - held_out - gap), torch.arange(count - held_out, count)
+        if not len(train):
+            raise InputError(f"{count} windows are too few to hold {held_out} out; give more data or shorter windows")
+    return _parts(dataset, train, validation)
+
+
+def _parts(dataset: Dataset[Any], train: Tensor, validation: Tensor) -> tuple[Dataset[Any], Dataset[Any]]:
+    """Two parts of a dataset, which may make them itself."""
+    own: Callable[[Tensor, Tensor], tuple[Dataset[Any], Dataset[Any]]] | None = getattr(dataset, "parts", None)
+    if own is not None:
+        return own(train, validation)
+    if type(dataset) is Subset and hasattr(dataset.dataset, "parts"):
+        within = torch.tensor(list(dataset.indices))
+        return _parts(dataset.dataset, within[train], within[validation])
+    return Subset(dataset, train.tolist()), Subset(dataset, validation.tolist())
 
 
 def length(dataset: Dataset[Any]) -> int:
@@ -88,6 +117,19 @@ def length(dataset: Dataset[Any]) -> int:
             "give a map-style Dataset, with __getitem__ and __len__"
         )
     return len(dataset)
+
+
+def _as_input(array: Tensor | np.ndarray[Any, Any]) -> Tensor:
+    """One of several inputs, which may be a number a sample."""
+    return as_inputs(array) if array.ndim > 1 else as_inputs(array[:, None])[:, 0]
+
+
+def declared_task(data: Any) -> str | None:
+    """The task that a dataset, or the one it is part of, says it was made for, in `.task`; None if it does not."""
+    if isinstance(data, DataLoader | Subset):
+        return declared_task(data.dataset)
+    found = getattr(data, "task", None)
+    return found if isinstance(found, str) and isinstance(data, Dataset) else None
 
 
 def _as_dataset(data: Any) -> Dataset[Any]:
@@ -103,10 +145,16 @@ def _as_dataset(data: Any) -> Dataset[Any]:
     if isinstance(data, Dataset):
         return data
     if isinstance(data, tuple | list) and len(data) == 2:
-        inputs, labels = data
-        if isinstance(inputs, Tensor | np.ndarray) and isinstance(labels, Tensor | np.ndarray | None):
-            images = as_inputs(inputs)
-            return TensorData(images, None if labels is None else as_labels(labels, len(images)))
+        inputs, targets = data
+        leaves = tree_leaves(inputs)
+        if all(isinstance(one, Tensor | np.ndarray) for one in leaves) and isinstance(
+            targets, Tensor | np.ndarray | None
+        ):
+            made = as_inputs(inputs) if len(leaves) == 1 else tree_map(_as_input, inputs)
+            count = len(tree_leaves(made)[0])
+            if any(len(one) != count for one in tree_leaves(made)):
+                raise InputError("the inputs of one batch must have the same number of samples")
+            return TensorData(made, None if targets is None else as_targets(targets, count))
     raise InputError(
         f"data cannot be read from {_describe(data)}; give a spec such as 'digits', a tensor or array, a pair of "
         "them (inputs, labels), a torch Dataset or a DataLoader"

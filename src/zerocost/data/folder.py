@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Subset
 
 from zerocost.base.errors import InputError
 from zerocost.data.paths import parse_path, parse_positive_int
@@ -17,33 +19,65 @@ from zerocost.data.room import check_room
 from zerocost.data.tensors import channel_statistics
 
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-_SAMPLED = 256  # images that the channel statistics are computed from
+SAMPLED = 256  # images that the channel statistics are computed from
 _USAGE = "images:PATH:SIZE"
 
 
-class _ImageFolder(Dataset[Any]):
-    """Each image as a standardised float32 3×size×size tensor, with the number of its class in the sorted `classes`."""
+class Pictures(Dataset[Any]):
+    """Pictures in files, each a standardised float32 3×size×size tensor, with its target, which a subclass reads.
+
+    They are standardised by mean and deviation of the channels over up to 256 of some rows, drawn once.
+
+    Args:
+        paths: the files.
+        size: pixels a side.
+    """
+
+    def __init__(self, paths: Sequence[Path], size: int) -> None:
+        self.paths, self.size = list(paths), size
+        self.fit(torch.arange(len(self.paths)))
+
+    def fit(self, rows: Tensor) -> None:
+        """Standardise by these rows."""
+        sample = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:SAMPLED]]
+        check_room(
+            4 * 3 * len(sample) * self.size**2, f"reading {len(sample)} images of {self.size} × {self.size} pixels"
+        )
+        self.mean, self.std = channel_statistics(
+            torch.stack([_read_image(self.paths[index], self.size) for index in sample.tolist()])
+        )
+
+    def parts(self, train: Tensor, validation: Tensor) -> tuple[Dataset[Any], Dataset[Any]]:
+        """Two parts of the rows, standardised by the first."""
+        fitted = copy.copy(self)
+        fitted.fit(train)
+        return Subset(fitted, train.tolist()), Subset(fitted, validation.tolist())
+
+    def target(self, index: int) -> Any:
+        """The target of a picture."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+        return (_read_image(self.paths[index], self.size) - self.mean) / self.std, self.target(index)
+
+
+class _ImageFolder(Pictures):
+    """Pictures in one folder a class, with the number of their class in the sorted `classes`."""
 
     def __init__(self, root: Path, size: int) -> None:
         folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
         if not folders:
             raise InputError(f"{root} has no folders; expected one folder of images a class, {root}/CLASS/IMAGE.png")
-        found = [_image_paths(folder) for folder in folders]
-        self.size = size
+        found = [image_paths(folder) for folder in folders]
         self.classes = [folder.name for folder in folders]
-        self.paths = [path for paths in found for path in paths]
         self.targets = torch.arange(len(found)).repeat_interleave(torch.tensor([len(paths) for paths in found]))
-        sample = torch.randperm(len(self.paths), generator=torch.Generator().manual_seed(0))[:_SAMPLED]
-        check_room(4 * 3 * len(sample) * size**2, f"reading {len(sample)} images of {size} × {size} pixels")
-        self.mean, self.std = channel_statistics(
-            torch.stack([_read_image(self.paths[index], size) for index in sample.tolist()])
-        )
+        super().__init__([path for paths in found for path in paths], size)
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return (_read_image(self.paths[index], self.size) - self.mean) / self.std, int(self.targets[index])
+    def target(self, index: int) -> int:
+        return int(self.targets[index])
 
 
 def load_folder(argument: str) -> _ImageFolder:
@@ -58,27 +92,32 @@ def load_folder(argument: str) -> _ImageFolder:
         InputError: a folder without class folders, a class without images, or an image that cannot be read (when it is
             used).
     """
+    root, size = path_and_size(argument, _USAGE)
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; expected one folder of images a class, {_USAGE}")
+    return _ImageFolder(root, size)
+
+
+def path_and_size(argument: str, usage: str) -> tuple[Path, int]:
+    """The path and the pixels a side, 32 by default, of PATH or PATH:SIZE."""
     path, colon, size = argument.rpartition(":")
     if not colon or not size.isdigit():
         path, size = argument, "32"
-    root = parse_path(path, _USAGE)
-    if not root.is_dir():
-        raise InputError(f"{root} is not a folder; expected one folder of images a class, {_USAGE}")
-    return _ImageFolder(root, parse_positive_int(size, _USAGE))
+    return parse_path(path, usage), parse_positive_int(size, usage)
 
 
-def _image_paths(folder: Path) -> list[Path]:
+def image_paths(folder: Path) -> list[Path]:
+    """The images in a folder and those inside it, in order; `InputError` where there is none."""
     paths = sorted(
         path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")
     )
     if not paths:
-        raise InputError(
-            f"class folder {folder} has no images; expected files ending in {', '.join(sorted(_SUFFIXES))}"
-        )
+        raise InputError(f"folder {folder} has no images; expected files ending in {', '.join(sorted(_SUFFIXES))}")
     return paths
 
 
 def _read_image(path: Path, size: int) -> Tensor:
+    """An image in RGB, cropped at its centre to a square and resized, 3×size×size in [0, 1]."""
     try:
         with Image.open(path) as image:
             square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)

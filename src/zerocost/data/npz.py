@@ -12,7 +12,7 @@ import numpy as np
 from zerocost.base.errors import InputError
 from zerocost.data.paths import parse_path
 from zerocost.data.room import check_room
-from zerocost.data.tensors import TensorData, as_inputs, as_labels, standardise
+from zerocost.data.tensors import TensorData, as_inputs, as_targets, standardise
 
 _KEYS = {"images": "labels", "x": "y", "x_train": "y_train"}
 
@@ -48,7 +48,7 @@ def load_npz(argument: str) -> TensorData:
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is not a readable .npz file of plain arrays: {error}") from error
     inputs = as_inputs(images)
-    targets = None if labels is None else as_labels(labels, len(inputs))
+    targets = None if labels is None else as_targets(labels, len(inputs))
     return standardise(inputs, targets) if images.dtype == np.uint8 else TensorData(inputs, targets)
 
 

@@ -13,8 +13,13 @@ from zerocost.data.cifar import CIFAR10, CIFAR100, load_cifar
 from zerocost.data.digits import load_digits
 from zerocost.data.folder import load_folder
 from zerocost.data.hard_digits import load_hard_digits
+from zerocost.data.labelled import load_labelled
+from zerocost.data.masks import load_masks
 from zerocost.data.noise import load_noise
 from zerocost.data.npz import load_npz
+from zerocost.data.series import load_series
+from zerocost.data.table import load_csv, load_parquet
+from zerocost.data.text import load_text
 from zerocost.data.tokens import load_tokens
 
 
@@ -50,6 +55,18 @@ SOURCES: dict[str, _Source] = {
         partial(load_cifar, CIFAR100, "test"), "cifar100-test:PATH", "CIFAR-100 test images, folder or .tar.gz"
     ),
     "images": _Source(load_folder, "images:PATH[:SIZE]", "one folder of images a class, cropped square, 3×32×32"),
+    "masks": _Source(load_masks, "masks:PATH[:SIZE]", "PATH/images and PATH/masks, a class for each pixel, 3×32×32"),
+    "labels": _Source(
+        load_labelled,
+        "labels:FILE.csv[:SIZE]",
+        "images named in a CSV, a column of 0 and 1 for each label, 3×32×32",
+    ),
+    "csv": _Source(load_csv, "csv:FILE:TARGET", "a table with the column to predict, a class or a number"),
+    "parquet": _Source(load_parquet, "parquet:FILE:TARGET", "the same from a Parquet file; needs the extra parquet"),
+    "series": _Source(
+        load_series, "series:FILE:TARGET:LENGTH[:AHEAD]", "windows of a CSV's rows, and the next values of a column"
+    ),
+    "text": _Source(load_text, "text:FILE[:LENGTH]", "bytes of a text, or token ids of a .npy file, 64 at a time"),
     "npz": _Source(load_npz, "npz:PATH", "arrays images and labels (or x, y; x_train, y_train) of a numpy .npz file"),
     "noise": _Source(load_noise, "noise[:CxHxW[:CLASSES]]", "10,000 Gaussian inputs, 3x32x32, labelled if asked"),
     "tokens": _Source(load_tokens, "tokens[:LENGTH[:VOCAB]]", "10,000 texts of 32 random token ids, without labels"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
@@ -17,21 +18,36 @@ _MOST_LISTED = 5  # most values that a message lists
 
 
 class TensorData(Dataset[Any]):
-    """Item `i` is `(images[i], int(targets[i]))`, or `images[i]` alone when there are no targets.
+    """Item `i` is `(images[i], targets[i])`, or `images[i]` alone when there are no targets. Labels come as `int`.
+
+    Args:
+        images: the inputs, a tensor with the samples along the first axis, or a tuple or mapping of such tensors.
+        targets: one for each sample, if any.
+        task: the name of the task that the targets are for, where that is certain.
 
     >>> TensorData(torch.zeros(2, 3, 8, 8), torch.tensor([4, 7]))[1][1]
     7
     """
 
-    def __init__(self, images: Tensor, targets: Tensor | None = None) -> None:
+    def __init__(self, images: Any, targets: Tensor | None = None, task: str | None = None) -> None:
         self.images = images
         self.targets = targets
+        self.task = task
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(tree_leaves(self.images)[0])
 
     def __getitem__(self, index: int) -> Any:
-        return self.images[index] if self.targets is None else (self.images[index], int(self.targets[index]))
+        inputs = tree_map(lambda values: values[index], self.images)
+        if self.targets is None:
+            return inputs
+        target = self.targets[index]
+        return inputs, int(target) if target.ndim == 0 and is_integer(target) else target
+
+    def rows(self, rows: Tensor) -> TensorData:
+        """Some of the samples."""
+        targets = None if self.targets is None else self.targets[rows]
+        return TensorData(tree_map(lambda values: values[rows], self.images), targets, self.task)
 
 
 def as_inputs(array: _Array) -> Tensor:
@@ -87,6 +103,28 @@ def as_labels(array: _Array, count: int) -> Tensor:
     return labels
 
 
+def as_targets(array: _Array, count: int) -> Tensor:
+    """Targets of any task: class labels as `as_labels` makes them, several whole numbers a sample as int64, truth
+    values as they are, and other numbers as float32; `InputError` for others, and for another number of samples.
+
+    >>> as_targets(np.array([0.5, 1.5]), count=2), as_targets(np.eye(2, dtype=bool), count=2).dtype
+    (tensor([0.5000, 1.5000]), torch.bool)
+    """
+    targets = _to_tensor(array, "targets")
+    if targets.dtype == torch.bool and targets[:1].numel() == 1:
+        targets = targets.long()
+    if is_integer(targets) and targets[:1].numel() == 1 and targets.ndim <= 2:
+        return as_labels(targets, count)
+    if targets.ndim == 0 or len(targets) != count:
+        raise InputError(f"expected one target for each of the {count} inputs, got shape {tuple(targets.shape)}")
+    if targets.is_complex():
+        raise InputError(f"targets must be real numbers, got {targets.dtype}")
+    if targets.is_floating_point():
+        check_finite(targets, "target")
+        return targets.float()
+    return targets.long() if is_integer(targets) else targets
+
+
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel of N×C×H×W images, both C×1×1. A constant channel has 1.
 
@@ -108,16 +146,28 @@ def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
     1.0
     """
     mean, std = channel_statistics(images)
-    return TensorData(images.sub_(mean).div_(std), targets)
+    return _StandardImages(images.sub_(mean).div_(std), targets)
 
 
-def check_finite(inputs: Tensor) -> None:
+class _StandardImages(TensorData):
+    """Images standardised by all of them, or after a split by the training part."""
+
+    def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
+        """Two parts, standardised by the first."""
+        fitting, held_out = self.rows(train), self.rows(validation)
+        mean, std = channel_statistics(fitting.images)
+        for part in (fitting, held_out):
+            part.images.sub_(mean).div_(std)
+        return fitting, held_out
+
+
+def check_finite(inputs: Tensor, what: str = "input") -> None:
     """Raise `InputError` that says how many values are NaN or infinite, and in which sample the first one is."""
     finite = torch.isfinite(inputs)
     if not bool(finite.all()):
         bad = (~finite).nonzero()
         raise InputError(
-            f"{len(bad)} of {inputs.numel()} input values are NaN or infinite, the first in sample "
+            f"{len(bad)} of {inputs.numel()} {what} values are NaN or infinite, the first in sample "
             f"{int(bad[0, 0])}; remove or repair these samples"
         )
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from zerocost.data.paths import parse_positive_int
@@ -20,22 +19,25 @@ _USAGE = "tokens:LENGTH:VOCAB, such as tokens:64:5000"
 class Tokens(Dataset[Any]):
     """`_COUNT` sequences of ids from 0 to `vocabulary` − 1, each equally likely. Item `i` depends on `i` alone.
 
-    The vocabulary is `_BYTES` by default; `zerocost rank hf:…` sets it to the smallest of its models'.
+    The vocabulary is `_BYTES` by default; `zerocost rank hf:…` sets it to the smallest of its models'. For the task
+    "next_token" the ids are their own targets.
 
     >>> Tokens(4, vocabulary=10)[0]
     tensor([8, 6, 5, 2])
     """
 
-    def __init__(self, length: int, vocabulary: int | None = None) -> None:
-        self.length, self.vocabulary = length, vocabulary
+    def __init__(self, length: int, vocabulary: int | None = None, task: str | None = None) -> None:
+        self.length, self.vocabulary, self.task = length, vocabulary, task
 
     def __len__(self) -> int:
         return _COUNT
 
-    def __getitem__(self, index: int) -> Tensor:
+    def __getitem__(self, index: int) -> Any:
         if not 0 <= index < _COUNT:
             raise IndexError(f"index {index} is outside 0..{_COUNT - 1}")
-        return torch.from_numpy(np.random.default_rng(index).integers(self.vocabulary or _BYTES, size=self.length))
+        drawn = np.random.default_rng(index).integers(self.vocabulary or _BYTES, size=self.length)
+        ids = torch.from_numpy(drawn)
+        return ids if self.task is None else (ids, ids)
 
 
 def load_tokens(argument: str = "") -> Tokens:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -26,6 +26,17 @@ def sample_test(inputs: Any) -> Callable[[Any], bool]:
     """A test for the tensors in `inputs` that hold a row for each sample, unlike a scale or a mask for all of them."""
     samples = sample_count(inputs)
     return lambda value: isinstance(value, Tensor) and tuple(value.shape[:1]) == (samples,)
+
+
+def call(network: Callable[..., Any], inputs: Any) -> Any:
+    """What a network returns: a tuple or list of inputs is passed as positional arguments, a mapping as keywords.
+
+    >>> call(lambda *, a, b: a - b, {"b": 1, "a": 3})
+    2
+    """
+    if isinstance(inputs, Mapping):
+        return network(**inputs)
+    return network(*inputs) if isinstance(inputs, tuple | list) else network(inputs)
 
 
 def take_samples(inputs: Any, start: int, stop: int) -> Any:

@@ -17,7 +17,7 @@ import torch
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import generator_state
 from zerocost.engine.inputs import clone_tensors
-from zerocost.engine.losses import IGNORED, cross_entropy
+from zerocost.engine.losses import IGNORED, MEANS
 from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.passes.base import PASSES, PassInput, with_predecessors
 from zerocost.engine.passes.shared_graph import SharedGraph
@@ -118,7 +118,7 @@ def why_not_split(part: SharedGraph, batch: PassInput, first: bool) -> str | Non
         return "BatchNorm in train mode cannot be split"
     if part.draws_random:
         return "the network draws random numbers (dropout), which differ when the batch is split"
-    if part.runs("loss") and batch.loss is not cross_entropy:
+    if part.runs("loss") and batch.loss not in MEANS:
         return "a loss of your own may not be a mean over samples, so the batch is not split"
     if first and _mixes_samples(part, batch):
         return "a sample's output depends on the samples beside it, so the batch cannot be split"

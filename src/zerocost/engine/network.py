@@ -17,6 +17,8 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
+from zerocost.engine.inputs import call
+from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.engine.reads import Reads
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
@@ -33,10 +35,14 @@ class OneValue(Failure):
 
 
 class Network:
-    """A model, its parameters and buffers (shared ones once), and which parameters are weight matrices."""
+    """A model, its parameters and buffers (shared ones once), and which parameters are weight matrices.
 
-    def __init__(self, model: nn.Module) -> None:
+    `output` names the tensor to score in what the model returns, as for an `OutputPicker`.
+    """
+
+    def __init__(self, model: nn.Module, output: Output = None) -> None:
         self.model = unwrap(model)
+        self.pick = OutputPicker(output)
         modules = dict(self.model.named_modules())
         self.compiled = [m for m in modules.values() if isinstance(m, torch.jit.ScriptModule)]
         self.quantised = any(type(m).__module__.startswith("torch.ao.nn.quantized") for m in modules.values())
@@ -169,17 +175,14 @@ class Network:
     def run(self, tensors: Mapping[str, Tensor], inputs: Any) -> Tensor:
         """The network's output when `tensors` stand in for its parameters and buffers; inside `fresh` only.
 
-        A tuple or list of inputs is passed as positional arguments and a mapping as keyword arguments. Raises
-        `Failure` with the reason when the network raises or returns something other than a tensor.
+        Inputs are passed as `call` does. Raises `Failure` with the reason when the network raises or returns no tensor
+        to score.
         """
-        arguments, keywords = inputs if isinstance(inputs, tuple | list) else (inputs,), {}
-        if isinstance(inputs, Mapping):
-            arguments, keywords = (), dict(inputs)
         for holder, key, name in self.places:
             holder[key] = tensors[name]
         try:
             with kept_defaults(), self._noting_reads(tensors):
-                outputs = self.model(*arguments, **keywords)
+                outputs = call(self.model, inputs)
         except (torch.OutOfMemoryError, Failure, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -188,7 +191,7 @@ class Network:
             if str(error).startswith("Expected more than 1 "):
                 raise OneValue from error
             raise Failure(f"the network raised {describe_error(error)}") from error
-        return scored_tensor(outputs)
+        return self.pick(outputs)
 
     @contextmanager
     def _noting_reads(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
@@ -233,19 +236,6 @@ def unique_tensors(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Ten
             if tensor is not None:
                 found.setdefault(id(tensor), (f"{prefix}.{name}" if prefix else name, tensor))
     return dict(found.values())
-
-
-def scored_tensor(outputs: Any) -> Tensor:
-    """The tensor to score in what a network returned: itself, or the entry `logits` of a mapping or named result."""
-    if isinstance(outputs, Tensor):
-        return outputs
-    found = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
-    if isinstance(found, Tensor):
-        return found
-    raise Failure(
-        f"the network returned a {type(outputs).__name__}, expected a tensor (or a result with `logits`); "
-        "wrap it in a module that returns the tensor to score"
-    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -22,6 +22,7 @@ from zerocost.engine.losses import Loss
 from zerocost.engine.memory import attempt, failed_signals, measure_batch, or_failure, wanted_from
 from zerocost.engine.modes import WithoutPreparation
 from zerocost.engine.network import Network
+from zerocost.engine.outputs import Output
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput
 from zerocost.engine.plan import Group, Plan, relevant_settings
 from zerocost.engine.readings import BATCH, MODEL, READINGS
@@ -44,6 +45,7 @@ class MeasuredSignals:
     dtype: str = ""
     frozen: list[str] = field(default_factory=list)
     unused: list[str] | None = None
+    output: str = ""
 
     @property
     def part_size(self) -> int:
@@ -62,21 +64,29 @@ class MeasuredSignals:
 
 
 def measure(
-    model: nn.Module, batches: Sequence[tuple[Any, Tensor | None]], plan: Plan, loss: Loss, seed: int
+    model: nn.Module,
+    batches: Sequence[tuple[Any, Tensor | None]],
+    plan: Plan,
+    loss: Loss,
+    seed: int,
+    output: Output = None,
 ) -> MeasuredSignals:
     """Run each pass of a plan once, and return the signals that they deliver under each of its settings.
 
     The model is left as it was. Each pass starts from `seed`, so that a signal does not depend on which others are
     asked for; repeat i starts from `seed + i`. Only proxies that compare batches see more than the first of `batches`.
+    `output` names the tensor to score in what the model returns.
     Raises `InputError` for a batch that no model could be scored on; what cannot be had of this model is a `Failure`
     among the signals.
     """
     with neutral_torch(), ExitStack() as stack:
         opened = attempt(stack.enter_context, effective_weights(model))
-        network = opened if isinstance(opened, Failure) else attempt(Network, model)
+        network = opened if isinstance(opened, Failure) else attempt(Network, model, output)
         if isinstance(network, Failure):
             return MeasuredSignals({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
-        return _measure_groups(network, batches, plan, loss, seed)
+        result = _measure_groups(network, batches, plan, loss, seed)
+        result.output = network.pick.found
+        return result
 
 
 def _measure_groups(

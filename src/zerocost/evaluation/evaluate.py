@@ -25,6 +25,8 @@ from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
+from zerocost.tasks import Task
+from zerocost.tasks.task import as_task
 
 _STAND_IN = "digits:32"
 """The images that networks are scored on where neither the caller nor the benchmark has any."""
@@ -46,6 +48,7 @@ def evaluate(
     resamples: int = 1000,
     seed: int = 0,
     device: str | torch.device | None = None,
+    task: Task | str | None = None,
     workers: int = 1,
     cache: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -85,6 +88,7 @@ def evaluate(
         resamples: number of bootstrap resamples.
         seed: draws the architectures and the resamples, and is the first seed of the scores.
         device: where networks are scored.
+        task: what the networks' outputs are for; by default what the data is certain about.
         workers: number of processes to score in, with one torch thread each; it changes no result.
         cache: a file or the URL of a database to keep scores in (`zerocost.store.Store`). Several processes can share
             it. Scores in it are not computed again, so an interrupted evaluation goes on where it stopped.
@@ -119,7 +123,8 @@ def evaluate(
     each = range(seed, seed + seeds)
     batches_by_seed = draw_job_batches(source, each, samples, batches, balanced, scale)
     where = None if device is None else str(device)
-    job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, scale, where)
+    chosen = as_task(task, source, batches_by_seed[seed][0])
+    job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, scale, where, chosen)
     start = time.perf_counter()
     with Store(cache) as store, Scorer(job, store=store, workers=workers) as score:
         found = score(list(drawn.index), progress=progress)
@@ -139,6 +144,7 @@ def evaluate(
         "batch": scale.batch or samples,
         "batches": batches,
         "balanced": balanced,
+        "task": chosen.name,
         "fidelity": str(scale),
         "k": k,
         "resamples": resamples,

@@ -88,14 +88,17 @@ def _configurations_by_name(configs: Any) -> dict[str, Any]:
 
 def _choose_task(config: Any, name: str, task: str | None) -> str:
     """The task to build a model for; `InputError` if transformers has no model for it."""
-    saved = next(
-        (each for each in TASKS if {*(config.architectures or ())} & _model_classes(config, each)), "causal-lm"
-    )
+    saved = _saved_task(config)
     if _model_classes(config, task or saved):
         return task or saved
     others = [each for each in TASKS if _model_classes(config, each)]
     hint = f"name another task, {' or '.join(others)}, as in hf:{others[0]}:PATH" if others else "nor for another task"
     raise InputError(f"{name}: {config.model_type} has no model for {task or saved}; {hint}")
+
+
+def _saved_task(config: Any) -> str:
+    """The task of the model that a configuration was saved for, else "causal-lm"."""
+    return next((each for each in TASKS if {*(config.architectures or ())} & _model_classes(config, each)), "causal-lm")
 
 
 def _model_classes(config: Any, task: str) -> set[str]:
@@ -120,7 +123,9 @@ def candidates_and_data(target: str, source: Dataset[Any]) -> tuple[dict[str, Bu
     found = _configurations_and_tasks(place, task)
     builders: dict[str, Builder] = {name: partial(build, *both) for name, both in found.items()}
     if isinstance(source, Tokens):
-        return builders, _fit_tokens(source, {name: config for name, (config, _) in found.items()})
+        tokens = _fit_tokens(source, {name: config for name, (config, _) in found.items()})
+        tokens.task = "next_token" if {its_task for _, its_task in found.values()} == {"causal-lm"} else None
+        return builders, tokens
     languages = sorted({task for _, task in found.values()} - {"image-classification"})
     if languages and not holds_ids(source):
         raise InputError(
@@ -244,13 +249,16 @@ def _add_decoder_inputs(
     return inputs, {"decoder_input_ids": ids, **named}
 
 
-def tokens(config: Any, size: int = 16, length: int = 32, *, seed: int = 0) -> Batch:
-    """Random token ids, size×length, below the configuration's vocabulary size, without labels.
+def tokens(config: Any, size: int = 16, length: int = 32, *, task: str | None = None, seed: int = 0) -> Batch:
+    """Random token ids, size×length, below the configuration's vocabulary size.
+
+    For "causal-lm" they are their own labels, and the loss of the task next_token shifts them; else there are none.
 
     Args:
         config: a configuration; of candidates with several vocabularies, that with the smallest.
         size: number of texts.
         length: of each text.
+        task: what the model is for, a key of `TASKS`; by default as for `candidates`.
         seed: of the draw.
 
     Raises:
@@ -262,7 +270,8 @@ def tokens(config: Any, size: int = 16, length: int = 32, *, seed: int = 0) -> B
     found = read_configuration(config)
     highest = _vocabulary_size(found, f"a configuration of {found.model_type}")
     drawn = torch.randint(highest, (size, length), generator=stream(seed, "tokens"))
-    return Batch({"input_ids": drawn}, None)
+    causal = (task or _saved_task(found)) == "causal-lm" and bool(_model_classes(found, "causal-lm"))
+    return Batch({"input_ids": drawn}, drawn if causal else None)
 
 
 def _vocabulary_size(config: Any, name: str) -> int:

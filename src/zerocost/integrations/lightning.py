@@ -13,19 +13,19 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError, describe_error
-from zerocost.data.as_batch import as_batches
+from zerocost.data.as_batch import TARGET_KEYS, as_batches
 from zerocost.engine.inputs import clone_tensors, sample_count
 from zerocost.engine.network import Network, is_out_of_memory, unwrap
 from zerocost.engine.proxy import Proxy
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.scoring.score import score as score_module
+from zerocost.tasks import Task
 
 _MakeBatch = Callable[[tuple[Any, ...], dict[str, Any], Tensor], Any]
 """Makes a batch from the arguments that the network was called with and the labels."""
 
 _REMEDY = "give loss=, a function of outputs and labels, and the batch as (inputs, labels)"
-_LABELS = ("labels", "label", "targets", "target", "y")
 
 
 def score(
@@ -93,7 +93,7 @@ def score(
         module.register_forward_hook(remember, with_kwargs=True),
     )
     try:
-        return score_module(module, batches, proxies, loss=_step_loss(module, seen, whole), seed=seed)
+        return score_module(module, batches, proxies, task=Task(loss=_step_loss(module, seen, whole)), seed=seed)
     finally:
         for handle in handles:
             handle.remove()
@@ -156,7 +156,7 @@ def _find_inputs(module: nn.Module, batch: Any, seed: int) -> tuple[data_.Batch,
     if args and kwargs:
         args, kwargs = (), dict(zip(inspect.signature(module.forward).parameters, args, strict=False)) | kwargs
     found = tree_leaves((args, kwargs))
-    label = next((batch[key] for key in _LABELS if key in batch), None) if isinstance(batch, Mapping) else None
+    label = next((batch[key] for key in TARGET_KEYS if key in batch), None) if isinstance(batch, Mapping) else None
     rows = next((leaf for leaf in found if isinstance(leaf, Tensor) and leaf.ndim), None)
     if rows is None:
         raise InputError(f"training_step called self(…) without a tensor; {_REMEDY}")

@@ -16,7 +16,7 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.combine import as_proxies
 from zerocost.combine.ranks import log_rank
 from zerocost.data.as_batch import as_batches
-from zerocost.engine.losses import Loss, cross_entropy
+from zerocost.engine.losses import Loss
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.signals import measured_signals
 from zerocost.proxies.registry import resolve
@@ -36,7 +36,7 @@ def objective(
     batch: Any,
     proxies: Iterable[str | Proxy] | str,
     *,
-    loss: Loss = cross_entropy,
+    loss: Loss | None = None,
     seed: int = 0,
 ) -> Callable[[optuna.Trial], float | tuple[float, ...]]:
     """An objective that scores the network of a trial untrained.
@@ -50,7 +50,7 @@ def objective(
         build: makes the network of a trial; torch is seeded with `seed` meanwhile.
         batch: what `zerocost.score` takes.
         proxies: names of proxies. The objective returns the value of a single one, or the tuple of several.
-        loss: function of outputs and labels, a mean over samples.
+        loss: function of outputs and labels, a mean over samples; by default the one that fits the labels.
         seed: of the initial weights and of the passes.
 
     Raises:
@@ -103,7 +103,7 @@ class ScoreFilter:
         fraction: share of the trials to prune. A trial is pruned when less than this share of the others have a lower
             or equal score, so none is pruned only because it is equal.
         warmup: how many trials are scored before the first is pruned.
-        loss: function of outputs and labels, a mean over samples.
+        loss: function of outputs and labels, a mean over samples; by default the one that fits the labels.
         seed: of the passes; the network is scored with the weights that it has.
 
     Raises:
@@ -128,7 +128,7 @@ class ScoreFilter:
     proxies: Iterable[str | Proxy] | str
     fraction: float = 0.5
     warmup: int = 10
-    loss: Loss = cross_entropy
+    loss: Loss | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report.format import count, number, percent, shorten
+from zerocost.report.format import count, number, shorten
 from zerocost.report.frames import FINISHED, RANDOM, STOPPED, SURVIVORS
+from zerocost.report.metric import ACCURACY, WrittenMetric
 from zerocost.statistics.association import mean_interval
 
 _GROUPS = (SURVIVORS, RANDOM)
@@ -77,8 +78,8 @@ def is_wide(column: pd.Series[float]) -> bool:
     return bool(len(column) and column.min() > 0 and column.max() / column.min() > 1000)
 
 
-def accuracy_by_group(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure:
-    """Accuracy (%) of survivors beside random picks: runs, candidate means, group mean with 95 % interval."""
+def metric_by_group(candidates: pd.DataFrame, runs: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> go.Figure:
+    """The metric of survivors beside random picks: runs, candidate means, group mean with 95 % interval."""
     groups = [group for group in _GROUPS if (candidates["group"] == group).any()]
     figure = empty_figure(
         360,
@@ -88,36 +89,37 @@ def accuracy_by_group(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure
             "range": [-0.6, len(groups) - 0.4],
             "showgrid": False,
         },
-        yaxis={"title": "validation accuracy (%)"},
+        yaxis={"title": f"validation {metric.axis}"},
     )
     for place, group in enumerate(groups):
-        ours = candidates[candidates["group"] == group].sort_values("accuracy", ascending=False)
+        ours = candidates[candidates["group"] == group].sort_values("metric", ascending=not metric.higher_is_better)
         at = dict(zip(ours["name"], place + np.linspace(-0.32, 0.12, len(ours) + 2)[1:-1], strict=True))
-        each = runs[(runs["group"] == group) & runs["accuracy"].notna()]
+        each = runs[(runs["group"] == group) & runs["metric"].notna()]
         colour, first = COLOURS[group], place == 0
         figure.add_scatter(
             x=each["name"].map(at),
-            y=100 * each["accuracy"],
+            y=metric.scale * each["metric"],
             mode="markers",
             name="one run",
             legendgroup="run",
             showlegend=first,
             marker={"color": colour, "size": 6, "opacity": 0.4, "symbol": _SYMBOLS[group]},
             text=[f"{label(n)}<br>seed {s}" for n, s in zip(each["name"], each["seed"], strict=True)],
-            hovertemplate="%{text}: %{y:.1f} %<extra></extra>",
+            hovertemplate=f"%{{text}}: {metric.hover}<extra></extra>",
         )
         figure.add_scatter(
             x=ours["name"].map(at),
-            y=100 * ours["accuracy"],
+            y=metric.scale * ours["metric"],
             mode="markers",
             name="candidate, mean over seeds",
             legendgroup="candidate",
             showlegend=first,
             marker={"color": colour, "size": 11, "symbol": _SYMBOLS[group]},
             text=[label(name) for name in ours["name"]],
-            hovertemplate="%{text}<br>mean %{y:.1f} %<extra></extra>",
+            hovertemplate=f"%{{text}}<br>mean {metric.hover}<extra></extra>",
         )
-        mean, interval = 100 * ours["accuracy"].mean(), mean_interval(100 * ours["accuracy"])
+        values = metric.scale * ours["metric"]
+        mean, interval = values.mean(), mean_interval(values)
         half = mean - interval[0] if interval else None
         figure.add_scatter(
             x=[place + 0.28],
@@ -128,13 +130,13 @@ def accuracy_by_group(candidates: pd.DataFrame, runs: pd.DataFrame) -> go.Figure
             showlegend=first,
             marker={"color": colour, "size": 22, "symbol": "line-ew-open", "line": {"width": 3}},
             error_y={"array": [half], "thickness": 2, "width": 7, "color": colour} if half else None,
-            hovertemplate=f"{group}: mean %{{y:.1f}} %<extra></extra>",
+            hovertemplate=f"{group}: mean {metric.hover}<extra></extra>",
         )
     return figure
 
 
-def accuracy_scatter(points: pd.DataFrame, axis: str) -> go.Figure:
-    """Scatter of one score against accuracy (%); `points` has group, name, score, accuracy, one row a candidate."""
+def metric_scatter(points: pd.DataFrame, axis: str, metric: WrittenMetric = ACCURACY) -> go.Figure:
+    """Scatter of one score against the metric; `points` has group, name, score, metric, one row a candidate."""
     points = points[np.isfinite(points["score"])]
     wide = is_wide(points["score"])
     write, least_exponent = (count, 3) if axis == "parameters" else (number, 6)
@@ -149,19 +151,19 @@ def accuracy_scatter(points: pd.DataFrame, axis: str) -> go.Figure:
             "minexponent": least_exponent,
             **({"tickfont": {"size": 11}} if wide else {}),
         },
-        yaxis={"title": "accuracy (%)", "nticks": 6},
+        yaxis={"title": metric.axis, "nticks": 6},
     )
     for group in _GROUPS:
         ours = points[points["group"] == group]
         figure.add_scatter(
             x=ours["score"],
-            y=100 * ours["accuracy"],
+            y=metric.scale * ours["metric"],
             mode="markers",
             name=group,
             marker={"color": COLOURS[group], "size": 9, "symbol": _SYMBOLS[group], "opacity": 0.85},
             text=[
-                f"{label(name)}<br>{label(axis)} {write(score)}<br>accuracy {percent(accuracy)}"
-                for name, score, accuracy in zip(ours["name"], ours["score"], ours["accuracy"], strict=True)
+                f"{label(name)}<br>{label(axis)} {write(score)}<br>{metric.words} {metric.text(value)}"
+                for name, score, value in zip(ours["name"], ours["score"], ours["metric"], strict=True)
             ],
             hovertemplate="%{text}<extra></extra>",
         )

@@ -21,7 +21,7 @@ _NUMBER = r"(?<![\w.])-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?!\w)"
 
 SURVIVORS, RANDOM = "survivors", "random picks"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
-TRAINED, SPREAD = "trained accuracy", "trained sd"
+TRAINED, SPREAD = "trained metric", "trained sd"
 """Columns of the ranking; no score can have these names."""
 
 
@@ -31,42 +31,42 @@ def _runs_by_group(result: SearchResult) -> Iterator[tuple[str, Run]]:
 
 
 def _state(run: Run) -> str:
-    if run.accuracy is None or run.failure is not None:
+    if run.metric is None or run.failure is not None:
         return FAILED
     return STOPPED if run.stopped else FINISHED
 
 
 def run_table(result: SearchResult) -> pd.DataFrame:
-    """One row a training run: group, name, seed, accuracy in [0, 1], state (finished, stopped or failed), epochs.
+    """One row a training run: group, name, seed, metric, state (finished, stopped or failed), epochs.
 
-    A run that was stopped early has no accuracy (NaN), as it was trained for fewer epochs than the others.
+    A run that was stopped early has no metric (NaN), as it was trained for fewer epochs than the others.
     """
     rows = [
-        (group, run.name, run.seed, run.accuracy if state == FINISHED else np.nan, state, len(run.epochs))
+        (group, run.name, run.seed, run.metric if state == FINISHED else np.nan, state, len(run.epochs))
         for group, run in _runs_by_group(result)
         for state in [_state(run)]
     ]
-    columns = ["group", "name", "seed", "accuracy", "state", "epochs"]
-    return pd.DataFrame(rows, columns=columns).astype({"accuracy": float})
+    columns = ["group", "name", "seed", "metric", "state", "epochs"]
+    return pd.DataFrame(rows, columns=columns).astype({"metric": float})
 
 
 def trained_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a group and trained candidate: mean accuracy over seeds, its standard deviation, number of seeds.
+    """One row a group and trained candidate: mean metric over seeds, its standard deviation, number of seeds.
 
     `table` is that of `run_table`.
     """
-    finished = table.dropna(subset=["accuracy"])
-    grouped = finished.groupby(["group", "name"], sort=False)["accuracy"]
-    return grouped.agg(accuracy="mean", sd="std", seeds="count").reset_index()
+    finished = table.dropna(subset=["metric"])
+    grouped = finished.groupby(["group", "name"], sort=False)["metric"]
+    return grouped.agg(metric="mean", sd="std", seeds="count").reset_index()
 
 
 def epoch_table(result: SearchResult) -> pd.DataFrame:
-    """One row an epoch of a run: group, name, seed, epoch, train_loss, validation_loss, accuracy, state."""
-    columns = ["group", "name", "seed", "epoch", "train_loss", "validation_loss", "accuracy", "state"]
+    """One row an epoch of a run: group, name, seed, epoch, train_loss, validation_loss, metric, state."""
+    columns = ["group", "name", "seed", "epoch", "train_loss", "validation_loss", "metric", "state"]
     rows = [
         (
             *(group, run.name, run.seed, e.epoch),
-            *(e.train_loss, e.validation_loss, e.validation_accuracy, _state(run)),
+            *(e.train_loss, e.validation_loss, e.validation_metric, _state(run)),
         )
         for group, run in _runs_by_group(result)
         for e in run.epochs
@@ -87,7 +87,7 @@ def score_correlations(scores: ScoreTable) -> pd.DataFrame:
 
 
 def ranking_table(result: SearchResult) -> pd.DataFrame:
-    """Every candidate, best first: scores, objectives, rank, trained accuracy and its sd, and `dropped`.
+    """Every candidate, best first: scores, objectives, rank, trained metric and its sd, and `dropped`.
 
     `dropped` says why a candidate was dropped and is empty for the kept. One without any score has no rank (NaN).
     """
@@ -96,11 +96,9 @@ def ranking_table(result: SearchResult) -> pd.DataFrame:
         frame = frame.assign(
             **{str(name): column for name, column in progress.objective_values(result, result.table).items()}
         )
-    columns = {"accuracy": TRAINED, "sd": SPREAD}
-    accuracy = trained_table(run_table(result)).drop_duplicates("name").set_index("name").rename(columns=columns)
-    ranked = frame.join(accuracy[[TRAINED, SPREAD]]).assign(
-        rank=frame["rank_score"].rank(ascending=False, method="min")
-    )
+    columns = {"metric": TRAINED, "sd": SPREAD}
+    trained = trained_table(run_table(result)).drop_duplicates("name").set_index("name").rename(columns=columns)
+    ranked = frame.join(trained[[TRAINED, SPREAD]]).assign(rank=frame["rank_score"].rank(ascending=False, method="min"))
     ranked = ranked.sort_values("rank", kind="stable", na_position="last")
     reasons, kept = {**result.table.dropped, **result.kept.dropped}, set(result.kept.frame.index)
     dropped = [
@@ -123,7 +121,7 @@ def exclusions(result: SearchResult, ranking: pd.DataFrame) -> pd.DataFrame:
     failures = pd.concat([table.failures for table in [*result.earlier, result.table]]).astype(str).drop_duplicates()
     rows += [("scoring", *failure) for failure in failures.itertuples(index=False, name=None)]
     rows += [
-        ("training", run.name, f"seed {run.seed}", run.failure or "no accuracy was recorded")
+        ("training", run.name, f"seed {run.seed}", run.failure or "no metric was recorded")
         for _, run in _runs_by_group(result)
         if _state(run) == FAILED
     ]

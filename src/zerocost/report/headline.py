@@ -11,6 +11,7 @@ import pandas as pd
 from zerocost.report import format as fmt
 from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
+from zerocost.report.metric import ACCURACY, WrittenMetric
 from zerocost.statistics.association import mean_difference
 
 if TYPE_CHECKING:
@@ -91,20 +92,21 @@ def scoring_fidelity(result: SearchResult) -> str:
 
 
 def search_facts(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame, trained: pd.DataFrame) -> list[Fact]:
-    """The Pareto front of several objectives, the best candidate, and the mean accuracy of both groups.
+    """The Pareto front of several objectives, the best candidate, and the mean metric of both groups.
 
     Where nothing was trained, the first of the ranking takes the place of the last two.
     """
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
+    metric = WrittenMetric.of(result.task)
     scale = scoring_fidelity(result)
     size = f"parameters as scored ({scale})" if scale and not progress.is_search(result) else "parameters"
     if survivors.empty and random.empty:
         return [*_front_facts(result), *_ranked_first(result, ranking, size)]
-    answer = [*_front_facts(result), _best_trained(survivors if len(survivors) else random, ranking, size)]
+    answer = [*_front_facts(result), _best_trained(survivors if len(survivors) else random, ranking, size, metric)]
     answer += [
         Fact(
-            f"{group.capitalize()}, mean accuracy",
-            fmt.percent(ours["accuracy"].mean()),
+            f"{group.capitalize()}, mean {metric.words}",
+            metric.text(ours["metric"].mean()),
             _sample_note(ours, runs[runs["group"] == group]),
             group,
         )
@@ -112,19 +114,22 @@ def search_facts(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame
         if len(ours)
     ]
     if len(survivors) and len(random):
-        gain = mean_difference(survivors["accuracy"], random["accuracy"])
-        bounds = gain.interval and " to ".join(map(fmt.percentage_points, gain.interval))
+        gain = mean_difference(survivors["metric"], random["metric"])
+        bounds = gain.interval and " to ".join(map(metric.difference, gain.interval))
         note = f"95 % interval {bounds}" if bounds else "no interval: it needs two different candidates in each group"
-        answer.append(Fact("Survivors minus random picks", f"{fmt.percentage_points(gain.value)} points", note))
+        note = note if metric.higher_is_better else f"less is better; {note}"
+        unit = " points" if metric.scale == 100 else ""
+        answer.append(Fact("Survivors minus random picks", f"{metric.difference(gain.value)}{unit}", note))
     return answer
 
 
-def survivors_verdict(trained: pd.DataFrame) -> str:
+def survivors_verdict(trained: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> str:
     """What the comparison of survivors with random picks shows; empty without both groups."""
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
     if survivors.empty or random.empty:
         return ""
-    interval = mean_difference(survivors["accuracy"], random["accuracy"]).interval
+    sign = 1 if metric.higher_is_better else -1
+    interval = mean_difference(sign * survivors["metric"], sign * random["metric"]).interval
     sizes = f"{fmt.plural(len(survivors), 'survivor')} against {fmt.plural(len(random), 'random pick')}"
     if interval is None:
         text = f"Too few candidates to say whether the filter beats a random pick ({sizes})."
@@ -134,10 +139,11 @@ def survivors_verdict(trained: pd.DataFrame) -> str:
         text = f"Survivors trained worse than random picks: the interval excludes 0 ({sizes})."
     else:
         text = f"The interval includes 0: this search does not show that the filter beats a random pick ({sizes})."
-    above = random[~random["name"].isin(survivors["name"]) & (random["accuracy"] > survivors["accuracy"].max())]
+    good = sign * random["metric"] > (sign * survivors["metric"]).max()
+    above = random[~random["name"].isin(survivors["name"]) & good]
     if len(above):
-        best = above.iloc[int(above["accuracy"].argmax())]
-        text += f" The best random pick, {best['name']}, reached {fmt.percent(best['accuracy'])}, above every survivor."
+        best, side = above.iloc[metric.best(above["metric"])], "above" if metric.higher_is_better else "below"
+        text += f" The best random pick, {best['name']}, reached {metric.text(best['metric'])}, {side} every survivor."
     return text
 
 
@@ -151,15 +157,17 @@ def _sample_note(trained: pd.DataFrame, runs: pd.DataFrame) -> str:
     return f"{fmt.plural(len(trained), 'candidate')}, {fmt.plural(int(trained['seeds'].sum()), 'run')}{note}"
 
 
-def _best_trained(trained: pd.DataFrame, ranking: pd.DataFrame, size: str) -> Fact:
-    best = trained.iloc[int(trained["accuracy"].argmax())]
-    spread = "" if np.isnan(best["sd"]) else f" ± {fmt.fixed(100 * best['sd'], 1)}"
-    accuracy = f"{fmt.fixed(100 * best['accuracy'], 1)}{spread}{fmt.SPACE}%"
+def _best_trained(trained: pd.DataFrame, ranking: pd.DataFrame, size: str, metric: WrittenMetric) -> Fact:
+    best = trained.iloc[metric.best(trained["metric"])]
+    share = metric.scale == 100
+    write = (lambda value: fmt.fixed(100 * value, 1)) if share else fmt.number
+    spread = "" if np.isnan(best["sd"]) else f" ± {write(best['sd'])}"
+    reached = f"{write(best['metric'])}{spread}{f'{fmt.SPACE}%' if share else ''}"
     over = f"mean ± sd over {best['seeds']} seeds" if spread else "one seed"
     params = ranking["params"].get(best["name"])
     weight = f", {fmt.count(params)} {size}" if params is not None else ""
     kind = "survivor" if best["group"] == SURVIVORS else "random pick"
-    return Fact(f"Best {kind}", best["name"], f"{accuracy} accuracy ({over}){weight}", best["group"])
+    return Fact(f"Best {kind}", best["name"], f"{reached} {metric.words} ({over}){weight}", best["group"])
 
 
 def _front_facts(result: SearchResult) -> list[Fact]:

@@ -11,6 +11,7 @@ from zerocost.evaluation.evaluation import Evaluation
 from zerocost.report import evaluation, frames, headline, search_sections, sections
 from zerocost.report import format as fmt
 from zerocost.report.explanation import explain_ranking
+from zerocost.report.metric import WrittenMetric
 from zerocost.report.template import render_template
 from zerocost.statistics.association import ENOUGH
 
@@ -55,21 +56,23 @@ def render_search(result: SearchResult) -> str:
     """The page as text."""
     runs, ranking = frames.run_table(result), frames.ranking_table(result)
     trained = frames.trained_table(runs)
-    outcome, correlations = sections.outcome_plot(trained, runs), sections.correlation_plot(result)
-    relations, curves = sections.accuracy_plots(result, ranking, trained), sections.curve_plots(result)
+    outcome, correlations = sections.outcome_plot(result, trained, runs), sections.correlation_plot(result)
+    relations, curves = sections.metric_plots(result, ranking, trained), sections.curve_plots(result)
     front, fidelities = search_sections.front_plots(result), search_sections.fidelity_sections(result)
     history = search_sections.history_section(result)
     explanation = explain_ranking(result)
     search_plots = [*front, *([history.plot] if history else []), *(step.plot for step in fidelities)]
     moves = explanation.plot if explanation else None
     plots = [plot for plot in (*search_plots, outcome, moves, *relations, correlations, *curves) if plot]
+    metric = WrittenMetric.of(result.task)
     return render_template(
         "page.html.j2",
         plots,
         title=f"{result.space}: {fmt.plural(headline.candidate_count(result), 'candidate')} scored",
         sentence=headline.search_sentence(result, ranking, runs),
         facts=headline.search_facts(result, ranking, runs, trained),
-        verdict=headline.survivors_verdict(trained),
+        metric=metric.words,
+        verdict=headline.survivors_verdict(trained, metric),
         stages=sections.stage_rows(result),
         objectives=fmt.join_words(result.objectives),
         front=front,

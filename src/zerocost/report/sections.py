@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from zerocost.report import figures, frames, headline, progress
 from zerocost.report import format as fmt
+from zerocost.report.metric import WrittenMetric
 from zerocost.statistics.association import Association, association
 
 if TYPE_CHECKING:
@@ -96,13 +97,15 @@ def stage_rows(result: SearchResult) -> list[tuple[str, str, float, str, str]]:
     ]
 
 
-def outcome_plot(trained: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
+def outcome_plot(result: SearchResult, trained: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
     """Survivors beside random picks; None when no run finished."""
     if trained.empty:
         return None
-    means = trained.groupby("group", sort=False)["accuracy"].mean()
-    text = "; ".join(f"{group}: mean accuracy {fmt.percent(mean)}" for group, mean in means.items())
-    return Plot("outcome", figures.accuracy_by_group(trained, runs), "Validation accuracy by group", text)
+    metric = WrittenMetric.of(result.task)
+    means = trained.groupby("group", sort=False)["metric"].mean()
+    text = "; ".join(f"{group}: mean {metric.words} {metric.text(mean)}" for group, mean in means.items())
+    figure = figures.metric_by_group(trained, runs, metric)
+    return Plot("outcome", figure, f"Validation {metric.words} by group", text)
 
 
 def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> _RankingSection:
@@ -110,14 +113,14 @@ def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataF
     groups = trained.groupby("name")["group"].agg(list).to_dict()
     kept = set(result.kept.frame.index) if result.kept.dropped else set()
     front = set(result.front) if len(result.objectives) > 1 else set()
-    runs = frames.run_table(result)
+    runs, metric = frames.run_table(result), WrittenMetric.of(result.task)
     stopped = set(runs["name"][runs["state"] == frames.STOPPED]) - set(groups)
     shown = dict.fromkeys(["rank_score"] if progress.ranked_by_score(result) else result.objectives)
     if len(trained):
         shown[frames.TRAINED] = None
     scores = [str(name) for name in result.table.frame if name != "rank_score"]
     shown |= dict.fromkeys(["params", *(name for name in result.table.proxies if name in table), *scores])
-    formats = {name: fmt.percent if name == frames.TRAINED else fmt.formatter_for(name) for name in shown}
+    formats = {name: metric.text if name == frames.TRAINED else fmt.formatter_for(name) for name in shown}
     listed = (table.reset_index().index < LISTED_ROWS) | table.index.isin(groups)
     rows = []
     for name, values in table[listed].iterrows():
@@ -126,7 +129,8 @@ def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataF
         marks = ["front"] * (name in front) + ["kept"] * (name in kept)
         marks += ["random pick"] * (frames.RANDOM in groups.get(name, [])) + ["stopped"] * (name in stopped)
         rows.append(_RankingRow(str(name), cells, marks, values["dropped"]))
-    columns = [_NAMES.get(column, column) for column in formats]
+    names = {**_NAMES, frames.TRAINED: f"trained {metric.words}"}
+    columns = [names.get(column, column) for column in formats]
     has_status = any(row.marks or row.dropped for row in rows)
     return _RankingSection(columns, rows, len(table), has_status, _VISIBLE_ROWS, _ranking_note(result, len(rows)))
 
@@ -158,18 +162,18 @@ def _cell(value: float, write: fmt.Formatter) -> _RankingCell:
     return _RankingCell(fmt.MISSING) if pd.isna(value) else _RankingCell(write(value), f"{value:.8g}")
 
 
-def accuracy_plots(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> list[Plot]:
-    """Each score against accuracy, with their rank correlation; empty for fewer than three trained candidates."""
+def metric_plots(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> list[Plot]:
+    """Each score against the metric, with their rank correlation; empty for fewer than three trained candidates."""
     points = trained[trained["name"].isin(table.index)].drop_duplicates("name")
     if len(points) < 3:
         return []
-    plots = []
+    plots, metric = [], WrittenMetric.of(result.task)
     first = ["rank_score"] if progress.ranked_by_score(result) else list(result.objectives)
     for place, column in enumerate(dict.fromkeys([*first, *frames.comparable_columns(result.table)])):
         name = _NAMES.get(column, column)
         scored = points.assign(score=table[column].astype(float)[points["name"]].to_numpy())
-        figure = figures.accuracy_scatter(scored, name)
-        found = association(scored["score"], scored["accuracy"])
+        figure = figures.metric_scatter(scored, name, metric)
+        found = association(scored["score"], scored["metric"])
         plots.append(Plot(f"relation-{place}", figure, name, correlation_text(found)))
     return plots
 
@@ -198,15 +202,16 @@ def correlation_plot(result: SearchResult) -> Plot | None:
 
 
 def curve_plots(result: SearchResult) -> list[Plot]:
-    """Learning curves: accuracy, and loss."""
+    """Learning curves: the metric, and the loss."""
     epochs = frames.epoch_table(result)
     if epochs.empty:
         return []
-    epochs = epochs.assign(accuracy=100 * epochs["accuracy"].astype(float))
-    accuracy = figures.learning_curves(epochs, "accuracy", "validation accuracy (%)")
+    metric = WrittenMetric.of(result.task)
+    epochs = epochs.assign(metric=metric.scale * epochs["metric"].astype(float))
+    curve = figures.learning_curves(epochs, "metric", f"validation {metric.axis}")
     loss = figures.learning_curves(epochs, "validation_loss", "loss", also="train_loss")
     return [
-        Plot("curve-accuracy", accuracy, "Validation accuracy"),
+        Plot("curve-metric", curve, f"Validation {metric.words}"),
         Plot("curve-loss", loss, "Validation loss (solid) and training loss (dotted)"),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator
 from functools import partial
@@ -12,9 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_leaves
 
 from zerocost.base.errors import Failure
+from zerocost.base.user_code import FileFunction
 from zerocost.base.version import VERSION
 from zerocost.engine.proxy import Proxy
 from zerocost.run.job import Job
@@ -29,11 +32,13 @@ def fingerprints(job: Job) -> dict[int, str]:
     arch = job.space.sample(np.random.default_rng(0))
     try:
         network = initialise(partial(job.space.build, arch, job.fidelity))
-        layers = [[type(m).__name__ for m in network.modules()], [tuple(p.shape) for p in network.parameters()]]
+        shapes = [() if is_lazy(p) else tuple(p.shape) for p in network.parameters()]
+        layers = [[type(m).__name__ for m in network.modules()], shapes]
     except Failure:
         layers = []
     code = [code_checksum(f) for v in (type(job.space).build, *vars(job.space).values()) for f in _functions_in(v)]
-    common = (VERSION, torch.__version__, job.space.name, arch, layers, code, job.fidelity, job.device or "cpu")
+    task = (job.task.name, *map(_identity, (job.task.loss, job.task.output)))
+    common = (VERSION, torch.__version__, job.space.name, arch, layers, code, job.fidelity, job.device or "cpu", task)
     return {seed: _digest(common, batches) for seed, batches in job.batches.items()}
 
 
@@ -50,6 +55,13 @@ def _digest(common: tuple[object, ...], batches: Any) -> str:
 def proxy_identity(proxy: Proxy) -> str:
     """A proxy's name, followed by a checksum of its code if the user wrote it."""
     return f"{proxy.name} {code_checksum(proxy.formula)}".strip()
+
+
+def _identity(value: object) -> str:
+    """What a loss or an output is, in words that are the same in each process."""
+    value = value.function if isinstance(value, FileFunction) else value
+    checksums = [f"{f.__qualname__} {code_checksum(f)}" for f in _functions_in(value)]
+    return ", ".join(checksums) or re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 def _functions_in(value: object) -> Iterator[FunctionType]:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from zerocost import data as data_
 from zerocost.base.errors import InputError
+from zerocost.base.fidelity import resize_classes
 from zerocost.data import Batch
-from zerocost.data.as_batch import as_batch
-from zerocost.engine.losses import cross_entropy
+from zerocost.data.as_batch import as_batch, separate_targets
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.signals import SIGNALS, Signal
@@ -19,6 +19,7 @@ from zerocost.proxies.registry import resolve
 from zerocost.scoring.rank import score_candidate
 from zerocost.spaces import Fidelity, SearchSpace, resize
 from zerocost.store import Score
+from zerocost.tasks import Task, classification
 
 Scores = dict[str, Score]
 Key = tuple[str, int]
@@ -34,6 +35,7 @@ class Job(NamedTuple):
         batches: the batches that are scored on, for each seed.
         fidelity: at which networks are built.
         device: where networks are moved before scoring; None leaves them where they were built.
+        task: what the networks' outputs are for.
     """
 
     space: SearchSpace
@@ -41,6 +43,7 @@ class Job(NamedTuple):
     batches: dict[int, list[Batch]]
     fidelity: Fidelity
     device: str | None
+    task: Task = classification
 
     def score(self, proxies: Sequence[Proxy], key: Key, wanted: frozenset[str]) -> Scores:
         """The scores of one network, built and measured with the seed of its key, on the batches of that seed."""
@@ -48,7 +51,7 @@ class Job(NamedTuple):
         chosen = [p for p in proxies if p.name in wanted]
         build = partial(self.space.build, self.space.parse(text), self.fidelity)
         try:
-            card = score_candidate(build, self.batches[seed], plan(chosen), cross_entropy, [seed], self.device)
+            card = score_candidate(build, self.batches[seed], plan(chosen), self.task, [seed], self.device)
         except InputError as reason:
             return failed_scores([p.name for p in chosen], str(reason))
         return {p.name: Score(card.scores.get(p.name), card.failures.get(p.name)) for p in chosen}
@@ -83,6 +86,8 @@ def draw_job_batches(
 
     def drawn(seed: int) -> Batch:
         inputs, targets = data_.draw(source, fidelity.batch or batch, seed=seed, balanced=balanced)
-        return as_batch((resize(inputs, fidelity.resolution), targets))
+        if targets is not None and targets.ndim > 2 and targets.shape[-2:] == getattr(inputs, "shape", ())[-2:]:
+            targets = resize_classes(targets, fidelity.resolution)
+        return separate_targets(as_batch(Batch(resize(inputs, fidelity.resolution), targets)))
 
     return {seed: [drawn(seed + i) for i in range(batches)] for seed in seeds}

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from zerocost.data import Batch
-from zerocost.engine.losses import Loss
 from zerocost.engine.plan import Plan
 from zerocost.scoring.card import ScoreCard
+from zerocost.tasks import Task
 
 
 class Adapter(NamedTuple):
@@ -20,7 +20,7 @@ class Adapter(NamedTuple):
     """
 
     accepts: Callable[[Any], bool]
-    evaluate: Callable[[Any, Sequence[Batch], Plan, Loss, int], ScoreCard]
+    evaluate: Callable[[Any, Sequence[Batch], Plan, Task, int], ScoreCard]
 
 
 ADAPTERS: list[Adapter] = []

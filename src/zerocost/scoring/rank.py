@@ -17,10 +17,11 @@ from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.seeding import check_seed
 from zerocost.combine import Combination
-from zerocost.data.as_batch import as_batches
+from zerocost.data.as_batch import as_batches, separate_targets
 from zerocost.engine.inputs import sample_count
-from zerocost.engine.losses import Loss, cross_entropy
+from zerocost.engine.losses import Loss
 from zerocost.engine.memory import or_failure
+from zerocost.engine.outputs import Output
 from zerocost.engine.plan import Plan, plan
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
@@ -28,6 +29,7 @@ from zerocost.scoring.candidates import Builder, as_builders, initialise_on, is_
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import score_batches
 from zerocost.scoring.table import RankingInterrupted, ScoreTable
+from zerocost.tasks.task import Task, as_task, task_name
 
 
 def rank(
@@ -39,7 +41,9 @@ def rank(
     batch: int | None = None,
     batches: int = 1,
     balanced: bool = False,
-    loss: Loss = cross_entropy,
+    task: Task | str | None = None,
+    loss: Loss | None = None,
+    output: Output = None,
     seed: int = 0,
     repeats: int | None = None,
     device: str | torch.device | None = None,
@@ -62,7 +66,9 @@ def rank(
         batches: how many batches are drawn. Proxies that compare batches (`zico`) use all of them, the others the
             first; of a single batch they compare the halves.
         balanced: draw the same number of samples of each class.
-        loss: function of outputs and labels, a mean over samples.
+        task: what the outputs are for, as in `zerocost.score`; by default what the data is certain about.
+        loss: function of outputs and labels, a mean over samples, in place of the task's.
+        output: the tensor in what a network returns, as in `zerocost.score`.
         seed: seeds the batch, the initial weights and the passes.
         repeats: how often each network is initialised and scored, with seeds from `seed` on. Scores are means, and
             the table's `spread` has their standard deviations. Once, unless the combination says otherwise.
@@ -87,9 +93,11 @@ def rank(
     for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
         if number is not None and (not isinstance(number, int) or number < 1):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
-    drawn = draw_batches(data, batch or combine.as_combination(proxies).batch or 64, batches, seed, balanced)
+    source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
+    drawn = draw_batches(source, batch or combine.as_combination(proxies).batch or 64, batches, seed, balanced)
+    chosen = as_task(task, source, separate_targets(drawn[0]), loss=loss, output=output)
     return rank_batch(
-        candidates, drawn, proxies, also=also, loss=loss, seed=seed, repeats=repeats, device=device, progress=progress
+        candidates, drawn, proxies, also=also, task=chosen, seed=seed, repeats=repeats, device=device, progress=progress
     )
 
 
@@ -101,7 +109,9 @@ def draw_batches(data: Any, size: int, count: int, seed: int, balanced: bool) ->
 class _ScoringOptions(TypedDict, total=False):
     """How candidates are scored; `rank` explains each."""
 
-    loss: Loss
+    task: Task | str | None
+    loss: Loss | None
+    output: Output
     seed: int
     repeats: int | None
     device: str | torch.device | None
@@ -124,7 +134,7 @@ def rank_batch(
         proxies: as in `rank`.
         also: as in `rank`.
         progress: as in `rank`.
-        options: `loss`, `seed`, `repeats` and `device`, as in `rank`.
+        options: `task`, `loss`, `output`, `seed`, `repeats` and `device`, as in `rank`.
     """
     builders = as_builders(candidates)
     combination = combine.as_combination(proxies)
@@ -133,12 +143,14 @@ def rank_batch(
             f"the reference of this combination was scored at fidelity {combination.fidelity}, candidates are at full; "
             "give it to search, which scores at that fidelity, or leave out the reference"
         )
-    loss, seed, device = options.get("loss", cross_entropy), options.get("seed", 0), options.get("device")
+    seed, device = options.get("seed", 0), options.get("device")
     repeats = options.get("repeats") or combination.repeats or 1
     ranked = resolve(combine.as_proxies(proxies))
     beside = resolve(also) if also else []
     steps = plan(resolve([*ranked, *beside, "params"]))
-    given = as_batches(batch)
+    given = list(map(separate_targets, as_batches(batch)))
+    parts = {name: options.get(name) for name in ("loss", "output")}
+    task = as_task(options.get("task"), None, given[0], **parts)
     size = sample_count(given[0].inputs)
     check_device(device)
     cards: dict[str, ScoreCard] = {}
@@ -153,7 +165,7 @@ def rank_batch(
     try:
         for done, (name, build) in enumerate(builders.items(), start=1):
             try:
-                card = score_candidate(build, given, steps, loss, range(seed, seed + repeats), device)
+                card = score_candidate(build, given, steps, task, range(seed, seed + repeats), device)
             except InputError as reason:
                 rejected.append(reason)
                 card = _failed_card(steps, reason)
@@ -175,7 +187,7 @@ def score_candidate(
     build: Builder | nn.Module,
     batches: Sequence[data_.Batch],
     steps: Plan,
-    loss: Loss,
+    task: Task,
     seeds: Sequence[int],
     device: str | torch.device | None,
 ) -> ScoreCard:
@@ -189,7 +201,7 @@ def score_candidate(
 
     def measured() -> ScoreCard:
         return _average_cards(
-            [score_batches(initialise_on(build, seed, device), batches, steps, loss, seed) for seed in seeds]
+            [score_batches(initialise_on(build, seed, device), batches, steps, task, seed) for seed in seeds]
         )
 
     card: ScoreCard | Failure = or_failure(measured)

@@ -18,10 +18,12 @@ from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import check_seed, seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.base.version import VERSION
-from zerocost.data.as_batch import as_batches, class_numbers, tensor_shapes
-from zerocost.engine.losses import Loss, cross_entropy
+from zerocost.data.as_batch import as_batches, separate_targets, tensor_shapes
+from zerocost.engine.lazy import materialised
+from zerocost.engine.losses import Loss
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import is_out_of_memory
+from zerocost.engine.outputs import Output
 from zerocost.engine.passes.base import PASSES
 from zerocost.engine.plan import Plan, plan, repeat_settings
 from zerocost.engine.proxy import Proxy
@@ -32,6 +34,7 @@ from zerocost.proxies.registry import resolve
 from zerocost.scoring.adapters import find_adapter
 from zerocost.scoring.candidates import is_network
 from zerocost.scoring.card import PassRecord, ScoreCard
+from zerocost.tasks.task import Task, as_task
 
 DEFAULT_PROXIES = (
     "snip",
@@ -52,7 +55,9 @@ def score(
     batch: Any,
     proxies: Iterable[str | Proxy] | str = DEFAULT_PROXIES,
     *,
-    loss: Loss = cross_entropy,
+    task: Task | str | None = None,
+    loss: Loss | None = None,
+    output: Output = None,
     seed: int = 0,
 ) -> ScoreCard:
     """Score one untrained network with zero-cost proxies, in its own dtype and on its own device.
@@ -64,16 +69,21 @@ def score(
     `rank` uses the combination that was chosen to rank a pool of candidates.
 
     Args:
-        model: any `torch.nn.Module` that returns a tensor N×… (or a result with `logits`), or a Keras 3 model, whose
-            images may be channels last, and which gets weights from a run on one sample where it has none yet.
+        model: any `torch.nn.Module` that returns a tensor N×…, alone or among others (see `output`), or a Keras 3
+            model, whose images may be channels last. Lazy layers get their weights from the batch, in a copy.
         batch: `(inputs, labels)`, or the inputs alone for proxies that need no labels. Inputs are a tensor with the
             samples along the first axis, or a tuple, list or mapping of such tensors for a network of several inputs
             (then the batch must be a `zerocost.data.Batch` or a pair). A list of such pairs is several batches:
-            proxies that compare batches (`zico`) see them all, the others the first.
+            proxies that compare batches (`zico`) see them all, the others the first. A mapping may hold the labels too,
+            as "labels", "label", "targets", "target" or "y".
         proxies: names, as a sequence or comma-separated; a name may carry options, as in "zico(parts=4)".
-        loss: function of outputs and labels, a mean over samples. The default, cross-entropy, takes class numbers, a
-            column of them or one-hot rows, and checks them; for a network of one output it is the binary one, of
-            labels 0 and 1. Another loss gets the labels as they are.
+        task: what the outputs are for, a `zerocost.tasks.Task` or the name of one. By default what the labels are
+            certain about: floating ones are regression; class numbers, a column of them or one-hot rows are
+            classification, a class for each pixel is segmentation, and the tokens of the input are next_token.
+        loss: function of outputs and labels, a mean over samples, in place of the task's. It gets the labels as they
+            are.
+        output: the tensor in what the network returns: a key, an attribute, a place or a function. By default the
+            tensor returned, or `logits`, `out`, `sample` or `last_hidden_state` of it, or the first of a tuple.
         seed: seeds each pass (dropout and the like); the value of a score for a given seed is always the same.
 
     Returns:
@@ -92,17 +102,21 @@ def score(
     check_seed(seed)
     if not is_network(model):
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
-    return score_batches(model, as_batches(batch), plan(resolve(combine.as_proxies(proxies))), loss, seed)
+    batches = list(map(separate_targets, as_batches(batch)))
+    chosen = as_task(task, None, batches[0], loss=loss, output=output)
+    return score_batches(model, batches, plan(resolve(combine.as_proxies(proxies))), chosen, seed)
 
 
-def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, task: Task, seed: int) -> ScoreCard:
     """Run a plan on one model and compute its proxies."""
     adapter = find_adapter(model)
     if adapter is not None:
-        return adapter.evaluate(model, batches, steps, loss, seed)
-    if loss is cross_entropy:
-        batches = [data_.Batch(inputs, class_numbers(targets)) for inputs, targets in batches]
-    found = measure(model, batches, steps, loss, seed)
+        return adapter.evaluate(model, batches, steps, task, seed)
+    batches = [data_.Batch(inputs, task.targets(targets)) for inputs, targets in batches]
+    owned = or_failure(materialised, model, batches[0].inputs, seed)
+    if isinstance(owned, Failure):
+        return ScoreCard({}, {p.name: str(owned) for p in steps.proxies})
+    found = measure(owned, batches, steps, task.loss, seed, task.output)
     device = torch.device(found.device)
     scopes: dict[Settings, dict[str, Any]] = {}
     with neutral_torch(), neutral_modes(device), torch.no_grad():
@@ -125,7 +139,9 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
             "inputs": tensor_shapes(inputs),
             "batches": len(batches),
             "labels": targets is not None,
-            "loss": getattr(loss, "__name__", type(loss).__name__),
+            "task": task.name,
+            "loss": task.loss_name,
+            "output": found.output or "as returned",
             "settings": {p.name: _proxy_settings(p) for p in steps.proxies},
             "dtype": found.dtype,
             "device": found.device,

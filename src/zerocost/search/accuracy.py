@@ -1,4 +1,4 @@
-"""The accuracy of one network, trained for it."""
+"""The metric of one network, trained for it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from torch.utils.data import Dataset
 
 from zerocost.base.errors import Failure
 from zerocost.spaces import Architecture, SearchSpace
+from zerocost.tasks import Task, classification
 
 
 class DataSplit(NamedTuple):
-    """Data in two parts, and the folder in which trainings are kept."""
+    """Data in two parts, the folder in which trainings are kept, and what networks are trained for."""
 
     fitting: Dataset[Any]
     validation: Dataset[Any]
     workdir: str | Path | None
+    task: Task = classification
 
 
-def trained_accuracy(
+def trained_metric(
     space: SearchSpace, split: DataSplit, epochs: int, device: str | torch.device | None, arch: Architecture
 ) -> float:
-    """The validation accuracy of a network trained from seed 0; `Failure` with the reason where there is none."""
+    """The validation metric of a network trained from seed 0; `Failure` with the reason where there is none."""
     from zerocost.train import train
 
     [run] = train(
@@ -34,7 +36,8 @@ def trained_accuracy(
         epochs=epochs,
         device=device,
         workdir=split.workdir,
+        task=split.task,
     )
-    if run.accuracy is None or run.failure is not None:
+    if run.metric is None or run.failure is not None:
         raise Failure(f"training failed: {run.failure}")
-    return run.accuracy
+    return run.metric

@@ -22,7 +22,7 @@ from zerocost.base.errors import Failure, InputError, MissingExtraError, describ
 from zerocost.base.files import make_folder, replace_file
 from zerocost.base.version import VERSION
 from zerocost.engine.inputs import sample_test
-from zerocost.engine.network import scored_tensor
+from zerocost.engine.outputs import OutputPicker
 from zerocost.search.sizes import first_sample, repeat_sample
 from zerocost.spaces import Architecture
 
@@ -190,7 +190,7 @@ class _Example(NamedTuple):
 
     def outputs(self, network: Callable[..., Any]) -> Tensor:
         """What a network returns for it."""
-        return scored_tensor(network(*self.arguments, **self.keywords))
+        return OutputPicker()(network(*self.arguments, **self.keywords))
 
 
 _Save = Callable[[Path], object]

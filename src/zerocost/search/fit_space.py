@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -12,15 +13,16 @@ from zerocost.base.errors import InputError
 from zerocost.data.balance import class_labels
 from zerocost.data.dataset import length
 from zerocost.spaces import SearchSpace, from_function, get
+from zerocost.tasks import Task, classification
 
 Space = SearchSpace | str | Callable[..., nn.Module]
 
 
-def fit_space(space: Space, data: Dataset[Any]) -> tuple[SearchSpace, dict[str, int]]:
-    """The space itself, a function of choices made one, or the named one for the data's images and classes.
+def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> tuple[SearchSpace, dict[str, int]]:
+    """The space itself, a function of choices made one, or the named one for the data's images and targets.
 
-    Beside it the sizes that the named one was made with: `classes`, `in_channels`, `resolution`. Raises `InputError`
-    for data that no shipped space fits.
+    Beside it the sizes that the named one was made with: `classes` (its outputs), `in_channels`, `resolution`. Raises
+    `InputError` for data that no shipped space fits.
     """
     if isinstance(space, SearchSpace):
         return space, {}
@@ -28,12 +30,17 @@ def fit_space(space: Space, data: Dataset[Any]) -> tuple[SearchSpace, dict[str, 
         return from_function(space), {}
     first = data[0]
     if not isinstance(first, tuple | list) or len(first) != 2:
-        raise InputError(f"space {space!r} needs class labels, one output each, but the data has none")
+        raise InputError(f"space {space!r} needs labels, one output each, but the data has none")
+    if task.name in ("segmentation", "next_token"):
+        raise InputError(f"space {space!r} has one row of outputs a sample, so it is not for {task.name}")
     sample = first[0]
     if not isinstance(sample, Tensor) or sample.ndim != 3 or sample.shape[1] != sample.shape[2]:
         shape = tuple(sample.shape) if isinstance(sample, Tensor) else type(sample).__name__
         raise InputError(f"space {space!r} takes square images C×H×W, but the data's samples are {shape}")
-    labels = class_labels(data)
-    classes = 1 + int(max(data[i][1] for i in range(length(data))) if labels is None else labels.max())
+    if task.form == "multiclass":
+        labels = class_labels(data)
+        classes = 1 + int(max(data[i][1] for i in range(length(data))) if labels is None else labels.max())
+    else:
+        classes = torch.as_tensor(first[1]).numel()
     sizes = {"classes": classes, "in_channels": sample.shape[0], "resolution": sample.shape[1]}
     return get(space, **sizes), sizes

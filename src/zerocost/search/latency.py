@@ -17,8 +17,11 @@ from torch.utils._pytree import tree_map
 from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import MEAN, Benchmark
+from zerocost.engine.inputs import call
+from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
+from zerocost.engine.outputs import no_output
 from zerocost.search.sizes import Cost, build_network, first_sample, repeat_sample
 from zerocost.spaces import Architecture, SearchSpace
 
@@ -74,7 +77,7 @@ def latency(
 
 def _time_passes(model: nn.Module, inputs: Any, device: torch.device, seconds: float) -> Timing:
     """The timing of a model on inputs: both moved to the device first."""
-    network = Network(model)
+    network = Network(materialised(model, inputs), no_output)
     arguments = tree_map(lambda t: t.to(device) if isinstance(t, torch.Tensor) else t, network.prepare(inputs))
     tensors = {name: tensor.detach().to(device) for name, tensor in network.tensors.items()}
     times: list[float] = []
@@ -86,19 +89,9 @@ def _time_passes(model: nn.Module, inputs: Any, device: torch.device, seconds: f
                 break
         while not times or (not _is_precise(times) and _now(device) - start < seconds):
             begin = _now(device)
-            _call_model(network.model, arguments)  # `run` left `tensors` in the model's places
+            call(network.model, arguments)  # `run` left `tensors` in the model's places
             times.append(1e3 * (_now(device) - begin))
     return Timing(statistics.median(times), _spread(times), len(times))
-
-
-def _call_model(model: nn.Module, inputs: Any) -> None:
-    """Run a model: a tuple or list of inputs is unpacked, a mapping gives keywords."""
-    if isinstance(inputs, dict):
-        model(**inputs)
-    elif isinstance(inputs, tuple | list):
-        model(*inputs)
-    else:
-        model(inputs)
 
 
 def _now(device: torch.device) -> float:

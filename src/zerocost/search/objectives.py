@@ -11,6 +11,7 @@ import pandas as pd
 
 from zerocost.combine import Combination
 from zerocost.statistics.pareto import Floats, crowded_fitness, fronts
+from zerocost.tasks.metrics import METRICS, lower_is_better
 
 SCORE = "score"
 ACCURACY = "accuracy"
@@ -18,12 +19,23 @@ _LESS_IS_BETTER = ("params", "flops", "depth", "memory", "latency", "energy")
 
 
 def minimised(name: str) -> bool:
-    """Whether less of it is better: so it is for costs, whatever the device in front of their names.
+    """Whether less of it is better: of costs, whatever the device in front of their names, and of errors.
 
-    >>> minimised("params"), minimised("raspi4_latency"), minimised("snip")
+    >>> minimised("params"), minimised("raspi4_latency"), minimised("mean_squared_error"), minimised("snip")
+    (True, True, True, False)
+    """
+    if lower_is_better(name):
+        return True
+    return name.rpartition("_")[2] in _LESS_IS_BETTER if name != "non_embedding_params" else True
+
+
+def is_metric(name: str) -> bool:
+    """Whether a name is that of what trained networks are judged by.
+
+    >>> is_metric("accuracy"), is_metric("mean_absolute_error"), is_metric("snip")
     (True, True, False)
     """
-    return name.rpartition("_")[2] in _LESS_IS_BETTER if name != "non_embedding_params" else True
+    return name in METRICS
 
 
 @dataclass(frozen=True)

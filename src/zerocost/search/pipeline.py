@@ -7,9 +7,13 @@ from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import Dataset
+
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
+from zerocost.data.as_batch import separate_targets
+from zerocost.data.dataset import length
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
@@ -18,6 +22,7 @@ from zerocost.search.objectives import ACCURACY
 from zerocost.search.result import Progress, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
 from zerocost.store import Store
+from zerocost.tasks.task import task_name
 
 __all__ = ["Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
 
@@ -55,11 +60,11 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        trains_for_accuracy = ACCURACY in self.objective_names and self.accuracy is None
-        if self.guided and ACCURACY not in self.objective_names:
+        trained = self.trained_objective
+        if self.guided and trained is None:
             raise InputError(f"warmup and moves are for the objective {ACCURACY!r}; without it scores need no guide")
-        if trains_for_accuracy and not self.epochs:
-            raise InputError("objective 'accuracy' needs epochs >= 1 to train, or a table to look it up in")
+        if trained is not None and self.accuracy is None and not self.epochs:
+            raise InputError(f"objective {trained!r} needs epochs >= 1 to train, or a table to look it up in")
         check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware)
 
     @property
@@ -79,7 +84,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         """Search and train; the same settings and data give the same result.
 
         Args:
-            data: anything `zerocost.data.load` takes, with class labels.
+            data: anything `zerocost.data.load` takes, with targets.
             store: a file, or the URL of a database, to keep scores in. The same call goes on from there after a break,
                 and no score in it is computed twice. None keeps them in memory.
             study_storage: URL of a database for Optuna's study: for its dashboard, and for several processes or
@@ -100,10 +105,11 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         from zerocost.search.training import train_both
 
         check_device(self.device)
-        fitting, validation = data_.split(data_.load(data), 0.2, seed=self.seed)
+        fitting, validation = data_.split(data_.load(data, task=task_name(self.task)), 0.2, seed=self.seed)
+        task = self.choose_task(fitting, _first_batch(fitting, self.seed))
         with ExitStack() as stack:
             opened = stack.enter_context(Store(store))
-            plan = make_plan(self, DataSplit(fitting, validation, workdir), opened, stack)
+            plan = make_plan(self, DataSplit(fitting, validation, workdir, task), opened, stack)
             settings = plan.settings | {"data": data if isinstance(data, str) else type(data).__name__}
             try:
                 result = explore_and_refine(plan, study_storage, progress)
@@ -111,9 +117,15 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
                 stop.result.settings = settings
                 raise
             result.settings, result.sizes, result.sample = settings, plan.sizes, plan.sample
+            result.task = task
             if self.epochs and len(result.kept):
                 train_both(plan, result, progress)
         return result
+
+
+def _first_batch(data: Dataset[Any], seed: int) -> data_.Batch:
+    """Up to 64 samples, which show what the targets are."""
+    return separate_targets(data_.draw(data, min(64, length(data)), seed=seed))
 
 
 @dataclass(frozen=True)
@@ -131,7 +143,7 @@ def search(space: Space, data: Any, **settings: Any) -> SearchResult:
 
     Args:
         space: what is searched, as in `Pipeline`.
-        data: anything `zerocost.data.load` takes, with class labels.
+        data: anything `zerocost.data.load` takes, with targets.
         store, study_storage, workdir, progress: as in `Pipeline.run`.
         **settings: the settings of `Pipeline`.
 

@@ -17,18 +17,19 @@ from zerocost.base.conditions import parse_clauses
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank
+from zerocost.data.as_batch import separate_targets
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import portable_proxies, resolve
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.table import ScoreTable, score_frame
-from zerocost.search.accuracy import DataSplit, trained_accuracy
+from zerocost.search.accuracy import DataSplit, trained_metric
 from zerocost.search.costs import accuracy_function, cost_functions
 from zerocost.search.fit_space import fit_space
 from zerocost.search.limits import Limits, split_conditions
 from zerocost.search.measure import Measure, Measurement, measure_function
-from zerocost.search.objectives import ACCURACY, SCORE, Objectives
+from zerocost.search.objectives import SCORE, Objectives
 from zerocost.search.sizes import Cost, size_costs_by
 from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.store import Store
@@ -77,7 +78,7 @@ class SearchPlan:
         given = portable_proxies(as_proxies(pipeline.proxies))
         proxies = tuple(given.get(p.name, p.name) for p in self.proxies)
         device = None if pipeline.device is None else pipeline.device_name
-        return Job(self.space, proxies, batches, fidelity, device)
+        return Job(self.space, proxies, batches, fidelity, device, self.split.task)
 
     def measure(self, fidelity: Fidelity, costs: Mapping[str, Cost] | None = None) -> Measure:
         """Measures architectures at a fidelity: the proxies, and these costs, all if None."""
@@ -111,7 +112,11 @@ class SearchPlan:
             "fidelity": " > ".join(map(str, pipeline.fidelities)),
             "device": pipeline.device_name,
         }
-        left_out = {"workers", *([] if ACCURACY in self.objectives.names else ["accuracy", "warmup", "moves"])}
+        task, own = self.split.task, {"task", "loss", "metric", "output"}
+        texts |= {"task": task.name, "loss": task.loss_name, "metric": task.metric_name}
+        texts |= {} if task.output is None else {"output": _source_name(task.output)}
+        unused = [] if pipeline.trained_objective else ["accuracy", "warmup", "moves"]
+        left_out = {"workers", *unused, *(own - texts.keys())}
         every = {one.name: getattr(pipeline, one.name) for one in fields(pipeline)} | texts
         versions = {"zerocost": VERSION, "torch": torch.__version__}
         return versions | {name: value for name, value in every.items() if name not in left_out and value is not None}
@@ -143,14 +148,14 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
     Raises:
         InputError: names that nobody knows, or data that cannot be used.
     """
-    space, sizes = fit_space(pipeline.space, split.fitting)
-    sample = data_.draw(split.fitting, 1, seed=pipeline.seed).inputs
-    sized = stack.enter_context(size_costs_by(pipeline.workers, space, sample))
+    space, sizes = fit_space(pipeline.space, split.fitting, split.task)
+    sample = separate_targets(data_.draw(split.fitting, 1, seed=pipeline.seed)).inputs
+    sized = stack.enter_context(size_costs_by(pipeline.workers, space, sample, split.task.output))
     costs = cost_functions(space, sample, store, pipeline.hardware, pipeline.device_name, sized)
     limits, where = split_conditions(pipeline.conditions, costs)
-    if ACCURACY in pipeline.objective_names:
-        costs[ACCURACY] = accuracy_function(
-            pipeline.accuracy or partial(trained_accuracy, space, split, pipeline.epochs, pipeline.device)
+    if pipeline.trained_objective:
+        costs[pipeline.trained_objective] = accuracy_function(
+            pipeline.accuracy or partial(trained_metric, space, split, pipeline.epochs, pipeline.device)
         )
     columns = _columns_to_measure(pipeline, where)
     needed = {"params", *columns, *_columns_in(limits)}
@@ -198,5 +203,7 @@ def _combination_text(combination: Combination) -> str | None:
 
 
 def _source_name(source: object) -> str:
-    """The name of a function, or of a table, the same in every process."""
-    return repr(source) if isinstance(source, Benchmark) else getattr(source, "__name__", type(source).__name__)
+    """The name of a function, of a table or of an output, the same in every process."""
+    if isinstance(source, Benchmark | str | int):
+        return repr(source)
+    return getattr(source, "__name__", type(source).__name__)

@@ -12,8 +12,10 @@ import torch
 
 from zerocost.base.errors import InputError
 from zerocost.combine import Combination
+from zerocost.engine.lazy import materialised
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.table import ScoreTable
+from zerocost.tasks import Task, classification
 from zerocost.train.run import Run
 
 Progress = Callable[[str, int, int], None]
@@ -50,6 +52,7 @@ class SearchResult:
         earlier: the tables of lower fidelities, from which the best were scored again.
         sizes: what a shipped space was made for: classes, in_channels and resolution.
         sample: the inputs of one sample, as networks take them.
+        task: what the networks' outputs are for.
     """
 
     space: str
@@ -67,15 +70,17 @@ class SearchResult:
     earlier: list[ScoreTable] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     sample: Any = field(default=None, repr=False)
+    task: Task = classification
 
     @property
     def best(self) -> str | None:
-        """The survivor of the highest mean validation accuracy over its training seeds; None before training."""
-        accuracies: dict[str, list[float]] = {}
+        """The survivor of the best mean metric over its training seeds; None before training."""
+        found: dict[str, list[float]] = {}
         for run in self.survivors:
-            if run.accuracy is not None and run.failure is None and not run.stopped:
-                accuracies.setdefault(run.name, []).append(run.accuracy)
-        return max(accuracies, key=lambda name: float(np.mean(accuracies[name])), default=None)
+            if run.metric is not None and run.ended_well:
+                found.setdefault(run.name, []).append(run.metric)
+        pick = max if self.task.higher_is_better else min
+        return pick(found, key=lambda name: float(np.mean(found[name])), default=None)
 
     def export(
         self, folder: str | Path, formats: Iterable[str] = ("state",), *, space: str | None = None
@@ -92,8 +97,9 @@ class SearchResult:
         if self.best is None or not runs:
             why = "no survivor was trained to the end" if self.best is None else "its weights were not kept"
             raise InputError(f"there is no best network to write: {why}; search with epochs >= 1 and a workdir")
-        run = max(runs, key=lambda run: run.accuracy or 0.0)
-        model = initialise(self.table.candidates[self.best], run.seed)
+        sign = 1 if self.task.higher_is_better else -1
+        run = max(runs, key=lambda run: sign * (run.metric or 0.0))
+        model = materialised(initialise(self.table.candidates[self.best], run.seed), self.sample)
         model.load_state_dict(torch.load(str(run.checkpoint), weights_only=True))
         written = export(model, self.sample, folder, formats)
         if self.sizes or space:

@@ -13,13 +13,18 @@ import torch
 from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_combination, default
+from zerocost.data import Batch
+from zerocost.engine.losses import Loss
+from zerocost.engine.outputs import Output
 from zerocost.engine.proxy import Proxy
 from zerocost.samplers.strategies import check_strategy
 from zerocost.search.costs import Accuracy
 from zerocost.search.group import SettingsGroup, at_least
 from zerocost.search.limits import Limit
-from zerocost.search.objectives import SCORE, read_objectives
+from zerocost.search.objectives import ACCURACY, SCORE, is_metric, read_objectives
 from zerocost.spaces import FULL, Fidelity
+from zerocost.tasks import Task
+from zerocost.tasks.task import as_task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +32,21 @@ class Goal(SettingsGroup):
     """What is wanted.
 
     Attributes:
-        objectives: what is wanted: score, accuracy, a proxy, or a cost such as params or latency. Less of a cost is
-            better, more of anything else. Separate several by commas; architectures are then ranked by fronts.
+        objectives: what is wanted: score, accuracy (or another metric), a proxy, or a cost such as params or latency.
+            Less of a cost or an error is better, more of anything else. Separate several by commas; architectures are
+            then ranked by fronts.
         where: conditions on survivors, such as 'params < 2e6 and latency < 5 and snip > 0'. Conditions on costs alone
             are checked before anything is scored.
         limits: a function of your own or several, from an `Architecture` to whether it is allowed, or why not.
         hardware: a benchmark whose untrained numbers, such as `raspi4_latency`, can be named like costs.
         accuracy: what the objective "accuracy" is: a benchmark to look it up in, or a function of an `Architecture`. If
             None, networks are trained for `epochs`, and it is their validation accuracy.
+        task: what the outputs are for: classification, multilabel, regression, segmentation, next_token, or a
+            `zerocost.tasks.Task`. By default what the data is certain about.
+        loss: function of outputs and targets, a mean over samples, in place of the task's; or FILE.py:NAME.
+        metric: what trained networks are judged by, in place of the task's, such as accuracy or mean_absolute_error.
+        output: the tensor in what a network returns: a key, an attribute, a place, a function or FILE.py:NAME. By
+            default it is found.
     """
 
     objectives: Iterable[str] | str = SCORE
@@ -42,6 +54,10 @@ class Goal(SettingsGroup):
     limits: Limit | Sequence[Limit] = ()
     hardware: Benchmark | None = None
     accuracy: Accuracy | None = None
+    task: Task | str | None = None
+    loss: Loss | str | None = None
+    metric: Any = None
+    output: Output = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,6 +70,21 @@ class Goal(SettingsGroup):
     def objective_names(self) -> tuple[str, ...]:
         """The objectives, one by one."""
         return read_objectives(self.objectives)
+
+    @property
+    def trained_objective(self) -> str | None:
+        """The objective that takes training, or a table of trained networks; None without any."""
+        return next(filter(is_metric, self.objective_names), None)
+
+    def choose_task(self, data: Any, batch: Batch) -> Task:
+        """The task, where none is given what the data is certain about; `InputError` for parts that do not fit."""
+        named, metric = self.trained_objective, self.metric
+        if metric is None and self.accuracy is None and named != ACCURACY:
+            metric = named
+        chosen = as_task(self.task, data, batch, loss=self.loss, metric=metric, output=self.output)
+        if named is not None and self.accuracy is None and named != chosen.metric_name:
+            raise InputError(f"objective {named!r} is not what networks are judged by, which is {chosen.metric_name!r}")
+        return chosen
 
     @property
     def limit_functions(self) -> tuple[Limit, ...]:

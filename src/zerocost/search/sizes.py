@@ -15,8 +15,10 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
 from zerocost.engine.inputs import sample_test, take_samples
+from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
+from zerocost.engine.outputs import Output, no_output
 from zerocost.run.pool import Pool
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score
@@ -30,7 +32,7 @@ SIZE_PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,dept
 _MEGABYTE = 1e6
 
 
-def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
+def size_costs(space: SearchSpace, inputs: Any, output: Output = None) -> dict[str, Cost]:
     """The sizes of a space's full networks, cheapest first: each is computed when asked for, and once.
 
     Networks are built on the meta device, where weights take no memory and nothing is computed; one that cannot be
@@ -44,6 +46,7 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
     Args:
         space: the space.
         inputs: what the networks take: a tensor N×C×H×W, or a structure of tensors. One sample of it is used.
+        output: the tensor in what the networks return, as in `zerocost.score`.
 
     Returns:
         For each name a function from an architecture to its size, or to the `Failure` that says why there is none.
@@ -59,7 +62,7 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
     """
     sample = first_sample(inputs)
     build = lru_cache(maxsize=1)(partial(build_network, space))
-    card = lru_cache(maxsize=1)(lambda model, names: score(model, Batch(sample, None), names))
+    card = lru_cache(maxsize=1)(lambda model, names: score(model, Batch(sample, None), names, output=output))
 
     def scored(name: str, model: nn.Module, _: Any) -> float:
         found = card(model, SIZE_PROXIES[name])
@@ -69,9 +72,9 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
 
     def size(measure: Callable[[nn.Module, Any], float], arch: Architecture) -> float | Failure:
         with torch.inference_mode(False), torch.enable_grad():
-            found = or_failure(lambda: measure(build(arch, "meta"), sample))
+            found = or_failure(lambda: measure(materialised(build(arch, "meta"), sample), sample))
             if isinstance(found, Failure):
-                found = or_failure(lambda: measure(build(arch, "cpu"), sample))
+                found = or_failure(lambda: measure(materialised(build(arch, "cpu"), sample), sample))
         return Failure(str(found)) if isinstance(found, Failure) else float(found)
 
     measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in SIZE_PROXIES}
@@ -79,7 +82,7 @@ def size_costs(space: SearchSpace, inputs: Any) -> dict[str, Cost]:
 
 
 @contextmanager
-def size_costs_by(workers: int, space: SearchSpace, inputs: Any) -> Iterator[dict[str, Cost]]:
+def size_costs_by(workers: int, space: SearchSpace, inputs: Any, output: Output = None) -> Iterator[dict[str, Cost]]:
     """`size_costs`. With several workers, those that run the network are measured in a process of their own.
 
     A network that ends its process then costs itself alone.
@@ -89,17 +92,17 @@ def size_costs_by(workers: int, space: SearchSpace, inputs: Any) -> Iterator[dic
     ...     list(known)
     ['params', 'flops', 'depth', 'memory']
     """
-    known = size_costs(space, inputs)
+    known = size_costs(space, inputs, output)
     if workers == 1:
         yield known
         return
-    with closing(Pool(partial(_set_up_sizes, space, inputs), 1)) as pool:
+    with closing(Pool(partial(_set_up_sizes, space, inputs, output), 1)) as pool:
         yield known | {name: partial(_ask, cache(pool.ask), name) for name in known if name != "params"}
 
 
-def _set_up_sizes(space: SearchSpace, inputs: Any) -> Callable[[str, str], float | Failure]:
+def _set_up_sizes(space: SearchSpace, inputs: Any, output: Output) -> Callable[[str, str], float | Failure]:
     """In a worker process: a function from a name and an architecture's text to the size."""
-    known = size_costs(space, inputs)
+    known = size_costs(space, inputs, output)
     return lambda name, text: known[name](space.parse(text))
 
 
@@ -137,7 +140,7 @@ def build_network(space: SearchSpace, arch: Architecture, device: str) -> nn.Mod
 
 def _memory_megabytes(model: nn.Module, sample: Any) -> float:
     """MB of a network's parameters and of what it keeps of one sample for the backward pass."""
-    network = Network(model)
+    network = Network(model, no_output)
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ from optuna.storages import RDBStorage
 from zerocost.run.fingerprint import fingerprints, proxy_identity
 from zerocost.samplers.guide import BatchGuide
 from zerocost.samplers.strategies import make_sampler, quiet_optuna
-from zerocost.search.objectives import ACCURACY
 from zerocost.search.plan import SearchPlan
 from zerocost.search.shared_study import open_storage
 from zerocost.spaces import Architecture, distinct
@@ -25,7 +24,7 @@ _REFERENCE_SIZE = 64
 def make_study(plan: SearchPlan, storage: str | None) -> Study:
     """The study of a plan's strategy; in the database at a URL it is the same for all with the same settings."""
     pipeline, objectives = plan.pipeline, plan.objectives
-    guided = pipeline.guided and ACCURACY in objectives.names
+    guided = pipeline.guided and pipeline.trained_objective is not None
     learns = pipeline.strategy == "gradient"
     chosen = make_sampler(
         pipeline.strategy,

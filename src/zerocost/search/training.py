@@ -78,6 +78,7 @@ class _GroupTrainer:
         settings: dict[str, Any] = {
             **{"train": split.fitting, "validation": split.validation, "workdir": split.workdir, "seeds": seeds},
             **{"epochs": training.epochs, "device": training.device, "progress": self.count.epoch},
+            **{"task": split.task},
         }
         if training.halving:
             return halving(candidates, **settings)
@@ -98,7 +99,7 @@ class _EpochCount:
     def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0
 
-    def epoch(self, _name: str, _seed: int, _epoch: int, _epochs: int, _accuracy: float) -> None:
+    def epoch(self, _name: str, _seed: int, _epoch: int, _epochs: int, _metric: float) -> None:
         self.done += 1
         if self.progress:
             self.progress("train", min(self.done, self.total), self.total)

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
 
 from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
+from zerocost.data import Batch
+from zerocost.data.as_batch import TARGET_KEYS, separate_targets
 from zerocost.data.tensors import TensorData
+from zerocost.tasks import Task, classification
 
 
 def mix_seeds(*numbers: int) -> int:
@@ -29,7 +32,9 @@ def mix_seeds(*numbers: int) -> int:
 
 
 class Batches:
-    """A map-style dataset of (input, label) pairs in batches of nearly equal size, none above `size`.
+    """A map-style dataset of (input, target) pairs in batches of nearly equal size, none above `size`.
+
+    A sample may also be a mapping that holds its target, as `zerocost.score` takes it.
 
     Sizes are nearly equal because batch normalisation cannot train on a single sample left at the end. Datasets of
     tensors are indexed once a batch, others are read sample by sample.
@@ -37,35 +42,38 @@ class Batches:
     Args:
         data: the dataset.
         size: most samples of a batch.
+        task: what the networks are trained for, which checks the targets.
 
     Attributes:
         order: seed of the next epoch's shuffling; None keeps the dataset's order.
         count: number of samples.
 
     Raises:
-        InputError: the dataset is empty or does not yield pairs of an input and an integer label.
+        InputError: the dataset is empty, or its samples have no target that the task takes.
 
     >>> data = TensorDataset(torch.arange(10.0), torch.arange(10))
     >>> [len(labels) for _, labels in Batches(data, size=4)]
     [4, 3, 3]
     """
 
-    def __init__(self, data: Dataset[Any], size: int) -> None:
+    def __init__(self, data: Dataset[Any], size: int, task: Task = classification) -> None:
         self.data, self.size = data, size
         self.order: int | None = None
         self.count = len(data)  # type: ignore[arg-type]
         self.tensors = _held_tensors(data)
         if not self.count:
             raise InputError("a dataset to train or validate on is empty; expected at least one sample")
-        _check_sample(data[0])
+        _check_sample(data[0], task)
 
     def take(self, rows: Tensor) -> tuple[Any, Tensor]:
-        """The inputs and labels of the samples numbered `rows`."""
+        """The inputs and targets of the samples numbered `rows`."""
         if self.tensors is not None:
-            inputs, labels = (tensor[rows] for tensor in self.tensors)
-        else:
-            inputs, labels = default_collate([self.data[row] for row in rows.tolist()])
-        return inputs, labels
+            inputs, targets = self.tensors
+            return tree_map(lambda values: values[rows], inputs), targets[rows]
+        collated = default_collate([self.data[row] for row in rows.tolist()])
+        inputs, found = separate_targets(Batch(*collated) if isinstance(collated, list | tuple) else Batch(collated))
+        assert found is not None
+        return inputs, found
 
     def __len__(self) -> int:
         return math.ceil(self.count / self.size)
@@ -106,21 +114,23 @@ def hash_values(*values: object) -> str:
     return found.hexdigest()
 
 
-def _check_sample(sample: Any) -> None:
-    """Raise `InputError` for a sample that is not an input with an integer label."""
-    if not isinstance(sample, tuple | list) or len(sample) != 2:
+def _check_sample(sample: Any, task: Task) -> None:
+    """Raise `InputError` for a sample that is not an input with a target of the task."""
+    target = next((sample[key] for key in TARGET_KEYS if key in sample), None) if isinstance(sample, Mapping) else None
+    if isinstance(sample, tuple | list) and len(sample) == 2:
+        target = sample[1]
+    if target is None:
         raise InputError(f"training expects (input, label) pairs, but a sample is a {type(sample).__name__}")
-    label = torch.as_tensor(sample[1])
-    if label.ndim or label.is_floating_point() or label.is_complex():
-        got = f"{label.dtype} of shape {tuple(label.shape)}"
-        raise InputError(f"classification labels are expected, one integer a sample, but a target is {got}")
+    task.check_target(torch.as_tensor(target))
 
 
-def _held_tensors(data: Dataset[Any]) -> tuple[Tensor, ...] | None:
-    """Inputs and labels where a dataset holds them as two tensors and its items are their rows."""
+def _held_tensors(data: Dataset[Any]) -> tuple[Any, Tensor] | None:
+    """Inputs and targets where a dataset holds them in tensors and its items are their rows."""
     if type(data) is Subset:
-        whole = _held_tensors(data.dataset)
-        return None if whole is None else tuple(tensor[list(data.indices)] for tensor in whole)
-    if type(data) is TensorData and data.targets is not None:
+        whole, rows = _held_tensors(data.dataset), list(data.indices)
+        return None if whole is None else (tree_map(lambda values: values[rows], whole[0]), whole[1][rows])
+    if isinstance(data, TensorData) and data.targets is not None:
         return data.images, data.targets
-    return data.tensors if type(data) is TensorDataset and len(data.tensors) == 2 else None
+    if type(data) is TensorDataset and len(data.tensors) == 2:
+        return data.tensors[0], data.tensors[1]
+    return None

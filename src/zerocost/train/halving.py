@@ -14,9 +14,12 @@ from typing import Any, Required, TypedDict, Unpack
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.engine.losses import Loss
+from zerocost.engine.outputs import Output
+from zerocost.tasks import Task
 from zerocost.train import trainer
-from zerocost.train.run import Run, TrainingInterrupted
-from zerocost.train.settings import Loss, Progress
+from zerocost.train.run import Run, TrainingInterrupted, best_epoch
+from zerocost.train.settings import Progress
 
 
 class _TrainOptions(TypedDict, total=False):
@@ -29,7 +32,10 @@ class _TrainOptions(TypedDict, total=False):
     patience: int | None
     device: str | torch.device | None
     progress: Progress | None
-    loss: Loss
+    task: Task | str | None
+    loss: Loss | None
+    metric: Any
+    output: Output
 
 
 def halving(
@@ -51,7 +57,7 @@ def halving(
     bit for bit on the CPU, as if it had been trained without a break, for the learning rate follows the schedule of all
     `epochs` from the start.
 
-    Candidates are ordered by the mean over their seeds of the best validation accuracy so far. Those that failed come
+    Candidates are ordered by the mean over their seeds of the best value of the metric so far. Those that failed come
     last; ties keep the order of `candidates`.
 
     Args:
@@ -63,7 +69,7 @@ def halving(
         workdir: folder for results, as in `zerocost.train.train`. After a break the same call goes on where it was, to
             the same result. Without it a temporary folder is used, and runs have no checkpoint.
         settings: other settings of `zerocost.train.train`: `train`, which is required, `validation`, `batch_size`,
-            `learning_rate`, `patience`, `device`, `progress` and `loss`.
+            `learning_rate`, `patience`, `device`, `progress`, `task`, `loss`, `metric` and `output`.
 
     Returns:
         A run for each candidate and seed, in that order; those that were not trained to the end are `stopped`.
@@ -124,21 +130,22 @@ def _rungs(least: int, epochs: int, reduction: int) -> list[int]:
     return [*steps, epochs]
 
 
-def _has_reached(step: int, _name: str, _seed: int, epoch: int, _accuracy: float) -> bool:
+def _has_reached(step: int, _name: str, _seed: int, epoch: int, _metric: float) -> bool:
     """Whether a run has been trained for the epochs of a rung."""
     return epoch >= step
 
 
 def _best_first(names: Sequence[str], runs: Sequence[Run], step: int) -> list[str]:
-    """The candidates, best first, by the accuracy of their runs after `step` epochs."""
+    """The candidates, best first, by the metric of their runs after `step` epochs."""
 
-    def accuracy(name: str) -> float:
+    def goodness(name: str) -> float:
         own = [run for run in runs if run.name == name]
-        accuracies = [max((e.validation_accuracy for e in run.epochs[:step]), default=-math.inf) for run in own]
-        failed = any(run.failure is not None and len(run.epochs) < step for run in own)
-        return -math.inf if failed or not own else sum(accuracies) / len(own)
+        if not own or any(not run.epochs or (run.failure is not None and len(run.epochs) < step) for run in own):
+            return -math.inf
+        best = [best_epoch(run.epochs[:step], run.higher_is_better).validation_metric for run in own]
+        return sum(best) / len(own) * (1 if own[0].higher_is_better else -1)
 
-    return sorted(names, key=accuracy, reverse=True)
+    return sorted(names, key=goodness, reverse=True)
 
 
 def _drop_temporary_checkpoints(runs: dict[tuple[str, int], Run], workdir: str | Path | None) -> list[Run]:

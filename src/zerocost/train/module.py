@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -17,10 +17,12 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.network import scored_tensor
+from zerocost.data.tensors import is_integer
+from zerocost.engine.inputs import call
+from zerocost.engine.outputs import OutputPicker
 from zerocost.train.batches import mix_seeds
 from zerocost.train.folder import RunFolder
-from zerocost.train.run import Epoch
+from zerocost.train.run import Epoch, best_epoch
 from zerocost.train.settings import TrainingSettings, TrainingSetup
 
 _WARM_UP = 0.3
@@ -58,15 +60,13 @@ class TrainingModule(LightningModule):
         self.batches, self.validation = setup.train, setup.validation
         self.epochs, self.folder, self.report = epochs, folder, report
         self.stopped = False
+        self.pick, self.meter = OutputPicker(self.settings.task.output), self.settings.task.meter()
         floating = (parameter.dtype for parameter in network.parameters() if parameter.is_floating_point())
         self.network_dtype = next(floating, torch.get_default_dtype())
 
     def forward(self, inputs: Any) -> Tensor:
-        """The network's outputs (N×classes); a tuple or list of inputs is unpacked, a mapping gives keywords."""
-        inputs = tree_map(self._cast, inputs)
-        if isinstance(inputs, Mapping):
-            return scored_tensor(self.network(**inputs))
-        return scored_tensor(self.network(*inputs) if isinstance(inputs, tuple | list) else self.network(inputs))
+        """The network's output for a batch of inputs."""
+        return self.pick(call(self.network, tree_map(self._cast, inputs)))
 
     def _cast(self, value: Any) -> Any:
         floating = isinstance(value, Tensor) and value.is_floating_point()
@@ -83,38 +83,44 @@ class TrainingModule(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Key the epoch's data order and all random draws by (seed, epoch): an epoch is the same after a resume."""
         self.started = time.perf_counter()
-        self.losses, self.validation_losses, self.hits = (torch.zeros((), device=self.device) for _ in range(3))
+        self.losses, self.validation_losses = (torch.zeros((), device=self.device) for _ in range(2))
         self.batches.order = mix_seeds(self.seed, self.current_epoch)
         _seed_generators(self.batches.order, self.device)
 
     def training_step(self, batch: tuple[Any, Tensor]) -> Tensor:
         """The loss of one batch."""
-        inputs, labels = batch
-        loss = self.settings.loss(self(inputs), labels.long())
-        self.losses += loss.detach() * len(labels)
+        inputs, targets = batch
+        loss = self._loss(self(inputs), targets)
+        self.losses += loss.detach() * len(targets)
         return loss
 
     def validation_step(self, batch: tuple[Any, Tensor]) -> None:
-        """Add one batch to the validation loss and the count of right answers."""
-        inputs, labels = batch
+        """Add one batch to the validation loss and the metric."""
+        inputs, targets = batch
         outputs = self(inputs)
-        self.validation_losses += self.settings.loss(outputs, labels.long()) * len(labels)
-        self.hits += (outputs.argmax(1) == labels).sum()
+        self.validation_losses += self._loss(outputs, targets) * len(targets)
+        if self.meter is not None:
+            self.meter.update(outputs, targets)
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss: whole numbers are int64, others in the network's dtype."""
+        return self.settings.task.loss(outputs, targets.long() if is_integer(targets) else self._cast(targets))
 
     def on_train_epoch_end(self) -> None:
         """Extend the curve, keep what a resume needs, and say whether to stop; the validation is over by now."""
         train_loss = float(self.losses) / self.batches.count
-        validation_loss, accuracy = (
-            float(total) / self.validation.count for total in (self.validation_losses, self.hits)
-        )
+        validation_loss = float(self.validation_losses) / self.validation.count
         for name, value in (("loss", train_loss), ("validation loss", validation_loss)):
             if not math.isfinite(value):
                 raise Failure(f"diverged: {name} became {value} at epoch {self.current_epoch + 1}")
+        metric = validation_loss if self.meter is None else self.meter.compute()
+        if not math.isfinite(metric):
+            raise Failure(f"{self.settings.task.metric_name} became {metric} at epoch {self.current_epoch + 1}")
         seconds = time.perf_counter() - self.started
-        epoch = Epoch(self.current_epoch + 1, train_loss, validation_loss, accuracy, seconds)
+        epoch = Epoch(self.current_epoch + 1, train_loss, validation_loss, metric, seconds)
         self.epochs.append(epoch)
         if self.folder is not None:
-            if _best_epoch(self.epochs) is epoch:
+            if best_epoch(self.epochs, self.settings.task.higher_is_better) is epoch:
                 self.folder.save_best(self.network.state_dict())
             self.folder.save_last(self.trainer.save_checkpoint)
         self.stopped = self.report(epoch)
@@ -157,16 +163,11 @@ def fit(training: TrainingModule, device: torch.device) -> None:
         raise KeyboardInterrupt
 
 
-def _best_epoch(epochs: list[Epoch]) -> Epoch:
-    """The first epoch of the best validation accuracy."""
-    return max(epochs, key=lambda epoch: epoch.validation_accuracy)
-
-
 def is_over(epochs: list[Epoch], settings: TrainingSettings) -> bool:
-    """Whether a curve has all its epochs, or has gone `patience` epochs without a better accuracy."""
-    if not epochs or settings.patience is None:
+    """Whether a curve has all its epochs, or has gone `patience` epochs without a better metric."""
+    if not epochs or settings.patience is None or len(epochs) >= settings.epochs:
         return len(epochs) >= settings.epochs
-    return len(epochs) >= settings.epochs or len(epochs) - _best_epoch(epochs).epoch >= settings.patience
+    return len(epochs) - best_epoch(epochs, settings.task.higher_is_better).epoch >= settings.patience
 
 
 def _one_cycle(progress: float) -> float:

@@ -18,14 +18,14 @@ class Epoch:
         epoch: its number, from 1 on.
         train_loss: mean over the training data.
         validation_loss: mean over the validation data.
-        validation_accuracy: in [0, 1].
+        validation_metric: the metric of the task on the validation data.
         seconds: wall-clock time.
     """
 
     epoch: int
     train_loss: float
     validation_loss: float
-    validation_accuracy: float
+    validation_metric: float
     seconds: float
 
 
@@ -36,15 +36,17 @@ class Run:
     Attributes:
         name: of the candidate.
         seed: that it was trained from.
-        accuracy: the best validation accuracy in [0, 1]; None if no epoch was completed.
+        metric: the best value of the metric on the validation data; None if no epoch was completed.
         epochs: the curve.
         seconds: its total time.
         checkpoint: file with the weights of the best epoch (a state dict), where a working directory was given.
         failure: why the run ended early; what was trained before is kept.
         stopped: whether it was ended on purpose, by `stop`, before it had all its epochs.
+        metric_name: what `metric` is.
+        higher_is_better: whether more of it is better.
 
     >>> run = Run.of("tiny", 0, [Epoch(1, 1.9, 1.8, 0.30, 2.0), Epoch(2, 1.2, 1.4, 0.55, 2.0)])
-    >>> run.accuracy, run.seconds
+    >>> run.metric, run.seconds
     (0.55, 4.0)
     >>> Run.from_dict(run.to_dict()) == run
     True
@@ -52,12 +54,24 @@ class Run:
 
     name: str
     seed: int
-    accuracy: float | None
+    metric: float | None
     epochs: tuple[Epoch, ...]
     seconds: float
     checkpoint: Path | None = None
     failure: str | None = None
     stopped: bool = False
+    metric_name: str = "accuracy"
+    higher_is_better: bool = True
+
+    @property
+    def accuracy(self) -> float | None:
+        """The metric, where it is accuracy; else None."""
+        return self.metric if self.metric_name == "accuracy" else None
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it was trained to its end."""
+        return self.metric is not None and self.failure is None and not self.stopped
 
     @classmethod
     def of(
@@ -66,13 +80,12 @@ class Run:
         seed: int,
         epochs: Sequence[Epoch],
         checkpoint: Path | None = None,
-        failure: str | None = None,
-        stopped: bool = False,
+        **others: Any,
     ) -> Run:
-        """The run with this curve."""
-        accuracy = max((epoch.validation_accuracy for epoch in epochs), default=None)
-        seconds = float(sum(epoch.seconds for epoch in epochs))
-        return cls(name, seed, accuracy, tuple(epochs), seconds, checkpoint, failure, stopped)
+        """The run with this curve; `others` are the fields after `checkpoint`."""
+        higher = others.get("higher_is_better", True)
+        best = best_epoch(epochs, higher).validation_metric if epochs else None
+        return cls(name, seed, best, tuple(epochs), float(sum(epoch.seconds for epoch in epochs)), checkpoint, **others)
 
     def to_dict(self) -> dict[str, Any]:
         """The run in plain types that JSON can hold."""
@@ -85,6 +98,11 @@ class Run:
         checkpoint = None if values["checkpoint"] is None else Path(values["checkpoint"])
         epochs = tuple(Epoch(**epoch) for epoch in values["epochs"])
         return cls(**values | {"checkpoint": checkpoint, "epochs": epochs})
+
+
+def best_epoch(epochs: Sequence[Epoch], higher_is_better: bool) -> Epoch:
+    """The first epoch of the best value of the metric."""
+    return (max if higher_is_better else min)(epochs, key=lambda epoch: epoch.validation_metric)
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -100,12 +118,14 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 def frame(runs: Iterable[Run]) -> pd.DataFrame:
-    """A table with one row a run: name, seed, accuracy, number of epochs, seconds, failure.
+    """A table with one row a run: name, seed, the metric by its name, number of epochs, seconds, failure.
 
     >>> frame([Run.of("tiny", 0, [Epoch(1, 1.9, 1.8, 0.30, 2.0)])])
        name  seed  accuracy  epochs  seconds failure
     0  tiny     0       0.3       1      2.0    None
     """
-    rows = [(run.name, run.seed, run.accuracy, len(run.epochs), run.seconds, run.failure) for run in runs]
-    table = pd.DataFrame(rows, columns=["name", "seed", "accuracy", "epochs", "seconds", "failure"], dtype=object)
-    return table.astype({"seed": "int64", "accuracy": "float64", "epochs": "int64", "seconds": "float64"})
+    runs = list(runs)
+    metric = runs[0].metric_name if runs else "accuracy"
+    rows = [(run.name, run.seed, run.metric, len(run.epochs), run.seconds, run.failure) for run in runs]
+    table = pd.DataFrame(rows, columns=["name", "seed", metric, "epochs", "seconds", "failure"], dtype=object)
+    return table.astype({"seed": "int64", metric: "float64", "epochs": "int64", "seconds": "float64"})

@@ -6,19 +6,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from zerocost.base.errors import InputError
+from zerocost.tasks import Task
 from zerocost.train.batches import Batches
 
-Loss = Callable[[Any, Tensor], Tensor]
 Progress = Callable[[str, int, int, int, float], object]
-"""Called with name, seed, epoch, epochs and validation accuracy."""
+"""Called with name, seed, epoch, epochs and the metric on the validation data."""
 Stop = Callable[[str, int, int, float], bool]
-"""Called with name, seed, epoch and validation accuracy; says whether the run ends."""
+"""Called with name, seed, epoch and the metric on the validation data; says whether the run ends."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ class TrainingSettings:
         epochs: number of epochs.
         batch_size: samples a step.
         learning_rate: its peak.
-        patience: epochs without a better validation accuracy after which a run stops; None for no such stop.
-        loss: from outputs and labels to the mean loss.
+        patience: epochs without a better metric on the validation data after which a run stops; None for no such stop.
+        task: what the networks are trained for.
 
     Raises:
         InputError: a value out of range.
@@ -40,7 +39,7 @@ class TrainingSettings:
     batch_size: int
     learning_rate: float
     patience: int | None
-    loss: Loss
+    task: Task
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
-from torch.nn.parameter import UninitializedParameter
+from torch.utils.data import Dataset
 
-from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
+from zerocost.base.errors import InputError, ZerocostError, describe_error
 from zerocost.base.seeding import seeded
-from zerocost.data import load, split
+from zerocost.data import Batch, draw, load, split
+from zerocost.data.as_batch import separate_targets
+from zerocost.data.dataset import length
+from zerocost.engine.lazy import has_lazy_layers, materialised
+from zerocost.engine.losses import Loss
 from zerocost.engine.network import is_out_of_memory
+from zerocost.engine.outputs import Output
 from zerocost.scoring.candidates import Builder, initialise
+from zerocost.tasks import Task
+from zerocost.tasks.task import as_task, task_name
 from zerocost.train.batches import Batches, hash_values, stable_repr
 from zerocost.train.folder import RunFolder, folder_name
 from zerocost.train.isolate import isolate_lightning
 from zerocost.train.run import Epoch, Run, TrainingInterrupted
-from zerocost.train.settings import Loss, Progress, Stop, TrainingSettings, TrainingSetup, resolve_device
+from zerocost.train.settings import Progress, Stop, TrainingSettings, TrainingSetup, resolve_device
 
 Candidates = Mapping[str, Builder | nn.Module]
 
@@ -47,13 +54,16 @@ def train(
     workdir: str | Path | None = None,
     device: str | torch.device | None = None,
     progress: Progress | None = None,
-    loss: Loss = cross_entropy,
+    task: Task | str | None = None,
+    loss: Loss | None = None,
+    metric: Any = None,
+    output: Output = None,
     stop: Stop | None = None,
 ) -> list[Run]:
-    """Train candidates for classification, each from every seed, and return their runs in that order.
+    """Train candidates, each from every seed, and return their runs in that order.
 
     A run starts from the weights that `zerocost.scoring.candidates.initialise` gives for its seed (a finished module is
-    copied and left alone). It depends on nothing but candidate, seed, data and settings: on the CPU the accuracy is the
+    copied and left alone). It depends on nothing but candidate, seed, data and settings: on the CPU the metric is the
     same bit for bit whatever ran before. It uses AdamW, one cycle of the learning rate with its peak at
     `learning_rate`, and gradients clipped to norm 1, in the network's own dtype.
 
@@ -61,30 +71,34 @@ def train(
     `failure` and keeps what was trained before.
 
     Args:
-        candidates: builders or modules by name, or a table with `.candidates`. Networks map a batch of inputs to
-            N×classes.
-        train: training data as `zerocost.data.load` takes it, with integer labels.
-        validation: validation data, likewise. Without it, a stratified fifth of `train` is held out, the same for
-            every run.
+        candidates: builders or modules by name, or a table with `.candidates`.
+        train: training data as `zerocost.data.load` takes it, with targets.
+        validation: validation data, likewise. Without it, a fifth of `train` is held out, stratified by class, the same
+            for every run.
         epochs: number of epochs.
         batch_size: samples a step.
         learning_rate: its peak.
         seeds: the seeds that each candidate is trained from.
-        patience: stop a run after this many epochs without a better validation accuracy.
+        patience: stop a run after this many epochs without a better metric on the validation data.
         workdir: folder for results: `workdir/<candidate>/seed-<n>/` gets `last.ckpt`, `best.pt` (weights of the best
             epoch) and `run.json`. A second call reads finished runs and goes on with unfinished ones, to the same
             result as without a break. A run of other settings, data or network is trained anew, and a failed one is
             tried again from its last good epoch. Without `workdir`, nothing is written.
         device: "cpu", "cuda", "cuda:1" or "mps"; by default the accelerator if there is one.
-        progress: called after every epoch with name, seed, epoch (from 1 on), epochs and validation accuracy. An
-            exception that it raises ends the training.
-        loss: from outputs (N×classes) and labels (N, int64) to the mean loss.
-        stop: called after every epoch with name, seed, epoch (from 1 on) and validation accuracy; where it returns
-            true the run ends and is `stopped`, unless it was its last epoch anyway. The schedule of the learning rate
-            is that of all `epochs`. A second call asks again about each epoch that it reads from `workdir`, until the
-            answer is yes, so the same answers end a run at the same epoch. With no `stop`, or no yes among the answers,
-            a stopped run goes on as if it had never been stopped. A run that was trained beyond the first yes is
-            returned as it is. An exception that `stop` raises ends the training.
+        progress: called after every epoch with name, seed, epoch (from 1 on), epochs and the metric on the validation
+            data. An exception that it raises ends the training.
+        task: what the networks are trained for, a `zerocost.tasks.Task` or its name; by default what the targets are
+            certain about.
+        loss: function of outputs and targets to the mean loss, in place of the task's.
+        metric: what runs are compared by, in place of the task's: a name such as "accuracy" or "mean_absolute_error",
+            or a metric of torchmetrics. Its direction counts wherever runs are compared.
+        output: the tensor in what a network returns, as in `zerocost.score`.
+        stop: called after every epoch with name, seed, epoch (from 1 on) and the metric on the validation data; where
+            it returns true the run ends and is `stopped`, unless it was its last epoch anyway. The schedule of the
+            learning rate is that of all `epochs`. A second call asks again about each epoch that it reads from
+            `workdir`, until the answer is yes, so the same answers end a run at the same epoch. With no `stop`, or no
+            yes among the answers, a stopped run goes on as if it had never been stopped. A run that was trained beyond
+            the first yes is returned as it is. An exception that `stop` raises ends the training.
 
     Raises:
         InputError: arguments or data that cannot be used.
@@ -98,11 +112,13 @@ def train(
     ('linear', 2, None)
     """
     by_name = candidates_by_name(candidates)
-    settings = TrainingSettings(epochs, batch_size, learning_rate, patience, loss)
+    parts = _load_data(train, validation, task_name(task))
+    chosen = as_task(task, parts[0], _first_batch(parts[0]), loss=loss, metric=metric, output=output)
+    settings = TrainingSettings(epochs, batch_size, learning_rate, patience, chosen)
     folder = None if workdir is None else _make_workdir(Path(workdir))
-    setup = TrainingSetup(
-        settings, *_load_data(train, validation, batch_size), folder, resolve_device(device), progress, stop
-    )
+    with seeded(0):
+        training, held_out = (Batches(part, batch_size, chosen) for part in parts)
+    setup = TrainingSetup(settings, training, held_out, folder, resolve_device(device), progress, stop)
     runs: list[Run] = []
     try:
         with isolate_lightning(setup.device):
@@ -131,30 +147,25 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
     from zerocost.train.module import TrainingModule, fit, is_over
 
     def ends(epoch: Epoch) -> bool:
-        try:
-            return setup.stop is not None and bool(setup.stop(name, seed, epoch.epoch, epoch.validation_accuracy))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            raise _CallbackError(error) from error
+        with _blaming_callbacks():
+            return setup.stop is not None and bool(setup.stop(name, seed, epoch.epoch, epoch.validation_metric))
 
     def report(epoch: Epoch) -> bool:
         if setup.progress is not None:
-            try:
-                setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_accuracy)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                raise _CallbackError(error) from error
+            with _blaming_callbacks():
+                setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_metric)
         return ends(epoch)
 
+    task = setup.settings.task
+    measured = {"metric_name": task.metric_name, "higher_is_better": task.higher_is_better}
     epochs: list[Epoch] = []
     folder = failure = None
     stopped = False
     try:
-        network = copy.deepcopy(initialise(candidate, seed)).train()
-        if any(isinstance(parameter, UninitializedParameter) for parameter in network.parameters()):
-            raise Failure("the network has lazy layers without weights yet; run it once on a batch in its builder")
+        network = initialise(candidate, seed)
+        if has_lazy_layers(network):
+            network = materialised(network, setup.train.take(torch.arange(min(2, setup.train.count)))[0], seed)
+        network = copy.deepcopy(network).train()
         if setup.workdir is not None:
             folder = RunFolder(setup.workdir / folder_name(name) / f"seed-{seed}", _describe_run(network, seed, setup))
             run = folder.finished_run()
@@ -171,13 +182,24 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
             stopped = training.stopped
         stopped = stopped and not is_over(epochs, setup.settings)
         if folder is not None:
-            folder.save_result(Run.of(name, seed, epochs, folder.best, stopped=stopped))
+            folder.save_result(Run.of(name, seed, epochs, folder.best, stopped=stopped, **measured))
     except (KeyboardInterrupt, SIGTERMException, _CallbackError):
         raise
     except BaseException as error:  # noqa: BLE001  whatever a candidate raises is its own failure
         failure = _failure_reason(error, setup.settings.batch_size)
     checkpoint = folder.best if folder is not None and epochs and folder.best.exists() else None
-    return Run.of(name, seed, epochs, checkpoint, failure, stopped and failure is None)
+    return Run.of(name, seed, epochs, checkpoint, failure=failure, stopped=stopped and failure is None, **measured)
+
+
+@contextmanager
+def _blaming_callbacks() -> Iterator[None]:
+    """Errors of the caller's own functions, which are no failure of a candidate."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise _CallbackError(error) from error
 
 
 def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[str, Any]:
@@ -185,7 +207,7 @@ def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[s
     state = network.state_dict()
     return {
         **vars(setup.settings),
-        "loss": stable_repr(setup.settings.loss),
+        "task": stable_repr(setup.settings.task),
         "seed": seed,
         "train": setup.train.fingerprint,
         "validation": setup.validation.fingerprint,
@@ -217,12 +239,19 @@ def candidates_by_name(candidates: Candidates | HasCandidates) -> Mapping[str, B
     return by_name
 
 
-def _load_data(train: Any, validation: Any, batch_size: int) -> tuple[Batches, Batches]:
-    """Training and validation data in batches; without validation data a stratified fifth is held out."""
+def _load_data(train: Any, validation: Any, task: str | None) -> tuple[Dataset[Any], Dataset[Any]]:
+    """Training and validation data; without validation data a stratified fifth is held out."""
     with seeded(0):
-        parts = split(load(train), 0.2, seed=0) if validation is None else (load(train), load(validation))
-        training, held_out = (Batches(part, batch_size) for part in parts)
-    return training, held_out
+        training = load(train, task=task)
+        return split(training, 0.2, seed=0) if validation is None else (training, load(validation, task=task))
+
+
+def _first_batch(data: Dataset[Any]) -> Batch | None:
+    """Up to 64 samples, drawn from a seed, that show what the targets are; None where they make no batch."""
+    try:
+        return separate_targets(draw(data, min(64, length(data))))
+    except InputError:
+        return None  # what is wrong with the samples is said where they are used
 
 
 def _make_workdir(workdir: Path) -> Path:

@@ -16,6 +16,7 @@ from zerocost.search.measure import mean_scores
 from zerocost.search.sizes import SIZE_PROXIES, size_costs_by
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
+from zerocost.tasks import Task, classification
 
 
 class Setting(NamedTuple):
@@ -71,6 +72,7 @@ class ScoringSetup:
         workers: processes to score in.
         device: where networks are scored.
         progress: called with "score", the number of networks scored so far and the total.
+        task: what the networks' outputs are for.
     """
 
     space: SearchSpace
@@ -81,6 +83,7 @@ class ScoringSetup:
     workers: int = 1
     device: str | None = None
     progress: Callable[[str, int, int], None] | None = None
+    task: Task = classification
 
 
 def score_settings(
@@ -103,7 +106,7 @@ def score_settings(
     for (fidelity, batch), count in repeats.items():
         scale, seeds = Fidelity.parse(fidelity), range(scoring.seed, scoring.seed + count)
         batches = draw_job_batches(scoring.data, seeds, batch, 1, False, scale)
-        job = Job(scoring.space, tuple(scoring.proxies), batches, scale, scoring.device)
+        job = Job(scoring.space, tuple(scoring.proxies), batches, scale, scoring.device, scoring.task)
 
         def report(done: int, _: int, start: int = before) -> None:
             if scoring.progress:
@@ -131,7 +134,7 @@ def _full_sizes(texts: Sequence[str], scoring: ScoringSetup, names: Sequence[str
         return {}
     inputs, _ = draw_job_batches(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
     found: dict[str, list[float]] = {name: [] for name in names}
-    with size_costs_by(scoring.workers, scoring.space, inputs) as known:
+    with size_costs_by(scoring.workers, scoring.space, inputs, scoring.task.output) as known:
         for arch in map(scoring.space.parse, texts):
             for name in names:
                 size = known[name](arch)

@@ -75,5 +75,5 @@ def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -
             "trained must be a mapping from architecture texts to accuracies, a CSV file, a benchmark, or the runs of "
             f"a training, but holds {strange[0]!r:.60}"
         )
-    ended = [run for run in runs if run.accuracy is not None and run.failure is None and not run.stopped]
-    return pd.Series([run.accuracy for run in ended], [run.name for run in ended], dtype=float)
+    known = [(run.name, run.metric if run.higher_is_better else -(run.metric or 0.0)) for run in runs if run.ended_well]
+    return pd.Series([value for _, value in known], [name for name, _ in known], dtype=float)

@@ -19,11 +19,15 @@ from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination
 from zerocost.combine.ranks import METHODS
+from zerocost.data.as_batch import separate_targets
+from zerocost.data.dataset import length
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import portable_proxies
 from zerocost.search.fit_space import fit_space
 from zerocost.spaces import Fidelity, SearchSpace, distinct
 from zerocost.store import Store
+from zerocost.tasks import Task
+from zerocost.tasks.task import as_task, task_name
 from zerocost.tuning.filters import safe_threshold
 from zerocost.tuning.find import Recipe, Tuner
 from zerocost.tuning.nested import cross_validate, divide_in_parts
@@ -67,6 +71,7 @@ def tune(
     store: str | Path | None = None,
     workers: int = 1,
     device: str | torch.device | None = None,
+    task: Task | str | None = None,
     progress: _ProgressCallback | None = None,
 ) -> Tuned:
     """Find the combination of proxies, and the way to score, that rank trained architectures best.
@@ -78,8 +83,9 @@ def tune(
     random: the gain is that on architectures like those tuned with.
 
     Args:
-        trained: a mapping or Series from architecture texts to accuracies, a CSV file with columns `arch` and
-            `accuracy`, a benchmark, a search's result, or a sequence of runs (`zerocost.train.Run`).
+        trained: a mapping or Series from architecture texts to accuracies (or to what else more of is better), a CSV
+            file with columns `arch` and `accuracy`, a benchmark, a search's result, or a sequence of runs
+            (`zerocost.train.Run`), of whatever metric.
         space: the architectures' space, its name, or a function of choices; the benchmark's own if None.
         data: anything `zerocost.data.load` takes; the benchmark's own if None.
         proxies: the proxies that may get a weight. Those of the default combination and `params` are scored as well.
@@ -98,6 +104,7 @@ def tune(
         store: a file, or the URL of a database, to keep scores in; none is computed twice.
         workers: number of processes to score in.
         device: where networks are scored.
+        task: what the networks' outputs are for; by default what the data is certain about.
         progress: called with the stage ("score" or "tune"), the number done and the total.
 
     Raises:
@@ -118,8 +125,9 @@ def tune(
     _check_at_least(trials=(trials, 2), folds=(folds, 2), rounds=(rounds, 1), n=(n, 1), pool=(pool, 0))
     rules = _check_methods(methods)
     check_device(device)
-    source = data_.load(data)
-    fitted, _ = fit_space(space, source)
+    source = data_.load(data, task=task_name(task))
+    chosen = as_task(task, source, separate_targets(data_.draw(source, min(64, length(source)), seed=seed)))
+    fitted, _ = fit_space(space, source, chosen)
     accuracy = accuracies(trained, fitted, n, seed)
     names = list(portable_proxies(combine.as_proxies(proxies)))
     default = _default_recipe(requested := all_settings(fidelities, batches, repeats))
@@ -127,7 +135,9 @@ def tune(
     tuner = Tuner(default, names, trials, rules, seed)
     where = None if device is None else str(device)
     with Store(store) as opened:
-        scoring = ScoringSetup(fitted, source, _proxies_to_score(proxies), opened, seed, workers, where, progress)
+        scoring = ScoringSetup(
+            fitted, source, _proxies_to_score(proxies), opened, seed, workers, where, progress, chosen
+        )
         frames = score_settings(list(accuracy.index), settings, scoring)
         divisions = list(divide_in_parts(accuracy, folds, rounds, seed))
         report = progress or (lambda stage, done, total: None)
@@ -147,6 +157,7 @@ def tune(
         "torch": torch.__version__,
         "space": fitted.name,
         "data": data if isinstance(data, str) else type(data).__name__,
+        "task": chosen.name,
         "trained": len(accuracy),
         "proxies": ", ".join(names),
         "default": f"{combine.default}, {default.setting}",

@@ -28,7 +28,7 @@ def ask_helper(backend: str, question: tuple[Any, ...]) -> Any:
 
     Args:
         backend: of the session's Keras.
-        question: `(path, modules, batches, plan, loss, seed)`; the modules are those that define the user's own layers
+        question: `(path, modules, batches, plan, task, seed)`; the modules are those that define the user's own layers
             and functions in the model, by name, each with its file.
 
     Raises:
@@ -122,7 +122,7 @@ def _answer_question(questions: IO[bytes]) -> Any:
     from zerocost.integrations.keras.scoring import evaluate
 
     try:
-        path, modules, batches, steps, loss, seed = pickle.load(questions)
+        path, modules, batches, steps, task, seed = pickle.load(questions)
     except EOFError:
         return None
     except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
@@ -134,7 +134,7 @@ def _answer_question(questions: IO[bytes]) -> Any:
         reason = "; ".join([describe_load_error(error).partition(". Make sure")[0], *missing])
         return Failure(f"the model cannot be loaded in the helper process: {reason} {REMEDY}")
     try:
-        return evaluate(model, batches, steps, loss, seed)
+        return evaluate(model, batches, steps, task, seed)
     except ZerocostError as error:
         return error
 

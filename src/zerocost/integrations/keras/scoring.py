@@ -13,7 +13,6 @@ from zipfile import ZipFile
 
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.data import Batch
-from zerocost.engine.losses import Loss
 from zerocost.engine.plan import Plan
 from zerocost.integrations.keras.helper import REMEDY, ask_helper
 from zerocost.integrations.keras.inputs import batches_channels_first, build_weights, check_inputs
@@ -21,11 +20,12 @@ from zerocost.integrations.keras.library import import_keras
 from zerocost.integrations.keras.module import as_module, final_activation
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import score_batches as evaluate_module
+from zerocost.tasks import Task
 
 Found = TypeVar("Found")
 
 
-def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, task: Task, seed: int) -> ScoreCard:
     """Run a plan on a Keras model and compute its proxies; if it cannot be run, each fails for that reason.
 
     Images may be channels last, as the model takes them, or channels first, as in torch. A model without weights gets
@@ -38,7 +38,7 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed
             made = build_weights(keras, model, batches[0].inputs, seed)
             for batch in batches:
                 check_inputs(model, batch.inputs)
-            card = score(keras, model, batches, steps, loss, seed)
+            card = score(keras, model, batches, steps, task, seed)
         except Failure as reason:
             return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
     if made:
@@ -46,10 +46,10 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed
     return card
 
 
-def _score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+def _score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, task: Task, seed: int) -> ScoreCard:
     """Score the model as a torch module, in this process."""
     module = _read_model(as_module, model)
-    card = evaluate_module(module, batches_channels_first(model, batches), steps, loss, seed)
+    card = evaluate_module(module, batches_channels_first(model, batches), steps, task, seed)
     ending = final_activation(module)
     card.provenance["keras"] = keras.__version__
     card.provenance["keras_backend"] = "torch"
@@ -57,7 +57,7 @@ def _score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Pla
     return card
 
 
-def _score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, loss: Loss, seed: int) -> ScoreCard:
+def _score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, task: Task, seed: int) -> ScoreCard:
     """Score a saved copy of the model, on the torch backend in another process."""
     backend = keras.backend.backend()
     for layer in model._flatten_layers():
@@ -72,7 +72,7 @@ def _score_in_helper(keras: Any, model: Any, batches: Sequence[Batch], steps: Pl
             warnings.filterwarnings("ignore", "__array__ implementation")  # Keras reads its variables as numpy 1 did
             _read_model(keras.saving.save_model, model, path)
         card: ScoreCard = ask_helper(
-            backend, (str(path), _user_modules(keras, model, path), list(batches), steps, loss, seed)
+            backend, (str(path), _user_modules(keras, model, path), list(batches), steps, task, seed)
         )
     card.provenance["keras_backend"] = f"torch, in a helper process; the session runs on {backend}"
     return card

@@ -1,0 +1,83 @@
+"""Time series: windows of a table's rows, in the order of the file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zerocost.base.errors import InputError
+from zerocost.data.paths import parse_path, parse_positive_int
+from zerocost.data.table import column_of, read_frame
+from zerocost.data.tensors import TensorData
+
+_USAGE = "series:FILE:TARGET:LENGTH:AHEAD, such as series:load.csv:demand:24:6"
+
+
+class _Windows(TensorData):
+    """Windows of `length` rows, length×F, each with the `ahead` values of the target column that follow.
+
+    Columns are standardised by the first `fitted` rows. Windows overlap, so a split holds out the last ones, and leaves
+    out those between that share rows with both parts.
+
+    Args:
+        values: all rows, T×F.
+        target: the place of the column to predict.
+        length: rows of a window.
+        ahead: values to predict.
+        fitted: how many rows columns are standardised by; all if None.
+
+    Raises:
+        InputError: fewer rows than a window and what follows it.
+
+    >>> windows = _Windows(torch.arange(6.0)[:, None], 0, length=3, ahead=1)
+    >>> len(windows), windows[0][0].shape, windows[0][1].shape
+    (3, torch.Size([3, 1]), torch.Size([1]))
+    """
+
+    def __init__(self, values: Tensor, target: int, length: int, ahead: int, fitted: int | None = None) -> None:
+        self.values, self.target, self.length, self.ahead = values, target, length, ahead
+        if len(values) < length + ahead:
+            raise InputError(f"{len(values)} rows are too few for windows of {length} and {ahead} more; write {_USAGE}")
+        known = values[:fitted]
+        deviation, mean = torch.std_mean(known, dim=0, correction=0)
+        scaled = (values - mean) / torch.where(deviation > 0, deviation, 1.0)
+        inputs = scaled[: len(scaled) - ahead].unfold(0, length, 1).transpose(1, 2)
+        targets = scaled[length:, target].unfold(0, ahead, 1)
+        super().__init__(inputs.float(), targets.float(), "regression")
+        self.gap = length + ahead - 1
+
+    def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
+        """Two parts of the windows, standardised by the rows of the first."""
+        fitted = _Windows(self.values, self.target, self.length, self.ahead, int(train.max()) + self.gap + 1)
+        return fitted.rows(train), fitted.rows(validation)
+
+
+def load_series(argument: str) -> _Windows:
+    """Windows of a CSV file's columns of numbers; other columns, such as dates, are left out.
+
+    Args:
+        argument: path, column to predict, rows of a window and, if more than one, values to predict.
+
+    Raises:
+        InputError: no such file or column, too few rows, or missing values.
+    """
+    fields, numbers = argument.split(":"), list[int]()
+    while len(fields) > 2 and len(numbers) < 2 and fields[-1].isdecimal():
+        numbers.insert(0, parse_positive_int(fields.pop(), _USAGE))
+    if len(fields) < 2 or not numbers:
+        raise InputError(f"expected a file, a column and the rows of a window, got {argument!r}; write {_USAGE}")
+    path, name = ":".join(fields[:-1]), fields[-1]
+    frame = read_frame(parse_path(path, _USAGE))
+    target: pd.Series[Any] = column_of(frame, name, path)
+    if not pd.api.types.is_numeric_dtype(target):
+        raise InputError(f"column {name!r} of {path} holds texts; a series needs numbers")
+    columns = frame.select_dtypes("number")
+    missing = columns.isna().any()
+    if missing.any():
+        raise InputError(f"column {missing.idxmax()!r} of {path} lacks values; fill them in, or remove the column")
+    values = torch.from_numpy(np.array(columns, dtype=np.float64))
+    return _Windows(values, list(columns).index(name), numbers[0], numbers[1] if len(numbers) > 1 else 1)

@@ -1,0 +1,192 @@
+"""Tables: CSV and Parquet files with a column to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from zerocost.base.errors import InputError, MissingExtraError, describe_error, unknown
+from zerocost.data.paths import parse_path
+from zerocost.data.tensors import TensorData
+
+_MOST_CLASSES = 20
+"""A column of whole numbers to predict with more different values than this holds numbers, not classes."""
+_MOST_DISTINCT = 0.5
+"""A column of texts in which a greater share of the rows differ holds names, which are left out."""
+
+
+class Table(TensorData):
+    """Rows of a table. A sample's input is its numbers, F float32, its categories, G int64, or both as a tuple.
+
+    Numbers are standardised by some of the rows; one that is missing becomes 0, their mean. A category is its place
+    among the sorted ones of its column, from 1 on, and 0 where it is missing. The target is the number of a class, or a
+    number, standardised too.
+
+    Args:
+        columns: the columns to predict from.
+        target: the column to predict, without a missing value.
+        task: "classification" or "regression"; None for what the column is: texts, truth values and whole numbers of at
+            most 20 different values are classes.
+        rows: the rows that numbers are standardised by; all if None.
+
+    Attributes:
+        numbers: the names of the columns of numbers.
+        categories: the number of categories of each column of texts, 0 for a missing one included.
+        left_out: columns of texts that mostly differ, such as names, which are not used.
+        classes: what the target's class numbers stand for; empty for a number.
+        target_scale: mean and standard deviation of a target that is a number; errors are in units of the latter.
+
+    >>> columns = pd.DataFrame({"size": [1.0, 3.0], "colour": ["red", "blue"]}, index=[0, 1])
+    >>> table = Table(pd.concat([columns] * 2), pd.Series(["no", "yes"] * 2))
+    >>> table[0], table.classes, table.categories
+    (((tensor([-1.]), tensor([2])), 0), ['no', 'yes'], {'colour': 3})
+    """
+
+    def __init__(
+        self, columns: pd.DataFrame, target: pd.Series[Any], task: str | None = None, rows: Tensor | None = None
+    ) -> None:
+        self.columns, self.target = columns, target
+        every = torch.arange(len(columns)) if rows is None else rows
+        texts = [str(name) for name in columns if not pd.api.types.is_numeric_dtype(columns[name])]
+        self.left_out = [name for name in texts if _are_names(columns[name])]
+        self.numbers = [str(name) for name in columns if str(name) not in texts]
+        self.categories = {name: 1 + columns[name].nunique() for name in texts if name not in self.left_out}
+        task = task if task in ("classification", "regression") else _task_of(target)
+        self.classes: list[Any] = []
+        self.target_scale = (0.0, 1.0)
+        if task == "classification":
+            targets, self.classes = _class_numbers(target)
+        else:
+            scaled, self.target_scale = _standardised(_numbers(target), every)
+            targets = scaled[:, 0]
+        super().__init__(self._inputs(every), targets, task)
+
+    def _inputs(self, rows: Tensor) -> Any:
+        """The numbers, the categories, or both."""
+        parts = []
+        if self.numbers:
+            values = torch.from_numpy(np.array(self.columns[self.numbers], dtype=np.float64))
+            parts.append(_standardised(values, rows)[0])
+        if self.categories:
+            codes = [_class_numbers(self.columns[name])[0] + 1 for name in self.categories]
+            parts.append(torch.stack(codes, dim=1))
+        if not parts:
+            raise InputError("the table has no column to predict from but the target")
+        return parts[0] if len(parts) == 1 else tuple(parts)
+
+    def for_task(self, task: str) -> Table:
+        """The table with its target read as a class, or as a number."""
+        return self if task == self.task else Table(self.columns, self.target, task)
+
+    def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
+        """Two parts of the rows, standardised by the first."""
+        fitted = Table(self.columns, self.target, self.task, train)
+        return fitted.rows(train), fitted.rows(validation)
+
+
+def load_csv(argument: str) -> Table:
+    """The rows of a CSV file with a header.
+
+    Args:
+        argument: path and column to predict, such as `houses.csv:price`.
+
+    Raises:
+        InputError: no such file or column, or a file that is no such table.
+    """
+    return _load_table(argument, "csv:FILE:TARGET", pd.read_csv)
+
+
+def load_parquet(argument: str) -> Table:
+    """The rows of a Parquet file.
+
+    Args:
+        argument: path and column to predict, such as `houses.parquet:price`.
+
+    Raises:
+        InputError: no such file or column, or a file that is no such table.
+        MissingExtraError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("Parquet files need the extra parquet: pip install 'zerocost[parquet]'") from error
+    return _load_table(argument, "parquet:FILE:TARGET", pd.read_parquet)
+
+
+def _load_table(argument: str, usage: str, read: Callable[[Path], pd.DataFrame]) -> Table:
+    """The table of a file and the name of its target."""
+    path, colon, name = argument.rpartition(":")
+    if not colon or not name:
+        raise InputError(f"the column to predict is missing; write {usage}")
+    frame = read_frame(parse_path(path, usage), read)
+    target = column_of(frame, name, path)
+    missing = target.isna()
+    if missing.any():
+        raise InputError(
+            f"column {name!r} of {path} lacks {int(missing.sum())} of {len(frame)} values, the first in row "
+            f"{int(missing.argmax()) + 1}; remove rows without a target"
+        )
+    return Table(frame.drop(columns=name), target)
+
+
+def read_frame(path: Path, read: Callable[[Path], pd.DataFrame] = pd.read_csv) -> pd.DataFrame:
+    """The table of a file; `InputError` where it cannot be read or has no rows."""
+    try:
+        frame = read(path)
+    except Exception as error:
+        raise InputError(f"{path} cannot be read as a table: {describe_error(error)}") from error
+    if frame.empty:
+        raise InputError(f"{path} has no rows")
+    infinite = [str(name) for name, column in frame.select_dtypes("number").items() if np.isinf(column).any()]
+    if infinite:
+        raise InputError(f"column {infinite[0]!r} of {path} holds infinite values; repair or remove them")
+    return frame
+
+
+def column_of(frame: pd.DataFrame, name: str, path: str) -> pd.Series[Any]:
+    """The column of a name; `InputError` where there is none."""
+    if name not in frame:
+        raise unknown(f"column of {path}", name, map(str, frame))
+    return frame[name]
+
+
+def _are_names(column: pd.Series[Any]) -> bool:
+    """Whether most of the texts of a column differ."""
+    return column.nunique() > max(2, _MOST_DISTINCT * len(column))
+
+
+def _task_of(target: pd.Series[Any]) -> str:
+    """What a column to predict is certain to be, or is likely to be where it holds whole numbers."""
+    if pd.api.types.is_bool_dtype(target) or not pd.api.types.is_numeric_dtype(target):
+        return "classification"
+    few = pd.api.types.is_integer_dtype(target) and target.nunique() <= _MOST_CLASSES
+    return "classification" if few else "regression"
+
+
+def _class_numbers(column: pd.Series[Any]) -> tuple[Tensor, list[Any]]:
+    """The place of each value among the sorted ones of a column, −1 where it is missing, and the values."""
+    found = pd.Categorical(column if pd.api.types.is_numeric_dtype(column) else column.astype("string"))
+    return torch.tensor(found.codes.astype(np.int64)), found.categories.tolist()
+
+
+def _numbers(target: pd.Series[Any]) -> Tensor:
+    """A column as numbers N×1; `InputError` for texts."""
+    try:
+        return torch.from_numpy(np.array(target, dtype=np.float64))[:, None]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"regression predicts numbers, but column {target.name!r} holds texts: {error}") from error
+
+
+def _standardised(values: Tensor, rows: Tensor) -> tuple[Tensor, tuple[float, float]]:
+    """Columns with mean 0 and deviation 1 over some of the rows, 0 where one is missing; and both of the first."""
+    known = values[rows]
+    mean = known.nanmean(0).nan_to_num()
+    deviation = (known - mean).square().nanmean(0).sqrt().nan_to_num()
+    deviation = torch.where(deviation > 0, deviation, 1.0)
+    return ((values - mean) / deviation).nan_to_num().float(), (float(mean[0]), float(deviation[0]))

@@ -1,0 +1,66 @@
+"""How the metric that trained networks are judged by is written on the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from zerocost.report.format import metric_difference, metric_text
+from zerocost.tasks import Task, classification
+from zerocost.tasks.metrics import is_share
+
+
+@dataclass(frozen=True)
+class WrittenMetric:
+    """A task's metric in words, on axes and in numbers.
+
+    >>> squared = WrittenMetric("mean_squared_error", False)
+    >>> squared.axis, squared.text(0.25), WrittenMetric("accuracy", True).axis
+    ('mean squared error, less is better', '0.25', 'accuracy (%)')
+    """
+
+    name: str
+    higher_is_better: bool
+
+    @classmethod
+    def of(cls, task: Task = classification) -> WrittenMetric:
+        """The metric of a task."""
+        return cls(task.metric_name, task.higher_is_better)
+
+    @property
+    def words(self) -> str:
+        """The name in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def axis(self) -> str:
+        """The title of an axis."""
+        if is_share(self.name):
+            return f"{self.words} (%)" if self.higher_is_better else f"{self.words} (%), less is better"
+        return f"{self.words}, {'more' if self.higher_is_better else 'less'} is better"
+
+    @property
+    def scale(self) -> int:
+        """What values are multiplied by on an axis."""
+        return 100 if is_share(self.name) else 1
+
+    @property
+    def hover(self) -> str:
+        """The value on the vertical axis of a point, as plotly formats it."""
+        return "%{y:.1f} %" if is_share(self.name) else "%{y:.4g}"
+
+    def text(self, value: float) -> str:
+        """A value."""
+        return metric_text(self.name, value)
+
+    def difference(self, value: float) -> str:
+        """A signed difference, in percentage points where the metric is a share."""
+        return metric_difference(self.name, value)
+
+    def best(self, values: pd.Series[float]) -> int:
+        """The place of the best value."""
+        return int(values.argmax() if self.higher_is_better else values.argmin())
+
+
+ACCURACY = WrittenMetric.of()

@@ -1,0 +1,193 @@
+"""A task: one value that says what a network's outputs are for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerocost.base.errors import InputError, unknown
+from zerocost.base.user_code import FileFunction
+from zerocost.data import Batch
+from zerocost.data.as_batch import class_numbers
+from zerocost.data.dataset import declared_task
+from zerocost.data.tensors import is_integer
+from zerocost.engine.losses import Loss, binary_cross_entropy, cross_entropy, next_token_loss, squared_error
+from zerocost.engine.outputs import Output, OutputPicker
+from zerocost.tasks.metrics import LOSS, METRICS, Meter, known_metric
+
+_OWN = "own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a network's outputs are for: how they are scored, trained and judged.
+
+    Attributes:
+        loss: function of outputs and targets, a mean over samples. One of your own gets the targets as they are.
+        metric: what trained networks are judged by: a name, such as "accuracy" or "mean_absolute_error", a metric of
+            torchmetrics, which gets outputs and targets as they are, or "loss". Its direction is that of torchmetrics.
+        output: the tensor in what a network returns: a key, an attribute, a place in a tuple, or a function. If None,
+            the tensor returned, or what common names lead to.
+        name: of the task.
+
+    Raises:
+        InputError: a loss that is no function, an unknown metric, one without a direction, or one that the targets of a
+            task do not have.
+
+    >>> absolute = Task(loss=torch.nn.functional.l1_loss, metric="mean_absolute_error")
+    >>> absolute.metric_name, absolute.higher_is_better
+    ('mean_absolute_error', False)
+    """
+
+    loss: Loss
+    metric: Any = LOSS
+    output: Output = None
+    name: str = _OWN
+
+    def __post_init__(self) -> None:
+        if not callable(self.loss):
+            raise InputError(f"loss must be a function of outputs and targets, but got {self.loss!r}")
+        OutputPicker(self.output)
+        if isinstance(self.metric, str):
+            known = known_metric(self.metric)
+            if self.metric != LOSS and self.form not in known.forms:
+                fitting = ", ".join(name for name, one in METRICS.items() if self.form in one.forms or name == LOSS)
+                raise InputError(f"{self.name} has no metric {self.metric!r}; it has {fitting}")
+        elif not isinstance(getattr(self.metric, "higher_is_better", None), bool):
+            raise InputError(
+                f"metric must be a name ({', '.join(METRICS)}) or a metric of torchmetrics that says whether higher is "
+                f"better, but got {self.metric!r}"
+            )
+
+    @property
+    def form(self) -> str:
+        """What the outputs are: "multiclass", "multilabel", "numbers" or "tokens"."""
+        if self.name in _FORMS:
+            return _FORMS[self.name]
+        forms = METRICS[self.metric].forms if isinstance(self.metric, str) else ()
+        return forms[0] if forms else "numbers"
+
+    @property
+    def metric_name(self) -> str:
+        """The name of the metric."""
+        return self.metric if isinstance(self.metric, str) else type(self.metric).__name__
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the metric is better."""
+        source: Any = known_metric(self.metric) if isinstance(self.metric, str) else self.metric
+        return bool(source.higher_is_better)
+
+    @property
+    def loss_name(self) -> str:
+        """The name of the loss."""
+        return getattr(self.loss, "__name__", type(self.loss).__name__)
+
+    def meter(self) -> Meter | None:
+        """What measures the metric; None where it is the loss."""
+        return None if self.metric == LOSS else Meter(self.metric, self.form)
+
+    def targets(self, targets: Tensor | None) -> Tensor | None:
+        """Targets as the loss takes them: for cross-entropy class numbers, else as they are."""
+        return class_numbers(targets) if self.loss is cross_entropy else targets
+
+    def check_target(self, target: Tensor) -> None:
+        """Raise `InputError` for a sample's target that this task cannot be trained on."""
+        got = f"{target.dtype} of shape {tuple(target.shape)}"
+        if target.is_complex():
+            raise InputError(f"targets must be real numbers, but one is {got}")
+        if self.name == "classification" and (target.ndim or not is_integer(target)):
+            raise InputError(
+                f"classification labels are expected, one integer a sample, but a target is {got}; "
+                "for other targets name the task, such as regression or multilabel"
+            )
+        if self.name in ("segmentation", "next_token") and (not target.ndim or not is_integer(target)):
+            what = "pixel" if self.name == "segmentation" else "token"
+            raise InputError(f"{self.name} needs an integer for each {what}, but a target is {got}")
+
+
+_FORMS = {
+    "classification": "multiclass",
+    "multilabel": "multilabel",
+    "regression": "numbers",
+    "segmentation": "multiclass",
+    "next_token": "tokens",
+}
+"""By the name of a task, what its outputs are."""
+
+classification = Task(loss=cross_entropy, metric="accuracy", name="classification")
+"""One class a sample: logits N×classes (or one logit for two classes), integer labels N."""
+multilabel = Task(loss=binary_cross_entropy, metric="average_precision", name="multilabel")
+"""Several labels a sample: logits N×labels, targets 0 or 1 of the same shape."""
+regression = Task(loss=squared_error, metric="mean_squared_error", name="regression")
+"""Numbers: outputs and targets of the same shape."""
+segmentation = Task(loss=cross_entropy, metric="jaccard_index", name="segmentation")
+"""A class for each pixel: logits N×classes×H×W, integer labels N×H×W, −100 where none counts."""
+next_token = Task(loss=next_token_loss, metric="perplexity", name="next_token")
+"""Language models: logits N×length×vocabulary; the targets are the input's tokens N×length, shifted by the loss."""
+
+TASKS = {task.name: task for task in (classification, multilabel, regression, segmentation, next_token)}
+"""The tasks by name."""
+
+
+def as_task(task: Task | str | None, data: Any, batch: Batch | None = None, **changes: Any) -> Task:
+    """The task that was given, or the one that the data is certain about, with some of its parts replaced.
+
+    Args:
+        task: a task, its name, or None.
+        data: where the samples come from, which may say what it was made for.
+        batch: some of its samples.
+        changes: `loss`, `metric` and `output`, each None where it stays. A function may be given as FILE.py:NAME.
+
+    Raises:
+        InputError: an unknown task, or parts that do not fit together.
+
+    >>> as_task(None, None, Batch(torch.rand(2, 3), torch.rand(2))).name
+    'regression'
+    >>> as_task("classification", None, loss=torch.nn.functional.cross_entropy).metric
+    'accuracy'
+    """
+    if isinstance(task, str) and task not in TASKS:
+        raise unknown("task", task, TASKS)
+    if not isinstance(task, Task | str | None):
+        raise InputError(f"task must be a zerocost.tasks.Task or one of {', '.join(TASKS)}, but got {task!r}")
+    given = {name: value for name, value in changes.items() if value is not None}
+    if task is None and given.get("loss") is cross_entropy:
+        task = classification
+    declared = declared_task(data)
+    certain = declared if declared in TASKS else _infer(batch)
+    for name in ("loss", "output"):
+        if isinstance(value := given.get(name), str) and ".py:" in value:
+            given[name] = FileFunction(value)
+    chosen = task if isinstance(task, Task) else TASKS[task or certain]
+    return replace(chosen, **given)
+
+
+def task_name(task: Task | str | None) -> str | None:
+    """The name of a task, given as one or by name; None for none."""
+    return task.name if isinstance(task, Task) else task
+
+
+def _infer(batch: Batch | None) -> str:
+    """The name of the task that a batch is certain about; that of classification without targets."""
+    if batch is None or batch.targets is None:
+        return "classification"
+    targets = class_numbers(batch.targets)
+    assert targets is not None
+    if targets.is_floating_point():
+        return "regression"
+    if targets.dtype == torch.bool and targets.ndim == 2:
+        return "multilabel"
+    if targets.ndim == 2 and _are_inputs(targets, batch.inputs):
+        return "next_token"
+    return "segmentation" if targets.ndim > 2 else "classification"
+
+
+def _are_inputs(targets: Tensor, inputs: Any) -> bool:
+    """Whether the targets are the token ids that go in."""
+    ids = inputs.get("input_ids") if isinstance(inputs, Mapping) else inputs
+    return isinstance(ids, Tensor) and ids.shape == targets.shape and bool((ids == targets).all())

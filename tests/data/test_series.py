@@ -1,0 +1,58 @@
+"""Windows of a time series."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from zerocost.base.errors import InputError
+from zerocost.data import load, split
+
+
+@pytest.fixture
+def file(tmp_path):
+    rows = np.arange(60.0)
+    frame = pd.DataFrame({"day": [f"2020-{i}" for i in range(60)], "load": rows**2, "heat": np.sin(rows)})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    return tmp_path / "a.csv"
+
+
+def test_windows_are_followed_by_what_they_predict(file):
+    windows = load(f"series:{file}:load:8:3")
+    assert len(windows) == 60 - 8 - 3 + 1 and windows.task == "regression"
+    values = np.arange(60.0) ** 2
+    scaled = torch.tensor((values - values.mean()) / values.std(), dtype=torch.float32)
+    for place in (0, 7, len(windows) - 1):
+        inputs, target = windows[place]
+        assert inputs.shape == (8, 2)
+        assert torch.allclose(inputs[:, 0], scaled[place : place + 8], atol=1e-6)
+        assert torch.allclose(target, scaled[place + 8 : place + 11], atol=1e-6)
+    assert load(f"series:{file}:load:8")[0][1].shape == (1,)
+
+
+def test_the_end_is_held_out_and_no_row_is_in_both_parts(file):
+    windows = load(f"series:{file}:load:8:3")
+    train, held_out = split(windows, 0.2)
+    assert len(held_out) == 10 and len(train) == 50 - 10 - (8 + 3 - 1)
+    known = torch.arange(60.0, dtype=torch.float64)[: len(train) + 10] ** 2
+    assert float(held_out[-1][1][-1]) == pytest.approx(
+        float((59**2 - known.mean()) / known.std(correction=0)), rel=1e-5
+    )
+    first_held_out = float(held_out[0][0][0, 0]) * float(known.std(correction=0)) + float(known.mean())
+    assert first_held_out == pytest.approx(40**2, rel=1e-4)  # rows up to 39 are in the training part
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ("series:{}:load", "expected a file, a column and the rows of a window"),
+        ("series:{}:day:4", "column 'day' of .* holds texts"),
+        ("series:{}:load:58:3", "60 rows are too few for windows of 58 and 3 more"),
+        ("series:{}:lod:4", "did you mean 'load'"),
+    ],
+)
+def test_what_makes_no_windows_is_refused(spec, reason, file):
+    with pytest.raises(InputError, match=reason):
+        load(spec.format(file))

@@ -1,0 +1,104 @@
+"""Tables with a column to predict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from zerocost.base.errors import InputError
+from zerocost.data import draw, load, split
+from zerocost.data.dataset import declared_task
+
+FRAME = pd.DataFrame(
+    {
+        "size": np.arange(40.0) ** 2,
+        "rooms": np.arange(40) % 5,
+        "colour": ["red", "blue", "green", "red"] * 10,
+        "name": [f"house {i}" for i in range(40)],
+        "price": np.arange(40.0) * 3 + 0.5,
+        "kind": ["old", "new"] * 20,
+        "stars": np.arange(40) % 3 + 3,
+    }
+)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "houses.csv"
+    FRAME.to_csv(path, index=False)
+    return path
+
+
+def test_numbers_are_standardised_and_texts_are_categories(file):
+    table = load(f"csv:{file}:price")
+    (numbers, categories), target = table[0]
+    assert declared_task(table) == "regression" and table.left_out == ["name"]
+    assert table.numbers == ["size", "rooms", "stars"] and table.categories == {"colour": 4, "kind": 3}
+    expected = (FRAME["size"] - FRAME["size"].mean()) / FRAME["size"].std(ddof=0)
+    assert torch.stack([row[0][0][0] for row in table]).tolist() == pytest.approx(expected.tolist(), abs=1e-5)
+    assert numbers.dtype == torch.float32 and categories.tolist() == [3, 2]
+    mean, deviation = table.target_scale
+    assert (mean, deviation) == pytest.approx((FRAME["price"].mean(), FRAME["price"].std(ddof=0)))
+    assert float(target) * deviation + mean == pytest.approx(0.5, abs=1e-4)
+    batch = draw(table, 8)
+    assert batch.inputs[0].shape == (8, 3) and batch.inputs[1].shape == (8, 2) and batch.targets.shape == (8,)
+
+
+def test_the_training_part_alone_standardises(file):
+    table = load(f"csv:{file}:price")
+    train, held_out = split(table, 0.25, seed=3)
+    values = train.images[0]
+    assert torch.allclose(values.mean(0), torch.zeros(3), atol=1e-6)
+    assert torch.allclose(values.std(0, correction=0), torch.ones(3), atol=1e-5)
+    assert abs(float(train.targets.mean())) < 1e-6 and abs(float(held_out.images[0].mean())) > 1e-3
+    assert len(train) == 30 and len(held_out) == 10 and declared_task(train) == "regression"
+
+
+def test_texts_and_few_whole_numbers_are_classes_unless_another_task_is_named(file):
+    kinds, stars = load(f"csv:{file}:kind"), load(f"csv:{file}:stars")
+    assert kinds.classes == ["new", "old"] and [row[1] for row in kinds][:3] == [1, 0, 1]
+    assert stars.classes == [3, 4, 5] and stars.task == "classification"
+    _, held_out = split(kinds, 0.25)
+    assert held_out.targets.bincount().tolist() == [5, 5]
+    numbers = load(f"csv:{file}:stars", task="regression")
+    assert numbers.task == "regression" and numbers.targets.dtype == torch.float32
+    assert load(stars, task="regression").task == "regression" and load(stars).task == "classification"
+    with pytest.raises(InputError, match="regression predicts numbers, but column 'kind' holds texts"):
+        load(f"csv:{file}:kind", task="regression")
+
+
+def test_missing_values_are_the_mean_and_category_0(tmp_path):
+    path = tmp_path / "holes.csv"
+    path.write_text("a,b,y\n1,x,0.5\n,y,1.5\n3,,2.5\n5,x,3.5\n")
+    table = load(f"csv:{path}:y")
+    numbers, codes = table.images
+    assert numbers[:, 0].tolist() == pytest.approx([-1.2247449, 0, 0, 1.2247449])
+    assert codes[:, 0].tolist() == [1, 2, 0, 1]
+
+
+def test_parquet_holds_the_same(file, tmp_path):
+    pytest.importorskip("pyarrow")
+    FRAME.to_parquet(tmp_path / "houses.parquet")
+    one, other = load(f"csv:{file}:price"), load(f"parquet:{tmp_path / 'houses.parquet'}:price")
+    assert torch.equal(one.images[0], other.images[0]) and torch.equal(one.images[1], other.images[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "reason"),
+    [
+        ("a,y\n1,2\n", "csv:{}", "the column to predict is missing; write csv:FILE:TARGET"),
+        ("a,y\n1,2\n", "csv:{}:z", "unknown column of .* 'z'.*Known: a, y"),
+        ("a,y\n1,2\n1,\n", "csv:{}:y", "column 'y' of .* lacks 1 of 2 values, the first in row 2"),
+        ("a,y\ninf,2\n", "csv:{}:y", "column 'a' of .* holds infinite values"),
+        ("", "csv:{}:y", "cannot be read as a table: EmptyDataError"),
+        ("a,y\n", "csv:{}:y", "has no rows"),
+        ("y\n1\n", "csv:{}:y", "no column to predict from"),
+    ],
+)
+def test_what_is_no_table_is_refused(text, spec, reason, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=reason):
+        load(spec.format(path))

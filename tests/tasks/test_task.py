@@ -1,0 +1,206 @@
+"""A task: its parts, what data is certain about, and the way from scoring to training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torchmetrics
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset, Subset, TensorDataset
+
+import zerocost as zc
+from zerocost.data import Batch
+from zerocost.tasks import TASKS, Task
+from zerocost.tasks.task import as_task
+from zerocost.train import halving, train
+
+IDS = torch.randint(9, (4, 6), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "targets", "name"),
+    [
+        (torch.rand(4, 3), None, "classification"),
+        (torch.rand(4, 3), torch.arange(4), "classification"),
+        (torch.rand(4, 3), torch.arange(4)[:, None], "classification"),
+        (torch.rand(4, 3), torch.eye(4), "classification"),
+        (torch.rand(4, 3), torch.tensor([0.0, 1.0, 1.0, 0.0]), "classification"),
+        (torch.rand(4, 3), torch.rand(4), "regression"),
+        (torch.rand(4, 3), torch.tensor([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0], [1.0, 0.0]]), "regression"),
+        (torch.rand(4, 3), torch.tensor([[True, True], [False, True]] * 2), "multilabel"),
+        (torch.rand(4, 3, 8, 8), torch.zeros(4, 8, 8).long(), "segmentation"),
+        (IDS, IDS, "next_token"),
+        ({"input_ids": IDS}, IDS.clone(), "next_token"),
+        (IDS, IDS + 1, "classification"),
+    ],
+)
+def test_what_targets_are_certain_about(inputs, targets, name):
+    assert as_task(None, None, Batch(inputs, targets)).name == name
+
+
+def test_a_dataset_may_say_what_it_is_for():
+    class Tagged(TensorDataset):
+        task = "multilabel"
+
+    data = Tagged(torch.rand(4, 2), torch.rand(4, 2).round())
+    assert as_task(None, Subset(data, [0, 1])).name == "multilabel"
+    assert as_task("regression", data).name == "regression"
+    data.task = "something of its own"
+    assert as_task(None, data, Batch(*data[:])).name == "regression"
+
+
+def test_parts_are_replaced_and_the_rest_stays():
+    task = as_task("regression", None, loss=F.l1_loss, metric="r2_score", output="out")
+    assert (task.name, task.loss, task.metric, task.output) == ("regression", F.l1_loss, "r2_score", "out")
+    assert task.higher_is_better and not TASKS["regression"].higher_is_better
+    own = Task(loss=F.smooth_l1_loss)
+    assert own.metric_name == "loss" and not own.higher_is_better and own.meter() is None
+    assert Task(loss=F.l1_loss, metric=torchmetrics.R2Score()).metric_name == "R2Score"
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: as_task("regresion", None), "unknown task 'regresion'; did you mean 'regression'"),
+        (lambda: as_task(3, None), "task must be a zerocost.tasks.Task"),
+        (lambda: Task(loss="mse"), "loss must be a function"),
+        (lambda: Task(loss=F.l1_loss, metric="acuracy"), "unknown metric 'acuracy'; did you mean 'accuracy'"),
+        (lambda: as_task("regression", None, metric="accuracy"), "regression has no metric 'accuracy'; it has"),
+        (lambda: Task(loss=F.l1_loss, metric=torchmetrics.PearsonCorrCoef()), "says whether higher is better"),
+        (lambda: Task(loss=F.l1_loss, output=2.5), "output must be a key"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, reason):
+    with pytest.raises(zc.InputError, match=reason):
+        make()
+
+
+def dataset(task, count=48):
+    draw = torch.Generator().manual_seed(1)
+    x = torch.randn(count, 4, generator=draw)
+    targets = {
+        "classification": (x[:, 0] > 0).long(),
+        "multilabel": (x[:, :2] > 0).float(),
+        "regression": x[:, :2] * 2,
+    }
+    return TensorDataset(x, targets[task])
+
+
+def net(width=8):
+    return nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 2))
+
+
+@pytest.mark.parametrize(
+    ("task", "loss"),
+    [
+        ("classification", F.cross_entropy),
+        ("multilabel", F.binary_cross_entropy_with_logits),
+        ("regression", F.mse_loss),
+    ],
+)
+def test_gradient_proxies_follow_the_loss_of_the_task(task, loss):
+    torch.manual_seed(0)
+    model, (x, y) = net(), dataset(task)[:]
+    card = zc.score(model, (x, y), "snip,grad_norm", task=task)
+    gradients = torch.autograd.grad(loss(model(x), y), [model[0].weight, model[2].weight])
+    assert card["grad_norm"] == pytest.approx(sum(float(g.norm()) for g in gradients), rel=1e-5)
+    assert card.provenance["task"] == task
+    table = zc.rank({"a": net}, dataset(task), "grad_norm", batch=16, task=task)
+    assert table.failures.empty and table.cards["a"].provenance["task"] == task
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"), [("classification", "accuracy"), ("multilabel", "average_precision"), ("regression", "loss")]
+)
+def test_training_is_judged_by_the_metric_of_the_task(task, metric):
+    data = dataset(task, 96)
+    [run] = train({"a": net}, train=data, epochs=4, learning_rate=0.03, task=task, metric=metric)
+    assert run.failure is None and run.metric_name == metric
+    curve = [epoch.validation_metric for epoch in run.epochs]
+    assert run.metric == (max(curve) if run.higher_is_better else min(curve))
+    if metric == "loss":
+        assert curve == [epoch.validation_loss for epoch in run.epochs] and run.accuracy is None
+
+
+def test_early_stopping_and_halving_follow_a_metric_of_which_less_is_better(tmp_path):
+    data = dataset("regression", 96)
+    networks = {"good": net, "frozen": lambda: nn.Sequential(nn.Dropout(1.0), nn.Linear(4, 2))}
+    runs = halving(networks, train=data, epochs=4, reduction=2, learning_rate=0.03, workdir=tmp_path)
+    assert {run.name: len(run.epochs) for run in runs} == {"good": 4, "frozen": 1}
+    assert {run.metric_name for run in runs} == {"mean_squared_error"}
+    good = runs[0]
+    model = net()
+    model.load_state_dict(torch.load(good.checkpoint, weights_only=True))
+    _, held_out = zc.data.split(zc.data.load(data), 0.2, seed=0)
+    x, y = (torch.stack(part) for part in zip(*held_out, strict=True))
+    assert F.mse_loss(model(x), y).item() == pytest.approx(good.metric, rel=1e-5)
+    [stopped] = train({"a": net}, train=data, epochs=9, patience=1, learning_rate=1e-7, metric="r2_score")
+    assert stopped.higher_is_better and len(stopped.epochs) <= 9
+
+
+class Pairs(Dataset):
+    """Samples as mappings, as Hugging Face datasets have them."""
+
+    def __init__(self, task="regression"):
+        self.data = dataset(task, 48)
+
+    def __len__(self):
+        return len(self.data)
+
+    def __getitem__(self, index):
+        x, y = self.data[index]
+        return {"features": x, "labels": y}
+
+
+class Keyed(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.body = net(width)
+
+    def forward(self, features):
+        return {"hidden": features, "out": self.body(features)}
+
+
+def test_samples_that_are_mappings_go_from_scoring_to_training():
+    assert zc.rank({"a": Keyed}, Pairs(), "snip,jacob_cov", batch=16).failures.empty
+    [run] = train({"a": Keyed}, train=Pairs(), epochs=1)
+    assert run.failure is None and run.metric_name == "mean_squared_error"
+
+
+def test_a_search_for_a_regression_finds_the_network_of_least_error():
+    def space(choose):
+        return net(choose.int("width", 4, 32, step=4))
+
+    settings = {"candidates": 4, "keep": 2, "epochs": 2, "proxies": "snip"}
+    found = zc.search(space, dataset("regression", 96), **settings)
+    assert found.task.name == "regression" and found.settings["metric"] == "mean_squared_error"
+    assert found.best == min(found.survivors, key=lambda run: run.metric).name
+    aimed = zc.search(space, dataset("regression", 96), objectives="mean_absolute_error", **settings)
+    assert aimed.table.frame["mean_absolute_error"].is_monotonic_increasing
+    assert aimed.task.metric == "mean_absolute_error"
+    with pytest.raises(zc.InputError, match="not what networks are judged by, which is 'r2_score'"):
+        zc.search(space, dataset("regression"), objectives="accuracy", metric="r2_score", **settings)
+
+
+class Heads(nn.Module):
+    """Two outputs of which neither has a common name."""
+
+    def __init__(self, width=8):
+        super().__init__()
+        self.main, self.side = net(width), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return {"main": self.main(x), "side": self.side(x)}
+
+
+def test_an_output_is_picked_from_scoring_to_training_and_costs():
+    def space(choose):
+        return Heads(choose.int("width", 4, 32, step=4))
+
+    settings = {"candidates": 3, "keep": 1, "epochs": 1, "proxies": "snip,flops", "where": "latency < 1e6", "batch": 16}
+    found = zc.search(space, dataset("regression"), output="main", **settings)
+    assert found.table.failures.empty and found.survivors[0].failure is None
+    assert found.settings["output"] == "'main'" and found.settings["task"] == "regression"
+    table = zc.rank({"a": Heads}, dataset("regression"), "snip", batch=16)
+    assert "name the one to score with output=" in table.failures.reason.iloc[0]
