@@ -146,11 +146,15 @@ def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
     1.0
     """
     mean, std = channel_statistics(images)
-    return _StandardImages(images.sub_(mean).div_(std), targets)
+    return _StandardImages(images.sub_(mean).div_(std), targets, mean, std)
 
 
 class _StandardImages(TensorData):
-    """Images standardised by all of them, or after a split by the training part."""
+    """Images standardised by all of them, or after a split by the training part; they had this mean and deviation."""
+
+    def __init__(self, images: Tensor, targets: Tensor | None, mean: Tensor, std: Tensor) -> None:
+        super().__init__(images, targets)
+        self.mean, self.std = mean, std
 
     def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
         """Two parts, standardised by the first."""
@@ -159,6 +163,11 @@ class _StandardImages(TensorData):
         for part in (fitting, held_out):
             part.images.sub_(mean).div_(std)
         return fitting, held_out
+
+    def beside(self, other: _StandardImages) -> tuple[TensorData, TensorData]:
+        """These images and others, standardised by these."""
+        raw = other.images * other.std + other.mean
+        return self, TensorData((raw - self.mean) / self.std, other.targets)
 
 
 def check_finite(inputs: Tensor, what: str = "input") -> None:

@@ -129,6 +129,7 @@ class SearchPlan:
         provenance = {
             **{"zerocost": VERSION, "torch": torch.__version__, "seed": self.pipeline.seed},
             **{"device": self.pipeline.device_name, "fidelity": str(fidelity)},
+            **{"task": self.split.task.name, "loss": self.split.task.loss_name},
         }
         objectives, columns = self.objectives, self.objectives.columns
         cards = {text: ScoreCard(one.scores, one.failures, (), provenance) for text, one in measured.items()}
