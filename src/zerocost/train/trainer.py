@@ -196,6 +196,7 @@ def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[s
     return {
         **vars(setup.settings),
         "task": stable_repr(setup.settings.task),
+        "loss": setup.settings.task.loss_digest,
         "seed": seed,
         "train": setup.train.fingerprint,
         "validation": setup.validation.fingerprint,
