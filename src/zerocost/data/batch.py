@@ -17,6 +17,8 @@ from zerocost.data.balance import balanced_indices
 from zerocost.data.dataset import length, load
 from zerocost.data.tensors import check_finite, describe_values, is_integer
 
+_USUAL = 64
+
 
 class Batch(NamedTuple):
     """Inputs of a network and their targets.
@@ -76,6 +78,16 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
         batch = _collate(samples, collate)
     validate(batch)
     return batch
+
+
+def usual_size(data: Any) -> int:
+    """How many samples a batch has where none says: 64, or all of fewer.
+
+    >>> usual_size((torch.rand(8, 3), torch.arange(8)))
+    8
+    """
+    source = data.dataset if isinstance(data, DataLoader) else data
+    return _USUAL if isinstance(source, IterableDataset) else min(_USUAL, length(load(data)))
 
 
 def validate(batch: Batch, classes: int | None = None) -> None:

@@ -77,7 +77,8 @@ class SearchPlan:
         """What is scored at a fidelity."""
         pipeline = self.pipeline
         seeds = range(pipeline.seed, pipeline.seed + pipeline.repeat_count)
-        batches = draw_job_batches(self.split.fitting, seeds, pipeline.batch_size, 1, False, fidelity)
+        data, size = self.split.fitting, pipeline.batch_size(self.split.fitting)
+        batches = draw_job_batches(data, seeds, size, 1, False, fidelity)
         given = portable_proxies(as_proxies(pipeline.proxies))
         proxies = tuple(given.get(p.name, p.name) for p in self.proxies)
         device = None if pipeline.device is None else pipeline.device_name
@@ -109,7 +110,7 @@ class SearchPlan:
             "hardware": None if pipeline.hardware is None else repr(pipeline.hardware),
             "accuracy": None if pipeline.accuracy is None else _source_name(pipeline.accuracy),
             "combination": _combination_text(pipeline.combination),
-            "batch": pipeline.fidelities[0].batch or pipeline.batch_size,
+            "batch": pipeline.fidelities[0].batch or pipeline.batch_size(self.split.fitting),
             "repeats": pipeline.repeat_count,
             "where": pipeline.conditions,
             "fidelity": " > ".join(map(str, pipeline.fidelities)),
@@ -162,7 +163,7 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
         )
     columns = _columns_to_measure(pipeline, where)
     needed = {"params", *columns, *_columns_in(limits)}
-    combination = replace(pipeline.combination, batch=pipeline.batch_size, repeats=pipeline.repeat_count)
+    combination = replace(pipeline.combination, batch=pipeline.batch_size(split.fitting), repeats=pipeline.repeat_count)
     return SearchPlan(
         pipeline=pipeline,
         space=space,
