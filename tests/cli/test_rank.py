@@ -106,12 +106,20 @@ def test_an_encoder_and_decoder(run, tmp_path):
 @transformers
 def test_proxies_that_need_labels_fail_by_name(run, configs):
     tokens = ("--data", "tokens", "--batch", 4)
-    result = run("rank", f"hf:{configs / 'small.json'}", *tokens, "--proxies", "dss,naswot,snip")
+    place = f"hf:sequence-classification:{configs}"
+    result = run("rank", f"{place}/small.json", *tokens, "--proxies", "dss,naswot,snip")
     assert result.code == 0
     assert "needs labels: give the batch as (inputs, labels) (snip): small" in result.out
-    result = run("rank", f"hf:{configs}", *tokens, "--proxies", "snip")
+    result = run("rank", place, *tokens, "--proxies", "snip")
     assert (result.code, result.out) == (2, "")
     assert "no candidate could be scored: needs labels" in result.err
+
+
+@transformers
+def test_tokens_are_the_labels_of_causal_models(run, configs):
+    result = run("rank", f"hf:{configs}", "--data", "tokens", "--batch", 4, "--proxies", "snip,zico", "--json")
+    assert (result.code, result.json["failures"]) == (0, [])
+    assert {made["task"] for made in result.json["provenance"].values()} == {"next_token"}
 
 
 @transformers

@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, Subse
 
 from zerocost.base.errors import InputError
 from zerocost.data import Batch, load, split
+from zerocost.data.dataset import standardise_alike
 from zerocost.data.tensors import TensorData
 
 
@@ -128,3 +129,26 @@ def test_a_fraction_outside_the_unit_interval_is_refused(fraction):
 def test_a_stream_cannot_be_split():
     with pytest.raises(InputError, match="front to back"):
         split(Stream())
+
+
+def test_validation_data_of_its_own_is_read_as_the_training_data(tmp_path):
+    one, other = tmp_path / "one.csv", tmp_path / "other.csv"
+    one.write_text("a,kind,y\n1,x,no\n3,z,yes\n1,x,no\n3,z,yes\n")
+    other.write_text("kind,a,y\ny,5,yes\ny,5,yes\nx,1,yes\n")
+    train, validation = standardise_alike(load(f"csv:{one}:y"), load(f"csv:{other}:y"))
+    (numbers, kinds), targets = validation.images, validation.targets
+    assert train.images[0][:, 0].tolist() == [-1, 1, -1, 1] and numbers[:, 0].tolist() == [3, 3, -1]
+    assert train.images[1][:, 0].tolist() == [1, 3, 1, 3] and kinds[:, 0].tolist() == [2, 2, 1]
+    assert targets.tolist() == [1, 1, 1]
+    series = tmp_path / "later.csv"
+    series.write_text("y\n" + "\n".join(map(str, range(10, 20))))
+    earlier = tmp_path / "earlier.csv"
+    earlier.write_text("y\n" + "\n".join(map(str, range(10))))
+    _, later = standardise_alike(load(f"series:{earlier}:y:3"), load(f"series:{series}:y:3"))
+    assert float(later[0][0][0, 0]) == pytest.approx((10 - 4.5) / np.std(np.arange(10)))
+    np.savez(tmp_path / "a.npz", x=np.full((4, 8, 8), 51, np.uint8) * np.arange(4, dtype=np.uint8)[:, None, None])
+    np.savez(tmp_path / "b.npz", x=np.full((2, 8, 8), 51, np.uint8))
+    first, second = standardise_alike(load(f"npz:{tmp_path / 'a.npz'}"), load(f"npz:{tmp_path / 'b.npz'}"))
+    assert torch.allclose(second.images[0], first.images[1], atol=1e-6)
+    plain = load((torch.rand(4, 2), torch.arange(4)))
+    assert standardise_alike(first, plain) == (first, plain)

@@ -138,6 +138,7 @@ def test_tables_are_written(evaluated, tmp_path):
         ({"k": 13}, "12 architectures are too few for k=13"),
         ({"proxies": "snpi"}, "did you mean 'snip'"),
         ({"truth": Query("made-up", "loss", 1, "mean")}, "loss"),
+        ({"truth": Query("made-up", "mean_squared_error", 1, "mean")}, "a metric of which more is better"),
         ({"data": "noise:1x8x8:10"}, "no network could be scored"),
         ({"device": "nowhere"}, "cannot be used"),
     ],

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_diabetes
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from zerocost import score
@@ -20,27 +20,26 @@ from zerocost.scoring.candidates import initialise
 from zerocost.spaces import Fidelity, distinct, get
 from zerocost.testing.spaces import check_space
 
-CATEGORIES = {1: 3, 4: 5}
+CATEGORIES = (3, 5)
 
 
-def rows(n: int) -> Tensor:
-    """Six columns, two of them codes of categories."""
+def rows(n: int) -> tuple[Tensor, Tensor]:
+    """Four numbers and the codes of two categories."""
     random = torch.Generator().manual_seed(0)
-    made = torch.randn(n, 6, generator=random)
-    for column, codes in CATEGORIES.items():
-        made[:, column] = torch.randint(codes, (n,), generator=random).float()
-    return made
+    codes = [torch.randint(count, (n,), generator=random) for count in CATEGORIES]
+    return torch.randn(n, 4, generator=random), torch.stack(codes, 1)
 
 
-@pytest.mark.parametrize("categories", [None, CATEGORIES])
-def test_contract(categories: dict[int, int] | None) -> None:
-    space = get("mlp", features=6, outputs=2, categories=categories)
-    check_space(space, rows(4), samples=8, fidelities=(Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(0.25, 0.25)))
+@pytest.mark.parametrize("categories", [(), CATEGORIES])
+def test_contract(categories: tuple[int, ...]) -> None:
+    space = get("mlp", features=4, outputs=2, categories=categories)
+    inputs = rows(4) if categories else rows(4)[0]
+    check_space(space, inputs, samples=8, fidelities=(Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(0.25, 0.25)))
 
 
-@pytest.mark.parametrize("categories", [None, CATEGORIES])
-def test_size_is_the_number_of_architectures(categories: dict[int, int] | None) -> None:
-    space = get("mlp", features=6, categories=categories)
+@pytest.mark.parametrize("categories", [(), CATEGORIES])
+def test_size_is_the_number_of_architectures(categories: tuple[int, ...]) -> None:
+    space = get("mlp", features=4, categories=categories)
     assert len({space.canonical(arch) for arch in space}) == space.size
 
 
@@ -63,22 +62,22 @@ def test_every_member_runs_at_any_fidelity(seed: int, features: int, outputs: in
 
 def test_no_two_neighbours_compute_the_same() -> None:
     """Dead choices would show as equal outputs of networks that share a seed; dropout is seen in training alone."""
-    space = get("mlp", features=6, categories=CATEGORIES)
+    space = get("mlp", features=4, categories=CATEGORIES)
     inputs = rows(4)
     for arch in distinct(space, 3, np.random.default_rng(0)):
         outputs = []
         for near in itertools.chain([arch], space.neighbors(arch)):
             network = initialise(partial(space.build, near), 0).train()
             torch.manual_seed(0)
-            outputs.append(network(inputs))
+            outputs.append(network(*inputs))
         for a, b in itertools.combinations(outputs, 2):
             assert not torch.allclose(a, b, atol=1e-7)
 
 
 def test_a_code_chooses_its_embedding_and_numbers_pass() -> None:
-    space = get("mlp", features=3, categories={1: 4})
+    space = get("mlp", features=2, categories=[4])
     network = initialise(partial(space.build, space.sample(np.random.default_rng(0))), 0)
-    columns = network.columns(torch.tensor([[0.5, 2.0, -1.0]]))
+    columns = network.columns(torch.tensor([[0.5, -1.0]]), torch.tensor([[2]]))
     assert columns[0, :2].tolist() == [0.5, -1.0]
     assert torch.equal(columns[0, 2:], network.columns.embeddings[0].weight[2])
 
@@ -96,7 +95,7 @@ def test_taper_halves_each_layer() -> None:
 
 
 def test_proxies_score_a_member_with_categories() -> None:
-    space = get("mlp", features=6, outputs=3, categories=CATEGORIES)
+    space = get("mlp", features=4, outputs=3, categories=CATEGORIES)
     arch = space.parse("depth=2,width=32,taper=False,norm=layer,activation=relu,residual=True,dropout=0.1,embedding=8")
     network = initialise(partial(space.build, arch), 0)
     card = score(
@@ -129,10 +128,9 @@ def test_members_learn_a_regression_and_differ_in_how_well() -> None:
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"features": 0}, "features >= 1 and outputs >= 1"),
-        ({"outputs": 0}, "features >= 1 and outputs >= 1"),
-        ({"features": 3, "categories": {3: 2}}, r"columns 0 … 2 and at least two codes, but got \{3: 2\}"),
-        ({"features": 3, "categories": {0: 1}}, r"at least two codes, but got \{0: 1\}"),
+        ({"features": 0}, r"at least one feature or category, .* but got features=0, categories=\[\], outputs=1"),
+        ({"outputs": 0}, "an output, but got features=8"),
+        ({"features": 3, "categories": [0]}, r"a code in each category .* categories=\[0\]"),
         ({"classes": 3}, "space mlp has no classes; its sizes are features, outputs, categories"),
     ],
 )
@@ -142,7 +140,6 @@ def test_refuses_rows_it_cannot_serve(sizes: dict[str, object], message: str) ->
 
 
 def test_a_table_of_categories_alone() -> None:
-    space = get("mlp", features=2, categories={0: 2, 1: 3})
+    space = get("mlp", features=0, categories=[2, 3])
     network = initialise(partial(space.build, space.sample(np.random.default_rng(1))), 0)
-    assert isinstance(network, nn.Module)
-    assert network(torch.tensor([[0.0, 1.0], [1.0, 2.0]])).shape == (2, 1)
+    assert network(torch.tensor([[0, 1], [1, 2]])).shape == (2, 1)

@@ -21,9 +21,9 @@ from zerocost.testing.spaces import check_space
 
 
 def test_contract() -> None:
-    space = get("tcn", in_channels=2, outputs=3)
+    space = get("tcn", features=2, outputs=3)
     scaled = (Fidelity(width=0.5), Fidelity(depth=0.5), Fidelity(0.25, 0.25))
-    check_space(space, torch.randn(2, 2, 40), samples=8, fidelities=scaled)
+    check_space(space, torch.randn(2, 40, 2), samples=8, fidelities=scaled)
 
 
 def test_size_is_the_number_of_architectures() -> None:
@@ -47,9 +47,9 @@ def test_size_is_the_number_of_architectures() -> None:
 def test_every_member_runs_on_any_length_at_any_fidelity(
     seed: int, channels: int, outputs: int, time: int, width: float, depth: float
 ) -> None:
-    space = get("tcn", in_channels=channels, outputs=outputs)
+    space = get("tcn", features=channels, outputs=outputs)
     network = initialise(partial(space.build, space.sample(np.random.default_rng(seed)), Fidelity(width, depth)), 0)
-    found = network(torch.randn(3, channels, time))
+    found = network(torch.randn(3, time, channels))
     assert found.shape == (3, outputs)
     found.square().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters())
@@ -58,7 +58,7 @@ def test_every_member_runs_on_any_length_at_any_fidelity(
 def test_no_two_neighbours_compute_the_same() -> None:
     """Dead choices would show as equal outputs of networks that share a seed; dropout is seen in training alone."""
     space = get("tcn")
-    inputs = torch.randn(3, 1, 64, generator=torch.Generator().manual_seed(0))
+    inputs = torch.randn(3, 64, 1, generator=torch.Generator().manual_seed(0))
     for arch in distinct(space, 3, np.random.default_rng(0)):
         outputs = []
         for near in itertools.chain([arch], space.neighbors(arch)):
@@ -95,12 +95,12 @@ def test_a_block_keeps_the_length(kernel: int, causal: bool) -> None:
 
 
 def test_proxies_score_a_member() -> None:
-    space = get("tcn", in_channels=2, outputs=3)
+    space = get("tcn", features=2, outputs=3)
     arch = space.parse(
         "depth=3,width=16,kernel=3,dilation=2,causal=True,norm=batch,activation=relu,residual=True,dropout=0.1,head=last"
     )
     network = initialise(partial(space.build, arch), 0)
-    series, labels = torch.randn(8, 2, 32), torch.arange(8) % 3
+    series, labels = torch.randn(8, 32, 2), torch.arange(8) % 3
     card = score(network, (series, labels), proxies=["jacob_cov", "log_synflow", "naswot", "zico(parts=2)", "flops"])
     assert not card.failures
 
@@ -110,7 +110,7 @@ def test_members_learn_a_forecast_and_differ_in_how_well() -> None:
     steps = torch.arange(800.0)
     noise = 0.1 * torch.randn(800, generator=torch.Generator().manual_seed(0))
     series = torch.sin(steps / 3) + torch.sin(steps / 11) + noise
-    windows, targets = series.unfold(0, 33, 1)[:, None, :-1], series.unfold(0, 33, 1)[:, -1:]
+    windows, targets = series.unfold(0, 33, 1)[:, :-1, None], series.unfold(0, 33, 1)[:, -1:]
     rng = np.random.default_rng(0)
     errors = [_forecast_error(space, arch, windows, targets) for arch in distinct(space, 6, rng)]
     assert min(errors) < 0.15
@@ -130,7 +130,7 @@ def _forecast_error(space: SearchSpace, arch: Architecture, windows: Tensor, tar
         return F.mse_loss(network.eval()(windows[680:]), targets[680:]).item()
 
 
-@pytest.mark.parametrize("sizes", [{"in_channels": 0}, {"outputs": 0}])
+@pytest.mark.parametrize("sizes", [{"features": 0}, {"outputs": 0}])
 def test_refuses_series_it_cannot_serve(sizes: dict[str, int]) -> None:
-    with pytest.raises(InputError, match="in_channels >= 1 and outputs >= 1"):
+    with pytest.raises(InputError, match="features >= 1 and outputs >= 1"):
         get("tcn", **sizes)

@@ -198,9 +198,38 @@ def test_an_output_is_picked_from_scoring_to_training_and_costs():
     def space(choose):
         return Heads(choose.int("width", 4, 32, step=4))
 
-    settings = {"candidates": 3, "keep": 1, "epochs": 1, "proxies": "snip,flops", "where": "latency < 1e6", "batch": 16}
+    settings = {"candidates": 3, "keep": 1, "epochs": 1, "proxies": "snip,flops", "where": "latency < 1e6"}
     found = zc.search(space, dataset("regression"), output="main", **settings)
     assert found.table.failures.empty and found.survivors[0].failure is None
     assert found.settings["output"] == "'main'" and found.settings["task"] == "regression"
     table = zc.rank({"a": Heads}, dataset("regression"), "snip", batch=16)
     assert "name the one to score with output=" in table.failures.reason.iloc[0]
+
+
+def test_a_digest_tells_losses_apart_that_have_the_same_name():
+    def digest(loss):
+        return Task(loss=loss).loss_digest
+
+    weights = [nn.CrossEntropyLoss(weight=torch.tensor([1.0, w])) for w in (1.0, 2.0)]
+    smooth = [nn.CrossEntropyLoss(label_smoothing=s) for s in (0.0, 0.1)]
+    doubled, tripled = (lambda o, t: 2 * F.mse_loss(o, t)), (lambda o, t: 3 * F.mse_loss(o, t))
+    losses = [*weights, *smooth, doubled, tripled, F.mse_loss, F.l1_loss]
+    assert len({digest(loss) for loss in losses}) == len(losses)
+    assert digest(nn.CrossEntropyLoss()) == digest(smooth[0]) and digest(F.mse_loss) == digest(F.mse_loss)
+
+
+def test_a_run_with_another_loss_is_trained_anew(tmp_path):
+    data, once, twice = dataset("regression"), (lambda o, t: 1 * F.mse_loss(o, t)), (lambda o, t: 2 * F.mse_loss(o, t))
+    [one], [two] = (train({"a": net}, train=data, epochs=1, workdir=tmp_path, loss=loss) for loss in (once, twice))
+    assert two.epochs[0].train_loss > 1.5 * one.epochs[0].train_loss
+
+
+def test_the_usual_batch_is_all_of_few_samples():
+    def space(choose):
+        return net(choose.int("width", 4, 8, step=4))
+
+    data = dataset("regression", 20)
+    assert zc.rank({"a": net}, data, "snip").combination.batch == 20
+    assert zc.search(space, data, candidates=2, keep=1, epochs=0, proxies="snip").settings["batch"] == 16
+    with pytest.raises(zc.InputError, match="asked for a batch of 64, but the data holds 20"):
+        zc.rank({"a": net}, data, "snip", batch=64)

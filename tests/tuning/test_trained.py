@@ -28,6 +28,14 @@ def test_a_mapping_a_csv_and_runs_say_the_same(tmp_path):
         assert found.sort_index().equals(accuracies(KNOWN, SPACE).sort_index())
 
 
+def test_of_an_error_less_is_better():
+    errors = [
+        Run.of(text, 0, [Epoch(1, 1.0, 1.0, value, 1.0)], metric_name="mean_squared_error", higher_is_better=False)
+        for text, value in KNOWN.items()
+    ]
+    assert accuracies(errors, SPACE).to_dict() == {text: -value for text, value in KNOWN.items()}
+
+
 def test_twins_and_trainings_from_several_seeds_are_one():
     cell = "|none~0|+|none~0|none~1|+|{}~0|none~1|none~2|"
     space = spaces.get("nasbench201")

@@ -39,11 +39,12 @@ out = _Output(width=None if sys.stdout is not None and sys.stdout.isatty() else 
 SPECS = ", ".join(source.usage for source in SOURCES.values())
 _BY_DEFAULT = "or what the combination of --proxies says"
 Data = Annotated[str, typer.Option("--data", help=f"Where batches come from: {SPECS}.")]
-Batch = Annotated[int, typer.Option("--batch", min=1, help="Samples in the batch that networks are scored on.")]
 OptionalBatch = Annotated[
     int | None,
     typer.Option(
-        "--batch", min=1, help=f"Samples in the batch that networks are scored on. By default 64, {_BY_DEFAULT}."
+        "--batch",
+        min=1,
+        help=f"Samples in the batch that networks are scored on. By default 64 (all of fewer), {_BY_DEFAULT}.",
     ),
 ]
 Repeats = Annotated[

@@ -13,10 +13,10 @@ from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.user_code import load_object
 from zerocost.cli.common import (
-    Batch,
     Data,
     Drawing,
     Json,
+    OptionalBatch,
     Proxies,
     TaskOptions,
     command,
@@ -29,6 +29,7 @@ from zerocost.cli.tables import cell_text
 from zerocost.combine import as_proxies
 from zerocost.data import load as open_data
 from zerocost.data.as_batch import separate_targets
+from zerocost.data.batch import usual_size
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import initialise_on
@@ -45,7 +46,7 @@ class _ScoreOptions(TaskOptions, Drawing):
     """How networks are scored."""
 
     proxies: Proxies = _DEFAULT
-    batch: Batch = 64
+    batch: OptionalBatch = None
 
 
 @command
@@ -70,7 +71,8 @@ def score(
         raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
     model = initialise_on(built, seed, options.device)
     source = open_data(data, task=options.task)
-    batches = draw_batches(source, options.batch, options.batches, seed, options.balanced)
+    size = options.batch or usual_size(source)
+    batches = draw_batches(source, size, options.batches, seed, options.balanced)
     task = as_task(options.task, source, separate_targets(batches[0]), loss=options.loss, output=options.output)
     card = score_model(model, batches, chosen, task=task, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
@@ -96,7 +98,7 @@ def score(
         forwards, backwards = (sum(getattr(p, kind) for p in card.passes) for kind in ("forwards", "backwards"))
         out.print(
             f"{forwards} forward and {backwards} backward passes in {card.milliseconds:.0f} ms; "
-            f"batch {options.batch} of {data}, task {made['task']}, {made['dtype']} on {made['device']}, seed {seed}; "
+            f"batch {size} of {data}, task {made['task']}, {made['dtype']} on {made['device']}, seed {seed}; "
             "higher is better",
             style="dim",
             highlight=False,

@@ -19,6 +19,8 @@ from zerocost.data.dataset import length, load
 from zerocost.data.room import check_room
 from zerocost.data.tensors import check_finite, describe_values, is_integer
 
+_USUAL = 64
+
 
 class Batch(NamedTuple):
     """Inputs of a network and their targets.
@@ -83,6 +85,16 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
         batch = _collate(samples, collate)
     validate(batch)
     return batch
+
+
+def usual_size(data: Any) -> int:
+    """How many samples a batch has where none says: 64, or all of fewer.
+
+    >>> usual_size((torch.rand(8, 3), torch.arange(8)))
+    8
+    """
+    source = data.dataset if isinstance(data, DataLoader) else data
+    return _USUAL if isinstance(source, IterableDataset) else min(_USUAL, length(load(data)))
 
 
 def validate(batch: Batch, classes: int | None = None) -> None:

@@ -98,6 +98,18 @@ def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tup
     return _parts(dataset, train, validation)
 
 
+def standardise_alike(train: Dataset[Any], validation: Dataset[Any]) -> tuple[Dataset[Any], Dataset[Any]]:
+    """Two datasets of the same kind of source, read alike and standardised by the first; others as they are.
+
+    Raises:
+        InputError: the second is no such data.
+    """
+    beside = getattr(train, "beside", None)
+    if beside is None or type(train) is not type(validation):
+        return train, validation
+    return cast("tuple[Dataset[Any], Dataset[Any]]", beside(validation))
+
+
 def _parts(dataset: Dataset[Any], train: Tensor, validation: Tensor) -> tuple[Dataset[Any], Dataset[Any]]:
     """Two parts of a dataset, which may make them itself."""
     own: Callable[[Tensor, Tensor], tuple[Dataset[Any], Dataset[Any]]] | None = getattr(dataset, "parts", None)

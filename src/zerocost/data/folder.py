@@ -53,6 +53,12 @@ class Pictures(Dataset[Any]):
         fitted.fit(train)
         return Subset(fitted, train.tolist()), Subset(fitted, validation.tolist())
 
+    def beside(self, other: Pictures) -> tuple[Dataset[Any], Dataset[Any]]:
+        """These pictures and others, standardised by these."""
+        fitted = copy.copy(other)
+        fitted.mean, fitted.std = self.mean, self.std
+        return self, fitted
+
     def target(self, index: int) -> Any:
         """The target of a picture."""
         raise NotImplementedError

@@ -20,7 +20,7 @@ _USAGE = "series:FILE:TARGET:LENGTH:AHEAD, such as series:load.csv:demand:24:6"
 class _Windows(TensorData):
     """Windows of `length` rows, length×F, each with the `ahead` values of the target column that follow.
 
-    Columns are standardised by the first `fitted` rows. Windows overlap, so a split holds out the last ones, and leaves
+    Columns are standardised by the rows `fitted`. Windows overlap, so a split holds out the last ones, and leaves
     out those between that share rows with both parts.
 
     Args:
@@ -28,7 +28,7 @@ class _Windows(TensorData):
         target: the place of the column to predict.
         length: rows of a window.
         ahead: values to predict.
-        fitted: how many rows columns are standardised by; all if None.
+        fitted: the rows that columns are standardised by; all if None.
 
     Raises:
         InputError: fewer rows than a window and what follows it.
@@ -38,11 +38,11 @@ class _Windows(TensorData):
     (3, torch.Size([3, 1]), torch.Size([1]))
     """
 
-    def __init__(self, values: Tensor, target: int, length: int, ahead: int, fitted: int | None = None) -> None:
+    def __init__(self, values: Tensor, target: int, length: int, ahead: int, fitted: Tensor | None = None) -> None:
         self.values, self.target, self.length, self.ahead = values, target, length, ahead
         if len(values) < length + ahead:
             raise InputError(f"{len(values)} rows are too few for windows of {length} and {ahead} more; write {_USAGE}")
-        known = values[:fitted]
+        known = values if fitted is None else fitted
         deviation, mean = torch.std_mean(known, dim=0, correction=0)
         scaled = (values - mean) / torch.where(deviation > 0, deviation, 1.0)
         inputs = scaled[: len(scaled) - ahead].unfold(0, length, 1).transpose(1, 2)
@@ -52,8 +52,13 @@ class _Windows(TensorData):
 
     def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
         """Two parts of the windows, standardised by the rows of the first."""
-        fitted = _Windows(self.values, self.target, self.length, self.ahead, int(train.max()) + self.gap + 1)
+        known = self.values[: int(train.max()) + self.gap + 1]
+        fitted = _Windows(self.values, self.target, self.length, self.ahead, known)
         return fitted.rows(train), fitted.rows(validation)
+
+    def beside(self, other: _Windows) -> tuple[TensorData, TensorData]:
+        """These windows and those of another file, standardised by these."""
+        return self, _Windows(other.values, other.target, other.length, other.ahead, self.values)
 
 
 def load_series(argument: str) -> _Windows:

@@ -66,6 +66,7 @@ class Table(TensorData):
             scaled, self.target_scale = _standardised(_numbers(target), every)
             targets = scaled[:, 0]
         super().__init__(self._inputs(every), targets, task)
+        self.codes = tuple(self.categories.values())
 
     def _inputs(self, rows: Tensor) -> Any:
         """The numbers, the categories, or both."""
@@ -88,6 +89,16 @@ class Table(TensorData):
         """Two parts of the rows, standardised by the first."""
         fitted = Table(self.columns, self.target, self.task, train)
         return fitted.rows(train), fitted.rows(validation)
+
+    def beside(self, other: Table) -> tuple[TensorData, TensorData]:
+        """This table and another of the same columns, read alike and standardised by this one."""
+        columns, lacking = self.columns, [str(name) for name in self.columns if name not in other.columns]
+        if lacking:
+            raise InputError(f"the validation table has no column {lacking[0]!r}, which the training table has")
+        every = pd.concat([columns, other.columns[list(columns)]], ignore_index=True)
+        targets = pd.concat([self.target, other.target], ignore_index=True)
+        both = Table(every, targets, self.task)
+        return both.parts(torch.arange(len(columns)), torch.arange(len(columns), len(every)))
 
 
 def load_csv(argument: str) -> Table:

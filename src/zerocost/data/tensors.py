@@ -25,6 +25,9 @@ class TensorData(Dataset[Any]):
         targets: one for each sample, if any.
         task: the name of the task that the targets are for, where that is certain.
 
+    Attributes:
+        codes: how many codes each column of categories has, where that is known.
+
     >>> TensorData(torch.zeros(2, 3, 8, 8), torch.tensor([4, 7]))[1][1]
     7
     """
@@ -33,6 +36,7 @@ class TensorData(Dataset[Any]):
         self.images = images
         self.targets = targets
         self.task = task
+        self.codes: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(tree_leaves(self.images)[0])
@@ -47,7 +51,9 @@ class TensorData(Dataset[Any]):
     def rows(self, rows: Tensor) -> TensorData:
         """Some of the samples."""
         targets = None if self.targets is None else self.targets[rows]
-        return TensorData(tree_map(lambda values: values[rows], self.images), targets, self.task)
+        some = TensorData(tree_map(lambda values: values[rows], self.images), targets, self.task)
+        some.codes = self.codes
+        return some
 
 
 def as_inputs(array: _Array) -> Tensor:
@@ -146,11 +152,15 @@ def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
     1.0
     """
     mean, std = channel_statistics(images)
-    return _StandardImages(images.sub_(mean).div_(std), targets)
+    return _StandardImages(images.sub_(mean).div_(std), targets, mean, std)
 
 
 class _StandardImages(TensorData):
-    """Images standardised by all of them, or after a split by the training part."""
+    """Images standardised by all of them, or after a split by the training part; they had this mean and deviation."""
+
+    def __init__(self, images: Tensor, targets: Tensor | None, mean: Tensor, std: Tensor) -> None:
+        super().__init__(images, targets)
+        self.mean, self.std = mean, std
 
     def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
         """Two parts, standardised by the first."""
@@ -159,6 +169,11 @@ class _StandardImages(TensorData):
         for part in (fitting, held_out):
             part.images.sub_(mean).div_(std)
         return fitting, held_out
+
+    def beside(self, other: _StandardImages) -> tuple[TensorData, TensorData]:
+        """These images and others, standardised by these."""
+        raw = other.images * other.std + other.mean
+        return self, TensorData((raw - self.mean) / self.std, other.targets)
 
 
 def check_finite(inputs: Tensor, what: str = "input") -> None:

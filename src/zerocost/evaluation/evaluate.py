@@ -26,6 +26,7 @@ from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
 from zerocost.tasks import Task
+from zerocost.tasks.metrics import lower_is_better
 from zerocost.tasks.task import as_task
 
 _STAND_IN = "digits:32"
@@ -162,7 +163,7 @@ def _check_positive(**numbers: int) -> None:
 
 def _known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:
     """The truth of every architecture of the benchmark; `InputError` for a metric of which more is not better."""
-    if UNTRAINED.fullmatch(query.metric) or query.metric.endswith("loss"):
+    if UNTRAINED.fullmatch(query.metric) or query.metric.endswith("loss") or lower_is_better(query.metric):
         raise InputError(
             f"proxies are compared with a metric of which more is better, such as {benchmark.default.metric}, but got "
             f"{query.metric}"

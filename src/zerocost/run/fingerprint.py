@@ -37,7 +37,7 @@ def fingerprints(job: Job) -> dict[int, str]:
     except Failure:
         layers = []
     code = [code_checksum(f) for v in (type(job.space).build, *vars(job.space).values()) for f in _functions_in(v)]
-    task = (job.task.name, *map(_identity, (job.task.loss, job.task.output)))
+    task = (job.task.name, job.task.loss_digest, *map(_identity, (job.task.loss, job.task.output)))
     common = (VERSION, torch.__version__, job.space.name, arch, layers, code, job.fidelity, job.device or "cpu", task)
     return {seed: _digest(common, batches) for seed, batches in job.batches.items()}
 

@@ -18,6 +18,7 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.base.seeding import check_seed
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches, separate_targets
+from zerocost.data.batch import usual_size
 from zerocost.engine.inputs import sample_count
 from zerocost.engine.losses import Loss
 from zerocost.engine.memory import or_failure
@@ -62,7 +63,8 @@ def rank(
         proxies: names of the proxies to rank by, as a sequence or comma-separated, or a `zerocost.combine.Combination`
             or the .json file of one. Its `where` is for `select`, its fidelity for architectures of a space.
         also: names of proxies to score but not to rank by, for conditions of `select`; `params` is always scored.
-        batch: number of samples drawn, once for all candidates; 64 unless the combination says otherwise.
+        batch: number of samples drawn, once for all candidates; unless the combination says otherwise 64, or all of
+            fewer.
         batches: how many batches are drawn. Proxies that compare batches (`zico`) use all of them, the others the
             first; of a single batch they compare the halves.
         balanced: draw the same number of samples of each class.
@@ -94,7 +96,8 @@ def rank(
         if number is not None and (not isinstance(number, int) or number < 1):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
     source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
-    drawn = draw_batches(source, batch or combine.as_combination(proxies).batch or 64, batches, seed, balanced)
+    size = batch or combine.as_combination(proxies).batch or usual_size(source)
+    drawn = draw_batches(source, size, batches, seed, balanced)
     chosen = as_task(task, source, separate_targets(drawn[0]), loss=loss, output=output)
     return rank_batch(
         candidates, drawn, proxies, also=also, task=chosen, seed=seed, repeats=repeats, device=device, progress=progress

@@ -12,17 +12,18 @@ from torch.utils.data import Dataset
 from zerocost.base.errors import InputError
 from zerocost.data.balance import class_labels
 from zerocost.data.dataset import length
+from zerocost.data.tensors import TensorData
 from zerocost.spaces import SearchSpace, from_function, get
 from zerocost.tasks import Task, classification
 
 Space = SearchSpace | str | Callable[..., nn.Module]
 
 
-def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> tuple[SearchSpace, dict[str, int]]:
-    """The space itself, a function of choices made one, or the named one for the data's images and targets.
+def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> tuple[SearchSpace, dict[str, Any]]:
+    """The space itself, a function of choices made one, or the named one for the data's inputs and targets.
 
-    Beside it the sizes that the named one was made with: `classes` (its outputs), `in_channels`, `resolution`. Raises
-    `InputError` for data that no shipped space fits.
+    Beside it the sizes that the named one was made with, as `spaces.get` takes them. Raises `InputError` for data that
+    the space does not fit.
     """
     if isinstance(space, SearchSpace):
         return space, {}
@@ -33,14 +34,59 @@ def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> 
         raise InputError(f"space {space!r} needs labels, one output each, but the data has none")
     if task.name in ("segmentation", "next_token"):
         raise InputError(f"space {space!r} has one row of outputs a sample, so it is not for {task.name}")
-    sample = first[0]
-    if not isinstance(sample, Tensor) or sample.ndim != 3 or sample.shape[1] != sample.shape[2]:
-        shape = tuple(sample.shape) if isinstance(sample, Tensor) else type(sample).__name__
-        raise InputError(f"space {space!r} takes square images C×H×W, but the data's samples are {shape}")
-    if task.form == "multiclass":
-        labels = class_labels(data)
-        classes = 1 + int(max(data[i][1] for i in range(length(data))) if labels is None else labels.max())
-    else:
-        classes = torch.as_tensor(first[1]).numel()
-    sizes = {"classes": classes, "in_channels": sample.shape[0], "resolution": sample.shape[1]}
+    outputs = _count_outputs(data, first[1], task)
+    sizes = _SIZES.get(space, _image_sizes)(space, data, first[0], outputs)
     return get(space, **sizes), sizes
+
+
+def _count_outputs(data: Dataset[Any], target: Any, task: Task) -> int:
+    """How many outputs a sample has: the classes, or the numbers of a target."""
+    if task.form != "multiclass":
+        return torch.as_tensor(target).numel()
+    labels = class_labels(data)
+    return 1 + int(max(data[i][1] for i in range(length(data))) if labels is None else labels.max())
+
+
+def _image_sizes(space: str, data: Dataset[Any], sample: Any, outputs: int) -> dict[str, Any]:
+    """The sizes of a space for square images."""
+    if not isinstance(sample, Tensor) or sample.ndim != 3 or sample.shape[1] != sample.shape[2]:
+        raise InputError(f"space {space!r} takes square images C×H×W, but the data's samples are {_form(sample)}")
+    return {"classes": outputs, "in_channels": sample.shape[0], "resolution": sample.shape[1]}
+
+
+def _row_sizes(space: str, data: Dataset[Any], sample: Any, outputs: int) -> dict[str, Any]:
+    """The sizes of a space for the rows of a table: numbers, codes of categories, or both."""
+    columns = list(sample) if isinstance(sample, tuple | list) else [sample]
+    tensors = [column for column in columns if isinstance(column, Tensor) and column.ndim == 1]
+    numbers = [column for column in tensors if column.is_floating_point()]
+    codes = [column for column in tensors if not column.is_floating_point()]
+    if not len(tensors) == len(columns) == len(numbers) + len(codes) or max(len(numbers), len(codes)) > 1:
+        raise InputError(
+            f"space {space!r} takes rows of numbers or codes of categories, but the data's samples are {_form(sample)}"
+        )
+    sizes = {"features": sum(map(len, numbers)), "outputs": outputs}
+    return sizes | {"categories": _count_codes(data, codes)} if codes else sizes
+
+
+def _count_codes(data: Dataset[Any], codes: list[Tensor]) -> tuple[int, ...]:
+    """How many codes each column of categories has: as the data says, or as it holds."""
+    if isinstance(data, TensorData) and data.codes:
+        return data.codes
+    rows = [data[i][0] for i in range(length(data))]
+    held = torch.stack([row[1] if isinstance(row, tuple | list) else row for row in rows])
+    return tuple((held.amax(0) + 1).tolist())
+
+
+def _series_sizes(space: str, data: Dataset[Any], sample: Any, outputs: int) -> dict[str, Any]:
+    """The sizes of a space for series."""
+    if not isinstance(sample, Tensor) or sample.ndim != 2 or not sample.is_floating_point():
+        raise InputError(f"space {space!r} takes series time×features, but the data's samples are {_form(sample)}")
+    return {"features": sample.shape[1], "outputs": outputs}
+
+
+_SIZES = {"mlp": _row_sizes, "tcn": _series_sizes}
+
+
+def _form(sample: Any) -> str:
+    """The shape of a sample, or what else it is."""
+    return str(tuple(sample.shape)) if isinstance(sample, Tensor) else type(sample).__name__

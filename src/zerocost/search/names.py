@@ -12,7 +12,7 @@ from zerocost.engine.proxy import names as proxy_names
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.registry import resolve
 from zerocost.search.latency import table_costs
-from zerocost.search.objectives import ACCURACY, SCORE
+from zerocost.search.objectives import ACCURACY, SCORE, is_metric
 from zerocost.search.sizes import SIZE_PROXIES
 
 
@@ -32,7 +32,7 @@ def check_names(
     """
     wanted = list(objectives)
     costs = {*SIZE_PROXIES, "memory", "latency", *(table_costs(hardware) if hardware else ())}
-    known = {SCORE, *costs, *proxy_names(), *AGGREGATES, *proxies, *([ACCURACY] if ACCURACY in wanted else [])}
+    known = {SCORE, *costs, *proxy_names(), *AGGREGATES, *proxies, *filter(is_metric, wanted)}
     clauses = parse_clauses(where) if where else []
     for clause in clauses:
         clause.holds(dict.fromkeys(clause.names, math.nan))

@@ -45,7 +45,7 @@ class SearchPlan:
     Attributes:
         pipeline: the settings.
         space: what is searched.
-        sizes: what a shipped space was made for: classes, in_channels and resolution.
+        sizes: what a shipped space was made for, as `spaces.get` takes it.
         split: the data.
         objectives: what is wanted.
         proxies: those that are scored; costs are not among them.
@@ -59,7 +59,7 @@ class SearchPlan:
 
     pipeline: Pipeline
     space: SearchSpace
-    sizes: dict[str, int]
+    sizes: dict[str, Any]
     split: DataSplit
     objectives: Objectives
     proxies: tuple[Proxy, ...]
@@ -74,7 +74,8 @@ class SearchPlan:
         """What is scored at a fidelity."""
         pipeline = self.pipeline
         seeds = range(pipeline.seed, pipeline.seed + pipeline.repeat_count)
-        batches = draw_job_batches(self.split.fitting, seeds, pipeline.batch_size, 1, False, fidelity)
+        data, size = self.split.fitting, pipeline.batch_size(self.split.fitting)
+        batches = draw_job_batches(data, seeds, size, 1, False, fidelity)
         given = portable_proxies(as_proxies(pipeline.proxies))
         proxies = tuple(given.get(p.name, p.name) for p in self.proxies)
         device = None if pipeline.device is None else pipeline.device_name
@@ -106,7 +107,7 @@ class SearchPlan:
             "hardware": None if pipeline.hardware is None else repr(pipeline.hardware),
             "accuracy": None if pipeline.accuracy is None else _source_name(pipeline.accuracy),
             "combination": _combination_text(pipeline.combination),
-            "batch": pipeline.fidelities[0].batch or pipeline.batch_size,
+            "batch": pipeline.fidelities[0].batch or pipeline.batch_size(self.split.fitting),
             "repeats": pipeline.repeat_count,
             "where": pipeline.conditions,
             "fidelity": " > ".join(map(str, pipeline.fidelities)),
@@ -126,6 +127,7 @@ class SearchPlan:
         provenance = {
             **{"zerocost": VERSION, "torch": torch.__version__, "seed": self.pipeline.seed},
             **{"device": self.pipeline.device_name, "fidelity": str(fidelity)},
+            **{"task": self.split.task.name, "loss": self.split.task.loss_name},
         }
         objectives, columns = self.objectives, self.objectives.columns
         cards = {text: ScoreCard(one.scores, one.failures, (), provenance) for text, one in measured.items()}
@@ -159,7 +161,7 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
         )
     columns = _columns_to_measure(pipeline, where)
     needed = {"params", *columns, *_columns_in(limits)}
-    combination = replace(pipeline.combination, batch=pipeline.batch_size, repeats=pipeline.repeat_count)
+    combination = replace(pipeline.combination, batch=pipeline.batch_size(split.fitting), repeats=pipeline.repeat_count)
     return SearchPlan(
         pipeline=pipeline,
         space=space,

@@ -50,7 +50,7 @@ class SearchResult:
         order: all scored architectures in the order they were proposed.
         rejected: why each other proposal was not scored: the limit it is over.
         earlier: the tables of lower fidelities, from which the best were scored again.
-        sizes: what a shipped space was made for: classes, in_channels and resolution.
+        sizes: what a shipped space was made for, as `spaces.get` takes it.
         sample: the inputs of one sample, as networks take them.
         task: what the networks' outputs are for.
     """
@@ -68,7 +68,7 @@ class SearchResult:
     order: list[str] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
     earlier: list[ScoreTable] = field(default_factory=list)
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, Any] = field(default_factory=dict)
     sample: Any = field(default=None, repr=False)
     task: Task = classification
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_combination, default
 from zerocost.data import Batch
+from zerocost.data.batch import usual_size
 from zerocost.engine.losses import Loss
 from zerocost.engine.outputs import Output
 from zerocost.engine.proxy import Proxy
@@ -102,7 +104,8 @@ class Scoring(SettingsGroup):
         fidelity: score smaller siblings, as in width=0.5,resolution=16. With 'width=0.5 > full' the best are scored
             again at the next fidelity. By default full size, or what the combination of proxies says.
         reduction: score the best 1/reduction of the architectures again at the next fidelity.
-        batch: samples in the batch that networks are scored on. By default 64, or what the combination of proxies says.
+        batch: samples in the batch that networks are scored on. By default 64 (all of fewer), or what the
+            combination of proxies says.
         repeats: initialisations that each network is scored from, each on a batch of its own; scores are means. By
             default 1, or what the combination of proxies says.
     """
@@ -123,10 +126,9 @@ class Scoring(SettingsGroup):
         """What "score" is."""
         return as_combination(self.proxies)
 
-    @property
-    def batch_size(self) -> int:
+    def batch_size(self, data: Dataset[Any]) -> int:
         """Samples in the scoring batch, at a fidelity that does not say."""
-        return self.batch or self.combination.batch or 64
+        return self.batch or self.combination.batch or usual_size(data)
 
     @property
     def repeat_count(self) -> int:

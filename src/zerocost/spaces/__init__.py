@@ -58,7 +58,7 @@ def get(name: str, **sizes: Any) -> SearchSpace:
     Args:
         name: one of `names`.
         **sizes: what the space takes: `classes`, `in_channels` and `resolution` for spaces of images, 10, 3 and 32
-            unless given; `features`, `outputs` and `categories` for `mlp`; `in_channels` and `outputs` for `tcn`.
+            unless given; `features`, `outputs` and `categories` for `mlp`; `features` and `outputs` for `tcn`.
 
     Raises:
         InputError: an unknown name, or sizes that the space does not have.

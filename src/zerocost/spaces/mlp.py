@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -73,26 +73,23 @@ class Block(nn.Module):
 
 
 class Columns(nn.Module):
-    """The numbers of a row beside the embeddings of its categories: N×`features` to N×`self.width`."""
+    """Numbers N×F and embeddings of categories N×G side by side, in one tensor of N×`width`."""
 
-    def __init__(self, features: int, categories: Mapping[int, int], width: int) -> None:
+    def __init__(self, features: int, categories: Sequence[int], embedding: int) -> None:
         super().__init__()
-        self.numbers = [column for column in range(features) if column not in categories]
-        self.columns = sorted(categories)
-        self.embeddings = nn.ModuleList(nn.Embedding(categories[column], width) for column in self.columns)
-        self.width = len(self.numbers) + width * len(self.columns)
+        self.embeddings = nn.ModuleList(nn.Embedding(codes, embedding) for codes in categories)
+        self.width = features + embedding * len(categories)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        embedded = [embed(rows[:, column].long()) for column, embed in zip(self.columns, self.embeddings, strict=True)]
-        return torch.cat([rows[:, self.numbers], *embedded], 1)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        *numbers, codes = inputs
+        embedded = [embed(codes[:, column]) for column, embed in enumerate(self.embeddings)]
+        return torch.cat([*numbers, *embedded], 1)
 
 
 class MLP(nn.Module):
-    """Blocks of linear layers and a last one: rows N×`features` to N×`outputs`."""
+    """Blocks of linear layers and a last one: numbers N×`features`, codes N×G or both to N×`outputs`."""
 
-    def __init__(
-        self, spec: Spec, fidelity: Fidelity, features: int, outputs: int, categories: Mapping[int, int]
-    ) -> None:
+    def __init__(self, spec: Spec, fidelity: Fidelity, features: int, outputs: int, categories: Sequence[int]) -> None:
         super().__init__()
         self.columns = Columns(features, categories, spec.embedding) if categories else nn.Identity()
         width = self.columns.width if isinstance(self.columns, Columns) else features
@@ -104,13 +101,15 @@ class MLP(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.last = nn.Linear(width, outputs)
 
-    def forward(self, rows: Tensor) -> Tensor:
-        outputs: Tensor = self.last(self.blocks(self.columns(rows)))
+    def forward(self, *inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.last(self.blocks(self.columns(*inputs)))
         return outputs
 
 
-def space(features: int = 8, outputs: int = 1, categories: Mapping[int, int] | None = None) -> ChoiceSpace:
-    """Perceptrons of 1 to 6 hidden layers for rows of `features` numbers: 3,960 of them, 11,880 with categories.
+def space(features: int = 8, outputs: int = 1, categories: Sequence[int] = ()) -> ChoiceSpace:
+    """Perceptrons of 1 to 6 hidden layers for the rows of a table: 3,960 of them, 11,880 with categories.
+
+    They take N×`features` numbers, N×G codes of categories, or both as two arguments.
 
     ============  =======================  ==============================================================
     choice        options                  meaning
@@ -128,34 +127,29 @@ def space(features: int = 8, outputs: int = 1, categories: Mapping[int, int] | N
     No two architectures are twins. A fidelity's `width` scales all layers; its `depth` removes the last of them.
 
     Args:
-        features: columns of a row.
+        features: columns of numbers.
         outputs: numbers predicted for a row.
-        categories: for each column that holds codes 0, 1, … of a category, how many codes there are.
+        categories: for each column of codes 0, 1, … how many codes there are.
 
     Raises:
-        InputError: fewer than one feature or output, or a category outside the columns or of fewer than two codes.
+        InputError: no column or output, or a category of less than one code.
 
     >>> network = space(features=10, outputs=1).build(space(10).parse(
     ...     "depth=2,width=32,taper=True,norm=layer,activation=gelu,residual=False,dropout=0.1"))
     >>> network(torch.zeros(4, 10)).shape
     torch.Size([4, 1])
     """
-    levels = dict(categories or {})
-    if features < 1 or outputs < 1:
+    if features < 0 or features + len(categories) < 1 or outputs < 1 or any(codes < 1 for codes in categories):
         raise InputError(
-            f"space mlp needs features >= 1 and outputs >= 1, but got features={features}, outputs={outputs}"
+            "space mlp needs at least one feature or category, a code in each category and an output, but got "
+            f"features={features}, categories={list(categories)}, outputs={outputs}"
         )
-    for column, codes in levels.items():
-        if not 0 <= column < features or codes < 2:
-            raise InputError(
-                f"space mlp takes categories as {{column: number of codes}}, with columns 0 … {features - 1} and at "
-                f"least two codes, but got {{{column}: {codes}}}"
-            )
-    build = partial(_build, features=features, outputs=outputs, categories=levels)
+    asked = bool(categories)
+    build = partial(_build, features=features, outputs=outputs, categories=tuple(categories))
     shapes = len(_WIDTHS) * (1 + 5 * 2)
-    others = len(_NORMS) * len(ACTIVATIONS) * 2 * len(_RATES) * (len(_EMBEDDINGS) if levels else 1)
-    return ChoiceSpace("mlp", partial(_choose_spec, categories=bool(levels)), build, size=shapes * others)
+    others = len(_NORMS) * len(ACTIVATIONS) * 2 * len(_RATES) * (len(_EMBEDDINGS) if asked else 1)
+    return ChoiceSpace("mlp", partial(_choose_spec, categories=asked), build, size=shapes * others)
 
 
-def _build(choose: Choose, fidelity: Fidelity, features: int, outputs: int, categories: Mapping[int, int]) -> MLP:
+def _build(choose: Choose, fidelity: Fidelity, features: int, outputs: int, categories: Sequence[int]) -> MLP:
     return MLP(_choose_spec(choose, bool(categories)), fidelity, features, outputs, categories)

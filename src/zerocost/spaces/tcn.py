@@ -85,12 +85,12 @@ class Block(nn.Module):
 
 
 class TCN(nn.Module):
-    """Blocks of convolutions over time and a linear layer: series N×`in_channels`×time to N×`outputs`."""
+    """Blocks of convolutions over time and a linear layer: series N×time×`features` to N×`outputs`."""
 
-    def __init__(self, spec: Spec, fidelity: Fidelity, outputs: int, in_channels: int) -> None:
+    def __init__(self, spec: Spec, fidelity: Fidelity, outputs: int, features: int) -> None:
         super().__init__()
         width = fidelity.channels(spec.width, multiple=4)
-        inputs = [in_channels, *[width] * (fidelity.layers(spec.depth) - 1)]
+        inputs = [features, *[width] * (fidelity.layers(spec.depth) - 1)]
         self.blocks = nn.Sequential(
             *[Block(channels, width, spec.dilation**i, spec) for i, channels in enumerate(inputs)]
         )
@@ -98,12 +98,12 @@ class TCN(nn.Module):
         self.last = nn.Linear(width, outputs)
 
     def forward(self, series: Tensor) -> Tensor:
-        outputs: Tensor = self.last(_HEADS[self.head](self.blocks(series)))
+        outputs: Tensor = self.last(_HEADS[self.head](self.blocks(series.transpose(1, 2))))
         return outputs
 
 
-def space(in_channels: int = 1, outputs: int = 1) -> ChoiceSpace:
-    """Temporal convolutional networks for series of shape `in_channels` × time, of any length: 110,592 of them.
+def space(features: int = 1, outputs: int = 1) -> ChoiceSpace:
+    """Temporal convolutional networks for series of shape time × `features`, of any length: 110,592 of them.
 
     ============  =======================  ==================================================================
     choice        options                  meaning
@@ -123,32 +123,32 @@ def space(in_channels: int = 1, outputs: int = 1) -> ChoiceSpace:
     No two architectures are twins. A fidelity's `width` scales the channels; its `depth` removes the last convolutions.
 
     Args:
-        in_channels: series observed side by side.
+        features: series observed side by side.
         outputs: numbers predicted: classes, or steps of a forecast times series.
 
     Raises:
-        InputError: fewer than one channel or output.
+        InputError: fewer than one feature or output.
 
     References:
         Bai, Kolter, Koltun: An Empirical Evaluation of Generic Convolutional and Recurrent Networks for Sequence
         Modeling, 2018.
 
     >>> import torch
-    >>> network = space(in_channels=2, outputs=12).build(space(2).parse(
+    >>> network = space(features=2, outputs=12).build(space(2).parse(
     ...     "depth=3,width=16,kernel=3,dilation=2,causal=True,norm=batch,activation=relu,residual=True,dropout=0.0,"
     ...     "head=last"))
-    >>> network(torch.zeros(4, 2, 48)).shape
+    >>> network(torch.zeros(4, 48, 2)).shape
     torch.Size([4, 12])
     """
-    if in_channels < 1 or outputs < 1:
+    if features < 1 or outputs < 1:
         raise InputError(
-            f"space tcn needs in_channels >= 1 and outputs >= 1, but got in_channels={in_channels}, outputs={outputs}"
+            f"space tcn needs features >= 1 and outputs >= 1, but got features={features}, outputs={outputs}"
         )
-    build = partial(_build, outputs=outputs, in_channels=in_channels)
+    build = partial(_build, outputs=outputs, features=features)
     shapes = len(_WIDTHS) * len(_KERNELS) * (1 + 5 * len(_DILATIONS))
     others = 2 * len(_NORMS) * len(ACTIVATIONS) * 2 * len(_RATES) * len(_HEADS)
     return ChoiceSpace("tcn", _choose_spec, build, size=shapes * others)
 
 
-def _build(choose: Choose, fidelity: Fidelity, outputs: int, in_channels: int) -> TCN:
-    return TCN(_choose_spec(choose), fidelity, outputs, in_channels)
+def _build(choose: Choose, fidelity: Fidelity, outputs: int, features: int) -> TCN:
+    return TCN(_choose_spec(choose), fidelity, outputs, features)

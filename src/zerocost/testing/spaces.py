@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zerocost.base.fidelity import Fidelity, resize
 from zerocost.base.seeding import seeded
+from zerocost.engine.inputs import call
 from zerocost.scoring.candidates import initialise
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace, distinct
@@ -26,7 +28,7 @@ _AT_MOST = 2000
 
 def check_space(
     space: SearchSpace,
-    inputs: Tensor | None = None,
+    inputs: Any = None,
     samples: int = 20,
     seed: int = 0,
     fidelities: Sequence[Fidelity] = _SCALED,
@@ -136,7 +138,7 @@ def _check_iteration(space: SearchSpace, archs: list[Architecture]) -> None:
 
 
 def _check_network(
-    space: SearchSpace, arch: Architecture, inputs: Tensor, seed: int, fidelities: Sequence[Fidelity]
+    space: SearchSpace, arch: Architecture, inputs: Any, seed: int, fidelities: Sequence[Fidelity]
 ) -> None:
     """Networks are seeded by torch alone, run forward and backward, and are no larger when scaled down."""
     full, again = (initialise(partial(space.build, arch), seed) for _ in range(2))
@@ -146,17 +148,19 @@ def _check_network(
     for fidelity in fidelities:
         what = f"{arch} at {fidelity}"
         network = initialise(partial(space.build, arch, fidelity), seed)
-        small = _check_passes(network, resize(inputs, fidelity.resolution), seed, what)
+        small = _check_passes(
+            network, inputs if fidelity.resolution is None else resize(inputs, fidelity.resolution), seed, what
+        )
         assert small[0] == shape, f"{what}: the output is {small[0]}, not {shape}"
         assert small[1] <= parameters, f"{what}: {small[1]} parameters, but {parameters} in full"
         assert small[2] <= flops, f"{what}: {small[2]} FLOPs, but {flops} in full"
 
 
-def _check_passes(network: nn.Module, inputs: Tensor, seed: int, what: str) -> tuple[tuple[int, ...], int, int]:
+def _check_passes(network: nn.Module, inputs: Any, seed: int, what: str) -> tuple[tuple[int, ...], int, int]:
     """Output shape, parameters and FLOPs of a forward pass; checks that it and the backward pass are finite."""
     counter = FlopCounterMode(display=False)
     with seeded(seed), counter:
-        outputs = network(inputs)
+        outputs: Tensor = call(network, inputs)
     assert torch.isfinite(outputs).all(), f"{what}: an output is not finite"
     outputs.sum().backward()
     gradients = [p.grad for p in network.parameters() if p.grad is not None]

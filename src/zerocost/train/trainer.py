@@ -16,7 +16,7 @@ from zerocost.base.errors import InputError, ZerocostError, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.data import Batch, draw, load, split
 from zerocost.data.as_batch import separate_targets
-from zerocost.data.dataset import length
+from zerocost.data.dataset import length, standardise_alike
 from zerocost.engine.lazy import has_lazy_layers, materialised
 from zerocost.engine.losses import Loss
 from zerocost.engine.network import is_out_of_memory
@@ -208,6 +208,7 @@ def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[s
     return {
         **vars(setup.settings),
         "task": stable_repr(setup.settings.task),
+        "loss": setup.settings.task.loss_digest,
         "seed": seed,
         "train": setup.train.fingerprint,
         "validation": setup.validation.fingerprint,
@@ -243,7 +244,9 @@ def _load_data(train: Any, validation: Any, task: str | None) -> tuple[Dataset[A
     """Training and validation data; without validation data a stratified fifth is held out."""
     with seeded(0):
         training = load(train, task=task)
-        return split(training, 0.2, seed=0) if validation is None else (training, load(validation, task=task))
+        if validation is None:
+            return split(training, 0.2, seed=0)
+        return standardise_alike(training, load(validation, task=task))
 
 
 def _first_batch(data: Dataset[Any]) -> Batch | None:
