@@ -6,23 +6,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from zerocost.predict.belief import Belief, learn
     from zerocost.predict.estimators import ESTIMATORS
     from zerocost.predict.features import Features
     from zerocost.predict.graph import graph_features
-    from zerocost.predict.learn import Belief, learn
     from zerocost.predict.surrogate import Surrogate
     from zerocost.predict.validation import Validation
 
 __all__ = ["ESTIMATORS", "Belief", "Features", "Surrogate", "Validation", "graph_features", "learn"]
 
 MODULES = {
-    "Belief": "learn",
+    "Belief": "belief",
     "ESTIMATORS": "estimators",
     "Features": "features",
     "Surrogate": "surrogate",
     "Validation": "validation",
     "graph_features": "graph",
-    "learn": "learn",
+    "learn": "belief",
 }
 
 

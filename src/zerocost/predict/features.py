@@ -120,9 +120,11 @@ def _count_choices(arch: Architecture) -> dict[str, float]:
     """How often each text is chosen, and the sum of the numbers by the name of their choice without its digits."""
     counts: dict[str, float] = {}
     for name, value in arch.choices:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        key = re.sub(r"\d+", "", name) if number else str(value)
-        counts[key] = counts.get(key, 0.0) + (float(value) if number else 1.0)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            key, amount = re.sub(r"\d+", "", name), float(value)
+        else:
+            key, amount = str(value), 1.0
+        counts[key] = counts.get(key, 0.0) + amount
     return counts
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.stats import norm, rankdata
 
@@ -15,7 +14,7 @@ from zerocost.predict.process import Part, Process, Values, fit_process
 
 _WEIGHTS = {"rank": 2.0, "encoding": 0.6, "count": 0.5}
 """How much each kind of feature is expected to explain of what the score does not."""
-_BEST_QUANTILE = 0.97
+_BEST_QUANTILE = 0.98
 """The quantile that the best score stands for: the order of the very best says little."""
 _EXPLORE = 0.5
 """How many standard deviations count as much as the expectation."""
@@ -119,9 +118,12 @@ def learn(
     failed = np.isnan(targets)
     targets = np.where(failed, 0.0 if failed.all() else np.min(targets, initial=np.inf, where=~failed), targets)
     parts = _parts(features)
+    scores = np.asarray(score.loc[features.index].fillna(-np.inf), np.float64)
     process = fit_process(
         list(parts.values()),
-        _normal_quantiles(score.loc[features.index].fillna(-np.inf).to_numpy(np.float64)[:, None], _BEST_QUANTILE)[:, 0],
+        _normal_quantiles(score.loc[features.index].fillna(-np.inf).to_numpy(np.float64)[:, None], _BEST_QUANTILE)[
+            :, 0
+        ],
         features.index.get_indexer(known.index),
         targets,
         _noises(noise, known),
