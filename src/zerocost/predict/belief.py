@@ -121,9 +121,7 @@ def learn(
     scores = np.asarray(score.loc[features.index].fillna(-np.inf), np.float64)
     process = fit_process(
         list(parts.values()),
-        _normal_quantiles(score.loc[features.index].fillna(-np.inf).to_numpy(np.float64)[:, None], _BEST_QUANTILE)[
-            :, 0
-        ],
+        _normal_quantiles(scores[:, None], _BEST_QUANTILE)[:, 0],
         features.index.get_indexer(known.index),
         targets,
         _noises(noise, known),
