@@ -18,14 +18,14 @@ table = zc.rank({str(cell): partial(space.build, cell, SMALL) for cell in cells}
 features = Features(space, ("proxies", "encoding", "counts")).fit_transform(table.frame[table.proxies])
 
 trained: dict[str, float] = {}  # kept anywhere, it is all that is needed to go on after a break
-for number in range(1, 4):
+for _ in range(3):
     belief = learn(features, table.frame["rank_score"], trained)
     for name in belief.next(4):
         (run,) = zc.train(table.narrow([name], {}), train=train, validation=validation, epochs=1)
         trained[name] = float("nan") if run.accuracy is None else run.accuracy
-        print(f"round {number}: {name} {trained[name]:.3f}")
 
 belief = learn(features, table.frame["rank_score"], trained)
+print(belief.trained.round(3).to_string())
 print(f"\nbest of {len(trained)} trained: {belief.best}, accuracy {trained[belief.best]:.3f}")
 [other] = belief.next()
 print(f"best of the others: {other}, expected {belief.mean[other]:.3f} ± {belief.std[other]:.3f}")
