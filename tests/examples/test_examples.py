@@ -31,7 +31,7 @@ SHOWS = {
     "own_proxy": ["3 proxies: 1 forward and 1 backward passes", "depth=8"],
     "rank_candidates": ["rank_score", "broken failed: the network raised", "kept: width=", "is false: params ="],
     "score_a_model": ["10 proxies: 2 forward and 4 backward passes", "jacob_cov", "float32 on cpu"],
-    "train_fit_choose": ["best of 12 trained", "surrogate: ", "best of the others: "],
+    "train_few": ["best of 12 trained", "best of the others: "],
     "search_and_train": ["proposals of strategy random", "random picks", "best: width="],
     "with_autokeras": ["val_accuracy", "accuracy "],
     "with_huggingface": ["non_embedding_params", "rank_score"],

@@ -59,11 +59,23 @@ def test_parts_and_names() -> None:
     everything = Features("nasbench201", "all").fit(scores)
     table = everything.transform(scores)
     assert list(table) == list(everything.get_feature_names_out())
-    assert {name.partition(":")[0] for name in table} == {"rank", "encoding", "graph"}
+    assert {name.partition(":")[0] for name in table} == {"rank", "encoding", "count", "graph"}
     assert np.array_equal(table.filter(like="encoding").iloc[0], SPACE.encode(SPACE.parse(scores.index[0])))
     assert {name.partition(":")[0] for name in Features(SPACE).fit_transform(scores)} == {"rank", "graph"}
     assert {name.partition(":")[0] for name in Features(SPACE).fit_transform(scores[[]])} == {"graph"}
     assert clone(everything).get_params() == everything.get_params()
+
+
+def test_counts_of_texts_and_sums_of_numbers() -> None:
+    table = Features(SPACE, "counts").fit_transform(pool())
+    assert (table.sum(axis=1) == 6).all()
+    convolutions = [text.count("nor_conv_3x3") for text in table.index]
+    assert table["count:nor_conv_3x3"].tolist() == convolutions
+    sizes = spaces.get("nats_size")
+    widths = Features(sizes, "counts").fit_transform(pd.DataFrame({"snip": [1.0]}, index=["56:48:40:24:8"]))
+    assert widths.iloc[0].to_dict() == {"count:cell": 56 + 40 + 8, "count:reduction": 48 + 24}
+    with pytest.raises(InputError, match="no choices to count"):
+        Features(parts="counts").fit(pool())
 
 
 def test_a_space_without_cells_has_its_encoding() -> None:

@@ -6,32 +6,23 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zerocost.predict.choose import Progress, Stopped, expected_improvement, train_fit_choose, upper_bound
+    from zerocost.predict.belief import Belief, learn
     from zerocost.predict.estimators import ESTIMATORS
     from zerocost.predict.features import Features
     from zerocost.predict.graph import graph_features
     from zerocost.predict.surrogate import Surrogate
     from zerocost.predict.validation import Validation
 
-__all__ = [
-    "ESTIMATORS",
-    "Features",
-    "Progress",
-    "Stopped",
-    "Surrogate",
-    "Validation",
-    "expected_improvement",
-    "graph_features",
-    "train_fit_choose",
-    "upper_bound",
-]
+__all__ = ["ESTIMATORS", "Belief", "Features", "Surrogate", "Validation", "graph_features", "learn"]
 
 MODULES = {
+    "Belief": "belief",
     "ESTIMATORS": "estimators",
     "Features": "features",
     "Surrogate": "surrogate",
     "Validation": "validation",
     "graph_features": "graph",
+    "learn": "belief",
 }
 
 
@@ -39,4 +30,4 @@ def __getattr__(name: str) -> object:
     """Load a public name when it is first used, and scikit-learn with it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{MODULES.get(name, 'choose')}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -14,12 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from zerocost.base.errors import InputError, unknown
 from zerocost.predict.graph import graph_features, reason_without_cells
 from zerocost.spaces import SearchSpace, get
+from zerocost.spaces.architecture import Architecture
 
-_PARTS = ("proxies", "encoding", "graph")
+_PARTS = ("proxies", "encoding", "counts", "graph")
 
 
 class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Ranks of scores, the space's encoding, and graph features of cells, as one table of numbers.
+    """Ranks of scores, the space's encoding, counts of its choices and graph features of cells, as one table.
 
     A scikit-learn transformer of pandas data frames: the index holds the texts of architectures, the columns proxy
     scores, NaN where one failed. `fit` keeps the scores as the pool that others are ranked among. With the scores of
@@ -28,12 +30,14 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     - `proxies`: the rank of each score in the pool, in (0, 1], 1 for the highest; ties share their mean rank. A failed
       score gets the mean rank. For each proxy that failed in the pool, a column `failed:…` says where.
     - `encoding`: `space.encode`.
+    - `counts`: how often each text occurs among an architecture's choices, and the sum of each number over the choices
+      whose names differ in digits alone.
     - `graph`: `graph_features`.
 
     Args:
         space: the architectures' space, or its name; None for networks of no space, which have only scores.
-        parts: which of the above, in any order; "all" for all that the space has; "auto" for all but the encoding
-            where there are graph features, which describe the same with fewer numbers.
+        parts: which of the above, in any order; "all" for all that the space has; "auto" for the proxies with the graph
+            features, which describe the same as the others with fewer numbers, or else with the encoding.
 
     Raises:
         InputError: in `fit`, for parts that the space does not have, and for scores that are not numbers.
@@ -60,6 +64,7 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = scores.shape[1]
         self.pool_ = {str(name): np.sort(scores[name].dropna().to_numpy()) for name in scores}
         self.failing_ = [str(name) for name in scores if scores[name].isna().any()]
+        self.counted_ = self._counted(scores)
         self.names_ = list(self._table(scores.iloc[:1]).columns)
         return self
 
@@ -77,7 +82,7 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         missing = [name for name in self.pool_ if name not in scores]
         if missing:
             raise InputError(f"the scores lack {', '.join(missing)}, with which the surrogate was fitted; add them")
-        make = {"proxies": self._ranks, "encoding": self._encoding, "graph": self._graph}
+        make = {"proxies": self._ranks, "encoding": self._encoding, "counts": self._counts, "graph": self._graph}
         return pd.concat([make[part](scores) for part in self.parts_], axis=1)
 
     def _ranks(self, scores: pd.DataFrame) -> pd.DataFrame:
@@ -93,10 +98,34 @@ class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rows = [self.space_.encode(self.space_.parse(str(text))) for text in scores.index]
         return pd.DataFrame(rows, index=scores.index).add_prefix("encoding:")
 
+    def _counted(self, scores: pd.DataFrame) -> list[str]:
+        """What the choices of the pool's architectures hold, in alphabetical order."""
+        if self.space_ is None or "counts" not in self.parts_:
+            return []
+        return sorted({key for text in scores.index for key in _count_choices(self.space_.parse(str(text)))})
+
+    def _counts(self, scores: pd.DataFrame) -> pd.DataFrame:
+        assert self.space_ is not None
+        rows = [_count_choices(self.space_.parse(str(text))) for text in scores.index]
+        table = pd.DataFrame(rows, index=scores.index, columns=self.counted_).fillna(0.0)
+        return table.add_prefix("count:")
+
     def _graph(self, scores: pd.DataFrame) -> pd.DataFrame:
         assert self.space_ is not None
         table = graph_features(self.space_, [str(text) for text in scores.index])
         return table.set_axis(scores.index).add_prefix("graph:")
+
+
+def _count_choices(arch: Architecture) -> dict[str, float]:
+    """How often each text is chosen, and the sum of the numbers by the name of their choice without its digits."""
+    counts: dict[str, float] = {}
+    for name, value in arch.choices:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            key, amount = re.sub(r"\d+", "", name), float(value)
+        else:
+            key, amount = str(value), 1.0
+        counts[key] = counts.get(key, 0.0) + amount
+    return counts
 
 
 def ranks_in_pool(values: npt.NDArray[np.float64], known: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -132,6 +161,9 @@ def _choose_parts(space: SearchSpace | None, parts: str | Sequence[str], scores:
         "encoding": "without a space there is no encoding; name it in space= or leave out the part 'encoding'"
         if space is None
         else None,
+        "counts": "without a space there are no choices to count; name it in space= or leave out the part 'counts'"
+        if space is None
+        else None,
         "graph": "without a space there is no graph; name it in space= or leave out the part 'graph'"
         if space is None
         else reason_without_cells(space),
@@ -140,7 +172,8 @@ def _choose_parts(space: SearchSpace | None, parts: str | Sequence[str], scores:
         there = tuple([part for part in _PARTS if lacking[part] is None])
         if not there:
             raise InputError("there are no features to learn from: give scores with at least one column, or the space")
-        return tuple([p for p in there if p != "encoding"]) if parts == "auto" and "graph" in there else there
+        unused = {"counts", "encoding"} if "graph" in there else {"counts"}
+        return tuple([part for part in there if parts == "all" or part not in unused])
     chosen = (parts,) if isinstance(parts, str) else tuple(parts)
     if not chosen:
         raise InputError(f"parts are {', '.join(_PARTS)}, 'all' or 'auto', but got none")
