@@ -28,6 +28,7 @@ from zerocost.engine.functions import (
     is_in_place,
     prepare_data,
 )
+from zerocost.engine.reads import Reads
 from zerocost.engine.watch.base import Call, as_call
 
 
@@ -47,8 +48,8 @@ _BODIES = {
 }
 
 
-class CallMode(TorchFunctionMode):
-    """Base of our modes: hands each call to `call`, and composite functions call by call.
+class CallMode(Reads):
+    """Base of our modes: hands each call to `call`, and composite functions call by call; notes what they read.
 
     The network runs on copies of the model's own tensors, so a call that meets one of those got hold of it around the
     model's attributes, and what it computes would not be measured: a `Failure`.
@@ -72,8 +73,7 @@ class CallMode(TorchFunctionMode):
         if (name == "requires_grad" or function == _SET_REQUIRES_GRAD) and not args[0].is_leaf:
             return args[0]  # whether a graph is made is for the passes to say
         result = self.call(function, name, args, kwargs)
-        given = (*args, *args[0]) if args and type(args[0]) in (list, tuple) else args
-        if isinstance(result, Tensor) and not self.originals.isdisjoint(map(id, (*given, *kwargs.values()))):
+        if not self.originals.isdisjoint(self.note(args, kwargs, result)) and isinstance(result, Tensor):
             raise Failure(
                 "the network reads a parameter or buffer around its modules, as from a closure or a tuple, where it "
                 "cannot be measured; read it from the module it belongs to"

@@ -17,7 +17,7 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
-from zerocost.engine.reads import Reads
+from zerocost.engine.reads import noting_reads
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
@@ -196,7 +196,7 @@ class Network:
         if self.model.training in self.read:
             yield
             return
-        with Reads() as reads:
+        with noting_reads() as reads:
             yield
         self.read[self.model.training] = {name for name in self.parameters if id(tensors[name]) in reads.ids}
 
