@@ -42,6 +42,11 @@ def _without_dispatch(function: Function) -> Function:
 
 _SET_REQUIRES_GRAD = Tensor.requires_grad.__set__  # type: ignore[attr-defined]
 _ATTENTION = F.multi_head_attention_forward
+_DESCRIBES = {
+    *(Tensor.dim, Tensor.size, Tensor.numel, Tensor.__len__, Tensor.is_floating_point),
+    *(Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.device.__get__),  # type: ignore[attr-defined]
+}
+"""Functions that look at the form of a tensor: frequent, and of no interest."""
 _BODIES = {
     _ATTENTION: _without_dispatch(_ATTENTION),
     torch.autograd.grad: _without_dispatch(torch.autograd.grad),  # runs checkpointed parts of the network once more
@@ -66,6 +71,8 @@ class CallMode(Reads):
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if function in _DESCRIBES:
+            return function(*args, **kwargs)
         if function in _BODIES:
             with self:
                 return _BODIES[function](*args, **kwargs)

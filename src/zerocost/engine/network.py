@@ -21,6 +21,8 @@ from zerocost.engine.reads import noting_reads
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+
 
 class OneValue(Failure):
     """A normalisation layer gets one value a channel (or group), which has no variance."""
@@ -39,20 +41,14 @@ class Network:
         self.model = unwrap(model)
         modules = dict(self.model.named_modules())
         self.compiled = [m for m in modules.values() if isinstance(m, torch.jit.ScriptModule)]
+        self.exported = any(isinstance(m, torch.fx.GraphModule) for m in modules.values())
         self.quantised = any(type(m).__module__.startswith("torch.ao.nn.quantized") for m in modules.values())
         self.parameters = unique_tensors(modules, "_parameters")
         self.buffers = unique_tensors(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
-        self.scales = {
-            id(p) for m in modules.values() if isinstance(m, _NORMALISATION) for p in m.parameters(recurse=False)
-        }
-        self.embeddings = {
-            id(p)
-            for m in modules.values()
-            if isinstance(m, nn.Embedding | nn.EmbeddingBag)
-            for p in m.parameters(recurse=False)
-        }
+        self.scales = {id(p) for m in modules.values() if isinstance(m, _NORMALISATION) for p in _own(m)}
+        self.embeddings = {id(p) for m in modules.values() if isinstance(m, _EMBEDDINGS) for p in _own(m)}
         self.weight_names = [
             name
             for name, p in self.parameters.items()
@@ -155,7 +151,7 @@ class Network:
 
     def set_mode(self, training: bool) -> None:
         """Train or eval mode; `Failure` when the model's own `train` raises."""
-        if any(isinstance(m, torch.fx.GraphModule) for m in self.model.modules()):
+        if self.exported:
             for module in self.model.modules():  # an exported part has its mode in its graph, and refuses another
                 module.training = training
             return
@@ -223,6 +219,11 @@ def unwrap(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
+
+
+def _own(module: nn.Module) -> list[Tensor]:
+    """A module's own parameters, without those of its parts."""
+    return [p for p in module._parameters.values() if p is not None]
 
 
 def unique_tensors(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Tensor]:

@@ -67,15 +67,17 @@ class Observer(CallMode):
         one, axis = as_call(function, name, args, kwargs), self.scene.sample_axis
         call, step = self.finder.before(one, axis.reaches) if self.finder else (one, None)
         shown = step is not None and step.activation is not None and step.activation.before is not None
-        noted = [] if shown else self._show("before", self._before[True], call)
-        self._show("before", self._before[False], one)
+        noted = self._show("before", self._before[True], call) if self._before[True] and not shown else []
+        if self._before[False]:
+            self._show("before", self._before[False], one)
         result = self.run(function, name, args, kwargs)
         axis.follow(function, name, args, kwargs, result)
         if isinstance(result, Tensor):
             if axis.reaches(result):
                 self._note_layout(one)
-            noted_after = self._show("after", self._after[True], call, result)
-            self._show("after", self._after[False], one, result)
+            noted_after = self._show("after", self._after[True], call, result) if self._after[True] else []
+            if self._after[False]:
+                self._show("after", self._after[False], one, result)
             if self.finder:
                 self.finder.after(call, step, result, noted, noted_after)
         return result
@@ -95,18 +97,21 @@ class Observer(CallMode):
     def _show(self, moment: str, watchers: Sequence[Watcher], *values: Any) -> list[Undo]:
         """Show a call to watchers; returns how to undo what they noted."""
         noted: list[Undo] = []
-        if not watchers:
-            return noted
-        with torch.no_grad():
+        enabled = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)  # what `torch.no_grad` does, without its cost for each of many calls
+        try:
             for watcher in watchers:
                 if watcher.problem is None:
                     try:
                         undo = getattr(watcher, moment)(*values)
-                        noted += [undo] if undo is not None else []
                     except torch.OutOfMemoryError:
                         raise
                     except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
                         watcher.problem = _as_failure(watcher, error).with_traceback(None)
+                    else:
+                        noted += [undo] if undo is not None else []
+        finally:
+            torch._C._set_grad_enabled(enabled)
         return noted
 
     @contextmanager
