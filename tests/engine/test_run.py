@@ -77,8 +77,8 @@ def test_eight_proxies_take_two_forward_and_four_backward_runs(count):
     assert count(ISSUE) == (2, 4, True)
 
 
-CALLS = {"batches": (2, 2), "samples": (6, 6), "tangents": (1, 6), "information": (6, 6 * 3)}
-"""Passes that run on halves of the batch, on each sample by itself, or backward once a sample or output."""
+CALLS = {"batches": (2, 2), "samples": (6, 6), "tangents": (1, 6), "information": (3, 2 + 1 + 8)}
+"""Passes that run on halves of the batch, on each sample by itself, or backward once a sample or weight tensor."""
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -151,18 +151,28 @@ def test_channels_last_scores_the_same():
     assert dict(last) == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
-def test_an_interrupt_in_forward_leaves_the_model_as_it_was(stop):
-    model = cnn()
+class Stops(nn.Module):
+    def __init__(self, stop):
+        super().__init__()
+        self.stop = stop
 
-    class Stops(nn.Module):
-        def forward(self, x):
-            raise stop
+    def forward(self, x):
+        raise self.stop
 
-    model.append(Stops())
+
+def test_an_interrupt_in_forward_leaves_the_model_as_it_was():
+    model = cnn().append(Stops(KeyboardInterrupt))
     before, process = model_state(model), global_state()
-    with pytest.raises(stop):
+    with pytest.raises(KeyboardInterrupt):
         zc.score(model, batch(), zc.proxies.names())
+    assert model_state(model) == before and global_state() == process
+
+
+def test_an_exit_in_forward_is_a_failure():
+    model = cnn().append(Stops(SystemExit))
+    before, process = model_state(model), global_state()
+    card = zc.score(model, batch(), ["snip", "params"])
+    assert "the network raised SystemExit" in card.failures["snip"] and "params" in card
     assert model_state(model) == before and global_state() == process
 
 

@@ -29,8 +29,9 @@ def effective_weights(model: nn.Module) -> Iterator[None]:
     >>> [tuple(p.shape) for p in layer.parameters()]
     [(3,), (3, 1), (3, 2)]
     """
-    parametrised = [module for module in model.modules() if parametrize.is_parametrized(module)]
-    hooked = [(m, key, hook) for m in model.modules() for key, hook in _hooks(m)]
+    modules = list(model.modules())
+    parametrised = [m for m in modules if "parametrizations" in m._modules and parametrize.is_parametrized(m)]
+    hooked = [(m, key, hook) for m in modules if m._forward_pre_hooks for key, hook in _hooks(m)]
     if not parametrised and not hooked:
         yield
         return

@@ -4,6 +4,7 @@ torch._C and torch.ops, as function or method, in place or not."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from torch import Tensor
@@ -66,6 +67,7 @@ def prepare_data(values: Tensor, way: Callable[[Tensor], Tensor]) -> Tensor:
 PREPARATION = {prepare_data.__name__}
 
 
+@lru_cache(10_000)
 def function_name(function: Function) -> str:
     """A function's name without the marks of its variant.
 

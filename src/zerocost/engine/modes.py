@@ -28,6 +28,7 @@ from zerocost.engine.functions import (
     is_in_place,
     prepare_data,
 )
+from zerocost.engine.reads import Reads
 from zerocost.engine.watch.base import Call, as_call
 
 
@@ -41,14 +42,19 @@ def _without_dispatch(function: Function) -> Function:
 
 _SET_REQUIRES_GRAD = Tensor.requires_grad.__set__  # type: ignore[attr-defined]
 _ATTENTION = F.multi_head_attention_forward
+_DESCRIBES = {
+    *(Tensor.dim, Tensor.size, Tensor.numel, Tensor.__len__, Tensor.is_floating_point),
+    *(Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.device.__get__),  # type: ignore[attr-defined]
+}
+"""Functions that look at the form of a tensor: frequent, and of no interest."""
 _BODIES = {
     _ATTENTION: _without_dispatch(_ATTENTION),
     torch.autograd.grad: _without_dispatch(torch.autograd.grad),  # runs checkpointed parts of the network once more
 }
 
 
-class CallMode(TorchFunctionMode):
-    """Base of our modes: hands each call to `call`, and composite functions call by call.
+class CallMode(Reads):
+    """Base of our modes: hands each call to `call`, and composite functions call by call; notes what they read.
 
     The network runs on copies of the model's own tensors, so a call that meets one of those got hold of it around the
     model's attributes, and what it computes would not be measured: a `Failure`.
@@ -65,6 +71,8 @@ class CallMode(TorchFunctionMode):
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if function in _DESCRIBES:
+            return function(*args, **kwargs)
         if function in _BODIES:
             with self:
                 return _BODIES[function](*args, **kwargs)
@@ -72,8 +80,7 @@ class CallMode(TorchFunctionMode):
         if (name == "requires_grad" or function == _SET_REQUIRES_GRAD) and not args[0].is_leaf:
             return args[0]  # whether a graph is made is for the passes to say
         result = self.call(function, name, args, kwargs)
-        given = (*args, *args[0]) if args and type(args[0]) in (list, tuple) else args
-        if isinstance(result, Tensor) and not self.originals.isdisjoint(map(id, (*given, *kwargs.values()))):
+        if not self.originals.isdisjoint(self.note(args, kwargs, result)) and isinstance(result, Tensor):
             raise Failure(
                 "the network reads a parameter or buffer around its modules, as from a closure or a tuple, where it "
                 "cannot be measured; read it from the module it belongs to"

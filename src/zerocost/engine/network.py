@@ -19,9 +19,11 @@ from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
 from zerocost.engine.inputs import call
 from zerocost.engine.outputs import Output, OutputPicker
-from zerocost.engine.reads import Reads
+from zerocost.engine.reads import noting_reads
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
 
 class OneValue(Failure):
@@ -45,20 +47,14 @@ class Network:
         self.pick = OutputPicker(output)
         modules = dict(self.model.named_modules())
         self.compiled = [m for m in modules.values() if isinstance(m, torch.jit.ScriptModule)]
+        self.exported = any(isinstance(m, torch.fx.GraphModule) for m in modules.values())
         self.quantised = any(type(m).__module__.startswith("torch.ao.nn.quantized") for m in modules.values())
         self.parameters = unique_tensors(modules, "_parameters")
         self.buffers = unique_tensors(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
-        self.scales = {
-            id(p) for m in modules.values() if isinstance(m, _NORMALISATION) for p in m.parameters(recurse=False)
-        }
-        self.embeddings = {
-            id(p)
-            for m in modules.values()
-            if isinstance(m, nn.Embedding | nn.EmbeddingBag)
-            for p in m.parameters(recurse=False)
-        }
+        self.scales = {id(p) for m in modules.values() if isinstance(m, _NORMALISATION) for p in _own(m)}
+        self.embeddings = {id(p) for m in modules.values() if isinstance(m, _EMBEDDINGS) for p in _own(m)}
         self.weight_names = [
             name
             for name, p in self.parameters.items()
@@ -161,7 +157,7 @@ class Network:
 
     def set_mode(self, training: bool) -> None:
         """Train or eval mode; `Failure` when the model's own `train` raises."""
-        if any(isinstance(m, torch.fx.GraphModule) for m in self.model.modules()):
+        if self.exported:
             for module in self.model.modules():  # an exported part has its mode in its graph, and refuses another
                 module.training = training
             return
@@ -199,7 +195,7 @@ class Network:
         if self.model.training in self.read:
             yield
             return
-        with Reads() as reads:
+        with noting_reads() as reads:
             yield
         self.read[self.model.training] = {name for name in self.parameters if id(tensors[name]) in reads.ids}
 
@@ -226,6 +222,11 @@ def unwrap(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
+
+
+def _own(module: nn.Module) -> list[Tensor]:
+    """A module's own parameters, without those of its parts."""
+    return [p for p in module._parameters.values() if p is not None]
 
 
 def unique_tensors(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Tensor]:

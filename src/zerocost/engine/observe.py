@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,6 +13,7 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
 from zerocost.engine.modes import CallMode
+from zerocost.engine.twice import call_twice
 from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, as_call
 from zerocost.engine.watch.gradients import GradientWatcher
 
@@ -27,6 +28,7 @@ class Observer(CallMode):
         scene: where the calls happen.
         watchers: the classes of the watchers; what they need is added.
         originals: ids of the model's own tensors.
+        twice: whether what the network computes is to be differentiated twice.
 
     Attributes:
         watchers: the watchers by their class.
@@ -34,9 +36,14 @@ class Observer(CallMode):
     """
 
     def __init__(
-        self, scene: Scene, watchers: Iterable[type[Watcher]], originals: frozenset[int] = frozenset()
+        self,
+        scene: Scene,
+        watchers: Iterable[type[Watcher]],
+        originals: frozenset[int] = frozenset(),
+        twice: bool = False,
     ) -> None:
         super().__init__(originals)
+        self.twice = twice
         self.scene = scene
         wanted = dict.fromkeys(watchers)
         needed = dict.fromkeys(need for watcher in wanted for need in watcher.needs)
@@ -46,23 +53,38 @@ class Observer(CallMode):
             if scene.hidden is not None:
                 watcher.problem = scene.hidden
         self.batch_norm = False
-        self.finder = ActivationFinder()
+        self.follows = bool(self.watchers) or scene.in_parts  # in parts, a BatchNorm may tie samples together
+        self.finder = ActivationFinder() if any(w.sees_activations for w in self.watchers) else None
+        self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
+        self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        call, axis, step = as_call(function, name, args, kwargs), self.scene.sample_axis, None
-        if self.watchers and not self.scene.in_hook:
-            call, step = self.finder.before(call, axis.reaches)
+        if not self.follows or self.scene.in_hook:
+            result = self.run(function, name, args, kwargs)
+            if self.follows:
+                self.scene.sample_axis.follow(function, name, args, kwargs, result)
+            return result
+        one, axis = as_call(function, name, args, kwargs), self.scene.sample_axis
+        call, step = self.finder.before(one, axis.reaches) if self.finder else (one, None)
         shown = step is not None and step.activation is not None and step.activation.before is not None
-        noted = [] if self.scene.in_hook or shown else self._show("before", call)
-        result = function(*args, **kwargs)
-        if self.watchers or self.scene.in_parts:  # in parts, it matters whether a BatchNorm ties samples together
-            axis.follow(function, name, args, kwargs, result)
-        if isinstance(result, Tensor) and not self.scene.in_hook:
+        noted = self._show("before", self._before[True], call) if self._before[True] and not shown else []
+        if self._before[False]:
+            self._show("before", self._before[False], one)
+        result = self.run(function, name, args, kwargs)
+        axis.follow(function, name, args, kwargs, result)
+        if isinstance(result, Tensor):
             if axis.reaches(result):
-                self._note_layout(call)
-            noted_after = self._show("after", call, result)
-            self.finder.after(call, step, result, noted, noted_after)
+                self._note_layout(one)
+            noted_after = self._show("after", self._after[True], call, result) if self._after[True] else []
+            if self._after[False]:
+                self._show("after", self._after[False], one, result)
+            if self.finder:
+                self.finder.after(call, step, result, noted, noted_after)
         return result
+
+    def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the network's call returns."""
+        return call_twice(function, name, args, kwargs) if self.twice else function(*args, **kwargs)
 
     def _note_layout(self, call: Call) -> None:
         """Note where channels are after a call, and whether it ties samples together."""
@@ -72,21 +94,24 @@ class Observer(CallMode):
             self.scene.channel_axis = -1 if call.name in _LAST_AXIS else 1
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
 
-    def _show(self, moment: str, *values: Any) -> list[Undo]:
-        """Show a call to the watchers; returns how to undo what they noted."""
+    def _show(self, moment: str, watchers: Sequence[Watcher], *values: Any) -> list[Undo]:
+        """Show a call to watchers; returns how to undo what they noted."""
         noted: list[Undo] = []
-        if not self.watchers:
-            return noted
-        with torch.no_grad():
-            for watcher in self.watchers.values():
+        enabled = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)  # what `torch.no_grad` does, without its cost for each of many calls
+        try:
+            for watcher in watchers:
                 if watcher.problem is None:
                     try:
                         undo = getattr(watcher, moment)(*values)
-                        noted += [undo] if undo is not None else []
                     except torch.OutOfMemoryError:
                         raise
                     except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
                         watcher.problem = _as_failure(watcher, error).with_traceback(None)
+                    else:
+                        noted += [undo] if undo is not None else []
+        finally:
+            torch._C._set_grad_enabled(enabled)
         return noted
 
     @contextmanager
@@ -121,6 +146,14 @@ class Observer(CallMode):
             for watcher in self.watchers.values()
             if watcher.signal and watcher.source == source
         }
+
+
+def _by_sight(watchers: Iterable[Watcher]) -> dict[bool, list[Watcher]]:
+    """Watchers by whether they see activations."""
+    found: dict[bool, list[Watcher]] = {True: [], False: []}
+    for watcher in watchers:
+        found[watcher.sees_activations].append(watcher)
+    return found
 
 
 def _as_failure(watcher: Watcher, error: Exception) -> Failure:

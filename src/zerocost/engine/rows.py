@@ -15,11 +15,11 @@ def sign_agreement(code: Tensor) -> Tensor:
     tensor([[3., 2.],
             [2., 3.]], dtype=torch.float64)
     """
-    kernel = torch.zeros(len(code), len(code), dtype=torch.float64, device=code.device)
-    for block in torch.split(code, max(1, BLOCK // len(code)), dim=1):
-        signs = block.to(torch.float32).mul_(2).sub_(1)
-        kernel += (signs @ signs.T).double().add_(block.shape[1]).div_(2)
-    return kernel
+    width = max(1, BLOCK // len(code))
+    if code.shape[1] > width:
+        return torch.stack([sign_agreement(block) for block in torch.split(code, width, dim=1)]).sum(0)
+    signs = code.to(torch.float32).mul_(2).sub_(1)
+    return (signs @ signs.T).double().add_(code.shape[1]).div_(2)
 
 
 def sum_positions(values: Tensor) -> Tensor:

@@ -102,16 +102,26 @@ class TwiceMode(TorchFunctionMode):
     def __torch_function__(
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        name, kwargs = function_name(function), kwargs or {}
-        if name == "scaled_dot_product_attention":
-            with sdpa_kernel(SDPBackend.MATH):
-                return function(*args, **kwargs)
-        if name in _RECURRENT:
-            with torch.backends.cudnn.flags(enabled=False):
-                return function(*args, **kwargs)
-        if name not in _IN_STEPS or kwargs.get("inplace") or not torch.is_grad_enabled():
+        return call_twice(function, function_name(function), args, kwargs or {})
+
+
+def call_twice(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a function returns, such that it can be differentiated twice where an equal function that can be is known.
+
+    >>> x = torch.zeros(1, requires_grad=True)
+    >>> y = call_twice(F.hardsigmoid, "hardsigmoid", (x,), {})
+    >>> y, torch.equal(y, F.hardsigmoid(x))
+    (tensor([0.5000], grad_fn=<_TwiceBackward>), True)
+    """
+    if name == "scaled_dot_product_attention":
+        with sdpa_kernel(SDPBackend.MATH):
             return function(*args, **kwargs)
-        return _apply(function, _IN_STEPS[name], args, kwargs)
+    if name in _RECURRENT:
+        with torch.backends.cudnn.flags(enabled=False):
+            return function(*args, **kwargs)
+    if name not in _IN_STEPS or kwargs.get("inplace") or not torch.is_grad_enabled():
+        return function(*args, **kwargs)
+    return _apply(function, _IN_STEPS[name], args, kwargs)
 
 
 def _apply(function: Function, in_steps: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

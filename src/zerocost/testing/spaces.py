@@ -162,7 +162,7 @@ def _check_passes(network: nn.Module, inputs: Any, seed: int, what: str) -> tupl
     with seeded(seed), counter:
         outputs: Tensor = call(network, inputs)
     assert torch.isfinite(outputs).all(), f"{what}: an output is not finite"
-    outputs.sum().backward()
+    torch.autograd.backward(outputs.sum())
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     assert gradients, f"{what}: no parameter has a gradient"
     assert all(torch.isfinite(g).all() for g in gradients), f"{what}: a gradient is not finite"

@@ -29,7 +29,7 @@ def data(graph: SharedGraph) -> dict[str, Any]:
     with torch.set_grad_enabled(follow):
         inputs = clone_tensors(graph.inputs)
         graph.scene.start(inputs, graph.tensors.values())
-        with graph.derivatives(), graph.observer.watching():
+        with graph.observer.watching():
             outputs = network.run(graph.tensors, inputs)
     if outputs.ndim == 0 or len(outputs) != batch.samples:
         raise Failure(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +14,7 @@ from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.readings import labels
 from zerocost.engine.signals import Signal
+from zerocost.engine.twice import TwiceMode
 
 
 class NoGradient(Failure):
@@ -23,7 +25,7 @@ def loss(graph: SharedGraph) -> dict[str, Any]:
     """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
     targets = labels(graph.batch.targets)
     graph.weights = graph.batch.network.matrices(graph.tensors)
-    with graph.derivatives():
+    with TwiceMode() if graph.twice else nullcontext():
         graph.loss = graph.batch.loss(graph.outputs, targets)
     if not isinstance(graph.loss, Tensor) or graph.loss.numel() != 1:
         got = f"shape {tuple(graph.loss.shape)}" if isinstance(graph.loss, Tensor) else type(graph.loss).__name__
@@ -39,7 +41,7 @@ def loss(graph: SharedGraph) -> dict[str, Any]:
         found = gradients(
             graph.loss,
             [*graph.weights, *others],
-            create_graph=any(step.twice for step in graph.passes),
+            create_graph=graph.twice,
             retain_graph=graph.continues_after("loss"),
         )
     graph.gradients = found[: len(graph.weights)]

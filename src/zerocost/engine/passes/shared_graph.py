@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +10,6 @@ from zerocost.base.errors import Failure
 from zerocost.engine.network import COMPILED
 from zerocost.engine.observe import Observer
 from zerocost.engine.passes.base import PASSES, PassInput
-from zerocost.engine.twice import TwiceMode
 from zerocost.engine.watch.base import Scene
 
 
@@ -31,6 +29,7 @@ class SharedGraph:
         loss: the mean loss.
         gradients: those of the loss to the weights.
         draws_random: whether the network draws random numbers.
+        twice: whether a pass differentiates gradients.
     """
 
     inputs: Any
@@ -47,16 +46,13 @@ class SharedGraph:
         network = batch.network
         hidden = Failure(COMPILED) if network.compiled else None
         self.scene = Scene(batch.samples, network.model, batch.seed, in_parts=in_parts, hidden=hidden)
-        self.observer = Observer(self.scene, batch.watchers(PASSES["data"]), network.originals)
+        self.twice = any(step.twice for step in self.passes)
+        self.observer = Observer(self.scene, batch.watchers(PASSES["data"]), network.originals, self.twice)
         self.draws_random = False
 
     def runs(self, name: str) -> bool:
         """Whether a pass is among those that are wanted."""
         return any(step.name == name for step in self.passes)
-
-    def derivatives(self) -> AbstractContextManager[object]:
-        """What the graph is made in: second derivatives are at hand where a pass needs them."""
-        return TwiceMode() if any(step.twice for step in self.passes) else nullcontext()
 
     def continues_after(self, name: str) -> bool:
         """Whether gradients are sent through the graph after a pass, which then has to be kept."""

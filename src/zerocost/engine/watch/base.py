@@ -144,6 +144,7 @@ class Watcher:
         source: the pass that delivers it; one that has no forward pass of its own watches that of the data pass.
         merge: how the signal is made of its parts; None if it can only be measured whole. A static method.
         needs: other watchers that have to look at the same pass.
+        sees_activations: whether activations that a network computes step by step are shown to it as one call.
         scene: where the calls happen.
         others: the watchers it needs, by their class.
         problem: why the signal cannot be had; None as long as nothing stands against it.
@@ -154,6 +155,7 @@ class Watcher:
     source: ClassVar[str] = "data"
     merge: ClassVar[staticmethod[[Sequence[Any], Sequence[float]], Any] | None] = None
     needs: ClassVar[tuple[type[Watcher], ...]] = ()
+    sees_activations: ClassVar[bool] = True
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene

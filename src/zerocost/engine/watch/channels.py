@@ -29,6 +29,7 @@ class ChannelSaliencies(GradientWatcher):
     """For each convolution and linear layer, by the identity of its weight, the sum over positions of a·∂L/∂a."""
 
     signal = "channel_saliency"
+    sees_activations = False
     meaning = "for each convolution and linear layer a ChannelSaliency: N×C"
     merge = staticmethod(merge_channels)
 

@@ -17,6 +17,7 @@ class LayerKernels(Watcher):
     """For each convolution and linear layer, the pairs of samples by how many of its outputs agree in sign."""
 
     signal = "layer_kernels"
+    sees_activations = False
     meaning = "for each convolution and linear layer the activation kernel of its outputs: N×N, float64"
 
     def __init__(self, scene: Scene) -> None:

@@ -36,6 +36,7 @@ class BatchNormSpectra(Collector):
     """For each BatchNorm output M, samples and positions in rows by channels, the eigenvalues of MᵀM, largest first."""
 
     signal = "batch_norm_spectra"
+    sees_activations = False
     meaning = "for each BatchNorm output M (samples and positions × C), eigenvalues of MᵀM"
     nothing_seen = "no BatchNorm was seen"
 
@@ -54,6 +55,7 @@ class BlockSpectra(Watcher):
     signal = "block_spectra"
     meaning = "for each block, eigenvalues of the covariance of its output's channels"
     needs = (Blocks,)
+    sees_activations = False
 
     def result(self) -> list[Tensor]:
         maps = self.others[Blocks].result_or_failure()

@@ -13,6 +13,7 @@ class BatchNormVariances(Collector):
     signal = "batch_norm_variances"
     meaning = "mean running variance of each BatchNorm after both passes: scalars"
     source = "perturbed"
+    sees_activations = False
 
     def after(self, call: Call, result: Tensor) -> None:
         if call.name == "batch_norm" and self.scene.sample_axis.reaches(result):
