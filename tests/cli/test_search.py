@@ -59,7 +59,7 @@ def test_a_filter_that_nobody_passes_is_exit_code_1(run, user_file):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--space", "cmn"), "did you mean 'cnn'"),
+        (("--space", "cnnn"), "did you mean 'cnn'"),
         (("--fidelity", "widht=1"), "width"),
         (("--where", "snpi > 0"), "did you mean 'snip'"),
         (("--report", "/no/such/folder/run.html"), "no folder"),

@@ -71,8 +71,13 @@ def test_distinct_of_none_is_none() -> None:
 
 def test_shipped_spaces_are_had_by_name() -> None:
     for name in names():
-        space = get(name, classes=7, in_channels=1, resolution=16)
+        sizes = (
+            {"features": 5, "outputs": 7}
+            if name in ("mlp", "tcn")
+            else {"classes": 7, "in_channels": 1, "resolution": 16}
+        )
+        space = get(name, **sizes)
         assert isinstance(space, SearchSpace)
         assert space.name == name
-    with pytest.raises(InputError, match=r"unknown space 'cmn'; did you mean 'cnn'"):
-        get("cmn")
+    with pytest.raises(InputError, match=r"unknown space 'cnnn'; did you mean 'cnn'"):
+        get("cnnn")
