@@ -14,6 +14,7 @@ from rich.table import Table
 from zerocost import benchmarks
 from zerocost.base.device import check_device
 from zerocost.base.files import check_file, check_folder
+from zerocost.base.format import fixed, plural, seconds
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.cli.common import (
     SPECS,
@@ -35,7 +36,6 @@ from zerocost.combine import as_proxies
 from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.proxies.registry import resolve
-from zerocost.report.format import fixed, plural, seconds
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import Fidelity
 

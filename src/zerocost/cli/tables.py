@@ -9,9 +9,9 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from zerocost.base.format import fixed, plural, shorten
 from zerocost.cli.common import out
 from zerocost.combine import Combination
-from zerocost.report.format import fixed, plural, shorten
 from zerocost.scoring.explanation import Explanation
 from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run

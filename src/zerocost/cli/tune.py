@@ -13,6 +13,7 @@ from rich.table import Table
 from zerocost import benchmarks, spaces
 from zerocost.base.device import check_device
 from zerocost.base.files import check_file
+from zerocost.base.format import fixed
 from zerocost.cli.common import (
     SPECS,
     Device,
@@ -26,7 +27,6 @@ from zerocost.cli.common import (
     progress_bar,
 )
 from zerocost.cli.expand import vars_of
-from zerocost.report.format import fixed
 from zerocost.search.export import own_space
 from zerocost.tuning import Tuned
 from zerocost.tuning import tune as tune_combination

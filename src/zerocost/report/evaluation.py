@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from zerocost.base import format as fmt
 from zerocost.evaluation.evaluation import Evaluation
+from zerocost.evaluation.figures import score_colours, statistic_bars
 from zerocost.evaluation.tables import BASELINES, TOGETHER
 from zerocost.report import evaluation_figures as figures
-from zerocost.report import format as fmt
 from zerocost.report.figures import correlation_heatmap
 from zerocost.report.headline import Fact
 from zerocost.report.sections import LossGroup, Plot, group_losses
@@ -56,11 +57,8 @@ def render_evaluation(evaluation: Evaluation) -> str:
     """The page as text."""
     table, metric = evaluation.table, evaluation.query.metric
     order = list(table["kendall"].sort_values(ascending=False, kind="stable", na_position="last").index)
-    colours = {name: _score_colour(evaluation, name) for name in order}
-    bars = [
-        Plot(f"bars-{s}", figures.statistic_bars(table.loc[order], s, [colours[n] for n in order]), _statistic_title(s))
-        for s in _BARS
-    ]
+    colours = dict(zip(order, score_colours(order), strict=True))
+    bars = [Plot(f"bars-{s}", statistic_bars(table.loc[order], s), _statistic_title(s)) for s in _BARS]
     means = evaluation.scores.groupby(level="architecture").mean()
     scatters = [
         Plot(
@@ -96,13 +94,6 @@ def render_evaluation(evaluation: Evaluation) -> str:
         lost=_failed_scores(evaluation),
         settings=[(key, fmt.setting_text(value)) for key, value in evaluation.settings.items()],
     )
-
-
-def _score_colour(evaluation: Evaluation, name: str) -> str:
-    """One colour for the proxies, one for their combination, one for the baselines."""
-    if name == TOGETHER:
-        return figures.TOGETHER
-    return figures.BASELINE if name in BASELINES else figures.PROXY
 
 
 def value_with_interval(table: pd.DataFrame, name: str, statistic: str) -> str:

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.base.format import percent, plural
+from zerocost.base.result import Result
 from zerocost.combine import Combination
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 Progress = Callable[[str, int, int], None]
 """Called with the stage of a search ("score", "train"), the number of its steps that are done, and the total."""
@@ -30,8 +36,8 @@ class Stage:
     detail: str
 
 
-@dataclass
-class SearchResult:
+@dataclass(eq=False, repr=False)
+class SearchResult(Result):
     """What a search did and found; a search that was interrupted has what was done until then.
 
     Attributes:
@@ -49,7 +55,7 @@ class SearchResult:
         rejected: why each other proposal was not scored: the limit it is over.
         earlier: the tables of lower fidelities, from which the best were scored again.
         sizes: what a shipped space was made for: classes, in_channels and resolution.
-        sample: the inputs of one sample, as networks take them.
+        sample: the inputs of one sample, as networks take them; None in a result that was loaded from a file.
     """
 
     space: str
@@ -66,16 +72,65 @@ class SearchResult:
     rejected: dict[str, str] = field(default_factory=dict)
     earlier: list[ScoreTable] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
-    sample: Any = field(default=None, repr=False)
+    sample: Any = None
 
     @property
     def best(self) -> str | None:
         """The survivor of the highest mean validation accuracy over its training seeds; None before training."""
-        accuracies: dict[str, list[float]] = {}
-        for run in self.survivors:
-            if run.accuracy is not None and run.failure is None and not run.stopped:
-                accuracies.setdefault(run.name, []).append(run.accuracy)
-        return max(accuracies, key=lambda name: float(np.mean(accuracies[name])), default=None)
+        accuracies = _mean_accuracies(self.survivors)
+        return max(accuracies, key=lambda name: accuracies[name], default=None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Every scored architecture, best first: its scores, whether it was kept, and its mean accuracy if trained."""
+        accuracies = _mean_accuracies([*self.random, *self.survivors])
+        frame = self.table.to_frame()
+        trained = frame.index.map(lambda name: accuracies.get(name, np.nan)).astype(float)
+        return frame.assign(kept=frame.index.isin(self.kept.frame.index), accuracy=trained)
+
+    def plot(self) -> go.Figure:
+        """Accuracies of survivors beside random picks; before training, the scores in the order proposed."""
+        from zerocost.search.figures import proposed_figure, trained_figure
+
+        if any(run.accuracy is not None for run in self.survivors):
+            return trained_figure(self.survivors, self.random)
+        return proposed_figure(self.table.frame["rank_score"].reindex(self.order or list(self.table.frame.index)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but builders and the sample, as plain values."""
+        known = {
+            **{name: getattr(self, name).to_dict() for name in ("table", "kept")},
+            **{name: [run.to_dict() for run in getattr(self, name)] for name in ("survivors", "random")},
+            "stages": [vars(stage) for stage in self.stages],
+            "combination": None if self.combination is None else self.combination.as_dict(),
+            "earlier": [table.to_dict() for table in self.earlier],
+        }
+        return {name: value for name, value in (vars(self) | known).items() if name != "sample"}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The result that `to_dict` described, without builders and sample."""
+        combination = values["combination"]
+        made = {
+            **{name: ScoreTable.from_dict(values[name]) for name in ("table", "kept")},
+            **{name: [Run.from_dict(run) for run in values[name]] for name in ("survivors", "random")},
+            "stages": [Stage(**stage) for stage in values["stages"]],
+            "objectives": tuple(values["objectives"]),
+            "combination": None if combination is None else Combination.from_dict(combination),
+            "earlier": [ScoreTable.from_dict(table) for table in values["earlier"]],
+        }
+        return cls(**values | made)
+
+    def _headline(self) -> str:
+        runs = len(self.survivors) + len(self.random)
+        accuracy = _mean_accuracies(self.survivors).get(self.best or "")
+        best = f"; best survivor {self.best}, accuracy {percent(accuracy)}" if accuracy is not None else ""
+        scored = f"{plural(len(self.table), 'architecture')} scored, {len(self.kept)} kept"
+        return f"SearchResult: {self.space}, {scored}, {plural(runs, 'run')} trained{best}"
+
+    def _shown(self) -> pd.DataFrame:
+        """The survivors."""
+        frame = self.to_frame().loc[self.kept.frame.index].drop(columns="kept")
+        return frame if self.survivors else frame.drop(columns="accuracy")
 
     def export(
         self, folder: str | Path, formats: Iterable[str] = ("state",), *, space: str | None = None
@@ -92,6 +147,8 @@ class SearchResult:
         if self.best is None or not runs:
             why = "no survivor was trained to the end" if self.best is None else "its weights were not kept"
             raise InputError(f"there is no best network to write: {why}; search with epochs >= 1 and a workdir")
+        if self.sample is None:
+            raise InputError("a result that was loaded from a file has no builders to export from; search again")
         run = max(runs, key=lambda run: run.accuracy or 0.0)
         model = initialise(self.table.candidates[self.best], run.seed)
         model.load_state_dict(torch.load(str(run.checkpoint), weights_only=True))
@@ -100,6 +157,15 @@ class SearchResult:
             spec = Path(folder) / "best.py"
             written["spec"] = write_spec(spec, space or self.space, self.best, **self.sizes)
         return written
+
+
+def _mean_accuracies(runs: Iterable[Run]) -> dict[str, float]:
+    """The mean validation accuracy over the training seeds of each candidate that was trained to the end."""
+    accuracies: dict[str, list[float]] = {}
+    for run in runs:
+        if run.finished and run.accuracy is not None:
+            accuracies.setdefault(run.name, []).append(run.accuracy)
+    return {name: float(np.mean(values)) for name, values in accuracies.items()}
 
 
 class SearchInterrupted(KeyboardInterrupt):

@@ -74,6 +74,11 @@ class Run:
         seconds = float(sum(epoch.seconds for epoch in epochs))
         return cls(name, seed, accuracy, tuple(epochs), seconds, checkpoint, failure, stopped)
 
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to its end, without a failure."""
+        return self.accuracy is not None and self.failure is None and not self.stopped
+
     def to_dict(self) -> dict[str, Any]:
         """The run in plain types that JSON can hold."""
         checkpoint = None if self.checkpoint is None else str(self.checkpoint)
