@@ -165,11 +165,11 @@ def _is_parquet(path: Path) -> bool:
     if path.suffix not in (".json", ".parquet"):
         raise InputError(f"a result is kept in a .json or .parquet file, but got {path}")
     if path.suffix == ".parquet":
-        _check_parquet()
+        check_parquet()
     return path.suffix == ".parquet"
 
 
-def _check_parquet() -> None:
+def check_parquet() -> None:
     """`MissingExtraError` where Parquet can be neither written nor read."""
     try:
         import pyarrow.parquet  # noqa: F401

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from zerocost.base.errors import InputError
+from zerocost.base.files import check_file, write_text
+from zerocost.base.result import Result, check_parquet
 from zerocost.cli.expand import expand
 from zerocost.cli.shell import err
 from zerocost.combine import default
@@ -33,7 +37,9 @@ class _Output(Console):
 
 
 _PIPED_WIDTH = 200
-out = _Output(width=None if sys.stdout is not None and sys.stdout.isatty() else _PIPED_WIDTH)
+"""Columns of a table that goes to no terminal, where the variable COLUMNS does not say how many."""
+_has_width = "COLUMNS" in os.environ or (sys.stdout is not None and sys.stdout.isatty())
+out = _Output(width=None if _has_width else _PIPED_WIDTH)
 
 SPECS = ", ".join(source.usage for source in SOURCES.values())
 _BY_DEFAULT = "or what the combination of --proxies says"
@@ -87,6 +93,33 @@ class Drawing:
     balanced: Annotated[bool, typer.Option("--balanced", help="Draw equally many samples of each class.")] = False
     seed: Seed = 0
     device: Device = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFiles:
+    """Files that the table is written to."""
+
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file as CSV.")] = None
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", help="Write the table to this .parquet file; needs the extra parquet.")
+    ] = None
+
+    def check(self) -> None:
+        """`InputError` or `MissingExtraError` for what cannot be written."""
+        check_file(self.csv)
+        check_file(self.parquet)
+        if self.parquet is not None:
+            check_parquet()
+            if self.parquet.suffix != ".parquet":
+                raise InputError(f"--parquet takes a .parquet file, but got {self.parquet}")
+
+    def write(self, result: Result) -> list[Path]:
+        """Write what is asked for; returns the files."""
+        if self.csv is not None:
+            write_text(self.csv, result.to_frame().to_csv())
+        if self.parquet is not None:
+            result.save(self.parquet)
+        return [path for path in (self.csv, self.parquet) if path is not None]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

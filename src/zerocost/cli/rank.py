@@ -21,6 +21,7 @@ from zerocost.cli.common import (
     OptionalBatch,
     Proxies,
     Repeats,
+    TableFiles,
     command,
     nothing_ran,
     print_json,
@@ -81,10 +82,12 @@ def rank(
     data: Data,
     options: _RankOptions,
     output: _RankOutput,
+    files: TableFiles,
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
     save = output.save
     check_file(save)
+    files.check()
     if save is not None and save.suffix != ".json":
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     check_device(options.device)
@@ -122,7 +125,8 @@ def rank(
     finally:  # also where there is nobody to read what is printed
         if save is not None and not unusable:
             table.combination.against(table.frame).save(save)
-    print_written([save] if save and not unusable and not output.as_json else [])
+        written = [*files.write(kept), *([save] if save is not None else [])] if not unusable else []
+    print_written([] if output.as_json else written)
     if interrupted:
         fail(f"interrupted; the {len(table)} candidates scored until then are above", INTERRUPTED)
     if unusable:

@@ -22,6 +22,7 @@ from zerocost.cli.common import (
     Json,
     Proxies,
     Report,
+    TableFiles,
     command,
     nothing_ran,
     out,
@@ -109,11 +110,13 @@ def search(
     settings: Annotated[dict[str, Any], SettingsOf(pipeline.Pipeline, AtShell, leave_out=("space", "limits"))],
     keeping: Keeping,
     output: _SearchOutput,
+    files: TableFiles,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
     chosen = resolve(as_proxies(settings["proxies"]))
     check_device(settings["device"])
     output.check(settings["epochs"])
+    files.check()
     tables = {name: _load_table(space, settings[name]) for name in ("hardware", "accuracy")}
     kept = {"workdir": output.export / "trainings"} if output.export and not keeping.workdir else {}
     own = space if ":" in space else None
@@ -135,7 +138,7 @@ def search(
             _print_result(result)
             _explain_result(result, output)
     finally:  # also where there is nobody to read what is printed
-        written = output.write(result, own)
+        written = [*output.write(result, own), *files.write(result)]
     print_written([] if output.as_json else written)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
