@@ -1,4 +1,4 @@
-"""What the subcommands share: options, errors as one line, JSON, progress."""
+"""What the subcommands share: options, files of tables, JSON."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file, write_text
 from zerocost.base.result import Result, check_parquet
 from zerocost.cli.expand import expand
-from zerocost.cli.shell import err
 from zerocost.combine import default
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
@@ -160,31 +156,3 @@ def print_written(paths: Iterable[Path]) -> None:
     """Which files were written."""
     for path in paths:
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
-
-
-class _Rate(ProgressColumn):
-    """Steps a second, or seconds a step when they are slow."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        if not speed:
-            return Text("")
-        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each", style="progress.data.speed")
-
-
-@contextmanager
-def progress_bar(titles: dict[str, str]) -> Iterator[Callable[[str, int, int], None]]:
-    """A reporter `(stage, done, total)` that draws one bar a stage on stderr, with rate and time left.
-
-    Nothing is drawn when stderr is not a terminal.
-    """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(titles[stage], total=total)
-            bars.update(tasks[stage], completed=done)
-
-        yield report

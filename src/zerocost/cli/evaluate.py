@@ -29,7 +29,6 @@ from zerocost.cli.common import (
     out,
     print_json,
     print_written,
-    progress_bar,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.combine import as_proxies
@@ -136,16 +135,14 @@ def evaluate(
         check_file(path)
     check_folder(output.pictures)
     table = benchmarks.get(benchmark, truth.truth)
-    with progress_bar({"score": "scoring"}) as progress:
-        evaluation = evaluate_proxies(
-            table,
-            n=truth.n,
-            k=truth.k,
-            resamples=truth.resamples,
-            truth=truth.query(table),
-            progress=lambda done, total: progress("score", done, total),
-            **settings,
-        )
+    evaluation = evaluate_proxies(
+        table,
+        n=truth.n,
+        k=truth.k,
+        resamples=truth.resamples,
+        truth=truth.query(table),
+        **settings,
+    )
     try:
         if output.as_json:
             print_json(_evaluation_dict(evaluation))

@@ -21,7 +21,7 @@ def spaces(as_json: Json = False) -> None:
         [
             {
                 "space": name,
-                "architectures": spaces_.get(name).size,
+                "architectures": spaces_.get(name).size or 0,
                 "sizes": ", ".join(inspect.signature(make).parameters),
                 "summary": inspect.cleandoc(make.__doc__ or "").partition("\n")[0],
             }

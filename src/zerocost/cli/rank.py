@@ -26,7 +26,6 @@ from zerocost.cli.common import (
     nothing_ran,
     print_json,
     print_written,
-    progress_bar,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
@@ -100,18 +99,16 @@ def rank(
     where = combination.conditions(output.where)
     sizes = ["non_embedding_params"] if target.startswith("hf:") else []
     interrupted = False
-    with progress_bar({"score": "scoring"}) as report:
-        try:
-            table = rank_candidates(
-                candidates,
-                source,
-                combination if proxies.endswith(".json") else chosen,
-                also=[*proxies_in(where), *sizes],
-                **{name: value for name, value in vars_of(options).items() if name != "proxies"},
-                progress=lambda done, total: report("score", done, total),
-            )
-        except RankingInterrupted as stop:
-            table, interrupted = stop.table, True
+    try:
+        table = rank_candidates(
+            candidates,
+            source,
+            combination if proxies.endswith(".json") else chosen,
+            also=[*proxies_in(where), *sizes],
+            **{name: value for name, value in vars_of(options).items() if name != "proxies"},
+        )
+    except RankingInterrupted as stop:
+        table, interrupted = stop.table, True
     kept = select(table, where, top=output.top)
     unusable = nothing_ran(chosen, table.scored)
     try:

@@ -28,7 +28,6 @@ from zerocost.cli.common import (
     out,
     print_json,
     print_written,
-    progress_bar,
 )
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
@@ -121,16 +120,14 @@ def search(
     kept = {"workdir": output.export / "trainings"} if output.export and not keeping.workdir else {}
     own = space if ":" in space else None
     interrupted = False
-    with progress_bar({"score": "scoring", "train": "training, epochs"}) as progress:
-        try:
-            result = pipeline.search(
-                export_.own_space(own) if own else space,
-                data,
-                progress=progress,
-                **settings | tables | vars_of(keeping) | kept,
-            )
-        except SearchInterrupted as stop:
-            result, interrupted = stop.result, True
+    try:
+        result = pipeline.search(
+            export_.own_space(own) if own else space,
+            data,
+            **settings | tables | vars_of(keeping) | kept,
+        )
+    except SearchInterrupted as stop:
+        result, interrupted = stop.result, True
     try:
         if output.as_json:
             print_json(_result_dict(result))

@@ -24,7 +24,6 @@ from zerocost.cli.common import (
     out,
     print_json,
     print_written,
-    progress_bar,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.search.export import own_space
@@ -110,21 +109,19 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
     trained, space, save = given.trained, given.space, place.save
     check_device(place.device)
     check_file(save)
-    with progress_bar({"score": "scoring", "tune": "tuning"}) as progress:
-        tuned = tune_combination(
-            benchmarks.get(trained) if trained in benchmarks.names() else trained,
-            own_space(space) if space and ":" in space else space,
-            given.data,
-            proxies=choices.proxies,
-            fidelities=choices.fidelities or ["full"],
-            batches=choices.batches or [64],
-            repeats=choices.repeats or [1, 3],
-            device=place.device,
-            workers=place.workers,
-            store=place.store,
-            progress=progress,
-            **vars_of(effort),
-        )
+    tuned = tune_combination(
+        benchmarks.get(trained) if trained in benchmarks.names() else trained,
+        own_space(space) if space and ":" in space else space,
+        given.data,
+        proxies=choices.proxies,
+        fidelities=choices.fidelities or ["full"],
+        batches=choices.batches or [64],
+        repeats=choices.repeats or [1, 3],
+        device=place.device,
+        workers=place.workers,
+        store=place.store,
+        **vars_of(effort),
+    )
     try:
         if as_json:
             print_json(_tuned_dict(tuned))

@@ -34,6 +34,7 @@ def trained_accuracy(
         epochs=epochs,
         device=device,
         workdir=split.workdir,
+        progress=False,
     )
     if run.accuracy is None or run.failure is not None:
         raise Failure(f"training failed: {run.failure}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -21,9 +21,6 @@ from zerocost.train.run import Run
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
-
-Progress = Callable[[str, int, int], None]
-"""Called with the stage of a search ("score", "train"), the number of its steps that are done, and the total."""
 
 
 @dataclass(frozen=True)

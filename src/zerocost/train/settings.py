@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import InputError
+from zerocost.base.progress import report_steps
 from zerocost.train.batches import Batches
 
 Loss = Callable[[Any, Tensor], Tensor]
@@ -69,8 +71,28 @@ class TrainingSetup(NamedTuple):
     validation: Batches
     workdir: Path | None
     device: torch.device
-    progress: Progress | None
+    progress: Progress
     stop: Stop | None
+
+
+@contextmanager
+def report_epochs(progress: Progress | bool | None, total: int) -> Iterator[Progress]:
+    """The function to report epochs to: the caller's own, or one that counts them in a bar, of `total` steps.
+
+    `progress` is as in `zerocost.base.progress.report_stages`.
+    """
+    if callable(progress):
+        yield progress
+        return
+    with report_steps(progress, "training, epochs") as report:
+        done = 0
+
+        def count(_name: str, _seed: int, _epoch: int, _epochs: int, _accuracy: float) -> None:
+            nonlocal done
+            done += 1
+            report(done, max(done, total))
+
+        yield count
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:

@@ -21,7 +21,7 @@ from zerocost.train.batches import Batches, hash_values, stable_repr
 from zerocost.train.folder import RunFolder, folder_name
 from zerocost.train.isolate import isolate_lightning
 from zerocost.train.run import Epoch, Run, TrainingInterrupted
-from zerocost.train.settings import Loss, Progress, Stop, TrainingSettings, TrainingSetup, resolve_device
+from zerocost.train.settings import Loss, Progress, Stop, TrainingSettings, TrainingSetup, report_epochs, resolve_device
 
 Candidates = Mapping[str, Builder | nn.Module]
 
@@ -46,7 +46,7 @@ def train(
     patience: int | None = None,
     workdir: str | Path | None = None,
     device: str | torch.device | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     loss: Loss = cross_entropy,
     stop: Stop | None = None,
 ) -> list[Run]:
@@ -76,8 +76,9 @@ def train(
             result as without a break. A run of other settings, data or network is trained anew, and a failed one is
             tried again from its last good epoch. Without `workdir`, nothing is written.
         device: "cpu", "cuda", "cuda:1" or "mps"; by default the accelerator if there is one.
-        progress: called after every epoch with name, seed, epoch (from 1 on), epochs and validation accuracy. An
-            exception that it raises ends the training.
+        progress: whether to show a bar; by default where stderr is a terminal. Or a function, called after every epoch
+            with name, seed, epoch (from 1 on), epochs and validation accuracy. An exception that it raises ends the
+            training.
         loss: from outputs (N×classes) and labels (N, int64) to the mean loss.
         stop: called after every epoch with name, seed, epoch (from 1 on) and validation accuracy; where it returns
             true the run ends and is `stopped`, unless it was its last epoch anyway. The schedule of the learning rate
@@ -100,12 +101,14 @@ def train(
     by_name = candidates_by_name(candidates)
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, loss)
     folder = None if workdir is None else _make_workdir(Path(workdir))
-    setup = TrainingSetup(
-        settings, *_load_data(train, validation, batch_size), folder, resolve_device(device), progress, stop
-    )
+    loaded, where = _load_data(train, validation, batch_size), resolve_device(device)
     runs: list[Run] = []
     try:
-        with isolate_lightning(setup.device):
+        with (
+            isolate_lightning(where),
+            report_epochs(progress, len(by_name) * len(seeds) * epochs) as report,
+        ):
+            setup = TrainingSetup(settings, *loaded, folder, where, report, stop)
             for name, candidate in by_name.items():
                 for seed in seeds:
                     runs.append(_run(name, candidate, seed, setup))  # noqa: PERF401  those before Ctrl-C are kept
@@ -139,13 +142,12 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
             raise _CallbackError(error) from error
 
     def report(epoch: Epoch) -> bool:
-        if setup.progress is not None:
-            try:
-                setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_accuracy)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                raise _CallbackError(error) from error
+        try:
+            setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_accuracy)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise _CallbackError(error) from error
         return ends(epoch)
 
     epochs: list[Epoch] = []
