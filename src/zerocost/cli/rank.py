@@ -11,6 +11,7 @@ import typer
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
+from zerocost.base.format import plural
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.base.user_code import load_object
 from zerocost.cli.common import (
@@ -115,7 +116,7 @@ def rank(
         if output.as_json:
             print_json(ranking_dict(kept, table))
         elif not unusable:
-            print_ranking(kept, f"{len(kept)} of {len(table)} candidates, best first by {table.ranked_by}")
+            print_ranking(kept, f"{len(kept)} of {plural(len(table), 'candidate')}, best first by {table.ranked_by}")
             print_failures(table)
             if output.explain:
                 print_explanation(table, kept)
@@ -125,7 +126,7 @@ def rank(
         written = [*files.write(kept), *([save] if save is not None else [])] if not unusable else []
     print_written([] if output.as_json else written)
     if interrupted:
-        fail(f"interrupted; the {len(table)} candidates scored until then are above", INTERRUPTED)
+        fail(f"interrupted; above is what was scored until then, {plural(len(table), 'candidate')}", INTERRUPTED)
     if unusable:
         fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
     if not len(kept):

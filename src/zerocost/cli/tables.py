@@ -48,7 +48,9 @@ def print_failures(table: ScoreTable, limit: int = 5) -> None:
     failures = table.failures
     if failures.empty:
         return
-    out.print(f"\n[bold]scores failed for {failures['candidate'].nunique()} of {len(table)} candidates[/bold]")
+    out.print(
+        f"\n[bold]scores failed for {failures['candidate'].nunique()} of {plural(len(table), 'candidate')}[/bold]"
+    )
     for reason, group in list(failures.groupby("reason"))[:limit]:
         names = [escape(name) for name in dict.fromkeys(group["candidate"])]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

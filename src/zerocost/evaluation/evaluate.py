@@ -60,8 +60,9 @@ def evaluate(
     - `spearman`, `kendall`: rank correlation; `kendall_top`: the same among the tenth of highest truth;
     - `kendall_bins`: mean within quarters of similar FLOPs; `partial_params`, `partial_flops`: Spearman correlation
       with parameters or FLOPs taken out;
-    - `ndcg`: as in VKDNW, of the tenth of highest scores, from the truth in percent (a truth that never exceeds 1 is
-      taken for a fraction);
+    - `ndcg`, of the tenth of highest scores, with linear gain; `ndcg_vkdnw`, the same with the exponential gain of
+      VKDNW, from the truth in percent (a truth that never exceeds 1 is taken for a fraction): one percent less halves
+      it;
     - `precision@k`, `best_rank@k`, `regret@k` of the k highest scores; less is better for the last two.
 
     Intervals are percentiles over bootstrap resamples of architectures and seeds together. Scores are not computed

@@ -75,6 +75,11 @@ class Evaluation(Result):
         return [name for name in map(str, self.table) if f"{name}_low" in self.table]
 
     @property
+    def telling(self) -> list[str]:
+        """The statistics in which scores differ by at least a hundredth; tables show no others."""
+        return [name for name in self.statistics if self.table[name].round(2).nunique(dropna=False) > 1]
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds of the scores."""
         return list(self.scores.index.unique("seed"))
@@ -156,5 +161,5 @@ class Evaluation(Result):
         return f"Evaluation: {self.benchmark}, {self.query}; {size}"
 
     def _shown(self) -> pd.DataFrame:
-        """The statistics without their intervals."""
-        return self.table[[*self.statistics, "failed"]]
+        """The statistics that tell scores apart, without their intervals."""
+        return self.table[[*self.telling, *([] if self.failures.empty else ["failed"])]]

@@ -26,6 +26,7 @@ _TITLES = {
     "partial_params": "ρ given params",
     "partial_flops": "ρ given FLOPs",
     "ndcg": "nDCG",
+    "ndcg_vkdnw": "nDCG of VKDNW",
     "precision": "precision@{}",
     "best_rank": "best rank@{}",
     "regret": "regret@{}",
@@ -83,7 +84,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
         sentence=_evaluation_sentence(evaluation),
         facts=_evaluation_facts(evaluation),
         verdict=baseline_verdict(evaluation),
-        headings=[_statistic_title(s) for s in evaluation.statistics],
+        headings=[_statistic_title(s) for s in evaluation.telling],
         rows=[(name, _statistic_cells(evaluation, name), f"{table.loc[name, 'failed']:.0f}") for name in order],
         seeds=len(evaluation.seeds),
         bars=bars,
@@ -105,7 +106,7 @@ def value_with_interval(table: pd.DataFrame, name: str, statistic: str) -> str:
 def _statistic_cells(evaluation: Evaluation, name: str) -> list[_StatisticCell]:
     """The statistics of one score."""
     found = []
-    for s in evaluation.statistics:
+    for s in evaluation.telling:
         column = evaluation.table[s]
         best = column.min() if s.startswith(LESS_IS_BETTER) else column.max()
         value, low, high, sd = (float(evaluation.table[f"{s}{part}"][name]) for part in ("", "_low", "_high", "_sd"))
