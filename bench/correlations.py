@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 import zerocost as zc
-from zerocost.report.format import fixed, seconds
+from zerocost.base.format import fixed, seconds
 
 PROXIES = "jacob_cov,log_synflow,snip,grad_norm,fisher,naswot,epe_nas,zen,meco,swap"
 

@@ -43,7 +43,7 @@ def test_ctrl_c_keeps_what_was_scored(run, user_file):
     result = run("rank", f"{user_file}:interrupted", *DATA)
     assert result.code == 130
     assert "w4" in result.out
-    assert "1 candidates scored until then" in result.err
+    assert "what was scored until then, 1 candidate" in result.err
 
 
 @pytest.mark.parametrize(

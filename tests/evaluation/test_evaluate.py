@@ -30,7 +30,16 @@ def evaluated():
 def test_the_table_has_the_proxies_the_log_rank_sum_and_the_baselines(evaluated):
     assert list(evaluated.table.index) == ["snip", "naswot", TOGETHER, "params", "flops", "depth"]
     assert evaluated.statistics == [
-        *("spearman", "kendall", "kendall_top", "kendall_bins", "partial_params", "partial_flops", "ndcg"),
+        *(
+            "spearman",
+            "kendall",
+            "kendall_top",
+            "kendall_bins",
+            "partial_params",
+            "partial_flops",
+            "ndcg",
+            "ndcg_vkdnw",
+        ),
         *("precision@3", "best_rank@3", "regret@3"),
     ]
     assert list(evaluate(proxies="params").table.index) == ["params", "flops", "depth"]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 
 from benchmarks.tiny import evaluation
@@ -87,12 +86,6 @@ def test_baselines_alone_make_a_page():
 def test_write_takes_an_evaluation_and_gives_the_same_bytes(made, tmp_path):
     first, second = (report.write(made, tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
     assert first == second
-
-
-def test_bars_keep_the_interval_around_the_value(made):
-    [bar] = figures.statistic_bars(made.table, "kendall", ["red"] * len(made.table)).data
-    assert np.allclose(np.add(bar.x, bar.error_x.array), made.table["kendall_high"])
-    assert np.allclose(np.subtract(bar.x, bar.error_x.arrayminus), made.table["kendall_low"])
 
 
 def test_differences_show_a_number_only_where_the_interval_excludes_0(made):

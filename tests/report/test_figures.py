@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from zerocost.base.figures import TEMPLATES
 from zerocost.report import figures, frames
 from zerocost.report.frames import RANDOM, SURVIVORS
 
@@ -27,7 +28,7 @@ def test_group_colours_can_be_told_from_both_papers(group, paper):
 
 @pytest.mark.parametrize(("mode", "paper"), [("light", "#ffffff"), ("dark", "#1b2028")])
 def test_text_can_be_read_on_its_paper(mode, paper):
-    assert contrast(figures.TEMPLATES[mode].layout.font.color, paper) >= 7
+    assert contrast(TEMPLATES[mode].layout.font.color, paper) >= 7
 
 
 def test_outcome_shows_each_run_each_candidate_and_the_group_mean(result):

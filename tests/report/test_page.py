@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import zerocost as zc
+from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
-from zerocost.report import format as fmt
 from zerocost.report import sections, write
 from zerocost.report.page import render_search
 from zerocost.scoring.card import ScoreCard

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from zerocost.base.figures import TEMPLATES
 from zerocost.report import progress as goals
 from zerocost.report import search_figures as figures
-from zerocost.report.figures import TEMPLATES
 
 POINTS = pd.DataFrame({"params": [1.0, 2.0, 3.0, 4.0], "score": [1.0, 3.0, 2.0, 5.0]}, index=list("abcd"))
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from torch import nn
 
@@ -19,11 +21,15 @@ MODULE = nn.Linear(1, 1)
     [
         ({"a": build, "b": MODULE}, ["a", "b"]),
         ({1: build}, ["1"]),
-        ([build, MODULE], ["0", "1"]),
-        ((build for _ in range(2)), ["0", "1"]),
+        ([build, MODULE], ["build", "Linear"]),
+        ((build for _ in range(2)), ["build-1", "build-2"]),
         (lambda: {"a": build}, ["a"]),
-        (lambda: [build], ["0"]),
-        ([nn.Linear], ["0"]),
+        (lambda: [build], ["build"]),
+        ([nn.Linear, lambda: MODULE, partial(build)], ["Linear", "network", "build"]),
+        (
+            [nn.Identity(), type("Identity-1", (nn.Identity,), {})(), nn.Identity()],
+            ["Identity-2", "Identity-1", "Identity-3"],
+        ),
         (nn.ModuleList([MODULE]), None),
         (nn.ModuleDict({"a": MODULE}), None),
     ],
@@ -46,7 +52,7 @@ def test_candidates_in_whatever_form_they_come(given, names):
         ("snip", "but got str"),
         (3, "but got int"),
         ({"a": 3}, "candidate 'a' is a int"),
-        ([build, None], "candidate '1' is a NoneType"),
+        ([build, None], "candidate 'NoneType' is a NoneType"),
         ({1: build, "1": build}, "same name"),
     ],
 )

@@ -65,7 +65,7 @@ def test_each_dropped_candidate_says_which_part_of_the_condition_dropped_it():
     assert dropped == {
         "w": "a > 1 is false: a = 1",
         "z": "params < 350 is false: params = 400",
-        "y": "rank 2 by b, of which the top 1 were kept",
+        "y": "rank 2 by b, of which the best was kept",
     }
 
 

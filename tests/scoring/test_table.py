@@ -53,7 +53,7 @@ def test_failures_keep_their_reasons_and_the_failed_come_last():
         *(("dead", p, f"no {p}") for p in ("a", "b", "params")),
         ("half", "a", "no a"),
     }
-    assert "(2 candidates with failed scores: see .failures)" in repr(made)
+    assert "scores failed for 2 candidates, see .failures" in repr(made)
     assert "failed" not in repr(table(x=(1, 1, 1)))
 
 
@@ -87,4 +87,4 @@ def test_an_empty_table_and_an_interruption():
     empty = ScoreTable.of({}, {}, A, ["a", "params"], 0.0)
     assert len(empty) == 0 and empty.failures.empty and isinstance(repr(empty), str)
     stopped = RankingInterrupted(table(x=(1, 1, 1)))
-    assert isinstance(stopped, KeyboardInterrupt) and len(stopped.table) == 1 and "1 candidates" in str(stopped)
+    assert isinstance(stopped, KeyboardInterrupt) and len(stopped.table) == 1 and "1 candidate " in str(stopped)

@@ -20,6 +20,7 @@ ALL = {
     "kendall": lambda s, t, z: statistics.kendall(s, t),
     "partial": statistics.partial_spearman,
     "ndcg": lambda s, t, z: statistics.ndcg(s, t + 10, share=0.5),
+    "ndcg_vkdnw": lambda s, t, z: statistics.ndcg_vkdnw(s, t + 10, share=0.5),
     "precision": lambda s, t, z: statistics.precision_at(s, t, 2),
     "best_rank": lambda s, t, z: statistics.best_rank_at(s, t, 2),
     "regret": lambda s, t, z: statistics.regret_at(s, t, 2),
@@ -130,9 +131,17 @@ def test_random_scores_are_worth_what_chance_gives():
 
 def test_ndcg_is_not_thrown_off_by_percents_as_exponents():
     truth = np.array([99.9, 10.0, 0.0])
-    assert statistics.ndcg(np.array([0.0, 2.0, 1.0]), truth, share=1) == pytest.approx(0.5)
-    assert statistics.ndcg(np.array([0.0, 2.0, 1.0]), truth, share=0.6) == pytest.approx(0, abs=1e-12)
-    assert np.isnan(statistics.ndcg(np.arange(3.0), np.zeros(3)))
+    assert statistics.ndcg_vkdnw(np.array([0.0, 2.0, 1.0]), truth, share=1) == pytest.approx(0.5)
+    assert statistics.ndcg_vkdnw(np.array([0.0, 2.0, 1.0]), truth, share=0.6) == pytest.approx(0, abs=1e-12)
+    assert np.isnan(statistics.ndcg_vkdnw(np.arange(3.0), np.zeros(3)))
+
+
+def test_ndcg_is_that_of_scikit_learn():
+    from sklearn.metrics import ndcg_score
+
+    scores, truth = np.random.default_rng(0).normal(size=30), np.random.default_rng(1).uniform(50, 90, 30)
+    for share, k in ((1, 30), (0.1, 3)):
+        assert statistics.ndcg(scores, truth, share) == pytest.approx(ndcg_score([truth], [scores], k=k))
 
 
 def test_published_scores_have_the_correlations_that_are_known():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from zerocost.base.errors import InputError, unknown
@@ -48,9 +49,18 @@ def load_object(target: str) -> Any:
     finally:
         sys.path.pop(0)
     if not hasattr(module, name):
-        public = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
-        raise unknown(f"name in {path}:", name, public, "the file")
+        raise unknown(f"name in {path}:", name, _usable_names(module))
     return getattr(module, name)
+
+
+def _usable_names(module: ModuleType) -> list[str]:
+    """The functions, classes, tables and lists that a file defines itself."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (getattr(value, "__module__", None) == module.__name__ or isinstance(value, Mapping | list | tuple))
+    ]
 
 
 @dataclass(frozen=True)

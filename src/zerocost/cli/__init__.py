@@ -1,4 +1,4 @@
-"""The shell command: `zerocost score | rank | search | evaluate | tune | proxies | explain`."""
+"""The shell command: `zerocost score`, `rank`, `search` and others."""
 
 from zerocost.base.interrupt import exits_at_interrupt
 

@@ -1,24 +1,24 @@
-"""What the subcommands share: options, errors as one line, JSON, progress."""
+"""What the subcommands share: options, files of tables, JSON."""
 
 from __future__ import annotations
 
 import functools
 import json
 import math
+import os
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
+from zerocost.base.errors import InputError
+from zerocost.base.files import check_file, write_text
+from zerocost.base.result import Result, check_parquet
 from zerocost.cli.expand import expand
-from zerocost.cli.shell import err
 from zerocost.combine import default
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
@@ -34,7 +34,9 @@ class _Output(Console):
 
 
 _PIPED_WIDTH = 200
-out = _Output(width=None if sys.stdout is not None and sys.stdout.isatty() else _PIPED_WIDTH)
+"""Columns of a table that goes to no terminal, where the variable COLUMNS does not say how many."""
+_has_width = "COLUMNS" in os.environ or (sys.stdout is not None and sys.stdout.isatty())
+out = _Output(width=None if _has_width else _PIPED_WIDTH)
 
 SPECS = ", ".join(source.usage for source in SOURCES.values())
 _BY_DEFAULT = "or what the combination of --proxies says"
@@ -114,6 +116,33 @@ class Drawing:
     device: Device = "cpu"
 
 
+@dataclass(frozen=True, kw_only=True)
+class TableFiles:
+    """Files that the table is written to."""
+
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table to this file as CSV.")] = None
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", help="Write the table to this .parquet file; needs the extra parquet.")
+    ] = None
+
+    def check(self) -> None:
+        """`InputError` or `MissingExtraError` for what cannot be written."""
+        check_file(self.csv)
+        check_file(self.parquet)
+        if self.parquet is not None:
+            check_parquet()
+            if self.parquet.suffix != ".parquet":
+                raise InputError(f"--parquet takes a .parquet file, but got {self.parquet}")
+
+    def write(self, result: Result) -> list[Path]:
+        """Write what is asked for; returns the files."""
+        if self.csv is not None:
+            write_text(self.csv, result.to_frame().to_csv())
+        if self.parquet is not None:
+            result.save(self.parquet)
+        return [path for path in (self.csv, self.parquet) if path is not None]
+
+
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """A subcommand: its groups become options."""
     signature, gather = expand(function)
@@ -152,31 +181,3 @@ def print_written(paths: Iterable[Path]) -> None:
     """Which files were written."""
     for path in paths:
         out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
-
-
-class _Rate(ProgressColumn):
-    """Steps a second, or seconds a step when they are slow."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        if not speed:
-            return Text("")
-        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each", style="progress.data.speed")
-
-
-@contextmanager
-def progress_bar(titles: dict[str, str]) -> Iterator[Callable[[str, int, int], None]]:
-    """A reporter `(stage, done, total)` that draws one bar a stage on stderr, with rate and time left.
-
-    Nothing is drawn when stderr is not a terminal.
-    """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(titles[stage], total=total)
-            bars.update(tasks[stage], completed=done)
-
-        yield report

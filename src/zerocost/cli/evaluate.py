@@ -14,6 +14,7 @@ from rich.table import Table
 from zerocost import benchmarks
 from zerocost.base.device import check_device
 from zerocost.base.files import check_file, check_folder
+from zerocost.base.format import fixed, plural, seconds
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.cli.common import (
     SPECS,
@@ -29,14 +30,12 @@ from zerocost.cli.common import (
     out,
     print_json,
     print_written,
-    progress_bar,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.combine import as_proxies
 from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.proxies.registry import resolve
-from zerocost.report.format import fixed, plural, seconds
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import Fidelity
 
@@ -138,16 +137,14 @@ def evaluate(
         check_file(path)
     check_folder(output.pictures)
     table = benchmarks.get(benchmark, truth.truth)
-    with progress_bar({"score": "scoring"}) as progress:
-        evaluation = evaluate_proxies(
-            table,
-            n=truth.n,
-            k=truth.k,
-            resamples=truth.resamples,
-            truth=truth.query(table),
-            progress=lambda done, total: progress("score", done, total),
-            **settings,
-        )
+    evaluation = evaluate_proxies(
+        table,
+        n=truth.n,
+        k=truth.k,
+        resamples=truth.resamples,
+        truth=truth.query(table),
+        **settings,
+    )
     try:
         if output.as_json:
             print_json(_evaluation_dict(evaluation))
@@ -161,25 +158,30 @@ def evaluate(
 def _print_evaluation(evaluation: Evaluation) -> None:
     """The table with its intervals, and what failed."""
     title = (
-        f"{evaluation.benchmark}: {evaluation.query}; {len(evaluation.truth)} architectures, "
-        f"{len(evaluation.seeds)} seeds"
+        f"{evaluation.benchmark}: {evaluation.query}; {plural(len(evaluation.truth), 'architecture')}, "
+        f"{plural(len(evaluation.seeds), 'seed')}"
     )
     out.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
     shown = Table("score", box=None, pad_edge=False)
-    for statistic in evaluation.statistics:
+    for statistic in evaluation.telling:
         shown.add_column(statistic.replace("_", "\n", 1), justify="right")
-    shown.add_column("failed", justify="right")
+    failed = not evaluation.failures.empty
+    if failed:
+        shown.add_column("failed", justify="right")
     table = evaluation.table
     for name in map(str, table.index):
-        values = [[float(table[f"{s}{part}"][name]) for part in ("", "_low", "_high")] for s in evaluation.statistics]
+        values = [[float(table[f"{s}{part}"][name]) for part in ("", "_low", "_high")] for s in evaluation.telling]
         cells = [
             fixed(value) + ("" if math.isnan(value) else f"\n[dim]{fixed(low)} {fixed(high)}[/dim]")
             for value, low, high in values
         ]
-        shown.add_row(escape(name), *cells, f"{table['failed'][name]:.0f}")
+        shown.add_row(escape(name), *cells, *([f"{table['failed'][name]:.0f}"] if failed else []))
     out.print(shown)
     networks = len(evaluation.truth) * len(evaluation.seeds)
+    hidden = [name for name in evaluation.statistics if name not in evaluation.telling]
     for note in (
+        *([f"not shown, as nothing differs: {', '.join(hidden)}"] if hidden else []),
+        "ndcg has linear gain; ndcg_vkdnw, that of VKDNW, halves the gain for one percent less",
         "below each mean its 95 % interval over architectures and seeds; a failed score counts as the worst",
         f"scored on {evaluation.settings['data']} at fidelity {evaluation.settings['fidelity']}: "
         f"{plural(networks, 'network')} in {seconds(evaluation.seconds)}",

@@ -10,6 +10,7 @@ from zerocost.base.interrupt import exit_at_interrupt
 from zerocost.base.version import VERSION
 from zerocost.cli.evaluate import evaluate
 from zerocost.cli.explain import explain
+from zerocost.cli.lists import benchmarks, data, spaces
 from zerocost.cli.proxies import proxies
 from zerocost.cli.rank import rank
 from zerocost.cli.score import score
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (score, rank, search, evaluate, tune, proxies, explain):
+for command in (score, rank, search, evaluate, tune, proxies, spaces, data, benchmarks, explain):
     app.command()(command)
 
 

@@ -11,6 +11,7 @@ import typer
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
+from zerocost.base.format import plural
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.base.user_code import load_object
 from zerocost.cli.common import (
@@ -21,12 +22,12 @@ from zerocost.cli.common import (
     OptionalBatch,
     Proxies,
     Repeats,
+    TableFiles,
     TaskOptions,
     command,
     nothing_ran,
     print_json,
     print_written,
-    progress_bar,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
@@ -82,10 +83,12 @@ def rank(
     data: Data,
     options: _RankOptions,
     output: _RankOutput,
+    files: TableFiles,
 ) -> None:
     """Score many untrained networks on one batch and rank them."""
     save = output.save
     check_file(save)
+    files.check()
     if save is not None and save.suffix != ".json":
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     check_device(options.device)
@@ -98,34 +101,33 @@ def rank(
     where = combination.conditions(output.where)
     sizes = ["non_embedding_params"] if target.startswith("hf:") else []
     interrupted = False
-    with progress_bar({"score": "scoring"}) as report:
-        try:
-            table = rank_candidates(
-                candidates,
-                source,
-                combination if proxies.endswith(".json") else chosen,
-                also=[*proxies_in(where), *sizes],
-                **{name: value for name, value in vars_of(options).items() if name != "proxies"},
-                progress=lambda done, total: report("score", done, total),
-            )
-        except RankingInterrupted as stop:
-            table, interrupted = stop.table, True
+    try:
+        table = rank_candidates(
+            candidates,
+            source,
+            combination if proxies.endswith(".json") else chosen,
+            also=[*proxies_in(where), *sizes],
+            **{name: value for name, value in vars_of(options).items() if name != "proxies"},
+        )
+    except RankingInterrupted as stop:
+        table, interrupted = stop.table, True
     kept = select(table, where, top=output.top)
     unusable = nothing_ran(chosen, table.scored)
     try:
         if output.as_json:
             print_json(ranking_dict(kept, table))
         elif not unusable:
-            print_ranking(kept, f"{len(kept)} of {len(table)} candidates, best first by {table.ranked_by}")
+            print_ranking(kept, f"{len(kept)} of {plural(len(table), 'candidate')}, best first by {table.ranked_by}")
             print_failures(table)
             if output.explain:
                 print_explanation(table, kept)
     finally:  # also where there is nobody to read what is printed
         if save is not None and not unusable:
             table.combination.against(table.frame).save(save)
-    print_written([save] if save and not unusable and not output.as_json else [])
+        written = [*files.write(kept), *([save] if save is not None else [])] if not unusable else []
+    print_written([] if output.as_json else written)
     if interrupted:
-        fail(f"interrupted; the {len(table)} candidates scored until then are above", INTERRUPTED)
+        fail(f"interrupted; above is what was scored until then, {plural(len(table), 'candidate')}", INTERRUPTED)
     if unusable:
         fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
     if not len(kept):

@@ -13,6 +13,7 @@ from zerocost import benchmarks, report, spaces
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.files import check_file, check_folder
+from zerocost.base.format import metric_text
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.benchmarks import Benchmark
 from zerocost.cli.common import (
@@ -22,13 +23,13 @@ from zerocost.cli.common import (
     Json,
     Proxies,
     Report,
+    TableFiles,
     TaskName,
     command,
     nothing_ran,
     out,
     print_json,
     print_written,
-    progress_bar,
 )
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
@@ -37,7 +38,6 @@ from zerocost.cli.tables import metrics_of, print_explanation, print_failures, p
 from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
-from zerocost.report.format import metric_text
 from zerocost.search import export as export_
 from zerocost.search import pipeline
 from zerocost.search.objectives import SCORE
@@ -127,25 +127,25 @@ def search(
     settings: Annotated[dict[str, Any], SettingsOf(pipeline.Pipeline, AtShell, leave_out=("space", "limits"))],
     keeping: Keeping,
     output: _SearchOutput,
+    files: TableFiles,
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
     chosen = resolve(as_proxies(settings["proxies"]))
     check_device(settings["device"])
     output.check(settings["epochs"])
+    files.check()
     tables = {name: _load_table(space, settings[name]) for name in ("hardware", "accuracy")}
     kept = {"workdir": output.export / "trainings"} if output.export and not keeping.workdir else {}
     own = space if ":" in space else None
     interrupted = False
-    with progress_bar({"score": "scoring", "train": "training, epochs"}) as progress:
-        try:
-            result = pipeline.search(
-                export_.own_space(own) if own else space,
-                data,
-                progress=progress,
-                **settings | tables | vars_of(keeping) | kept,
-            )
-        except SearchInterrupted as stop:
-            result, interrupted = stop.result, True
+    try:
+        result = pipeline.search(
+            export_.own_space(own) if own else space,
+            data,
+            **settings | tables | vars_of(keeping) | kept,
+        )
+    except SearchInterrupted as stop:
+        result, interrupted = stop.result, True
     try:
         if output.as_json:
             print_json(_result_dict(result))
@@ -153,7 +153,7 @@ def search(
             _print_result(result)
             _explain_result(result, output)
     finally:  # also where there is nobody to read what is printed
-        written = output.write(result, own)
+        written = [*output.write(result, own), *files.write(result)]
     print_written([] if output.as_json else written)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)

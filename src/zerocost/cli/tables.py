@@ -9,9 +9,9 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from zerocost.base.format import fixed, plural, shorten
 from zerocost.cli.common import out
 from zerocost.combine import Combination
-from zerocost.report.format import fixed, plural, shorten
 from zerocost.scoring.explanation import Explanation
 from zerocost.scoring.table import ScoreTable
 from zerocost.tasks.metrics import is_share
@@ -49,7 +49,9 @@ def print_failures(table: ScoreTable, limit: int = 5) -> None:
     failures = table.failures
     if failures.empty:
         return
-    out.print(f"\n[bold]scores failed for {failures['candidate'].nunique()} of {len(table)} candidates[/bold]")
+    out.print(
+        f"\n[bold]scores failed for {failures['candidate'].nunique()} of {plural(len(table), 'candidate')}[/bold]"
+    )
     for reason, group in list(failures.groupby("reason"))[:limit]:
         names = [escape(name) for name in dict.fromkeys(group["candidate"])]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

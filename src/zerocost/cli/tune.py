@@ -13,6 +13,7 @@ from rich.table import Table
 from zerocost import benchmarks, spaces
 from zerocost.base.device import check_device
 from zerocost.base.files import check_file
+from zerocost.base.format import fixed
 from zerocost.cli.common import (
     SPECS,
     Device,
@@ -24,10 +25,8 @@ from zerocost.cli.common import (
     out,
     print_json,
     print_written,
-    progress_bar,
 )
 from zerocost.cli.expand import vars_of
-from zerocost.report.format import fixed
 from zerocost.search.export import own_space
 from zerocost.tuning import Tuned
 from zerocost.tuning import tune as tune_combination
@@ -112,22 +111,20 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
     trained, space, save = given.trained, given.space, place.save
     check_device(place.device)
     check_file(save)
-    with progress_bar({"score": "scoring", "tune": "tuning"}) as progress:
-        tuned = tune_combination(
-            benchmarks.get(trained) if trained in benchmarks.names() else trained,
-            own_space(space) if space and ":" in space else space,
-            given.data,
-            task=given.task,
-            proxies=choices.proxies,
-            fidelities=choices.fidelities or ["full"],
-            batches=choices.batches or [64],
-            repeats=choices.repeats or [1, 3],
-            device=place.device,
-            workers=place.workers,
-            store=place.store,
-            progress=progress,
-            **vars_of(effort),
-        )
+    tuned = tune_combination(
+        benchmarks.get(trained) if trained in benchmarks.names() else trained,
+        own_space(space) if space and ":" in space else space,
+        given.data,
+        task=given.task,
+        proxies=choices.proxies,
+        fidelities=choices.fidelities or ["full"],
+        batches=choices.batches or [64],
+        repeats=choices.repeats or [1, 3],
+        device=place.device,
+        workers=place.workers,
+        store=place.store,
+        **vars_of(effort),
+    )
     try:
         if as_json:
             print_json(_tuned_dict(tuned))

@@ -142,6 +142,18 @@ class Combination:
             values["reference"] = {str(name): column.tolist() for name, column in rows.items()}
         return values
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Combination:
+        """The combination that `as_dict` described; `InputError` for a setting that does not exist, or no weights."""
+        known = [field.name for field in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise unknown("setting", name, known)
+        if "weights" not in values:
+            raise InputError("it has no weights")
+        reference = values.get("reference")
+        return cls(**{**values, "reference": None if reference is None else _read_reference(reference)})
+
     def save(self, path: str | Path) -> None:
         """Write the combination as JSON; `load` reads it, and so does `--proxies FILE.json` at the shell."""
         if Path(path).suffix != ".json":
@@ -210,16 +222,8 @@ def load(path: str | Path) -> Combination:
         raise InputError(f'{path} is no combination of proxies: it lacks "zerocost combination": {_FORMAT}')
     if made is True or made != _FORMAT:
         raise InputError(f"{path} has format {made!r}, but this version of zerocost reads format {_FORMAT}")
-    known = [field.name for field in fields(Combination)]
     try:
-        for name in plain:
-            if name not in known:
-                raise unknown("setting", name, known)
-        if "weights" not in plain:
-            raise InputError("it has no weights")
-        reference = plain.pop("reference", None)
-        frame = None if reference is None else _read_reference(reference)
-        return Combination(**plain, reference=frame)
+        return Combination.from_dict(plain)
     except InputError as error:
         raise InputError(f"{path} is no combination of proxies: {error}") from None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
@@ -52,7 +53,7 @@ def evaluate(
     task: Task | str | None = None,
     workers: int = 1,
     cache: str | Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | bool | None = None,
 ) -> Evaluation:
     """Compare proxies with the trained truth of a benchmark, beside parameters, FLOPs and depth.
 
@@ -63,8 +64,9 @@ def evaluate(
     - `spearman`, `kendall`: rank correlation; `kendall_top`: the same among the tenth of highest truth;
     - `kendall_bins`: mean within quarters of similar FLOPs; `partial_params`, `partial_flops`: Spearman correlation
       with parameters or FLOPs taken out;
-    - `ndcg`: as in VKDNW, of the tenth of highest scores, from the truth in percent (a truth that never exceeds 1 is
-      taken for a fraction);
+    - `ndcg`, of the tenth of highest scores, with linear gain; `ndcg_vkdnw`, the same with the exponential gain of
+      VKDNW, from the truth in percent (a truth that never exceeds 1 is taken for a fraction): one percent less halves
+      it;
     - `precision@k`, `best_rank@k`, `regret@k` of the k highest scores; less is better for the last two.
 
     Intervals are percentiles over bootstrap resamples of architectures and seeds together. Scores are not computed
@@ -93,7 +95,8 @@ def evaluate(
         workers: number of processes to score in, with one torch thread each; it changes no result.
         cache: a file or the URL of a database to keep scores in (`zerocost.store.Store`). Several processes can share
             it. Scores in it are not computed again, so an interrupted evaluation goes on where it stopped.
-        progress: called with the number of networks scored so far, counted once for each seed, and the total.
+        progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number of
+            networks scored so far, counted once for each seed, and the total.
 
     Raises:
         InputError: settings or data that cannot be used, or no proxy could score any network.
@@ -127,8 +130,12 @@ def evaluate(
     chosen = as_task(task, source, batches_by_seed[seed][0])
     job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, scale, where, chosen)
     start = time.perf_counter()
-    with Store(cache) as store, Scorer(job, store=store, workers=workers) as score:
-        found = score(list(drawn.index), progress=progress)
+    with (
+        report_steps(progress, "scoring") as report,
+        Store(cache) as store,
+        Scorer(job, store=store, workers=workers) as score,
+    ):
+        found = score(list(drawn.index), progress=report)
     seconds = time.perf_counter() - start
     scores, failures = tabulate_scores(found, list(drawn.index), each, list(given), combination)
     statistics, paired = tabulate_statistics(scores, drawn, k, resamples, seed)

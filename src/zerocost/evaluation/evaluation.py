@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 
-from zerocost.base.errors import InputError
+from zerocost.base.errors import InputError, unknown
 from zerocost.base.files import write_text
+from zerocost.base.format import plural
+from zerocost.base.result import Result, frame_from_dict, frame_to_dict
 from zerocost.benchmarks.base import Query
 from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, scores_by_seed
+from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+_TABLES = ("scores", "table", "paired", "failures")
 
 
 class _Difference(NamedTuple):
@@ -26,8 +34,8 @@ class _Difference(NamedTuple):
     high: float
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Result):
     """How well each score agrees with the truth of a benchmark.
 
     The rows of `table` and the columns of `scores` are the proxies in the order given; their combination, where there
@@ -65,6 +73,11 @@ class Evaluation:
     def statistics(self) -> list[str]:
         """The names of the statistics."""
         return [name for name in map(str, self.table) if f"{name}_low" in self.table]
+
+    @property
+    def telling(self) -> list[str]:
+        """The statistics in which scores differ by at least a hundredth; tables show no others."""
+        return [name for name in self.statistics if self.table[name].round(2).nunique(dropna=False) > 1]
 
     @property
     def seeds(self) -> list[int]:
@@ -113,5 +126,40 @@ class Evaluation:
         """Write a LaTeX table of the given statistics with their intervals; it needs the package booktabs."""
         write_text(path, latex.tabular(self.table, list(statistics)))
 
-    def __repr__(self) -> str:
-        return self.table[[*self.statistics, "failed"]].to_string(float_format=lambda v: f"{v:.3f}")
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of `table`."""
+        return self.table.copy()
+
+    def plot(self, statistic: str = "kendall") -> go.Figure:
+        """One statistic of all scores as bars with their intervals, the best on top.
+
+        Raises:
+            InputError: a statistic that is not in the table.
+        """
+        from zerocost.evaluation.figures import statistic_bars
+
+        if statistic not in self.statistics:
+            raise unknown("statistic", statistic, self.statistics)
+        up = statistic.startswith(LESS_IS_BETTER)
+        return statistic_bars(self.table.sort_values(statistic, ascending=up, kind="stable"), statistic)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evaluation as plain values."""
+        tables = {name: frame_to_dict(getattr(self, name)) for name in _TABLES}
+        truth = frame_to_dict(self.truth.to_frame("truth"))
+        return vars(self) | tables | {"query": self.query._asdict(), "truth": truth}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The evaluation that `to_dict` described."""
+        tables = {name: frame_from_dict(values[name]) for name in _TABLES}
+        truth = frame_from_dict(values["truth"])["truth"]
+        return cls(**values | tables | {"query": Query(**values["query"]), "truth": truth})
+
+    def _headline(self) -> str:
+        size = f"{plural(len(self.truth), 'architecture')}, {plural(len(self.seeds), 'seed')}"
+        return f"Evaluation: {self.benchmark}, {self.query}; {size}"
+
+    def _shown(self) -> pd.DataFrame:
+        """The statistics that tell scores apart, without their intervals."""
+        return self.table[[*self.telling, *([] if self.failures.empty else ["failed"])]]

@@ -19,6 +19,7 @@ _TITLES = {
     "partial_params": r"$\rho$ given params",
     "partial_flops": r"$\rho$ given FLOPs",
     "ndcg": "nDCG",
+    "ndcg_vkdnw": "nDCG (VKDNW)",
     "precision": "precision@{}",
     "best_rank": "best rank@{}",
     "regret": "regret@{}",

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from zerocost.base import format as fmt
 from zerocost.evaluation.evaluation import Evaluation
+from zerocost.evaluation.figures import score_colours, statistic_bars
 from zerocost.evaluation.tables import BASELINES, TOGETHER
 from zerocost.report import evaluation_figures as figures
-from zerocost.report import format as fmt
 from zerocost.report.figures import correlation_heatmap
 from zerocost.report.headline import Fact
 from zerocost.report.sections import LossGroup, Plot, group_losses
@@ -25,6 +26,7 @@ _TITLES = {
     "partial_params": "ρ given params",
     "partial_flops": "ρ given FLOPs",
     "ndcg": "nDCG",
+    "ndcg_vkdnw": "nDCG of VKDNW",
     "precision": "precision@{}",
     "best_rank": "best rank@{}",
     "regret": "regret@{}",
@@ -56,11 +58,8 @@ def render_evaluation(evaluation: Evaluation) -> str:
     """The page as text."""
     table, metric = evaluation.table, evaluation.query.metric
     order = list(table["kendall"].sort_values(ascending=False, kind="stable", na_position="last").index)
-    colours = {name: _score_colour(evaluation, name) for name in order}
-    bars = [
-        Plot(f"bars-{s}", figures.statistic_bars(table.loc[order], s, [colours[n] for n in order]), _statistic_title(s))
-        for s in _BARS
-    ]
+    colours = dict(zip(order, score_colours(order), strict=True))
+    bars = [Plot(f"bars-{s}", statistic_bars(table.loc[order], s), _statistic_title(s)) for s in _BARS]
     means = evaluation.scores.groupby(level="architecture").mean()
     scatters = [
         Plot(
@@ -85,7 +84,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
         sentence=_evaluation_sentence(evaluation),
         facts=_evaluation_facts(evaluation),
         verdict=baseline_verdict(evaluation),
-        headings=[_statistic_title(s) for s in evaluation.statistics],
+        headings=[_statistic_title(s) for s in evaluation.telling],
         rows=[(name, _statistic_cells(evaluation, name), f"{table.loc[name, 'failed']:.0f}") for name in order],
         seeds=len(evaluation.seeds),
         bars=bars,
@@ -98,13 +97,6 @@ def render_evaluation(evaluation: Evaluation) -> str:
     )
 
 
-def _score_colour(evaluation: Evaluation, name: str) -> str:
-    """One colour for the proxies, one for their combination, one for the baselines."""
-    if name == TOGETHER:
-        return figures.TOGETHER
-    return figures.BASELINE if name in BASELINES else figures.PROXY
-
-
 def value_with_interval(table: pd.DataFrame, name: str, statistic: str) -> str:
     """A statistic with its 95 % interval, as text."""
     value, low, high = (float(table[f"{statistic}{part}"][name]) for part in ("", "_low", "_high"))
@@ -114,7 +106,7 @@ def value_with_interval(table: pd.DataFrame, name: str, statistic: str) -> str:
 def _statistic_cells(evaluation: Evaluation, name: str) -> list[_StatisticCell]:
     """The statistics of one score."""
     found = []
-    for s in evaluation.statistics:
+    for s in evaluation.telling:
         column = evaluation.table[s]
         best = column.min() if s.startswith(LESS_IS_BETTER) else column.max()
         value, low, high, sd = (float(evaluation.table[f"{s}{part}"][name]) for part in ("", "_low", "_high", "_sd"))

@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report.figures import DIVERGING, empty_figure, label
-from zerocost.report.format import fixed, number
+from zerocost.base.figures import BLUE, DIVERGING, GREY, ORANGE, empty_figure, label
+from zerocost.base.format import fixed, number
 
-PROXY, BASELINE, TOGETHER = "#2f7ed8", "#8a93a1", "#d9650b"
 _PALETTE = (
-    "#2f7ed8",
-    "#d9650b",
+    BLUE,
+    ORANGE,
     "#1f9d72",
     "#a44fc4",
     "#c9a200",
@@ -25,30 +24,6 @@ _PALETTE = (
     "#7aa82b",
 )
 _DASHES = ("solid", "dash")
-
-
-def statistic_bars(table: pd.DataFrame, statistic: str, colours: Sequence[str]) -> go.Figure:
-    """One bar a score, as long as its statistic, with its 95 % interval; the first row of the table on top."""
-    names = [label(str(name)) for name in table.index]
-    value, low, high = (table[f"{statistic}{part}"].to_numpy(dtype=float) for part in ("", "_low", "_high"))
-    figure = empty_figure(
-        60 + 26 * len(names),
-        showlegend=False,
-        xaxis={"zeroline": True, "zerolinecolor": BASELINE, "nticks": 6},
-        yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
-        bargap=0.35,
-    )
-    figure.add_bar(
-        x=value,
-        y=names,
-        orientation="h",
-        marker={"color": list(colours)},
-        error_x={"array": high - value, "arrayminus": value - low, "thickness": 1.5, "width": 4, "color": BASELINE},
-        text=[f"{fixed(v)} ({fixed(a)} to {fixed(b)})" for v, a, b in zip(value, low, high, strict=True)],
-        textposition="none",
-        hovertemplate="%{y}: %{text}<extra></extra>",
-    )
-    return figure
 
 
 def score_scatter(scores: pd.Series[float], truth: pd.Series[float], name: str, metric: str, colour: str) -> go.Figure:
@@ -101,7 +76,7 @@ def regret_curves(curves: pd.DataFrame, metric: str) -> go.Figure:
             mode="lines",
             name=label(name),
             line={
-                "color": BASELINE if random else _PALETTE[place % len(_PALETTE)],
+                "color": GREY if random else _PALETTE[place % len(_PALETTE)],
                 "width": 2,
                 "dash": "dot" if random else _DASHES[place // len(_PALETTE) % 2],
             },

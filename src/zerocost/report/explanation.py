@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report import format as fmt
+from zerocost.base import format as fmt
+from zerocost.base.figures import DIVERGING, empty_figure, label
 from zerocost.report import progress
-from zerocost.report.figures import DIVERGING, empty_figure, label
 from zerocost.report.sections import Plot
 from zerocost.scoring.explanation import FEWEST, Explanation
 from zerocost.search.objectives import SCORE

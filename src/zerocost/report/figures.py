@@ -1,76 +1,22 @@
-"""The plots of the report: each function takes a table and gives a plotly figure.
-
-The colours of traces can be read on a light and on a dark page; what differs between the two is in `TEMPLATES`.
-"""
+"""The plots of the report: each function takes a table and gives a plotly figure."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report.format import count, number, shorten
+from zerocost.base.figures import BLUE, DIVERGING, ORANGE, empty_figure, label
+from zerocost.base.format import count, number
 from zerocost.report.frames import FINISHED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.metric import ACCURACY, WrittenMetric
 from zerocost.statistics.association import mean_interval
 
 _GROUPS = (SURVIVORS, RANDOM)
-COLOURS = {SURVIVORS: "#2f7ed8", RANDOM: "#d9650b"}
+COLOURS = {SURVIVORS: BLUE, RANDOM: ORANGE}
 _SYMBOLS = {SURVIVORS: "circle", RANDOM: "diamond"}
-DIVERGING = [
-    [0.0, "rgba(217,101,11,0.85)"],
-    [0.5, "rgba(140,148,160,0.10)"],
-    [1.0, "rgba(47,126,216,0.85)"],
-]
-_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-
-
-def _template(text: str, grid: str, paper: str) -> go.layout.Template:
-    axis = {
-        "gridcolor": grid,
-        "linecolor": grid,
-        "zeroline": False,
-        "automargin": True,
-        "fixedrange": True,
-        "title": {"standoff": 8, "font": {"size": 13}},
-    }
-    layout = {
-        "font": {"family": _FONT, "size": 13, "color": text},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 48, "r": 12, "t": 12, "b": 40},
-        "hoverlabel": {
-            "bgcolor": paper,
-            "bordercolor": grid,
-            "font": {"family": _FONT, "color": text},
-            "align": "left",
-        },
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "itemclick": False},
-        "dragmode": False,
-        "xaxis": axis,
-        "yaxis": axis,
-    }
-    heatmap = go.Heatmap(textfont={"color": text})
-    return go.layout.Template(layout=layout, data={"heatmap": [heatmap]})
-
-
-TEMPLATES = {
-    "light": _template(text="#1d232b", grid="#dfe3e8", paper="#ffffff"),
-    "dark": _template(text="#e6e9ee", grid="#353c47", paper="#1b2028"),
-}
-
-
-def label(name: str) -> str:
-    """A name as literal text in a plot, where plotly would otherwise read tags."""
-    return html.escape(shorten(name), quote=False)
-
-
-def empty_figure(height: int, **layout: object) -> go.Figure:
-    """An empty figure in the style of the page."""
-    return go.Figure(layout={"template": TEMPLATES["light"], "height": height, **layout})
 
 
 def is_wide(column: pd.Series[float]) -> bool:

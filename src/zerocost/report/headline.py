@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from zerocost.report import format as fmt
+from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.metric import ACCURACY, WrittenMetric

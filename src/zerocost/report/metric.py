@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from zerocost.report.format import metric_difference, metric_text
+from zerocost.base.format import metric_difference, metric_text
 from zerocost.tasks import Task, classification
 from zerocost.tasks.metrics import is_share
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
 from zerocost.base.files import make_folder, write_text
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.report import evaluation, frames, headline, search_sections, sections
-from zerocost.report import format as fmt
 from zerocost.report.explanation import explain_ranking
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.template import render_template

@@ -11,9 +11,9 @@ import numpy as np
 
 from zerocost.base.errors import MissingExtraError, unknown
 from zerocost.base.files import make_folder, replace_file
+from zerocost.base.format import fixed
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, TOGETHER
-from zerocost.report.format import fixed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

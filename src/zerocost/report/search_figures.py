@@ -7,8 +7,9 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.report.figures import COLOURS, empty_figure, is_wide, label
-from zerocost.report.format import formatter_for
+from zerocost.base.figures import empty_figure, label
+from zerocost.base.format import formatter_for
+from zerocost.report.figures import COLOURS, is_wide
 from zerocost.report.frames import SURVIVORS
 from zerocost.report.progress import with_direction
 from zerocost.search.objectives import minimised

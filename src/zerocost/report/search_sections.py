@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from zerocost.report import format as fmt
+from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report import search_figures as figures
 from zerocost.report.sections import Plot, correlation_text

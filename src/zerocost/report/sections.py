@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
+from zerocost.base import format as fmt
 from zerocost.report import figures, frames, headline, progress
-from zerocost.report import format as fmt
 from zerocost.report.metric import WrittenMetric
 from zerocost.statistics.association import Association, association
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from plotly.io.json import to_json_plotly
 from plotly.offline import get_plotlyjs
 
-from zerocost.report.figures import TEMPLATES
+from zerocost.base.figures import TEMPLATES
 from zerocost.report.sections import Plot
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import concurrent.futures as cf
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from types import TracebackType
 
 from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
+from zerocost.base.progress import StepProgress
 from zerocost.proxies.registry import resolve
 from zerocost.run.fingerprint import fingerprints, proxy_identity
 from zerocost.run.job import Job, Key, Scores, failed_scores, in_workers
@@ -75,7 +76,7 @@ class Scorer:
         texts: Sequence[str],
         *,
         seeds: Iterable[int] | None = None,
-        progress: Callable[[int, int], None] | None = None,
+        progress: StepProgress | None = None,
     ) -> _ScoresByKey:
         """The scores of every architecture from every seed, by text and seed, then by proxy.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,20 +19,21 @@ from zerocost.scoring.adapters import find_adapter
 def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
     """Name to builder (or finished module), out of a mapping, a sequence, or a function that returns one of them.
 
-    Candidates without a name are numbered.
+    Candidates of a sequence are named by their class or function, with a number where several have the same name.
 
     Raises:
         InputError: there are no candidates, or one is neither a module nor a function.
 
-    >>> list(as_builders([nn.Linear(1, 1), lambda: nn.Linear(2, 2)]))
-    ['0', '1']
+    >>> list(as_builders([nn.Linear(1, 1), nn.Linear(2, 2), nn.Identity(), lambda: nn.Linear(2, 2)]))
+    ['Linear-1', 'Linear-2', 'Identity', 'network']
     """
     if isinstance(candidates, Callable) and not isinstance(candidates, nn.Module | Mapping):  # type: ignore[arg-type]
         candidates = candidates()
     if isinstance(candidates, Mapping):
         items = {str(name): build for name, build in candidates.items()}
     elif isinstance(candidates, Iterable) and not isinstance(candidates, nn.Module | str):
-        items = {str(index): build for index, build in enumerate(candidates)}
+        listed = list(candidates)
+        items = dict(zip(_unique_names(listed), listed, strict=True))
     else:
         raise InputError(
             f"candidates must be a mapping from name to a function that builds a network (or a sequence of such), "
@@ -48,6 +50,29 @@ def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
                 "builds one"
             )
     return items
+
+
+def _unique_names(candidates: Sequence[object]) -> list[str]:
+    """A name for each candidate, from its class or function; numbered where several share one."""
+    plain = [_plain_name(candidate) for candidate in candidates]
+    names, taken = [], set(plain)
+    for place, name in enumerate(plain):
+        if plain.count(name) > 1:
+            number = plain[:place].count(name) + 1
+            while f"{name}-{number}" in taken:
+                number += 1
+            name = f"{name}-{number}"  # noqa: PLW2901
+            taken.add(name)
+        names.append(name)
+    return names
+
+
+def _plain_name(candidate: object) -> str:
+    """The name of a builder, or of the class of a network; "network" for a lambda."""
+    if isinstance(candidate, partial):
+        return _plain_name(candidate.func)
+    name = str(getattr(candidate, "__name__", type(candidate).__name__))
+    return "network" if name == "<lambda>" else name
 
 
 def initialise_on(build: Builder | nn.Module, seed: int, device: str | torch.device | None) -> nn.Module:

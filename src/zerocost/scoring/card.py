@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from zerocost.base.format import plural, seconds
+from zerocost.base.result import Result
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -19,8 +27,8 @@ class PassRecord:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ScoreCard(Mapping[str, float]):
+@dataclass(frozen=True, eq=False, repr=False)
+class ScoreCard(Result, Mapping[str, float]):
     """The scores of one network: a mapping from proxy name to value, higher is better.
 
     A proxy that could not be computed is not among the keys but in `failures`, with its reason; asking for it raises
@@ -57,3 +65,36 @@ class ScoreCard(Mapping[str, float]):
     def milliseconds(self) -> float:
         """Time spent in all passes."""
         return sum(p.milliseconds for p in self.passes)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a proxy: its score, its spread over repeats, and why it failed; NaN where there is none."""
+        names = [*self.scores, *self.failures]
+        columns = {"score": self.scores, "spread": self.spread}
+        numbers = {title: [column.get(name, float("nan")) for name in names] for title, column in columns.items()}
+        reasons = [self.failures.get(name, "") for name in names]
+        return pd.DataFrame(numbers | {"failure": reasons}, index=pd.Index(names, name="proxy"))
+
+    def plot(self) -> go.Figure:
+        """The scores as bars on a logarithmic axis; orange: below 0."""
+        from zerocost.scoring.figures import card_figure
+
+        return card_figure(self.scores)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All scores, failures and passes, and the provenance, as plain values."""
+        return {**vars(self), "passes": [asdict(one) for one in self.passes]}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The card that `to_dict` described."""
+        return cls(**values | {"passes": tuple(PassRecord(**one) for one in values["passes"])})
+
+    def _headline(self) -> str:
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        ran = f"; {plural(len(self.passes), 'pass', 'passes')} in {seconds(self.milliseconds / 1000)}"
+        return f"ScoreCard: {plural(len(self.scores), 'score')}{failed}{ran if self.passes else ''}"
+
+    def _shown(self) -> pd.DataFrame:
+        """The table without the columns that are empty."""
+        frame = self.to_frame()
+        return frame[["score", *(["spread"] if self.spread else []), *(["failure"] if self.failures else [])]]

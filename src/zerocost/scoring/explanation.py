@@ -100,7 +100,8 @@ class Explanation:
             if len(moves)
             for name in moves.index[:1]
         ]
-        rest = " and ".join(parts) or f"the top {self.top} stay where they are or trade places with each other only"
+        stay = f"the top {self.top} stay where they are or trade places with each other only"
+        rest = " and ".join(parts) or ("the best stays where it is" if self.top == 1 else stay)
         return f"{text} Without size, {rest}."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypedDict, Unpack
 
@@ -15,6 +15,7 @@ from zerocost import combine
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
+from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.seeding import check_seed
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches, separate_targets
@@ -48,7 +49,7 @@ def rank(
     seed: int = 0,
     repeats: int | None = None,
     device: str | torch.device | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | bool | None = None,
 ) -> ScoreTable:
     """Initialise, score and rank many networks on one batch. A bad candidate never stops the others.
 
@@ -75,7 +76,8 @@ def rank(
         repeats: how often each network is initialised and scored, with seeds from `seed` on. Scores are means, and
             the table's `spread` has their standard deviations. Once, unless the combination says otherwise.
         device: where built networks are moved before scoring; None leaves them where they are.
-        progress: called with the number done and the total after each candidate.
+        progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number
+            done and the total after each candidate.
 
     Returns:
         A `ScoreTable`, best first by `rank_score`.
@@ -126,7 +128,7 @@ def rank_batch(
     proxies: Combination | Iterable[str | Proxy] | str = combine.default,
     *,
     also: Iterable[str] | str = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: StepProgress | bool | None = None,
     **options: Unpack[_ScoringOptions],
 ) -> ScoreTable:
     """`rank` on a batch that is already drawn.
@@ -166,19 +168,19 @@ def rank_batch(
         return ScoreTable.of(cards, done, scored, [p.name for p in steps.proxies], time.perf_counter() - start)
 
     try:
-        for done, (name, build) in enumerate(builders.items(), start=1):
-            try:
-                card = score_candidate(build, given, steps, task, range(seed, seed + repeats), device)
-            except InputError as reason:
-                rejected.append(reason)
-                card = _failed_card(steps, reason)
-            card.provenance["fidelity"] = "full"
-            card.provenance["initialisation"] = _describe_initialisation(build, seed, repeats) or card.provenance.get(
-                "initialisation", "as given"
-            )
-            cards[name] = card
-            if progress:
-                progress(done, len(builders))
+        with report_steps(progress, "scoring") as report:
+            for done, (name, build) in enumerate(builders.items(), start=1):
+                try:
+                    card = score_candidate(build, given, steps, task, range(seed, seed + repeats), device)
+                except InputError as reason:
+                    rejected.append(reason)
+                    card = _failed_card(steps, reason)
+                card.provenance["fidelity"] = "full"
+                if made := _describe_initialisation(build, seed, repeats):
+                    card.provenance["initialisation"] = made
+                card.provenance.setdefault("initialisation", "as given")
+                cards[name] = card
+                report(done, len(builders))
     except KeyboardInterrupt:
         raise RankingInterrupted(table()) from None
     if len(rejected) == len(builders):

@@ -38,11 +38,11 @@ def select(
         InputError: a condition that cannot be read or names no column, or a setting out of range.
 
     >>> import torch, zerocost as zc
-    >>> nets = [lambda w=w: torch.nn.Linear(4, w) for w in (2, 3, 4)]
+    >>> nets = [torch.nn.Linear(4, w) for w in (2, 3, 4)]
     >>> table = zc.rank(nets, (torch.rand(8, 4), torch.arange(8) % 2), "snip", batch=8)
     >>> kept = zc.select(table, "params < 18", top=1, by="params")
-    >>> list(kept.frame.index), kept.dropped
-    (['1'], {'2': 'params < 18 is false: params = 20', '0': 'rank 2 by params, of which the top 1 were kept'})
+    >>> list(kept.frame.index), kept.dropped["Linear-1"]
+    (['Linear-2'], 'rank 2 by params, of which the best was kept')
     """
     values = table.column(by)
     if top is not None and top < 1:
@@ -71,7 +71,7 @@ def select(
         kept = [name for name in kept if values[name] >= limit]
     if top is not None:
         for place, name in enumerate(kept[top:], start=top + 1):
-            dropped[name] = f"rank {place} by {by}, of which the top {top} were kept"
+            dropped[name] = f"rank {place} by {by}, of which the {'best was' if top == 1 else f'top {top} were'} kept"
         kept = kept[:top]
     return table.narrow(kept, dropped)
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 from torch import nn
 
 from zerocost.base.errors import InputError
+from zerocost.base.format import plural
+from zerocost.base.result import Result, frame_from_dict, frame_to_dict
 from zerocost.combine import Combination
 from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.explanation import Explanation, explain_ranking
 
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
-@dataclass(frozen=True)
-class ScoreTable:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ScoreTable(Result):
     """Many networks' scores, best first.
 
     Attributes:
@@ -25,7 +30,7 @@ class ScoreTable:
             `params`, and `rank_score`, by which they are ranked; higher is better.
         combination: what the score is; in a ranking, what `rank_score` is.
         cards: each candidate's `ScoreCard`, with its failures, passes and provenance.
-        candidates: each candidate's builder, for training.
+        candidates: each candidate's builder, for training; none in a table that was loaded from a file.
         dropped: candidates that `select` dropped, with the reason; empty for a table that `rank` returned.
         seconds: time the scoring took.
         ranked_by: what `rank_score` is, in words: the combination, unless a search ranked by other objectives.
@@ -92,10 +97,39 @@ class ScoreTable:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def __repr__(self) -> str:
+    def to_frame(self) -> pd.DataFrame:
+        """A copy of `frame`."""
+        return self.frame.copy()
+
+    def plot(self) -> go.Figure:
+        """The places of the best candidates by each score, as a heat map: where proxies agree, a row has one colour."""
+        from zerocost.scoring.figures import table_figure
+
+        return table_figure(self.frame)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the builders, as plain values."""
+        known = {
+            "frame": frame_to_dict(self.frame),
+            "combination": self.combination.as_dict(),
+            "cards": {name: card.to_dict() for name, card in self.cards.items()},
+        }
+        return {name: value for name, value in (vars(self) | known).items() if name != "candidates"}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The table that `to_dict` described, without builders."""
+        made = {
+            "frame": frame_from_dict(values["frame"]),
+            "combination": Combination.from_dict(values["combination"]),
+            "cards": {name: ScoreCard.from_dict(card) for name, card in values["cards"].items()},
+        }
+        return cls(**values | made, candidates={})
+
+    def _headline(self) -> str:
         failed = len(self.failures["candidate"].unique())
-        note = f"\n({failed} candidates with failed scores: see .failures)" if failed else ""
-        return f"{self.frame.to_string(max_rows=20, float_format=lambda v: f'{v:.6g}')}{note}"
+        note = f"; scores failed for {plural(failed, 'candidate')}, see .failures" if failed else ""
+        return f"ScoreTable: {plural(len(self), 'candidate')}, best first by {self.ranked_by}{note}"
 
     def narrow(self, names: Sequence[str], dropped: dict[str, str]) -> ScoreTable:
         """The rows of the given names, in that order, with what was dropped."""
@@ -103,7 +137,7 @@ class ScoreTable:
             self,
             frame=self.frame.loc[list(names)],
             cards={name: self.cards[name] for name in names},
-            candidates={name: self.candidates[name] for name in names},
+            candidates={name: self.candidates[name] for name in names if name in self.candidates},
             dropped={**self.dropped, **dropped},
         )
 
@@ -129,5 +163,5 @@ class RankingInterrupted(KeyboardInterrupt):
     """Ctrl-C during a ranking; `table` holds what was scored until then."""
 
     def __init__(self, table: ScoreTable) -> None:
-        super().__init__(f"interrupted; {len(table)} candidates were scored")
+        super().__init__(f"interrupted; {plural(len(table), 'candidate')} scored")
         self.table = table

@@ -37,6 +37,7 @@ def trained_metric(
         device=device,
         workdir=split.workdir,
         task=split.task,
+        progress=False,
     )
     if run.metric is None or run.failure is not None:
         raise Failure(f"training failed: {run.failure}")

@@ -15,6 +15,7 @@ from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState
 
 from zerocost.base.errors import InputError
+from zerocost.base.progress import StepProgress
 from zerocost.samplers.base import SCORES
 from zerocost.samplers.suggest import ARCHITECTURE, REJECTED, suggest
 from zerocost.search import shared_study as shared
@@ -65,7 +66,7 @@ class Exploration:
         return pd.DataFrame.from_dict(scores, orient="index", dtype=float)
 
 
-def explore(proposer: Proposer, measure: Measure, progress: Callable[[int, int], None] | None = None) -> Exploration:
+def explore(proposer: Proposer, measure: Measure, progress: StepProgress | None = None) -> Exploration:
     """Measure architectures that a proposer proposes, until there are as many as its `stopping` says.
 
     Proposals come in rounds, and their results are told in the order they came; twins of what is known cost nothing.

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.progress import StageProgress, report_stages
 from zerocost.data.as_batch import separate_targets
 from zerocost.data.dataset import length
 from zerocost.search.accuracy import DataSplit
@@ -19,12 +20,14 @@ from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
 from zerocost.search.names import check_names
 from zerocost.search.objectives import ACCURACY
-from zerocost.search.result import Progress, SearchInterrupted, SearchResult, Stage
+from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
 from zerocost.store import Store
 from zerocost.tasks.task import task_name
 
 __all__ = ["Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
+
+_STAGES = {"score": "scoring", "train": "training, epochs"}
 
 
 @inherit_texts
@@ -79,7 +82,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         store: str | Path | None = None,
         study_storage: str | None = None,
         workdir: str | Path | None = None,
-        progress: Progress | None = None,
+        progress: StageProgress | bool | None = None,
     ) -> SearchResult:
         """Search and train; the same settings and data give the same result.
 
@@ -91,7 +94,8 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
                 machines that search together, each with the same settings, store and storage. What they find depends
                 on who was faster; without it, on the seed alone.
             workdir: folder in which trainings are kept, to go on after a break; None keeps none.
-            progress: called with the stage ("score", "train"), the number of steps done and the total.
+            progress: whether to show bars; by default where stderr is a terminal. Or a function, called with the stage
+                ("score", "train"), the number of steps done and the total.
 
         Returns:
             A `SearchResult`; nothing was trained when no architecture passes.
@@ -108,18 +112,19 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         fitting, validation = data_.split(data_.load(data, task=task_name(self.task)), 0.2, seed=self.seed)
         task = self.choose_task(fitting, _first_batch(fitting, self.seed))
         with ExitStack() as stack:
+            report = stack.enter_context(report_stages(progress, _STAGES))
             opened = stack.enter_context(Store(store))
             plan = make_plan(self, DataSplit(fitting, validation, workdir, task), opened, stack)
             settings = plan.settings | {"data": data if isinstance(data, str) else type(data).__name__}
             try:
-                result = explore_and_refine(plan, study_storage, progress)
+                result = explore_and_refine(plan, study_storage, report)
             except SearchInterrupted as stop:
                 stop.result.settings = settings
                 raise
             result.settings, result.sizes, result.sample = settings, plan.sizes, plan.sample
             result.task = task
             if self.epochs and len(result.kept):
-                train_both(plan, result, progress)
+                train_both(plan, result, report)
         return result
 
 
@@ -134,7 +139,7 @@ class _SearchArguments(Keeping, Pipeline):
 
     data: Any
     _: KW_ONLY
-    progress: Progress | None = None
+    progress: StageProgress | bool | None = None
 
 
 @takes(_SearchArguments)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.base.format import metric_text, plural
+from zerocost.base.result import Result
 from zerocost.combine import Combination
 from zerocost.engine.lazy import materialised
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.table import ScoreTable
-from zerocost.tasks import Task, classification
+from zerocost.tasks import TASKS, Task, classification
 from zerocost.train.run import Run
 
-Progress = Callable[[str, int, int], None]
-"""Called with the stage of a search ("score", "train"), the number of its steps that are done, and the total."""
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Stage:
     detail: str
 
 
-@dataclass
-class SearchResult:
+@dataclass(eq=False, repr=False)
+class SearchResult(Result):
     """What a search did and found; a search that was interrupted has what was done until then.
 
     Attributes:
@@ -51,8 +54,8 @@ class SearchResult:
         rejected: why each other proposal was not scored: the limit it is over.
         earlier: the tables of lower fidelities, from which the best were scored again.
         sizes: what a shipped space was made for, as `spaces.get` takes it.
-        sample: the inputs of one sample, as networks take them.
-        task: what the networks' outputs are for.
+        sample: the inputs of one sample, as networks take them; None in a result that was loaded from a file.
+        task: what the networks' outputs are for; in a result that was loaded, the shipped task of its name, if any.
     """
 
     space: str
@@ -69,18 +72,76 @@ class SearchResult:
     rejected: dict[str, str] = field(default_factory=dict)
     earlier: list[ScoreTable] = field(default_factory=list)
     sizes: dict[str, Any] = field(default_factory=dict)
-    sample: Any = field(default=None, repr=False)
+    sample: Any = None
     task: Task = classification
 
     @property
     def best(self) -> str | None:
         """The survivor of the best mean metric over its training seeds; None before training."""
-        found: dict[str, list[float]] = {}
-        for run in self.survivors:
-            if run.metric is not None and run.ended_well:
-                found.setdefault(run.name, []).append(run.metric)
-        pick = max if self.task.higher_is_better else min
-        return pick(found, key=lambda name: float(np.mean(found[name])), default=None)
+        found = _mean_metrics(self.survivors)
+        pick = max if all(run.higher_is_better for run in self.survivors) else min
+        return pick(found, key=lambda name: found[name], default=None)
+
+    @property
+    def metric_name(self) -> str:
+        """What runs were compared by; "accuracy" before training."""
+        return next((run.metric_name for run in self.survivors), "accuracy")
+
+    def to_frame(self) -> pd.DataFrame:
+        """Every scored architecture, best first: its scores, whether it was kept, and its mean metric if trained."""
+        metrics = _mean_metrics([*self.random, *self.survivors])
+        frame = self.table.to_frame()
+        trained = frame.index.map(lambda name: metrics.get(name, np.nan)).astype(float)
+        return frame.assign(kept=frame.index.isin(self.kept.frame.index)).assign(**{self.metric_name: trained})
+
+    def plot(self) -> go.Figure:
+        """The metric of survivors beside random picks; before training, the scores in the order proposed."""
+        from zerocost.search.figures import proposed_figure, trained_figure
+
+        if any(run.metric is not None for run in self.survivors):
+            return trained_figure(self.survivors, self.random)
+        return proposed_figure(self.table.frame["rank_score"].reindex(self.order or list(self.table.frame.index)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but builders and the sample, as plain values."""
+        known = {
+            **{name: getattr(self, name).to_dict() for name in ("table", "kept")},
+            **{name: [run.to_dict() for run in getattr(self, name)] for name in ("survivors", "random")},
+            "stages": [vars(stage) for stage in self.stages],
+            "combination": None if self.combination is None else self.combination.as_dict(),
+            "earlier": [table.to_dict() for table in self.earlier],
+            "task": self.task.name,
+        }
+        return {name: value for name, value in (vars(self) | known).items() if name != "sample"}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The result that `to_dict` described, without builders and sample."""
+        combination = values["combination"]
+        made = {
+            **{name: ScoreTable.from_dict(values[name]) for name in ("table", "kept")},
+            **{name: [Run.from_dict(run) for run in values[name]] for name in ("survivors", "random")},
+            "stages": [Stage(**stage) for stage in values["stages"]],
+            "objectives": tuple(values["objectives"]),
+            "combination": None if combination is None else Combination.from_dict(combination),
+            "earlier": [ScoreTable.from_dict(table) for table in values["earlier"]],
+            "task": TASKS.get(values["task"], classification),
+        }
+        return cls(**values | made)
+
+    def _headline(self) -> str:
+        runs = len(self.survivors) + len(self.random)
+        value = _mean_metrics(self.survivors).get(self.best or "")
+        best = ""
+        if value is not None:
+            best = f"; best survivor {self.best}, {self.metric_name} {metric_text(self.metric_name, value)}"
+        scored = f"{plural(len(self.table), 'architecture')} scored, {len(self.kept)} kept"
+        return f"SearchResult: {self.space}, {scored}, {plural(runs, 'run')} trained{best}"
+
+    def _shown(self) -> pd.DataFrame:
+        """The survivors."""
+        frame = self.to_frame().loc[self.kept.frame.index].drop(columns="kept")
+        return frame if self.survivors else frame.drop(columns=self.metric_name)
 
     def export(
         self, folder: str | Path, formats: Iterable[str] = ("state",), *, space: str | None = None
@@ -97,6 +158,8 @@ class SearchResult:
         if self.best is None or not runs:
             why = "no survivor was trained to the end" if self.best is None else "its weights were not kept"
             raise InputError(f"there is no best network to write: {why}; search with epochs >= 1 and a workdir")
+        if self.sample is None:
+            raise InputError("a result that was loaded from a file has no builders to export from; search again")
         sign = 1 if self.task.higher_is_better else -1
         run = max(runs, key=lambda run: sign * (run.metric or 0.0))
         model = materialised(initialise(self.table.candidates[self.best], run.seed), self.sample)
@@ -106,6 +169,15 @@ class SearchResult:
             spec = Path(folder) / "best.py"
             written["spec"] = write_spec(spec, space or self.space, self.best, **self.sizes)
         return written
+
+
+def _mean_metrics(runs: Iterable[Run]) -> dict[str, float]:
+    """The mean metric over the training seeds of each candidate that was trained to the end."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        if run.ended_well and run.metric is not None:
+            found.setdefault(run.name, []).append(run.metric)
+    return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 class SearchInterrupted(KeyboardInterrupt):

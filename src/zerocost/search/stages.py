@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from zerocost.base.progress import StageProgress
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 from zerocost.search.explore import Exploration, Proposer, explore
 from zerocost.search.measure import Measurement
 from zerocost.search.plan import SearchPlan
-from zerocost.search.result import Progress, SearchInterrupted, SearchResult, Stage
+from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.search.study import make_study
 from zerocost.spaces import Architecture, Fidelity
 
@@ -31,7 +32,7 @@ class _Done:
     """
 
     plan: SearchPlan
-    progress: Progress | None = None
+    progress: StageProgress
     found: Exploration = field(default_factory=Exploration)
     tables: list[ScoreTable] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
@@ -54,9 +55,7 @@ class _Done:
         )
 
 
-def explore_and_refine(
-    plan: SearchPlan, study_storage: str | None = None, progress: Progress | None = None
-) -> SearchResult:
+def explore_and_refine(plan: SearchPlan, study_storage: str | None, progress: StageProgress) -> SearchResult:
     """Everything up to the filter; `SearchInterrupted` with what was done at Ctrl-C."""
     done = _Done(plan, progress)
     try:
@@ -89,7 +88,7 @@ def _explore_space(done: _Done, study_storage: str | None) -> None:
         measure = plan.measure(fidelity)
         study, limit, shared = make_study(plan, study_storage), plan.limits.check, study_storage is not None
         proposer = Proposer(plan.space, study, plan.objectives, plan.pipeline, limit, shared, found)
-        explore(proposer, timed, partial(done.progress, "score") if done.progress else None)
+        explore(proposer, timed, partial(done.progress, "score"))
     finally:
         refused = f", {len(found.rejected):,} over a limit" if found.rejected else ""
         known = f", {found.repeats:,} known already" if found.repeats else ""
@@ -111,8 +110,7 @@ def _score_again(done: _Done, fidelity: Fidelity) -> None:
         archs = [plan.space.parse(text) for text in best]
         for text, one in zip(best, plan.measure(fidelity)(archs), strict=True):
             measured[text] = one
-            if done.progress:
-                done.progress("score", len(measured), len(best))
+            done.progress("score", len(measured), len(best))
     finally:
         seconds = time.perf_counter() - start
         done.stages.append(Stage("score again", len(measured), seconds, plan.describe(fidelity)))

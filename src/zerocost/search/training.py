@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from zerocost.base.progress import StageProgress
 from zerocost.scoring.candidates import Builder
 from zerocost.search.plan import SearchPlan
-from zerocost.search.result import Progress, SearchInterrupted, SearchResult, Stage
+from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.spaces import distinct
 from zerocost.train.run import Run, TrainingInterrupted
 
@@ -24,7 +25,7 @@ _DRAWS_PER_PICK = 100
 _Candidates = Mapping[str, Builder | nn.Module]
 
 
-def train_both(plan: SearchPlan, result: SearchResult, progress: Progress | None) -> None:
+def train_both(plan: SearchPlan, result: SearchResult, progress: StageProgress) -> None:
     """Train the survivors and, for each seed, as many random picks; fills in the result's runs."""
     training = plan.pipeline
     seeds = list(range(training.training_seeds))
@@ -96,10 +97,9 @@ class _GroupTrainer:
 class _EpochCount:
     """Counts epochs, and reports them as the steps of a search's stage "train"."""
 
-    def __init__(self, progress: Progress | None, total: int) -> None:
+    def __init__(self, progress: StageProgress, total: int) -> None:
         self.progress, self.total, self.done = progress, total, 0
 
     def epoch(self, _name: str, _seed: int, _epoch: int, _epochs: int, _metric: float) -> None:
         self.done += 1
-        if self.progress:
-            self.progress("train", min(self.done, self.total), self.total)
+        self.progress("train", min(self.done, self.total), self.total)

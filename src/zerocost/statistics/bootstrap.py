@@ -35,7 +35,7 @@ def statistics_by_name(k: int) -> dict[str, _Statistic]:
     """The statistics of `evaluate`, by name; `k` is how many of the highest scores the last three pick.
 
     >>> list(statistics_by_name(10))[-4:]
-    ['ndcg', 'precision@10', 'best_rank@10', 'regret@10']
+    ['ndcg_vkdnw', 'precision@10', 'best_rank@10', 'regret@10']
     """
     return {
         "spearman": lambda s, p: statistics.spearman(s, p.truth),
@@ -45,6 +45,7 @@ def statistics_by_name(k: int) -> dict[str, _Statistic]:
         "partial_params": lambda s, p: statistics.partial_spearman(s, p.truth, p.params),
         "partial_flops": lambda s, p: statistics.partial_spearman(s, p.truth, p.flops),
         "ndcg": lambda s, p: statistics.ndcg(s, p.percent),
+        "ndcg_vkdnw": lambda s, p: statistics.ndcg_vkdnw(s, p.percent),
         f"precision@{k}": lambda s, p: statistics.precision_at(s, p.truth, k),
         f"best_rank@{k}": lambda s, p: statistics.best_rank_at(s, p.truth, k),
         f"regret@{k}": lambda s, p: statistics.regret_at(s, p.truth, k),

@@ -238,26 +238,41 @@ def _log_choose(n: npt.NDArray[np.intp], k: npt.NDArray[np.intp]) -> Values:
 
 
 def ndcg(scores: Values, truth: Values, share: float = 0.1) -> Values:
-    r"""Normalised discounted cumulative gain as defined for architectures by VKDNW (Týbl & Neumann, CVPR 2025).
+    r"""Normalised discounted cumulative gain with linear gain (Järvelin & Kekäläinen, 2002), cut off at a share.
 
-    :math:`\frac1Z \sum_{j \le P} (2^{a_j} - 1) / \log_2(1 + j)` with :math:`a_j` the truth, an accuracy in percent, of
-    the j-th highest score; :math:`Z` is the sum in the order of the truth, and :math:`P = \lceil share \cdot n \rceil`.
-    One percent of accuracy less halves the gain, so what counts is where the few best are. Equal scores share the mean
-    of their discounts.
+    :math:`\frac1Z \sum_{j \le P} a_j / \log_2(1 + j)` with :math:`a_j \ge 0` the truth of the j-th highest score;
+    :math:`Z` is the sum in the order of the truth, and :math:`P = \lceil share \cdot n \rceil`. Equal scores share the
+    mean of their discounts.
+
+    >>> round(float(ndcg(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0]), share=1)), 3)
+    0.79
+    """
+    return _discounted_gain(scores, truth, truth, share)
+
+
+def ndcg_vkdnw(scores: Values, truth: Values, share: float = 0.1) -> Values:
+    r"""`ndcg` with the exponential gain that VKDNW (Týbl & Neumann, CVPR 2025) defines for architectures.
+
+    In place of :math:`a_j` stands :math:`2^{a_j} - 1`, where :math:`a_j` is an accuracy in percent. One percent of
+    accuracy less halves the gain, so what counts is where the few best are.
 
     The example of the paper's figure, where the best architecture is third:
 
     >>> accuracy = np.array([80.0, 70, 100, 90, 60, 50, 40, 30, 20, 10])
-    >>> round(float(ndcg(-np.arange(10.0), accuracy, share=1)), 3)
+    >>> round(float(ndcg_vkdnw(-np.arange(10.0), accuracy, share=1)), 3)
     0.5
     """
+    best = truth.max(axis=-1, keepdims=True)
+    return _discounted_gain(scores, truth, np.exp2(truth - best) - np.exp2(-best), share)
+
+
+def _discounted_gain(scores: Values, truth: Values, gain: Values, share: float) -> Values:
+    """The discounted gain in the order of the scores, divided by that in the order of the truth."""
     n = truth.shape[-1]
     discounts = 1 / np.log2(np.arange(2, n + 2))
     discounts[int(np.ceil(share * n)) :] = 0
     sums = np.concatenate([[0.0], np.cumsum(discounts)])
     first, last = (_ranks(-scores, method).astype(int) for method in ("min", "max"))
     discount = (sums[last] - sums[first - 1]) / (last - first + 1)
-    best = truth.max(axis=-1, keepdims=True)
-    gain = np.exp2(truth - best) - np.exp2(-best)
     ideal = (-np.sort(-gain, axis=-1) * discounts).sum(axis=-1)
     return _safe_quotient((gain * discount).sum(axis=-1), ideal)

@@ -19,7 +19,7 @@ from zerocost.engine.outputs import Output
 from zerocost.tasks import Task
 from zerocost.train import trainer
 from zerocost.train.run import Run, TrainingInterrupted, best_epoch
-from zerocost.train.settings import Progress
+from zerocost.train.settings import Progress, report_epochs
 
 
 class _TrainOptions(TypedDict, total=False):
@@ -31,7 +31,7 @@ class _TrainOptions(TypedDict, total=False):
     learning_rate: float
     patience: int | None
     device: str | torch.device | None
-    progress: Progress | None
+    progress: Progress | bool | None
     task: Task | str | None
     loss: Loss | None
     metric: Any
@@ -93,6 +93,8 @@ def halving(
     alive = list(by_name)
     runs: dict[tuple[str, int], Run] = {}
     with ExitStack() as stack:
+        total = len(seeds) * _epochs_of_all(steps, len(by_name), reduction)
+        settings["progress"] = stack.enter_context(report_epochs(settings.get("progress"), total))
         folder = workdir or stack.enter_context(tempfile.TemporaryDirectory(prefix="zerocost-halving-"))
         try:
             for step in steps:
@@ -128,6 +130,19 @@ def _rungs(least: int, epochs: int, reduction: int) -> list[int]:
         steps.append(least)
         least *= reduction
     return [*steps, epochs]
+
+
+def _epochs_of_all(steps: Sequence[int], count: int, reduction: int) -> int:
+    """The epochs that `count` candidates are trained for altogether, from one seed.
+
+    >>> _epochs_of_all([1, 3, 9], 9, 3)
+    21
+    """
+    total = 0
+    for before, step in zip([0, *steps], steps, strict=False):
+        total += count * (step - before)
+        count = math.ceil(count / reduction)
+    return total
 
 
 def _has_reached(step: int, _name: str, _seed: int, epoch: int, _metric: float) -> bool:

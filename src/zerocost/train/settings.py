@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.base.progress import report_steps
 from zerocost.tasks import Task
 from zerocost.train.batches import Batches
 
@@ -68,8 +70,28 @@ class TrainingSetup(NamedTuple):
     validation: Batches
     workdir: Path | None
     device: torch.device
-    progress: Progress | None
+    progress: Progress
     stop: Stop | None
+
+
+@contextmanager
+def report_epochs(progress: Progress | bool | None, total: int) -> Iterator[Progress]:
+    """The function to report epochs to: the caller's own, or one that counts them in a bar, of `total` steps.
+
+    `progress` is as in `zerocost.base.progress.report_stages`.
+    """
+    if callable(progress):
+        yield progress
+        return
+    with report_steps(progress, "training, epochs") as report:
+        done = 0
+
+        def count(_name: str, _seed: int, _epoch: int, _epochs: int, _accuracy: float) -> None:
+            nonlocal done
+            done += 1
+            report(done, max(done, total))
+
+        yield count
 
 
 def resolve_device(device: str | torch.device | None) -> torch.device:

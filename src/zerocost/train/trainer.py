@@ -28,7 +28,7 @@ from zerocost.train.batches import Batches, hash_values, stable_repr
 from zerocost.train.folder import RunFolder, folder_name
 from zerocost.train.isolate import isolate_lightning
 from zerocost.train.run import Epoch, Run, TrainingInterrupted
-from zerocost.train.settings import Progress, Stop, TrainingSettings, TrainingSetup, resolve_device
+from zerocost.train.settings import Progress, Stop, TrainingSettings, TrainingSetup, report_epochs, resolve_device
 
 Candidates = Mapping[str, Builder | nn.Module]
 
@@ -53,7 +53,7 @@ def train(
     patience: int | None = None,
     workdir: str | Path | None = None,
     device: str | torch.device | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     task: Task | str | None = None,
     loss: Loss | None = None,
     metric: Any = None,
@@ -85,8 +85,9 @@ def train(
             result as without a break. A run of other settings, data or network is trained anew, and a failed one is
             tried again from its last good epoch. Without `workdir`, nothing is written.
         device: "cpu", "cuda", "cuda:1" or "mps"; by default the accelerator if there is one.
-        progress: called after every epoch with name, seed, epoch (from 1 on), epochs and the metric on the validation
-            data. An exception that it raises ends the training.
+        progress: whether to show a bar; by default where stderr is a terminal. Or a function, called after every epoch
+            with name, seed, epoch (from 1 on), epochs and the metric on the validation data. An exception that it
+            raises ends the training.
         task: what the networks are trained for, a `zerocost.tasks.Task` or its name; by default what the targets are
             certain about.
         loss: function of outputs and targets to the mean loss, in place of the task's.
@@ -118,10 +119,14 @@ def train(
     folder = None if workdir is None else _make_workdir(Path(workdir))
     with seeded(0):
         training, held_out = (Batches(part, batch_size, chosen) for part in parts)
-    setup = TrainingSetup(settings, training, held_out, folder, resolve_device(device), progress, stop)
+    where = resolve_device(device)
     runs: list[Run] = []
     try:
-        with isolate_lightning(setup.device):
+        with (
+            isolate_lightning(where),
+            report_epochs(progress, len(by_name) * len(seeds) * epochs) as report,
+        ):
+            setup = TrainingSetup(settings, training, held_out, folder, where, report, stop)
             for name, candidate in by_name.items():
                 for seed in seeds:
                     runs.append(_run(name, candidate, seed, setup))  # noqa: PERF401  those before Ctrl-C are kept
@@ -151,9 +156,8 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
             return setup.stop is not None and bool(setup.stop(name, seed, epoch.epoch, epoch.validation_metric))
 
     def report(epoch: Epoch) -> bool:
-        if setup.progress is not None:
-            with _blaming_callbacks():
-                setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_metric)
+        with _blaming_callbacks():
+            setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_metric)
         return ends(epoch)
 
     task = setup.settings.task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import stdtrit
 
+from zerocost.base.progress import StepProgress
 from zerocost.combine import Combination
 from zerocost.tuning.filters import PassCounts, count_passed
 from zerocost.tuning.find import Frames, Recipe, Tuner, kendall_tau
@@ -88,7 +89,7 @@ def cross_validate(
     accuracy: pd.Series[float],
     tuner: Tuner,
     divisions: Sequence[tuple[_Places, _Places]],
-    progress: Callable[[int, int], None],
+    progress: StepProgress,
 ) -> CrossValidation:
     """Tune on all parts but one, and rank that one among the others; once for each of the divisions.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from zerocost.base.errors import Failure, InputError
+from zerocost.base.progress import StageProgress
 from zerocost.engine.proxy import Proxy
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.search.measure import mean_scores
@@ -82,7 +83,7 @@ class ScoringSetup:
     seed: int = 0
     workers: int = 1
     device: str | None = None
-    progress: Callable[[str, int, int], None] | None = None
+    progress: StageProgress | None = None
     task: Task = classification
 
 

@@ -15,6 +15,7 @@ from zerocost import combine
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.progress import StageProgress, report_stages
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination
@@ -49,7 +50,6 @@ CANDIDATES = (
     "depth",
 )
 """The proxies that may get a weight by default: different in kind, and cheap."""
-_ProgressCallback = Callable[[str, int, int], None]
 
 
 def tune(
@@ -72,7 +72,7 @@ def tune(
     workers: int = 1,
     device: str | torch.device | None = None,
     task: Task | str | None = None,
-    progress: _ProgressCallback | None = None,
+    progress: StageProgress | bool | None = None,
 ) -> Tuned:
     """Find the combination of proxies, and the way to score, that rank trained architectures best.
 
@@ -105,7 +105,8 @@ def tune(
         workers: number of processes to score in.
         device: where networks are scored.
         task: what the networks' outputs are for; by default what the data is certain about.
-        progress: called with the stage ("score" or "tune"), the number done and the total.
+        progress: whether to show bars; by default where stderr is a terminal. Or a function, called with the stage
+            ("score" or "tune"), the number done and the total.
 
     Raises:
         InputError: fewer than 8 trained architectures, equal accuracies for all, or settings or data that cannot be
@@ -134,13 +135,11 @@ def tune(
     settings = sorted({*requested, default.setting}, key=lambda one: (one.cost, one))
     tuner = Tuner(default, names, trials, rules, seed)
     where = None if device is None else str(device)
-    with Store(store) as opened:
-        scoring = ScoringSetup(
-            fitted, source, _proxies_to_score(proxies), opened, seed, workers, where, progress, chosen
-        )
+    stages = {"score": "scoring", "tune": "tuning"}
+    with report_stages(progress, stages) as report, Store(store) as opened:
+        scoring = ScoringSetup(fitted, source, _proxies_to_score(proxies), opened, seed, workers, where, report, chosen)
         frames = score_settings(list(accuracy.index), settings, scoring)
         divisions = list(divide_in_parts(accuracy, folds, rounds, seed))
-        report = progress or (lambda stage, done, total: None)
         found = cross_validate(frames, accuracy, tuner, divisions, lambda done, total: report("tune", done, total))
         best = tuner(frames, accuracy)
         report("tune", len(divisions) + 1, len(divisions) + 1)

@@ -1,4 +1,4 @@
-"""How numbers, units and names are written on the page."""
+"""How numbers, units and names are written, in text, tables and plots."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zerocost.report import format as fmt
+from zerocost.base import format as fmt
 
 
 @given(st.floats(-1e307, 1e307, allow_subnormal=False))

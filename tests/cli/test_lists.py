@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from zerocost import benchmarks, data, spaces
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("spaces", spaces.names()),
+        ("data", [source.usage for source in data.SOURCES.values()]),
+        ("benchmarks", benchmarks.names()),
+    ],
+)
+def test_all_are_listed_as_a_table_and_as_json(run, command, names):
+    shown, rows = run(command).out.splitlines(), run(command, "--json").json
+    assert [line.split()[0] for line in shown[1:] if not line.startswith(" ")] == names
+    assert [row[command.removesuffix("s") if command != "data" else command] for row in rows] == names
+
+
+def test_spaces_have_their_size(run):
+    sizes = {row["space"]: row["architectures"] for row in run("spaces", "--json").json}
+    assert sizes["nasbench201"] == 15625 and "15,625" in run("spaces").out
