@@ -132,7 +132,7 @@ def test_the_plots_show_the_numbers():
     [heat] = table().plot().data
     assert heat.z[:2, 0].tolist() == [1.0, 0.0] and list(heat.x) == ["a", "b", "params"]
     survivors, random = search().plot().data
-    assert list(survivors.y) == [75.0] and list(random.y) == [50.0]
+    assert list(survivors.y) == [0.75] and list(random.y) == [0.5]
     points, best = search(trained=False).plot().data
     assert len(points.y) == 3 and math.isnan(points.y[0]) and best.y[-1] == table().frame["rank_score"].max()
 

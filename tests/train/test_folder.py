@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerocost.base.errors import InputError
 from zerocost.train import Epoch, Run
 from zerocost.train.folder import RunFolder, folder_name
 
@@ -78,7 +79,7 @@ def test_a_write_that_fails_leaves_the_file_before_it(folder: RunFolder) -> None
         path.write_bytes(b"half")
         raise OSError("disk full")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         folder.save_last(fail)
     assert folder.saved_epochs() == [EPOCH]
 
