@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import utils
 from torch.nn.utils import parametrizations
 
+import zerocost as zc
 from zerocost.engine.effective_weights import effective_weights
 from zerocost.testing.state import model_state
 
@@ -74,3 +75,23 @@ def test_a_recurrent_layer_runs_on_the_effective_weights():
         assert torch.equal(layer(x)[0], expected)
         twin = copy.deepcopy(layer)
     assert model_state(layer) == before and "weight_hh_l0" in dict(twin.named_parameters())
+
+
+@pytest.mark.parametrize("marked", [False, True], ids=["parametrised", "marked"])
+def test_a_layer_is_no_block_whatever_hangs_on_it(marked: bool) -> None:
+    def network() -> nn.Sequential:
+        torch.manual_seed(0)
+        layers = nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        return nn.Sequential(*layers, nn.Linear(6, 4))
+
+    plain, other = network(), network()
+    for layer in (other[0], other[2]):
+        if marked:
+            layer.extra = nn.Identity()
+        else:
+            nn.utils.parametrizations.weight_norm(layer)
+    batch = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 4
+    proxies = ["wrcor", "az_expressivity", "az_progressivity", "az_trainability"]
+    found, expected = zc.score(other, batch, proxies), zc.score(plain, batch, proxies)
+    for name in proxies:
+        assert found[name] == pytest.approx(expected[name], rel=1e-4), name

@@ -58,7 +58,8 @@ def neutral_torch() -> Iterator[None]:
             torch.set_float32_matmul_precision("highest")
         if torch.are_deterministic_algorithms_enabled():
             torch.use_deterministic_algorithms(False)
-        if _default_device() is not None:
+        default = _default_device()
+        if default is not None and default.type != "cpu":
             torch.set_default_device(None)
         with nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"):
             yield

@@ -70,7 +70,7 @@ Proxies = Annotated[
         f"or the .json file of a combination. 'default' stands for {', '.join(default.proxies)}.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed gives the same result.")]
 Device = Annotated[str, typer.Option("--device", help="Where networks run: cpu, cuda, cuda:1, …")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes to score in.")]
 Explain = Annotated[

@@ -72,10 +72,10 @@ def _one_line() -> Iterator[None]:
         fail(_usage_text(error), BAD_INPUT)
     except KeyboardInterrupt as stop:
         fail(str(stop) or "interrupted", INTERRUPTED)
-    except SystemExit:  # how the trainer ends at SIGTERM
-        fail("terminated before the end", TERMINATED)
-    except BrokenPipeError:  # the reader has gone
-        _discard_output()
+    except (BrokenPipeError, SystemExit) as end:
+        if isinstance(end, SystemExit) and end.code != 1:  # how the trainer ends at SIGTERM
+            fail("terminated before the end", TERMINATED)
+        _discard_output()  # the reader has gone, which rich tells by the exit code 1
         raise typer.Exit(0) from None
     except OSError as error:
         _discard_output()

@@ -14,6 +14,7 @@ from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, remove
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.Embedding)
 
 
 def find_blocks(model: nn.Module) -> list[nn.Module]:
@@ -37,14 +38,19 @@ def find_blocks(model: nn.Module) -> list[nn.Module]:
 def _candidate_blocks(module: nn.Module) -> Iterator[nn.Module]:
     """The parts of a module that may be blocks of the network, those of lists inside it included."""
     for child in module.children():
-        inner = list(child.children())
+        inner = _parts(child)
         listed = isinstance(child, _CONTAINERS)
-        if listed and any(list(part.children()) for part in inner):
+        if listed and any(map(_parts, inner)):
             yield from _candidate_blocks(child)
         elif inner and (
             any(p.ndim > 1 for p in child.parameters()) or (isinstance(module, _CONTAINERS) and not listed)
         ):
             yield child
+
+
+def _parts(module: nn.Module) -> list[nn.Module]:
+    """The modules inside one. A layer has none, whatever computes its weights or was hung on it."""
+    return [] if isinstance(module, _LAYERS) else list(module.children())
 
 
 class Blocks(Watcher):
