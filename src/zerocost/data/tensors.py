@@ -100,7 +100,7 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean[:, None, None], torch.where(constant, 1.0, std)[:, None, None]
 
 
-def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
+def standardise(images: Tensor, targets: Tensor | None) -> StandardImages:
     """Data whose images have mean 0 and standard deviation 1 in each channel. Overwrites `images`, to save memory.
 
     >>> data = standardise(torch.rand(50, 3, 8, 8), None)
@@ -108,7 +108,20 @@ def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
     1.0
     """
     mean, std = channel_statistics(images)
-    return TensorData(images.sub_(mean).div_(std), targets)
+    return StandardImages(images.sub_(mean).div_(std), targets, mean, std)
+
+
+class StandardImages(TensorData):
+    """Standardised images, with the mean and deviation that each channel had.
+
+    >>> data = standardise(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1), None)
+    >>> data.mean.item(), data.std.item()
+    (0.5, 0.5)
+    """
+
+    def __init__(self, images: Tensor, targets: Tensor | None, mean: Tensor, std: Tensor) -> None:
+        super().__init__(images, targets)
+        self.mean, self.std = mean, std
 
 
 def check_finite(inputs: Tensor) -> None:

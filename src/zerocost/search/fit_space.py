@@ -16,14 +16,14 @@ from zerocost.spaces import SearchSpace, from_function, get
 Space = SearchSpace | str | Callable[..., nn.Module]
 
 
-def fit_space(space: Space, data: Dataset[Any]) -> tuple[SearchSpace, dict[str, int]]:
+def fit_space(space: Space, data: Dataset[Any]) -> tuple[SearchSpace, dict[str, Any]]:
     """The space itself, a function of choices made one, or the named one for the data's images and classes.
 
-    Beside it the sizes that the named one was made with: `classes`, `in_channels`, `resolution`. Raises `InputError`
+    Beside it the sizes that a shipped one was made with, such as `classes`. Raises `InputError`
     for data that no shipped space fits.
     """
     if isinstance(space, SearchSpace):
-        return space, {}
+        return space, dict(space.built_for)
     if callable(space):
         return from_function(space), {}
     first = data[0]

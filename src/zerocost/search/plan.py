@@ -44,7 +44,7 @@ class SearchPlan:
     Attributes:
         pipeline: the settings.
         space: what is searched.
-        sizes: what a shipped space was made for: classes, in_channels and resolution.
+        sizes: what a shipped space was made for, such as classes.
         split: the data.
         objectives: what is wanted.
         proxies: those that are scored; costs are not among them.
@@ -58,7 +58,7 @@ class SearchPlan:
 
     pipeline: Pipeline
     space: SearchSpace
-    sizes: dict[str, int]
+    sizes: dict[str, Any]
     split: DataSplit
     objectives: Objectives
     proxies: tuple[Proxy, ...]

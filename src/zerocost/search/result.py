@@ -48,8 +48,10 @@ class SearchResult:
         order: all scored architectures in the order they were proposed.
         rejected: why each other proposal was not scored: the limit it is over.
         earlier: the tables of lower fidelities, from which the best were scored again.
-        sizes: what a shipped space was made for: classes, in_channels and resolution.
+        sizes: what a shipped space was made for, such as classes.
         sample: the inputs of one sample, as networks take them.
+        inputs: what is known of the inputs: shape, dtype, and what they were standardised by.
+        outputs: what is known of the targets, such as the names of the classes.
     """
 
     space: str
@@ -65,8 +67,10 @@ class SearchResult:
     order: list[str] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
     earlier: list[ScoreTable] = field(default_factory=list)
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: dict[str, Any] = field(default_factory=dict)
     sample: Any = field(default=None, repr=False)
+    inputs: Any = field(default=None, repr=False)
+    outputs: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def best(self) -> str | None:
@@ -78,15 +82,17 @@ class SearchResult:
         return max(accuracies, key=lambda name: float(np.mean(accuracies[name])), default=None)
 
     def export(
-        self, folder: str | Path, formats: Iterable[str] = ("state",), *, space: str | None = None
+        self, folder: str | Path, formats: Iterable[str] = ("safetensors",), *, space: str | None = None
     ) -> dict[str, Path]:
-        """Write the best trained network as files, and a Python file `best.py` whose `build()` makes it untrained.
+        """Write the best trained network as a folder that loads where zerocost is not installed.
 
         The weights are those of its best epoch, from the `workdir` of the search. `space` is `FILE.py:NAME` where the
-        space is your own; without it no `best.py` is written for one. Formats, files and errors are those of
-        `zerocost.search.export`; `InputError` when nothing was trained, or no `workdir` kept it.
+        space is your own; without it, the folder of such a network has no source that builds it. Formats, files and
+        errors are those of `zerocost.search.export.export`; `InputError` when nothing was trained, or no `workdir` kept
+        it.
         """
-        from zerocost.search.export import export, write_spec
+        from zerocost.search.export import export
+        from zerocost.search.origin import Origin
 
         runs = [run for run in self.survivors if run.name == self.best and run.checkpoint is not None]
         if self.best is None or not runs:
@@ -95,11 +101,18 @@ class SearchResult:
         run = max(runs, key=lambda run: run.accuracy or 0.0)
         model = initialise(self.table.candidates[self.best], run.seed)
         model.load_state_dict(torch.load(str(run.checkpoint), weights_only=True))
-        written = export(model, self.sample, folder, formats)
-        if self.sizes or space:
-            spec = Path(folder) / "best.py"
-            written["spec"] = write_spec(spec, space or self.space, self.best, **self.sizes)
-        return written
+        known = self.sizes or space
+        return export(
+            model,
+            self.sample,
+            folder,
+            formats,
+            origin=Origin(space or self.space, self.best, {} if space else self.sizes) if known else None,
+            settings={
+                **{"inputs": self.inputs, "outputs": self.outputs, "seed": run.seed},
+                **{"scores": self.table.cards[self.best].scores, "training": run.to_dict(), "search": self.settings},
+            },
+        )
 
 
 class SearchInterrupted(KeyboardInterrupt):
