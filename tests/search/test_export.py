@@ -95,7 +95,7 @@ def test_a_search_of_a_shipped_space_is_exported_with_all_that_is_known(tmp_path
 def test_a_space_that_is_given_is_exported_too(tmp_path: Path) -> None:
     space = spaces.get("mlp", features=4, outputs=3)
     data = torch.rand(60, 4), torch.arange(60) % 3
-    small = {"candidates": 3, "keep": 1, "epochs": 1, "proxies": "snip", "batch_size": 16}
+    small = {"candidates": 3, "keep": 1, "epochs": 1, "proxies": "snip", "batch": 16}
     found = zc.search(space, data, workdir=tmp_path / "trained", **small)
     files = found.export(tmp_path / "best")
     assert load_object(f"{files['network']}:load")()(torch.rand(2, 4)).shape == (2, 3)
@@ -133,7 +133,7 @@ def test_raw_inputs_are_prepared(tmp_path: Path, own: Path) -> None:
 
 
 def test_an_export_replaces_an_export_and_no_other_files(tmp_path: Path, own: Path) -> None:
-    with pytest.raises(InputError, match="has a settings[.]json of its own"):
+    with pytest.raises(InputError, match=r"has a settings\.json of its own"):
         (tmp_path / "settings.json").write_text("{}")
         export(nn.Linear(4, 2), torch.rand(1, 4), tmp_path)
     with pytest.raises(InputError, match="cannot write"):
