@@ -80,6 +80,7 @@ def test_a_search_of_a_shipped_space_is_exported_with_all_that_is_known(tmp_path
     assert said["source"]["sizes"] == {"classes": 10, "in_channels": 3, "resolution": 8}
     assert said["scores"] == found.table.cards[str(found.best)].scores
     assert said["training"]["accuracy"] == found.survivors[0].accuracy
+    assert {"learning_rate", "batch_size", "loss"} <= said["training"]["settings"].keys()
     assert said["search"]["data"] == "digits-hard"
     assert said["inputs"]["shape"] == ["N", 3, 8, 8]
     assert 0 < said["inputs"]["mean"][0] < 1

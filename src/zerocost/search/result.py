@@ -93,6 +93,7 @@ class SearchResult:
         """
         from zerocost.search.export import export
         from zerocost.search.origin import Origin
+        from zerocost.train.folder import training_settings
 
         runs = [run for run in self.survivors if run.name == self.best and run.checkpoint is not None]
         if self.best is None or not runs:
@@ -102,6 +103,8 @@ class SearchResult:
         model = initialise(self.table.candidates[self.best], run.seed)
         model.load_state_dict(torch.load(str(run.checkpoint), weights_only=True))
         known = self.sizes or space
+        training = run.to_dict() | {"settings": training_settings(Path(str(run.checkpoint)))}
+        del training["checkpoint"]
         return export(
             model,
             self.sample,
@@ -110,7 +113,7 @@ class SearchResult:
             origin=Origin(space or self.space, self.best, {} if space else self.sizes) if known else None,
             settings={
                 **{"inputs": self.inputs, "outputs": self.outputs, "seed": run.seed},
-                **{"scores": self.table.cards[self.best].scores, "training": run.to_dict(), "search": self.settings},
+                **{"scores": self.table.cards[self.best].scores, "training": training, "search": self.settings},
             },
         )
 
