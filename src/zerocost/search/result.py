@@ -53,6 +53,8 @@ class SearchResult:
         sizes: what a shipped space was made for, as `spaces.get` takes it.
         sample: the inputs of one sample, as networks take them.
         task: what the networks' outputs are for.
+        inputs: what is known of the inputs: shape, dtype, and what they were standardised by.
+        outputs: what is known of the targets, such as the names of the classes.
     """
 
     space: str
@@ -71,6 +73,8 @@ class SearchResult:
     sizes: dict[str, Any] = field(default_factory=dict)
     sample: Any = field(default=None, repr=False)
     task: Task = classification
+    inputs: Any = field(default=None, repr=False)
+    outputs: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def best(self) -> str | None:
@@ -83,15 +87,18 @@ class SearchResult:
         return pick(found, key=lambda name: float(np.mean(found[name])), default=None)
 
     def export(
-        self, folder: str | Path, formats: Iterable[str] = ("state",), *, space: str | None = None
+        self, folder: str | Path, formats: Iterable[str] = ("safetensors",), *, space: str | None = None
     ) -> dict[str, Path]:
-        """Write the best trained network as files, and a Python file `best.py` whose `build()` makes it untrained.
+        """Write the best trained network as a folder that loads where zerocost is not installed.
 
         The weights are those of its best epoch, from the `workdir` of the search. `space` is `FILE.py:NAME` where the
-        space is your own; without it no `best.py` is written for one. Formats, files and errors are those of
-        `zerocost.search.export`; `InputError` when nothing was trained, or no `workdir` kept it.
+        space is your own; without it, the folder of such a network has no source that builds it. Formats, files and
+        errors are those of `zerocost.search.export.export`; `InputError` when nothing was trained, or no `workdir` kept
+        it.
         """
-        from zerocost.search.export import export, write_spec
+        from zerocost.search.export import export
+        from zerocost.search.origin import Origin
+        from zerocost.train.folder import training_settings
 
         runs = [run for run in self.survivors if run.name == self.best and run.checkpoint is not None]
         if self.best is None or not runs:
@@ -101,11 +108,20 @@ class SearchResult:
         run = max(runs, key=lambda run: sign * (run.metric or 0.0))
         model = materialised(initialise(self.table.candidates[self.best], run.seed), self.sample)
         model.load_state_dict(torch.load(str(run.checkpoint), weights_only=True))
-        written = export(model, self.sample, folder, formats)
-        if self.sizes or space:
-            spec = Path(folder) / "best.py"
-            written["spec"] = write_spec(spec, space or self.space, self.best, **self.sizes)
-        return written
+        known = self.sizes or space
+        training = run.to_dict() | {"settings": training_settings(Path(str(run.checkpoint)))}
+        del training["checkpoint"]
+        return export(
+            model,
+            self.sample,
+            folder,
+            formats,
+            origin=Origin(space or self.space, self.best, {} if space else self.sizes) if known else None,
+            settings={
+                **{"inputs": self.inputs, "outputs": self.outputs, "seed": run.seed},
+                **{"scores": self.table.cards[self.best].scores, "training": training, "search": self.settings},
+            },
+        )
 
 
 class SearchInterrupted(KeyboardInterrupt):
