@@ -76,7 +76,7 @@ def test_bad_input_is_one_line_and_exit_code_2(run, options, message):
 def test_the_best_network_is_written(run, user_file, tmp_path):
     result = run("search", "--space", f"{user_file}:space", *SMALL, "--export", tmp_path / "best", "--json")
     assert result.code == 0, result.err
-    assert {"best.pt", "best.py"} <= {path.name for path in (tmp_path / "best").iterdir()}
+    assert {"best.pt", "best.safetensors", "network.py"} <= {path.name for path in (tmp_path / "best").iterdir()}
     assert result.json["best"] in result.json["order"]
 
 

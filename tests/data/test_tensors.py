@@ -6,6 +6,7 @@ import torch
 
 from zerocost.base.errors import InputError
 from zerocost.data import load, split
+from zerocost.data.dataset import standardise_alike
 from zerocost.data.tensors import TensorData, as_inputs, as_labels, as_targets, channel_statistics, standardise
 
 
@@ -120,6 +121,19 @@ def test_after_a_split_the_training_part_alone_standardises():
     assert torch.allclose(train.images.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
     assert held_out.images.mean((0, 2, 3)).abs().max() > 1e-4
     assert len(train) + len(held_out) == 1797
+
+
+def test_parts_know_the_mean_and_deviation_that_their_images_had():
+    raw = torch.rand(20, 2, 4, 4) * 3 + 1
+    train, held_out = split(standardise(raw.clone(), torch.arange(20) % 2), 0.25)
+    restored = torch.cat([part.images * part.std + part.mean for part in (train, held_out)])
+    mean, std = channel_statistics(train.images * train.std + train.mean)
+    assert torch.allclose(restored.flatten(1).sum(1).sort().values, raw.flatten(1).sum(1).sort().values, atol=1e-3)
+    assert torch.allclose(mean, train.mean, atol=1e-5) and torch.allclose(std, train.std, atol=1e-5)
+    assert torch.equal(train.mean, held_out.mean) and torch.equal(train.std, held_out.std)
+    assert standardise_alike(train, held_out)[1] is held_out
+    _, other = standardise_alike(train, standardise(raw.clone(), None))
+    assert torch.allclose(other.images, (raw - train.mean) / train.std, atol=1e-5)
 
 
 @pytest.mark.parametrize(

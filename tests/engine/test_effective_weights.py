@@ -81,7 +81,14 @@ def test_a_recurrent_layer_runs_on_the_effective_weights():
 def test_a_layer_is_no_block_whatever_hangs_on_it(marked: bool) -> None:
     def network() -> nn.Sequential:
         torch.manual_seed(0)
-        layers = nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        layers = (
+            nn.Conv2d(3, 6, 3),
+            nn.ReLU(),
+            nn.Conv2d(6, 6, 3, padding=1),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
         return nn.Sequential(*layers, nn.Linear(6, 4))
 
     plain, other = network(), network()

@@ -1,194 +1,197 @@
 from __future__ import annotations
 
-import importlib.util
 import json
-import logging
-import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from typer.testing import CliRunner
+from torch import nn
 
+import zerocost as zc
 from zerocost import spaces
-from zerocost.base import user_code as files
-from zerocost.base.errors import Failure, InputError, MissingExtraError
-from zerocost.cli.main import app
+from zerocost.base.errors import Failure, InputError
+from zerocost.base.user_code import load_object
 from zerocost.scoring.candidates import initialise
-from zerocost.search import export as module
-from zerocost.search.export import export, write_spec
-
-HAS_ONNX = all(importlib.util.find_spec(package) for package in ("onnx", "onnxscript"))
-IMAGES = torch.rand(5, 3, 8, 8)
-CNN = "depth=2,width=8,growth=1,kernel=3,downsample=none,norm=batch,activation=relu,residual=False,head=pool,hidden=64"
-
-
-def network() -> nn.Module:
-    """A network whose outputs in train mode are others than in eval mode."""
-    torch.manual_seed(0)
-    layers = nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.5), nn.AdaptiveAvgPool2d(1)
-    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(8, 10))
-    model(torch.randn(16, 3, 8, 8) * 3 + 1)
-    return model
-
-
-def outputs(model: nn.Module, inputs: Tensor) -> Tensor:
-    with torch.no_grad():
-        result: Tensor = model.eval()(inputs)
-    return result
-
-
-def test_the_state_dict_is_that_of_the_model(tmp_path: Path) -> None:
-    model = network()
-    path = export(model, IMAGES, tmp_path / "new" / "folder")["state"]
-    assert path == tmp_path / "new" / "folder" / "best.pt"
-    again = network()
-    again.load_state_dict({name: tensor + 1 for name, tensor in again.state_dict().items()})
-    again.load_state_dict(torch.load(path, weights_only=True))
-    assert torch.equal(outputs(again, IMAGES), outputs(model, IMAGES))
-    assert [file.name for file in path.parent.iterdir()] == ["best.pt"]
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("name", ["cnn", "nats_size"])
-def test_torchscript_gives_the_networks_outputs_for_any_batch(tmp_path: Path, name: str) -> None:
-    space = spaces.get(name)
-    arch = space.sample(np.random.default_rng(1))
-    model = initialise(lambda: space.build(arch))
-    images = torch.rand(7, 3, 32, 32)
-    loaded = torch.jit.load(export(model, images, tmp_path, ["torchscript"], name="found")["torchscript"])
-    assert model.training
-    assert torch.allclose(loaded(images), outputs(model, images), atol=1e-5)
-    assert not loaded.training
-
-
-class Pair(nn.Module):
-    """Two inputs, one of them without a row a sample."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(4, 2)
-
-    def forward(self, x: Tensor, scale: Tensor) -> Tensor:
-        return self.linear(x) * scale
-
-
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-@pytest.mark.parametrize("named", [False, True], ids=["positional", "keywords"])
-def test_several_inputs(tmp_path: Path, named: bool) -> None:
-    inputs: dict[str, Tensor] = {"x": torch.rand(5, 4), "scale": torch.rand(2)}
-    given: Any = inputs if named else tuple(inputs.values())
-    model = Pair()
-    loaded = torch.jit.load(export(model, given, tmp_path, ["torchscript"])["torchscript"])
-    assert torch.allclose(loaded(**inputs), model(**inputs))
-
-
-class FixedBatch(nn.Linear):
-    """A forward whose trace holds the size of the batch it was traced with."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) / len(x)
-
-
-class Unscriptable(nn.Linear):
-    def forward(self, x: Tensor) -> Any:
-        return {"logits": super().forward(x), "note": object()}
-
-
-def test_what_would_give_other_outputs_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="cannot be written as torchscript: it gives other outputs"):
-        export(FixedBatch(4, 2), torch.rand(1, 4), tmp_path, ["torchscript"])
-    with pytest.raises(Failure, match="cannot be written as torchscript: RuntimeError"):
-        export(Unscriptable(4, 2), torch.rand(1, 4), tmp_path, ["state", "torchscript"])
-    assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
-
-
-@pytest.mark.skipif(not HAS_ONNX, reason="the extra onnx is not installed")
-def test_onnx_gives_the_networks_outputs_for_any_batch(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    import onnx
-    from onnx.reference import ReferenceEvaluator
-
-    level = logging.getLogger("torch.onnx").level
-    model = network()
-    path = export(model, IMAGES, tmp_path, ["onnx"])["onnx"]
-    assert [file.name for file in tmp_path.iterdir()] == ["best.onnx"]
-    onnx.checker.check_model(path)
-    evaluator = ReferenceEvaluator(str(path))
-    for images in (IMAGES, IMAGES[:1]):
-        [found] = evaluator.run(None, {evaluator.input_names[0]: images.numpy()})
-        assert torch.allclose(torch.from_numpy(found), outputs(model, images), atol=1e-5)
-    assert "".join(capfd.readouterr()) == ""
-    assert logging.getLogger("torch.onnx").level == level
-
-
-def test_onnx_without_the_extra_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda package: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'zerocost\[onnx\]'"):
-        export(network(), IMAGES, tmp_path, ["state", "onnx"])
-    assert not list(tmp_path.iterdir())
-
-
-def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown format 'onx'; did you mean 'onnx'"):
-        export(network(), IMAGES, tmp_path, ["onx"])
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot write"):
-        export(network(), IMAGES, tmp_path / "file")
-    with pytest.raises(InputError, match="unknown space 'cn'"):
-        write_spec(tmp_path / "spec.py", "cn", "", classes=2, in_channels=1, resolution=8)
-    with pytest.raises(InputError, match="an architecture of space nats_size"):
-        write_spec(tmp_path / "spec.py", "nats_size", "8", classes=2, in_channels=1, resolution=8)
-    with pytest.raises(InputError, match="expected a SearchSpace or a function"):
-        (tmp_path / "own.py").write_text("number = 3\n")
-        write_spec(tmp_path / "spec.py", f"{tmp_path}/own.py:number", "8", classes=2, in_channels=1, resolution=8)
-    assert not (tmp_path / "spec.py").exists()
-
-
-def equal(one: nn.Module, other: nn.Module) -> bool:
-    a, b = one.state_dict(), other.state_dict()
-    return str(one) == str(other) and a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
-
-
-@pytest.mark.parametrize("name", spaces.names())
-def test_a_spec_builds_the_very_architecture(tmp_path: Path, name: str) -> None:
-    sizes = {"classes": 7, "in_channels": 1, "resolution": 16}
-    space = spaces.get(name, **sizes)
-    arch = space.sample(np.random.default_rng(2))
-    path = write_spec(tmp_path / "spec.py", name, arch, **sizes)
-    assert equal(initialise(files.load_object(f"{path}:build"), 3), initialise(lambda: space.build(arch), 3))
-
+from zerocost.search.export import check_export, export
+from zerocost.search.origin import Origin
 
 OWN = """
+from pathlib import Path
 from torch import nn
-from zerocost.spaces import from_function
 
-def mlp(choose):
+def net(choose):
     width = choose.int("width", 8, 64, step=8)
-    return nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))
 
-space = from_function(mlp, "small")
+def flat():
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+
+def reads():
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, int((Path(__file__).parent / "width.txt").read_text())))
+
+def draws():
+    import random
+    shift = random.random()
+    return nn.Sequential(nn.Flatten(), nn.Threshold(shift, 7.0), nn.Linear(192, 2))
+
+number = 3
 """
+IMAGES = torch.rand(5, 3, 8, 8)
 
 
-@pytest.mark.parametrize("name", ["mlp", "space"])
-def test_a_spec_of_ones_own_space_finds_it_beside_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A file of one's own."""
+    file = tmp_path / "project" / "mine.py"
+    file.parent.mkdir()
+    file.write_text(OWN)
+    (file.parent / "width.txt").write_text("3")
+    return file
+
+
+def network(file: Path, name: str) -> nn.Module:
+    return initialise(load_object(f"{file}:{name}"))
+
+
+def of_width(file: Path, width: int) -> nn.Module:
+    space = spaces.from_function(load_object(f"{file}:net"))
+    return initialise(lambda: space.build(space.parse(f"width={width}")))
+
+
+def test_a_search_of_a_shipped_space_is_exported_with_all_that_is_known(tmp_path: Path) -> None:
+    small = {"candidates": 4, "keep": 1, "epochs": 1, "proxies": "snip", "seed": 5}
+    found = zc.search("cnn", "digits-hard", workdir=tmp_path / "trained", **small)
+    files = found.export(tmp_path / "best")
+    assert sorted(path.name for path in (tmp_path / "best").iterdir()) == [
+        "README.txt",
+        "best.pt",
+        "best.safetensors",
+        "network.py",
+        "settings.json",
+        "source",
+    ]
+    assert {path.name for path in files.values()} == {path.name for path in (tmp_path / "best").iterdir()} - {"source"}
+
+    said = json.loads(files["settings"].read_text())
+    assert said["architecture"] == found.best
+    assert said["source"]["sizes"] == {"classes": 10, "in_channels": 3, "resolution": 8}
+    assert said["scores"] == found.table.cards[str(found.best)].scores
+    assert said["training"]["metric"] == found.survivors[0].metric
+    assert {"learning_rate", "batch_size", "loss"} <= said["training"]["settings"].keys()
+    assert said["search"]["data"] == "digits-hard"
+    assert said["inputs"]["shape"] == ["N", 3, 8, 8]
+    assert 0 < said["inputs"]["mean"][0] < 1
+    readme = files["readme"].read_text().splitlines()
+    assert len(readme) == 5
+    assert "from best.network import load, prepare" in readme[1]
+
+    state = torch.load(str(found.survivors[0].checkpoint), weights_only=True)
+    loaded = load_object(f"{files['network']}:load")().state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
+
+
+def test_a_space_that_is_given_is_exported_too(tmp_path: Path) -> None:
+    space = spaces.get("mlp", features=4, outputs=3)
+    data = torch.rand(60, 4), torch.arange(60) % 3
+    small = {"candidates": 3, "keep": 1, "epochs": 1, "proxies": "snip", "batch": 16}
+    found = zc.search(space, data, workdir=tmp_path / "trained", **small)
+    files = found.export(tmp_path / "best")
+    assert load_object(f"{files['network']}:load")()(torch.rand(2, 4)).shape == (2, 3)
+
+
+def test_a_network_of_unknown_source_is_weights_alone(tmp_path: Path) -> None:
+    written = export(nn.Linear(4, 2), torch.rand(3, 4), tmp_path / "out")
+    assert {path.name for path in written.values()} == {"best.pt", "best.safetensors", "settings.json", "README.txt"}
+    assert "load_state_dict" in written["readme"].read_text()
+
+
+def test_raw_inputs_are_prepared(tmp_path: Path, own: Path) -> None:
+    image = {"shape": ["N", 3, 8, 8], "dtype": "float32", "mean": [0.1, 0.2, 0.3], "std": [1.0, 2.0, 4.0]}
+    tokens = {"shape": ["N", 5], "dtype": "int64"}
+    rng = np.random.default_rng(0)
+    pixels, ids = rng.integers(0, 256, (5, 8, 8, 3), np.uint8), rng.integers(0, 9, (5, 5), np.int32)
+    expected = np.moveaxis((pixels / 255 - [0.1, 0.2, 0.3]) / [1, 2, 4], 3, 1)
+
+    def prepare(kind: Any, raw: Any) -> Any:
+        settings = {"inputs": kind}
+        files = export(network(own, "flat"), IMAGES, tmp_path / "out", origin=Origin(f"{own}:flat"), settings=settings)
+        return load_object(f"{files['network']}:prepare")(raw)
+
+    for raw in (pixels, np.moveaxis(pixels, 3, 1), np.moveaxis(pixels, 3, 1) / 255):
+        found = prepare(image, raw)
+        assert found.dtype == torch.float32
+        assert np.allclose(found, expected, atol=1e-6)
+    first, second = prepare([image, tokens], (pixels, ids))
+    assert first.shape == (5, 3, 8, 8)
+    assert second.dtype == torch.int64
+    assert second.tolist() == ids.tolist()
+    named = prepare({"image": image, "ids": tokens}, {"ids": ids, "image": pixels})
+    assert torch.equal(named["image"], first)
+    assert torch.equal(named["ids"], second)
+
+
+def test_an_export_replaces_an_export_and_no_other_files(tmp_path: Path, own: Path) -> None:
+    with pytest.raises(InputError, match=r"has a settings\.json of its own"):
+        (tmp_path / "settings.json").write_text("{}")
+        export(nn.Linear(4, 2), torch.rand(1, 4), tmp_path)
+    with pytest.raises(InputError, match="cannot write"):
+        check_export(own)
+    place = tmp_path / "out"
+    for width in (8, 16):
+        files = export(of_width(own, width), IMAGES, place, origin=Origin(f"{own}:net", f"width={width}"))
+        assert load_object(f"{files['network']}:build")()[1].out_features == width
+
+
+def test_two_exports_of_files_of_the_same_name_live_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "project").mkdir()
-    (tmp_path / "project" / "it's own.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    target = tmp_path / "project" / "results" / "spec.py"
-    sizes = {"classes": 10, "in_channels": 1, "resolution": 8}
-    write_spec(target, f"project/it's own.py:{name}", "width=24", **sizes)
-    moved = shutil.move(tmp_path / "project", tmp_path / "elsewhere")
-    built = files.load_object(f"{moved}/results/spec.py:build")()
-    assert [layer.out_features for layer in built if isinstance(layer, nn.Linear)] == [24, 10]
+    loads = []
+    for width in (2, 3):
+        file = tmp_path / str(width) / "mine.py"
+        file.parent.mkdir()
+        (file.parent / "beside.py").write_text(f"WIDTH = {width}\n")
+        file.write_text("from torch import nn\nimport beside\n\ndef net():\n    return nn.Linear(4, beside.WIDTH)\n")
+        monkeypatch.delitem(sys.modules, "beside", raising=False)
+        export(network(file, "net"), torch.rand(1, 4), tmp_path / f"out{width}", origin=Origin(f"{file}:net"))
+        loads.append(load_object(f"{tmp_path}/out{width}/network.py:load"))
+    assert [load().out_features for load in loads] == [2, 3]
 
 
-def test_a_spec_can_be_scored_from_the_shell(tmp_path: Path) -> None:
-    path = write_spec(tmp_path / "spec.py", "cnn", CNN, classes=10, in_channels=1, resolution=8)
-    told = CliRunner().invoke(app, ["score", f"{path}:build", "--data", "digits", "--proxies", "params", "--json"])
-    assert json.loads(told.output)["scores"]["params"] > 1000
+def test_a_source_that_does_not_give_the_network_is_said(tmp_path: Path, own: Path) -> None:
+    with pytest.raises(Failure, match=r"does not build it in another folder: FileNotFoundError.*width\.txt"):
+        export(network(own, "reads"), IMAGES, tmp_path / "a", origin=Origin(f"{own}:reads"))
+    with pytest.raises(Failure, match="builds one of other outputs"):
+        export(network(own, "draws"), IMAGES, tmp_path / "b", origin=Origin(f"{own}:draws"))
+    assert (tmp_path / "b" / "best.pt").exists()
+
+
+def test_a_file_that_needs_zerocost_says_so(tmp_path: Path, own: Path) -> None:
+    own.write_text(f"import zerocost\n{OWN}")
+    files = export(of_width(own, 8), IMAGES, tmp_path / "out", origin=Origin(f"{own}:net", "width=8"))
+    assert f"zerocost (made with {zc.__version__})" in files["readme"].read_text()
+
+
+@pytest.mark.parametrize(
+    ("origin", "message"),
+    [
+        (Origin("cn", "depth=2"), "unknown space 'cn'"),
+        (Origin("nats_size", "8"), "an architecture of space nats_size"),
+        (Origin("cnn"), "say which architecture"),
+    ],
+)
+def test_what_cannot_be_exported_is_said_before_anything_is_written(
+    tmp_path: Path, origin: Origin, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        export(nn.Linear(4, 2), torch.rand(1, 4), tmp_path / "out", origin=origin)
+    with pytest.raises(InputError, match="did you mean 'onnx'"):
+        export(nn.Linear(4, 2), torch.rand(1, 4), tmp_path / "out", ["onx"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_space_is_said(tmp_path: Path, own: Path) -> None:
+    with pytest.raises(InputError, match="expected a SearchSpace or a function"):
+        export(nn.Linear(4, 2), torch.rand(1, 4), tmp_path / "out", origin=Origin(f"{own}:number", "width=8"))

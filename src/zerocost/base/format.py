@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from zerocost.tasks.metrics import is_share
-
 Formatter = Callable[[float], str]
 MISSING = "–"
 _COUNTED = ("params", "non_embedding_params", "flops")
@@ -79,33 +77,6 @@ def percent(fraction: float | None) -> str:
     if fraction is None or not math.isfinite(fraction):
         return MISSING
     return f"{fixed(100 * fraction, 1)}{SPACE}%"
-
-
-def metric_text(name: str, value: float | None) -> str:
-    """The value of a metric: a share as a percentage, else a number.
-
-    >>> metric_text("accuracy", 0.5).replace(SPACE, " "), metric_text("mean_squared_error", 0.51234)
-    ('50.0 %', '0.5123')
-    """
-    return percent(value) if is_share(name) else number(value)
-
-
-def metric_difference(name: str, value: float) -> str:
-    """A difference of two values of a metric, always signed, with its unit where it has one.
-
-    >>> metric_difference("accuracy", 0.0481), metric_difference("mean_squared_error", -12.5)
-    ('+4.8', '−12.5')
-    """
-    return _percentage_points(value) if is_share(name) else ("+" if value >= 0 else "") + number(value)
-
-
-def _percentage_points(fraction: float) -> str:
-    """A difference of two fractions in percentage points, always signed.
-
-    >>> _percentage_points(0.0481), _percentage_points(-0.012)
-    ('+4.8', '−1.2')
-    """
-    return f"{100 * fraction:+.1f}".replace("-", "−")
 
 
 def seconds(value: float) -> str:

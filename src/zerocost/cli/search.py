@@ -11,9 +11,8 @@ import typer
 
 from zerocost import benchmarks, report, spaces
 from zerocost.base.device import check_device
-from zerocost.base.errors import InputError, unknown
-from zerocost.base.files import check_file, check_folder
-from zerocost.base.format import metric_text
+from zerocost.base.errors import InputError
+from zerocost.base.files import check_file
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.benchmarks import Benchmark
 from zerocost.cli.common import (
@@ -38,13 +37,16 @@ from zerocost.cli.tables import metrics_of, print_explanation, print_failures, p
 from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
-from zerocost.search import export as export_
 from zerocost.search import pipeline
+from zerocost.search.export import check_export
+from zerocost.search.formats import FORMATS, check_formats
 from zerocost.search.objectives import SCORE
+from zerocost.search.origin import own_space
 from zerocost.search.pipeline import SearchInterrupted, SearchResult
 from zerocost.search.settings import Keeping
 from zerocost.tasks import Task
 from zerocost.tasks.metrics import METRICS
+from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
 _SPACES = ", ".join(spaces.names())
@@ -91,7 +93,7 @@ class _SearchOutput:
     """What is shown and written."""
 
     export: Annotated[Path | None, typer.Option(help="Write the best network to this folder.")] = None
-    formats: Annotated[str, typer.Option(help=f"Formats to write it in: {', '.join(export_.FORMATS)}.")] = "state"
+    formats: Annotated[str, typer.Option(help=f"Formats to write it in: {', '.join(FORMATS)}.")] = "safetensors"
     report: Report = None
     explain: Explain = False
     as_json: Json = False
@@ -103,11 +105,9 @@ class _SearchOutput:
 
     def check(self, epochs: int) -> None:
         """`InputError` for what cannot be written."""
-        for one in self.format_names:
-            if one not in export_.FORMATS:
-                raise unknown("format", one, export_.FORMATS)
+        check_formats(self.format_names)
         check_file(self.report, "the report")
-        check_folder(self.export)
+        check_export(self.export)
         if self.export is not None and not epochs:
             raise InputError("there is nothing to export without training; use --epochs 1 or more")
 
@@ -140,7 +140,7 @@ def search(
     interrupted = False
     try:
         result = pipeline.search(
-            export_.own_space(own) if own else space,
+            own_space(own) if own else space,
             data,
             **settings | tables | vars_of(keeping) | kept,
         )

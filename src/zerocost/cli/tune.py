@@ -27,7 +27,7 @@ from zerocost.cli.common import (
     print_written,
 )
 from zerocost.cli.expand import vars_of
-from zerocost.search.export import own_space
+from zerocost.search.origin import own_space
 from zerocost.tuning import Tuned
 from zerocost.tuning import tune as tune_combination
 from zerocost.tuning.tune import CANDIDATES

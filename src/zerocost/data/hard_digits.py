@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from zerocost.base.errors import InputError
 from zerocost.data.digits import BRIGHTEST
-from zerocost.data.tensors import TensorData, channel_statistics
+from zerocost.data.tensors import StandardImages, TensorData, channel_statistics
 
 TRAIN, VALIDATION = 150, 647  # and 1,000 to test on
 SHIFT, NOISE = 1, 0.15  # largest shift in pixels; standard deviation for pixels from 0 to 1
@@ -46,7 +46,7 @@ def hard_digits() -> DigitParts:
     mean, std = channel_statistics(images[:TRAIN])
     cuts = (TRAIN, TRAIN + VALIDATION)
     parts = zip(((images - mean) / std).tensor_split(cuts), targets.tensor_split(cuts), strict=True)
-    return DigitParts(*(TensorData(*part) for part in parts))
+    return DigitParts(*(StandardImages(*part, mean, std) for part in parts))
 
 
 def load_hard_digits(argument: str = "") -> TensorData:

@@ -40,6 +40,7 @@ class Table(TensorData):
         categories: the number of categories of each column of texts, 0 for a missing one included.
         left_out: columns of texts that mostly differ, such as names, which are not used.
         classes: what the target's class numbers stand for; empty for a number.
+        mean, std: of each column of numbers; None where there is none.
         target_scale: mean and standard deviation of a target that is a number; errors are in units of the latter.
 
     >>> columns = pd.DataFrame({"size": [1.0, 3.0], "colour": ["red", "blue"]}, index=[0, 1])
@@ -58,13 +59,11 @@ class Table(TensorData):
         self.numbers = [str(name) for name in columns if str(name) not in texts]
         self.categories = {name: 1 + columns[name].nunique() for name in texts if name not in self.left_out}
         task = task if task in ("classification", "regression") else _task_of(target)
-        self.classes: list[Any] = []
-        self.target_scale = (0.0, 1.0)
         if task == "classification":
             targets, self.classes = _class_numbers(target)
         else:
-            scaled, self.target_scale = _standardised(_numbers(target), every)
-            targets = scaled[:, 0]
+            scaled, mean, std = _standardised(_numbers(target), every)
+            targets, self.target_scale = scaled[:, 0], (float(mean), float(std))
         super().__init__(self._inputs(every), targets, task)
         self.codes = tuple(self.categories.values())
 
@@ -73,7 +72,8 @@ class Table(TensorData):
         parts = []
         if self.numbers:
             values = torch.from_numpy(np.array(self.columns[self.numbers], dtype=np.float64))
-            parts.append(_standardised(values, rows)[0])
+            scaled, self.mean, self.std = _standardised(values, rows)
+            parts.append(scaled)
         if self.categories:
             codes = [_class_numbers(self.columns[name])[0] + 1 for name in self.categories]
             parts.append(torch.stack(codes, dim=1))
@@ -194,10 +194,10 @@ def _numbers(target: pd.Series[Any]) -> Tensor:
         raise InputError(f"regression predicts numbers, but column {target.name!r} holds texts: {error}") from error
 
 
-def _standardised(values: Tensor, rows: Tensor) -> tuple[Tensor, tuple[float, float]]:
-    """Columns with mean 0 and deviation 1 over some of the rows, 0 where one is missing; and both of the first."""
+def _standardised(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Columns with mean 0 and deviation 1 over some of the rows, 0 where one is missing; and what these were."""
     known = values[rows]
     mean = known.nanmean(0).nan_to_num()
     deviation = (known - mean).square().nanmean(0).sqrt().nan_to_num()
     deviation = torch.where(deviation > 0, deviation, 1.0)
-    return ((values - mean) / deviation).nan_to_num().float(), (float(mean[0]), float(deviation[0]))
+    return ((values - mean) / deviation).nan_to_num().float(), mean, deviation

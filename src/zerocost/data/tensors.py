@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,16 +28,24 @@ class TensorData(Dataset[Any]):
 
     Attributes:
         codes: how many codes each column of categories has, where that is known.
+        classes: what class numbers stand for, where that is known.
+        mean, std: what the inputs were standardised by, if they were: for each channel, or column of numbers.
+        target_scale: mean and standard deviation that targets were standardised by, if they were.
 
     >>> TensorData(torch.zeros(2, 3, 8, 8), torch.tensor([4, 7]))[1][1]
     7
     """
 
+    codes: tuple[int, ...] = ()
+    classes: Sequence[Any] = ()
+    mean: Tensor | None = None
+    std: Tensor | None = None
+    target_scale: tuple[float, float] | None = None
+
     def __init__(self, images: Any, targets: Tensor | None = None, task: str | None = None) -> None:
         self.images = images
         self.targets = targets
         self.task = task
-        self.codes: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(tree_leaves(self.images)[0])
@@ -52,7 +61,8 @@ class TensorData(Dataset[Any]):
         """Some of the samples."""
         targets = None if self.targets is None else self.targets[rows]
         some = TensorData(tree_map(lambda values: values[rows], self.images), targets, self.task)
-        some.codes = self.codes
+        some.codes, some.classes, some.target_scale = self.codes, self.classes, self.target_scale
+        some.mean, some.std = self.mean, self.std
         return some
 
 
@@ -144,7 +154,7 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean[:, None, None], torch.where(constant, 1.0, std)[:, None, None]
 
 
-def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
+def standardise(images: Tensor, targets: Tensor | None) -> StandardImages:
     """Data whose images have mean 0 and standard deviation 1 in each channel. Overwrites `images`, to save memory.
 
     >>> data = standardise(torch.rand(50, 3, 8, 8), None)
@@ -152,28 +162,40 @@ def standardise(images: Tensor, targets: Tensor | None) -> TensorData:
     1.0
     """
     mean, std = channel_statistics(images)
-    return _StandardImages(images.sub_(mean).div_(std), targets, mean, std)
+    return StandardImages(images.sub_(mean).div_(std), targets, mean, std)
 
 
-class _StandardImages(TensorData):
-    """Images standardised by all of them, or after a split by the training part; they had this mean and deviation."""
+class StandardImages(TensorData):
+    """Images standardised by all of them, or after a split by the training part; they had this mean and deviation.
+
+    >>> data = standardise(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1), None)
+    >>> data.mean.item(), data.std.item()
+    (0.5, 0.5)
+    """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, images: Tensor, targets: Tensor | None, mean: Tensor, std: Tensor) -> None:
         super().__init__(images, targets)
         self.mean, self.std = mean, std
 
-    def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
+    def parts(self, train: Tensor, validation: Tensor) -> tuple[StandardImages, StandardImages]:
         """Two parts, standardised by the first."""
         fitting, held_out = self.rows(train), self.rows(validation)
         mean, std = channel_statistics(fitting.images)
-        for part in (fitting, held_out):
-            part.images.sub_(mean).div_(std)
-        return fitting, held_out
+        fitted = self.mean + self.std * mean, self.std * std
+        first, second = (
+            StandardImages(part.images.sub_(mean).div_(std), part.targets, *fitted) for part in (fitting, held_out)
+        )
+        return first, second
 
-    def beside(self, other: _StandardImages) -> tuple[TensorData, TensorData]:
+    def beside(self, other: StandardImages) -> tuple[StandardImages, StandardImages]:
         """These images and others, standardised by these."""
+        if torch.equal(self.mean, other.mean) and torch.equal(self.std, other.std):
+            return self, other
         raw = other.images * other.std + other.mean
-        return self, TensorData((raw - self.mean) / self.std, other.targets)
+        return self, StandardImages((raw - self.mean) / self.std, other.targets, self.mean, self.std)
 
 
 def check_finite(inputs: Tensor, what: str = "input") -> None:

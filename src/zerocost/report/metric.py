@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from zerocost.base.format import metric_difference, metric_text
 from zerocost.tasks import Task, classification
 from zerocost.tasks.metrics import is_share
+from zerocost.tasks.text import metric_difference, metric_text
 
 
 @dataclass(frozen=True)

@@ -1,281 +1,169 @@
-"""The best architecture as files: weights, TorchScript, ONNX, and a Python file that builds it again."""
+"""A network as one folder that stands alone: weights, the source that builds it, its settings and preparation."""
 
 from __future__ import annotations
 
 import copy
 import importlib.util
-import logging
-import os
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import inspect
+import json
+import platform
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch import nn
 
-from zerocost import spaces
-from zerocost.base import user_code
-from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, unknown
-from zerocost.base.files import make_folder, replace_file
+from zerocost.base.errors import Failure, InputError, describe_error
+from zerocost.base.files import check_folder, make_folder, write_text
+from zerocost.base.seeding import seeded
 from zerocost.base.version import VERSION
-from zerocost.engine.inputs import sample_test
-from zerocost.engine.outputs import OutputPicker
-from zerocost.search.sizes import first_sample, repeat_sample
-from zerocost.spaces import Architecture
+from zerocost.search import standalone
+from zerocost.search.formats import Example, check_formats, equal_outputs, write_formats
+from zerocost.search.origin import Origin
+from zerocost.search.preparation import describe_inputs, plain
+from zerocost.search.sizes import first_sample
+from zerocost.search.sources import Source
+
+_FILES = {"network": "network.py", "settings": "settings.json", "readme": "README.txt", "source": "source"}
 
 
 def export(
-    model: nn.Module, inputs: Any, folder: str | Path, formats: Iterable[str] = ("state",), *, name: str = "best"
+    model: nn.Module,
+    inputs: Any,
+    folder: str | Path,
+    formats: Iterable[str] = ("safetensors",),
+    *,
+    origin: Origin | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Path]:
-    """Write a network as files, each whole or not at all; the model itself is left alone.
+    """Write a network as a folder that loads where zerocost is not installed; the model itself is left alone.
 
-    - `state`: `NAME.pt`, the state dict, for `load_state_dict(torch.load(path, weights_only=True))`.
-    - `torchscript`: `NAME.torchscript`, for `torch.jit.load`, without Python too.
-    - `onnx`: `NAME.onnx`, for ONNX runtimes; needs the extra `onnx`.
+    - `best.pt`: the weights as state dict; beside it the other formats that are asked for, see `write_formats`.
+    - `network.py` and `source`: plain Python that builds the network, written where `origin` is given, and seen to give
+      the network's outputs. `from FOLDER.network import load, prepare`: `load()` is the network with its weights,
+      `prepare(raw)` makes its inputs.
+    - `settings.json`: what the network is and how it was made. `README.txt`: how to load it.
 
-    TorchScript and ONNX hold the network in eval mode on the CPU, for batches of any size: what is written was seen to
-    give the network's outputs for a batch of another size than the one it was traced with.
+    `source` holds your own file and those beside it that it imports; of a shipped space, and where your file imports
+    `zerocost.spaces`, the modules of zerocost that this takes. Only a file that imports another part of zerocost needs
+    zerocost still, and the README says so.
 
     Args:
         model: the network, trained or not.
         inputs: what it takes, a tensor or a structure of tensors; the first sample is used.
-        folder: where to write, made where it is missing.
-        formats: what to write.
-        name: the name of the files, before their suffix.
+        folder: where to write, made where it is missing; an earlier export in it is replaced.
+        formats: what to write beside the state dict: `safetensors`, `torchscript`, `onnx`.
+        origin: where the network comes from.
+        settings: what `settings.json` says beside that: `inputs`, as of `describe_inputs`; `seed`, that the network was
+            built with, 0 by default; and anything else.
 
     Returns:
-        The file of each format.
+        The file of each format, and `network`, `settings` and `readme`.
 
     Raises:
-        InputError: an unknown format, or a folder that cannot be written to.
+        InputError: an unknown format, space or architecture, or a folder that cannot be written to or has other files
+            of these names.
         MissingExtraError: `onnx` without the extra.
-        Failure: the network cannot be written in a format; those before it are written.
+        Failure: the network cannot be written in a format, or its source does not give the same network; the weights
+            are written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [path.name for path in export(nn.Linear(4, 2), torch.rand(1, 4), folder, ["state", "torchscript"]).values()]
-    ['best.pt', 'best.torchscript']
+    ...     sorted(path.name for path in export(nn.Linear(4, 2), torch.rand(1, 4), folder).values())
+    ['README.txt', 'best.pt', 'best.safetensors', 'settings.json']
     """
-    chosen = list(formats)
-    for one in chosen:
-        if one not in FORMATS:
-            raise unknown("format", one, FORMATS)
-    if "onnx" in chosen and not all(importlib.util.find_spec(package) for package in ("onnx", "onnxscript")):
-        raise MissingExtraError("ONNX needs the extra onnx: pip install 'zerocost[onnx]'")
-    sample = first_sample(inputs)
-    network = copy.deepcopy(model).cpu().eval()
-    written: dict[str, Path] = {}
-    for one in chosen:
-        form = FORMATS[one]
-        path = Path(folder) / f"{name}{form.suffix}"
-        with _quiet_exporters(), torch.inference_mode(False), torch.no_grad():
-            save = _prepare_save(one, form.prepare, network, _Example.of(sample))
-            _write_whole(path, save)
-        written[one] = path
-    return written
+    further = [one for one in formats if one != "state"]
+    check_formats(further)
+    check_export(folder)
+    place = Path(folder)
+    files = {name: place / file for name, file in _FILES.items()}
+    said = {} if origin is None else origin.settings()
+    source = Source() if origin is None else origin.source
+    said |= {"inputs": describe_inputs(inputs), "seed": 0, **(settings or {})}
+    said |= {"needs": _versions(source.needs), "zerocost": VERSION}
+    written = write_formats(model, inputs, place, ["state"])
+    write_text(files["settings"], json.dumps(plain(said), indent=2, ensure_ascii=False) + "\n")
+    if origin is not None:
+        _remove_bytecode(place)
+        make_folder(files["source"])
+        source.write(files["source"])
+        write_text(files["network"], inspect.getsource(standalone))
+        _check_source(model, inputs, files["network"])
+        written["network"] = files["network"]
+    written |= write_formats(model, inputs, place, further)
+    write_text(files["readme"], _readme(place, said, [path.name for path in written.values()]))
+    return written | {name: files[name] for name in ("settings", "readme")}
 
 
-def write_spec(
-    path: str | Path,
-    space: str,
-    arch: Architecture | str,
-    *,
-    classes: int = 10,
-    in_channels: int = 3,
-    resolution: int = 32,
-) -> Path:
-    """Write a Python file whose `build()` returns the untrained network of an architecture.
-
-    The file can be read, imported, and scored: `zerocost score FILE:build`.
-
-    Args:
-        path: the file to write.
-        space: the name of a shipped space, or `FILE.py:NAME` of your own, which the file then finds by its place
-            beside it.
-        arch: the architecture, or its text.
-        classes: outputs of a shipped space's networks; your own space needs none of these three.
-        in_channels: channels of their images.
-        resolution: height and width of their images.
-
-    Raises:
-        InputError: an unknown space, an architecture that is not of it, or a path that cannot be written to.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = write_spec(
-    ...         f"{folder}/spec.py", "nats_size", "8:8:16:40:40", classes=10, in_channels=3, resolution=32
-    ...     )
-    ...     build = user_code.load_object(f"{path}:build")
-    >>> sum(parameter.numel() for parameter in build().parameters())
-    107826
-    """
-    path = Path(path)
-    if ":" in space:
-        file, _, name = space.rpartition(":")
-        found = own_space(space)
-        beside = Path(os.path.relpath(Path(file).resolve(), path.resolve().parent)).as_posix()
-        text = _OWN.format(place=beside, name=name, arch=str(arch), version=VERSION)
-    else:
-        sizes = {"classes": classes, "in_channels": in_channels, "resolution": resolution}
-        found = spaces.get(space, **sizes)
-        made = ", ".join([f"{space!r}", *[f"{key}={value}" for key, value in sizes.items()]])
-        text = _SHIPPED.format(sizes=made, arch=str(arch), version=VERSION)
-    found.parse(str(arch))
-    _write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
-    return path
+def check_export(folder: str | Path | None) -> None:
+    """`InputError` for a folder that cannot be written to, or has files of its own that an export would replace."""
+    check_folder(folder)
+    if folder is None or (Path(folder) / "best.pt").exists():
+        return
+    for name in _FILES.values():
+        if (Path(folder) / name).exists():
+            raise InputError(f"the folder {folder} has a {name} of its own; give a new folder to export to")
 
 
-def own_space(target: str) -> spaces.SearchSpace:
-    """The space that `FILE.py:NAME` names: a `SearchSpace`, or a function of choices made one."""
-    found = user_code.load_object(target)
-    if isinstance(found, spaces.SearchSpace):
-        return found
-    if not callable(found):
-        raise InputError(f"{target} is of type {type(found).__name__}; expected a SearchSpace or a function of choices")
-    return spaces.from_function(found)
+def _versions(needs: Iterable[str]) -> dict[str, str]:
+    """The versions of Python and of the packages that a network needs, as far as they say them."""
+    versions = {name: getattr(sys.modules.get(name), "__version__", "any version") for name in sorted(needs)}
+    return {"python": platform.python_version()} | {name: str(version) for name, version in versions.items()}
 
 
-_SHIPPED = '''"""An architecture found by zerocost {version}: `build()` returns the network, untrained."""
-
-from __future__ import annotations
-
-from torch import nn
-
-from zerocost import spaces
-
-ARCHITECTURE = {arch!r}
-
-
-def build() -> nn.Module:
-    space = spaces.get({sizes})
-    return space.build(space.parse(ARCHITECTURE))
-'''
-_OWN = '''"""An architecture found by zerocost {version}: `build()` returns the network, untrained."""
-
-from __future__ import annotations
-
-from pathlib import Path
-
-from torch import nn
-
-from zerocost.search.export import own_space
-
-ARCHITECTURE = {arch!r}
-SPACE = Path(__file__).parent / {place!r}
-
-
-def build() -> nn.Module:
-    space = own_space(f"{{SPACE}}:{name}")
-    return space.build(space.parse(ARCHITECTURE))
-'''
-
-
-class _Example(NamedTuple):
-    """A sample as a network is called with it."""
-
-    sample: Any
-    arguments: tuple[Any, ...]
-    keywords: dict[str, Any]
-
-    @classmethod
-    def of(cls, sample: Any, count: int = 2) -> _Example:
-        """A batch of `count` times the sample: a tuple or list is unpacked, a mapping gives keywords."""
-        batch = repeat_sample(sample, count)
-        if isinstance(batch, Mapping):
-            return cls(sample, (), dict(batch))
-        return cls(sample, tuple(batch) if isinstance(batch, tuple | list) else (batch,), {})
-
-    def outputs(self, network: Callable[..., Any]) -> Tensor:
-        """What a network returns for it."""
-        return OutputPicker()(network(*self.arguments, **self.keywords))
-
-
-_Save = Callable[[Path], object]
-"""Writes a network to a path."""
-
-
-_Prepare = Callable[[nn.Module, _Example], _Save]
-
-
-class _Format(NamedTuple):
-    """How a network is written: `prepare` returns what saves it to a path."""
-
-    suffix: str
-    prepare: _Prepare
-
-
-def _prepare_state(network: nn.Module, _: _Example) -> _Save:
-    """The state dict."""
-    weights = {name: tensor.detach() for name, tensor in network.state_dict().items()}
-    return lambda path: torch.save(weights, path)
-
-
-def _prepare_torchscript(network: nn.Module, example: _Example) -> _Save:
-    """The network as traced by torch.jit."""
-    given = {"example_kwarg_inputs": example.keywords} if example.keywords else {"example_inputs": example.arguments}
-    traced = torch.jit.trace(network, **given, check_trace=False)  # type: ignore[no-untyped-call]
-    _check_outputs(network, traced, example)
-    return lambda path: traced.save(str(path))
-
-
-def _prepare_onnx(network: nn.Module, example: _Example) -> _Save:
-    """The network as torch.onnx translates it, the batch axis of any length."""
-    sampled = sample_test(example.arguments or example.keywords)
-    axes = tree_map(
-        lambda value: {0: torch.export.Dim.DYNAMIC} if sampled(value) else None, example.arguments or example.keywords
-    )
-    program = torch.onnx.export(
-        network, example.arguments, kwargs=example.keywords, dynamic_shapes=axes, dynamo=True, verbose=False
-    )
-    if program is None or program.exported_program is None:
-        raise Failure("torch.onnx returned no program")
-    _check_outputs(network, program.exported_program.module(), example)
-    return lambda path: program.save(path, external_data=False)
-
-
-FORMATS = {
-    "state": _Format(".pt", _prepare_state),
-    "torchscript": _Format(".torchscript", _prepare_torchscript),
-    "onnx": _Format(".onnx", _prepare_onnx),
-}
-
-
-def _prepare_save(name: str, prepare: _Prepare, network: nn.Module, example: _Example) -> _Save:
-    """What saves a network in a format; `Failure` when it cannot be put into it."""
+def _check_source(model: nn.Module, inputs: Any, file: Path) -> None:
+    """`Failure` when the `network.py` of an export does not give the network's outputs."""
+    example = Example.of(first_sample(inputs))
+    spec = importlib.util.spec_from_file_location("exported_network", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
     try:
-        return prepare(network, example)
-    except Failure as reason:
-        raise Failure(f"the network cannot be written as {name}: {reason}") from reason
+        spec.loader.exec_module(module)
+        loaded = module.load()
+        with torch.no_grad(), seeded(0):
+            got = example.outputs(loaded)
     except Exception as error:
-        raise Failure(f"the network cannot be written as {name}: {describe_error(error)}") from error
+        raise Failure(f"the network's source does not build it in another folder: {describe_error(error)}") from error
+    finally:
+        _remove_bytecode(file.parent)
+    with torch.no_grad(), seeded(0):
+        expected = example.outputs(copy.deepcopy(model).cpu().eval())
+    if not equal_outputs(expected, got):
+        raise Failure("the network's source builds one of other outputs; does it depend on more than its choices?")
 
 
-def _check_outputs(network: nn.Module, made: Callable[..., Any], example: _Example) -> None:
-    """`Failure` when what a network was made into gives other outputs than it for another number of samples."""
-    other = _Example.of(example.sample, 3)
-    expected, got = other.outputs(network), other.outputs(made)
-    if expected.shape != got.shape or not torch.allclose(expected, got, rtol=1e-4, atol=1e-5, equal_nan=True):
-        raise Failure("it gives other outputs for a batch of another size; does the forward depend on the batch?")
+def _remove_bytecode(folder: Path) -> None:
+    """Remove what Python compiled of the source of an export."""
+    for cache in (folder / "__pycache__", *(folder / _FILES["source"]).rglob("__pycache__")):
+        shutil.rmtree(cache, ignore_errors=True)
 
 
-@contextmanager
-def _quiet_exporters() -> Iterator[None]:
-    """No warnings about what torch deprecates in itself, and none of its exporter's remarks."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
+def _readme(folder: Path, said: Mapping[str, Any], files: Iterable[str]) -> str:
+    """What the folder is and how the network is loaded, in five lines."""
+    name, needs = folder.resolve().name, dict(said["needs"])
+    load = f"beside your code: `from {name}.network import load, prepare; model = load()`"
+    if not name.isidentifier():
+        load = "with Python started in this folder: `from network import load, prepare; model = load()`"
+    lines = [
+        f"{_title(said)}, written by zerocost {VERSION}; settings.json has its scores, training and versions.",
+        f"Load it {load}.",
+        "Use it: `outputs = model(prepare(inputs))`; settings.json says what the inputs and outputs are.",
+        f"It needs {', '.join(f'{package} (made with {version})' for package, version in needs.items())}"
+        f"{', as a file in source/ imports it' if 'zerocost' in needs else '; zerocost is not needed'}.",
+        f"Files: {', '.join(files)}; best.pt holds the weights, network.py and source/ build the network.",
+    ]
+    if "source" not in said:
+        lines[1:3] = ["Load its weights: `network.load_state_dict(torch.load('best.pt', weights_only=True))`."]
+        lines[-1] = f"Files: {', '.join(files)}."
+    return "\n".join(lines) + "\n"
 
 
-def _write_whole(path: Path, save: _Save) -> None:
-    """Write a file as a whole, its folder made where it is missing; `InputError` where that cannot be."""
-    make_folder(path.parent)
-    replace_file(path, save)
+def _title(said: Mapping[str, Any]) -> str:
+    """What the network is, in words."""
+    if "source" not in said:
+        return "A network"
+    whose = f"The network {said['source']['name']} of {said['source']['module']}.py"
+    return whose if said["architecture"] is None else f"The network {said['architecture']} of space {said['space']}"

@@ -9,7 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from zerocost.base.figures import BLUE, GREY, ORANGE, empty_figure, label
-from zerocost.base.format import metric_text, number
+from zerocost.base.format import number
+from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
 

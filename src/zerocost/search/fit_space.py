@@ -26,7 +26,7 @@ def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> 
     the space does not fit.
     """
     if isinstance(space, SearchSpace):
-        return space, {}
+        return space, dict(space.built_for)
     if callable(space):
         return from_function(space), {}
     first = data[0]

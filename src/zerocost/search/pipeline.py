@@ -20,6 +20,7 @@ from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
 from zerocost.search.names import check_names
 from zerocost.search.objectives import ACCURACY
+from zerocost.search.preparation import describe_inputs, describe_outputs
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
 from zerocost.store import Store
@@ -123,6 +124,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
                 raise
             result.settings, result.sizes, result.sample = settings, plan.sizes, plan.sample
             result.task = task
+            result.inputs, result.outputs = describe_inputs(plan.sample, fitting), describe_outputs(fitting)
             if self.epochs and len(result.kept):
                 train_both(plan, result, report)
         return result

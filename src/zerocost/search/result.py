@@ -12,17 +12,21 @@ import pandas as pd
 import torch
 
 from zerocost.base.errors import InputError
-from zerocost.base.format import metric_text, plural
+from zerocost.base.format import plural
 from zerocost.base.result import Result
 from zerocost.combine import Combination
 from zerocost.engine.lazy import materialised
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.table import ScoreTable
 from zerocost.tasks import TASKS, Task, classification
+from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+
+_NOT_SAVED = ("sample", "inputs", "outputs")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class SearchResult(Result):
         sizes: what a shipped space was made for, as `spaces.get` takes it.
         sample: the inputs of one sample, as networks take them; None in a result that was loaded from a file.
         task: what the networks' outputs are for; in a result that was loaded, the shipped task of its name, if any.
+        inputs: what is known of the inputs: shape, dtype, and what they were standardised by; not saved.
+        outputs: what is known of the targets, such as the names of the classes; not saved.
     """
 
     space: str
@@ -74,6 +80,8 @@ class SearchResult(Result):
     sizes: dict[str, Any] = field(default_factory=dict)
     sample: Any = None
     task: Task = classification
+    inputs: Any = field(default=None, repr=False)
+    outputs: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def best(self) -> str | None:
@@ -103,7 +111,7 @@ class SearchResult(Result):
         return proposed_figure(self.table.frame["rank_score"].reindex(self.order or list(self.table.frame.index)))
 
     def to_dict(self) -> dict[str, Any]:
-        """All but builders and the sample, as plain values."""
+        """All but builders and the sample with what is known of it, as plain values."""
         known = {
             **{name: getattr(self, name).to_dict() for name in ("table", "kept")},
             **{name: [run.to_dict() for run in getattr(self, name)] for name in ("survivors", "random")},
@@ -112,7 +120,7 @@ class SearchResult(Result):
             "earlier": [table.to_dict() for table in self.earlier],
             "task": self.task.name,
         }
-        return {name: value for name, value in (vars(self) | known).items() if name != "sample"}
+        return {name: value for name, value in (vars(self) | known).items() if name not in _NOT_SAVED}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -144,15 +152,18 @@ class SearchResult(Result):
         return frame if self.survivors else frame.drop(columns=self.metric_name)
 
     def export(
-        self, folder: str | Path, formats: Iterable[str] = ("state",), *, space: str | None = None
+        self, folder: str | Path, formats: Iterable[str] = ("safetensors",), *, space: str | None = None
     ) -> dict[str, Path]:
-        """Write the best trained network as files, and a Python file `best.py` whose `build()` makes it untrained.
+        """Write the best trained network as a folder that loads where zerocost is not installed.
 
         The weights are those of its best epoch, from the `workdir` of the search. `space` is `FILE.py:NAME` where the
-        space is your own; without it no `best.py` is written for one. Formats, files and errors are those of
-        `zerocost.search.export`; `InputError` when nothing was trained, or no `workdir` kept it.
+        space is your own; without it, the folder of such a network has no source that builds it. Formats, files and
+        errors are those of `zerocost.search.export.export`; `InputError` when nothing was trained, or no `workdir` kept
+        it.
         """
-        from zerocost.search.export import export, write_spec
+        from zerocost.search.export import export
+        from zerocost.search.origin import Origin
+        from zerocost.train.folder import training_settings
 
         runs = [run for run in self.survivors if run.name == self.best and run.checkpoint is not None]
         if self.best is None or not runs:
@@ -164,11 +175,20 @@ class SearchResult(Result):
         run = max(runs, key=lambda run: sign * (run.metric or 0.0))
         model = materialised(initialise(self.table.candidates[self.best], run.seed), self.sample)
         model.load_state_dict(torch.load(str(run.checkpoint), weights_only=True))
-        written = export(model, self.sample, folder, formats)
-        if self.sizes or space:
-            spec = Path(folder) / "best.py"
-            written["spec"] = write_spec(spec, space or self.space, self.best, **self.sizes)
-        return written
+        known = self.sizes or space
+        training = run.to_dict() | {"settings": training_settings(Path(str(run.checkpoint)))}
+        del training["checkpoint"]
+        return export(
+            model,
+            self.sample,
+            folder,
+            formats,
+            origin=Origin(space or self.space, self.best, {} if space else self.sizes) if known else None,
+            settings={
+                **{"inputs": self.inputs, "outputs": self.outputs, "seed": run.seed},
+                **{"scores": self.table.cards[self.best].scores, "training": training, "search": self.settings},
+            },
+        )
 
 
 def _mean_metrics(runs: Iterable[Run]) -> dict[str, float]:

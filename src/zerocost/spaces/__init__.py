@@ -70,7 +70,12 @@ def get(name: str, **sizes: Any) -> SearchSpace:
     """
     if name not in SPACES:
         raise unknown("space", name, SPACES, "zc.spaces.names()")
-    known = list(inspect.signature(SPACES[name]).parameters)
-    if strange := [size for size in sizes if size not in known]:
-        raise InputError(f"space {name} has no {', '.join(strange)}; its sizes are {', '.join(known)}")
-    return SPACES[name](**sizes)
+    signature = inspect.signature(SPACES[name])
+    if strange := [size for size in sizes if size not in signature.parameters]:
+        known = ", ".join(signature.parameters)
+        raise InputError(f"space {name} has no {', '.join(strange)}; its sizes are {known}")
+    given = signature.bind(**sizes)
+    given.apply_defaults()
+    space = SPACES[name](**sizes)
+    space.built_for = given.arguments
+    return space

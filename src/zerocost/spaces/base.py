@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +30,12 @@ class SearchSpace(ABC):
     Attributes:
         name: of the space.
         size: how many architectures iteration yields; None if unknown.
+        built_for: the sizes of inputs and outputs that a shipped space was given by `spaces.get`.
     """
 
     name: str
     size: int | None = None
+    built_for: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Architecture:

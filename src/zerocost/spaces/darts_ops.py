@@ -60,7 +60,7 @@ class Zero(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = (-(-side // self.stride) for side in x.shape[2:])
-        return x.new_zeros(len(x), self.channels, height, width)
+        return x.new_zeros(x.shape[0], self.channels, height, width)
 
 
 def _separable(channels: int, kernel: int, stride: int) -> nn.Module:

@@ -17,6 +17,15 @@ from zerocost.base.files import replace_file, write_text
 from zerocost.train.run import Epoch, Run
 
 
+def training_settings(checkpoint: Path) -> dict[str, Any]:
+    """How the run that a checkpoint is of was trained; nothing where its folder does not say so."""
+    try:
+        found: dict[str, Any] = json.loads((checkpoint.parent / "run.json").read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return found
+
+
 class RunFolder:
     """The folder of one run: `last.ckpt` (Lightning's), `best.pt` (weights of the best epoch), `run.json` (the result).
 

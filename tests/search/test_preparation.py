@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.utils.data import Subset, TensorDataset
+
+from zerocost import data
+from zerocost.base.user_code import load_object
+from zerocost.search.export import export
+from zerocost.search.origin import Origin
+from zerocost.search.preparation import describe_inputs, describe_outputs
+
+
+def test_raw_digits_are_prepared_as_in_training(tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text("from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(192, 10))\n")
+    parts = data.split(data.load("digits:8"))
+    images: list[Tensor] = [part.images for part in parts]  # type: ignore[attr-defined]
+    settings = {"inputs": describe_inputs(images[0][:1], parts[0])}
+    model: nn.Module = load_object(f"{own}:net")()
+    with torch.no_grad():
+        files = export(model, images[0], tmp_path / "out", origin=Origin(f"{own}:net"), settings=settings)
+    prepare = load_object(f"{files['network']}:prepare")
+    raw = torch.tensor(load_digits().images, dtype=torch.float32) / 16
+    assert _largest_distance(torch.cat(images), prepare(raw[:, None])) < 1e-4
+    assert _largest_distance(torch.cat(images), prepare((raw * 255).round().byte().numpy())) < 0.2
+
+
+def _largest_distance(images: Tensor, prepared: Tensor) -> float:
+    """Between an image and the prepared one that is nearest to it."""
+    exact = "donot_use_mm_for_euclid_dist"
+    return float(torch.cdist(images.flatten(1), prepared.flatten(1), compute_mode=exact).amin(1).max())
+
+
+def test_raw_rows_of_a_table_are_prepared_as_in_training(tmp_path: Path) -> None:
+    own = tmp_path / "mine.py"
+    own.write_text("from torch import nn\n\ndef net():\n    return nn.Linear(2, 2)\n")
+    file = tmp_path / "rows.csv"
+    file.write_text(
+        "a,b,y\n" + "".join(f"{i},{i * i if i % 3 else ''},{'no' if i % 2 else 'yes'}\n" for i in range(20))
+    )
+    train, _ = data.split(data.load(f"csv:{file}:y"))
+    rows: Tensor = train.images  # type: ignore[attr-defined]
+    settings = {"inputs": describe_inputs(rows, train), "outputs": describe_outputs(train)}
+    model: nn.Module = load_object(f"{own}:net")()
+    files = export(model, rows, tmp_path / "out", origin=Origin(f"{own}:net"), settings=settings)
+    raw = torch.tensor([[i, i * i if i % 3 else torch.nan] for i in range(20)])
+    assert _largest_distance(rows, load_object(f"{files['network']}:prepare")(raw)) < 1e-5
+    assert settings["outputs"] == {"classes": ["no", "yes"]}
+
+
+def test_numbers_beside_categories_have_their_deviation(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("a,b,y\n" + "".join(f"{i},{'uv'[i % 2]},{i / 2}\n" for i in range(4)))
+    table = data.load(f"csv:{file}:y")
+    numbers, codes = describe_inputs(table.images, table)  # type: ignore[attr-defined]
+    assert numbers == {"shape": ["N", 1], "dtype": "float32", "mean": [1.5], "std": [1.25**0.5]}
+    assert codes == {"shape": ["N", 1], "dtype": "int64"}
+    assert describe_outputs(table) == {"target_scale": [0.75, 1.25**0.5 / 2]}
+
+
+def test_shapes_and_dtypes_of_several_inputs_are_described() -> None:
+    inputs = {"image": torch.zeros(5, 3, 8, 8), "ids": torch.zeros(5, 4, dtype=torch.long), "scale": torch.ones(2)}
+    assert describe_inputs(inputs) == {
+        "image": {"shape": ["N", 3, 8, 8], "dtype": "float32"},
+        "ids": {"shape": ["N", 4], "dtype": "int64"},
+        "scale": {"shape": [2], "dtype": "float32"},
+    }
+
+
+def test_what_data_does_not_know_is_left_out() -> None:
+    part = Subset(TensorDataset(torch.zeros(5, 3)), [0])
+    assert describe_inputs(torch.zeros(5, 3), part) == {"shape": ["N", 3], "dtype": "float32"}
+    assert describe_outputs(part) == {}
