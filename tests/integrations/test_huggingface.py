@@ -299,7 +299,7 @@ def test_the_seed_is_all_that_matters_and_the_configuration_is_left_alone() -> N
         ({}, "one has no model_type: got None, expected a text such as 'gpt2'"),
         ({"model_type": ["gpt2"]}, r"one has no model_type: got \['gpt2'\]"),
         ({"model_type": "lama"}, "one: transformers has no model_type 'lama'; did you mean .*llama"),
-        ({"model_type": "?"}, "no model_type '\\?'; see transformers.CONFIG_MAPPING"),
+        ({"model_type": "?"}, r"no model_type '\?'; the nearest are .* transformers.CONFIG_MAPPING lists all"),
         ({"model_type": "gpt2", "n_embd": "x"}, "(?s)one is no configuration of gpt2: .*'n_embd' expected int"),
         (7, "one is no configuration: got a int, expected a configuration of transformers, a mapping with"),
         ("gpt2", "cannot read gpt2: No such file or directory; expected a configuration of transformers, a"),

@@ -175,6 +175,9 @@ def _channel_axis_after(call: Call, axis: int) -> int:
         return axis
     probe = torch.empty(*range(given.ndim), device="meta")  # every axis has a size of its own
     kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
-    sizes = tuple(call.function(probe, *call.args[1:], **kwargs).shape)
+    moved = call.function(probe, *call.args[1:], **kwargs)
+    if not isinstance(moved, Tensor):
+        return axis
+    sizes = tuple(moved.shape)
     place = sizes.index(axis % given.ndim)
     return {1: 1, len(sizes) - 1: -1}.get(place, axis)

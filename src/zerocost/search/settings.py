@@ -19,7 +19,6 @@ from zerocost.data.batch import usual_size
 from zerocost.engine.losses import Loss
 from zerocost.engine.outputs import Output
 from zerocost.engine.proxy import Proxy
-from zerocost.samplers.strategies import check_strategy
 from zerocost.search.costs import Accuracy
 from zerocost.search.group import SettingsGroup, at_least
 from zerocost.search.limits import Limit
@@ -162,6 +161,8 @@ class Proposals(SettingsGroup):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        from zerocost.samplers.strategies import check_strategy  # Optuna takes long to import
+
         check_strategy(self.strategy)
 
     @property

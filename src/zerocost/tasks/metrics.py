@@ -86,6 +86,7 @@ class Meter:
         metric: a name, or a metric of torchmetrics, which gets outputs and targets as they are.
         form: what the outputs are: "multiclass", "multilabel", "numbers" or "tokens".
 
+    >>> import torch
     >>> meter = Meter("accuracy", "multiclass")
     >>> meter.update(torch.eye(4), torch.tensor([0, 1, 2, 0]))
     >>> meter.compute()
