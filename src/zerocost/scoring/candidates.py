@@ -19,7 +19,8 @@ from zerocost.scoring.adapters import find_adapter
 def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
     """Name to builder (or finished module), out of a mapping, a sequence, or a function that returns one of them.
 
-    Candidates of a sequence are named by their class or function, with a number where several have the same name.
+    Candidates of a sequence are named by their class or function, with a number where several have the same name. What
+    UTF-8 does not hold in a name, as of a file, is escaped.
 
     Raises:
         InputError: there are no candidates, or one is neither a module nor a function.
@@ -30,7 +31,7 @@ def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
     if isinstance(candidates, Callable) and not isinstance(candidates, nn.Module | Mapping):  # type: ignore[arg-type]
         candidates = candidates()
     if isinstance(candidates, Mapping):
-        items = {str(name): build for name, build in candidates.items()}
+        items = {str(name).encode("utf-8", "backslashreplace").decode(): build for name, build in candidates.items()}
     elif isinstance(candidates, Iterable) and not isinstance(candidates, nn.Module | str):
         listed = list(candidates)
         items = dict(zip(_unique_names(listed), listed, strict=True))

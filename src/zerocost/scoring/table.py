@@ -153,19 +153,10 @@ def score_frame(cards: Mapping[str, ScoreCard], columns: Iterable[str]) -> pd.Da
     names = list(columns)
     return pd.DataFrame(
         [[card.scores.get(name, float("nan")) for name in names] for card in cards.values()],
-        index=_name_index(cards),
+        index=pd.Index(list(cards), name="candidate"),
         columns=names,
         dtype=float,
     )
-
-
-def _name_index(names: Iterable[str]) -> pd.Index[Any]:
-    """An index of names; names of files that are no UTF-8 cannot be in an array of texts."""
-    listed = list(names)
-    try:
-        return pd.Index(listed, name="candidate")
-    except UnicodeEncodeError:
-        return pd.Index(listed, name="candidate", dtype=object)
 
 
 class RankingInterrupted(KeyboardInterrupt):
