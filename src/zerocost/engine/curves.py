@@ -51,7 +51,9 @@ def classify(formula: tuple[Line, ...]) -> str:
     y = None
     with suppress(Exception), torch.no_grad():  # what cannot be computed of plain numbers is not an activation
         y = _evaluate(formula)
-    if y is None or y.shape != _grid().shape or not y.is_floating_point() or not bool(y.isfinite().all()):
+    if not isinstance(y, Tensor) or y.shape != _grid().shape or not y.is_floating_point():
+        return ""
+    if not bool(y.isfinite().all()):
         return ""
     y = y.double()
     equal = (name for name, known in _library().items() if torch.allclose(y, known, rtol=1e-5, atol=1e-5))
