@@ -14,6 +14,7 @@ from zerocost.engine.readings import READINGS
 from zerocost.engine.signals import SIGNALS, SOURCES
 from zerocost.engine.watch.base import WATCHERS
 
+os.environ.pop("COLUMNS", None)  # the width of whoever's terminal runs the tests
 hypothesis.settings.register_profile("no deadline", parent=hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
