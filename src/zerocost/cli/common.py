@@ -83,6 +83,13 @@ TaskName = Annotated[
         "--task", help=f"What the outputs are for: {', '.join(TASKS)}. By default what the data is certain about."
     ),
 ]
+LossFile = Annotated[
+    str | None, typer.Option(metavar="FILE.py:NAME", help="A function of outputs and targets, a mean over samples.")
+]
+OutputPlace = Annotated[
+    str | None,
+    typer.Option(help="The tensor in what a network returns: a key, an attribute, a place such as 0, or FILE.py:NAME."),
+]
 Report = Annotated[Path | None, typer.Option("--report", help="Write an HTML report to this file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs, instead of tables.")]
 
@@ -92,16 +99,8 @@ class TaskOptions:
     """What the outputs are for."""
 
     task: TaskName = None
-    loss: Annotated[
-        str | None,
-        typer.Option(metavar="FILE.py:NAME", help="A function of outputs and targets, a mean over samples."),
-    ] = None
-    output: Annotated[
-        str | None,
-        typer.Option(
-            help="The tensor in what a network returns: a key, an attribute, a place such as 0, or FILE.py:NAME."
-        ),
-    ] = None
+    loss: LossFile = None
+    output: OutputPlace = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ from zerocost.cli.common import (
     Device,
     Explain,
     Json,
+    LossFile,
+    OutputPlace,
     Proxies,
     Report,
     TableFiles,
@@ -70,19 +72,11 @@ class AtShell:
         ),
     ] = None
     task: TaskName = None
-    loss: Annotated[
-        str | None,
-        typer.Option(metavar="FILE.py:NAME", help="A function of outputs and targets, a mean over samples."),
-    ] = None
+    loss: LossFile = None
     metric: Annotated[str | None, typer.Option(help=f"What trained networks are judged by: {', '.join(METRICS)}.")] = (
         None
     )
-    output: Annotated[
-        str | None,
-        typer.Option(
-            help="The tensor in what a network returns: a key, an attribute, a place such as 0, or FILE.py:NAME."
-        ),
-    ] = None
+    output: OutputPlace = None
     proxies: Proxies = "default"
     strategy: Annotated[str, typer.Option(help=f"What proposes architectures: {_STRATEGIES}.")] = "random"
     device: Device = "cpu"

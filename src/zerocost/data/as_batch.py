@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import InputError
-from zerocost.data.batch import Batch, validate
+from zerocost.data.batch import Batch, draw, usual_size, validate
 from zerocost.data.tensors import as_inputs
 
 TARGET_KEYS = ("labels", "label", "targets", "target", "y")
@@ -31,6 +31,11 @@ def separate_targets(batch: Batch) -> Batch:
     if key is None or not inputs:
         return batch
     return Batch(next(iter(inputs.values())) if len(inputs) == 1 else inputs, batch.inputs[key])
+
+
+def first_batch(data: Any, seed: int = 0) -> Batch:
+    """A batch of the usual size, drawn from a seed, which shows what the targets are."""
+    return separate_targets(draw(data, usual_size(data), seed=seed))
 
 
 def as_batches(batch: Any) -> list[Batch]:

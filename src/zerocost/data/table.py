@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from zerocost.base.errors import InputError, MissingExtraError, describe_error, unknown
+from zerocost.base.errors import InputError, describe_error, unknown
+from zerocost.base.result import check_parquet
 from zerocost.data.paths import parse_path
 from zerocost.data.tensors import TensorData
 
@@ -123,10 +124,7 @@ def load_parquet(argument: str) -> Table:
         InputError: no such file or column, or a file that is no such table.
         MissingExtraError: pyarrow is not installed.
     """
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError("Parquet files need the extra parquet: pip install 'zerocost[parquet]'") from error
+    check_parquet()
     return _load_table(argument, "parquet:FILE:TARGET", pd.read_parquet)
 
 

@@ -26,24 +26,13 @@ _SUMS = {
 }
 _NUMBERS_TOO = {"add", "radd", "iadd", "sub", "rsub", "isub", "clamp_min", "clamp", "clip"}
 _PROPORTIONAL = POOLING | {
-    *(
-        "get",
-        "getitem",
-        "view",
-        "view_as",
-        "reshape",
-        "reshape_as",
-        "flatten",
-        "unflatten",
-        "permute",
-        "transpose",
-        "t",
-    ),
-    *("squeeze", "unsqueeze", "expand", "expand_as", "narrow", "chunk", "split", "tensor_split", "unbind", "select"),
-    *("contiguous", "clone", "to", "type", "double", "movedim", "swapaxes", "roll", "flip", "repeat", "tile"),
-    *("repeat_interleave", "index_select", "gather", "unfold", "fold", "pixel_shuffle", "pixel_unshuffle"),
-    *("channel_shuffle", "interpolate", "tril", "triu", "diagonal", "detach", "sum", "mean", "amax", "amin", "max"),
-    *("min", "cumsum", "abs", "neg", "relu", "leaky_relu", "prelu", "rrelu", "norm", "std", "max_pool2d_with_indices"),
+    *("get", "getitem", "view", "view_as", "reshape", "reshape_as", "flatten", "unflatten", "permute"),
+    *("transpose", "squeeze", "unsqueeze", "expand", "expand_as", "narrow", "chunk", "split", "tensor_split"),
+    *("unbind", "select", "contiguous", "clone", "to", "type", "double", "movedim", "swapaxes", "roll", "flip"),
+    *("repeat", "tile", "repeat_interleave", "index_select", "gather", "unfold", "fold", "pixel_shuffle"),
+    *("pixel_unshuffle", "channel_shuffle", "interpolate", "tril", "triu", "diagonal", "detach", "sum", "mean"),
+    *("amax", "amin", "max", "min", "cumsum", "abs", "neg", "relu", "leaky_relu", "prelu", "rrelu", "norm"),
+    *("std", "max_pool2d_with_indices", "t"),
 }
 _STRAIGHT_FAR_OFF = {"gelu", "silu", "mish", "elu", "celu", "selu", "hardswish", "softplus"}
 _BOUNDED = {

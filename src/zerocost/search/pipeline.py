@@ -7,14 +7,11 @@ from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import Dataset
-
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.progress import StageProgress, report_stages
-from zerocost.data.as_batch import separate_targets
-from zerocost.data.dataset import length
+from zerocost.data.as_batch import first_batch
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
@@ -111,7 +108,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
 
         check_device(self.device)
         fitting, validation = data_.split(data_.load(data, task=task_name(self.task)), 0.2, seed=self.seed)
-        task = self.choose_task(fitting, _first_batch(fitting, self.seed))
+        task = self.choose_task(fitting, first_batch(fitting, self.seed))
         with ExitStack() as stack:
             report = stack.enter_context(report_stages(progress, _STAGES))
             opened = stack.enter_context(Store(store))
@@ -128,11 +125,6 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             if self.epochs and len(result.kept):
                 train_both(plan, result, report)
         return result
-
-
-def _first_batch(data: Dataset[Any], seed: int) -> data_.Batch:
-    """Up to 64 samples, which show what the targets are."""
-    return separate_targets(data_.draw(data, min(64, length(data)), seed=seed))
 
 
 @dataclass(frozen=True)

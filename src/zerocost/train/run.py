@@ -87,11 +87,6 @@ class Run:
         best = best_epoch(epochs, higher).validation_metric if epochs else None
         return cls(name, seed, best, tuple(epochs), float(sum(epoch.seconds for epoch in epochs)), checkpoint, **others)
 
-    @property
-    def finished(self) -> bool:
-        """Whether it was trained to its end, without a failure."""
-        return self.accuracy is not None and self.failure is None and not self.stopped
-
     def to_dict(self) -> dict[str, Any]:
         """The run in plain types that JSON can hold."""
         checkpoint = None if self.checkpoint is None else str(self.checkpoint)

@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError, ZerocostError, describe_error
 from zerocost.base.seeding import seeded
-from zerocost.data import Batch, draw, load, split
-from zerocost.data.as_batch import separate_targets
-from zerocost.data.dataset import length, standardise_alike
+from zerocost.data import Batch, load, split
+from zerocost.data.as_batch import first_batch
+from zerocost.data.dataset import standardise_alike
 from zerocost.engine.lazy import has_lazy_layers, materialised
 from zerocost.engine.losses import Loss
 from zerocost.engine.network import is_out_of_memory
@@ -114,7 +114,7 @@ def train(
     """
     by_name = candidates_by_name(candidates)
     parts = _load_data(train, validation, task_name(task))
-    chosen = as_task(task, parts[0], _first_batch(parts[0]), loss=loss, metric=metric, output=output)
+    chosen = as_task(task, parts[0], _batch_or_none(parts[0]), loss=loss, metric=metric, output=output)
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, chosen)
     folder = None if workdir is None else _make_workdir(Path(workdir))
     with seeded(0):
@@ -253,10 +253,10 @@ def _load_data(train: Any, validation: Any, task: str | None) -> tuple[Dataset[A
         return standardise_alike(training, load(validation, task=task))
 
 
-def _first_batch(data: Dataset[Any]) -> Batch | None:
-    """Up to 64 samples, drawn from a seed, that show what the targets are; None where they make no batch."""
+def _batch_or_none(data: Dataset[Any]) -> Batch | None:
+    """A batch that shows what the targets are; None where the samples make none."""
     try:
-        return separate_targets(draw(data, min(64, length(data))))
+        return first_batch(data)
     except InputError:
         return None  # what is wrong with the samples is said where they are used
 

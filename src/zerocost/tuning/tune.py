@@ -20,8 +20,7 @@ from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination
 from zerocost.combine.ranks import METHODS
-from zerocost.data.as_batch import separate_targets
-from zerocost.data.dataset import length
+from zerocost.data.as_batch import first_batch
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import portable_proxies
 from zerocost.search.fit_space import fit_space
@@ -127,7 +126,7 @@ def tune(
     rules = _check_methods(methods)
     check_device(device)
     source = data_.load(data, task=task_name(task))
-    chosen = as_task(task, source, separate_targets(data_.draw(source, min(64, length(source)), seed=seed)))
+    chosen = as_task(task, source, first_batch(source, seed))
     fitted, _ = fit_space(space, source, chosen)
     accuracy = accuracies(trained, fitted, n, seed)
     names = list(portable_proxies(combine.as_proxies(proxies)))

@@ -32,6 +32,9 @@ _CANCELS = _UNDEFINED.format("the flow cancels up to rounding")
 class _NoFlow(Failure):
     """Every synaptic flow is zero."""
 
+    def __init__(self) -> None:
+        super().__init__("no path from input to output: every synaptic flow is zero")
+
 
 def _flow(batch: PassInput) -> dict[str, Any]:
     """Backward of the summed outputs R to the absolute weights, in eval mode. Buffers keep their sign (masks do).
@@ -47,7 +50,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
             "the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers"
         )
     elif not any(bool(g.any()) for g in flows):
-        obstacle = _NoFlow("no path from input to output: every synaptic flow is zero")
+        obstacle = _NoFlow()
     mantissas: list[Tensor] | Failure = obstacle or flows
     exponents = [0] * len(flows)
     if obstacle and "flow_mantissas" in batch.wanted and all(bool(w.isfinite().all()) for w in weights):
@@ -67,7 +70,7 @@ def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int
     if not all(bool(g.isfinite().all()) for g in scaled):
         raise Failure("the synaptic flow is not finite: a function of the network overflows float64 (1.8e308)")
     if not any(bool(g.any()) for g in scaled):
-        raise Failure("no path from input to output: every synaptic flow is zero")
+        raise _NoFlow()
     held = [bool(flow.isfinite().all()) and bool(flow.any()) for flow in flows]
     mantissas = [flow if plain else wide for flow, wide, plain in zip(flows, scaled, held, strict=True)]
     return mantissas, [0 if plain else exponent for plain in held]
