@@ -132,7 +132,7 @@ class Proposer:
         limit: says of an architecture why it is over a limit.
         shared: whether other processes work on the same study. What they have measured counts, and what one of them
             leaves undone is done again.
-        found: what was found so far.
+        found: what was found so far, from which it goes on.
     """
 
     space: SearchSpace
@@ -144,8 +144,9 @@ class Proposer:
     found: Exploration = field(default_factory=Exploration)
 
     def __post_init__(self) -> None:
-        self.known: dict[str, str] = {}  # by the key that twins share, the text of what was measured or refused
         self.keys: dict[str, str] = {}
+        # by the key that twins share, the text of what was measured or refused
+        self.known: dict[str, str] = {self.key(text): text for text in self.found.measured}
         self.order = iter(self.space)
         self.left = next(self.order, None)
 

@@ -66,6 +66,11 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             raise InputError(f"warmup and moves are for the objective {ACCURACY!r}; without it scores need no guide")
         if trained is not None and self.accuracy is None and not self.epochs:
             raise InputError(f"objective {trained!r} needs epochs >= 1 to train, or a table to look it up in")
+        if self.learns and (trained is not None or len(self.objective_names) > 1):
+            raise InputError(
+                "a budget of trainings is for one objective that needs no training, such as score, but got objectives "
+                f"{', '.join(self.objective_names)}; put limits on the others in where"
+            )
         check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware)
 
     @property
@@ -102,8 +107,9 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             InputError: settings or data that cannot be used.
             SearchInterrupted: at Ctrl-C, with what was done.
         """
+        from zerocost.search.follow import Follower
         from zerocost.search.plan import make_plan
-        from zerocost.search.stages import explore_and_refine
+        from zerocost.search.stages import explore_and_refine, follows
         from zerocost.search.training import train_both
 
         check_device(self.device)
@@ -115,7 +121,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             plan = make_plan(self, DataSplit(fitting, validation, workdir, task), opened, stack)
             settings = plan.settings | {"data": data if isinstance(data, str) else type(data).__name__}
             try:
-                result = explore_and_refine(plan, study_storage, report)
+                result, explored = explore_and_refine(plan, study_storage, report)
             except SearchInterrupted as stop:
                 stop.result.settings = settings
                 raise
@@ -123,7 +129,8 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             result.task = task
             result.inputs, result.outputs = describe_inputs(plan.sample, fitting), describe_outputs(fitting)
             if self.epochs and len(result.kept):
-                train_both(plan, result, report)
+                follower = Follower(explored, result) if follows(plan, study_storage) else None
+                train_both(plan, result, report, follower)
         return result
 
 

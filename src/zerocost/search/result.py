@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,20 @@ class Stage:
     detail: str
 
 
+class Expected(NamedTuple):
+    """What was expected of a candidate just before it was trained, in units of the metric.
+
+    Attributes:
+        name: the candidate.
+        mean: the expected metric; None in the first round, which goes by score.
+        std: its standard deviation, likewise.
+    """
+
+    name: str
+    mean: float | None
+    std: float | None
+
+
 @dataclass(eq=False, repr=False)
 class SearchResult(Result):
     """What a search did and found; a search that was interrupted has what was done until then.
@@ -56,6 +70,8 @@ class SearchResult(Result):
         front: the architectures that no other is better than in all objectives; of one objective, the best.
         order: all scored architectures in the order they were proposed.
         rejected: why each other proposal was not scored: the limit it is over.
+        expected: with a budget of trainings, what was expected of each trained candidate, in the order of training.
+        trust: by how much the expectation rises with one standard deviation of the score, and of each proxy's rank.
         earlier: the tables of lower fidelities, from which the best were scored again.
         sizes: what a shipped space was made for, as `spaces.get` takes it.
         sample: the inputs of one sample, as networks take them; None in a result that was loaded from a file.
@@ -76,6 +92,8 @@ class SearchResult(Result):
     front: list[str] = field(default_factory=list)
     order: list[str] = field(default_factory=list)
     rejected: dict[str, str] = field(default_factory=dict)
+    expected: list[Expected] = field(default_factory=list)
+    trust: dict[str, float] = field(default_factory=dict)
     earlier: list[ScoreTable] = field(default_factory=list)
     sizes: dict[str, Any] = field(default_factory=dict)
     sample: Any = None
@@ -131,6 +149,7 @@ class SearchResult(Result):
             **{name: [Run.from_dict(run) for run in values[name]] for name in ("survivors", "random")},
             "stages": [Stage(**stage) for stage in values["stages"]],
             "objectives": tuple(values["objectives"]),
+            "expected": [Expected(*one) for one in values["expected"]],
             "combination": None if combination is None else Combination.from_dict(combination),
             "earlier": [ScoreTable.from_dict(table) for table in values["earlier"]],
             "task": TASKS.get(values["task"], classification),

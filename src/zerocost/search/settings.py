@@ -203,16 +203,35 @@ class Training(SettingsGroup):
     """How survivors are trained.
 
     Attributes:
-        keep: survivors to train.
+        keep: survivors to train, beside as many random picks; with a budget of trainings, only the random picks.
+        trainings: a budget. The first few are chosen by score, the next by what those trained so far have taught, until
+            so many candidates are trained. By default the best `keep` by score are trained at once.
+        training_seconds: choose no further candidates after this many seconds of training.
         epochs: epochs of training; 0 stops after the filter.
         training_seeds: trainings of each survivor, with seeds 0, 1, ….
         halving: train by successive halving: all a little, the best third three times as long, and so on.
     """
 
     keep: int = at_least(1, default=5)
+    trainings: int | None = at_least(1, default=None)
+    training_seconds: float | None = None
     epochs: int = at_least(0, default=8)
     training_seeds: int = at_least(1, default=1)
     halving: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.training_seconds is not None and not self.training_seconds > 0:
+            raise InputError(f"training_seconds must be above 0, but got {self.training_seconds!r}")
+        if self.learns and not self.epochs:
+            raise InputError("a budget of trainings needs epochs >= 1")
+        if self.learns and self.halving:
+            raise InputError("halving compares candidates of one round; leave it out, or the budget of trainings")
+
+    @property
+    def learns(self) -> bool:
+        """Whether trainings say what to train next."""
+        return self.trainings is not None or self.training_seconds is not None
 
 
 @dataclass(frozen=True, kw_only=True)

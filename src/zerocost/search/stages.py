@@ -5,22 +5,31 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
+from typing import TYPE_CHECKING
+
+from optuna import Study
 
 from zerocost.base.progress import StageProgress
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 from zerocost.search.explore import Exploration, Proposer, explore
-from zerocost.search.measure import Measurement
+from zerocost.search.measure import Measure, Measurement
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
+from zerocost.search.settings import Stopping
 from zerocost.search.study import make_study
 from zerocost.spaces import Architecture, Fidelity
 
+if TYPE_CHECKING:
+    from zerocost.search.pipeline import Pipeline
+
+_FOLLOWING = ("evolution", "local", "reinforce", "tpe", "gp")
+
 
 @dataclass
-class _Done:
+class Explored:
     """What the stages of a search have done so far.
 
     Attributes:
@@ -29,6 +38,9 @@ class _Done:
         found: what was proposed and measured at the first fidelity.
         tables: a score table for each fidelity.
         stages: what each stage cost.
+        study: where proposals were made.
+        measure: measures at the first fidelity.
+        seconds: time spent on it.
     """
 
     plan: SearchPlan
@@ -36,15 +48,28 @@ class _Done:
     found: Exploration = field(default_factory=Exploration)
     tables: list[ScoreTable] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
+    study: Study | None = None
+    measure: Measure | None = None
+    seconds: float = 0.0
+
+    def timed(self, archs: Sequence[Architecture]) -> Iterator[Measurement]:
+        """What `measure` gives; adds the time that it takes."""
+        assert self.measure is not None
+        begin = time.perf_counter()
+        for measurement in self.measure(archs):
+            self.seconds += time.perf_counter() - begin
+            yield measurement
+            begin = time.perf_counter()
 
     def result(self) -> SearchResult:
         """The result up to here, filtered."""
         plan, table = self.plan, self.tables[-1]
         passing = select(table, plan.where)
+        top = None if plan.pipeline.learns else plan.pipeline.keep
         return SearchResult(
             plan.space.name,
             table,
-            select(passing, top=plan.pipeline.keep),
+            select(passing, top=top),
             stages=self.stages,
             objectives=plan.objectives.names,
             combination=plan.objectives.combination,
@@ -55,9 +80,11 @@ class _Done:
         )
 
 
-def explore_and_refine(plan: SearchPlan, study_storage: str | None, progress: StageProgress) -> SearchResult:
+def explore_and_refine(
+    plan: SearchPlan, study_storage: str | None, progress: StageProgress
+) -> tuple[SearchResult, Explored]:
     """Everything up to the filter; `SearchInterrupted` with what was done at Ctrl-C."""
-    done = _Done(plan, progress)
+    done = Explored(plan, progress)
     try:
         _explore_space(done, study_storage)
         for fidelity in plan.pipeline.fidelities[1:]:
@@ -66,40 +93,47 @@ def explore_and_refine(plan: SearchPlan, study_storage: str | None, progress: St
         raise SearchInterrupted(done.result()) from None
     result = done.result()
     condition = f" where {plan.where}" if plan.where else ""
-    detail = f"top {plan.pipeline.keep} by rank_score{condition}"
-    result.stages.append(Stage("filter", len(result.kept), 0.0, detail))
-    return result
+    which = "all with a score" if plan.pipeline.learns else f"top {plan.pipeline.keep} by rank_score"
+    result.stages.append(Stage("filter", len(result.kept), 0.0, f"{which}{condition}"))
+    return result, done
 
 
-def _explore_space(done: _Done, study_storage: str | None) -> None:
+def _explore_space(done: Explored, study_storage: str | None) -> None:
     """Measure what the strategy proposes, at the first fidelity."""
     plan, found, fidelity = done.plan, done.found, done.plan.pipeline.fidelities[0]
-    start, spent = time.perf_counter(), 0.0
-
-    def timed(archs: Sequence[Architecture]) -> Iterator[Measurement]:
-        nonlocal spent
-        begin = time.perf_counter()
-        for measurement in measure(archs):
-            spent += time.perf_counter() - begin
-            yield measurement
-            begin = time.perf_counter()
-
+    start = time.perf_counter()
     try:
-        measure = plan.measure(fidelity)
-        study, limit, shared = make_study(plan, study_storage), plan.limits.check, study_storage is not None
-        proposer = Proposer(plan.space, study, plan.objectives, plan.pipeline, limit, shared, found)
-        explore(proposer, timed, partial(done.progress, "score"))
+        done.measure, done.study = plan.measure(fidelity), make_study(plan, study_storage)
+        shared = study_storage is not None
+        stopping = _first_half(plan.pipeline) if follows(plan, study_storage) else plan.pipeline
+        proposer = Proposer(plan.space, done.study, plan.objectives, stopping, plan.limits.check, shared, found)
+        explore(proposer, done.timed, partial(done.progress, "score"))
     finally:
         refused = f", {len(found.rejected):,} over a limit" if found.rejected else ""
         known = f", {found.repeats:,} known already" if found.repeats else ""
         strategy, end = plan.pipeline.strategy_name, found.stopped or "interrupted"
         detail = f"proposals of strategy {strategy}{refused}{known}; {end}"
-        done.stages.append(Stage("sample", found.proposals, time.perf_counter() - start - spent, detail))
-        done.stages.append(Stage("score", len(found.measured), spent, plan.describe(fidelity)))
-        done.tables.append(plan.table(found.measured, fidelity, spent))
+        done.stages.append(Stage("sample", found.proposals, time.perf_counter() - start - done.seconds, detail))
+        done.stages.append(Stage("score", len(found.measured), done.seconds, plan.describe(fidelity)))
+        done.tables.append(plan.table(found.measured, fidelity, done.seconds))
 
 
-def _score_again(done: _Done, fidelity: Fidelity) -> None:
+def follows(plan: SearchPlan, study_storage: str | None) -> bool:
+    """Whether proposals go on between rounds of training: by one process, at one fidelity, of a strategy that learns
+    from any architectures, also those that it did not propose.
+    """
+    pipeline = plan.pipeline
+    alone = study_storage is None and len(pipeline.fidelities) == 1
+    return pipeline.learns and alone and pipeline.strategy_name in _FOLLOWING
+
+
+def _first_half(pipeline: Pipeline) -> Stopping:
+    """When exploring ends before any training, where it goes on afterwards."""
+    half = {"candidates": math.ceil(pipeline.candidates / 2)}
+    return Stopping(**{one.name: getattr(pipeline, one.name) for one in fields(Stopping)} | half)
+
+
+def _score_again(done: Explored, fidelity: Fidelity) -> None:
     """Measure the best of the last table again, at the next fidelity."""
     plan, start = done.plan, time.perf_counter()
     last = done.tables[-1].frame

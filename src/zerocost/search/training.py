@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from zerocost.base.format import plural
 from zerocost.base.progress import StageProgress
 from zerocost.scoring.candidates import Builder
+from zerocost.search.follow import Follower
+from zerocost.search.loop import FIRST, ROUND, train_by_learning
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
+from zerocost.search.settings import Training
 from zerocost.spaces import distinct
 from zerocost.train.run import Run, TrainingInterrupted
 
@@ -25,31 +29,63 @@ _DRAWS_PER_PICK = 100
 _Candidates = Mapping[str, Builder | nn.Module]
 
 
-def train_both(plan: SearchPlan, result: SearchResult, progress: StageProgress) -> None:
-    """Train the survivors and, for each seed, as many random picks; fills in the result's runs."""
+def train_both(
+    plan: SearchPlan, result: SearchResult, progress: StageProgress, follower: Follower | None = None
+) -> None:
+    """Train the survivors and, for each seed, random picks; fills in the result's runs.
+
+    Args:
+        plan: what the search does.
+        result: what it has found.
+        progress: is told how many epochs are done.
+        follower: adds candidates between rounds, where the search learns from its trainings.
+    """
     training = plan.pipeline
     seeds = list(range(training.training_seeds))
-    survivors: _Candidates = {str(name): result.kept.candidates[name] for name in result.kept.frame.index}
-    jobs = [(result.survivors, survivors, [seed]) for seed in seeds]
-    if training.halving:
-        jobs = [(result.survivors, survivors, seeds)]
-    jobs += [(result.random, _random_picks(plan, result, len(survivors), seed), [seed]) for seed in seeds]
-    total = sum(len(candidates) * len(each) for _, candidates, each in jobs) * training.epochs
-    trainer = _GroupTrainer(plan, _EpochCount(progress, total))
+    picks = training.keep if training.learns else len(result.kept)
+    count = min(training.trainings or len(result.kept), len(result.kept))
+    trainer = _GroupTrainer(plan, _EpochCount(progress, (count + picks) * len(seeds) * training.epochs))
+
+    def add(runs: list[Run], candidates: _Candidates, each: list[int]) -> None:
+        try:
+            runs.extend(trainer.train(candidates, each))
+        except TrainingInterrupted as stop:
+            runs.extend(stop.runs)
+            raise
+
+    def train_survivors(names: Iterable[object]) -> list[Run]:
+        chosen = {str(name): result.table.candidates[str(name)] for name in names}
+        before = len(result.survivors)
+        for each in [seeds] if training.halving else [[seed] for seed in seeds]:
+            add(result.survivors, chosen, each)
+        return result.survivors[before:]
+
     start = time.perf_counter()
     try:
-        for runs, candidates, each in jobs:
-            runs.extend(trainer.train(candidates, each))
-    except TrainingInterrupted as stop:
-        runs.extend(stop.runs)
+        if training.learns:
+            train_by_learning(plan, result, train_survivors, follower)
+        else:
+            train_survivors(result.kept.frame.index)
+        for seed in seeds:
+            add(result.random, _random_picks(plan, result, picks, seed), [seed])
+    except KeyboardInterrupt:
         raise SearchInterrupted(result) from None
     finally:
-        kind = "successive halving, at most " if training.halving else ""
-        lengths = {"epoch": training.epochs, "seed": training.training_seeds}
-        length = ", ".join(f"{number} {name}{'s' * (number != 1)}" for name, number in lengths.items())
+        spent = time.perf_counter() - start
+        if follower is not None:
+            spent -= follower.seconds
+            detail = f"proposals of strategy {training.strategy_name} by what was expected, between the rounds"
+            result.stages.append(Stage("follow", follower.count, follower.seconds, detail))
         names = {(run.name, run.seed) for run in (*result.survivors, *result.random)}
-        detail = f"survivors and as many random picks, {kind}{length}"
-        result.stages.append(Stage("train", len(names), time.perf_counter() - start, detail))
+        result.stages.append(Stage("train", len(names), spent, _describe(training, picks)))
+
+
+def _describe(training: Training, picks: int) -> str:
+    """What was trained, and how long, in words."""
+    rounds = f"in rounds of {FIRST}, then {ROUND}, " if training.learns else ""
+    kind = "successive halving, at most " if training.halving else ""
+    length = f"{plural(training.epochs, 'epoch')}, {plural(training.training_seeds, 'seed')}"
+    return f"survivors {rounds}and {picks if training.learns else 'as many'} random picks, {kind}{length}"
 
 
 def _random_picks(plan: SearchPlan, result: SearchResult, count: int, seed: int) -> _Candidates:

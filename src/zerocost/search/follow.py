@@ -1,0 +1,83 @@
+"""Between rounds of training, a strategy goes on proposing, now by what is expected of all that it has proposed."""
+
+from __future__ import annotations
+
+import time
+
+import pandas as pd
+from optuna import Study, create_study
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from zerocost.samplers.strategies import make_sampler, quiet_optuna
+from zerocost.samplers.suggest import ARCHITECTURE
+from zerocost.search.explore import ROUND_SIZE, Proposer, explore
+from zerocost.search.result import SearchResult
+from zerocost.search.settings import Stopping
+from zerocost.search.stages import Explored
+
+
+class Follower:
+    """Goes on exploring, up to the candidates that the search may score.
+
+    Args:
+        explored: what was explored so far; it grows.
+        result: the result of the search; it gets the larger table, and what passes the filter of it.
+
+    Attributes:
+        count: how many were measured since.
+        seconds: the time this took.
+    """
+
+    def __init__(self, explored: Explored, result: SearchResult) -> None:
+        self.explored, self.result = explored, result
+        self.trials: dict[str, FrozenTrial] = {}
+        self.count, self.seconds = 0, 0.0
+
+    @property
+    def left(self) -> int:
+        """How many more may be measured."""
+        return self.explored.plan.pipeline.candidates - len(self.explored.found.measured)
+
+    def propose(self, expected: pd.Series[float], count: int) -> int:
+        """Measure more architectures, at most `count` and a round of proposals; how many there were.
+
+        Args:
+            expected: what is expected of those that pass the filter, by text; more is better.
+            count: how many are wanted.
+        """
+        explored, plan = self.explored, self.explored.plan
+        found, before, start = explored.found, len(explored.found.measured), time.perf_counter()
+        found.stopped, found.idle = "", 0
+        explored.study = self._study_by(expected)
+        stopping = Stopping(candidates=before + min(count, self.left, ROUND_SIZE))
+        proposer = Proposer(plan.space, explored.study, plan.objectives, stopping, plan.limits.check, found=found)
+        explore(proposer, explored.timed)
+        explored.tables = [plan.table(found.measured, plan.pipeline.fidelities[0], explored.seconds)]
+        now = explored.result()
+        for name in ("table", "kept", "front", "order"):
+            setattr(self.result, name, getattr(now, name))
+        added = len(found.measured) - before
+        self.count += added
+        self.seconds += time.perf_counter() - start
+        return added
+
+    def _study_by(self, expected: pd.Series[float]) -> Study:
+        """A study of the trials so far with these values, the best last, where evolution finds its parents."""
+        plan, study = self.explored.plan, self.explored.study
+        assert study is not None
+        for trial in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
+            self.trials.setdefault(trial.user_attrs[ARCHITECTURE], trial)
+        sampler = make_sampler(plan.pipeline.strategy, plan.space, seed=plan.pipeline.seed)
+        with quiet_optuna():
+            made = create_study(sampler=sampler, direction="maximize")
+        for text, value in expected.sort_values(kind="stable").items():
+            known = self.trials[str(text)]
+            made.add_trial(
+                create_trial(
+                    params=known.params,
+                    distributions=known.distributions,
+                    value=float(value),
+                    user_attrs={ARCHITECTURE: str(text)},
+                )
+            )
+        return made

@@ -1,0 +1,151 @@
+"""Spends a budget of trainings: the first by score, the next by what those trained so far have taught."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, pvariance
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from zerocost.predict import Belief, Features, learn
+from zerocost.scoring.table import ScoreTable
+from zerocost.search.follow import Follower
+from zerocost.search.plan import SearchPlan
+from zerocost.search.result import Expected, SearchResult
+from zerocost.tasks.text import metric_text
+from zerocost.train.run import Run
+
+FIRST = 5
+"""Trainings of the first round, chosen by score and spread over the candidates."""
+ROUND = 2
+"""Trainings of each further round. It does not follow the number of processes, and so neither does the result."""
+_PARTS = ("proxies", "encoding", "counts")
+
+
+class _Outcome(NamedTuple):
+    """What training a candidate gave: the mean over its seeds, more is better, and the variance over them."""
+
+    value: float
+    variance: float
+    seeds: int
+
+
+def train_by_learning(
+    plan: SearchPlan, result: SearchResult, train: Callable[[list[str]], Sequence[Run]], follower: Follower | None
+) -> None:
+    """Train candidates in rounds until the budget is spent; the result keeps what was trained.
+
+    Before each round, all that passed the filter have an expected metric, which starts from their score and follows
+    what was trained (`zerocost.predict.learn`). The most promising ones are trained next. Training depends on nothing
+    but candidate, seed and data, so after a break the same call comes to the same choices.
+
+    Args:
+        plan: what the search does.
+        result: what it has found; its `kept` are the candidates.
+        train: trains candidates by name, and returns their runs.
+        follower: adds candidates between rounds, in equal parts; None adds none.
+    """
+    loop, start = _Loop(plan, result), time.monotonic()
+    try:
+        while not loop.is_over(time.monotonic() - start):
+            if loop.outcomes and follower is not None:
+                loop.follow(follower)
+            chosen = loop.choose()
+            if not chosen:
+                break
+            loop.learn(chosen, train(chosen))
+    finally:
+        loop.conclude()
+
+
+@dataclass
+class _Loop:
+    """What was trained so far, and what is expected of the others."""
+
+    plan: SearchPlan
+    result: SearchResult
+    outcomes: dict[str, _Outcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.budget = self.plan.pipeline.trainings or self.plan.pipeline.candidates
+        self.sign = 1 if self.plan.split.task.higher_is_better else -1
+        self.pool: ScoreTable | None = None
+
+    def is_over(self, seconds: float) -> bool:
+        """Whether the budget is spent."""
+        limit = self.plan.pipeline.training_seconds
+        late = limit is not None and bool(self.outcomes) and seconds >= limit
+        return late or len(self.outcomes) >= self.budget
+
+    @property
+    def belief(self) -> Belief:
+        """What is expected of all that passes the filter."""
+        if self.pool is not self.result.kept:
+            self.pool = self.result.kept
+            self.features = Features(self.plan.space, _PARTS).fit_transform(self.pool.frame[_scores(self.pool)])
+        values = {name: one.value for name, one in self.outcomes.items()}
+        return learn(self.features, self.pool.frame["rank_score"], values, _noise(self.outcomes.values()))
+
+    def follow(self, follower: Follower) -> None:
+        """Add this round's part of the candidates that may still be scored."""
+        rounds = -(-(self.budget - len(self.outcomes)) // ROUND)
+        quota = -(-follower.left // rounds)
+        while quota > 0 and (added := follower.propose(self.belief.mean, quota)):
+            quota -= added
+
+    def choose(self) -> list[str]:
+        """What to train next; nothing where all are trained."""
+        if len(self.outcomes) == len(self.result.kept):
+            return []
+        belief = self.belief
+        chosen = belief.next(min(ROUND if self.outcomes else FIRST, self.budget - len(self.outcomes)))
+        known = any(np.isfinite(one.value) for one in self.outcomes.values())
+        self.result.expected += [_expected(belief, name, self.sign, known) for name in chosen]
+        return chosen
+
+    def learn(self, names: Iterable[str], runs: Sequence[Run]) -> None:
+        """Take in what training gave."""
+        self.outcomes |= {name: _outcome([run for run in runs if run.name == name], self.sign) for name in names}
+
+    def conclude(self) -> None:
+        """Keep what was trained, best first, and say of all others what is expected."""
+        belief, pool, metric = self.belief, self.result.kept, self.plan.split.task.metric_name
+        values = pd.Series({name: one.value for name, one in self.outcomes.items()}, dtype=float)
+        names = [str(name) for name in values.sort_values(ascending=False, kind="stable", na_position="last").index]
+        left = {
+            str(name): f"not trained: expected {metric_text(metric, self.sign * float(belief.mean[name]))}"
+            for name in pool.frame.index.difference(names, sort=False)
+        }
+        self.result.trust = {str(name): float(value) for name, value in belief.trust.items()}
+        self.result.kept = pool.narrow(names, {**pool.dropped, **left})
+
+
+def _scores(pool: ScoreTable) -> list[str]:
+    """The columns to learn from: the scores that rank, and the sizes."""
+    return list(dict.fromkeys([*pool.proxies, *(name for name in ("params", "flops") if name in pool.frame)]))
+
+
+def _expected(belief: Belief, name: str, sign: int, known: bool) -> Expected:
+    """What is expected of a candidate; only its place by score before anything is known of the metric."""
+    if not known:
+        return Expected(name, None, None)
+    return Expected(name, sign * float(belief.mean[name]), float(belief.std[name]))
+
+
+def _outcome(runs: Iterable[Run], sign: int) -> _Outcome:
+    """The outcome of a candidate's runs; NaN where none ended well."""
+    values = [sign * run.metric for run in runs if run.ended_well and run.metric is not None]
+    if not values:
+        return _Outcome(np.nan, 0.0, 0)
+    variance = pvariance(values) * len(values) / (len(values) - 1) if len(values) > 1 else 0.0
+    return _Outcome(fmean(values), variance, len(values))
+
+
+def _noise(outcomes: Iterable[_Outcome]) -> float:
+    """The standard deviation of a mean over seeds; 0, which leaves it to be learnt, without two seeds of any."""
+    repeated = [one for one in outcomes if one.seeds > 1]
+    return float(np.sqrt(fmean(one.variance / one.seeds for one in repeated))) if repeated else 0.0

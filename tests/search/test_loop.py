@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+from contextlib import ExitStack
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from torch import nn
+
+import zerocost as zc
+from zerocost import data
+from zerocost.base.errors import InputError
+from zerocost.search.accuracy import DataSplit
+from zerocost.search.follow import Follower
+from zerocost.search.loop import FIRST, ROUND, train_by_learning
+from zerocost.search.pipeline import Pipeline, SearchInterrupted, SearchResult, search
+from zerocost.search.plan import make_plan
+from zerocost.search.stages import explore_and_refine, follows
+from zerocost.store import Store
+from zerocost.tasks import classification, regression
+from zerocost.train.run import Epoch, Run
+
+
+def space(choose):
+    width, extra = choose.int("width", 1, 40), choose.int("extra", 0, 9)
+    return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10 + extra))
+
+
+def choices(name):
+    return {key: int(value) for key, value in (part.split("=") for part in name.split(","))}
+
+
+def accuracy(name):
+    """Best at width 24 and extra 0, which size does not tell."""
+    return 0.9 - abs(choices(name)["width"] - 24) / 100 - choices(name)["extra"] / 50
+
+
+def loop(metric=accuracy, task=classification, **settings) -> tuple[SearchResult, list[list[str]]]:
+    """A search whose trainings are looked up: its result, and what was trained in each round."""
+    pipeline = Pipeline(space, proxies="params", **{"candidates": 40, "trainings": 15} | settings)
+    rounds: list[list[str]] = []
+
+    def train(names):
+        rounds.append(list(names))
+        runs = []
+        for name in names:
+            found = metric(name)
+            values = found if isinstance(found, list) else [found]
+            for seed, value in enumerate(values):
+                epochs = [] if value is None else [Epoch(1, 1.0, 1.0, value, 0.1)]
+                failure = "it diverged" if value is None else None
+                runs.append(Run.of(name, seed, epochs, failure=failure, higher_is_better=task.higher_is_better))
+        return runs
+
+    with ExitStack() as stack:
+        fitting, validation = data.split(data.load("digits:8"), 0.2, seed=0)
+        store = stack.enter_context(Store(None))
+        plan = make_plan(pipeline, DataSplit(fitting, validation, None, task), store, stack)
+        result, explored = explore_and_refine(plan, None, lambda *_: None)
+        follower = Follower(explored, result) if follows(plan, None) else None
+        train_by_learning(plan, result, train, follower)
+    return result, rounds
+
+
+def test_the_budget_is_spent_in_rounds_and_nothing_is_trained_twice():
+    result, rounds = loop()
+    assert [len(names) for names in rounds] == [FIRST] + [ROUND] * 5
+    trained = [name for names in rounds for name in names]
+    assert len(set(trained)) == 15
+    assert [one.name for one in result.expected] == trained
+    assert all(one.mean is None and one.std is None for one in result.expected[:FIRST])
+    assert all(0.3 < one.mean < 1.2 and one.std > 0 for one in result.expected[FIRST:])
+
+
+def test_what_was_trained_is_kept_best_first_and_of_others_it_is_said_what_is_expected():
+    result, rounds = loop()
+    values = [accuracy(name) for name in result.kept.frame.index]
+    assert set(result.kept.frame.index) == {name for names in rounds for name in names}
+    assert all(a >= b for a, b in pairwise(values))
+    assert set(result.kept.dropped) == set(result.table.frame.index) - set(result.kept.frame.index)
+    assert all(why.startswith("not trained: expected ") for why in result.kept.dropped.values())
+
+
+def test_it_finds_what_score_alone_does_not():
+    """The largest networks come first by score; the best one has width 24."""
+    result, _ = loop(candidates=100, trainings=20)
+    best_scores = result.table.frame.index[:20]
+    assert max(map(accuracy, result.kept.frame.index)) > max(map(accuracy, best_scores)) + 0.01
+    assert max(map(accuracy, result.kept.frame.index)) == max(map(accuracy, result.table.frame.index))
+    assert set(result.trust) == {"score", "params"}
+
+
+def test_the_same_settings_give_the_same_trainings():
+    assert loop()[1] == loop()[1]
+
+
+def test_failed_trainings_come_last_and_are_avoided():
+    result, rounds = loop(lambda name: None if choices(name)["width"] > 30 else accuracy(name), trainings=19)
+    failed = [choices(name)["width"] > 30 for names in rounds[1:] for name in names]
+    assert sum(failed) <= 3 < sum(choices(name)["width"] > 30 for name in result.table.frame.index)
+    total = sum(choices(name)["width"] > 30 for name in result.kept.frame.index)
+    assert all(choices(name)["width"] > 30 for name in result.kept.frame.index[len(result.kept) - total :])
+
+
+def test_all_trainings_may_fail():
+    result, rounds = loop(lambda name: None, trainings=7)
+    assert [len(names) for names in rounds] == [5, 2]
+    assert all(one.mean is None for one in result.expected)
+    assert len(result.kept) == 7
+
+
+def test_less_may_be_better():
+    result, _ = loop(lambda name: 1 - accuracy(name), regression, candidates=100, trainings=20)
+    values = [1 - accuracy(name) for name in result.kept.frame.index]
+    assert values == sorted(values)
+    assert values[0] == min(1 - accuracy(name) for name in result.table.frame.index)
+    assert np.mean([abs(one.mean - 1 + accuracy(one.name)) for one in result.expected[5:]]) < 0.1
+
+
+def test_a_budget_above_the_candidates_trains_them_all():
+    result, rounds = loop(candidates=8, trainings=30)
+    assert sum(map(len, rounds)) == len(result.kept) == 8
+    assert not result.kept.dropped
+
+
+def test_only_what_passes_the_filter_is_trained():
+    result, rounds = loop(where="params < 4000", trainings=9)
+    assert all(result.table.frame["params"][name] < 4000 for names in rounds for name in names)
+    assert any("params" in why for why in result.rejected.values())
+
+
+def test_no_further_round_begins_after_the_time_is_over():
+    result, rounds = loop(trainings=None, training_seconds=1e-6)
+    assert [len(names) for names in rounds] == [FIRST]
+    assert len(result.kept) == FIRST
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "local", "reinforce", "tpe"])
+def test_a_strategy_goes_on_by_what_is_expected(strategy):
+    result, rounds = loop(strategy=strategy, candidates=48, trainings=15)
+    assert len(result.table) == len(result.order) == len(set(result.order)) == 48
+    later = [name for names in rounds[1:] for name in names if name in result.order[24:]]
+    assert later
+    if strategy in ("evolution", "local"):
+        mean = {
+            part: np.mean([accuracy(name) for name in names])
+            for part, names in {"before": result.order[:24], "after": result.order[24:]}.items()
+        }
+        assert mean["after"] > mean["before"]
+
+
+def test_repeated_trainings_say_how_much_is_luck():
+    result, _ = loop(lambda name: [accuracy(name) - 0.05, accuracy(name) + 0.05], trainings=15)
+    quiet, _ = loop(lambda name: [accuracy(name)] * 2, trainings=15)
+    assert np.mean([one.std for one in result.expected[5:]]) > np.mean([one.std for one in quiet.expected[5:]])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"trainings": 0}, "trainings must be at least 1, but got 0"),
+        ({"trainings": 5, "epochs": 0}, "a budget of trainings needs epochs >= 1"),
+        ({"training_seconds": 0}, "training_seconds must be above 0, but got 0"),
+        ({"trainings": 5, "halving": True}, "halving compares candidates of one round"),
+        ({"trainings": 5, "objectives": "score,params"}, "but got objectives score, params; put limits on the others"),
+        ({"trainings": 5, "objectives": "accuracy"}, "one objective that needs no training"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, words):
+    with pytest.raises(InputError, match=words):
+        Pipeline(space, **settings)
+
+
+def test_a_search_goes_on_where_it_was_interrupted_and_trains_nothing_twice(tmp_path):
+    settings = {"candidates": 10, "keep": 2, "trainings": 7, "epochs": 1, "proxies": "params", "batch": 16}
+    places = {"store": tmp_path / "scores.db", "workdir": tmp_path / "runs"}
+
+    def stop(stage, done, _):
+        if (stage, done) == ("train", 6):
+            raise KeyboardInterrupt
+
+    with pytest.raises(SearchInterrupted) as stopped:
+        search(space, "digits:8", progress=stop, **places, **settings)
+    assert len(stopped.value.result.survivors) == 5
+    assert len(stopped.value.result.kept) == 5
+    finished = {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").rglob("run.json")}
+    resumed = search(space, "digits:8", **places, **settings)
+    whole = zc.search(space, "digits:8", **settings)
+    assert resumed.expected == whole.expected
+    assert [run.metric for run in resumed.survivors + resumed.random] == [
+        run.metric for run in whole.survivors + whole.random
+    ]
+    assert all(file.stat().st_mtime_ns == when for file, when in finished.items())
+    assert len(whole.survivors) == 7
+    assert len(whole.random) == 2
+    assert SearchResult.from_dict(whole.to_dict()).expected == whole.expected
