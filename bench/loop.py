@@ -33,13 +33,17 @@ from combinations import score_all
 from zerocost.combine import default
 from zerocost.predict import Features, learn
 from zerocost.search.sizes import size_costs
+from zerocost.spaces import SearchSpace
 
 FIDELITY = "width=0.5,resolution=16,batch=32"
+FIDELITIES = {"digits": "batch=32"}
 FILES = {
     "nasbench201": "nasbench201-cifar10.csv",
     "macro": "nasbench-macro-cifar10-sample.json",
     "darts": "darts-cifar10-sample.csv",
     "transnas_micro": "transnas101-micro-sample.csv",
+    "transnas_macro": "transnas101-macro-sample.csv",
+    "digits": "",
     "bert": "bert-glue-sample.csv",
     "gpt": "gpt-s-openwebtext-sample.csv",
 }
@@ -61,11 +65,12 @@ class Trained(NamedTuple):
     accuracy: pd.Series[float]
 
 
-def of_space(name: str, scores: pd.DataFrame, accuracy: pd.Series[float], proxies: str = "") -> Trained:
+def of_space(
+    name: str, space: SearchSpace, scores: pd.DataFrame, accuracy: pd.Series[float], proxies: str = ""
+) -> Trained:
     """A table of a space's architectures, with the scores of the default combination or of other proxies."""
     score = zc.combine.as_combination(proxies) if proxies else default
     columns = [*score.proxies, *[size for size in ("params", "flops") if size not in score.proxies]]
-    space = name.partition(",")[0].partition(" ")[0]
     return Trained(
         name,
         lambda names: Features(space, PARTS).fit_transform(scores.loc[names, columns]),
@@ -131,12 +136,13 @@ def tables(scores: Path, truths: Path, wanted: list[str]) -> Iterator[Trained]:
             continue
         found = pd.read_csv(scores / f"{name}.csv", index_col=0, dtype={0: str})
         found.index = found.index.astype(str)
-        benchmark = zc.benchmarks.get(name, truths / FILES[name])
-        for metric in benchmark.metrics if name == "transnas_micro" else [benchmark.default.metric]:
+        benchmark = zc.benchmarks.get(name, truths / FILES[name] if FILES[name] else None)
+        for metric in benchmark.metrics if "transnas" in name else [benchmark.default.metric]:
             truth = benchmark.truth(**benchmark.default._asdict() | {"metric": metric})
-            yield of_space(f"{name}, {metric}", found, truth)
+            yield of_space(f"{name}, {metric}", benchmark.space, found, truth)
             if name == "nasbench201":
-                yield of_space(f"{name}, {metric}, {len(STRONG.split(','))} strong proxies", found, truth, STRONG)
+                strong = f"{name}, {metric}, {len(STRONG.split(','))} strong proxies"
+                yield of_space(strong, benchmark.space, found, truth, STRONG)
 
 
 def loop(table: Trained, pool: list[str], score: pd.Series[float], first: list[str], size: int) -> list[str]:
@@ -167,9 +173,9 @@ def orders(table: Trained, pool: list[str], rng: np.random.Generator) -> dict[st
 @app.command()
 def score(
     name: str,
-    truth: Annotated[Path, typer.Option(help="The benchmark's file.")],
     data: Annotated[str, typer.Option(help="The images to score on.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write.")],
+    truth: Annotated[Path | None, typer.Option(help="The benchmark's file, where it does not come with zerocost.")] = None,
     n: Annotated[int, typer.Option(help="Distinct networks, drawn at random.")] = 10**6,
     store: Annotated[str, typer.Option(help="Where scores are kept.")] = "loop.db",
 ) -> None:
@@ -185,8 +191,8 @@ def score(
         found["params"] = known.parameters()[twins]
     else:
         every = benchmark.truth(**benchmark.default._asdict()).iloc[:n]
-        found = score_all(benchmark, every, names, data, FIDELITY, store).drop(columns="network")
-        sizes = size_costs(benchmark.space, torch.zeros(1, 3, 32, 32))
+        found = score_all(benchmark, every, names, data, FIDELITIES.get(name, FIDELITY), store).drop(columns="network")
+        sizes = size_costs(benchmark.space, zc.data.draw(zc.data.load(data), 1, seed=0).inputs)
         for size in ("params", "flops"):
             found[size] = [float(sizes[size](benchmark.space.parse(text))) for text in found.index]
     found.to_csv(out)

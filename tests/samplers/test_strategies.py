@@ -26,8 +26,15 @@ def test_every_strategy_searches_and_is_deterministic(strategy):
 def test_a_sampler_does_the_same_as_its_name():
     space = get("cnn", resolution=8)
     named = search(space, "digits:8", strategy="evolution", fidelity=TINY, seed=3, **SETTINGS)
-    given = search(space, "digits:8", strategy=EvolutionSampler(space, seed=3), fidelity=TINY, **SETTINGS, seed=3)
+    sampler = EvolutionSampler(space, seed=3, population=4, tournament=2)
+    given = search(space, "digits:8", strategy=sampler, fidelity=TINY, **SETTINGS, seed=3)
     assert given.order == named.order
+
+
+def test_evolution_has_children_within_a_small_budget():
+    """With a population of 30 its first 30 proposals would be those of random search."""
+    orders = [search("cnn", "digits:8", strategy=name, fidelity=TINY, **SETTINGS).order for name in ("evolution", "random")]
+    assert orders[0] != orders[1]
 
 
 def test_strategies_that_cannot_do_what_is_asked_say_so():

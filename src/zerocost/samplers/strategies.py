@@ -58,6 +58,7 @@ def make_sampler(
     *,
     objectives: int = 1,
     batch: Any = None,
+    budget: int | None = None,
     **options: Unpack[SamplerOptions],
 ) -> BaseSampler:
     """The Optuna sampler of a strategy; a sampler is returned as it is.
@@ -67,6 +68,7 @@ def make_sampler(
         space: the space to search.
         objectives: number of objectives.
         batch: inputs and labels that `gradient` learns on.
+        budget: how many architectures are to be tried; of a small one, `evolution` has a smaller population.
         options: `seed`, `combine`, `guide`, `warmup` and `moves`, as in `zerocost.samplers.SpaceSampler`. Without a
             guide, `warmup` and `moves` have no effect. Optuna's own samplers use the values of the trials in place of
             `combine`.
@@ -84,6 +86,8 @@ def make_sampler(
     if guide is None:
         options.pop("warmup", None)
         options.pop("moves", None)
+    if strategy == "evolution" and budget is not None:
+        return EvolutionSampler(space, **_population_for(budget), **options)
     if strategy in _SPACE_SAMPLERS:
         return _SPACE_SAMPLERS[strategy](space, **options)
     if strategy == "gradient" and not options.get("warmup"):
@@ -101,6 +105,16 @@ def make_sampler(
             raise MissingExtraError(
                 f"strategy {strategy} needs the extra {strategy}: pip install 'zerocost[{strategy}]'"
             ) from error
+
+
+def _population_for(budget: int) -> dict[str, int]:
+    """A sixth of the budget, from 4 to 30 architectures, a third of which compete.
+
+    >>> _population_for(1000), _population_for(40)
+    ({'population': 30, 'tournament': 10}, {'population': 6, 'tournament': 2})
+    """
+    population = min(30, max(4, budget // 6))
+    return {"population": population, "tournament": max(2, population // 3)}
 
 
 @contextmanager

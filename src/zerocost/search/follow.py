@@ -67,7 +67,8 @@ class Follower:
         assert study is not None
         for trial in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
             self.trials.setdefault(trial.user_attrs[ARCHITECTURE], trial)
-        sampler = make_sampler(plan.pipeline.strategy, plan.space, seed=plan.pipeline.seed)
+        pipeline = plan.pipeline
+        sampler = make_sampler(pipeline.strategy, plan.space, seed=pipeline.seed, budget=pipeline.candidates)
         with quiet_optuna():
             made = create_study(sampler=sampler, direction="maximize")
         for text, value in expected.sort_values(kind="stable").items():

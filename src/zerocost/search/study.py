@@ -36,6 +36,7 @@ def make_study(plan: SearchPlan, storage: str | None) -> Study:
         guide=_make_guide(plan) if guided else None,
         warmup=pipeline.warmup,
         moves=pipeline.moves,
+        budget=pipeline.candidates,
     )
     with quiet_optuna():
         return create_study(
