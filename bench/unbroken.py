@@ -231,7 +231,9 @@ def main(
     staged = [*alone, "--fidelity", "width=0.5,depth=0.4 > full", "--workers", 2]
     with tempfile.TemporaryDirectory(prefix="zerocost-unbroken-") as made:
         folder = Path(made)
-        rows = [search_killed(folder / str(i), kills, options, seed) for i, options in enumerate((alone, staged))]
+        learning = ["--candidates", candidates, "--keep", 1, "--epochs", 1, "--trainings", 8]
+        ways = alone, staged, learning
+        rows = [search_killed(folder / str(i), kills, options, seed) for i, options in enumerate(ways)]
         for place in (None, postgres) if postgres else (None,):
             for kill in (False, True):
                 where = place and new_schema(place)

@@ -54,6 +54,14 @@ def test_a_batch_is_spread_over_what_differs() -> None:
     assert _different(chosen) > 3
 
 
+def test_every_fourth_training_is_the_best_left_by_score() -> None:
+    """Learnt is that the score misleads, so nothing else would choose its best."""
+    trained = -SCORE.sort_values().iloc[20:27]
+    by_score = [str(name) for name in SCORE.sort_values(ascending=False).index if name not in trained.index]
+    chosen = learn(X, SCORE, trained).next(6)
+    assert [name in by_score[:2] for name in chosen] == [True, False, False, False, True, False]
+
+
 def _different(names: list[str]) -> int:
     return len({name.removeprefix("net").removeprefix("twin") for name in names})
 

@@ -18,6 +18,8 @@ _BEST_QUANTILE = 0.98
 """The quantile that the best score stands for: the order of the very best says little."""
 _EXPLORE = 0.5
 """How many standard deviations count as much as the expectation."""
+_HEDGE = 4
+"""Every so many trainings, one goes to the best by score, in case that what was learnt misleads."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Belief:
     trained: pd.Series[float]
     trust: pd.Series[float]
     _process: Process = field(repr=False)
+    _score: Values = field(repr=False)
 
     @property
     def best(self) -> str:
@@ -54,7 +57,8 @@ class Belief:
         """The `k` candidates to train next, as many as are left, best first.
 
         Each has the highest expectation plus half a standard deviation. The deviation is what is left of it once those
-        chosen before are known, so that a batch is no set of near-twins.
+        chosen before are known, so that a batch is no set of near-twins. After something was trained, every fourth is
+        the best left by score, in case that what was learnt misleads.
         """
         if k < 1:
             raise InputError(f"k must be at least 1, but got {k}")
@@ -63,6 +67,8 @@ class Belief:
         chosen: list[int] = []
         for _ in range(min(k, int(left.sum()))):
             worth = process.mean + _EXPLORE * np.sqrt(np.maximum(variance, 0.0))
+            if len(self.trained) and (len(self.trained) + len(chosen)) % _HEDGE == _HEDGE - 1:
+                worth = self._score
             chosen.append(int(np.argmax(np.where(left, worth, -np.inf))))
             left[chosen[-1]] = False
             more = process.explained_by(chosen[-1], explained)
@@ -119,9 +125,10 @@ def learn(
     targets = np.where(failed, 0.0 if failed.all() else np.min(targets, initial=np.inf, where=~failed), targets)
     parts = _parts(features)
     scores = np.asarray(score.loc[features.index].fillna(-np.inf), np.float64)
+    quantiles = _normal_quantiles(scores[:, None], _BEST_QUANTILE)[:, 0]
     process = fit_process(
         list(parts.values()),
-        _normal_quantiles(scores[:, None], _BEST_QUANTILE)[:, 0],
+        quantiles,
         features.index.get_indexer(known.index),
         targets,
         _noises(noise, known),
@@ -137,6 +144,7 @@ def learn(
         trained=known,
         trust=trust,
         _process=process,
+        _score=quantiles,
     )
 
 
