@@ -43,8 +43,7 @@ check: $(INSTALLED) docs
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	@printf '%s\n' examples/*.py | xargs -n 1 -P 2 sh -c 'out=$$($(BIN)/python "$$0" 2>&1); status=$$?; \
-	  echo "$(BIN)/python $$0"; echo "$$out"; exit $$status'
+	$(BIN)/python -m pytest -q -n 2 --dist load tests/examples
 
 bench: $(INSTALLED)
 	$(BIN)/python bench/fusion.py

@@ -1,7 +1,6 @@
 """The examples run as they are, outside the repository, show what they promise and leave nothing behind.
 
-In this process, where what they import was imported before; `make check` runs each in an interpreter of its own, as one
-test does here.
+In this process, where what they import was imported before; one runs in an interpreter of its own.
 """
 
 from __future__ import annotations
