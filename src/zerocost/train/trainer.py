@@ -21,7 +21,7 @@ from zerocost.engine.lazy import has_lazy_layers, materialised
 from zerocost.engine.losses import Loss
 from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.outputs import Output
-from zerocost.scoring.candidates import Builder, initialise
+from zerocost.scoring.candidates import Builder, as_builders, initialise
 from zerocost.tasks import Task
 from zerocost.tasks.task import as_task, task_name
 from zerocost.train.batches import Batches, hash_values, stable_repr
@@ -30,7 +30,7 @@ from zerocost.train.isolate import isolate_lightning
 from zerocost.train.run import Epoch, Run, TrainingInterrupted
 from zerocost.train.settings import Progress, Stop, TrainingSettings, TrainingSetup, report_epochs, resolve_device
 
-Candidates = Mapping[str, Builder | nn.Module]
+Candidates = Mapping[str, Builder | nn.Module] | Sequence[Builder | nn.Module]
 
 
 class HasCandidates(Protocol):
@@ -71,7 +71,8 @@ def train(
     `failure` and keeps what was trained before.
 
     Args:
-        candidates: builders or modules by name, or a table with `.candidates`.
+        candidates: as in `zerocost.rank`: builders or modules, by name or in a sequence; or a table with `.candidates`,
+            such as `zerocost.rank` and `zerocost.select` return.
         train: training data as `zerocost.data.load` takes it, with targets.
         validation: validation data, likewise. Without it, a fifth of `train` is held out, stratified by class, the same
             for every run.
@@ -230,18 +231,8 @@ def _failure_reason(error: BaseException, batch_size: int) -> str:
 
 def candidates_by_name(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:
     """The candidates by name; `InputError` for one that is neither a builder nor a module."""
-    by_name = candidates if isinstance(candidates, Mapping) else getattr(candidates, "candidates", None)
-    if not isinstance(by_name, Mapping):
-        raise InputError(
-            f"candidates must be builders by name, or a table with `.candidates`, but got {type(candidates).__name__}"
-        )
-    for name, candidate in by_name.items():
-        if not callable(candidate):
-            raise InputError(
-                f"candidate {name!r} must be a torch.nn.Module or a function that builds one, "
-                f"but got {type(candidate).__name__}"
-            )
-    return by_name
+    given = getattr(candidates, "candidates", candidates)
+    return {} if given == {} else as_builders(given)
 
 
 def _load_data(train: Any, validation: Any, task: str | None) -> tuple[Dataset[Any], Dataset[Any]]:
