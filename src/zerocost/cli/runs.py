@@ -20,6 +20,7 @@ from zerocost.cli.tables import metric_cell, metric_unit
 from zerocost.scoring.table import ScoreTable
 from zerocost.tasks.metrics import METRICS
 from zerocost.train.run import Run
+from zerocost.train.tracking import LOGGERS, check_logger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,20 @@ class TrainingOptions:
     metric: Annotated[str | None, typer.Option(help=f"What trained networks are judged by: {', '.join(METRICS)}.")] = (
         None
     )
+    logger: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:PLACE]",
+            help=f"Track each training as a run: {', '.join(LOGGERS)}, with a place after a colon, as in csv:logs or "
+            "mlflow:sqlite:///mlflow.db.",
+        ),
+    ] = None
     workdir: Annotated[
         Path | None, typer.Option(help="Folder to keep trainings in, with their weights, to go on after a break.")
     ] = None
+
+    def __post_init__(self) -> None:
+        check_logger(self.logger)
 
 
 def mean_metrics(runs: Sequence[Run]) -> dict[str, float]:

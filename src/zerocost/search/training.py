@@ -18,6 +18,7 @@ from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.spaces import distinct
 from zerocost.train.run import Run, TrainingInterrupted
+from zerocost.train.tracking import Tracking, score_parameters
 
 _DRAWS_PER_PICK = 100
 """Architectures drawn for each random pick, at most, until one keeps to the limits."""
@@ -35,11 +36,13 @@ def train_both(plan: SearchPlan, result: SearchResult, progress: StageProgress) 
         jobs = [(result.survivors, survivors, seeds)]
     jobs += [(result.random, _random_picks(plan, result, len(survivors), seed), [seed]) for seed in seeds]
     total = sum(len(candidates) * len(each) for _, candidates, each in jobs) * training.epochs
-    trainer = _GroupTrainer(plan, _EpochCount(progress, total))
+    tracking = Tracking(training.logger, plan.space.name, _tracked_parameters(result))
+    trainer = _GroupTrainer(plan, _EpochCount(progress, total), tracking)
     start = time.perf_counter()
     try:
-        for runs, candidates, each in jobs:
-            runs.extend(trainer.train(candidates, each))
+        with tracking:
+            for runs, candidates, each in jobs:
+                runs.extend(trainer.train(candidates, each))
     except TrainingInterrupted as stop:
         runs.extend(stop.runs)
         raise SearchInterrupted(result) from None
@@ -62,12 +65,19 @@ def _random_picks(plan: SearchPlan, result: SearchResult, count: int, seed: int)
     return {str(arch): partial(plan.space.build, arch) for arch in islice(drawn, count)}
 
 
+def _tracked_parameters(result: SearchResult) -> dict[str, dict[str, Any]]:
+    """What a tracker's runs say of each architecture that was scored."""
+    scores = score_parameters(result.table.frame)
+    return {name: {"kept": name in result.kept.frame.index} | own for name, own in scores.items()}
+
+
 @dataclass
 class _GroupTrainer:
     """Trains groups of candidates; without halving each candidate is trained once a seed, whatever its groups."""
 
     plan: SearchPlan
     count: _EpochCount
+    tracking: Tracking
     finished: dict[tuple[str, int], Run] = field(default_factory=dict)
 
     def train(self, candidates: _Candidates, seeds: Sequence[int]) -> list[Run]:
@@ -79,7 +89,7 @@ class _GroupTrainer:
         settings: dict[str, Any] = {
             **{"train": split.fitting, "validation": split.validation, "workdir": split.workdir, "seeds": seeds},
             **{"epochs": training.epochs, "device": training.device, "progress": self.count.epoch},
-            **{"task": split.task},
+            **{"task": split.task, "logger": self.tracking},
         }
         if training.halving:
             return halving(candidates, **settings)
