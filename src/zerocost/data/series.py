@@ -60,12 +60,12 @@ class _Windows(TensorData):
     def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
         """Two parts of the windows, standardised by the rows of the first."""
         known = self.values[: int(train.max()) + self.gap + 1]
-        fitted = _Windows(self.values, self.numbers, self.target, self.length, self.ahead, known)
+        fitted = _Windows(self.values, list(self.numbers), self.target, self.length, self.ahead, known)
         return fitted.rows(train), fitted.rows(validation)
 
     def beside(self, other: _Windows) -> tuple[TensorData, TensorData]:
         """These windows and those of another file, standardised by these."""
-        return self, _Windows(other.values, self.numbers, other.target, other.length, other.ahead, self.values)
+        return self, _Windows(other.values, list(self.numbers), other.target, other.length, other.ahead, self.values)
 
 
 def load_series(argument: str) -> _Windows:
