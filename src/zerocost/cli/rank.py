@@ -26,6 +26,7 @@ from zerocost.cli.common import (
     TaskOptions,
     command,
     nothing_ran,
+    out,
     print_json,
     print_written,
 )
@@ -154,6 +155,8 @@ def _print_table(kept: ScoreTable, table: ScoreTable, explain: bool) -> None:
     """The ranking, what failed in it, and why it is as it is where that is asked for."""
     print_ranking(kept, f"{len(kept)} of {plural(len(table), 'candidate')}, best first by {table.ranked_by}")
     print_failures(table)
+    for note in table.notes:
+        out.print(f"\nnote: {note}", style="dim", highlight=False, markup=False, soft_wrap=True)
     if explain:
         print_explanation(table, kept)
 
@@ -178,5 +181,6 @@ def ranking_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:
         "ranking": [{"candidate": name, **row} for name, row in kept.frame.to_dict("index").items()],
         "dropped": kept.dropped,
         "failures": table.failures.to_dict("records"),
+        "notes": table.notes,
         "provenance": {name: card.provenance for name, card in kept.cards.items()},
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 import torch
@@ -185,7 +186,19 @@ def rank_batch(
         raise RankingInterrupted(table()) from None
     if len(rejected) == len(builders):
         raise rejected[0]
-    return table()
+    unused = given[0].targets is not None and steps.passes and not any(step.labels for step in steps.passes)
+    first = next(iter(builders))
+    misfit = _misfit(partial(score_candidate, builders[first], given), task, seed, device) if unused else None
+    return replace(table(), notes=[f"no proxy uses the targets, which do not fit {first}: {misfit}"] if misfit else [])
+
+
+def _misfit(score: Callable[..., ScoreCard], task: Task, seed: int, device: str | torch.device | None) -> str | None:
+    """Why a candidate's outputs do not fit the targets, as a proxy that uses them says; None where they do."""
+    try:
+        score(plan(resolve("grad_norm")), task, [seed], device)
+    except InputError as reason:
+        return str(reason)
+    return None
 
 
 def score_candidate(
