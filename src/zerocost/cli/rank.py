@@ -24,6 +24,7 @@ from zerocost.cli.common import (
     Repeats,
     TableFiles,
     TaskOptions,
+    Workers,
     command,
     nothing_ran,
     out,
@@ -52,6 +53,7 @@ class _RankOptions(TaskOptions, Drawing):
     proxies: Proxies = "default"
     batch: OptionalBatch = None
     repeats: Repeats = None
+    workers: Workers = 1
 
 
 @dataclass(frozen=True, kw_only=True)
