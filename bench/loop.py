@@ -175,7 +175,7 @@ def score(
     name: str,
     data: Annotated[str, typer.Option(help="The images to score on.")],
     out: Annotated[Path, typer.Option(help="The CSV file to write.")],
-    truth: Annotated[Path | None, typer.Option(help="The benchmark's file, where it does not come with zerocost.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="The benchmark's file, if it does not come with zerocost.")] = None,
     n: Annotated[int, typer.Option(help="Distinct networks, drawn at random.")] = 10**6,
     store: Annotated[str, typer.Option(help="Where scores are kept.")] = "loop.db",
 ) -> None:

@@ -11,9 +11,7 @@ import zerocost as zc
 BENCH = Path(__file__).parents[2] / "bench"
 
 
-def test_each_proxy_alone_and_all_together(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_proxy_alone_and_all_together(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     threads, state = torch.get_num_threads(), torch.get_rng_state()
     monkeypatch.syspath_prepend(str(BENCH))
     monkeypatch.setattr(zc.proxies, "names", lambda: ["snip", "gradsign", "log_synflow", "dss"])

@@ -39,6 +39,18 @@ def test_data_that_fits_no_candidate_is_exit_code_2(run, user_file):
     assert len(result.err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("network", "proxies", "noted"),
+    [("two_classes", "synflow", 1), ("two_classes", "params", 0), ("build", "synflow", 0)],
+)
+def test_outputs_that_do_not_fit_targets_that_no_proxy_uses_are_noted_once(run, user_file, network, proxies, noted):
+    target = ("rank", f"{user_file}:{network},with_a_broken_one", *DATA[:4], "--proxies", proxies)
+    shown = run(*target)
+    assert shown.code == 0 and shown.out.count("labels out of range") == noted
+    notes = run(*target, "--json").json["notes"]
+    assert len(notes) == noted and all("do not fit two_classes: labels out of range" in note for note in notes)
+
+
 def test_ctrl_c_keeps_what_was_scored(run, user_file):
     result = run("rank", f"{user_file}:interrupted", *DATA)
     assert result.code == 130

@@ -12,7 +12,9 @@ from benchmarks.tiny import DATA, SMALL, benchmark, evaluation
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import InputError
 from zerocost.benchmarks import Query
+from zerocost.benchmarks.base import Table
 from zerocost.evaluation.tables import TOGETHER
+from zerocost.report import write
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -147,7 +149,7 @@ def test_tables_are_written(evaluated, tmp_path):
         ({"k": 13}, "12 architectures are too few for k=13"),
         ({"proxies": "snpi"}, "did you mean 'snip'"),
         ({"truth": Query("made-up", "loss", 1, "mean")}, "loss"),
-        ({"truth": Query("made-up", "mean_squared_error", 1, "mean")}, "a metric of which more is better"),
+        ({"truth": Query("made-up", "flops", 1, "mean")}, "a metric of trained networks"),
         ({"data": "noise:1x8x8:10"}, "no network could be scored"),
         ({"device": "nowhere"}, "cannot be used"),
     ],
@@ -155,6 +157,23 @@ def test_tables_are_written(evaluated, tmp_path):
 def test_bad_input_says_what_is_wrong(options, message):
     with pytest.raises(InputError, match=message):
         evaluate(**options)
+
+
+@pytest.mark.parametrize("metric", ["mean_squared_error", "test_loss"])
+def test_an_error_is_compared_with_the_other_way_round(evaluated, metric, tmp_path):
+    rising = benchmark()
+    query = Query("made-up", metric, 1, "mean")
+    columns = [rising._table.texts, None, (query,), 100 - rising._table.values]
+    falling = benchmarks.Benchmark("falling", rising.space, Table(*columns), query)
+    found = evaluate(falling)
+    assert list(found.truth.index) == list(evaluated.truth.index)
+    same = [name for name in evaluated.table if not name.startswith("ndcg")]
+    pd.testing.assert_frame_equal(found.table[same], evaluated.table[same])
+    assert found.table[["ndcg", "ndcg_vkdnw"]].isna().all(axis=None) and "ndcg" not in found.telling
+    pd.testing.assert_frame_equal(found.regrets([1, 3]), evaluated.regrets([1, 3]))
+    assert f"{metric} on made-up after 1 epoch, seed mean, less is better" in repr(found)
+    page = write(found, tmp_path / "report.html").read_text()
+    assert f"{metric}, less is better" in page
 
 
 def test_real_truth_of_nasbench201():

@@ -32,6 +32,7 @@ SHOWS = {
     "score_a_model": ["10 proxies: 2 forward and 4 backward passes", "jacob_cov", "float32 on cpu"],
     "train_few": ["best of 12 trained", "best of the others: "],
     "search_and_train": ["proposals of strategy random", "random picks", "best: width="],
+    "track_trainings": ["width=64 seed 0: FINISHED", "width=16 seed 0: FINISHED", "2 epochs"],
     "with_autokeras": ["val_accuracy", "accuracy "],
     "with_huggingface": ["non_embedding_params", "rank_score"],
     "with_keras": ["outputs: logits, before the final softmax", "rank_score"],
@@ -44,6 +45,7 @@ SHOWS = {
 
 
 NEEDS = {
+    "track_trainings": "mlflow",
     "with_autokeras": "autokeras",
     "with_huggingface": "transformers",
     "with_keras": "keras",
@@ -60,6 +62,7 @@ def run(
     verbosity, generator = optuna.logging.get_verbosity(), torch.get_rng_state()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
 
     def run(name: str, *arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *arguments])

@@ -33,8 +33,9 @@ def test_a_sampler_does_the_same_as_its_name():
 
 def test_evolution_has_children_within_a_small_budget():
     """With a population of 30 its first 30 proposals would be those of random search."""
-    orders = [search("cnn", "digits:8", strategy=name, fidelity=TINY, **SETTINGS).order for name in ("evolution", "random")]
-    assert orders[0] != orders[1]
+    names = "evolution", "random"
+    one, other = (search("cnn", "digits:8", strategy=name, fidelity=TINY, **SETTINGS).order for name in names)
+    assert one != other
 
 
 def test_strategies_that_cannot_do_what_is_asked_say_so():

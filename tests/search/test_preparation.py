@@ -2,16 +2,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.utils.data import Subset, TensorDataset
 
-from zerocost import data
+from zerocost import data, tasks
 from zerocost.base.user_code import load_object
+from zerocost.data.as_batch import separate_targets
+from zerocost.data.tensors import TensorData
 from zerocost.search.export import export
 from zerocost.search.origin import Origin
-from zerocost.search.preparation import describe_inputs, describe_outputs
+from zerocost.search.preparation import describe_inputs, describe_outputs, describe_tensor
 
 
 def test_raw_digits_are_prepared_as_in_training(tmp_path: Path) -> None:
@@ -57,8 +61,8 @@ def test_numbers_beside_categories_have_their_deviation(tmp_path: Path) -> None:
     file.write_text("a,b,y\n" + "".join(f"{i},{'uv'[i % 2]},{i / 2}\n" for i in range(4)))
     table = data.load(f"csv:{file}:y")
     numbers, codes = describe_inputs(table.images, table)  # type: ignore[attr-defined]
-    assert numbers == {"shape": ["N", 1], "dtype": "float32", "mean": [1.5], "std": [1.25**0.5]}
-    assert codes == {"shape": ["N", 1], "dtype": "int64"}
+    assert numbers == {"shape": ["N", 1], "dtype": "float32", "mean": [1.5], "std": [1.25**0.5], "columns": ["a"]}
+    assert codes == {"shape": ["N", 1], "dtype": "int64", "categories": {"b": ["u", "v"]}}
     assert describe_outputs(table) == {"target_scale": [0.75, 1.25**0.5 / 2]}
 
 
@@ -75,3 +79,57 @@ def test_what_data_does_not_know_is_left_out() -> None:
     part = Subset(TensorDataset(torch.zeros(5, 3)), [0])
     assert describe_inputs(torch.zeros(5, 3), part) == {"shape": ["N", 3], "dtype": "float32"}
     assert describe_outputs(part) == {}
+
+
+def _exported(tmp_path: Path, spec: str, source: str) -> tuple[Path, TensorData]:
+    """The exported `network.py` of a network for the training part of some data, and that part."""
+    own = tmp_path / "mine.py"
+    own.write_text(source)
+    train, _ = data.split(data.load(spec))
+    assert isinstance(train, TensorData)
+    sample = separate_targets(data.draw(train, 1)).inputs
+    model: nn.Module = load_object(f"{own}:net")()
+    outputs = describe_tensor(model, sample, tasks.TASKS[train.task or "classification"]) | describe_outputs(train)
+    settings = {"inputs": describe_inputs(sample, train), "outputs": outputs}
+    files = export(model, sample, tmp_path / "out", origin=Origin(f"{own}:net"), settings=settings)
+    return files["network"], train
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_raw_windows_of_a_series_are_prepared_and_predictions_read_in_their_unit(tmp_path: Path, suffix: str) -> None:
+    frame = pd.DataFrame({"day": ["x"] * 30, "heat": range(30), "load": [5.0 + i * i for i in range(30)]})
+    if suffix == "parquet":
+        pytest.importorskip("pyarrow")
+        frame.to_parquet(tmp_path / "a.parquet")
+    else:
+        frame.to_csv(tmp_path / "a.csv", index=False)
+    source = "from torch import nn\n\ndef net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(8, 2))\n"
+    file, train = _exported(tmp_path, f"series:{tmp_path}/a.{suffix}:load:4:2", source)
+    raw = torch.tensor(frame[["heat", "load"]].to_numpy(), dtype=torch.float32)
+    assert load_object(f"{file}:settings")()["inputs"]["columns"] == ["heat", "load"]
+    windows = torch.stack([raw[i : i + 4] for i in range(len(train))])
+    assert torch.allclose(load_object(f"{file}:prepare")(windows), train.images, atol=1e-5)
+    ahead = torch.stack([raw[i + 4 : i + 6, 1] for i in range(len(train))])
+    assert torch.allclose(load_object(f"{file}:read")(train.targets), ahead, rtol=1e-4)
+
+
+def test_raw_categories_are_prepared_and_classes_read_by_name(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{['red', 'blue', 'green'][i % 3]},{'no' if i % 2 else 'yes'}\n" for i in range(30))
+    (tmp_path / "a.csv").write_text("size,colour,y\n" + rows)
+    source = (
+        "from torch import nn\n\nclass net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.head = nn.Linear(1, 2)\n\n    def forward(self, size, colour):\n"
+        "        return {'aux': size, 'logits': self.head(size)}\n"
+    )
+    file, train = _exported(tmp_path, f"csv:{tmp_path}/a.csv:y", source)
+    frame = pd.read_csv(tmp_path / "a.csv")
+    prepared = load_object(f"{file}:prepare")((frame[["size"]].to_numpy(), frame[["colour"]].to_numpy()))
+    assert {tuple(row) for row in prepared[1].tolist()} == {(1,), (2,), (3,)}
+    places = [int((prepared[0] - one).abs().argmin()) for one in train.images[0]]
+    assert torch.equal(prepared[1][places], train.images[1])
+    assert load_object(f"{file}:prepare")(([[1.0]], [["mauve"]]))[1].tolist() == [[0]]
+    said = load_object(f"{file}:settings")()["outputs"]
+    assert said == {"task": "classification", "tensor": "logits", "classes": ["no", "yes"]}
+    names = load_object(f"{file}:read")({"aux": None, "logits": torch.tensor([[0.0, 1.0], [2.0, 1.0]])})
+    assert names == ["yes", "no"]
+    assert load_object(f"{file}:read")(load_object(f"{file}:load")()(*prepared))[0] in ("yes", "no")

@@ -122,7 +122,7 @@ def test_with_a_single_rung_all_are_trained_to_the_end(settings: dict[str, Any])
         ({"least": 0}, r"least must be a whole number from 1 to epochs \(8\)"),
         ({"least": 9}, "least must be"),
         ({"batch_size": 0}, "batch_size"),
-        ({"candidates": [1]}, "candidates must be builders by name"),
+        ({"candidates": [1]}, "candidate 'int' is a int"),
     ],
 )
 def test_settings_out_of_range(settings: dict[str, Any], change: dict[str, Any], message: str) -> None:

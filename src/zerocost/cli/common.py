@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 from rich.console import Console
 
 from zerocost.base.errors import InputError
-from zerocost.base.files import check_file, write_text
+from zerocost.base.files import check_file, replace_file, write_text
 from zerocost.base.result import Result, check_parquet
 from zerocost.cli.expand import expand
 from zerocost.combine import default
@@ -133,12 +134,15 @@ class TableFiles:
             if self.parquet.suffix != ".parquet":
                 raise InputError(f"--parquet takes a .parquet file, but got {self.parquet}")
 
-    def write(self, result: Result) -> list[Path]:
+    def write(self, result: Result | pd.DataFrame) -> list[Path]:
         """Write what is asked for; returns the files."""
+        frame = result.to_frame() if isinstance(result, Result) else result
         if self.csv is not None:
-            write_text(self.csv, result.to_frame().to_csv())
-        if self.parquet is not None:
+            write_text(self.csv, frame.to_csv())
+        if self.parquet is not None and isinstance(result, Result):
             result.save(self.parquet)
+        elif self.parquet is not None:
+            replace_file(self.parquet, lambda part: frame.to_parquet(part, engine="pyarrow"))
         return [path for path in (self.csv, self.parquet) if path is not None]
 
 

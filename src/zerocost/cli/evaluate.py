@@ -51,7 +51,7 @@ class _Truth:
         Path | None, typer.Option(help="The benchmark's file or converted folder, where it is not installed.")
     ] = None
     dataset: Annotated[str | None, typer.Option(help="Dataset of the benchmark to compare on.")] = None
-    metric: Annotated[str | None, typer.Option(help="Metric to compare with; higher must be better.")] = None
+    metric: Annotated[str | None, typer.Option(help="Metric to compare with.")] = None
     epochs: Annotated[int | None, typer.Option(help="Epochs of training to compare at.")] = None
     n: Annotated[int, typer.Option("--n", min=3, help="Architectures to draw and score.")] = 200
     k: Annotated[
@@ -158,8 +158,8 @@ def evaluate(
 def _print_evaluation(evaluation: Evaluation) -> None:
     """The table with its intervals, and what failed."""
     title = (
-        f"{evaluation.benchmark}: {evaluation.query}; {plural(len(evaluation.truth), 'architecture')}, "
-        f"{plural(len(evaluation.seeds), 'seed')}"
+        f"{evaluation.benchmark}: {evaluation.query}{evaluation.direction}; "
+        f"{plural(len(evaluation.truth), 'architecture')}, {plural(len(evaluation.seeds), 'seed')}"
     )
     out.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
     shown = Table("score", box=None, pad_edge=False)

@@ -16,6 +16,7 @@ from zerocost.cli.rank import rank
 from zerocost.cli.score import score
 from zerocost.cli.search import search
 from zerocost.cli.shell import Shell
+from zerocost.cli.train import train
 from zerocost.cli.tune import tune
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (score, rank, search, evaluate, tune, proxies, spaces, data, benchmarks, explain):
+for command in (score, rank, train, search, evaluate, tune, proxies, spaces, data, benchmarks, explain):
     app.command()(command)
 
 

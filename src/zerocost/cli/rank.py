@@ -13,7 +13,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
 from zerocost.base.format import plural
 from zerocost.base.interrupt import INTERRUPTED
-from zerocost.base.user_code import load_object
+from zerocost.cli.candidates import Target, load_candidates
 from zerocost.cli.common import (
     Data,
     Drawing,
@@ -24,22 +24,26 @@ from zerocost.cli.common import (
     Repeats,
     TableFiles,
     TaskOptions,
+    Workers,
     command,
     nothing_ran,
+    out,
     print_json,
     print_written,
 )
 from zerocost.cli.expand import vars_of
+from zerocost.cli.runs import TrainingOptions, print_runs, with_metric
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
 from zerocost.combine import as_combination, as_proxies
-from zerocost.data import load as open_data
-from zerocost.integrations import huggingface, timm
-from zerocost.integrations.huggingface import TASKS
+from zerocost.data import split
+from zerocost.integrations import huggingface
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.rank import rank as rank_candidates
 from zerocost.scoring.select import proxies_in, select
 from zerocost.scoring.table import RankingInterrupted, ScoreTable
+from zerocost.train.run import Run, TrainingInterrupted
+from zerocost.train.trainer import train as train_candidates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,22 @@ class _RankOptions(TaskOptions, Drawing):
     proxies: Proxies = "default"
     batch: OptionalBatch = None
     repeats: Repeats = None
+    workers: Workers = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TrainBest(TrainingOptions):
+    """Which networks are trained."""
+
+    train: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Train this many, the best, and show their metric beside the score. A fifth of the data is held out "
+            "for it, which scores do not see.",
+        ),
+    ] = None
+    training_seeds: Annotated[int, typer.Option(min=1, help="Trainings of each, with seeds 0, 1, ….")] = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,30 +89,25 @@ class _RankOutput:
 
 @command
 def rank(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE.py:NAME|timm:NAMES|hf:[TASK:]PATH",
-            help="A mapping from name to a function that builds a network, or a function that returns one; models of "
-            "timm, as in 'timm:resnet1*,vit_tiny_*'; or models of Hugging Face transformers from a JSON configuration "
-            f"or a folder of them, as in 'hf:configs/' or 'hf:masked-lm:configs/', for a task of {', '.join(TASKS)}. "
-            "By default the task is that of the saved model, else the first. On token ids models are ranked by "
-            f"{huggingface.PROXIES} unless --proxies names others.",
-        ),
-    ],
+    target: Target,
     data: Data,
     options: _RankOptions,
+    training: _TrainBest,
     output: _RankOutput,
     files: TableFiles,
 ) -> None:
-    """Score many untrained networks on one batch and rank them."""
+    """Score many untrained networks on one batch and rank them. With --train, train the best.
+
+    Models of transformers are ranked on token ids by log_synflow, dss and naswot unless --proxies names others.
+    """
     save = output.save
     check_file(save)
     files.check()
     if save is not None and save.suffix != ".json":
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     check_device(options.device)
-    candidates, source = _load_candidates(target, data)
+    candidates, source = load_candidates(target, data, options.task)
+    source, held_out = split(source, seed=options.seed) if training.train else (source, None)
     proxies = options.proxies
     if target.startswith("hf:") and proxies == "default" and huggingface.holds_ids(source):
         proxies = huggingface.PROXIES
@@ -113,14 +128,17 @@ def rank(
         table, interrupted = stop.table, True
     kept = select(table, where, top=output.top)
     unusable = nothing_ran(chosen, table.scored)
+    runs: list[Run] = []
     try:
+        if not output.as_json and not unusable:
+            _print_table(kept, table, output.explain)
+        if training.train and not interrupted and not unusable and len(kept):
+            runs, interrupted = _train_best(kept, source, held_out, options, training)
+            kept = with_metric(kept, runs)
         if output.as_json:
-            print_json(ranking_dict(kept, table))
-        elif not unusable:
-            print_ranking(kept, f"{len(kept)} of {plural(len(table), 'candidate')}, best first by {table.ranked_by}")
-            print_failures(table)
-            if output.explain:
-                print_explanation(table, kept)
+            print_json(ranking_dict(kept, table) | ({"runs": [run.to_dict() for run in runs]} if runs else {}))
+        elif runs:
+            print_runs(runs, dict(kept.frame["rank_score"]))
     finally:  # also where there is nobody to read what is printed
         if save is not None and not unusable:
             table.combination.against(table.frame).save(save)
@@ -135,15 +153,27 @@ def rank(
         fail(f"no candidate passed the filter; the best one: {reason}", NOTHING_FOUND)
 
 
-def _load_candidates(target: str, data: str) -> tuple[Any, Any]:
-    """The candidates, and the data to score them on."""
-    collection, _, names = target.partition(":")
-    if collection == "timm":
-        source = open_data(data)
-        return timm.candidates(names, source), source
-    if collection == "hf":
-        return huggingface.candidates_and_data(names, open_data(data))
-    return load_object(target), data
+def _print_table(kept: ScoreTable, table: ScoreTable, explain: bool) -> None:
+    """The ranking, what failed in it, and why it is as it is where that is asked for."""
+    print_ranking(kept, f"{len(kept)} of {plural(len(table), 'candidate')}, best first by {table.ranked_by}")
+    print_failures(table)
+    for note in table.notes:
+        out.print(f"\nnote: {note}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    if explain:
+        print_explanation(table, kept)
+
+
+def _train_best(
+    kept: ScoreTable, train: Any, validation: Any, options: _RankOptions, training: _TrainBest
+) -> tuple[list[Run], bool]:
+    """The trainings of the best candidates, and whether they were interrupted."""
+    settings: dict[str, Any] = {name: getattr(options, name) for name in ("task", "loss", "output", "device")}
+    settings |= {name: value for name, value in vars_of(training).items() if name not in ("train", "training_seeds")}
+    settings |= {"train": train, "validation": validation, "seeds": range(training.training_seeds)}
+    try:
+        return train_candidates(select(kept, top=training.train), **settings), False
+    except TrainingInterrupted as stop:
+        return stop.runs, True
 
 
 def ranking_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:
@@ -153,5 +183,6 @@ def ranking_dict(kept: ScoreTable, table: ScoreTable) -> dict[str, object]:
         "ranking": [{"candidate": name, **row} for name, row in kept.frame.to_dict("index").items()],
         "dropped": kept.dropped,
         "failures": table.failures.to_dict("records"),
+        "notes": table.notes,
         "provenance": {name: card.provenance for name, card in kept.cards.items()},
     }

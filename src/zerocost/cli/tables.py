@@ -133,8 +133,7 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run]) -> None:
     out.print("\n[bold]what the filter bought[/bold]")
     name, higher = survivors[0].metric_name, survivors[0].higher_is_better
     words = name.replace("_", " ")
-    unit = "%" if is_share(name) else f"{'more' if higher else 'less'} is better"
-    shown = Table(f"validation {words}, {unit}", box=None, pad_edge=False)
+    shown = Table(f"validation {words}, {metric_unit(name, higher)}", box=None, pad_edge=False)
     for seed in seeds:
         shown.add_column(f"seed {seed}", justify="right")
     shown.add_column("mean", justify="right")
@@ -145,7 +144,7 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run]) -> None:
         everything = metrics_of(runs)
         best = (max if higher else min)(everything, default=math.nan)
         means = [float(np.mean(values)) if values else math.nan for values in (*by_seed, everything)]
-        shown.add_row(title, *(_cell(name, value) for value in (*means, best)), str(len(everything)))
+        shown.add_row(title, *(metric_cell(name, value) for value in (*means, best)), str(len(everything)))
     out.print(shown)
 
 
@@ -154,10 +153,15 @@ def metrics_of(runs: Sequence[Run]) -> list[float]:
     return [run.metric for run in runs if run.metric is not None and run.failure is None]
 
 
-def _cell(metric: str, value: float) -> str:
+def metric_unit(metric: str, higher_is_better: bool) -> str:
+    """What the numbers of a metric are, beside its name: percentages, or which direction is better."""
+    return "%" if is_share(metric) else f"{'more' if higher_is_better else 'less'} is better"
+
+
+def metric_cell(metric: str, value: float) -> str:
     """The value of a metric in a table: a share as a percentage with one decimal.
 
-    >>> _cell("accuracy", 0.9314), _cell("mean_squared_error", 12.345678), _cell("accuracy", math.nan)
+    >>> metric_cell("accuracy", 0.9314), metric_cell("perplexity", 12.345678), metric_cell("accuracy", math.nan)
     ('93.1', '12.3457', '—')
     """
     if math.isnan(value):

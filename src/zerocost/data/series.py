@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import InputError
+from zerocost.base.result import check_parquet
 from zerocost.data.paths import parse_path, parse_positive_int
 from zerocost.data.table import column_of, read_frame
 from zerocost.data.tensors import TensorData
@@ -25,6 +26,7 @@ class _Windows(TensorData):
 
     Args:
         values: all rows, T×F.
+        names: of the F columns.
         target: the place of the column to predict.
         length: rows of a window.
         ahead: values to predict.
@@ -33,42 +35,48 @@ class _Windows(TensorData):
     Raises:
         InputError: fewer rows than a window and what follows it.
 
-    >>> windows = _Windows(torch.arange(6.0)[:, None], 0, length=3, ahead=1)
+    >>> windows = _Windows(torch.arange(6.0)[:, None], ["load"], 0, length=3, ahead=1)
     >>> len(windows), windows[0][0].shape, windows[0][1].shape
     (3, torch.Size([3, 1]), torch.Size([1]))
     """
 
-    def __init__(self, values: Tensor, target: int, length: int, ahead: int, fitted: Tensor | None = None) -> None:
+    def __init__(
+        self, values: Tensor, names: list[str], target: int, length: int, ahead: int, fitted: Tensor | None = None
+    ) -> None:
         self.values, self.target, self.length, self.ahead = values, target, length, ahead
         if len(values) < length + ahead:
             raise InputError(f"{len(values)} rows are too few for windows of {length} and {ahead} more; write {_USAGE}")
         known = values if fitted is None else fitted
         deviation, mean = torch.std_mean(known, dim=0, correction=0)
-        scaled = (values - mean) / torch.where(deviation > 0, deviation, 1.0)
+        deviation = torch.where(deviation > 0, deviation, 1.0)
+        scaled = (values - mean) / deviation
         inputs = scaled[: len(scaled) - ahead].unfold(0, length, 1).transpose(1, 2)
         targets = scaled[length:, target].unfold(0, ahead, 1)
         super().__init__(inputs.float(), targets.float(), "regression")
+        self.numbers, self.mean, self.std = names, mean, deviation
+        self.target_scale = (float(mean[target]), float(deviation[target]))
         self.gap = length + ahead - 1
 
     def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:
         """Two parts of the windows, standardised by the rows of the first."""
         known = self.values[: int(train.max()) + self.gap + 1]
-        fitted = _Windows(self.values, self.target, self.length, self.ahead, known)
+        fitted = _Windows(self.values, list(self.numbers), self.target, self.length, self.ahead, known)
         return fitted.rows(train), fitted.rows(validation)
 
     def beside(self, other: _Windows) -> tuple[TensorData, TensorData]:
         """These windows and those of another file, standardised by these."""
-        return self, _Windows(other.values, other.target, other.length, other.ahead, self.values)
+        return self, _Windows(other.values, list(self.numbers), other.target, other.length, other.ahead, self.values)
 
 
 def load_series(argument: str) -> _Windows:
-    """Windows of a CSV file's columns of numbers; other columns, such as dates, are left out.
+    """Windows of the columns of numbers of a CSV or .parquet file; other columns, such as dates, are left out.
 
     Args:
         argument: path, column to predict, rows of a window and, if more than one, values to predict.
 
     Raises:
         InputError: no such file or column, too few rows, or missing values.
+        MissingExtraError: a .parquet file without pyarrow.
     """
     fields, numbers = argument.split(":"), list[int]()
     while len(fields) > 2 and len(numbers) < 2 and fields[-1].isdecimal():
@@ -76,7 +84,10 @@ def load_series(argument: str) -> _Windows:
     if len(fields) < 2 or not numbers:
         raise InputError(f"expected a file, a column and the rows of a window, got {argument!r}; write {_USAGE}")
     path, name = ":".join(fields[:-1]), fields[-1]
-    frame = read_frame(parse_path(path, _USAGE))
+    parquet = path.endswith(".parquet")
+    if parquet:
+        check_parquet()
+    frame = read_frame(parse_path(path, _USAGE), pd.read_parquet if parquet else pd.read_csv)
     target: pd.Series[Any] = column_of(frame, name, path)
     if not pd.api.types.is_numeric_dtype(target):
         raise InputError(f"column {name!r} of {path} holds texts; a series needs numbers")
@@ -85,4 +96,5 @@ def load_series(argument: str) -> _Windows:
     if missing.any():
         raise InputError(f"column {missing.idxmax()!r} of {path} lacks values; fill them in, or remove the column")
     values = torch.from_numpy(np.array(columns, dtype=np.float64))
-    return _Windows(values, list(columns).index(name), numbers[0], numbers[1] if len(numbers) > 1 else 1)
+    names = list(map(str, columns))
+    return _Windows(values, names, names.index(name), numbers[0], numbers[1] if len(numbers) > 1 else 1)

@@ -64,7 +64,7 @@ SOURCES: dict[str, _Source] = {
     "csv": _Source(load_csv, "csv:FILE:TARGET", "a table with the column to predict, a class or a number"),
     "parquet": _Source(load_parquet, "parquet:FILE:TARGET", "the same from a Parquet file; needs the extra parquet"),
     "series": _Source(
-        load_series, "series:FILE:TARGET:LENGTH[:AHEAD]", "windows of a CSV's rows, and the next values of a column"
+        load_series, "series:FILE:TARGET:LENGTH[:AHEAD]", "windows of rows of a CSV or Parquet file, and what follows"
     ),
     "text": _Source(load_text, "text:FILE[:LENGTH]", "bytes of a text, or token ids of a .npy file, 64 at a time"),
     "npz": _Source(load_npz, "npz:PATH", "arrays images and labels (or x, y; x_train, y_train) of a numpy .npz file"),

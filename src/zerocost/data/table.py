@@ -39,6 +39,7 @@ class Table(TensorData):
     Attributes:
         numbers: the names of the columns of numbers.
         categories: the number of categories of each column of texts, 0 for a missing one included.
+        category_texts: what these numbers stand for, from 1 on.
         left_out: columns of texts that mostly differ, such as names, which are not used.
         classes: what the target's class numbers stand for; empty for a number.
         mean, std: of each column of numbers; None where there is none.
@@ -76,8 +77,9 @@ class Table(TensorData):
             scaled, self.mean, self.std = _standardised(values, rows)
             parts.append(scaled)
         if self.categories:
-            codes = [_class_numbers(self.columns[name])[0] + 1 for name in self.categories]
-            parts.append(torch.stack(codes, dim=1))
+            codes = {name: _class_numbers(self.columns[name]) for name in self.categories}
+            self.category_texts = {name: texts for name, (_, texts) in codes.items()}
+            parts.append(torch.stack([numbers + 1 for numbers, _ in codes.values()], dim=1))
         if not parts:
             raise InputError("the table has no column to predict from but the target")
         return parts[0] if len(parts) == 1 else tuple(parts)

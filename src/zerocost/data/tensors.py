@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ class TensorData(Dataset[Any]):
         classes: what class numbers stand for, where that is known.
         mean, std: what the inputs were standardised by, if they were: for each channel, or column of numbers.
         target_scale: mean and standard deviation that targets were standardised by, if they were.
+        numbers: the names of the columns of numbers, where the inputs have such.
+        category_texts: for each column of categories, what its numbers stand for, from 1 on.
 
     >>> TensorData(torch.zeros(2, 3, 8, 8), torch.tensor([4, 7]))[1][1]
     7
@@ -41,6 +44,8 @@ class TensorData(Dataset[Any]):
     mean: Tensor | None = None
     std: Tensor | None = None
     target_scale: tuple[float, float] | None = None
+    numbers: Sequence[str] = ()
+    category_texts: Mapping[str, Sequence[Any]] = MappingProxyType({})
 
     def __init__(self, images: Any, targets: Tensor | None = None, task: str | None = None) -> None:
         self.images = images
@@ -63,6 +68,7 @@ class TensorData(Dataset[Any]):
         some = TensorData(tree_map(lambda values: values[rows], self.images), targets, self.task)
         some.codes, some.classes, some.target_scale = self.codes, self.classes, self.target_scale
         some.mean, some.std = self.mean, self.std
+        some.numbers, some.category_texts = self.numbers, self.category_texts
         return some
 
 

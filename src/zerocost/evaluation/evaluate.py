@@ -27,7 +27,7 @@ from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.store import Store
 from zerocost.tasks import Task
-from zerocost.tasks.metrics import lower_is_better
+from zerocost.tasks.metrics import truth_falls
 from zerocost.tasks.task import as_task
 
 _STAND_IN = "digits:32"
@@ -66,7 +66,7 @@ def evaluate(
       with parameters or FLOPs taken out;
     - `ndcg`, of the tenth of highest scores, with linear gain; `ndcg_vkdnw`, the same with the exponential gain of
       VKDNW, from the truth in percent (a truth that never exceeds 1 is taken for a fraction): one percent less halves
-      it;
+      it; neither exists for errors and losses, and where the truth is negative;
     - `precision@k`, `best_rank@k`, `regret@k` of the k highest scores; less is better for the last two.
 
     Intervals are percentiles over bootstrap resamples of architectures and seeds together. Scores are not computed
@@ -80,8 +80,8 @@ def evaluate(
             for; if None, `benchmark.data`, or scikit-learn's digits for a benchmark that has no data.
         n: number of architectures; a smaller benchmark is used whole.
         seeds: number of seeds, from `seed` on.
-        truth: dataset, metric, epochs and seed of the truth; more of the metric must be better. The benchmark's
-            default if None.
+        truth: dataset, metric, epochs and seed of the truth; the benchmark's default if None. Of an error or a loss
+            less is better: the statistics then agree with it the other way round.
         batch: number of samples drawn; 64 unless the combination has its own.
         batches: number of batches drawn, for proxies that compare batches.
         balanced: draw equally many samples of each class.
@@ -138,7 +138,8 @@ def evaluate(
         found = score(list(drawn.index), progress=report)
     seconds = time.perf_counter() - start
     scores, failures = tabulate_scores(found, list(drawn.index), each, list(given), combination)
-    statistics, paired = tabulate_statistics(scores, drawn, k, resamples, seed)
+    rising = -drawn if truth_falls(query.metric) else drawn
+    statistics, paired = tabulate_statistics(scores, rising, k, resamples, seed)
     settings = {
         "zerocost": VERSION,
         "torch": torch.__version__,
@@ -169,10 +170,10 @@ def _check_positive(**numbers: int) -> None:
 
 
 def _known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:
-    """The truth of every architecture of the benchmark; `InputError` for a metric of which more is not better."""
-    if UNTRAINED.fullmatch(query.metric) or query.metric.endswith("loss") or lower_is_better(query.metric):
+    """The truth of every architecture of the benchmark; `InputError` for what training does not change."""
+    if UNTRAINED.fullmatch(query.metric):
         raise InputError(
-            f"proxies are compared with a metric of which more is better, such as {benchmark.default.metric}, but got "
+            f"proxies are compared with a metric of trained networks, such as {benchmark.default.metric}, but got "
             f"{query.metric}"
         )
     known: pd.Series[float] = benchmark.truth(**query._asdict())

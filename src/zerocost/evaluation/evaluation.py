@@ -19,6 +19,7 @@ from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, scores_by_seed
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
+from zerocost.tasks.metrics import truth_falls
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -80,6 +81,16 @@ class Evaluation(Result):
         return [name for name in self.statistics if self.table[name].round(2).nunique(dropna=False) > 1]
 
     @property
+    def higher_is_better(self) -> bool:
+        """Whether more of the truth is better."""
+        return not truth_falls(self.query.metric)
+
+    @property
+    def direction(self) -> str:
+        """What stands behind the name of the truth: nothing, unless less of it is better."""
+        return "" if self.higher_is_better else ", less is better"
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds of the scores."""
         return list(self.scores.index.unique("seed"))
@@ -109,9 +120,9 @@ class Evaluation(Result):
     def regrets(self, ks: Iterable[int]) -> pd.DataFrame:
         """Regret of training the k highest scores, mean over seeds: one row for each k, one column for each score.
 
-        Regret is how far the best of them stays below the best of all. Column "random" is that of k random ones.
+        Regret is how far the best of them stays behind the best of all. Column "random" is that of k random ones.
         """
-        truth, rows = np.asarray(self.truth, np.float64), {}
+        truth, rows = np.asarray(self.truth if self.higher_is_better else -self.truth, np.float64), {}
         columns = {name: scores_by_seed(self.scores[name], len(truth)) for name in self.scores}
         columns["random"] = np.zeros((1, len(truth)))
         for k in ks:
@@ -158,7 +169,7 @@ class Evaluation(Result):
 
     def _headline(self) -> str:
         size = f"{plural(len(self.truth), 'architecture')}, {plural(len(self.seeds), 'seed')}"
-        return f"Evaluation: {self.benchmark}, {self.query}; {size}"
+        return f"Evaluation: {self.benchmark}, {self.query}{self.direction}; {size}"
 
     def _shown(self) -> pd.DataFrame:
         """The statistics that tell scores apart, without their intervals."""

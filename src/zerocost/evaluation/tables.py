@@ -62,7 +62,7 @@ def tabulate_statistics(
 
     Args:
         scores: rows by seed and architecture, one column a score, NaN where it failed.
-        truth: the truth of each architecture.
+        truth: the truth of each architecture; higher is better.
         k: how many of the highest scores `precision@k` and the like pick.
         resamples: number of bootstrap resamples.
         seed: draws the resamples.
@@ -95,9 +95,11 @@ def tabulate_statistics(
 
 
 def _pool_of(scores: pd.DataFrame, truth: pd.Series[float]) -> bootstrap.Pool:
-    """What the scores are compared with: the truth, also in percent, and the sizes of the networks."""
+    """What the scores are compared with: the truth, also in percent if it can be, and the sizes of the networks."""
     accuracy = np.asarray(truth, np.float64)
     percent = accuracy if accuracy.max() > 1 else 100 * accuracy
+    if accuracy.min() < 0:
+        percent = np.full_like(accuracy, np.nan)
     params, flops = (scores_by_seed(scores[name], len(truth))[0] for name in ("params", "flops"))
     return bootstrap.Pool(accuracy, percent, params, flops)
 

@@ -71,7 +71,8 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     A scikit-learn regressor of pandas data frames, as `Features` takes them. It learns the ranks of the targets and
     converts predicted ranks back, so that one architecture that failed to learn does not outweigh all others. Beyond
-    the known targets it extrapolates in a straight line.
+    the known targets it extrapolates in a straight line. Targets may be any metric: predictions are in its units, and
+    of an error, too, the lowest are the best.
 
     Args:
         space: the architectures' space, or its name; None for networks of no space.

@@ -64,7 +64,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
     scatters = [
         Plot(
             f"scatter-{place}",
-            figures.score_scatter(means[name], evaluation.truth, name, metric, colours[name]),
+            figures.score_scatter(means[name], evaluation.truth, name, metric + evaluation.direction, colours[name]),
             name,
             f"τ = {value_with_interval(table, name, 'kendall')}",
         )
@@ -120,7 +120,8 @@ def _evaluation_sentence(evaluation: Evaluation) -> str:
     """One sentence on what was done, with numbers."""
     return (
         f"{evaluation.settings['architectures']} architectures, drawn at random and scored with "
-        f"{fmt.plural(len(evaluation.seeds), 'seed')}; the truth is {evaluation.query}."
+        f"{fmt.plural(len(evaluation.seeds), 'seed')}; the truth is {evaluation.query}"
+        f"{evaluation.direction}."
     )
 
 

@@ -118,7 +118,7 @@ def _draw_scores(evaluation: Evaluation) -> Figure:
                 panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     for panel in panels[len(names) :]:
         panel.set_visible(False)
-    figure.supylabel(evaluation.query.metric.replace("_", " "), fontsize=8)
+    figure.supylabel(evaluation.query.metric.replace("_", " ") + evaluation.direction, fontsize=8)
     return figure
 
 

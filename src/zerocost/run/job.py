@@ -16,6 +16,7 @@ from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.signals import SIGNALS, Signal
 from zerocost.proxies.registry import resolve
+from zerocost.scoring.parallel import own_signals
 from zerocost.scoring.rank import score_candidate
 from zerocost.spaces import Fidelity, SearchSpace, resize
 from zerocost.store import Score
@@ -64,8 +65,7 @@ def in_workers(job: Job) -> Callable[[], Callable[[Key, frozenset[str]], Scores]
     which the worker has not registered.
     """
     given = [[p] if isinstance(p, Proxy) or ":" in p else resolve(p) for p in job.proxies]
-    own = {name: s for name, s in SIGNALS.items() if s.function and not s.declared_in.startswith("zerocost.")}
-    return partial(_set_up, job._replace(proxies=tuple(chain.from_iterable(given))), own)
+    return partial(_set_up, job._replace(proxies=tuple(chain.from_iterable(given))), own_signals())
 
 
 def _set_up(job: Job, signals: dict[str, Signal]) -> Callable[[Key, frozenset[str]], Scores]:

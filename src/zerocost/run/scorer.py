@@ -11,11 +11,11 @@ from types import TracebackType
 
 from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
+from zerocost.base.pool import Pool, WorkerDied
 from zerocost.base.progress import StepProgress
 from zerocost.proxies.registry import resolve
 from zerocost.run.fingerprint import fingerprints, proxy_identity
 from zerocost.run.job import Job, Key, Scores, failed_scores, in_workers
-from zerocost.run.pool import Pool, WorkerDied
 from zerocost.store import Store
 
 _WRITE_INTERVAL = 0.5

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypedDict, Unpack
 
 import torch
@@ -29,6 +30,7 @@ from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import Builder, as_builders, initialise_on, is_network
 from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.parallel import in_processes
 from zerocost.scoring.score import score_batches
 from zerocost.scoring.table import RankingInterrupted, ScoreTable
 from zerocost.tasks.task import Task, as_task, task_name
@@ -49,6 +51,7 @@ def rank(
     seed: int = 0,
     repeats: int | None = None,
     device: str | torch.device | None = None,
+    workers: int = 1,
     progress: StepProgress | bool | None = None,
 ) -> ScoreTable:
     """Initialise, score and rank many networks on one batch. A bad candidate never stops the others.
@@ -76,6 +79,7 @@ def rank(
         repeats: how often each network is initialised and scored, with seeds from `seed` on. Scores are means, and
             the table's `spread` has their standard deviations. Once, unless the combination says otherwise.
         device: where built networks are moved before scoring; None leaves them where they are.
+        workers: number of processes to score in, with one torch thread each.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number
             done and the total after each candidate.
 
@@ -94,16 +98,15 @@ def rank(
     ['naswot', 'params', 'rank_score', 'snip']
     """
     check_seed(seed)
-    for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
+    for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch), ("workers", workers)):
         if number is not None and (not isinstance(number, int) or number < 1):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
     source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
     size = batch or combine.as_combination(proxies).batch or usual_size(source)
     drawn = draw_batches(source, size, batches, seed, balanced)
     chosen = as_task(task, source, separate_targets(drawn[0]), loss=loss, output=output)
-    return rank_batch(
-        candidates, drawn, proxies, also=also, task=chosen, seed=seed, repeats=repeats, device=device, progress=progress
-    )
+    options: _ScoringOptions = {"task": chosen, "seed": seed, "repeats": repeats, "device": device, "workers": workers}
+    return rank_batch(candidates, drawn, proxies, also=also, progress=progress, **options)
 
 
 def draw_batches(data: Any, size: int, count: int, seed: int, balanced: bool) -> list[data_.Batch]:
@@ -120,6 +123,7 @@ class _ScoringOptions(TypedDict, total=False):
     seed: int
     repeats: int | None
     device: str | torch.device | None
+    workers: int
 
 
 def rank_batch(
@@ -139,7 +143,7 @@ def rank_batch(
         proxies: as in `rank`.
         also: as in `rank`.
         progress: as in `rank`.
-        options: `task`, `loss`, `output`, `seed`, `repeats` and `device`, as in `rank`.
+        options: `task`, `loss`, `output`, `seed`, `repeats`, `device` and `workers`, as in `rank`.
     """
     builders = as_builders(candidates)
     combination = combine.as_combination(proxies)
@@ -148,7 +152,7 @@ def rank_batch(
             f"the reference of this combination was scored at fidelity {combination.fidelity}, candidates are at full; "
             "give it to search, which scores at that fidelity, or leave out the reference"
         )
-    seed, device = options.get("seed", 0), options.get("device")
+    seed, device, workers = options.get("seed", 0), options.get("device"), options.get("workers", 1)
     repeats = options.get("repeats") or combination.repeats or 1
     ranked = resolve(combine.as_proxies(proxies))
     beside = resolve(also) if also else []
@@ -167,14 +171,16 @@ def rank_batch(
         scored = replace(combination, batch=size, repeats=repeats)
         return ScoreTable.of(cards, done, scored, [p.name for p in steps.proxies], time.perf_counter() - start)
 
+    seeds = range(seed, seed + repeats)
+    score = partial(_card_or_reason, batches=given, proxies=steps.proxies, task=task, seeds=seeds, device=device)
     try:
         with report_steps(progress, "scoring") as report:
-            for done, (name, build) in enumerate(builders.items(), start=1):
-                try:
-                    card = score_candidate(build, given, steps, task, range(seed, seed + repeats), device)
-                except InputError as reason:
-                    rejected.append(reason)
-                    card = _failed_card(steps, reason)
+            found = map(score, builders.values()) if workers == 1 else in_processes(score, builders, workers)
+            for done, ((name, build), card) in enumerate(zip(builders.items(), found, strict=True), start=1):
+                if isinstance(card, InputError):
+                    rejected.append(card)
+                if not isinstance(card, ScoreCard):
+                    card = _failed_card(steps, card)  # noqa: PLW2901
                 card.provenance["fidelity"] = "full"
                 if made := _describe_initialisation(build, seed, repeats):
                     card.provenance["initialisation"] = made
@@ -185,7 +191,19 @@ def rank_batch(
         raise RankingInterrupted(table()) from None
     if len(rejected) == len(builders):
         raise rejected[0]
-    return table()
+    unused = given[0].targets is not None and steps.passes and not any(step.labels for step in steps.passes)
+    first = next(iter(builders))
+    misfit = _misfit(partial(score_candidate, builders[first], given), task, seed, device) if unused else None
+    return replace(table(), notes=[f"no proxy uses the targets, which do not fit {first}: {misfit}"] if misfit else [])
+
+
+def _misfit(score: Callable[..., ScoreCard], task: Task, seed: int, device: str | torch.device | None) -> str | None:
+    """Why a candidate's outputs do not fit the targets, as a proxy that uses them says; None where they do."""
+    try:
+        score(plan(resolve("grad_norm")), task, [seed], device)
+    except InputError as reason:
+        return str(reason)
+    return None
 
 
 def score_candidate(
@@ -211,6 +229,21 @@ def score_candidate(
 
     card: ScoreCard | Failure = or_failure(measured)
     return _failed_card(steps, card) if isinstance(card, Failure) else card
+
+
+def _card_or_reason(
+    build: Builder | nn.Module,
+    batches: Sequence[data_.Batch],
+    proxies: Sequence[Proxy],
+    task: Task,
+    seeds: Sequence[int],
+    device: str | torch.device | None,
+) -> ScoreCard | InputError:
+    """`score_candidate`, with what it raises as a value."""
+    try:
+        return score_candidate(build, batches, plan(proxies), task, seeds, device)
+    except InputError as reason:
+        return reason
 
 
 def _failed_card(steps: Plan, reason: Exception) -> ScoreCard:

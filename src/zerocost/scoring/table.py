@@ -35,6 +35,7 @@ class ScoreTable(Result):
         seconds: time the scoring took.
         ranked_by: what `rank_score` is, in words: the combination, unless a search ranked by other objectives.
         proxies: the columns that `rank_score` is made of.
+        notes: what to know of the ranking, such as targets that do not fit the networks where no proxy uses them.
     """
 
     frame: pd.DataFrame
@@ -45,6 +46,7 @@ class ScoreTable(Result):
     seconds: float = 0.0
     ranked_by: str = ""
     proxies: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ranked_by", self.ranked_by or str(self.combination))
@@ -129,6 +131,7 @@ class ScoreTable(Result):
     def _headline(self) -> str:
         failed = len(self.failures["candidate"].unique())
         note = f"; scores failed for {plural(failed, 'candidate')}, see .failures" if failed else ""
+        note += "".join(f"; {one}" for one in self.notes)
         return f"ScoreTable: {plural(len(self), 'candidate')}, best first by {self.ranked_by}{note}"
 
     def narrow(self, names: Sequence[str], dropped: dict[str, str]) -> ScoreTable:

@@ -43,8 +43,8 @@ def export(
 
     - `best.pt`: the weights as state dict; beside it the other formats that are asked for, see `write_formats`.
     - `network.py` and `source`: plain Python that builds the network, written where `origin` is given, and seen to give
-      the network's outputs. `from FOLDER.network import load, prepare`: `load()` is the network with its weights,
-      `prepare(raw)` makes its inputs.
+      the network's outputs. `from FOLDER.network import load, prepare, read`: `load()` is the network with its weights,
+      `prepare(raw)` makes its inputs, `read(outputs)` says what its outputs mean.
     - `settings.json`: what the network is and how it was made. `README.txt`: how to load it.
 
     `source` holds your own file and those beside it that it imports; of a shipped space, and where your file imports
@@ -57,8 +57,9 @@ def export(
         folder: where to write, made where it is missing; an earlier export in it is replaced.
         formats: what to write beside the state dict: `safetensors`, `torchscript`, `onnx`.
         origin: where the network comes from.
-        settings: what `settings.json` says beside that: `inputs`, as of `describe_inputs`; `seed`, that the network was
-            built with, 0 by default; and anything else.
+        settings: what `settings.json` says beside that: `inputs`, as of `describe_inputs`; `outputs`, as of
+            `describe_tensor` and `describe_outputs`; `seed`, that the network was built with, 0 by default; and
+            anything else.
 
     Returns:
         The file of each format, and `network`, `settings` and `readme`.
@@ -144,13 +145,15 @@ def _remove_bytecode(folder: Path) -> None:
 def _readme(folder: Path, said: Mapping[str, Any], files: Iterable[str]) -> str:
     """What the folder is and how the network is loaded, in five lines."""
     name, needs = folder.resolve().name, dict(said["needs"])
-    load = f"beside your code: `from {name}.network import load, prepare; model = load()`"
+    load = f"beside your code: `from {name}.network import load, prepare, read; model = load()`"
     if not name.isidentifier():
-        load = "with Python started in this folder: `from network import load, prepare; model = load()`"
+        load = "with Python started in this folder: `from network import load, prepare, read; model = load()`"
+    reads = "outputs" in said
+    use = f"`outputs = {'read(' * reads}model(prepare(inputs)){')' * reads}`"
     lines = [
         f"{_title(said)}, written by zerocost {VERSION}; settings.json has its scores, training and versions.",
         f"Load it {load}.",
-        "Use it: `outputs = model(prepare(inputs))`; settings.json says what the inputs and outputs are.",
+        f"Use it: {use}; settings.json says what the inputs and outputs are.",
         f"It needs {', '.join(f'{package} (made with {version})' for package, version in needs.items())}"
         f"{', as a file in source/ imports it' if 'zerocost' in needs else '; zerocost is not needed'}.",
         f"Files: {', '.join(files)}; best.pt holds the weights, network.py and source/ build the network.",

@@ -117,7 +117,7 @@ class SearchPlan:
         texts |= {"task": task.name, "loss": task.loss_name, "metric": task.metric_name}
         texts |= {} if task.output is None else {"output": _source_name(task.output)}
         unused = [] if pipeline.trained_objective else ["accuracy", "warmup", "moves"]
-        left_out = {"workers", *unused, *(own - texts.keys())}
+        left_out = {"workers", "logger", *unused, *(own - texts.keys())}
         every = {one.name: getattr(pipeline, one.name) for one in fields(pipeline)} | texts
         versions = {"zerocost": VERSION, "torch": torch.__version__}
         return versions | {name: value for name, value in every.items() if name not in left_out and value is not None}

@@ -182,6 +182,7 @@ class SearchResult(Result):
         """
         from zerocost.search.export import export
         from zerocost.search.origin import Origin
+        from zerocost.search.preparation import describe_tensor
         from zerocost.train.folder import training_settings
 
         runs = [run for run in self.survivors if run.name == self.best and run.checkpoint is not None]
@@ -195,6 +196,7 @@ class SearchResult(Result):
         model = materialised(initialise(self.table.candidates[self.best], run.seed), self.sample)
         model.load_state_dict(torch.load(str(run.checkpoint), weights_only=True))
         known = self.sizes or space
+        outputs = describe_tensor(model, self.sample, self.task) | self.outputs
         training = run.to_dict() | {"settings": training_settings(Path(str(run.checkpoint)))}
         del training["checkpoint"]
         return export(
@@ -204,7 +206,7 @@ class SearchResult(Result):
             formats,
             origin=Origin(space or self.space, self.best, {} if space else self.sizes) if known else None,
             settings={
-                **{"inputs": self.inputs, "outputs": self.outputs, "seed": run.seed},
+                **{"inputs": self.inputs, "outputs": outputs, "seed": run.seed},
                 **{"scores": self.table.cards[self.best].scores, "training": training, "search": self.settings},
             },
         )

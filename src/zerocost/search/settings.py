@@ -26,6 +26,7 @@ from zerocost.search.objectives import ACCURACY, SCORE, is_metric, read_objectiv
 from zerocost.spaces import FULL, Fidelity
 from zerocost.tasks import Task
 from zerocost.tasks.task import as_task
+from zerocost.train.tracking import MakeLogger, check_logger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +211,8 @@ class Training(SettingsGroup):
         epochs: epochs of training; 0 stops after the filter.
         training_seeds: trainings of each survivor, with seeds 0, 1, ….
         halving: train by successive halving: all a little, the best third three times as long, and so on.
+        logger: track each training as a run: csv, tensorboard, mlflow or wandb, with a place after a colon, as in
+            csv:logs or mlflow:sqlite:///mlflow.db; or a function of name and seed that returns a logger of Lightning.
     """
 
     keep: int = at_least(1, default=5)
@@ -218,6 +221,11 @@ class Training(SettingsGroup):
     epochs: int = at_least(0, default=8)
     training_seeds: int = at_least(1, default=1)
     halving: bool = False
+    logger: str | MakeLogger | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_logger(self.logger)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure, InputError
+from zerocost.base.pool import Pool
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
 from zerocost.engine.inputs import sample_test, take_samples
@@ -19,7 +20,6 @@ from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
 from zerocost.engine.outputs import Output, no_output
-from zerocost.run.pool import Pool
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score
 from zerocost.spaces import Architecture, SearchSpace

@@ -1,4 +1,5 @@
-"""A network found by zerocost: `load()` gives it trained, `build()` untrained, and `prepare(x)` makes its inputs."""
+"""A network found by zerocost: `load()` gives it trained, `build()` untrained; `prepare(x)` makes its inputs, `read(y)`
+says what its outputs mean."""
 
 from __future__ import annotations
 
@@ -56,8 +57,30 @@ def prepare(inputs: Any) -> Any:
 
     uint8 images N×H×W×C, N×C×H×W or N×H×W become numbers from 0 to 1, N×C×H×W. Where `settings.json` has a mean and a
     deviation, those of the training data, inputs are standardised by them, and a missing number, NaN, becomes the mean.
+    Rows of texts become the numbers of their categories, 0 for one that is not known.
     """
     return _prepare(inputs, settings()["inputs"])
+
+
+def read(outputs: Any) -> Any:
+    """What the network's outputs mean: predicted numbers in their own unit, or of each sample its class by name.
+
+    Of other tasks it is the tensor, of class numbers N×… where each pixel or sample has one without a name.
+    """
+    known = settings()["outputs"]
+    if "function" in known:
+        raise ValueError(f"the function {known['function']} takes the tensor out of the outputs; call it instead")
+    found, place = outputs, known.get("tensor")
+    if place is not None and not isinstance(outputs, Tensor):
+        named = isinstance(outputs, Mapping) or isinstance(place, int)
+        found = outputs[place] if named else getattr(outputs, place)
+    if "target_scale" in known:
+        mean, std = known["target_scale"]
+        return found * std + mean
+    if known.get("task") not in ("classification", "segmentation"):
+        return found
+    best = found.argmax(1) if found.ndim > 1 and found.shape[1] > 1 else (found.flatten() > 0).long()
+    return [known["classes"][number] for number in best.tolist()] if known.get("classes") and best.ndim == 1 else best
 
 
 def _prepare(values: Any, kind: Any) -> Any:
@@ -66,14 +89,28 @@ def _prepare(values: Any, kind: Any) -> Any:
         return tuple(_prepare(one, each) for one, each in zip(values, kind, strict=True))
     if "dtype" not in kind:
         return {name: _prepare(values[name], each) for name, each in kind.items()}
-    found, dtype = torch.as_tensor(values), getattr(torch, kind["dtype"])
+    if "categories" in kind and not isinstance(values, Tensor):
+        values = _category_numbers(values, kind["categories"])
+    raw = values.copy() if hasattr(values, "flags") else values  # arrays of pandas cannot be written to
+    found, dtype = torch.as_tensor(raw), getattr(torch, kind["dtype"])
     if found.dtype == torch.uint8 and dtype.is_floating_point:
         found = _channels_first(found, kind["shape"][1:]) / 255
     found = found.to(dtype)
     if "mean" not in kind:
         return found
-    mean, std = (torch.tensor(kind[name]).reshape(-1, *[1] * (len(kind["shape"]) - 2)) for name in ("mean", "std"))
+    along = [1] * len(kind["shape"])
+    along[kind.get("axis", 1)] = -1
+    mean, std = (torch.tensor(kind[name]).reshape(along) for name in ("mean", "std"))
     return torch.where(found.isnan(), 0.0, (found - mean) / std)
+
+
+def _category_numbers(rows: Any, categories: Mapping[str, list[str]]) -> list[list[int]]:
+    """The number of each category of rows of texts, a column each, from 1 on; numbers stay as they are."""
+    places = [{text: place for place, text in enumerate(texts, start=1)} for texts in categories.values()]
+    return [
+        [one if isinstance(one, int) else known.get(str(one), 0) for one, known in zip(row, places, strict=True)]
+        for row in (rows.tolist() if hasattr(rows, "tolist") else rows)
+    ]
 
 
 def _channels_first(images: Tensor, shape: list[int]) -> Tensor:

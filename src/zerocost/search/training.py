@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -22,6 +22,7 @@ from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Training
 from zerocost.spaces import distinct
 from zerocost.train.run import Run, TrainingInterrupted
+from zerocost.train.tracking import Tracking, score_parameters
 
 _DRAWS_PER_PICK = 100
 """Architectures drawn for each random pick, at most, until one keeps to the limits."""
@@ -44,7 +45,9 @@ def train_both(
     seeds = list(range(training.training_seeds))
     picks = training.keep if training.learns else len(result.kept)
     count = min(training.trainings or len(result.kept), len(result.kept))
-    trainer = _GroupTrainer(plan, _EpochCount(progress, (count + picks) * len(seeds) * training.epochs))
+    tracking = Tracking(training.logger, plan.space.name)
+    total = (count + picks) * len(seeds) * training.epochs
+    trainer = _GroupTrainer(plan, _EpochCount(progress, total), tracking)
 
     def add(runs: list[Run], candidates: _Candidates, each: list[int]) -> None:
         try:
@@ -56,18 +59,21 @@ def train_both(
     def train_survivors(names: Iterable[object]) -> list[Run]:
         chosen = {str(name): result.table.candidates[str(name)] for name in names}
         before = len(result.survivors)
+        tracking.parameters = _tracked_parameters(result, chosen)
         for each in [seeds] if training.halving else [[seed] for seed in seeds]:
             add(result.survivors, chosen, each)
         return result.survivors[before:]
 
     start = time.perf_counter()
     try:
-        if training.learns:
-            train_by_learning(plan, result, train_survivors, follower)
-        else:
-            train_survivors(result.kept.frame.index)
-        for seed in seeds:
-            add(result.random, _random_picks(plan, result, picks, seed), [seed])
+        with tracking:
+            if training.learns:
+                train_by_learning(plan, result, train_survivors, follower)
+            else:
+                train_survivors(result.kept.frame.index)
+            tracking.parameters = _tracked_parameters(result, result.kept.frame.index)
+            for seed in seeds:
+                add(result.random, _random_picks(plan, result, picks, seed), [seed])
     except KeyboardInterrupt:
         raise SearchInterrupted(result) from None
     finally:
@@ -98,12 +104,19 @@ def _random_picks(plan: SearchPlan, result: SearchResult, count: int, seed: int)
     return {str(arch): partial(plan.space.build, arch) for arch in islice(drawn, count)}
 
 
+def _tracked_parameters(result: SearchResult, kept: Collection[object]) -> dict[str, dict[str, Any]]:
+    """What a tracker's runs say of each architecture that was scored."""
+    scores = score_parameters(result.table.frame)
+    return {name: {"kept": name in kept} | own for name, own in scores.items()}
+
+
 @dataclass
 class _GroupTrainer:
     """Trains groups of candidates; without halving each candidate is trained once a seed, whatever its groups."""
 
     plan: SearchPlan
     count: _EpochCount
+    tracking: Tracking
     finished: dict[tuple[str, int], Run] = field(default_factory=dict)
 
     def train(self, candidates: _Candidates, seeds: Sequence[int]) -> list[Run]:
@@ -115,7 +128,7 @@ class _GroupTrainer:
         settings: dict[str, Any] = {
             **{"train": split.fitting, "validation": split.validation, "workdir": split.workdir, "seeds": seeds},
             **{"epochs": training.epochs, "device": training.device, "progress": self.count.epoch},
-            **{"task": split.task},
+            **{"task": split.task, "logger": self.tracking},
         }
         if training.halving:
             return halving(candidates, **settings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -77,6 +78,16 @@ def lower_is_better(name: str) -> bool:
     (True, False, False)
     """
     return name in METRICS and not METRICS[name].higher_is_better
+
+
+def truth_falls(name: str) -> bool:
+    """Whether less is better of what a benchmark calls so: an error or loss, or a metric with the part of the data.
+
+    >>> [truth_falls(name) for name in ("test_mean_squared_error", "valid_loss", "valid_neg_loss", "test_accuracy")]
+    [True, True, False, False]
+    """
+    metric = re.sub(r"^(train|training|val|valid|validation|test)_", "", name)
+    return lower_is_better(metric) or re.search(r"(?<!neg_)(loss|error)$", metric) is not None
 
 
 class Meter:

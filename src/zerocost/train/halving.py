@@ -20,6 +20,7 @@ from zerocost.tasks import Task
 from zerocost.train import trainer
 from zerocost.train.run import Run, TrainingInterrupted, best_epoch
 from zerocost.train.settings import Progress, report_epochs
+from zerocost.train.tracking import MakeLogger, Tracking, as_tracking
 
 
 class _TrainOptions(TypedDict, total=False):
@@ -36,6 +37,7 @@ class _TrainOptions(TypedDict, total=False):
     loss: Loss | None
     metric: Any
     output: Output
+    logger: Tracking | str | MakeLogger | None
 
 
 def halving(
@@ -69,7 +71,7 @@ def halving(
         workdir: folder for results, as in `zerocost.train.train`. After a break the same call goes on where it was, to
             the same result. Without it a temporary folder is used, and runs have no checkpoint.
         settings: other settings of `zerocost.train.train`: `train`, which is required, `validation`, `batch_size`,
-            `learning_rate`, `patience`, `device`, `progress`, `task`, `loss`, `metric` and `output`.
+            `learning_rate`, `patience`, `device`, `progress`, `task`, `loss`, `metric`, `output` and `logger`.
 
     Returns:
         A run for each candidate and seed, in that order; those that were not trained to the end are `stopped`.
@@ -95,6 +97,7 @@ def halving(
     with ExitStack() as stack:
         total = len(seeds) * _epochs_of_all(steps, len(by_name), reduction)
         settings["progress"] = stack.enter_context(report_epochs(settings.get("progress"), total))
+        settings["logger"] = stack.enter_context(as_tracking(settings.get("logger"), candidates))
         folder = workdir or stack.enter_context(tempfile.TemporaryDirectory(prefix="zerocost-halving-"))
         try:
             for step in steps:

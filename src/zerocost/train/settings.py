@@ -15,6 +15,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.progress import report_steps
 from zerocost.tasks import Task
 from zerocost.train.batches import Batches
+from zerocost.train.tracking import Tracking
 
 Progress = Callable[[str, int, int, int, float], object]
 """Called with name, seed, epoch, epochs and the metric on the validation data."""
@@ -63,6 +64,7 @@ class TrainingSetup(NamedTuple):
         device: where networks are trained.
         progress: called after every epoch.
         stop: asked after every epoch whether the run ends.
+        tracking: what is told of every training.
     """
 
     settings: TrainingSettings
@@ -72,6 +74,7 @@ class TrainingSetup(NamedTuple):
     device: torch.device
     progress: Progress
     stop: Stop | None
+    tracking: Tracking
 
 
 @contextmanager

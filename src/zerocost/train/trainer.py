@@ -21,7 +21,7 @@ from zerocost.engine.lazy import has_lazy_layers, materialised
 from zerocost.engine.losses import Loss
 from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.outputs import Output
-from zerocost.scoring.candidates import Builder, initialise
+from zerocost.scoring.candidates import Builder, as_builders, initialise
 from zerocost.tasks import Task
 from zerocost.tasks.task import as_task, task_name
 from zerocost.train.batches import Batches, hash_values, stable_repr
@@ -29,8 +29,9 @@ from zerocost.train.folder import RunFolder, folder_name
 from zerocost.train.isolate import isolate_lightning
 from zerocost.train.run import Epoch, Run, TrainingInterrupted
 from zerocost.train.settings import Progress, Stop, TrainingSettings, TrainingSetup, report_epochs, resolve_device
+from zerocost.train.tracking import MakeLogger, Tracking, as_tracking
 
-Candidates = Mapping[str, Builder | nn.Module]
+Candidates = Mapping[str, Builder | nn.Module] | Sequence[Builder | nn.Module]
 
 
 class HasCandidates(Protocol):
@@ -59,6 +60,7 @@ def train(
     metric: Any = None,
     output: Output = None,
     stop: Stop | None = None,
+    logger: Tracking | str | MakeLogger | None = None,
 ) -> list[Run]:
     """Train candidates, each from every seed, and return their runs in that order.
 
@@ -71,7 +73,8 @@ def train(
     `failure` and keeps what was trained before.
 
     Args:
-        candidates: builders or modules by name, or a table with `.candidates`.
+        candidates: as in `zerocost.rank`: builders or modules, by name or in a sequence; or a table with `.candidates`,
+            such as `zerocost.rank` and `zerocost.select` return.
         train: training data as `zerocost.data.load` takes it, with targets.
         validation: validation data, likewise. Without it, a fifth of `train` is held out, stratified by class, the same
             for every run.
@@ -100,6 +103,10 @@ def train(
             `workdir`, until the answer is yes, so the same answers end a run at the same epoch. With no `stop`, or no
             yes among the answers, a stopped run goes on as if it had never been stopped. A run that was trained beyond
             the first yes is returned as it is. An exception that `stop` raises ends the training.
+        logger: tracks each training as a run with its epochs, its settings and, of a table, the candidate's scores:
+            "csv", "tensorboard", "mlflow" or "wandb", with a place after a colon: a folder, as in "csv:logs", an
+            address of MLflow, as in "mlflow:sqlite:///mlflow.db", a project of wandb. Or a function of name and seed
+            that returns a logger of Lightning. Runs that are read from `workdir` are not tracked again.
 
     Raises:
         InputError: arguments or data that cannot be used.
@@ -124,9 +131,10 @@ def train(
     try:
         with (
             isolate_lightning(where),
+            as_tracking(logger, candidates) as tracking,
             report_epochs(progress, len(by_name) * len(seeds) * epochs) as report,
         ):
-            setup = TrainingSetup(settings, training, held_out, folder, where, report, stop)
+            setup = TrainingSetup(settings, training, held_out, folder, where, report, stop, tracking)
             for name, candidate in by_name.items():
                 for seed in seeds:
                     runs.append(_run(name, candidate, seed, setup))  # noqa: PERF401  those before Ctrl-C are kept
@@ -157,6 +165,7 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
 
     def report(epoch: Epoch) -> bool:
         with _blaming_callbacks():
+            setup.tracking.log(name, seed, epoch, task.metric_name)
             setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_metric)
         return ends(epoch)
 
@@ -180,6 +189,8 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
             epochs = known if run is None else folder.saved_epochs()
             folder.discard_result() if epochs else folder.clear()
         if not stopped:
+            with _blaming_callbacks():
+                setup.tracking.start(name, seed, _tracked_settings(setup.settings), epochs, task.metric_name)
             with seeded(seed, setup.device):
                 training = TrainingModule(network, setup, seed, epochs, folder, report)
                 fit(training, setup.device)
@@ -192,7 +203,11 @@ def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSe
     except BaseException as error:  # noqa: BLE001  whatever a candidate raises is its own failure
         failure = _failure_reason(error, setup.settings.batch_size)
     checkpoint = folder.best if folder is not None and epochs and folder.best.exists() else None
-    return Run.of(name, seed, epochs, checkpoint, failure=failure, stopped=stopped and failure is None, **measured)
+    stopped = stopped and failure is None
+    run = Run.of(name, seed, epochs, checkpoint, failure=failure, stopped=stopped, **measured)
+    with _blaming_callbacks():
+        setup.tracking.end(run)
+    return run
 
 
 @contextmanager
@@ -221,6 +236,13 @@ def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[s
     }
 
 
+def _tracked_settings(settings: TrainingSettings) -> dict[str, Any]:
+    """How a run is trained, as parameters of a tracker's run."""
+    task = settings.task
+    named = {"task": task.name, "loss": task.loss_name, "metric": task.metric_name}
+    return {name: value for name, value in (vars(settings) | named).items() if value is not None}
+
+
 def _failure_reason(error: BaseException, batch_size: int) -> str:
     """Why a run failed, in one line."""
     if isinstance(error, MemoryError) or is_out_of_memory(error):
@@ -230,18 +252,8 @@ def _failure_reason(error: BaseException, batch_size: int) -> str:
 
 def candidates_by_name(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:
     """The candidates by name; `InputError` for one that is neither a builder nor a module."""
-    by_name = candidates if isinstance(candidates, Mapping) else getattr(candidates, "candidates", None)
-    if not isinstance(by_name, Mapping):
-        raise InputError(
-            f"candidates must be builders by name, or a table with `.candidates`, but got {type(candidates).__name__}"
-        )
-    for name, candidate in by_name.items():
-        if not callable(candidate):
-            raise InputError(
-                f"candidate {name!r} must be a torch.nn.Module or a function that builds one, "
-                f"but got {type(candidate).__name__}"
-            )
-    return by_name
+    given = getattr(candidates, "candidates", candidates)
+    return {} if given == {} else as_builders(given)
 
 
 def _load_data(train: Any, validation: Any, task: str | None) -> tuple[Dataset[Any], Dataset[Any]]:

@@ -36,7 +36,7 @@ def serve() -> None:
     try:
         function = _load(frames.get())
     except BaseException as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
-        reason = f"the space or a proxy cannot be loaded in a worker process: {describe_error(error)}"
+        reason = f"the networks or a proxy cannot be loaded in a worker process: {describe_error(error)}"
         _send(answers, (None, InputError(f"{reason}; workers=1 needs no other process")))
         return
     _send(answers, (None, None))

@@ -18,7 +18,7 @@ import cloudpickle
 from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
 from zerocost.base.user_code import loaded_files
 
-_START = "import sys; sys.path[:] = {path!r}; from zerocost.run.worker import serve; serve()"
+_START = "import sys; sys.path[:] = {path!r}; from zerocost.base.worker import serve; serve()"
 _PATIENCE = 1.0
 """Seconds that a worker whose pipes are closed has to end."""
 
@@ -53,7 +53,7 @@ class Pool:
             sent = cloudpickle.dumps(set_up)
         except Exception as error:
             raise InputError(
-                f"the space or a proxy cannot be sent to other processes ({describe_error(error)}): it holds what "
+                f"the networks or a proxy cannot be sent to other processes ({describe_error(error)}): it holds what "
                 "cannot leave its process, such as a lock, an open file or a generator; make that where it is used, "
                 "or use workers=1"
             ) from error
@@ -127,7 +127,7 @@ class Pool:
             if self._proven or self._closed:
                 raise
             raise ZerocostError(
-                f"a worker process ended while it loaded the space and the proxies: {death}; workers=1 shows why"
+                f"a worker process ended while it loaded the networks and the proxies: {death}; workers=1 shows why"
             ) from None
         self._proven = True
         return worker

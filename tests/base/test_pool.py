@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from zerocost.base.errors import Failure, InputError, ZerocostError
-from zerocost.run.pool import Pool, WorkerDied
+from zerocost.base.pool import Pool, WorkerDied
 
 
 def test_a_pool_calls_a_function_whatever_it_does(capfd):
@@ -65,7 +65,7 @@ def test_closing_ends_what_is_running():
     ("set_up", "error", "message"),
     [
         (partial(sys.exit, 5), InputError, "cannot be loaded in a worker process: SystemExit: 5; workers=1"),
-        (partial(os._exit, 5), ZerocostError, "ended while it loaded the space and the proxies: exit code 5"),
+        (partial(os._exit, 5), ZerocostError, "ended while it loaded the networks and the proxies: exit code 5"),
     ],
 )
 def test_a_worker_that_cannot_be_set_up(set_up, error, message):

@@ -1,0 +1,43 @@
+"""Candidates scored in other processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from zerocost.base.pool import Pool
+from zerocost.engine.signals import SIGNALS, Signal
+from zerocost.scoring.candidates import Builder
+
+_Candidates = Mapping[str, Builder | nn.Module]
+
+
+def own_signals() -> dict[str, Signal]:
+    """The user's own signals, which another process has not registered."""
+    return {name: s for name, s in SIGNALS.items() if s.function and not s.declared_in.startswith("zerocost.")}
+
+
+def in_processes(score: Callable[[Any], Any], candidates: _Candidates, workers: int) -> Iterator[Any]:
+    """What a function gives for each candidate, in their order; a `Failure` where a worker process died of one, twice.
+
+    Raises:
+        InputError: the candidates or the function cannot be sent to other processes.
+    """
+    pool, threads = Pool(partial(_set_up, score, candidates, own_signals()), workers), ThreadPoolExecutor(workers)
+    try:
+        yield from threads.map(pool.ask, candidates)
+    finally:
+        pool.close()
+        threads.shutdown(cancel_futures=True)
+
+
+def _set_up(
+    score: Callable[[Any], Any], candidates: _Candidates, signals: Mapping[str, Signal]
+) -> Callable[[str], Any]:
+    """In a worker process: the function that scores the candidate of a name."""
+    SIGNALS.update(signals)
+    return lambda name: score(candidates[name])
