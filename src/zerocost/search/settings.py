@@ -226,9 +226,6 @@ class Training(SettingsGroup):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_logger(self.logger)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
         if self.training_seconds is not None and not self.training_seconds > 0:
             raise InputError(f"training_seconds must be above 0, but got {self.training_seconds!r}")
         if self.learns and not self.epochs:
