@@ -13,12 +13,14 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
 from zerocost.engine.modes import CallMode
+from zerocost.engine.places import SamplePlace, reshaped
+from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.twice import call_twice
 from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, as_call
 from zerocost.engine.watch.gradients import GradientWatcher
 
 _LAST_AXIS = {"linear", "layer_norm", "rms_norm"}
-_MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
+_MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
 
 
 class Observer(CallMode):
@@ -74,7 +76,7 @@ class Observer(CallMode):
         axis.follow(function, name, args, kwargs, result)
         if isinstance(result, Tensor):
             if axis.reaches(result):
-                self._note_layout(one)
+                self._note_layout(one, result)
             noted_after = self._show("after", self._after[True], call, result) if self._after[True] else []
             if self._after[False]:
                 self._show("after", self._after[False], one, result)
@@ -86,10 +88,10 @@ class Observer(CallMode):
         """What the network's call returns."""
         return call_twice(function, name, args, kwargs) if self.twice else function(*args, **kwargs)
 
-    def _note_layout(self, call: Call) -> None:
+    def _note_layout(self, call: Call, result: Tensor) -> None:
         """Note where channels are after a call, and whether it ties samples together."""
-        if call.name in _MOVES:
-            self.scene.channel_axis = _channel_axis_after(call, self.scene.channel_axis)
+        if call.name in _MOVES or call.name in RESHAPES:
+            self.scene.channel_axis = _channel_axis_after(call, result, self.scene.channel_axis)
         if call.name in CHANNEL_AXIS or call.name in NORMALISATION:
             self.scene.channel_axis = -1 if call.name in _LAST_AXIS else 1
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
@@ -164,20 +166,24 @@ def _as_failure(watcher: Watcher, error: Exception) -> Failure:
     return Failure(f"{name} cannot be measured on this network: {describe_error(error)}")
 
 
-def _channel_axis_after(call: Call, axis: int) -> int:
-    """Where the channels are, first after the samples or last, once a call has moved axes.
+def _channel_axis_after(call: Call, result: Tensor, axis: int) -> int:
+    """Where the channels are once a call has moved or merged axes: from the end where they are last.
 
-    >>> _channel_axis_after(Call(torch.permute, "permute", (torch.zeros(2, 8, 8, 3), (0, 3, 1, 2)), {}), -1)
+    >>> x = torch.zeros(2, 8, 8, 3)
+    >>> _channel_axis_after(Call(torch.permute, "permute", (x, (0, 3, 1, 2)), {}), x.permute(0, 3, 1, 2), -1)
     1
     """
     given = call.input
-    if given.ndim < 3:
+    if given.ndim < 3 or result.ndim < 2:
         return axis
-    probe = torch.empty(*range(given.ndim), device="meta")  # every axis has a size of its own
-    kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
-    moved = call.function(probe, *call.args[1:], **kwargs)
-    if not isinstance(moved, Tensor):
-        return axis
-    sizes = tuple(moved.shape)
-    place = sizes.index(axis % given.ndim)
-    return {1: 1, len(sizes) - 1: -1}.get(place, axis)
+    place = axis % given.ndim
+    if call.name in RESHAPES:
+        found = reshaped(SamplePlace(place), given.shape, result.shape, given.shape[place])
+        if found is None or found.before * found.after > 1:
+            return axis
+        place = found.axis
+    else:
+        probe = torch.empty(*range(given.ndim), device="meta")  # every axis has a size of its own
+        kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
+        place = call.function(probe, *call.args[1:], **kwargs).shape.index(place)
+    return -1 if place == result.ndim - 1 and place != 1 else place

@@ -33,7 +33,7 @@ from zerocost.engine.places import (
 
 _PRIME = 10_007
 """As many samples as no network has of anything else, for calls on the meta device."""
-_RESHAPES = {
+RESHAPES = {
     *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
     *("contiguous", "unsafe_view"),
 }
@@ -58,7 +58,7 @@ _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 """Functions that return a sequence like the one given, and the last states, layers×N×units."""
 _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
-_LAYOUT = _RESHAPES | _MOVES
+_LAYOUT = RESHAPES | _MOVES
 _SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS
 
 
@@ -103,12 +103,25 @@ class SampleAxis:
     def read(self, place: SamplePlace | NoPlace, values: Tensor) -> Tensor | None:
         """`rows` of values that have the samples at `place`."""
         if isinstance(place, SamplePlace):
-            if self.samples == 1:
-                return values if values.shape[:1] == (1,) else values[None]
-            return place.rows(values)
+            return values[None] if self._hides_sample(place, values) else place.rows(values)
         if place.reason is None:
             return None
         raise Failure(f"an activation of shape {tuple(values.shape)} cannot be read by sample: {place.reason}")
+
+    def read_map(self, place: SamplePlace | NoPlace, channels: int, values: Tensor) -> Tensor | None:
+        """Values with the samples at `place` and channels along an axis as N×C×…; None for those without samples."""
+        rows = self.read(place, values)
+        if rows is None or rows.ndim < 3:
+            return rows
+        assert isinstance(place, SamplePlace)
+        axis = -1 if self._hides_sample(place, values) else place.axis
+        channels %= values.ndim
+        second = 1 if channels == axis else channels + (channels < axis) + rows.ndim - values.ndim
+        return rows.movedim(second, 1)
+
+    def _hides_sample(self, place: SamplePlace, values: Tensor) -> bool:
+        """Whether a tensor of the one sample that there is has no axis for it."""
+        return self.samples == 1 and values.shape[place.axis : place.axis + 1] != (place.before * place.after,)
 
     def reaches(self, tensor: Tensor) -> bool:
         """Whether rows of samples are in a tensor, whether or not they can be told apart."""
@@ -196,7 +209,7 @@ class SampleAxis:
         """The places in the results of a call that is given `source`, a tensor with samples."""
         place, shape = self._known(source), source.shape
         assert isinstance(place, SamplePlace)
-        if name in _RESHAPES:
+        if name in RESHAPES:
             return [reshaped(place, shape, tensor.shape, self.samples) for tensor in results]
         if name in _JOINS or name in _JOINED_ALONG:
             along = min(_JOINED_ALONG[name], source.ndim - 1) if name in _JOINED_ALONG else _axis(args, kwargs, 0)

@@ -57,13 +57,15 @@ class Call(NamedTuple):
 
 
 def as_call(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out), and
-    `batch_norm` has its arguments in the order of torch.nn.functional.
+    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out), a
+    property such as `Tensor.T` has its name, and `batch_norm` its arguments in the order of torch.nn.functional.
 
     >>> bias, inputs, weight = torch.zeros(3), torch.zeros(5, 2), torch.zeros(2, 3)
     >>> as_call(torch.addmm, "addmm", (bias, inputs, weight), {}).name
     'linear'
     """
+    if name == "get":
+        name = function.__self__.__name__  # type: ignore[attr-defined]
     if name == "batch_norm" and function is not F.batch_norm and len(args) > 4:
         args = (args[0], *args[3:5], *args[1:3], *args[5:])
     call = Call(function, name, args, kwargs)
@@ -82,7 +84,7 @@ class Scene:
         seed: for watchers that draw random numbers, from a generator of their own.
         weights: for the id of each weight matrix that runs, its place among the network's weight matrices.
         block: the number of the block that runs; 0 before the first one.
-        channel_axis: where the last layer has its channels, 1 or -1.
+        channel_axis: where the channels of the last layer are by now.
         in_hook: whether what is called now is a hook's doing, not the network's.
         sample_axis: where the samples are in each tensor.
         hidden: why the calls of the network cannot be seen; None where they can.
@@ -117,11 +119,8 @@ class Scene:
 
     def map(self, values: Tensor) -> Tensor | None:
         """`values` as N×C×positions, N×C where there is one position; None where no sample reaches them."""
-        rows = self.rows(values)
-        if rows is None:
-            return None
-        rows = rows.movedim(-1, 1) if self.channel_axis == -1 else rows
-        return rows.flatten(2) if rows.ndim > 2 else rows
+        found = self.sample_axis.read_map(self.sample_axis.place(values), self.channel_axis, values)
+        return found if found is None or found.ndim < 3 else found.flatten(2)
 
     def rows(self, tensor: Tensor, values: Tensor | None = None) -> Tensor | None:
         """A tensor (or `values`, of its shape) with the sample axis in front; None where no sample reaches it."""
