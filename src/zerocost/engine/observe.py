@@ -7,19 +7,21 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from zerocost.base.errors import Failure, describe_error
 from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
 from zerocost.engine.modes import CallMode
+from zerocost.engine.normalisers import normalised
 from zerocost.engine.places import SamplePlace, reshaped
 from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.twice import call_twice
 from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, as_call
 from zerocost.engine.watch.gradients import GradientWatcher
 
-_LAST_AXIS = {"linear", "layer_norm", "rms_norm"}
+_LAST_AXIS = {"linear", "layer_norm", "rms_norm", "embedding"}
 _MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
 
 
@@ -84,6 +86,22 @@ class Observer(CallMode):
                 self.finder.after(call, step, result, noted, noted_after)
         return result
 
+    def _enter_normaliser(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Called before a module that normalises: what it computes step by step is not shown."""
+        self.scene.in_hook = normalised(args, kwargs) is not None
+
+    def _leave_normaliser(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Called after it: shown as one call."""
+        given = normalised(args, kwargs)
+        with self.scene.inside_hook():
+            if given is not None and isinstance(result, Tensor):
+                call = Call(F.layer_norm, "layer_norm", (given,), {})
+                self.scene.channel_axis = self.scene.normalisers[module]
+                self._show("after", self._after[True], call, result)
+                self._show("after", self._after[False], call, result)
+                if self.finder:
+                    self.finder.after(call, None, result, [], [])
+
     def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the network's call returns."""
         return call_twice(function, name, args, kwargs) if self.twice else function(*args, **kwargs)
@@ -92,7 +110,7 @@ class Observer(CallMode):
         """Note where channels are after a call, and whether it ties samples together."""
         if call.name in _MOVES or call.name in RESHAPES:
             self.scene.channel_axis = _channel_axis_after(call, result, self.scene.channel_axis)
-        if call.name in CHANNEL_AXIS or call.name in NORMALISATION:
+        if call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.name == "embedding":
             self.scene.channel_axis = -1 if call.name in _LAST_AXIS else 1
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
 
@@ -120,6 +138,9 @@ class Observer(CallMode):
     def watching(self) -> Iterator[None]:
         """The one forward pass that is watched, in which hooks are on the modules."""
         handles = [hook for watcher in self.watchers.values() if watcher.problem is None for hook in watcher.hooks()]
+        for module in self.scene.normalisers:
+            handles.append(module.register_forward_pre_hook(self._enter_normaliser, with_kwargs=True))
+            handles.append(module.register_forward_hook(self._leave_normaliser, with_kwargs=True))
         try:
             with self:
                 yield

@@ -298,5 +298,5 @@ def test_what_no_sample_reaches_is_not_handed_on(handed_on):
             return self.mix(x + self.positions())
 
     net, x = Net(), TOKENS[0].float()
-    given, returned = handed_on(net, x)
-    assert torch.equal(given.mT, x + net.positions()) and torch.equal(returned.mT, net(x))
+    (returned,) = handed_on(net, x)
+    assert torch.equal(returned.mT, net(x))

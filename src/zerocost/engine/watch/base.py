@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,6 +81,7 @@ class Scene:
     Attributes:
         samples: number of samples in the batch.
         model: the module that runs.
+        normalisers: its own modules that normalise, each of which counts as one call; with the axis of their channels.
         seed: for watchers that draw random numbers, from a generator of their own.
         weights: for the id of each weight matrix that runs, its place among the network's weight matrices.
         block: the number of the block that runs; 0 before the first one.
@@ -93,6 +94,7 @@ class Scene:
 
     samples: int
     model: nn.Module | None = None
+    normalisers: Mapping[nn.Module, int] = field(default_factory=dict)
     seed: int = 0
     weights: dict[int, int] = field(default_factory=dict)
     block: int = 0

@@ -112,7 +112,7 @@ class Blocks(Watcher):
             return output.clone()
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
-        self.weighed |= call.name in CHANNEL_AXIS
+        self.weighed = self.weighed or (call.name in CHANNEL_AXIS and self.scene.sample_axis.reaches(result))
         if not call.is_activation or result.ndim < 2 or not self.scene.sample_axis.reaches(result):
             return None
         found = self._as_block_map(result)

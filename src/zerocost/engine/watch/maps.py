@@ -104,7 +104,7 @@ class LastFeatures(Watcher):
             self.given = given if isinstance(given, Failure) else given.detach().clone()
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
-        if call.name not in MAPPING or result.ndim < 3 or not self.scene.sample_axis.reaches(result):
+        if not _is_map(call) or result.ndim < 3 or not self.scene.sample_axis.reaches(result):
             return None
         check_visible(result)
         found, before = _read_or_failure(self.scene.map, result), self.last
@@ -146,6 +146,14 @@ class AttentionMaps(Collector):
         if last and self.scene.sample_axis.reaches(result):
             check_visible(result)
             self.values.append(result.detach().clone())
+
+
+def _is_map(call: Call) -> bool:
+    """Whether a call is a layer or a sum of tensors; what adds a number, as 1 + tanh(x) does, is neither."""
+    if call.name not in SUMS:
+        return call.name in MAPPING
+    tensors = [v for v in (*call.args, *call.kwargs.values()) if isinstance(v, Tensor) and v.numel() > 1]
+    return len(tensors) > 1
 
 
 def _read_or_failure(read: Callable[[Tensor], Any], values: Tensor) -> Any:
