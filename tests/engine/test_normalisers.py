@@ -142,7 +142,9 @@ def test_one_of_maps_is_group_normalisation_in_one_group_of_each_pixel():
 
     def net(norm):
         torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(3, 6, 3), norm(6), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.Flatten(), nn.Linear(96, 3)).double()
+        return nn.Sequential(
+            nn.Conv2d(3, 6, 3), norm(6), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.Flatten(), nn.Linear(96, 3)
+        ).double()
 
     batch = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(1)), torch.arange(4) % 3
     names = "zen,t_cet,synflow,log_synflow,snr_synflow"

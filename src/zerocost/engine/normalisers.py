@@ -58,8 +58,8 @@ def _channel_axis(module: nn.Module) -> int | None:
     generator = stream(0, "normalisers")
     for shape in ((8, 6, size), (8, size, 6), (8, size, 3, 3)):
         x = torch.randn(shape, generator=generator, dtype=torch.float64)
-        for axis in (0, -1, 1):
-            sizes = [length if i == axis % x.ndim else 1 for i, length in enumerate(shape)]
+        for varied in (0, 1, x.ndim - 1):
+            sizes = [length if i == varied else 1 for i, length in enumerate(shape)]
             x = x * 10 ** (2 * torch.rand(sizes, generator=generator, dtype=torch.float64))
         with suppress(Exception):  # a shape that the module was not made for
             found = own.forward(x.clone())
@@ -85,8 +85,8 @@ def _normalised_along(x: Tensor, found: Tensor) -> int | None:
 
 def _is_affine(one: Tensor, other: Tensor) -> bool:
     """Whether each row of one tensor is a rising straight line of the other's."""
-    rows = [values.flatten(1) - values.flatten(1).mean(1, keepdim=True) for values in (one, other)]
-    cosines = torch.cosine_similarity(*rows)
+    first, second = (values.flatten(1) - values.flatten(1).mean(1, keepdim=True) for values in (one, other))
+    cosines = torch.cosine_similarity(first, second)
     return bool((cosines > 0.9999).all())
 
 

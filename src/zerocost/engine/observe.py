@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerocost.base.errors import Failure, describe_error
+from zerocost.engine.calls import Call, as_call
 from zerocost.engine.find_activations import ActivationFinder
-from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
+from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, SUMS, Function
 from zerocost.engine.modes import CallMode
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.places import SamplePlace, reshaped
 from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.twice import call_twice
-from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, as_call
+from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
-_LAST_AXIS = {"linear", "layer_norm", "rms_norm", "embedding"}
+_LAST_AXIS = {"layer_norm", "rms_norm", "embedding"}
 _MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
+
+
+class _Product(NamedTuple):
+    """A product with a weight matrix that was shown as a linear layer, and how to undo that."""
+
+    call: Call
+    result: Tensor
+    undone: list[Undo]
+
+    def is_given_bias(self, args: tuple[Any, ...], reaches: Callable[[Tensor], bool]) -> bool:
+        """Whether a sum adds one constant a channel to it."""
+        axis, others = self.call.channel_axis, [value for value in args if value is not self.result]
+        if len(args) != 2 or len(others) != 1 or not isinstance(others[0], Tensor) or reaches(others[0]):
+            return False
+        shape = others[0].shape
+        return -len(shape) <= axis < 0 and shape[axis] == shape.numel() == self.result.shape[axis]
+
+    def forget(self) -> None:
+        """Let watchers forget it."""
+        for undo in self.undone:
+            undo()
 
 
 class Observer(CallMode):
@@ -58,6 +80,7 @@ class Observer(CallMode):
                 watcher.problem = scene.hidden
         self.batch_norm = False
         self.follows = bool(self.watchers) or scene.in_parts  # in parts, a BatchNorm may tie samples together
+        self.unbiased: _Product | None = None
         self.finder = ActivationFinder() if any(w.sees_activations for w in self.watchers) else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
@@ -68,7 +91,11 @@ class Observer(CallMode):
             if self.follows:
                 self.scene.sample_axis.follow(function, name, args, kwargs, result)
             return result
-        one, axis = as_call(function, name, args, kwargs), self.scene.sample_axis
+        one, axis = as_call(function, name, args, kwargs, self.scene.weights), self.scene.sample_axis
+        layer, self.unbiased = self.unbiased, None
+        if layer is not None and name in SUMS and layer.is_given_bias(args, axis.reaches):
+            layer.forget()
+            one = layer.call
         call, step = self.finder.before(one, axis.reaches) if self.finder else (one, None)
         shown = step is not None and step.activation is not None and step.activation.before is not None
         noted = self._show("before", self._before[True], call) if self._before[True] and not shown else []
@@ -76,14 +103,18 @@ class Observer(CallMode):
             self._show("before", self._before[False], one)
         result = self.run(function, name, args, kwargs)
         axis.follow(function, name, args, kwargs, result)
+        if result is None and one.name == "masked_fill":  # x[mask] = number
+            result = args[0]
         if isinstance(result, Tensor):
             if axis.reaches(result):
                 self._note_layout(one, result)
             noted_after = self._show("after", self._after[True], call, result) if self._after[True] else []
             if self._after[False]:
-                self._show("after", self._after[False], one, result)
+                noted_after += self._show("after", self._after[False], one, result)
             if self.finder:
                 self.finder.after(call, step, result, noted, noted_after)
+            if one.name == "linear" and name != "linear":
+                self.unbiased = _Product(one, result, noted_after)
         return result
 
     def _enter_normaliser(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -111,7 +142,8 @@ class Observer(CallMode):
         if call.name in _MOVES or call.name in RESHAPES:
             self.scene.channel_axis = _channel_axis_after(call, result, self.scene.channel_axis)
         if call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.name == "embedding":
-            self.scene.channel_axis = -1 if call.name in _LAST_AXIS else 1
+            layer = call.name in CHANNEL_AXIS
+            self.scene.channel_axis = call.channel_axis if layer else -1 if call.name in _LAST_AXIS else 1
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
 
     def _show(self, moment: str, watchers: Sequence[Watcher], *values: Any) -> list[Undo]:

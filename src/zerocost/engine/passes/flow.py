@@ -92,7 +92,7 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
         roles = WeightRoles(network.model, weights)
         for module in () if kept else network.normalisers:
             module.register_forward_hook(_hand_on, with_kwargs=True)
-        with mode(network.originals, roles.see, keep_normalisation=kept) as running:
+        with mode(network.originals, roles.see, set(map(id, weights)), kept) as running:
             outputs = network.run(
                 parameters | buffers, clone_tensors(as_leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
             )

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call
 from zerocost.engine.functions import (
     BY_HAND,
     CHANNEL_AXIS,
@@ -21,8 +21,6 @@ from zerocost.engine.functions import (
     NORMALISATION,
     RECTIFIERS,
     SUMS,
-    Function,
-    is_rectifier,
 )
 from zerocost.engine.sample_axis import SampleAxis
 from zerocost.engine.signals import Signal, declare
@@ -31,47 +29,6 @@ Undo = Callable[[], object]
 """Makes a watcher forget what it noted of a call that turned out to be a part of an activation only."""
 MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS, BY_HAND}
 """Functions whose results are the maps of a network: weight layers, normalisation, activations and sums."""
-
-
-class Call(NamedTuple):
-    """One call of a torch function by the network."""
-
-    function: Function
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-    @property
-    def input(self) -> Any:
-        """The first argument."""
-        return self.args[0] if self.args else self.kwargs.get("input")
-
-    def argument(self, place: int, name: str, default: Any = None) -> Any:
-        """An argument by its place or its name."""
-        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
-
-    @property
-    def is_activation(self) -> bool:
-        """Whether it is an activation with its hinge at zero."""
-        return is_rectifier(self.name, self.args, self.kwargs)
-
-
-def as_call(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out), a
-    property such as `Tensor.T` has its name, and `batch_norm` its arguments in the order of torch.nn.functional.
-
-    >>> bias, inputs, weight = torch.zeros(3), torch.zeros(5, 2), torch.zeros(2, 3)
-    >>> as_call(torch.addmm, "addmm", (bias, inputs, weight), {}).name
-    'linear'
-    """
-    if name == "get":
-        name = function.__self__.__name__  # type: ignore[attr-defined]
-    if name == "batch_norm" and function is not F.batch_norm and len(args) > 4:
-        args = (args[0], *args[3:5], *args[1:3], *args[5:])
-    call = Call(function, name, args, kwargs)
-    if name != "addmm" or call.input.ndim != 1:
-        return call
-    return Call(function, "linear", (call.argument(1, "mat1"), call.argument(2, "mat2"), call.input), {})
 
 
 @dataclass

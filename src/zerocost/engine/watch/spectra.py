@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.watch.base import Call, Collector, Scene, Undo, Watcher, check_visible
+from zerocost.engine.calls import Call
+from zerocost.engine.watch.base import Collector, Scene, Undo, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
 
 
