@@ -44,7 +44,9 @@ class ModuleMaps(SampleMaps):
     meaning = "the same for each module, those inside others and the network itself included"
 
     def hooks(self) -> Iterable[RemovableHandle]:
-        return [m.register_forward_hook(self.leave) for m in (self.scene.model.modules() if self.scene.model else ())]
+        for module in self.scene.model.modules() if self.scene.model else ():
+            if "_orig_mod" not in module._modules:  # what `torch.compile` wraps a module in is no module of the network
+                yield module.register_forward_hook(self.leave)
 
     def leave(self, module: nn.Module, _: Any, output: Any) -> None:
         """Called with what a module returned."""
