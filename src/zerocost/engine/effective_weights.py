@@ -22,8 +22,8 @@ def effective_weights(model: nn.Module) -> Iterator[None]:
     """The model with plain weights inside the block, where they are computed from others.
 
     What `weight_norm`, `spectral_norm`, `torch.nn.utils.parametrize` and the masks of `torch.nn.utils.prune` make of
-    their parameters becomes the parameter, so that it is a weight like any other: it counts, is redrawn and has gradients. The estimates of `spectral_norm`
-    stay as they are. Outside the block the model is as it was.
+    their parameters becomes the parameter, so that it is a weight like any other: it counts, is redrawn and has
+    gradients. The estimates of `spectral_norm` stay as they are. Outside the block the model is as it was.
 
     >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
     >>> with effective_weights(layer):

@@ -145,7 +145,7 @@ def test_neurons_of_few_samples_are_all_of_them_and_the_window_follows_the_seed(
     assert torch.equal(one, again) and not torch.equal(one, other)
 
 
-@pytest.mark.filterwarnings("ignore:Using `torch.compile")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, of what it imports to compile
 def test_what_compile_wraps_a_module_in_is_no_module_of_the_network(watched):
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     x = torch.randn(2, 3, 8, 8)
