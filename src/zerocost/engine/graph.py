@@ -17,16 +17,18 @@ _ONCE = once_differentiable(lambda _: None).__code__
 
 
 def gradients(of: Tensor, to: Sequence[Tensor], **options: Any) -> tuple[Tensor, ...]:
-    """Gradient of a scalar to each tensor, zeros where there is none, sparse ones made dense.
+    """Gradient of a scalar to each tensor, zeros where there is none, sparse ones made dense."""
+    check_whole(of)
+    found = torch.autograd.grad(of, to, allow_unused=True, materialize_grads=True, **options)
+    return as_dense(found)
 
-    Raises `Failure` when parts of the network are checkpointed in a way that hides them from the graph.
-    """
+
+def check_whole(of: Tensor) -> None:
+    """`Failure` when parts of the network are checkpointed in a way that hides them from the graph."""
     if "CheckpointFunction" in (function.__name__ for function in custom_functions(of)):
         raise Failure(
             "the network uses activation checkpointing that hides gradients; call checkpoint(…, use_reentrant=False)"
         )
-    found = torch.autograd.grad(of, to, allow_unused=True, materialize_grads=True, **options)
-    return as_dense(found)
 
 
 def as_dense(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -100,6 +100,15 @@ class WithoutPreparation(TorchFunctionMode):
         return args[0] if function is prepare_data else function(*args, **(kwargs or {}))
 
 
+class GroupNormMode(TorchFunctionMode):
+    """Runs group normalisation of one value a group, too."""
+
+    def __torch_function__(
+        self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return (group_norm if function is F.group_norm else function)(*args, **(kwargs or {}))
+
+
 class ShapeMode(CallMode):
     """Runs what leaves shapes alone as the identity: normalisation, of the data too, dropout and activations."""
 
@@ -152,6 +161,17 @@ class FlowMode(ShapeMode):
             with suppress(RuntimeError):
                 return as_float64(super().call(function, name, *narrow))
             raise
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """That of torch.nn.functional, which refuses groups of one value of one sample, though not of more samples."""
+    if input[0].numel() > num_groups:
+        return F.group_norm(input, num_groups, weight, bias, eps)
+    positions = [1] * (input.ndim - 2)
+    scaled = (input - input) * (1.0 if weight is None else weight.reshape(-1, *positions))
+    return scaled if bias is None else scaled + bias.reshape(-1, *positions)
 
 
 def _grouped_mm(rows: Tensor, matrices: Tensor, offs: Tensor | None = None, **_: Any) -> Tensor:

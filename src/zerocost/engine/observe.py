@@ -14,7 +14,7 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.engine.calls import Call, as_call
 from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, SUMS, Function
-from zerocost.engine.modes import CallMode
+from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.places import SamplePlace, reshaped
 from zerocost.engine.sample_axis import RESHAPES
@@ -135,6 +135,7 @@ class Observer(CallMode):
 
     def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the network's call returns."""
+        function = group_norm if function is F.group_norm else function
         return call_twice(function, name, args, kwargs) if self.twice else function(*args, **kwargs)
 
     def _note_layout(self, call: Call, result: Tensor) -> None:

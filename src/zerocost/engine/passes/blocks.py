@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
+from zerocost.engine.graph import check_whole
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import Signal
@@ -20,6 +21,7 @@ from zerocost.engine.watch.blocks import BlockMap, Blocks
 
 def _blocks(graph: SharedGraph) -> dict[str, Any]:
     """Backward through each block, of random signs at its output."""
+    check_whole(graph.outputs)
     maps = graph.observer.result(Blocks)
     return {"block_gains": maps if isinstance(maps, Failure) else block_gains(maps, graph.batch.seed)}
 
