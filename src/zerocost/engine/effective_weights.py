@@ -76,7 +76,8 @@ def _replace_hook(module: nn.Module, key: int, hook: _Hook) -> None:
     """Let a weight that a hook computes before each pass be a parameter."""
     if isinstance(hook, BasePruningMethod):
         name = hook._tensor_name
-        weight, sources, estimates = hook.apply_mask(module), [f"{name}_orig"], [f"{name}_mask"]
+        weight = hook.apply_mask(module)  # type: ignore[no-untyped-call]
+        sources, estimates = [f"{name}_orig"], [f"{name}_mask"]
     elif isinstance(hook, WeightNorm):
         name = hook.name
         weight, sources, estimates = hook.compute_weight(module), [f"{name}_g", f"{name}_v"], []

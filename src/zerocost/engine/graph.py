@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from math import prod
 from typing import Any
 
@@ -48,9 +47,8 @@ def differentiable_once(value: Tensor) -> str | None:
     for function, node in custom_functions(value).items():
         if getattr(function.backward, "__code__", None) is _ONCE:
             return function.__name__
-        with suppress(Exception):  # a backward that cannot be run by itself is taken for what it seems
-            if not function.__module__.startswith("zerocost.") and _detaches(node):
-                return function.__name__
+        if not function.__module__.startswith("zerocost.") and _detaches(node):
+            return function.__name__
     return None
 
 
@@ -66,7 +64,15 @@ class _Moved:
 
 def _detaches(node: Any) -> bool:
     """Whether the backward of a custom function depends on a gradient that it is given, or on a tensor that it saved,
-    in a way that autograd does not see."""
+    in a way that autograd does not see; one that cannot be run by itself is taken for what it seems."""
+    try:
+        return _depends_unseen(node)
+    except Exception:  # noqa: BLE001  whatever the network's own code raises
+        return False
+
+
+def _depends_unseen(node: Any) -> bool:
+    """`_detaches` of a backward that can be run."""
     backward, saved = node._forward_cls.backward, node.saved_tensors
     given = [
         torch.linspace(0.5, 1.5, prod(m.shape), dtype=m.dtype, device=m.device).reshape(m.shape).requires_grad_()
@@ -76,7 +82,9 @@ def _detaches(node: Any) -> bool:
     with torch.enable_grad():
         found = _floating(backward(node, *given))
         seen = [f for f in found if f.requires_grad]
-        slopes = torch.autograd.grad(seen, [*given, *sources], [f.detach() for f in seen], allow_unused=True)
+        slopes: Sequence[Tensor | None] = torch.autograd.grad(
+            seen, [*given, *sources], [f.detach() for f in seen], allow_unused=True
+        )
     if any(bool(f.any()) for f in found) and all(slope is None for slope in slopes[: len(given)]):
         return True
     for source, slope in zip(sources, slopes[len(given) :], strict=True):

@@ -151,6 +151,7 @@ class SampleAxis:
         source = next(
             (tensor for tensor, place in zip(given, known, strict=True) if isinstance(place, SamplePlace)), None
         )
+        places: list[SamplePlace | NoPlace | None]
         if source is None and lost and name in _JOINS:
             axis = given_axis(args, kwargs, 0)
             places = [gathered_in_order(given, known, name, axis, self.samples) or together(known)]

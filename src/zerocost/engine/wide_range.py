@@ -53,7 +53,7 @@ class WideRangeMode(FlowMode):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.exponents: MutableMapping[Tensor, int] = WeakTensorKeyDictionary()
-        self.steps: MutableMapping[Tensor, tuple[str, Tensor]] = WeakTensorKeyDictionary()
+        self.steps: MutableMapping[Tensor, tuple[str, Tensor | None]] = WeakTensorKeyDictionary()
 
     def exponent(self, value: Tensor) -> int:
         """e of a tensor t·2^e."""

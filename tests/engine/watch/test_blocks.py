@@ -300,3 +300,14 @@ def test_what_no_sample_reaches_is_not_handed_on(handed_on):
     net, x = Net(), TOKENS[0].float()
     (returned,) = handed_on(net, x)
     assert torch.equal(returned.mT, net(x))
+
+
+def test_an_activation_inside_vmap_is_named(watched):
+    class Mapped(nn.ReLU):
+        def forward(self, x):
+            return torch.vmap(super().forward)(x)
+
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), Mapped(), nn.Flatten(), nn.Linear(144, 3))
+    assert "inside torch.vmap" in str(watched(Blocks, net, images()))
+    card = zc.score(net, (images(), torch.arange(4) % 3), f"{AZ},snip")
+    assert list(card.scores) == ["snip"] and all("torch.vmap" in reason for reason in card.failures.values())

@@ -12,7 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
 from zerocost.engine.functions import CHANNEL_AXIS
-from zerocost.engine.watch.base import Scene, Undo, Watcher, remove
+from zerocost.engine.watch.base import Scene, Undo, Watcher, check_visible, remove
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.Embedding)
@@ -133,6 +133,8 @@ class Blocks(Watcher):
 
     def result(self) -> list[BlockMap]:
         kept = self.outputs if len(self.outputs) > 1 else self.activations
+        for found in kept:
+            check_visible(found.tensor)
         maps = [found for found in kept if found.as_map(found.tensor.detach()).ndim > 2] or kept
         if not maps:
             raise Failure("no blocks were seen")
