@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import utils
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 
 import zerocost as zc
 from zerocost.engine.effective_weights import effective_weights
@@ -18,6 +18,10 @@ WAYS = {
     "spectral_norm": parametrizations.spectral_norm,
     "orthogonal": parametrizations.orthogonal,
     "weight_norm by a hook": lambda layer: old(utils.weight_norm, layer),
+    "pruned": lambda layer: prune.l1_unstructured(layer, "weight", amount=0.4),
+    "pruned twice": lambda layer: prune.random_unstructured(
+        prune.ln_structured(layer, "weight", 0.2, n=2, dim=0), "weight", 0.2
+    ),
     "spectral_norm by a hook": lambda layer: old(utils.spectral_norm, layer),
 }
 

@@ -28,6 +28,17 @@ def celu(x):
     return torch.maximum(x, torch.tensor(0.0)) + torch.minimum(torch.zeros_like(x), torch.exp(x.clamp(max=0)) - 1)
 
 
+def masked_by_index(x):
+    x = x.clone()
+    x[x < 0] = 0
+    return x
+
+
+def masked_by_index_in_place(x):
+    x[x < 0] = 0
+    return x
+
+
 BY_HAND = {
     "x·σ(x)": (lambda x: x * torch.sigmoid(x), F.silu),
     "x/(1+e⁻ˣ)": (lambda x: x / (1 + torch.exp(-x)), F.silu),
@@ -38,6 +49,16 @@ BY_HAND = {
     "x·(x>0)": (lambda x: x * (x > 0), F.relu),
     "(x+|x|)/2": (lambda x: (x + x.abs()) / 2, F.relu),
     "masked": (lambda x: x.masked_fill(x < 0, 0), F.relu),
+    "masked by an index": (masked_by_index, F.relu),
+    "masked by an index, in place": (masked_by_index_in_place, F.relu),
+    "-min(-x, 0)": (lambda x: -torch.minimum(-x, torch.zeros_like(x)), F.relu),
+    "stack, amax": (lambda x: torch.stack([x, torch.zeros_like(x)]).amax(0), F.relu),
+    "stack last, amax": (lambda x: torch.stack((torch.zeros_like(x), x), -1).amax(-1), F.relu),
+    "x - min(x, 0)": (lambda x: x - x.clamp(max=0), F.relu),
+    "einsum with a mask": (lambda x: torch.einsum("nc...,nc...->nc...", x, (x > 0).to(x.dtype)), F.relu),
+    "addcmul with a mask": (lambda x: torch.addcmul(torch.zeros_like(x), x, (x > 0).to(x.dtype)), F.relu),
+    "lerp with a mask": (lambda x: torch.lerp(0.1 * x, x, (x > 0).to(x.dtype)), lambda x: F.leaky_relu(x, 0.1)),
+    "gelu, addcmul": (lambda x: torch.addcmul(0.5 * x, x, torch.erf(x / math.sqrt(2)), value=0.5), F.gelu),
     "relu twice scaled": (lambda x: F.relu(x).clamp(max=6), F.relu6),
     "where": (lambda x: torch.where(x > 0, x, 0.1 * x), lambda x: F.leaky_relu(x, 0.1)),
     "maximum of slopes": (lambda x: torch.maximum(x, 0.1 * x), lambda x: F.leaky_relu(x, 0.1)),

@@ -163,8 +163,12 @@ def ghost_norm(x, layer):
     return torch.relu(layer(torch.cat([part * 1 for part in x.flatten(1).chunk(2)])))
 
 
-def one_by_one(x, layer):
-    return torch.stack([torch.relu(layer(one.flatten())) for one in x])
+def backwards(x, layer):
+    return torch.stack([layer(one.flatten()) for one in reversed(x.unbind(0))])
+
+
+def one_of_two(x, layer):
+    return torch.cat([layer(one[None].flatten(1)) + layer(x.flatten(1))[:1] for one in x])
 
 
 def doubled(x, layer):
@@ -177,7 +181,7 @@ def squeezed(x, layer):
     return torch.relu(x)
 
 
-@pytest.mark.parametrize("forward", [ghost_norm, one_by_one, doubled, squeezed])
+@pytest.mark.parametrize("forward", [ghost_norm, backwards, one_of_two, doubled, squeezed])
 def test_samples_that_are_cut_apart_are_never_left_out_in_silence(forward):
     model, x = Lambda(forward, nn.Linear(64, 4)), images(4, c=1)
     places = Places(model, x)
@@ -185,6 +189,27 @@ def test_samples_that_are_cut_apart_are_never_left_out_in_silence(forward):
         last = model(x)
     with pytest.raises(Failure, match="cannot be read by sample"):
         places.axis.rows(last)
+
+
+@pytest.mark.parametrize(
+    ("loop", "place"),
+    [
+        (lambda x, layer: torch.stack([layer(one.flatten()) for one in x]), SamplePlace(0)),
+        (lambda x, layer: torch.stack([layer(x[i].flatten()) for i in range(4)], -1), SamplePlace(1)),
+        (lambda x, layer: torch.cat([layer(one.flatten(1)) for one in x.split(1)]), SamplePlace(0)),
+        (lambda x, layer: torch.cat([layer(x[i, 0]).relu() for i in range(4)]), SamplePlace(0, after=8)),
+    ],
+)
+def test_samples_that_a_loop_runs_alone_are_told_apart_when_they_are_joined(loop, place):
+    layer = nn.Linear(8, 4) if place.after > 1 else nn.Linear(64, 4)
+    assert check(Lambda(lambda x, layer: loop(x, layer).relu(), layer), images(4, c=1))[-1] == place
+
+
+def test_what_a_loop_computes_of_one_sample_is_no_map_of_the_batch():
+    model = Lambda(lambda x, layer: torch.stack([layer(one.flatten()).relu() for one in x]), nn.Linear(64, 4))
+    inside = [place for name, _, place in seen(model, images(4, c=1)) if name == "relu"]
+    assert [place.sample for place in inside] == [0, 1, 2, 3]
+    assert all(place.reason == "it is of one sample alone, as in a loop over the batch" for place in inside)
 
 
 @pytest.mark.parametrize("write", [lambda part, h: part.copy_(h), lambda part, h: part.add_(h)])

@@ -138,3 +138,35 @@ def test_weights_that_are_not_numbers_are_a_failure():
     nn.init.constant_(model[0].weight, math.inf)
     card = zc.score(model, (torch.rand(4, 4), torch.arange(4) % 3), "log_synflow")
     assert "not finite" in card.failures["log_synflow"]
+
+
+class Applied(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "library"),
+    [
+        (lambda x: x.masked_fill(x < 0, 0.0), nn.functional.relu),
+        (nn.Threshold(0.0, 0.0), nn.functional.relu),
+        (lambda x: torch.addcmul(x, x, torch.sigmoid(x), value=0.5), lambda x: x + 0.5 * nn.functional.silu(x)),
+        (lambda x: torch.lerp(x, 3 * x, 0.5), lambda x: x * 2),
+        (lambda x: torch.log1p(torch.exp(x)), nn.functional.softplus),
+        (lambda x: torch.log(1 + torch.exp(x)), nn.functional.softplus),
+    ],
+)
+def test_steps_by_hand_have_the_range_of_what_they_compute(by_hand, library):
+    def deep(function):
+        torch.manual_seed(0)
+        layers = [layer for _ in range(60) for layer in (nn.Linear(8, 8), Applied(function))]
+        model = nn.Sequential(*layers, nn.Linear(8, 3)).double()
+        for parameter in model.parameters():
+            parameter.data *= 1e6
+        return log_synflow(model, 8)
+
+    assert deep(by_hand) == pytest.approx(deep(library), rel=1e-9)

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call
 from zerocost.engine.functions import Function
 from zerocost.engine.inputs import clone_tensors
 from zerocost.engine.passes.base import PassInput
-from zerocost.engine.watch.base import Call
 
 
 class _Statistics(NamedTuple):

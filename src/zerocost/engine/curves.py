@@ -66,6 +66,8 @@ def _evaluate(formula: tuple[Line, ...]) -> Tensor:
     def value(argument: Any) -> Any:
         if isinstance(argument, At):
             return values[argument.place]
+        if isinstance(argument, tuple):
+            return tuple(map(value, argument))
         if isinstance(argument, Filled):
             number = argument.number
             kind = torch.bool if isinstance(number, bool) else torch.float64

@@ -8,19 +8,22 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
+from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from zerocost.engine.guard import Snapshot
+
+_Hook = WeightNorm | SpectralNorm | BasePruningMethod
 
 
 @contextmanager
 def effective_weights(model: nn.Module) -> Iterator[None]:
     """The model with plain weights inside the block, where they are computed from others.
 
-    What `weight_norm`, `spectral_norm` and `torch.nn.utils.parametrize` make of their parameters becomes the parameter,
-    so that it is a weight like any other: it counts, is redrawn and has gradients. The estimates of `spectral_norm`
-    stay as they are. Outside the block the model is as it was.
+    What `weight_norm`, `spectral_norm`, `torch.nn.utils.parametrize` and the masks of `torch.nn.utils.prune` make of
+    their parameters becomes the parameter, so that it is a weight like any other: it counts, is redrawn and has
+    gradients. The estimates of `spectral_norm` stay as they are. Outside the block the model is as it was.
 
     >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
     >>> with effective_weights(layer):
@@ -69,12 +72,17 @@ def _replace_parametrizations(module: nn.Module) -> None:
         parametrizations[name] = _Plain(name, _parameter(computed.eval()(), trained))
 
 
-def _replace_hook(module: nn.Module, key: int, hook: WeightNorm | SpectralNorm) -> None:
+def _replace_hook(module: nn.Module, key: int, hook: _Hook) -> None:
     """Let a weight that a hook computes before each pass be a parameter."""
-    name = hook.name
-    if isinstance(hook, WeightNorm):
+    if isinstance(hook, BasePruningMethod):
+        name = hook._tensor_name
+        weight = hook.apply_mask(module)  # type: ignore[no-untyped-call]
+        sources, estimates = [f"{name}_orig"], [f"{name}_mask"]
+    elif isinstance(hook, WeightNorm):
+        name = hook.name
         weight, sources, estimates = hook.compute_weight(module), [f"{name}_g", f"{name}_v"], []
     else:
+        name = hook.name
         weight = hook.compute_weight(module, do_power_iteration=False)
         sources, estimates = [f"{name}_orig"], [f"{name}_u", f"{name}_v"]
     trained = any(module.get_parameter(source).requires_grad for source in sources)
@@ -91,6 +99,6 @@ def _parameter(weight: Tensor, trained: bool) -> nn.Parameter:
     return nn.Parameter(weight.detach().clone(), requires_grad=trained)
 
 
-def _hooks(module: nn.Module) -> list[tuple[int, WeightNorm | SpectralNorm]]:
+def _hooks(module: nn.Module) -> list[tuple[int, _Hook]]:
     """The hooks of a module that compute a weight before each pass."""
-    return [(key, h) for key, h in module._forward_pre_hooks.items() if isinstance(h, WeightNorm | SpectralNorm)]
+    return [(key, hook) for key, hook in module._forward_pre_hooks.items() if isinstance(hook, _Hook)]

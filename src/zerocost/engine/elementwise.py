@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from zerocost.engine.calls import Call
 from zerocost.engine.curves import At, Filled, Line, classify
 from zerocost.engine.functions import (
     BY_HAND,
@@ -26,10 +27,11 @@ from zerocost.engine.functions import (
     Function,
     is_rectifier,
 )
-from zerocost.engine.watch.base import Call, Undo
+from zerocost.engine.watch.base import Undo
 
 _SUMS = SUMS | DIFFERENCES
-_LAST = _SUMS | PRODUCTS | HINGES | CAPS | CLAMPS
+_NEGATIONS = {"neg", "negative"}
+_LAST = _SUMS | PRODUCTS | HINGES | CAPS | CLAMPS | _NEGATIONS | {"addcmul", "lerp"}
 _MOST_STEPS, _FARTHEST = 30, 6
 
 
@@ -139,6 +141,8 @@ def next_step(
     given: list[Step] = []
 
     def replaced(value: Any) -> Any:
+        if isinstance(value, list | tuple):  # of tensors that are stacked
+            return tuple(map(replaced, value))
         if not isinstance(value, Tensor) or value.ndim == 0 or not reaches(value) or value.is_inference():
             return value
         given.append(_step_of(value))
@@ -151,7 +155,7 @@ def next_step(
     step = Step(line, above, any(s.active or s.activation is not None for s in given))
     if step.active and name in _SUMS and len(given) > 1 and above in given:
         read = _read(step, above)
-        if read is None or any(s.activation is not None for s in read[1]):
+        if read is None or any(s.activation is not None and s.activation.call.is_activation for s in read[1]):
             return None, _NOTHING  # a residual connection around an activation
     return step, _judge(step, given)
 
@@ -175,7 +179,8 @@ def _judge(step: Step, given: Sequence[Step]) -> _Verdict:
     assert step.line is not None and step.above is not None
     name, one = step.line.name, len(given) == 1
     named = is_rectifier(name, step.line.args, step.line.kwargs)
-    if one and not (step.active or name in HINGES or (named and step.above.above is not None)):
+    turned = name in _NEGATIONS and given[0].line is not None and given[0].line.name in CAPS
+    if one and not (step.active or name in HINGES or turned or (named and step.above.above is not None)):
         return _NOTHING
     if name not in _LAST and not named:
         return _NOTHING
@@ -227,6 +232,8 @@ def _read(step: Step, root: Step) -> tuple[tuple[Line, ...], list[Step]] | None:
     def at(value: Any) -> Any:
         if isinstance(value, Tensor):
             return Filled(value.detach().flatten()[0].item())
+        if isinstance(value, tuple):
+            return tuple(map(at, value))
         if not isinstance(value, Step):
             return value
         if id(value) not in places:

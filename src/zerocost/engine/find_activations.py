@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from torch import Tensor
 
+from zerocost.engine.calls import Call
 from zerocost.engine.elementwise import Activation, Step, next_step
 from zerocost.engine.functions import BY_HAND, CLAMPS, ELEMENTWISE, GATE
-from zerocost.engine.watch.base import Call, Undo
+from zerocost.engine.watch.base import Undo
 
 
 class ActivationFinder:
@@ -25,7 +26,7 @@ class ActivationFinder:
         """A call as watchers are to be shown it, and the step that it makes. Only what a sample `reaches` counts."""
         if call.name not in ELEMENTWISE:
             return call, None
-        step, verdict = next_step(*call, reaches)
+        step, verdict = next_step(*call[:4], reaches)
         if step is None:
             return call, None
         if any(s.activation is not None and s.activation.closed for s in verdict.inner):
@@ -62,7 +63,7 @@ class ActivationFinder:
                 self._close()
             return
         known: Step | None = getattr(result, "_elementwise_step", None)
-        if result.is_inference() or result.shape != step.above.shape:
+        if result.is_inference() or (result.shape != step.above.shape and call.name != "stack"):
             return
         if known is not None and known.version == result._version:
             return

@@ -40,15 +40,15 @@ FAKE_QUANTISATION = {
 NORMALISATION = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
 PRODUCTS = {"mul", "rmul", "imul", "multiply", "div", "idiv", "itruediv", "truediv", "true_divide", "divide"}
 DIFFERENCES = {"sub", "isub", "rsub", "subtract"}
-HINGES = {"where", "maximum", "max", "fmax", "masked_fill", "log", "log1p", "logaddexp"}
+HINGES = {"where", "maximum", "max", "amax", "fmax", "masked_fill", "log", "log1p", "logaddexp"}
 """Functions that may be the last step of an activation, though they are given one tensor only."""
-CAPS = {"minimum", "min", "fmin", "clamp_max"}
+CAPS = {"minimum", "min", "amin", "fmin", "clamp_max"}
 ELEMENTWISE = {
     *(CASTS | PRODUCTS | DIFFERENCES | HINGES | CAPS | SUMS | RECTIFIERS | CLAMPS),
     *("rdiv", "rtruediv", "neg", "negative", "abs", "absolute", "reciprocal", "sign", "pow", "ipow", "rpow", "square"),
     *("sqrt", "rsqrt", "exp", "exp2", "expm1", "erf", "erfc", "ndtr", "special_erf", "special_erfc", "special_ndtr"),
     *("sigmoid", "special_expit", "logsigmoid", "log_sigmoid", "hardsigmoid", "tanh", "atan", "arctan", "softsign"),
-    *("sinh", "cosh", "gt", "ge", "lt", "le", "greater", "less", "addcmul", "lerp"),
+    *("sinh", "cosh", "gt", "ge", "lt", "le", "greater", "less", "heaviside", "addcmul", "lerp", "stack"),
     *("zeros_like", "ones_like", "full_like", "clone", "contiguous"),
 }
 """Functions whose results are, element by element, functions of what they are given."""

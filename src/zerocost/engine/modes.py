@@ -6,7 +6,7 @@ Attention arrives as one call; `CallMode` runs its body so that the calls within
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call, as_call
 from zerocost.engine.functions import (
     DROPOUT,
     FAKE_QUANTISATION,
@@ -29,7 +30,6 @@ from zerocost.engine.functions import (
     prepare_data,
 )
 from zerocost.engine.reads import Reads
-from zerocost.engine.watch.base import Call, as_call
 
 
 def _without_dispatch(function: Function) -> Function:
@@ -100,6 +100,15 @@ class WithoutPreparation(TorchFunctionMode):
         return args[0] if function is prepare_data else function(*args, **(kwargs or {}))
 
 
+class GroupNormMode(TorchFunctionMode):
+    """Runs group normalisation of one value a group, too."""
+
+    def __torch_function__(
+        self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return (group_norm if function is F.group_norm else function)(*args, **(kwargs or {}))
+
+
 class ShapeMode(CallMode):
     """Runs what leaves shapes alone as the identity: normalisation, of the data too, dropout and activations."""
 
@@ -121,18 +130,24 @@ class FlowMode(ShapeMode):
     Args:
         originals: ids of the model's own tensors.
         see: given each call before it runs.
+        weights: ids of the weight matrices that run.
         keep_normalisation: run normalisation, but not that of the data, as it is.
     """
 
     def __init__(
-        self, originals: frozenset[int], see: Callable[[Call], None], keep_normalisation: bool = False
+        self,
+        originals: frozenset[int],
+        see: Callable[[Call], None],
+        weights: Container[int] = (),
+        keep_normalisation: bool = False,
     ) -> None:
         super().__init__(originals)
+        self.weights = weights
         self.see = see
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self.see(as_call(function, name, args, kwargs))
+        self.see(as_call(function, name, args, kwargs, self.weights))
         if function in _NARROWING:
             return args[0].double()
         if not is_in_place(function, kwargs):
@@ -146,6 +161,17 @@ class FlowMode(ShapeMode):
             with suppress(RuntimeError):
                 return as_float64(super().call(function, name, *narrow))
             raise
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """That of torch.nn.functional, which refuses groups of one value of one sample, though not of more samples."""
+    if input[0].numel() > num_groups:
+        return F.group_norm(input, num_groups, weight, bias, eps)
+    positions = [1] * (input.ndim - 2)
+    scaled = (input - input) * (1.0 if weight is None else weight.reshape(-1, *positions))
+    return scaled if bias is None else scaled + bias.reshape(-1, *positions)
 
 
 def _grouped_mm(rows: Tensor, matrices: Tensor, offs: Tensor | None = None, **_: Any) -> Tensor:

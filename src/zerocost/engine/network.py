@@ -18,6 +18,7 @@ from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
 from zerocost.engine.inputs import call
+from zerocost.engine.normalisers import find_normalisers
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.engine.reads import noting_reads
 
@@ -78,6 +79,11 @@ class Network:
             for held in (module._parameters, module._buffers):
                 listed += [(held, key, tensor) for key, tensor in list(held.items()) if tensor is not None]
         return [(holder, key, self.names[id(t)]) for holder, key, t in listed if id(t) in self.names]
+
+    @cached_property
+    def normalisers(self) -> dict[nn.Module, int]:
+        """Its own modules that normalise, with the axis of their channels."""
+        return find_normalisers(self.model)
 
     @property
     def floating(self) -> list[str]:

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from zerocost.base.errors import Failure, describe_error
+from zerocost.engine.calls import Call, as_call
 from zerocost.engine.find_activations import ActivationFinder
-from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
-from zerocost.engine.modes import CallMode
+from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, SUMS, Function
+from zerocost.engine.modes import CallMode, group_norm
+from zerocost.engine.normalisers import normalised
+from zerocost.engine.places import SamplePlace, reshaped
+from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.twice import call_twice
-from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, as_call
+from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
-_LAST_AXIS = {"linear", "layer_norm", "rms_norm"}
-_MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
+_LAST_AXIS = {"layer_norm", "rms_norm", "embedding"}
+_MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
+
+
+class _Product(NamedTuple):
+    """A product with a weight matrix that was shown as a linear layer, and how to undo that."""
+
+    call: Call
+    result: Tensor
+    undone: list[Undo]
+
+    def is_given_bias(self, args: tuple[Any, ...], reaches: Callable[[Tensor], bool]) -> bool:
+        """Whether a sum adds one constant a channel to it."""
+        axis, others = self.call.channel_axis, [value for value in args if value is not self.result]
+        if len(args) != 2 or len(others) != 1 or not isinstance(others[0], Tensor) or reaches(others[0]):
+            return False
+        shape = others[0].shape
+        return -len(shape) <= axis < 0 and shape[axis] == shape.numel() == self.result.shape[axis]
+
+    def forget(self) -> None:
+        """Let watchers forget it."""
+        for undo in self.undone:
+            undo()
 
 
 class Observer(CallMode):
@@ -54,6 +80,7 @@ class Observer(CallMode):
                 watcher.problem = scene.hidden
         self.batch_norm = False
         self.follows = bool(self.watchers) or scene.in_parts  # in parts, a BatchNorm may tie samples together
+        self.unbiased: _Product | None = None
         self.finder = ActivationFinder() if any(w.sees_activations for w in self.watchers) else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
@@ -64,7 +91,11 @@ class Observer(CallMode):
             if self.follows:
                 self.scene.sample_axis.follow(function, name, args, kwargs, result)
             return result
-        one, axis = as_call(function, name, args, kwargs), self.scene.sample_axis
+        one, axis = as_call(function, name, args, kwargs, self.scene.weights), self.scene.sample_axis
+        layer, self.unbiased = self.unbiased, None
+        if layer is not None and name in SUMS and layer.is_given_bias(args, axis.reaches):
+            layer.forget()
+            one = layer.call
         call, step = self.finder.before(one, axis.reaches) if self.finder else (one, None)
         shown = step is not None and step.activation is not None and step.activation.before is not None
         noted = self._show("before", self._before[True], call) if self._before[True] and not shown else []
@@ -72,26 +103,48 @@ class Observer(CallMode):
             self._show("before", self._before[False], one)
         result = self.run(function, name, args, kwargs)
         axis.follow(function, name, args, kwargs, result)
+        if result is None and one.name == "masked_fill":  # x[mask] = number
+            result = args[0]
         if isinstance(result, Tensor):
             if axis.reaches(result):
-                self._note_layout(one)
+                self._note_layout(one, result)
             noted_after = self._show("after", self._after[True], call, result) if self._after[True] else []
             if self._after[False]:
-                self._show("after", self._after[False], one, result)
+                noted_after += self._show("after", self._after[False], one, result)
             if self.finder:
                 self.finder.after(call, step, result, noted, noted_after)
+            if one.name == "linear" and name != "linear":
+                self.unbiased = _Product(one, result, noted_after)
         return result
+
+    def _enter_normaliser(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Called before a module that normalises: what it computes step by step is not shown."""
+        self.scene.in_hook = normalised(args, kwargs) is not None
+
+    def _leave_normaliser(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Called after it: shown as one call."""
+        given = normalised(args, kwargs)
+        with self.scene.inside_hook():
+            if given is not None and isinstance(result, Tensor):
+                call = Call(F.layer_norm, "layer_norm", (given,), {})
+                self.scene.channel_axis = self.scene.normalisers[module]
+                self._show("after", self._after[True], call, result)
+                self._show("after", self._after[False], call, result)
+                if self.finder:
+                    self.finder.after(call, None, result, [], [])
 
     def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the network's call returns."""
+        function = group_norm if function is F.group_norm else function
         return call_twice(function, name, args, kwargs) if self.twice else function(*args, **kwargs)
 
-    def _note_layout(self, call: Call) -> None:
+    def _note_layout(self, call: Call, result: Tensor) -> None:
         """Note where channels are after a call, and whether it ties samples together."""
-        if call.name in _MOVES:
-            self.scene.channel_axis = _channel_axis_after(call, self.scene.channel_axis)
-        if call.name in CHANNEL_AXIS or call.name in NORMALISATION:
-            self.scene.channel_axis = -1 if call.name in _LAST_AXIS else 1
+        if call.name in _MOVES or call.name in RESHAPES:
+            self.scene.channel_axis = _channel_axis_after(call, result, self.scene.channel_axis)
+        if call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.name == "embedding":
+            layer = call.name in CHANNEL_AXIS
+            self.scene.channel_axis = call.channel_axis if layer else -1 if call.name in _LAST_AXIS else 1
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
 
     def _show(self, moment: str, watchers: Sequence[Watcher], *values: Any) -> list[Undo]:
@@ -118,6 +171,9 @@ class Observer(CallMode):
     def watching(self) -> Iterator[None]:
         """The one forward pass that is watched, in which hooks are on the modules."""
         handles = [hook for watcher in self.watchers.values() if watcher.problem is None for hook in watcher.hooks()]
+        for module in self.scene.normalisers:
+            handles.append(module.register_forward_pre_hook(self._enter_normaliser, with_kwargs=True))
+            handles.append(module.register_forward_hook(self._leave_normaliser, with_kwargs=True))
         try:
             with self:
                 yield
@@ -164,20 +220,24 @@ def _as_failure(watcher: Watcher, error: Exception) -> Failure:
     return Failure(f"{name} cannot be measured on this network: {describe_error(error)}")
 
 
-def _channel_axis_after(call: Call, axis: int) -> int:
-    """Where the channels are, first after the samples or last, once a call has moved axes.
+def _channel_axis_after(call: Call, result: Tensor, axis: int) -> int:
+    """Where the channels are once a call has moved or merged axes: from the end where they are last.
 
-    >>> _channel_axis_after(Call(torch.permute, "permute", (torch.zeros(2, 8, 8, 3), (0, 3, 1, 2)), {}), -1)
+    >>> x = torch.zeros(2, 8, 8, 3)
+    >>> _channel_axis_after(Call(torch.permute, "permute", (x, (0, 3, 1, 2)), {}), x.permute(0, 3, 1, 2), -1)
     1
     """
     given = call.input
-    if given.ndim < 3:
+    if given.ndim < 3 or result.ndim < 2:
         return axis
-    probe = torch.empty(*range(given.ndim), device="meta")  # every axis has a size of its own
-    kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
-    moved = call.function(probe, *call.args[1:], **kwargs)
-    if not isinstance(moved, Tensor):
-        return axis
-    sizes = tuple(moved.shape)
-    place = sizes.index(axis % given.ndim)
-    return {1: 1, len(sizes) - 1: -1}.get(place, axis)
+    place = axis % given.ndim
+    if call.name in RESHAPES:
+        found = reshaped(SamplePlace(place), given.shape, result.shape, given.shape[place])
+        if found is None or found.before * found.after > 1:
+            return axis
+        place = found.axis
+    else:
+        probe = torch.empty(*range(given.ndim), device="meta")  # every axis has a size of its own
+        kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
+        place = call.function(probe, *call.args[1:], **kwargs).shape.index(place)
+    return -1 if place == result.ndim - 1 and place != 1 else place

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from zerocost.engine.functions import Function
 
 
 class SamplePlace(NamedTuple):
@@ -44,9 +48,11 @@ class NoPlace(NamedTuple):
 
     Attributes:
         reason: why not, where rows of samples are in the tensor; None where it holds no rows of them.
+        sample: which one it is computed from, where that is one alone.
     """
 
     reason: str | None = None
+    sample: int | None = None
 
 
 CONSTANT = NoPlace()
@@ -57,6 +63,50 @@ REARRANGED = NoPlace("its axes were rearranged in place, after which it cannot b
 GATHERED = NoPlace(
     "its rows were picked one by one, as experts pick their tokens, so that it cannot be told which sample each is of"
 )
+
+
+_ALONE = "it is of one sample alone, as in a loop over the batch"
+
+
+def pick_samples(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], place: SamplePlace, samples: int
+) -> list[SamplePlace | NoPlace | None]:
+    """The places in the results of a call that picks rows of its first argument; none where that cannot be told.
+
+    >>> import torch
+    >>> [p.sample for p in pick_samples(torch.unbind, (torch.zeros(2, 3),), {}, SamplePlace(0), 2)]
+    [0, 1]
+    """
+    sizes = [place.before * samples * place.after if i == place.axis else 1 for i in range(args[0].ndim)]
+    numbers = torch.arange(samples).repeat_interleave(place.after).repeat(place.before).view(sizes)
+    try:
+        found = tree_leaves(function(numbers.to(args[0].device).expand(args[0].shape), *args[1:], **kwargs))
+    except Exception:  # noqa: BLE001  an index that cannot be taken of whole numbers
+        return []
+    return [
+        NoPlace(_ALONE, int(picked.min())) if picked.numel() and picked.min() == picked.max() else GATHERED
+        for picked in found
+    ]
+
+
+def together(places: Sequence[SamplePlace | NoPlace | None]) -> NoPlace:
+    """What is computed from several tensors of which none has all samples, some of them picked rows."""
+    found = {place for place in places if isinstance(place, NoPlace) and place.reason}
+    alone = len(found) == 1 and not any(isinstance(place, SamplePlace) for place in places)
+    return found.pop() if alone else GATHERED
+
+
+def gathered_in_order(
+    tensors: Sequence[Tensor], places: Sequence[SamplePlace | NoPlace | None], name: str, axis: int, samples: int
+) -> SamplePlace | None:
+    """Where the samples are once tensors of one sample each are joined, if that is all of them in their order."""
+    if [getattr(place, "sample", None) for place in places] != list(range(samples)):
+        return None
+    if name == "stack":
+        return SamplePlace(axis % (tensors[0].ndim + 1))
+    axis %= tensors[0].ndim
+    lengths = {tensor.shape[axis] for tensor in tensors}
+    return SamplePlace(axis, after=lengths.pop()) if len(lengths) == 1 else None
 
 
 def stayed(place: SamplePlace, old: Sequence[int], new: Sequence[int]) -> SamplePlace | None:
@@ -116,3 +166,22 @@ def by_shape(shape: tuple[int, ...], samples: int) -> SamplePlace | NoPlace:
     if equal:
         return NoPlace(f"several of its axes are as long as the batch, {samples}; try another batch size")
     return NoPlace(f"it has no axis for the {samples} samples of the batch")
+
+
+def given_axis(args: tuple[Any, ...], kwargs: dict[str, Any], default: int) -> int:
+    """The axis that a call is told, as its second argument or by name."""
+    found = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", default))
+    return found if isinstance(found, int) else default
+
+
+def reordered_axes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ndim: int) -> set[int]:
+    """The axes along which a call changes the order."""
+    if name in ("flip", "roll"):
+        rest = args[1:] if name == "flip" else args[2:]
+        dims = kwargs.get("dims", rest[0] if len(rest) == 1 else rest)
+        listed = dims if isinstance(dims, tuple | list) else (dims,)
+        return {axis % ndim for axis in listed} or set(range(ndim))
+    if name == "msort":
+        return {0}
+    rest = args[1:] if name == "topk" else args
+    return {given_axis(rest, kwargs, -1) % ndim}

@@ -26,14 +26,19 @@ from zerocost.engine.places import (
     NoPlace,
     SamplePlace,
     by_shape,
+    gathered_in_order,
+    given_axis,
     joined,
+    pick_samples,
+    reordered_axes,
     reshaped,
     stayed,
+    together,
 )
 
 _PRIME = 10_007
 """As many samples as no network has of anything else, for calls on the meta device."""
-_RESHAPES = {
+RESHAPES = {
     *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
     *("contiguous", "unsafe_view"),
 }
@@ -58,7 +63,7 @@ _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 """Functions that return a sequence like the one given, and the last states, layers×N×units."""
 _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
-_LAYOUT = _RESHAPES | _MOVES
+_LAYOUT = RESHAPES | _MOVES
 _SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS
 
 
@@ -103,12 +108,25 @@ class SampleAxis:
     def read(self, place: SamplePlace | NoPlace, values: Tensor) -> Tensor | None:
         """`rows` of values that have the samples at `place`."""
         if isinstance(place, SamplePlace):
-            if self.samples == 1:
-                return values if values.shape[:1] == (1,) else values[None]
-            return place.rows(values)
+            return values[None] if self._hides_sample(place, values) else place.rows(values)
         if place.reason is None:
             return None
         raise Failure(f"an activation of shape {tuple(values.shape)} cannot be read by sample: {place.reason}")
+
+    def read_map(self, place: SamplePlace | NoPlace, channels: int, values: Tensor) -> Tensor | None:
+        """Values with the samples at `place` and channels along an axis as N×C×…; None for those without samples."""
+        rows = self.read(place, values)
+        if rows is None or rows.ndim < 3:
+            return rows
+        assert isinstance(place, SamplePlace)
+        axis = -1 if self._hides_sample(place, values) else place.axis
+        channels %= values.ndim
+        second = 1 if channels == axis else channels + (channels < axis) + rows.ndim - values.ndim
+        return rows.movedim(second, 1)
+
+    def _hides_sample(self, place: SamplePlace, values: Tensor) -> bool:
+        """Whether a tensor of the one sample that there is has no axis for it."""
+        return self.samples == 1 and values.shape[place.axis : place.axis + 1] != (place.before * place.after,)
 
     def reaches(self, tensor: Tensor) -> bool:
         """Whether rows of samples are in a tensor, whether or not they can be told apart."""
@@ -129,17 +147,21 @@ class SampleAxis:
             return
         given, in_place = _tensors((args, kwargs)), is_in_place(function, kwargs)
         known = [self._known(tensor) for tensor in given]
-        lost = next((place for place in known if isinstance(place, NoPlace) and place.reason), None)
+        lost = any(isinstance(place, NoPlace) and place.reason for place in known)
         source = next(
             (tensor for tensor, place in zip(given, known, strict=True) if isinstance(place, SamplePlace)), None
         )
-        if source is None:
-            place = None if None in known else next((p for p in known if p is not CONSTANT), CONSTANT)
-            places = [place] * len(results)
+        places: list[SamplePlace | NoPlace | None]
+        if source is None and lost and name in _JOINS:
+            axis = given_axis(args, kwargs, 0)
+            places = [gathered_in_order(given, known, name, axis, self.samples) or together(known)]
+        elif source is None:
+            place = next((p for p in known if p is not CONSTANT), CONSTANT)
+            places = [None if None in known else together(known) if lost else place] * len(results)
         elif name in _SCATTERS and not isinstance(known[0], SamplePlace):
             places = [None] * len(results)
-        elif lost is not None and name not in SUMS:  # what is added to rows in order is in order again
-            places = [lost] * len(results)
+        elif lost and name not in SUMS:  # what is added to rows in order is in order again
+            places = [together(known)] * len(results)
         elif in_place and name in _LAYOUT:
             places = [REARRANGED] * len(results)
         else:
@@ -196,12 +218,12 @@ class SampleAxis:
         """The places in the results of a call that is given `source`, a tensor with samples."""
         place, shape = self._known(source), source.shape
         assert isinstance(place, SamplePlace)
-        if name in _RESHAPES:
+        if name in RESHAPES:
             return [reshaped(place, shape, tensor.shape, self.samples) for tensor in results]
         if name in _JOINS or name in _JOINED_ALONG:
-            along = min(_JOINED_ALONG[name], source.ndim - 1) if name in _JOINED_ALONG else _axis(args, kwargs, 0)
+            along = min(_JOINED_ALONG[name], source.ndim - 1) if name in _JOINED_ALONG else given_axis(args, kwargs, 0)
             return [joined(place, name, along, source.ndim)]
-        if name in _ORDERS and place.axis in _axes(name, args, kwargs, source.ndim):
+        if name in _ORDERS and place.axis in reordered_axes(name, args, kwargs, source.ndim):
             return [GATHERED] * len(results)
         if name in _RECURRENT:
             states: list[SamplePlace | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
@@ -212,7 +234,10 @@ class SampleAxis:
             if all(one == place for one in likely):
                 return likely
         found = self._on_meta(function, name, args, kwargs)
-        return found if found is not None and len(found) == len(results) else likely
+        found = found if found is not None and len(found) == len(results) else likely
+        picks = GATHERED in found and name in _GATHERS and source is args[0]
+        picked = pick_samples(function, args, kwargs, place, self.samples) if picks else []
+        return picked or found
 
     def _on_meta(
         self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -236,25 +261,6 @@ def _probe(tensor: Tensor, place: SamplePlace | NoPlace | None) -> Tensor:
     if isinstance(place, SamplePlace):
         sizes[place.axis] = place.before * _PRIME * place.after
     return torch.empty(sizes, dtype=tensor.dtype, device="meta")
-
-
-def _axis(args: tuple[Any, ...], kwargs: dict[str, Any], default: int) -> int:
-    """The axis that a call is told, as its second argument or by name."""
-    found = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", default))
-    return found if isinstance(found, int) else default
-
-
-def _axes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], ndim: int) -> set[int]:
-    """The axes along which a call changes the order."""
-    if name in ("flip", "roll"):
-        rest = args[1:] if name == "flip" else args[2:]
-        dims = kwargs.get("dims", rest[0] if len(rest) == 1 else rest)
-        listed = dims if isinstance(dims, tuple | list) else (dims,)
-        return {axis % ndim for axis in listed} or set(range(ndim))
-    if name == "msort":
-        return {0}
-    rest = args[1:] if name == "topk" else args
-    return {_axis(rest, kwargs, -1) % ndim}
 
 
 def _multiple(shape: Sequence[int], place: SamplePlace, name: str) -> SamplePlace | NoPlace:

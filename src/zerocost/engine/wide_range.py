@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -22,9 +23,9 @@ _PRODUCTS = {
 }
 _SUMS = {
     *("add", "radd", "iadd", "sub", "rsub", "isub", "cat", "concat", "stack", "hstack", "vstack", "where"),
-    *("maximum", "minimum", "copy", "setitem", "clamp_min"),
+    *("maximum", "minimum", "copy", "setitem", "clamp_min", "masked_fill", "threshold"),
 }
-_NUMBERS_TOO = {"add", "radd", "iadd", "sub", "rsub", "isub", "clamp_min", "clamp", "clip"}
+_NUMBERS_TOO = {"add", "radd", "iadd", "sub", "rsub", "isub", "clamp_min", "clamp", "clip", "masked_fill", "threshold"}
 _PROPORTIONAL = POOLING | {
     *("get", "getitem", "view", "view_as", "reshape", "reshape_as", "flatten", "unflatten", "permute"),
     *("transpose", "squeeze", "unsqueeze", "expand", "expand_as", "narrow", "chunk", "split", "tensor_split"),
@@ -52,6 +53,7 @@ class WideRangeMode(FlowMode):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.exponents: MutableMapping[Tensor, int] = WeakTensorKeyDictionary()
+        self.steps: MutableMapping[Tensor, tuple[str, Tensor | None]] = WeakTensorKeyDictionary()
 
     def exponent(self, value: Tensor) -> int:
         """e of a tensor t·2^e."""
@@ -85,6 +87,20 @@ class WideRangeMode(FlowMode):
         return value
 
     def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a function that is not skipped; log(1 + exp(x)) in steps as softplus, because exp(x) has no bounds."""
+        kinds = [self.steps.get(value, ("", None)) if isinstance(value, Tensor) else ("", None) for value in args[:2]]
+        kind, source = max(kinds, default=("", None), key=lambda step: step[0])
+        if (name, kind) in (("log1p", "exp"), ("log", "exp + 1")):
+            return self.run(F.softplus, "softplus", (source,), {})
+        result = self.run_step(function, name, args, kwargs)
+        if name == "exp":
+            self.steps[result] = "exp", args[0]
+        elif kind == "exp" and name in ("add", "radd") and 1 in [v for v in args if _is_number(v)]:
+            self.steps[result] = "exp + 1", source
+        return result
+
+    def run_step(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a function by its rule."""
         if kwargs.get("inplace"):
             kwargs = {**kwargs, "inplace": False}
         written = args[0] if is_in_place(function, kwargs) else None
@@ -129,6 +145,18 @@ class WideRangeMode(FlowMode):
         args, kwargs = tree_map(lambda v: self.aligned(v, top), (args, kwargs))
         kwargs = {k: v * _power(-top) if k == "min" and _is_number(v) else v for k, v in kwargs.items()}
         return self.scaled(function(*_move_numbers(name, args, top), **kwargs), top)
+
+    def sum_of_products(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """addcmul: a + value·b·c."""
+        product = self.run(torch.mul, "mul", args[1:3], {})
+        product = self.run(torch.mul, "mul", (product, kwargs.get("value", 1)), {})
+        return self.run(torch.add, "add", (args[0], product), {})
+
+    def interpolation(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """lerp: a + weight·(b − a)."""
+        weight = args[2] if len(args) > 2 else kwargs["weight"]
+        step = self.run(torch.mul, "mul", (self.run(torch.sub, "sub", (args[1], args[0]), {}), weight), {})
+        return self.run(torch.add, "add", (args[0], step), {})
 
     def proportional(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return self.scaled(function(*args, **kwargs), self.exponent(args[0]))
@@ -195,6 +223,8 @@ _RULES = {
     **dict.fromkeys(_BOUNDED, WideRangeMode.bounded),
     **dict.fromkeys(("clamp", "clip"), WideRangeMode.clamp),
     "pad": WideRangeMode.padding,
+    "addcmul": WideRangeMode.sum_of_products,
+    "lerp": WideRangeMode.interpolation,
     "scaled_dot_product_attention": WideRangeMode.attention,
 }
 

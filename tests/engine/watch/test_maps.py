@@ -143,3 +143,13 @@ def test_neurons_of_few_samples_are_all_of_them_and_the_window_follows_the_seed(
     many = torch.randn(500, 8)
     one, again, other = (watched("neurons", narrow, many, seed=seed)[0] for seed in (0, 0, 1))
     assert torch.equal(one, again) and not torch.equal(one, other)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, of what it imports to compile
+def test_what_compile_wraps_a_module_in_is_no_module_of_the_network(watched):
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    x = torch.randn(2, 3, 8, 8)
+    expected = watched("module_maps", net, x)
+    with torch.compiler.set_stance("force_eager"):
+        found = watched("module_maps", nn.Sequential(torch.compile(net[0]), torch.compile(net[1])), x)
+    assert len(found) == len(expected) == 3 and all(map(torch.equal, found, expected))

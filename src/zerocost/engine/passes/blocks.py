@@ -12,19 +12,21 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
+from zerocost.engine.graph import check_whole
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import Signal
-from zerocost.engine.watch.blocks import Blocks
+from zerocost.engine.watch.blocks import BlockMap, Blocks
 
 
 def _blocks(graph: SharedGraph) -> dict[str, Any]:
     """Backward through each block, of random signs at its output."""
+    check_whole(graph.outputs)
     maps = graph.observer.result(Blocks)
     return {"block_gains": maps if isinstance(maps, Failure) else block_gains(maps, graph.batch.seed)}
 
 
-def block_gains(maps: Sequence[Tensor], seed: int) -> list[Tensor]:
+def block_gains(maps: Sequence[BlockMap], seed: int) -> list[Tensor]:
     """For each block but the first, the largest singular value of E[gᵢₙ gₒᵤₜᵀ], in float64.
 
     gₒᵤₜ are random signs at the block's output, gᵢₙ their gradient at its input, and the mean is over samples and
@@ -36,10 +38,14 @@ def block_gains(maps: Sequence[Tensor], seed: int) -> list[Tensor]:
     generator = stream(seed, "signs")
     found = []
     for before, after in reversed(list(pairwise(maps))):
-        if not after.requires_grad:
+        if not after.tensor.requires_grad:
             raise Failure("no path from the weights to the output of a block")
-        out = random_signs(after, generator)
-        (back,) = torch.autograd.grad(after, before, out, retain_graph=True, allow_unused=True, materialize_grads=True)
+        output = after.as_map(after.tensor)
+        out = random_signs(output, generator)
+        (gradient,) = torch.autograd.grad(
+            output, before.tensor, out, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        back = before.as_map(gradient)
         if back.shape == out.shape and torch.equal(back, out):
             raise Failure("a block hands its input on unchanged, for which the authors' code gives −∞")
         found.append(

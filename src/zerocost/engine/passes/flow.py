@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
@@ -17,6 +17,7 @@ from zerocost.engine.graph import gradients
 from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
 from zerocost.engine.modes import FlowMode, as_float64
 from zerocost.engine.network import Network, OneValue
+from zerocost.engine.normalisers import normalised
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
 from zerocost.engine.watch.roles import WeightRoles
@@ -89,7 +90,9 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
 
     with network.fresh(batch.seed, training=kept):
         roles = WeightRoles(network.model, weights)
-        with mode(network.originals, roles.see, keep_normalisation=kept) as running:
+        for module in () if kept else network.normalisers:
+            module.register_forward_hook(_hand_on, with_kwargs=True)
+        with mode(network.originals, roles.see, set(map(id, weights)), kept) as running:
             outputs = network.run(
                 parameters | buffers, clone_tensors(as_leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
             )
@@ -101,6 +104,12 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
             exponent = running.exponent(outputs)
         flows = gradients(outputs.sum(), weights)
     return [w.detach() for w in weights], [g.detach() for g in flows], exponent, roles.result()
+
+
+def _hand_on(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Tensor | None:
+    """A hook that makes a module that normalises the identity."""
+    given = normalised(args, kwargs)
+    return given if given is not None and isinstance(result, Tensor) and result.shape == given.shape else None
 
 
 def _defined_flow(batch: PassInput) -> dict[str, Any]:

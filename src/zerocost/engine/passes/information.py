@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.graph import differentiable_once
+from zerocost.engine.graph import check_whole, differentiable_once
 from zerocost.engine.inputs import clone_tensors, take_samples
+from zerocost.engine.modes import GroupNormMode
+from zerocost.engine.network import OneValue
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
 from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal
@@ -27,6 +29,15 @@ def _information(batch: PassInput) -> dict[str, Any]:
     128 parameter tensors, p their softmax, mixed with 5 % of the uniform distribution."""
     if not batch.network.floating:
         raise Failure("the network has no parameters")
+    try:
+        return _measure_cheapest(batch)
+    except OneValue:
+        with GroupNormMode():
+            return _measure_cheapest(batch)
+
+
+def _measure_cheapest(batch: PassInput) -> dict[str, Any]:
+    """The information, by the way that costs least."""
     by_element, together = _cheapest(batch)
     if together:
         try:
@@ -91,6 +102,7 @@ def _logits(batch: PassInput, tensors: dict[str, Tensor], start: int, stop: int)
         raise Failure(
             f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for {stop - start} samples"
         )
+    check_whole(outputs)
     if torch.is_grad_enabled() and not outputs.requires_grad:
         raise Failure("no path from the weights to the outputs")
     return outputs

@@ -21,7 +21,8 @@ from zerocost.engine.watch.maps import LastFeatures
 def _perturbed(graph: SharedGraph) -> dict[str, Any]:
     """Forward on the moved samples; the running statistics go on from the data pass."""
     batch, network = graph.batch, graph.batch.network
-    scene = replace(graph.scene, block=0)
+    tensors = {name: t.detach().clone() for name, t in graph.tensors.items()}
+    scene = replace(graph.scene, block=0, weights={id(tensors[n]): i for i, n in enumerate(network.weight_names)})
     observer = Observer(scene, batch.watchers(PASSES["perturbed"]), network.originals)
     step = noise_like(batch.inputs, None, stream(batch.seed, "perturbation"))
     moved = tree_map(
@@ -29,7 +30,6 @@ def _perturbed(graph: SharedGraph) -> dict[str, Any]:
         batch.inputs,
         step,
     )
-    tensors = {name: t.detach().clone() for name, t in graph.tensors.items()}
     scene.start(moved, tensors.values())
     with torch.no_grad(), seeded(batch.seed, network.device), observer.watching():
         network.run(tensors, moved)

@@ -13,13 +13,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import as_call
 from zerocost.engine.functions import CHANNEL_AXIS, Function
 from zerocost.engine.inputs import clone_tensors, take_samples
 from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import COMPILED, Network
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import LayerSize, Signal
-from zerocost.engine.watch.base import NO_LAYER, as_call
+from zerocost.engine.watch.base import NO_LAYER
 
 _aten = torch.ops.aten
 _UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' shapes
@@ -49,7 +50,8 @@ def _shape(batch: PassInput) -> dict[str, Any]:
 
 def _measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
     """Half the FLOPs torch's counter sees, as it counts a multiply-add as two; and the layers in between."""
-    counter, layers = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH), _LayerMode()
+    counter = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH)
+    layers = _LayerMode(frozenset(id(tensors[name]) for name in network.weight_names))
     with network.fresh(seed, training=False), torch.no_grad(), counter, layers:
         outputs = network.run(tensors, sample)
     return {
@@ -62,8 +64,9 @@ def _measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, s
 class _LayerMode(ShapeMode):
     """Follows how many weight layers lie behind each tensor, and how large their outputs are."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: frozenset[int]) -> None:
         super().__init__()
+        self._weights = weights
         self.sizes: list[LayerSize] = []
         self._depths: Any = WeakTensorKeyDictionary()
 
@@ -74,10 +77,10 @@ class _LayerMode(ShapeMode):
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         behind = self.depth((args, kwargs))
         result = super().call(function, name, args, kwargs)
-        name = as_call(function, name, args, kwargs).name
-        if name in CHANNEL_AXIS:
+        call = as_call(function, name, args, kwargs, self._weights)
+        if call.name in CHANNEL_AXIS:
             behind += 1
-            channels = result.shape[CHANNEL_AXIS[name]]
+            channels = result.shape[call.channel_axis]
             if result.numel():  # not so for an expert that no token of the sample goes to
                 self.sizes.append(LayerSize(result.numel() // channels, channels))
         if behind:

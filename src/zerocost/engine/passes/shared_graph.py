@@ -45,9 +45,11 @@ class SharedGraph:
         self.passes = [step for step in batch.passes() if step.on_graph]
         network = batch.network
         hidden = Failure(COMPILED) if network.compiled else None
-        self.scene = Scene(batch.samples, network.model, batch.seed, in_parts=in_parts, hidden=hidden)
+        self.scene = Scene(batch.samples, network.model, seed=batch.seed, in_parts=in_parts, hidden=hidden)
         self.twice = any(step.twice for step in self.passes)
         self.observer = Observer(self.scene, batch.watchers(PASSES["data"]), network.originals, self.twice)
+        if self.observer.watchers:
+            self.scene.normalisers = network.normalisers
         self.draws_random = False
 
     def runs(self, name: str) -> bool:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call
 from zerocost.engine.rows import sign_agreement
-from zerocost.engine.watch.base import NO_ACTIVATION, Call, Scene, Undo, Watcher, check_visible, remove
+from zerocost.engine.watch.base import NO_ACTIVATION, Scene, Undo, Watcher, check_visible, remove
 
 
 class ActivationSigns(Watcher):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call
 from zerocost.engine.functions import (
     BY_HAND,
     CHANNEL_AXIS,
@@ -21,8 +21,6 @@ from zerocost.engine.functions import (
     NORMALISATION,
     RECTIFIERS,
     SUMS,
-    Function,
-    is_rectifier,
 )
 from zerocost.engine.sample_axis import SampleAxis
 from zerocost.engine.signals import Signal, declare
@@ -33,45 +31,6 @@ MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS, BY_HAND}
 """Functions whose results are the maps of a network: weight layers, normalisation, activations and sums."""
 
 
-class Call(NamedTuple):
-    """One call of a torch function by the network."""
-
-    function: Function
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-    @property
-    def input(self) -> Any:
-        """The first argument."""
-        return self.args[0] if self.args else self.kwargs.get("input")
-
-    def argument(self, place: int, name: str, default: Any = None) -> Any:
-        """An argument by its place or its name."""
-        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
-
-    @property
-    def is_activation(self) -> bool:
-        """Whether it is an activation with its hinge at zero."""
-        return is_rectifier(self.name, self.args, self.kwargs)
-
-
-def as_call(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """A call as watchers are shown it: `addmm` that adds one row, a bias, is a linear layer (of weights in×out), and
-    `batch_norm` has its arguments in the order of torch.nn.functional.
-
-    >>> bias, inputs, weight = torch.zeros(3), torch.zeros(5, 2), torch.zeros(2, 3)
-    >>> as_call(torch.addmm, "addmm", (bias, inputs, weight), {}).name
-    'linear'
-    """
-    if name == "batch_norm" and function is not F.batch_norm and len(args) > 4:
-        args = (args[0], *args[3:5], *args[1:3], *args[5:])
-    call = Call(function, name, args, kwargs)
-    if name != "addmm" or call.input.ndim != 1:
-        return call
-    return Call(function, "linear", (call.argument(1, "mat1"), call.argument(2, "mat2"), call.input), {})
-
-
 @dataclass
 class Scene:
     """Where calls happen.
@@ -79,10 +38,11 @@ class Scene:
     Attributes:
         samples: number of samples in the batch.
         model: the module that runs.
+        normalisers: its own modules that normalise, each of which counts as one call; with the axis of their channels.
         seed: for watchers that draw random numbers, from a generator of their own.
         weights: for the id of each weight matrix that runs, its place among the network's weight matrices.
         block: the number of the block that runs; 0 before the first one.
-        channel_axis: where the last layer has its channels, 1 or -1.
+        channel_axis: where the channels of the last layer are by now.
         in_hook: whether what is called now is a hook's doing, not the network's.
         sample_axis: where the samples are in each tensor.
         hidden: why the calls of the network cannot be seen; None where they can.
@@ -91,6 +51,7 @@ class Scene:
 
     samples: int
     model: nn.Module | None = None
+    normalisers: Mapping[nn.Module, int] = field(default_factory=dict)
     seed: int = 0
     weights: dict[int, int] = field(default_factory=dict)
     block: int = 0
@@ -117,11 +78,8 @@ class Scene:
 
     def map(self, values: Tensor) -> Tensor | None:
         """`values` as N×C×positions, N×C where there is one position; None where no sample reaches them."""
-        rows = self.rows(values)
-        if rows is None:
-            return None
-        rows = rows.movedim(-1, 1) if self.channel_axis == -1 else rows
-        return rows.flatten(2) if rows.ndim > 2 else rows
+        found = self.sample_axis.read_map(self.sample_axis.place(values), self.channel_axis, values)
+        return found if found is None or found.ndim < 3 else found.flatten(2)
 
     def rows(self, tensor: Tensor, values: Tensor | None = None) -> Tensor | None:
         """A tensor (or `values`, of its shape) with the sample axis in front; None where no sample reaches it."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call
 from zerocost.engine.functions import CHANNEL_AXIS
-from zerocost.engine.watch.base import Call, Scene, Undo, Watcher, remove
+from zerocost.engine.watch.base import Scene, Undo, Watcher, check_visible, remove
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.Embedding)
@@ -53,16 +54,29 @@ def _parts(module: nn.Module) -> list[nn.Module]:
     return [] if isinstance(module, _LAYERS) else list(module.children())
 
 
+class BlockMap(NamedTuple):
+    """What a block hands on.
+
+    Attributes:
+        tensor: in the network's graph, as the network has it.
+        as_map: the tensor, or a gradient to it, as N×C×positions.
+    """
+
+    tensor: Tensor
+    as_map: Callable[[Tensor], Tensor]
+
+
 class Blocks(Watcher):
     """What the network's blocks hand on: the first block's input, when layers have run before it, and each output.
 
-    A network without blocks (a plain list of layers) is taken apart after each activation.
+    A network without blocks (a plain list of layers) is taken apart after each activation. What no sample reaches is
+    not handed on.
     """
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self.outputs: list[Tensor] = []
-        self.activations: list[Tensor] = []
+        self.outputs: list[BlockMap] = []
+        self.activations: list[BlockMap] = []
         self.weighed = False
         self.inside = False
 
@@ -92,23 +106,36 @@ class Blocks(Watcher):
         return self.hand_on(output) if isinstance(output, Tensor) else None
 
     def hand_on(self, output: Tensor) -> Tensor:
-        """Keep a map, channels second; the network goes on with a copy, so that it cannot be overwritten."""
-        last = output.ndim > 2 and self.scene.channel_axis == -1
+        """Keep a map; the network goes on with a copy, so that it cannot be overwritten."""
         with self.scene.inside_hook():
-            found = output.movedim(-1, 1) if last else output
-            self.outputs.append(found)
-            return (found.movedim(1, -1) if last else found).clone()
+            if self.scene.sample_axis.reaches(output):
+                self.outputs.append(self._as_block_map(output))
+            return output.clone()
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
-        self.weighed |= call.name in CHANNEL_AXIS
+        self.weighed = self.weighed or (call.name in CHANNEL_AXIS and self.scene.sample_axis.reaches(result))
         if not call.is_activation or result.ndim < 2 or not self.scene.sample_axis.reaches(result):
             return None
-        self.activations.append(result)
-        return partial(remove, self.activations, result)
+        found = self._as_block_map(result)
+        self.activations.append(found)
+        return partial(remove, self.activations, found)
 
-    def result(self) -> list[Tensor]:
+    def _as_block_map(self, tensor: Tensor) -> BlockMap:
+        samples, channels = self.scene.sample_axis, self.scene.channel_axis
+        place = samples.place(tensor)
+
+        def as_map(values: Tensor) -> Tensor:
+            found = samples.read_map(place, channels, values)
+            assert found is not None
+            return found
+
+        return BlockMap(tensor, as_map)
+
+    def result(self) -> list[BlockMap]:
         kept = self.outputs if len(self.outputs) > 1 else self.activations
-        maps = [value for value in kept if value.ndim > 2] or kept
+        for found in kept:
+            check_visible(found.tensor)
+        maps = [found for found in kept if found.as_map(found.tensor.detach()).ndim > 2] or kept
         if not maps:
             raise Failure("no blocks were seen")
         return maps

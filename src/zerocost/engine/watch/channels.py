@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call
 from zerocost.engine.functions import CHANNEL_AXIS, is_in_place
 from zerocost.engine.rows import sum_positions
 from zerocost.engine.signals import ChannelSaliency
-from zerocost.engine.watch.base import NO_LAYER, Call, Scene, check_visible
+from zerocost.engine.watch.base import NO_LAYER, Scene, Undo, check_visible
 from zerocost.engine.watch.gradients import GradientWatcher
 
 
@@ -44,13 +45,13 @@ class ChannelSaliencies(GradientWatcher):
             for held in self._outputs.pop(call.args[0].untyped_storage().data_ptr(), []):
                 held["value"] = held["kept"] = held["value"].clone()
 
-    def after(self, call: Call, result: Tensor) -> None:
+    def after(self, call: Call, result: Tensor) -> Undo | None:
         if call.name not in CHANNEL_AXIS:
-            return
+            return None
         check_visible(result)
         if not result.requires_grad:
-            return
-        weight, axis = call.argument(1, "weight"), CHANNEL_AXIS[call.name]
+            return None
+        weight, axis = call.argument(1, "weight"), call.channel_axis
         held = {"value": result.detach()}
         version, place, read = result._version, self.scene.sample_axis.place(result), self.scene.sample_axis.read
         channels = axis if axis < 0 else axis - result.ndim
@@ -69,7 +70,8 @@ class ChannelSaliencies(GradientWatcher):
             total = values if known is None else known.values + values
             self.layers[id(weight)] = ChannelSaliency(total, weight.numel() / values.shape[1])
 
-        self.when_known(result, record)
+        undo = self.when_known(result, record)
+        return lambda: (undo(), self._outputs.pop(result.untyped_storage().data_ptr(), None))
 
     def result(self) -> Any:
         if not self.layers:

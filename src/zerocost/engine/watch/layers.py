@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call
 from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.rows import sign_agreement
 from zerocost.engine.signals import LayerKernel
-from zerocost.engine.watch.base import NO_LAYER, Call, Scene, Watcher, check_visible
+from zerocost.engine.watch.base import NO_LAYER, Scene, Undo, Watcher, check_visible
 
 
 class LayerKernels(Watcher):
@@ -24,16 +26,24 @@ class LayerKernels(Watcher):
         super().__init__(scene)
         self.layers: dict[int, Layer] = {}
 
-    def after(self, call: Call, result: Tensor) -> None:
+    def after(self, call: Call, result: Tensor) -> Undo | None:
         if call.name not in CHANNEL_AXIS:
-            return
+            return None
         check_visible(result)
         signs = self.scene.rows(result, result > 0)
         if signs is None:
-            return
+            return None
         weight, kernel = call.argument(1, "weight"), sign_agreement(signs.flatten(1))
         known = self.layers.get(id(weight))
         self.layers[id(weight)] = Layer(weight, kernel if known is None else known.kernel + kernel)
+        return partial(self.forget, id(weight), known)
+
+    def forget(self, key: int, before: Layer | None) -> None:
+        """Go back to what was known of a weight before."""
+        if before is None:
+            del self.layers[key]
+        else:
+            self.layers[key] = before
 
     def result(self) -> Any:
         if not self.layers:

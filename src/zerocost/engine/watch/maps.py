@@ -12,8 +12,9 @@ from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
+from zerocost.engine.calls import Call
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
-from zerocost.engine.watch.base import MAPPING, Call, Collector, Scene, Undo, Watcher, check_visible
+from zerocost.engine.watch.base import MAPPING, Collector, Scene, Undo, Watcher, check_visible
 
 
 class SampleMaps(Collector):
@@ -43,7 +44,9 @@ class ModuleMaps(SampleMaps):
     meaning = "the same for each module, those inside others and the network itself included"
 
     def hooks(self) -> Iterable[RemovableHandle]:
-        return [m.register_forward_hook(self.leave) for m in (self.scene.model.modules() if self.scene.model else ())]
+        for module in self.scene.model.modules() if self.scene.model else ():
+            if "_orig_mod" not in module._modules:  # what `torch.compile` wraps a module in is no module of the network
+                yield module.register_forward_hook(self.leave)
 
     def leave(self, module: nn.Module, _: Any, output: Any) -> None:
         """Called with what a module returned."""
@@ -104,7 +107,7 @@ class LastFeatures(Watcher):
             self.given = given if isinstance(given, Failure) else given.detach().clone()
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
-        if call.name not in MAPPING or result.ndim < 3 or not self.scene.sample_axis.reaches(result):
+        if not _is_map(call) or result.ndim < 3 or not self.scene.sample_axis.reaches(result):
             return None
         check_visible(result)
         found, before = _read_or_failure(self.scene.map, result), self.last
@@ -146,6 +149,14 @@ class AttentionMaps(Collector):
         if last and self.scene.sample_axis.reaches(result):
             check_visible(result)
             self.values.append(result.detach().clone())
+
+
+def _is_map(call: Call) -> bool:
+    """Whether a call is a layer or a sum of tensors; what adds a number, as 1 + tanh(x) does, is neither."""
+    if call.name not in SUMS:
+        return call.name in MAPPING
+    tensors = [v for v in (*call.args, *call.kwargs.values()) if isinstance(v, Tensor) and v.numel() > 1]
+    return len(tensors) > 1
 
 
 def _read_or_failure(read: Callable[[Tensor], Any], values: Tensor) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zerocost.engine.calls import Call
 from zerocost.engine.rows import row_correlation
 from zerocost.engine.signals import Response
-from zerocost.engine.watch.base import NO_ACTIVATION, Call, Collector, Undo, check_visible
+from zerocost.engine.watch.base import NO_ACTIVATION, Collector, Undo, check_visible
 from zerocost.engine.watch.blocks import Blocks
 from zerocost.engine.watch.gradients import GradientWatcher
 

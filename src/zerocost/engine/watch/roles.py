@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zerocost.engine.watch.base import Call
+from zerocost.engine.calls import Call
 
 
 class WeightRoles:

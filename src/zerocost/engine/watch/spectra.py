@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.watch.base import Call, Collector, Scene, Undo, Watcher, check_visible
+from zerocost.engine.calls import Call
+from zerocost.engine.watch.base import Collector, Scene, Undo, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
 
 
@@ -61,7 +62,8 @@ class BlockSpectra(Watcher):
         maps = self.others[Blocks].result_or_failure()
         if isinstance(maps, Failure):
             raise maps
-        return [covariance_spectrum(found.detach().movedim(1, -1).flatten(0, -2)) for found in maps]
+        found = [block.as_map(block.tensor.detach()) for block in maps]
+        return [covariance_spectrum(values.movedim(1, -1).flatten(0, -2)) for values in found]
 
 
 def covariance_spectrum(rows: Tensor) -> Tensor:

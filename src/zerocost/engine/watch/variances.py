@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zerocost.engine.watch.base import Call, Collector
+from zerocost.engine.calls import Call
+from zerocost.engine.watch.base import Collector
 
 
 class BatchNormVariances(Collector):

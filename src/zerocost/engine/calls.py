@@ -1,0 +1,162 @@
+"""A call of a torch function as watchers are shown it, whichever way it is spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zerocost.engine.functions import CHANNEL_AXIS, Function, is_rectifier
+
+
+class Call(NamedTuple):
+    """One call of a torch function by the network.
+
+    Attributes:
+        function: the function.
+        name: its name, without the marks of its variant.
+        args: its arguments.
+        kwargs: those given by name.
+        channels: of a product with a weight matrix, the axis of the channels in what it returns, where that is not the
+            last one.
+    """
+
+    function: Function
+    name: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    channels: int = -1
+
+    @property
+    def input(self) -> Any:
+        """The first argument."""
+        return self.args[0] if self.args else self.kwargs.get("input")
+
+    def argument(self, place: int, name: str, default: Any = None) -> Any:
+        """An argument by its place or its name."""
+        return self.args[place] if len(self.args) > place else self.kwargs.get(name, default)
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether it is an activation with its hinge at zero."""
+        return is_rectifier(self.name, self.args, self.kwargs)
+
+    @property
+    def channel_axis(self) -> int:
+        """Of a convolution or linear layer, where the channels are in what it returns."""
+        return self.channels if self.name == "linear" else CHANNEL_AXIS[self.name]
+
+
+def as_call(
+    function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], weights: Container[int] = ()
+) -> Call:
+    """A call by what it computes.
+
+    A product with one of the `weights` (their ids), and `addmm` that adds one row, a bias, are linear layers;
+    `x[mask] = number` is `masked_fill`, an einsum of elements is a product, a property such as `Tensor.T` has its name,
+    and `batch_norm` has its arguments in the order of torch.nn.functional.
+
+    >>> inputs, weight = torch.zeros(5, 2), torch.zeros(3, 2)
+    >>> as_call(torch.matmul, "matmul", (inputs, weight.T), {}, {id(weight)}).name
+    'linear'
+    """
+    rule = _RULES.get(name)
+    found = rule(function, args, kwargs, weights) if rule is not None else None
+    return found or Call(function, name, args, kwargs)
+
+
+def _as_batch_norm(function: Function, args: Any, kwargs: Any, _: Container[int]) -> Call | None:
+    if function is F.batch_norm or len(args) < 5:
+        return None
+    return Call(function, "batch_norm", (args[0], *args[3:5], *args[1:3], *args[5:]), kwargs)
+
+
+def _as_property(function: Function, args: Any, kwargs: Any, _: Container[int]) -> Call:
+    return Call(function, function.__self__.__name__, args, kwargs)  # type: ignore[attr-defined]
+
+
+def _as_masked_fill(_: Function, args: Any, __: Any, ___: Container[int]) -> Call | None:
+    target, mask, value = args
+    masked = isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.shape == target.shape
+    if not masked or (isinstance(value, Tensor) and value.ndim):
+        return None
+    return Call(Tensor.masked_fill_, "masked_fill", args, {})
+
+
+def _as_layer(one: int, other: int) -> Callable[..., Call | None]:
+    """The rule for a matrix product of two arguments at these places."""
+
+    def rule(function: Function, args: Any, _: Any, weights: Container[int]) -> Call | None:
+        if len(args) <= max(one, other):
+            return None
+        weight = _weight(args[other], weights)
+        if weight is not None:
+            return Call(function, "linear", (args[one], weight), {})
+        weight = _weight(args[one], weights)
+        return None if weight is None else Call(function, "linear", (args[other], weight), {}, -2)
+
+    return rule
+
+
+def _as_biased_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
+    call = Call(function, "addmm", args, kwargs)
+    if call.input.ndim != 1:
+        return None
+    inputs, matrix = call.argument(1, "mat1"), call.argument(2, "mat2")
+    weight = _weight(matrix, weights)
+    return Call(function, "linear", (inputs, matrix if weight is None else weight, call.input), {})
+
+
+def _as_tensordot(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
+    call = Call(function, "tensordot", args, kwargs)
+    dims = call.argument(2, "dims", 2)
+    joined = dims if isinstance(dims, int) else len(dims[0]) if isinstance(dims[0], list | tuple) else 1
+    found = _as_layer(0, 1)(function, args, kwargs, weights)
+    if found is None or joined != 1:
+        return None
+    return found if found.input is args[0] else found._replace(channels=0)
+
+
+def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
+    operands = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
+    if not args or not isinstance(args[0], str) or "->" not in args[0] or len(operands) != 2:
+        return None
+    given, output = args[0].replace(" ", "").split("->")
+    terms = given.split(",")
+    letters_out = output.replace("...", "")
+    if terms[0] == terms[1] == output and len({*letters_out}) == len(letters_out):
+        return Call(torch.mul, "mul", tuple(operands), {})
+    for place in (1, 0):
+        weight, letters, others = _weight(operands[place], weights), {*terms[place]}, {*terms[1 - place]}
+        made = letters - others
+        if weight is None or len(letters) != 2 or len(made) != 1 or not made < {*output} or letters - made & {*output}:
+            continue
+        channels = output.index(*made) - len(output)
+        if "." not in output[channels:]:
+            return Call(function, "linear", (operands[1 - place], weight), {}, channels)
+    return None
+
+
+def _weight(value: Any, weights: Container[int]) -> Tensor | None:
+    """The weight of which a matrix is a view, as its transpose is; None for any other."""
+    if not isinstance(value, Tensor) or value.ndim != 2:
+        return None
+    if id(value) in weights:
+        return value
+    whole = value._base
+    return whole if whole is not None and id(whole) in weights and whole.numel() == value.numel() else None
+
+
+_RULES: dict[str, Callable[..., Call | None]] = {
+    "batch_norm": _as_batch_norm,
+    "get": _as_property,
+    "setitem": _as_masked_fill,
+    **dict.fromkeys(("matmul", "mm"), _as_layer(0, 1)),
+    "rmatmul": _as_layer(1, 0),
+    "addmm": _as_biased_layer,
+    "tensordot": _as_tensordot,
+    "einsum": _as_einsum,
+}
