@@ -24,22 +24,22 @@ def picture(labels: list[int], rng: np.random.Generator) -> Image.Image:
 
 
 rng = np.random.default_rng(0)
-labels = rng.integers(0, 2, (300, 3))
+labels = rng.integers(0, 2, (160, 3))
 with tempfile.TemporaryDirectory() as folder:
     for i, row in enumerate(labels):
         picture(row.tolist(), rng).save(f"{folder}/{i}.png")
     table = pd.DataFrame(labels, columns=["disc", "square", "line"], index=[f"{i}.png" for i in range(len(labels))])
     table.to_csv(f"{folder}/labels.csv", index_label="file")
 
-    settings = {"candidates": 20, "keep": 2, "epochs": 4, "workdir": f"{folder}/trainings"}
+    settings = {"candidates": 10, "keep": 2, "epochs": 4, "workdir": f"{folder}/trainings"}
     found = zc.search("cnn", f"labels:{folder}/labels.csv:16", **settings)
     for title, runs in (("survivors", found.survivors), ("random picks", found.random)):
         print(f"{title:<13}{found.metric_name}:", *(f"{run.metric:.3f}" for run in runs))
     found.export(f"{folder}/shape_network")
 
     sys.path.append(folder)  # from here on as on another machine, without zerocost
-    from shape_network.network import load, prepare, settings as exported
+    from shape_network import network
 
     images = torch.tensor(np.stack([Image.open(Path(folder, f"{i}.png")) for i in range(3)]))
-    likely = load()(prepare(images)).sigmoid() > 0.5
-    print(f"\n{exported()['architecture']}\nfinds", likely.int().tolist(), "where there is", labels[:3].tolist())
+    likely = network.load()(network.prepare(images)).sigmoid() > 0.5
+    print(f"\n{found.best}\nfinds", likely.int().tolist(), "where there is", labels[:3].tolist())

@@ -47,16 +47,16 @@ if __name__ == "__main__":
     import zerocost as zc
 
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"candidates": 15, "keep": 2, "epochs": 2, "workdir": f"{folder}/trainings"}
+        settings = {"candidates": 10, "keep": 2, "epochs": 2, "workdir": f"{folder}/trainings"}
         found = zc.search(transformer, f"text:{textwrap.__file__}:{LENGTH}", **settings)
         for title, runs in (("survivors", found.survivors), ("random picks", found.random)):
             print(f"{title:<13}{found.metric_name}:", *(f"{run.metric:.1f}" for run in runs))
         found.export(f"{folder}/text_network", space=f"{__file__}:transformer")
 
         sys.path.append(folder)  # from here on as on another machine, without zerocost
-        from text_network.network import load, settings as exported
+        from text_network import network
 
-        network, text = load(), b"    def "
+        model, text = network.load(), b"    def "
         for _ in range(20):
-            text += bytes([network(torch.tensor([list(text[-LENGTH:])]))[0, -1].argmax()])
-        print(f"\n{exported()['architecture']}\ncontinues {text.decode(errors='replace')!r}")
+            text += bytes([model(torch.tensor([list(text[-LENGTH:])]))[0, -1].argmax()])
+        print(f"\n{found.best}\ncontinues {text.decode(errors='replace')!r}")

@@ -31,7 +31,7 @@ def write_pictures(folder: Path, count: int) -> None:
         image = Image.fromarray(rng.integers(0, 120, (24, 24, 3), dtype=np.uint8))
         mask = Image.new("L", image.size)
         for disc in (True, False, True):
-            x, y, size = rng.integers(0, 17, 2).tolist() + [int(rng.integers(5, 9))]
+            x, y, size = rng.integers([0, 0, 5], [17, 17, 9]).tolist()
             for drawn, ink in ((image, (200, 160, 120)), (mask, 255 * disc)):
                 draw = ImageDraw.Draw(drawn)
                 (draw.ellipse if disc else draw.rectangle)((x, y, x + size, y + size), ink)
@@ -43,17 +43,17 @@ if __name__ == "__main__":
     import zerocost as zc
 
     with tempfile.TemporaryDirectory() as folder:
-        write_pictures(Path(folder), 150)
+        write_pictures(Path(folder), 100)
 
-        settings = {"candidates": 15, "keep": 2, "epochs": 4, "workdir": f"{folder}/trainings"}
+        settings = {"candidates": 10, "keep": 2, "epochs": 4, "workdir": f"{folder}/trainings"}
         found = zc.search(segmenter, f"masks:{folder}:24", **settings)
         for title, runs in (("survivors", found.survivors), ("random picks", found.random)):
             print(f"{title:<13}{found.metric_name}:", *(f"{run.metric:.3f}" for run in runs))
         found.export(f"{folder}/disc_network", space=f"{__file__}:segmenter")
 
         sys.path.append(folder)  # from here on as on another machine, without zerocost
-        from disc_network.network import load, prepare, settings as exported
+        from disc_network import network
 
         image, mask = (np.asarray(Image.open(Path(folder, kind, "0.png"))) for kind in ("images", "masks"))
-        right = load()(prepare(torch.tensor(image)[None]))[0].argmax(0).numpy() == (mask == 255)
-        print(f"\n{exported()['architecture']}\nis right on {100 * right.mean():.0f} % of the pixels of the first image")
+        right = network.load()(network.prepare(torch.tensor(image)[None]))[0].argmax(0).numpy() == (mask == 255)
+        print(f"\n{found.best}\nis right on {100 * right.mean():.0f} % of the pixels of the first image")

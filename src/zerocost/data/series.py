@@ -44,10 +44,12 @@ class _Windows(TensorData):
             raise InputError(f"{len(values)} rows are too few for windows of {length} and {ahead} more; write {_USAGE}")
         known = values if fitted is None else fitted
         deviation, mean = torch.std_mean(known, dim=0, correction=0)
-        scaled = (values - mean) / torch.where(deviation > 0, deviation, 1.0)
+        std = torch.where(deviation > 0, deviation, 1.0)
+        scaled = (values - mean) / std
         inputs = scaled[: len(scaled) - ahead].unfold(0, length, 1).transpose(1, 2)
         targets = scaled[length:, target].unfold(0, ahead, 1)
         super().__init__(inputs.float(), targets.float(), "regression")
+        self.mean, self.std, self.target_scale = mean, std, (float(mean[target]), float(std[target]))
         self.gap = length + ahead - 1
 
     def parts(self, train: Tensor, validation: Tensor) -> tuple[TensorData, TensorData]:

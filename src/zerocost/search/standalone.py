@@ -72,7 +72,8 @@ def _prepare(values: Any, kind: Any) -> Any:
     found = found.to(dtype)
     if "mean" not in kind:
         return found
-    mean, std = (torch.tensor(kind[name]).reshape(-1, *[1] * (len(kind["shape"]) - 2)) for name in ("mean", "std"))
+    place = (-1, 1, 1) if len(kind["shape"]) == 4 else (-1,)  # one for each channel of images, else for each column
+    mean, std = (torch.tensor(kind[name]).reshape(place) for name in ("mean", "std"))
     return torch.where(found.isnan(), 0.0, (found - mean) / std)
 
 
