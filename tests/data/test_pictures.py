@@ -55,7 +55,7 @@ def test_several_labels_come_from_a_csv(tmp_path):
     write_images(tmp_path / "pictures", 4)
     (tmp_path / "labels.csv").write_text("file,cat,dog\n" + "".join(f"pictures/{i}.png,{i % 2},1\n" for i in range(4)))
     data = load(f"labels:{tmp_path / 'labels.csv'}:8")
-    assert data.labels == ["cat", "dog"] and declared_task(data) == "multilabel"
+    assert data.classes == ["cat", "dog"] and declared_task(data) == "multilabel"
     assert draw(data, 4).targets.sum(0).tolist() == [2, 4]
 
 

@@ -26,10 +26,15 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWS = {
     "abdelfattah_2021": ["usage: abdelfattah_2021.py", "--data"],
     "az_nas": ["usage: az_nas.py", "--data"],
+    "forecast_a_series": ["random picks mean_absolute_error", "forecasts ["],
     "judge_proxies": ["validation_accuracy on digits", "all together", "95 % interval"],
+    "label_images": ["random picks average_precision", "where there is [["],
     "own_proxy": ["3 proxies: 1 forward and 1 backward passes", "depth=8"],
+    "predict_a_number": ["random picks mean_absolute_error", "predicts ["],
+    "predict_text": ["random picks perplexity", "continues '    def "],
     "rank_candidates": ["rank_score", "broken failed: the network raised", "kept: width=", "is false: params ="],
     "score_a_model": ["10 proxies: 2 forward and 4 backward passes", "jacob_cov", "float32 on cpu"],
+    "segment_images": ["random picks jaccard_index", "% of the pixels"],
     "train_few": ["best of 12 trained", "best of the others: "],
     "search_and_train": ["proposals of strategy random", "random picks", "best: width="],
     "track_trainings": ["width=64 seed 0: FINISHED", "width=16 seed 0: FINISHED", "2 epochs"],
@@ -61,6 +66,7 @@ def run(
     """Runs an example, and returns what it prints, which must be all it does."""
     verbosity, generator = optuna.logging.get_verbosity(), torch.get_rng_state()
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
 

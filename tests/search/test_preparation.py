@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -16,6 +17,7 @@ from zerocost.data.tensors import TensorData
 from zerocost.search.export import export
 from zerocost.search.origin import Origin
 from zerocost.search.preparation import describe_inputs, describe_outputs, describe_tensor
+from zerocost.search.standalone import _prepare
 
 
 def test_raw_digits_are_prepared_as_in_training(tmp_path: Path) -> None:
@@ -54,6 +56,18 @@ def test_raw_rows_of_a_table_are_prepared_as_in_training(tmp_path: Path) -> None
     raw = torch.tensor([[i, i * i if i % 3 else torch.nan] for i in range(20)])
     assert _largest_distance(rows, load_object(f"{files['network']}:prepare")(raw)) < 1e-5
     assert settings["outputs"] == {"classes": ["no", "yes"]}
+
+
+def test_raw_rows_of_a_series_become_windows_as_the_network_was_trained_on(tmp_path: Path) -> None:
+    file = tmp_path / "load.csv"
+    frame = pd.DataFrame({"load": np.arange(50.0) ** 2, "heat": np.sin(np.arange(50))})
+    frame.to_csv(file, index=False)
+    train, validation = data.split(data.load(f"series:{file}:load:8:2"))
+    windows: Tensor = validation.images  # type: ignore[attr-defined]
+    prepared = _prepare(torch.tensor(frame.to_numpy()[None, -10:-2]), describe_inputs(windows, train))
+    assert _largest_distance(windows[-1:], prepared) < 1e-5
+    mean, deviation = describe_outputs(train)["target_scale"]
+    assert (mean + deviation * validation[-1][1]).tolist() == pytest.approx([48**2, 49**2])
 
 
 def test_numbers_beside_categories_have_their_deviation(tmp_path: Path) -> None:

@@ -59,8 +59,9 @@ def test_a_file_that_imports_more_of_zerocost_needs_it(tmp_path: Path, line: str
     assert found.needs == {"torch", "zerocost"}
 
 
-def test_what_is_for_type_checkers_alone_is_not_needed(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("import typing\nif typing.TYPE_CHECKING:\n    import zerocost\nimport torch\n")
+@pytest.mark.parametrize("condition", ["typing.TYPE_CHECKING", '__name__ == "__main__"'])
+def test_what_is_for_type_checkers_or_scripts_alone_is_not_needed(tmp_path: Path, condition: str) -> None:
+    (tmp_path / "mine.py").write_text(f"import typing\nif {condition}:\n    import zerocost\nimport torch\n")
     assert collect(tmp_path / "mine.py").needs == {"torch"}
 
 

@@ -69,6 +69,17 @@ def test_no_two_neighbours_compute_the_same() -> None:
             assert not torch.allclose(a, b, atol=1e-8)
 
 
+def test_no_network_sees_padding_alone() -> None:
+    """Of an even kernel in the middle, the two steps nearest to the output's own once lay on both sides of it."""
+    space = get("tcn")
+    arch = space.parse(
+        "depth=6,width=8,kernel=2,dilation=4,causal=False,norm=none,activation=silu,residual=False,dropout=0.0,head=max"
+    )
+    series = torch.randn(1, 14, 1, requires_grad=True)
+    initialise(partial(space.build, arch), 0)(series).sum().backward()
+    assert series.grad is not None and series.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize(("depth", "dilation", "reach"), [(1, 1, 3), (3, 1, 7), (3, 2, 15)])
 def test_a_causal_network_sees_its_reach_and_no_later_step(depth: int, dilation: int, reach: int) -> None:
     space = get("tcn")

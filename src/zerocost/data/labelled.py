@@ -15,13 +15,13 @@ _USAGE = "labels:FILE.csv:SIZE"
 
 
 class _LabelledPictures(Pictures):
-    """Pictures with a float32 vector, 1 for each of the `labels` that applies and else 0."""
+    """Pictures with a float32 vector, 1 for each label that applies and else 0; `classes` has the labels' names."""
 
     task = "multilabel"
 
     def __init__(self, paths: list[Path], targets: Tensor, labels: list[str], size: int) -> None:
         super().__init__(paths, size)
-        self.targets, self.labels = targets, labels
+        self.targets, self.classes = targets, labels
 
     def target(self, index: int) -> Tensor:
         return self.targets[index]

@@ -139,9 +139,9 @@ def _is_module(name: str, root: Path) -> bool:
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a syntax tree, but for what is there for type checkers alone."""
+    """The nodes of a syntax tree, but for what is there for type checkers alone or runs only as a script."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith(("TYPE_CHECKING", "__name__ == '__main__'")):
             continue
         yield node
         yield from _running(node)

@@ -65,12 +65,15 @@ def _choose_spec(choose: Choose) -> Spec:
 
 
 class Block(nn.Module):
-    """Padding, convolution, normalisation, activation, dropout; with a skip around them if residual."""
+    """Padding, convolution, normalisation, activation, dropout; with a skip around them if residual.
+
+    Whatever the dilation, one of the kernel's steps is the output's own, so that no block sees padding alone.
+    """
 
     def __init__(self, inputs: int, outputs: int, dilation: int, spec: Spec) -> None:
         super().__init__()
-        missing = (spec.kernel - 1) * dilation
-        self.padding = (missing, 0) if spec.causal else (missing - missing // 2, missing // 2)
+        earlier = spec.kernel - 1 if spec.causal else (spec.kernel - 1) // 2
+        self.padding = (earlier * dilation, (spec.kernel - 1 - earlier) * dilation)
         self.conv = nn.Conv1d(inputs, outputs, spec.kernel, dilation=dilation, bias=spec.norm == "none")
         self.norm = _NORMS[spec.norm](outputs)
         self.activation = ACTIVATIONS[spec.activation]()
