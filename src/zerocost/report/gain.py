@@ -1,4 +1,4 @@
-"""What the trainings of a search bought: the best so far, the same number at random, what was expected, and the time."""
+"""What the trainings of a search bought: the best so far, the same number at random, and the time."""
 
 from __future__ import annotations
 

@@ -103,9 +103,7 @@ def stage_rows(result: SearchResult) -> list[tuple[str, str, float, str, str]]:
     ]
 
 
-def ranking_section(
-    result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame, names: Names
-) -> _RankingSection:
+def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame, names: Names) -> _RankingSection:
     """The best `LISTED_ROWS` candidates and every trained one."""
     groups = trained.groupby("name")["group"].agg(list).to_dict()
     kept = set(result.kept.frame.index) if result.kept.dropped else set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,20 +76,27 @@ def learning_plots(result: SearchResult, trained: pd.DataFrame) -> list[Plot]:
     ]
 
 
-def trained_section(result: SearchResult, trained: pd.DataFrame, ranking: pd.DataFrame, names: Names) -> _TrainedSection:
+def trained_section(
+    result: SearchResult, trained: pd.DataFrame, ranking: pd.DataFrame, names: Names
+) -> _TrainedSection:
     """Every trained candidate, best first, and what tells it from the others; of a budget in the order of training."""
-    metric, order = WrittenMetric.of(result.task), {one.name: one for one in result.expected}
-    rows = trained.sort_values("metric", ascending=not metric.higher_is_better, kind="stable")
-    places = {name: place for place, name in enumerate(order)}
-    rows = rows.sort_values("name", key=lambda column: column.map(places).fillna(len(places)), kind="stable")
-    rows = rows.sort_values("group", key=lambda column: column == frames.RANDOM, kind="stable")
-    apart = choices(names.full[name] for name in rows["name"])
-    headings = [metric.words, *["expected"] * bool(order), "parameters", *["choices that differ"] * bool(names.note)]
-    made = []
-    for row in rows.itertuples():
-        expected = order[row.name].mean if row.group == frames.SURVIVORS and row.name in order else None
-        spread = "" if pd.isna(row.sd) else f" ± {metric.text(row.sd)}"
-        cells = [f"{metric.text(row.metric)}{spread}", *[metric.text(expected)] * bool(order)]
-        cells += [fmt.count(ranking["params"].get(row.name)), *[apart[names.full[row.name]]] * bool(names.note)]
-        made.append(_TrainedRow(row.name, names.title(row.name), row.group, cells))
-    return _TrainedSection(headings, made)
+    metric, expected = WrittenMetric.of(result.task), {one.name: one.mean for one in result.expected}
+    places = {name: place for place, name in enumerate(expected)}
+    sign = -1 if metric.higher_is_better else 1
+    columns = (trained[column].tolist() for column in ("group", "name", "metric", "sd"))
+    values = sorted(
+        zip(*columns, strict=True),
+        key=lambda row: (row[0] == frames.RANDOM, places.get(row[1], len(places)), sign * row[2]),
+    )
+    apart = choices(names.full[name] for _, name, _, _ in values)
+    rows = []
+    for group, name, value, sd in values:
+        cells = [metric.text(value) + ("" if math.isnan(sd) else f" ± {metric.text(sd)}")]
+        if expected:
+            cells.append(metric.text(expected.get(name) if group == frames.SURVIVORS else None))
+        cells.append(fmt.count(ranking["params"].get(name)))
+        if names.note:
+            cells.append(apart[names.full[name]])
+        rows.append(_TrainedRow(name, names.title(name), group, cells))
+    headings = [metric.words, *["expected"] * bool(expected), "parameters", *["choices that differ"] * bool(names.note)]
+    return _TrainedSection(headings, rows)
