@@ -101,10 +101,7 @@ def _time_facts(result: SearchResult) -> list[Fact]:
     if not result.stages:
         return []
     times = Times.of(result, candidate_count(result))
-    done = "scored" if progress.ranked_by_score(result) else "measured"
-    value = f"{done} in {fmt.seconds(times.scoring)}"
-    value += f", trained in {fmt.seconds(times.survivors)}" if times.survivors else ""
-    return [Fact("Time", value, times.note)]
+    return [Fact("Time", times.summary, times.note)]
 
 
 def _size_words(result: SearchResult) -> str:

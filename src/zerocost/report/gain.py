@@ -95,6 +95,12 @@ class Times:
         )
 
     @property
+    def summary(self) -> str:
+        """How long scoring and the training of survivors took, in words."""
+        trained = f", trained in {fmt.seconds(self.survivors)}" if self.survivors else ""
+        return f"scored in {fmt.seconds(self.scoring)}{trained}"
+
+    @property
     def note(self) -> str:
         """What training everything would have taken, in words."""
         parts = [f"the random picks took {fmt.seconds(self.random)} more"] if self.random else []
