@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import torch
+from plotly.offline import get_plotlyjs_version
 from torch import nn
 
 import zerocost as zc
@@ -89,7 +90,8 @@ def test_page_loads_nothing_from_outside(page, text):
     assert "url(" not in page.raw["style"]
     assert not {"iframe", "object", "embed", "img", "base", "form"} & {tag for tag, _ in page.elements}
     packed = zlib.decompress(b64decode(page.raw["plotly"])).decode()
-    assert packed.count("* plotly.js (cartesian - minified) v") == 1
+    major = get_plotlyjs_version().partition(".")[0]
+    assert packed.startswith(f"/**\n* plotly.js (cartesian - minified) v{major}."), "ship the bundle of this plotly"
     assert len(text.encode()) < 1e6
 
 
