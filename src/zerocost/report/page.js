@@ -19,7 +19,7 @@
   const draw = (mode) => {
     for (const [id, figure] of Object.entries(figures)) {
       const place = document.getElementById(id);
-      if (!place.checkVisibility()) continue;
+      if (place.closest("details:not([open])")) continue;
       Plotly.react(place, figure.data, { ...figure.layout, template: templates[mode] }, config);
     }
   };
