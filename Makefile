@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(INSTALLED)
-	$(BIN)/zerocost search --space cnn --data digits:8 --candidates 200 --keep 5 --epochs 4 --training-seeds 3 --report demo.html
+	$(BIN)/zerocost search --data digits:8 --candidates 100 --trainings 10 --keep 10 --epochs 4 --workers 2 --report demo.html
 	@echo "Open it in a browser: $(CURDIR)/demo.html"
 
 test: $(INSTALLED)

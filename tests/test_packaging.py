@@ -67,6 +67,7 @@ def test_the_wheel_holds_the_package_and_its_licence(wheel: Path) -> None:
     assert {path.relative_to(PACKAGE.parent).as_posix() for path in ours} <= files
     assert "zerocost/py.typed" in files
     assert {"zerocost/report/page.html.j2", "zerocost/report/page.css", "zerocost/report/page.js"} <= files
+    assert {"zerocost/report/plotly/plotly-cartesian.min.js", "zerocost/report/plotly/LICENSE"} <= files
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in files)
 
 
@@ -81,7 +82,7 @@ def test_the_metadata_names_licence_readme_and_command(wheel: Path) -> None:
         [metadata] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         text = archive.read(metadata).decode()
         commands = archive.read(metadata.replace("METADATA", "entry_points.txt")).decode()
-    assert "License-Expression: Apache-2.0" in text
+    assert "License-Expression: Apache-2.0 AND MIT" in text
     assert "Requires-Python: >=3.11" in text
     assert "# zerocost" in text
     assert "zerocost = zerocost.cli:main" in commands

@@ -28,6 +28,16 @@ def test_a_users_space_is_searched_trained_and_reported(run, user_file, tmp_path
     assert page.read_text().lower().startswith("<!doctype html>")
 
 
+def test_a_budget_of_trainings_is_told_beside_random_picks(run, user_file, tmp_path):
+    page = tmp_path / "run.html"
+    result = run("search", "--space", f"{user_file}:space", *SMALL, "--trainings", 6, "--report", page)
+    assert result.code == 0, result.err
+    assert "trained, 6 of 6, best first" in result.out
+    assert "what the search bought" in result.out and "mean best of as many random picks" in result.out
+    assert "training all 6 candidates would have taken" in result.out
+    assert "What was expected, and what came" in page.read_text(encoding="utf-8")
+
+
 def test_json_holds_everything(run):
     result = run("search", *SMALL, "--json")
     assert result.code == 0, result.err

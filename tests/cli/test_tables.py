@@ -4,10 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from zerocost.cli.tables import print_explanation
+from zerocost import tasks
+from zerocost.cli.tables import print_budget, print_explanation, print_trained
 from zerocost.combine import Combination
+from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
+from zerocost.search.pipeline import SearchResult
+from zerocost.search.result import Expected
+from zerocost.tasks import Task
+from zerocost.train import Epoch, Run
 
 BOTH = Combination({"a": 1, "b": 1})
 
@@ -53,3 +59,49 @@ def test_it_says_when_the_order_is_another(capsys):
     ranked = table(a=[4, 3, 2, 1], b=[4, 2, 3, 1], params=[1, 2, 3, 4])
     print_explanation(ranked, ranked, Combination({"params": 1}))
     assert "not by this score alone" in capsys.readouterr().out
+
+
+def budget(values: dict[str, float], picks: dict[str, float], task: Task) -> SearchResult:
+    """A search that trained these candidates in this order; the first without an expectation."""
+    cards = {name: ScoreCard({"a": 1.0, "params": 3000.0}, {}) for name in (*values, *picks)}
+    scores = ScoreTable.of(cards, {}, Combination({"a": 1}), ["a", "params"], 0.0)
+
+    def runs(found: dict[str, float]) -> list[Run]:
+        words = {"metric_name": task.metric_name, "higher_is_better": task.higher_is_better}
+        return [Run.of(name, 0, [Epoch(1, 1.0, 1.0, value, 1.0)], **words) for name, value in found.items()]
+
+    expected = [Expected(name, 0.5 if place else None, 0.1 if place else None) for place, name in enumerate(values)]
+    best = sorted(values, key=values.__getitem__, reverse=task.higher_is_better)
+    return SearchResult(
+        **{"space": "cnn", "table": scores, "kept": scores.narrow(best, {}), "task": task, "expected": expected},
+        **{"survivors": runs(values), "random": runs(picks), "trust": {"score": 0.25, "[a]": -0.125}},
+    )
+
+
+def test_a_budget_is_the_best_so_far_beside_as_many_random_picks(capsys):
+    print_budget(budget({"x": 0.4, "y": 0.7, "z": 0.6}, {"v": 0.5, "w": 0.6}, tasks.classification))
+    lines = [line.rstrip().replace("\N{NO-BREAK SPACE}%", "") for line in capsys.readouterr().out.splitlines()]
+    assert lines[1].split() == ["trainings", "1", "2", "3"]
+    assert lines[2].split()[-3:] == ["40.0", "70.0", "70.0"]
+    assert lines[3].split()[-3:] == ["55.0", "60.0", "–"]
+    assert lines[4] == "a standard deviation is worth, in points of expected accuracy: score +25.0, [a] −12.5"
+    assert lines[5] == "Training 2 of 3 was the first as good as the best of 2 random picks, 60.0."
+
+
+def test_a_budget_of_a_metric_of_which_less_is_better(capsys):
+    print_budget(budget({"x": 4.0, "y": 7.0}, {"v": 5.0}, tasks.regression))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[2].split()[-2:] == ["4", "4"]
+    assert lines[4].startswith("a standard deviation is worth, in expected mean squared error saved: score +0.25")
+    assert lines[5] == "Training 1 of 2 was the first as good as the best of 1 random pick, 5."
+
+
+def test_trained_candidates_stand_with_what_was_expected_of_them(capsys):
+    print_trained(budget({"x": 0.4, "[y]": 0.7, "z": 0.6}, {"v": 0.5}, tasks.classification), limit=2)
+    lines = [line.rstrip().replace("\N{NO-BREAK SPACE}%", "") for line in capsys.readouterr().out.splitlines()]
+    assert lines[1] == "trained, 3 of 4, best first"
+    assert [line.split() for line in lines[3:5]] == [
+        ["1", "[y]", "70.0", "50.0", "3,000"],
+        ["2", "z", "60.0", "50.0", "3,000"],
+    ]
+    assert lines[5] == "… and 1 more; --json gives all"

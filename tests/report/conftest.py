@@ -15,6 +15,8 @@ from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 from zerocost.search.objectives import Objectives
 from zerocost.search.pipeline import SearchResult, Stage
+from zerocost.search.result import Expected
+from zerocost.tasks import Task, classification
 from zerocost.train import Epoch, Run
 
 PROXIES = ["snip", "grasp", "synflow", "log_synflow", "jacob_cov", "naswot"]
@@ -159,6 +161,26 @@ def searched(count: int = 60, names: tuple[str, ...] = ("score", "params")) -> S
     )
 
 
+def budgeted(values: list[float], picks: list[float], task: Task = classification) -> SearchResult:
+    """A search that trained one candidate for each value, the first two without an expectation, and random picks."""
+    table = table_of(score_cards(20), ["snip"])
+    names, others = list(table.frame.index[: len(values)]), list(table.frame.index[-len(picks) :])
+
+    def trained(name: str, value: float) -> Run:
+        epochs = tuple(Epoch(epoch, 1.0, 1.0, value, 2.0) for epoch in (1, 2))
+        return Run.of(name, 0, epochs, metric_name=task.metric_name, higher_is_better=task.higher_is_better)
+
+    left = dict.fromkeys(table.frame.index[len(values) :], "not trained: expected 0.5")
+    return SearchResult(
+        **{"space": "cnn", "table": table, "kept": table.narrow(names, left), "task": task},
+        **{"survivors": list(map(trained, names, values)), "random": list(map(trained, others, picks))},
+        **{"stages": [Stage("score", 20, 3.0, ""), Stage("filter", 20, 0.0, ""), Stage("train", 9, 9.0, "")]},
+        **{"settings": {"strategy": "random", "trainings": len(values), "epochs": 2}, "order": list(table.frame.index)},
+        **{"expected": [Expected(n, *((None, None) if i < 2 else (0.5, 0.1))) for i, n in enumerate(names)]},
+        **{"trust": {"score": 0.02, "snip": -0.01}},
+    )
+
+
 @pytest.fixture(scope="session")
 def found() -> SearchResult:
     return searched()
@@ -178,5 +200,6 @@ def make() -> SimpleNamespace:
         table_of=table_of,
         ranked_only=ranked_only,
         searched=searched,
+        budgeted=budgeted,
         nasty=NASTY,
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+import zerocost as zc
 from zerocost.report import frames, headline
 from zerocost.report.frames import RANDOM, SURVIVORS
 from zerocost.report.sections import correlation_text
@@ -89,6 +90,58 @@ def test_an_interrupted_search_says_so(found, changes, said):
 def test_interrupted_training_counts_the_runs_done(found):
     text = headline.interruption_note(replace(found, survivors=found.survivors[:2]))
     assert "2 of 5 runs of survivors were finished" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "trained", "picks", "said"),
+    [
+        ({"trainings": 4}, 2, 0, "2 of 4 runs of survivors were finished"),
+        ({"trainings": 4, "training_seeds": 2}, 4, 0, "4 of 8 runs"),
+        ({"trainings": 90}, 2, 0, "2 of 20 runs"),
+        ({"trainings": 4}, 4, 0, "before the random picks"),
+        ({"trainings": 4, "training_seconds": 9.0}, 2, 0, "Training was interrupted."),
+        ({"trainings": 4, "training_seconds": 9.0}, 2, 2, ""),
+        ({"training_seconds": 9.0}, 2, 2, ""),
+        ({"trainings": 4}, 4, 2, ""),
+    ],
+)
+def test_a_budget_was_interrupted_where_its_trainings_or_random_picks_are_missing(make, settings, trained, picks, said):
+    result = make.budgeted([0.5] * trained, [0.5, 0.6])
+    cut = replace(result, random=result.random[:picks], settings={"epochs": 2} | settings)
+    note = headline.interruption_note(cut)
+    assert said in note and bool(said) == bool(note)
+
+
+@pytest.mark.parametrize(
+    ("values", "picks", "task", "said"),
+    [
+        (
+            [0.5, 0.7, 0.9],
+            [0.6, 0.4],
+            zc.tasks.classification,
+            "Training 2 of 3 was the first as good as",
+        ),
+        ([0.5, 0.55], [0.6, 0.4], zc.tasks.classification, "None of 2 trainings was as good as the best of 2"),
+        ([0.5, 0.7, 0.3], [0.6, 0.4], zc.tasks.regression, "Training 3 of 3 was the first as good as the best of 2"),
+        ([0.5], [0.6, 0.4], zc.tasks.regression, "None of 1 training was as good as the best of 2 random picks, 0.4."),
+    ],
+)
+def test_a_budget_is_compared_with_the_best_random_pick_in_the_direction_of_the_metric(make, values, picks, task, said):
+    result = make.budgeted(values, picks, task)
+    text = headline.budget_verdict(result, frames.trained_table(frames.run_table(result)))
+    assert text.startswith(said)
+
+
+def test_there_is_no_verdict_on_a_budget_without_one_or_without_random_picks(make, result):
+    assert headline.budget_verdict(result, frames.trained_table(frames.run_table(result))) == ""
+    alone = replace(make.budgeted([0.5], [0.6]), random=[])
+    assert headline.budget_verdict(alone, frames.trained_table(frames.run_table(alone))) == ""
+
+
+def test_the_sentence_on_a_budget_does_not_say_kept(make):
+    found = make.budgeted([0.5, 0.6, 0.7], [0.5])
+    text = headline.search_sentence(found, frames.ranking_table(found), frames.run_table(found))
+    assert "scored with 1 proxy, 3 survivors (3 runs) and 1 random pick (1 run) trained, in 12.0" in text
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,20 @@ from zerocost.cli.common import (
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
-from zerocost.cli.tables import metrics_of, print_explanation, print_failures, print_ranking, print_training
+from zerocost.cli.tables import (
+    metrics_of,
+    print_budget,
+    print_explanation,
+    print_failures,
+    print_ranking,
+    print_trained,
+    print_training,
+)
 from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
+from zerocost.report.gain import Times, spent_budget
+from zerocost.report.headline import candidate_count
 from zerocost.search import pipeline
 from zerocost.search.export import check_export
 from zerocost.search.formats import FORMATS, check_formats
@@ -198,7 +208,10 @@ def _print_result(result: SearchResult) -> None:
         out.print(
             f"front: {len(result.front)} architectures that no other beats in all of {', '.join(result.objectives)}"
         )
-    if len(result.kept):
+    learnt = spent_budget(result)
+    if learnt:
+        print_trained(result)
+    elif len(result.kept):
         print_ranking(
             result.kept, f"survivors, {len(result.kept)} of {len(result.table)}, best first by {result.table.ranked_by}"
         )
@@ -206,13 +219,18 @@ def _print_result(result: SearchResult) -> None:
         if run.failure:
             out.print(f"training {run.name} (seed {run.seed}) failed: {run.failure}", markup=False, highlight=False)
     if result.survivors:
-        print_training(result.survivors, result.random)
+        print_training(result.survivors, result.random, f"what the {'search' if learnt else 'filter'} bought")
+    if learnt:
+        print_budget(result)
     if result.best:
         out.print(f"best survivor: {result.best}", highlight=False, markup=False, soft_wrap=True)
         best = [_best_metric(runs, result.task) for runs in (result.random, result.survivors)]
         if None not in best and best[0] != best[1] and _best_of(best, result.task) == best[0]:
             reached = metric_text(result.task.metric_name, best[0])
             out.print(f"a random pick reached {reached}, better than any survivor", highlight=False, markup=False)
+    times = Times.of(result, candidate_count(result))
+    if times.everything is not None:
+        out.print(f"{times.summary}; {times.note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _best_metric(runs: Sequence[Run], task: Task) -> float | None:
@@ -237,5 +255,7 @@ def _result_dict(result: SearchResult) -> dict[str, object]:
         "rejected": result.rejected,
         "survivors": [run.to_dict() for run in result.survivors],
         "random": [run.to_dict() for run in result.random],
+        "expected": [one._asdict() for one in result.expected],
+        "trust": result.trust,
         "best": result.best,
     }

@@ -12,8 +12,13 @@ from rich.table import Table
 from zerocost.base.format import fixed, plural, shorten
 from zerocost.cli.common import out
 from zerocost.combine import Combination
+from zerocost.report.frames import run_table, trained_table
+from zerocost.report.gain import best_at_random, trainings_in_order
+from zerocost.report.headline import budget_verdict
+from zerocost.report.metric import WrittenMetric
 from zerocost.scoring.explanation import Explanation
 from zerocost.scoring.table import ScoreTable
+from zerocost.search.pipeline import SearchResult
 from zerocost.tasks.metrics import is_share
 from zerocost.train.run import Run
 
@@ -127,10 +132,10 @@ def _print_proxies(why: Explanation) -> None:
     out.print(shown)
 
 
-def print_training(survivors: Sequence[Run], random: Sequence[Run]) -> None:
-    """What the filter bought: the metric of survivors and random picks, by training seed and over all."""
+def print_training(survivors: Sequence[Run], random: Sequence[Run], title: str = "what the filter bought") -> None:
+    """The metric of survivors and random picks, by training seed and over all."""
     seeds = sorted({run.seed for run in survivors})
-    out.print("\n[bold]what the filter bought[/bold]")
+    out.print(f"\n[bold]{title}[/bold]")
     name, higher = survivors[0].metric_name, survivors[0].higher_is_better
     words = name.replace("_", " ")
     shown = Table(f"validation {words}, {metric_unit(name, higher)}", box=None, pad_edge=False)
@@ -139,13 +144,54 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run]) -> None:
     shown.add_column("mean", justify="right")
     shown.add_column("best", justify="right")
     shown.add_column("runs", justify="right")
-    for title, runs in (("survivors", survivors), ("random picks", random)):
+    for group, runs in (("survivors", survivors), ("random picks", random)):
         by_seed = [metrics_of([run for run in runs if run.seed == seed]) for seed in seeds]
         everything = metrics_of(runs)
         best = (max if higher else min)(everything, default=math.nan)
         means = [float(np.mean(values)) if values else math.nan for values in (*by_seed, everything)]
-        shown.add_row(title, *(metric_cell(name, value) for value in (*means, best)), str(len(everything)))
+        shown.add_row(group, *(metric_cell(name, value) for value in (*means, best)), str(len(everything)))
     out.print(shown)
+
+
+def print_trained(result: SearchResult, limit: int = 5) -> None:
+    """The best of what a budget was spent on, with what was expected of each just before its training."""
+    metric, trainings = WrittenMetric.of(result.task), trainings_in_order(result, trained_table(run_table(result)))
+    rows = trainings.set_index("name").loc[result.kept.frame.index].join(result.kept.frame["params"])
+    out.print(f"\n[bold]trained, {len(rows)} of {len(result.table)}, best first[/bold]", highlight=False)
+    shown = Table("", box=None, pad_edge=False)
+    shown.add_column("candidate", overflow="fold")
+    for title in (metric.words, "expected", "params"):
+        shown.add_column(title, justify="right")
+    for place, (name, row) in enumerate(rows.head(limit).iterrows(), start=1):
+        reached, expected, params = map(float, row[["metric", "mean", "params"]])
+        numbers = (metric.text(reached), metric.text(expected), cell_text(params, "params"))
+        shown.add_row(str(place), escape(str(name)), *numbers)
+    out.print(shown)
+    if len(rows) > limit:
+        out.print(f"… and {len(rows) - limit} more; --json gives all", style="dim")
+
+
+def print_budget(result: SearchResult) -> None:
+    """The best so far after 1, 2, 5, 10, … trainings beside as many random picks, and what the scores are worth."""
+    metric, trained = WrittenMetric.of(result.task), trained_table(run_table(result))
+    best, random = trainings_in_order(result, trained)["best"], best_at_random(result, trained)
+    steps = [step * 10**power for power in range(5) for step in (1, 2, 5) if step * 10**power < len(best)]
+    shown = Table("trainings", box=None, pad_edge=False)
+    for step in (*steps, len(best)):
+        shown.add_column(str(step), justify="right")
+    for title, series in (("best so far", best), ("mean best of as many random picks", random)):
+        shown.add_row(title, *(metric.text(series.get(step)) for step in (*steps, len(best))))
+    out.print("")
+    out.print(shown)
+    gains = [f"{escape(name)} {metric.difference(value)}" for name, value in result.trust.items()]
+    if gains:
+        unit = "points of " if metric.scale == 100 else ""
+        saved = "" if metric.higher_is_better else " saved"
+        what = f"a standard deviation is worth, in {unit}expected {metric.words}{saved}"
+        out.print(f"{what}: {', '.join(gains)}", highlight=False, soft_wrap=True)
+    verdict = budget_verdict(result, trained)
+    if verdict:
+        out.print(verdict, highlight=False, markup=False, soft_wrap=True)
 
 
 def metrics_of(runs: Sequence[Run]) -> list[float]:

@@ -12,8 +12,8 @@ from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.figures import score_colours, statistic_bars
 from zerocost.evaluation.tables import BASELINES, TOGETHER
 from zerocost.report import evaluation_figures as figures
+from zerocost.report.facts import Fact
 from zerocost.report.figures import correlation_heatmap
-from zerocost.report.headline import Fact
 from zerocost.report.sections import LossGroup, Plot, group_losses
 from zerocost.report.template import render_template
 from zerocost.statistics.bootstrap import LESS_IS_BETTER

@@ -74,8 +74,9 @@ def _moves_plot(found: Explanation, kept: list[str]) -> Plot | None:
 
 
 def _candidate_label(found: Explanation, name: str, kept: bool) -> str:
-    """A candidate's name and place, bold where it was kept."""
-    text = f"{label(fmt.shorten(name, _LABEL_LENGTH))}  {found.place[name]:.0f}"
+    """A candidate's name, its place where the name is not that, bold where it was kept."""
+    place = f"{found.place[name]:.0f}"
+    text = label(fmt.shorten(name, _LABEL_LENGTH)) + f"  {place}" * (name != f"#{place}")
     return f"<b>{text}</b>" if kept else text
 
 
@@ -157,7 +158,7 @@ def _explanation_note(found: Explanation, plot: Plot | None) -> str:
     if not found.follows:
         text.append("Candidates are not ranked by this score alone; the places here are those by this score")
     if plot:
-        text.append("The number after a name is its place by score; bold: kept")
+        text.append("A number after a name is its place by score; bold: kept")
     if plot and found.moved.notna().any(axis=None):
         text.append("Colours: what a proxy adds to the score compared with its average over candidates; blue moves up")
     if plot:

@@ -23,6 +23,8 @@ SURVIVORS, RANDOM = "survivors", "random picks"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
 TRAINED, SPREAD = "trained metric", "trained sd"
 """Columns of the ranking; no score can have these names."""
+UNTRAINED = "not trained"
+"""How the reason begins for which a budget of trainings left out a candidate."""
 
 
 def _runs_by_group(result: SearchResult) -> Iterator[tuple[str, Run]]:
@@ -117,7 +119,10 @@ def exclusions(result: SearchResult, ranking: pd.DataFrame) -> pd.DataFrame:
     measured = set(result.order)
     rows = [("refused", name, "", reason) for name, reason in result.rejected.items() if name not in measured]
     rows += _left_behind(result)
-    rows += [("dropped", str(name), "", reason) for name, reason in dropped.items()]
+    rows += [
+        ("untrained" if reason.startswith(UNTRAINED) else "dropped", str(name), "", reason)
+        for name, reason in dropped.items()
+    ]
     failures = pd.concat([table.failures for table in [*result.earlier, result.table]]).astype(str).drop_duplicates()
     rows += [("scoring", *failure) for failure in failures.itertuples(index=False, name=None)]
     rows += [

@@ -50,7 +50,7 @@ class WrittenMetric:
         """The value on the vertical axis of a point, as plotly formats it."""
         return "%{y:.1f} %" if is_share(self.name) else "%{y:.4g}"
 
-    def text(self, value: float) -> str:
+    def text(self, value: float | None) -> str:
         """A value."""
         return metric_text(self.name, value)
 

@@ -2,28 +2,55 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
 
-  // Plots follow the colour scheme of the page; on paper they are light and shrink to its width.
+  // plotly.js is deflated on the page.
+  const unpack = async (text) => {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const script = document.createElement("script");
+    script.textContent = await new Response(stream).text();
+    document.head.append(script);
+  };
+
+  // Plots follow the colour scheme of the page; those in a folded section are drawn when it opens. On paper all are
+  // light and shrink to its width.
   const figures = read("figures"), templates = read("templates");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const config = { responsive: true, displayModeBar: false };
   const draw = (mode) => {
     for (const [id, figure] of Object.entries(figures)) {
-      Plotly.react(id, figure.data, { ...figure.layout, template: templates[mode] }, config);
+      const place = document.getElementById(id);
+      if (place.closest("details:not([open])")) continue;
+      Plotly.react(place, figure.data, { ...figure.layout, template: templates[mode] }, config);
     }
   };
   const follow = () => draw(dark.matches ? "dark" : "light");
-  follow();
-  dark.addEventListener("change", follow);
-  addEventListener("beforeprint", () => {
-    draw("light");
-    for (const svg of document.querySelectorAll(".main-svg")) {
-      svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
-    }
-  });
-  addEventListener("afterprint", () => {
-    for (const svg of document.querySelectorAll(".main-svg")) svg.removeAttribute("viewBox");
+  const folds = [...document.querySelectorAll("details")];
+  const openTarget = () => {
+    const fold = document.getElementById(location.hash.slice(1))?.querySelector("details");
+    if (fold) fold.open = true;
+  };
+  openTarget();
+  addEventListener("hashchange", openTarget);
+  const start = () => {
     follow();
-  });
+    dark.addEventListener("change", follow);
+    for (const fold of folds) fold.addEventListener("toggle", () => fold.open && follow());
+    let opened = [];
+    addEventListener("beforeprint", () => {
+      opened = folds.filter((fold) => !fold.open);
+      for (const fold of opened) fold.open = true;
+      draw("light");
+      for (const svg of document.querySelectorAll(".main-svg")) {
+        svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
+      }
+    });
+    addEventListener("afterprint", () => {
+      for (const svg of document.querySelectorAll(".main-svg")) svg.removeAttribute("viewBox");
+      for (const fold of opened) fold.open = false;
+      follow();
+    });
+  };
+  if (Object.keys(figures).length) unpack(document.getElementById("plotly").textContent).then(start);
 
   // The ranking: sort by a header, filter by text, show the first rows or all.
   const table = document.getElementById("candidates");

@@ -9,9 +9,11 @@ from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
 from zerocost.base.files import make_folder, write_text
 from zerocost.evaluation.evaluation import Evaluation
-from zerocost.report import evaluation, frames, headline, search_sections, sections
+from zerocost.report import evaluation, frames, gain, headline, search_sections, sections, training_sections
 from zerocost.report.explanation import explain_ranking
+from zerocost.report.facts import search_facts
 from zerocost.report.metric import WrittenMetric
+from zerocost.report.names import choices, with_short_names
 from zerocost.report.template import render_template
 from zerocost.statistics.association import ENOUGH
 
@@ -52,35 +54,43 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     return path
 
 
-def render_search(result: SearchResult) -> str:
+def render_search(found: SearchResult) -> str:
     """The page as text."""
+    result, names = with_short_names(found)
     runs, ranking = frames.run_table(result), frames.ranking_table(result)
     trained = frames.trained_table(runs)
-    outcome, correlations = sections.outcome_plot(result, trained, runs), sections.correlation_plot(result)
+    metric, learnt = WrittenMetric.of(result.task), gain.spent_budget(result)
+    outcome, correlations = training_sections.outcome_plot(result, trained, runs), sections.correlation_plot(result)
     relations, curves = sections.metric_plots(result, ranking, trained), sections.curve_plots(result)
     front, fidelities = search_sections.front_plots(result), search_sections.fidelity_sections(result)
-    history = search_sections.history_section(result)
-    explanation = explain_ranking(result)
-    search_plots = [*front, *([history.plot] if history else []), *(step.plot for step in fidelities)]
+    history, explanation = search_sections.history_section(result), explain_ranking(result)
+    learning = training_sections.learning_plots(result, trained)
     moves = explanation.plot if explanation else None
-    plots = [plot for plot in (*search_plots, outcome, moves, *relations, correlations, *curves) if plot]
-    metric = WrittenMetric.of(result.task)
+    untrained = front[0] if front else history.plot if history else None
+    picture = (training_sections.trainings_plot(result, trained) if learnt else None) or outcome or untrained
+    below = [*learning, outcome, *front, history.plot if history else None, *(step.plot for step in fidelities)]
+    plots = [plot for plot in (picture, *below, moves, *relations, correlations, *curves) if plot]
     return render_template(
         "page.html.j2",
         plots,
         title=f"{result.space}: {fmt.plural(headline.candidate_count(result), 'candidate')} scored",
         sentence=headline.search_sentence(result, ranking, runs),
-        facts=headline.search_facts(result, ranking, runs, trained),
+        facts=[(fact, names.title(fact.candidate)) for fact in search_facts(result, ranking, runs, trained)],
+        apart=choices(names.full.values()),
         metric=metric.words,
-        verdict=headline.survivors_verdict(trained, metric),
+        verdict=headline.budget_verdict(result, trained) or headline.survivors_verdict(trained, metric),
+        picture=picture,
+        learning=learning,
         stages=sections.stage_rows(result),
         objectives=fmt.join_words(result.objectives),
-        front=front,
+        front=[plot for plot in front if plot is not picture],
+        pairs=len(front),
         history=history,
         fidelities=fidelities,
         stopped=int((runs["state"] == frames.STOPPED).sum()),
         outcome=outcome,
-        ranking=sections.ranking_section(result, ranking, trained),
+        trained=training_sections.trained_section(result, trained, ranking, names),
+        ranking=sections.ranking_section(result, ranking, trained, names),
         explanation=explanation,
         relations=relations,
         enough=ENOUGH,

@@ -1,4 +1,4 @@
-"""The plots of how a search went: its front, the best so far, and the order at one fidelity against the next."""
+"""The plots of how a search went: its front, the best so far, the order at two fidelities, and what it learnt."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from collections.abc import Collection, Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.base.figures import empty_figure, label
+from zerocost.base.figures import BLUE, ORANGE, empty_figure, label
 from zerocost.base.format import formatter_for
 from zerocost.report.figures import COLOURS, is_wide
 from zerocost.report.frames import SURVIVORS
+from zerocost.report.metric import WrittenMetric
 from zerocost.report.progress import with_direction
 from zerocost.search.objectives import minimised
 
 OTHERS, FRONT, KEPT = "#8a93a1", "#1f9d72", COLOURS[SURVIVORS]
-MOST_POINTS = 3000
+MOST_POINTS = 1000
 """Most points of a plot that are neither on the front nor kept; of more, every second, third, … is shown."""
 
 
@@ -136,4 +137,86 @@ def reordering_figure(ranks: pd.DataFrame, before: str, after: str, kept: Collec
             text=[label(str(name)) for name in rows.index],
             hovertemplate="%{text}<br>%{x}, then %{y}<extra></extra>",
         )
+    return figure
+
+
+def trainings_figure(trainings: pd.DataFrame, random: pd.Series[float], metric: WrittenMetric) -> go.Figure:
+    """The best so far against the trainings spent, beside the expected best of as many random picks."""
+    figure = _figure_by_training(340, metric)
+    figure.add_scatter(
+        x=trainings.index,
+        y=metric.scale * trainings["metric"],
+        mode="markers",
+        name="each training",
+        marker={"color": BLUE, "size": 7, "opacity": 0.5},
+        text=trainings["name"].map(label),
+        hovertemplate=f"%{{text}}: {metric.hover}<extra></extra>",
+    )
+    for series, name, line, symbol in (
+        (trainings["best"], "best so far", {"color": BLUE, "width": 3, "shape": "hv"}, "circle"),
+        (random, "best of as many random picks", {"color": ORANGE, "width": 2, "dash": "dot"}, "diamond"),
+    ):
+        if len(series):
+            figure.add_scatter(
+                x=series.index,
+                y=metric.scale * series,
+                mode="lines" if len(series) > 1 and symbol == "circle" else "lines+markers",
+                name=name,
+                line=line,
+                marker={"size": 8, "symbol": symbol},
+                hovertemplate=f"{name}, %{{x}}: {metric.hover}<extra></extra>",
+            )
+    return figure
+
+
+def expectation_figure(trainings: pd.DataFrame, metric: WrittenMetric) -> go.Figure:
+    """What was expected just before each training, with two standard deviations, and what it gave."""
+    figure, expected = _figure_by_training(320, metric), trainings.dropna(subset=["mean"])
+    figure.add_scatter(
+        x=expected.index,
+        y=metric.scale * expected["mean"],
+        error_y={"array": 2 * metric.scale * expected["std"], "color": OTHERS, "thickness": 2, "width": 5},
+        mode="markers",
+        name="expected, ± 2 standard deviations",
+        marker={"color": OTHERS, "size": 14, "symbol": "line-ew-open", "line": {"width": 3}},
+        text=expected["name"].map(label),
+        hovertemplate=f"%{{text}}: expected {metric.hover}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=trainings.index,
+        y=metric.scale * trainings["metric"],
+        mode="markers",
+        name="reached",
+        marker={"color": BLUE, "size": 9},
+        text=trainings["name"].map(label),
+        hovertemplate=f"%{{text}}: reached {metric.hover}<extra></extra>",
+    )
+    return figure
+
+
+def _figure_by_training(height: int, metric: WrittenMetric) -> go.Figure:
+    across = {"title": "trainings", "showgrid": False, "tickformat": "d"}
+    return empty_figure(height, xaxis=across, yaxis={"title": f"validation {metric.axis}"})
+
+
+def trust_figure(trust: pd.Series[float], metric: WrittenMetric) -> go.Figure:
+    """One bar for the score and one for each proxy: what a standard deviation of it is worth, more is better."""
+    gain = "gain in expected" if metric.higher_is_better else "reduction of expected"
+    unit = " (points)" if metric.scale == 100 else ""
+    figure = empty_figure(
+        80 + 30 * len(trust),
+        showlegend=False,
+        xaxis={"title": f"{gain} {metric.words}{unit}", "zeroline": True, "zerolinecolor": OTHERS, "nticks": 6},
+        yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
+        bargap=0.35,
+    )
+    figure.add_bar(
+        x=metric.scale * trust,
+        y=[label(str(name)) for name in trust.index],
+        orientation="h",
+        marker={"color": [BLUE if value >= 0 else ORANGE for value in trust]},
+        text=[metric.difference(value) for value in trust],
+        textposition="none",
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
     return figure

@@ -9,15 +9,17 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from zerocost.base import format as fmt
-from zerocost.report import figures, frames, headline, progress
+from zerocost.report import facts, figures, frames, progress
+from zerocost.report.gain import spent_budget
 from zerocost.report.metric import WrittenMetric
+from zerocost.report.names import Names, choices
 from zerocost.statistics.association import Association, association
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
 
 _VISIBLE_ROWS = 100
-LISTED_ROWS = 2000
+LISTED_ROWS = 500
 _NAMES = {"rank_score": "rank score", "params": "parameters"}
 
 
@@ -31,9 +33,11 @@ class _RankingCell:
 
 @dataclass(frozen=True)
 class _RankingRow:
-    """One ranked candidate."""
+    """One ranked candidate; `full` is its full name where `name` is a short one, and `choices` what tells it apart."""
 
     name: str
+    full: str
+    choices: str
     cells: list[_RankingCell]
     marks: list[str]
     dropped: str
@@ -48,6 +52,7 @@ class _RankingSection:
         rows: the candidates on the page.
         total: the number of candidates ranked.
         has_status: whether any row has a status.
+        has_choices: whether names are short ones, and the choices have a column.
         visible: the number of rows shown at first.
         note: how the table is ordered and what it holds.
     """
@@ -56,6 +61,7 @@ class _RankingSection:
     rows: list[_RankingRow]
     total: int
     has_status: bool
+    has_choices: bool
     visible: int
     note: str
 
@@ -97,18 +103,7 @@ def stage_rows(result: SearchResult) -> list[tuple[str, str, float, str, str]]:
     ]
 
 
-def outcome_plot(result: SearchResult, trained: pd.DataFrame, runs: pd.DataFrame) -> Plot | None:
-    """Survivors beside random picks; None when no run finished."""
-    if trained.empty:
-        return None
-    metric = WrittenMetric.of(result.task)
-    means = trained.groupby("group", sort=False)["metric"].mean()
-    text = "; ".join(f"{group}: mean {metric.words} {metric.text(mean)}" for group, mean in means.items())
-    figure = figures.metric_by_group(trained, runs, metric)
-    return Plot("outcome", figure, f"Validation {metric.words} by group", text)
-
-
-def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame) -> _RankingSection:
+def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame, names: Names) -> _RankingSection:
     """The best `LISTED_ROWS` candidates and every trained one."""
     groups = trained.groupby("name")["group"].agg(list).to_dict()
     kept = set(result.kept.frame.index) if result.kept.dropped else set()
@@ -122,22 +117,26 @@ def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataF
     shown |= dict.fromkeys(["params", *(name for name in result.table.proxies if name in table), *scores])
     formats = {name: metric.text if name == frames.TRAINED else fmt.formatter_for(name) for name in shown}
     listed = (table.reset_index().index < LISTED_ROWS) | table.index.isin(groups)
+    known = choices(names.full[str(name)] for name in table.index[listed]) if names.note else {}
+    kind = "trained" if spent_budget(result) else "kept"
     rows = []
     for name, values in table[listed].iterrows():
         cells = [_cell(values["rank"], lambda v: f"{v:.0f}")]
         cells += [_cell(values[column], write) for column, write in formats.items()]
-        marks = ["front"] * (name in front) + ["kept"] * (name in kept)
+        marks = ["front"] * (name in front) + [kind] * (name in kept)
         marks += ["random pick"] * (frames.RANDOM in groups.get(name, [])) + ["stopped"] * (name in stopped)
-        rows.append(_RankingRow(str(name), cells, marks, values["dropped"]))
-    names = {**_NAMES, frames.TRAINED: f"trained {metric.words}"}
-    columns = [names.get(column, column) for column in formats]
+        full = names.title(str(name))
+        rows.append(_RankingRow(str(name), full, known.get(full, ""), cells, marks, values["dropped"]))
+    titles = {**_NAMES, frames.TRAINED: f"trained {metric.words}"}
+    columns = [titles.get(column, column) for column in formats]
     has_status = any(row.marks or row.dropped for row in rows)
-    return _RankingSection(columns, rows, len(table), has_status, _VISIBLE_ROWS, _ranking_note(result, len(rows)))
+    note = _ranking_note(result, len(rows), names)
+    return _RankingSection(columns, rows, len(table), has_status, bool(known), _VISIBLE_ROWS, note)
 
 
-def _ranking_note(result: SearchResult, listed: int) -> str:
+def _ranking_note(result: SearchResult, listed: int, names: Names) -> str:
     """How the ranking is ordered, and what its columns and rows are."""
-    scale = headline.scoring_fidelity(result)
+    scale = facts.scoring_fidelity(result)
     parts = [
         "Best rank score first"
         if progress.ranked_by_score(result)
@@ -145,6 +144,7 @@ def _ranking_note(result: SearchResult, listed: int) -> str:
     ]
     if len(result.objectives) > 1:
         parts[0] += ": front by front, and the least crowded first within a front"
+    parts += [names.note] if names.note else []
     parts += ["Click a header to sort", "Higher is better for every proxy", f"“{fmt.MISSING}”: no value"]
     if scale and progress.is_search(result):
         parts.append(f"Scores are those of scaled-down networks ({scale}); sizes are those of the full networks")
@@ -224,6 +224,7 @@ def loss_groups(result: SearchResult, table: pd.DataFrame) -> list[LossGroup]:
         "refused": ("Refused before scoring", ""),
         "behind": (f"Not scored again at {again}" if len(result.earlier) == 1 else "Not scored again", ""),
         "dropped": ("Dropped by the filter", ""),
+        "untrained": ("Not trained, as the budget was spent on others", ""),
         "scoring": ("Could not be scored", "proxy"),
         "training": ("Failed in training", "run"),
     }

@@ -49,8 +49,7 @@ def _mlflow(place: _Place) -> Any:
     """A run of MLflow; the process's own address of MLflow, which the logger sets, is set back."""
     with warnings.catch_warnings(), _silent("mlflow"):
         warnings.simplefilter("ignore")
-        import mlflow
-
+        mlflow: Any = importlib.import_module("mlflow")
         before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
         address = place.where or mlflow.get_tracking_uri()
         made = _logger("MLFlowLogger")(place.experiment, f"{place.name} seed {place.seed}", address)

@@ -1,0 +1,153 @@
+"""The numbers of the answer, each with its source and its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from zerocost.base import format as fmt
+from zerocost.report import progress
+from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
+from zerocost.report.gain import Times, best_at_random, spent_budget, trainings_in_order
+from zerocost.report.headline import candidate_count
+from zerocost.report.metric import WrittenMetric
+from zerocost.statistics.association import mean_difference
+
+if TYPE_CHECKING:
+    from zerocost.search.pipeline import SearchResult
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One number of the answer.
+
+    Attributes:
+        label: what the number is.
+        value: the number, formatted.
+        note: where it comes from.
+        group: the group of trained candidates it is about, which gives its colour.
+        candidate: the candidate that it is about.
+    """
+
+    label: str
+    value: str
+    note: str = ""
+    group: str = ""
+    candidate: str = ""
+
+
+def search_facts(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame, trained: pd.DataFrame) -> list[Fact]:
+    """The Pareto front of several objectives, the best candidate, what it gains on random picks, and the time.
+
+    Where nothing was trained, the first of the ranking takes the place of the gain.
+    """
+    survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
+    metric = WrittenMetric.of(result.task)
+    if survivors.empty and random.empty:
+        return [*_front_facts(result), *_ranked_first(result, ranking), *_time_facts(result)]
+    answer = [*_front_facts(result), _best_trained(result, survivors if len(survivors) else random, ranking)]
+    if spent_budget(result):
+        answer += _best_against_random(result, trained, metric)
+    if len(survivors) and len(random):
+        answer.append(_gain(survivors, random, metric))
+    return [*answer, *_time_facts(result)]
+
+
+def scoring_fidelity(result: SearchResult) -> str:
+    """The fidelity at which the ranked candidates were scored; empty for full size."""
+    scale = progress.table_fidelities(result)[-1]
+    return "" if scale == "full" else scale
+
+
+def sample_note(trained: pd.DataFrame, runs: pd.DataFrame) -> str:
+    """How many candidates and runs the mean of a group is over, and how many runs it leaves out."""
+    left_out = [
+        fmt.plural(found, f"{state} run")
+        for state in (STOPPED, FAILED)
+        if (found := int((runs["state"] == state).sum()))
+    ]
+    note = f"; {' and '.join(left_out)} left out" if left_out else ""
+    return f"{fmt.plural(len(trained), 'candidate')}, {fmt.plural(int(trained['seeds'].sum()), 'run')}{note}"
+
+
+def _gain(survivors: pd.DataFrame, random: pd.DataFrame, metric: WrittenMetric) -> Fact:
+    """The difference of the means, with its interval."""
+    gain = mean_difference(survivors["metric"], random["metric"])
+    bounds = gain.interval and " to ".join(map(metric.difference, gain.interval))
+    note = f"95 % interval {bounds}" if bounds else "no interval: it needs two different candidates in each group"
+    means = " against ".join(metric.text(group["metric"].mean()) for group in (survivors, random))
+    direction = "" if metric.higher_is_better else ", less is better"
+    unit = " points" if metric.scale == 100 else ""
+    value = f"{metric.difference(gain.value)}{unit}"
+    return Fact("Survivors minus random picks", value, f"{metric.words}, mean {means}{direction}; {note}")
+
+
+def _best_against_random(result: SearchResult, trained: pd.DataFrame, metric: WrittenMetric) -> list[Fact]:
+    """The best of as many trainings as there are random picks, beside the best of those."""
+    random, best = best_at_random(result, trained), trainings_in_order(result, trained)["best"]
+    count = min(len(random), len(best))
+    if not count:
+        return []
+    pair = " against ".join(map(metric.text, (best.iloc[count - 1], random.iloc[count - 1])))
+    at_random = f"the mean best of {count} random picks" if count < len(random) else "the best of as many random picks"
+    return [Fact(f"Best of the first {fmt.plural(count, 'training')}", pair, f"{metric.words}, {at_random}")]
+
+
+def _time_facts(result: SearchResult) -> list[Fact]:
+    """Where the time went, and how long training everything would have taken."""
+    if not result.stages:
+        return []
+    times = Times.of(result, candidate_count(result))
+    return [Fact("Time", times.summary, times.note)]
+
+
+def _size_words(result: SearchResult) -> str:
+    """What the number of parameters is of."""
+    scale = scoring_fidelity(result)
+    return f"parameters as scored ({scale})" if scale and not progress.is_search(result) else "parameters"
+
+
+def _best_trained(result: SearchResult, trained: pd.DataFrame, ranking: pd.DataFrame) -> Fact:
+    metric = WrittenMetric.of(result.task)
+    best = trained.iloc[metric.best(trained["metric"])]
+    share = metric.scale == 100
+    write = (lambda value: fmt.fixed(100 * value, 1)) if share else fmt.number
+    spread = "" if np.isnan(best["sd"]) else f" ± {write(best['sd'])}"
+    reached = f"{write(best['metric'])}{spread}{f'{fmt.SPACE}%' if share else ''}"
+    over = f"mean ± sd over {best['seeds']} seeds" if spread else "one seed"
+    params = ranking["params"].get(best["name"])
+    weight = f", {fmt.count(params)} {_size_words(result)}" if params is not None else ""
+    kind = "survivor" if best["group"] == SURVIVORS else "random pick"
+    note = f"{metric.words}, {over}{weight}"
+    return Fact(f"Best {kind}", f"{best['name']}: {reached}", note, best["group"], best["name"])
+
+
+def _front_facts(result: SearchResult) -> list[Fact]:
+    if len(result.objectives) < 2 or not result.front:
+        return []
+    measured = "scored again" if result.earlier else "measured"
+    objectives = fmt.join_words(list(map(progress.with_direction, result.objectives)))
+    note = f"of {len(result.table):,} {measured}, by {objectives}"
+    return [Fact("Pareto front", fmt.plural(len(result.front), "architecture"), note)]
+
+
+def _ranked_first(result: SearchResult, ranking: pd.DataFrame) -> list[Fact]:
+    ranked = ranking.dropna(subset=["rank_score"])
+    if ranking.empty and result.rejected:
+        return [Fact("Best candidate", "none", "every proposal was refused; the reasons are under Dropped")]
+    if ranked.empty:
+        return [Fact("Best candidate", "none", "no candidate could be ranked; the reasons are under Dropped")]
+    first = ranked.iloc[0]
+    names = (
+        ["rank_score"] if progress.ranked_by_score(result) else [name for name in result.objectives if name != "params"]
+    )
+    parts = [f"{name.replace('_', ' ')} {fmt.formatter_for(name)(first[name])}" for name in names]
+    parts.append(f"{fmt.count(first['params'])} {_size_words(result)}")
+    name = str(ranked.index[0])
+    fact = Fact("Ranked first", name, f"{', '.join(parts)}; not trained", candidate=name)
+    if len(result.kept.frame) or not result.kept.dropped:
+        return [fact]
+    return [Fact("Kept", "none", "no candidate passed the filter; the reasons are under Dropped"), fact]

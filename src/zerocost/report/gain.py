@@ -1,0 +1,114 @@
+"""What the trainings of a search bought: the best so far, the same number at random, and the time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from zerocost.base import format as fmt
+from zerocost.report.frames import RANDOM, SURVIVORS
+
+if TYPE_CHECKING:
+    from zerocost.search.pipeline import SearchResult
+    from zerocost.train.run import Run
+
+
+def spent_budget(result: SearchResult) -> bool:
+    """Whether each round of trainings was chosen by what those before it had taught."""
+    return bool(result.expected)
+
+
+def trainings_in_order(result: SearchResult, trained: pd.DataFrame) -> pd.DataFrame:
+    """One row a candidate that a budget was spent on, in order: name, expected mean and std, metric, best so far.
+
+    `trained` is that of `frames.trained_table`. A metric is NaN where training failed.
+    """
+    ours = trained[trained["group"] == SURVIVORS].set_index("name")["metric"]
+    frame = pd.DataFrame(result.expected, columns=["name", "mean", "std"]).astype({"mean": float, "std": float})
+    metric = frame["name"].map(ours).astype(float)
+    best = (metric.cummax() if result.task.higher_is_better else metric.cummin()).ffill()
+    return frame.assign(metric=metric, best=best).set_axis(np.arange(1, len(frame) + 1))
+
+
+def best_at_random(result: SearchResult, trained: pd.DataFrame) -> pd.Series[float]:
+    """The expected best of each number of random picks, as far as there are picks."""
+    picks = trained[trained["group"] == RANDOM].groupby("name")["metric"].mean()
+    return expected_best(picks.to_list(), result.task.higher_is_better)
+
+
+def expected_best(values: list[float], higher_is_better: bool) -> pd.Series[float]:
+    r"""The mean best of all subsets of 1, 2, … values: :math:`\sum_i v_{(i)} \binom{m-i}{n-1} / \binom{m}{n}`.
+
+    >>> expected_best([1.0, 2.0, 3.0], True).to_list()
+    [2.0, 2.6666666666666665, 3.0]
+    """
+    ordered, m = sorted(values, reverse=higher_is_better), len(values)
+    means = [
+        sum(value * math.comb(m - i, n - 1) for i, value in enumerate(ordered, start=1)) / math.comb(m, n)
+        for n in range(1, m + 1)
+    ]
+    return pd.Series(means, index=range(1, m + 1), dtype=float)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Where the time of a search went, in seconds.
+
+    Attributes:
+        scoring: all that came before training.
+        survivors: the epochs of survivors.
+        random: the epochs of random picks that are no survivors.
+        candidates: how many were measured in all.
+        everything: what their epochs would have taken, by the mean of those measured; None without any.
+        source: whose epochs were measured for that.
+    """
+
+    scoring: float
+    survivors: float
+    random: float
+    candidates: int
+    everything: float | None
+    source: str
+
+    @classmethod
+    def of(cls, result: SearchResult, candidates: int) -> Times:
+        """The times of a search that measured so many candidates."""
+        survivors, picks = _by_run(result.survivors), _by_run(result.random)
+        measured = [run for run in (picks or survivors).values() if run.epochs]
+        every = None
+        if measured:
+            epoch = sum(run.seconds for run in measured) / sum(len(run.epochs) for run in measured)
+            longest = max(len(run.epochs) for run in (*survivors.values(), *measured))
+            epochs = int(result.settings.get("epochs", longest))
+            every = epoch * epochs * candidates * int(result.settings.get("training_seeds", 1))
+        return cls(
+            sum(stage.seconds for stage in result.stages if stage.name != "train"),
+            sum(run.seconds for run in survivors.values()),
+            sum(run.seconds for key, run in picks.items() if key not in survivors),
+            candidates,
+            every,
+            "random picks" if picks else "survivors",
+        )
+
+    @property
+    def summary(self) -> str:
+        """How long scoring and the training of survivors took, in words."""
+        trained = f", trained in {fmt.seconds(self.survivors)}" if self.survivors else ""
+        return f"scored in {fmt.seconds(self.scoring)}{trained}"
+
+    @property
+    def note(self) -> str:
+        """What training everything would have taken, in words."""
+        parts = [f"the random picks took {fmt.seconds(self.random)} more"] if self.random else []
+        if self.everything is not None:
+            everything = f"{fmt.plural(self.candidates, 'candidate')} would have taken {fmt.seconds(self.everything)}"
+            parts.append(f"training all {everything}, by the mean epoch of the {self.source}")
+        return "; ".join(parts)
+
+
+def _by_run(runs: list[Run]) -> dict[tuple[str, int], Run]:
+    return {(run.name, run.seed): run for run in runs}

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+import zerocost as zc
+from zerocost.report import frames, gain
+
+
+def trained(result):
+    return frames.trained_table(frames.run_table(result))
+
+
+@pytest.mark.parametrize(("higher", "best"), [(True, max), (False, min)])
+def test_the_best_at_random_is_the_mean_best_of_all_subsets(higher, best):
+    values = np.random.default_rng(0).normal(size=6).tolist()
+    every = [np.mean([best(some) for some in combinations(values, n)]) for n in range(1, 7)]
+    assert gain.expected_best(values, higher).to_numpy() == pytest.approx(every)
+
+
+def test_no_random_picks_have_no_best(make):
+    assert gain.best_at_random(replace(make.budgeted([0.5], [0.6]), random=[]), trained(make.budgeted([0.5], []))).empty
+
+
+@pytest.mark.parametrize(
+    ("task", "best"), [(zc.tasks.classification, [0.5, 0.5, 0.7, 0.7]), (zc.tasks.regression, [0.5, 0.4, 0.4, 0.4])]
+)
+def test_the_best_so_far_follows_the_direction_of_the_metric(make, task, best):
+    result = make.budgeted([0.5, 0.4, 0.7, 0.6], [0.5], task)
+    found = gain.trainings_in_order(result, trained(result))
+    assert found["best"].to_list() == best and found.index.to_list() == [1, 2, 3, 4]
+    assert found["mean"].isna().to_list() == [True, True, False, False]
+
+
+def test_a_failed_training_leaves_the_best_as_it_was(make):
+    result = make.budgeted([0.5, 0.4, 0.7], [0.5])
+    failed = replace(result.survivors[0], failure="out of memory")
+    result = replace(result, survivors=[failed, *result.survivors[1:]])
+    found = gain.trainings_in_order(result, trained(result))
+    assert found["metric"].isna().to_list() == [True, False, False]
+    assert found["best"].fillna(0).to_list() == [0, 0.4, 0.7]
+
+
+def test_training_everything_is_estimated_from_the_epochs_of_random_picks(make):
+    result = make.budgeted([0.5, 0.6, 0.7], [0.5, 0.6])
+    slow = [replace(run, seconds=10.0) for run in result.survivors]
+    times = gain.Times.of(replace(result, survivors=[*slow, slow[0]]), 20)
+    assert (times.scoring, times.survivors, times.random, times.everything) == (3.0, 30.0, 8.0, 20 * 4.0)
+    assert times.source == "random picks"
+    alone = gain.Times.of(replace(result, survivors=slow, random=[], settings={"epochs": 6, "training_seeds": 2}), 20)
+    assert (alone.random, alone.everything, alone.source) == (0, 20 * 2 * 6 * 5.0, "survivors")
+
+
+def test_a_random_pick_that_survived_is_not_counted_twice(make):
+    result = make.budgeted([0.5, 0.6], [0.5])
+    times = gain.Times.of(replace(result, random=[*result.random, result.survivors[0]]), 20)
+    assert (times.survivors, times.random) == (8.0, 4.0)
+
+
+def test_nothing_trained_takes_no_time(make):
+    times = gain.Times.of(make.ranked_only(3, ["snip"]), 3)
+    assert (times.everything, times.note) == (None, "")

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import zerocost as zc
+from zerocost.report import frames
+from zerocost.report.names import with_short_names
+from zerocost.report.page import render_search
+from zerocost.report.training_sections import learning_plots, trained_section, trainings_plot
+
+
+def trained(result):
+    return frames.trained_table(frames.run_table(result))
+
+
+def test_the_picture_of_a_budget_is_the_best_so_far_beside_random(make):
+    plot = trainings_plot(result := make.budgeted([0.5, 0.4, 0.7], [0.4, 0.6]), trained(result))
+    each, best, random = plot.figure.data
+    assert list(each.y) == pytest.approx([50, 40, 70])
+    assert list(best.y) == pytest.approx([50, 50, 70]) and best.line.shape == "hv"
+    assert list(random.x) == [1, 2] and list(random.y) == pytest.approx([50, 60])
+
+
+def test_less_is_better_is_drawn_as_it_is(make):
+    plot = trainings_plot(result := make.budgeted([5.0, 4.0, 7.0], [4.0, 6.0], zc.tasks.regression), trained(result))
+    assert list(plot.figure.data[1].y) == [5.0, 4.0, 4.0]
+    assert list(plot.figure.data[2].y) == [5.0, 4.0]
+    assert "less is better" in plot.figure.layout.yaxis.title.text
+    _, trust = learning_plots(result, trained(result))
+    assert trust.figure.layout.xaxis.title.text == "reduction of expected mean squared error"
+
+
+def test_what_was_expected_stands_beside_what_came(make):
+    result = make.budgeted([0.5, 0.4, 0.7, 0.9], [0.4])
+    expected, trust = learning_plots(result, trained(result))
+    before, came = expected.figure.data
+    assert list(before.x) == [3, 4] and list(before.error_y.array) == pytest.approx([20, 20])
+    assert list(came.x) == [1, 2, 3, 4]
+    assert expected.text == "1 of 2 came within two standard deviations"
+    assert list(trust.figure.data[0].x) == pytest.approx([2, -1]) and list(trust.figure.data[0].y) == ["score", "snip"]
+
+
+def test_without_a_budget_there_is_neither(make, result):
+    assert trainings_plot(result, trained(result)) is None
+    assert learning_plots(result, trained(result)) == []
+
+
+def test_trained_candidates_of_a_budget_come_in_their_order_and_with_what_was_expected(make):
+    result, names = with_short_names(make.budgeted([0.5, 0.4, 0.7], [0.4]))
+    table = trained_section(result, trained(result), frames.ranking_table(result), names)
+    assert table.headings == ["accuracy", "expected", "parameters"]
+    assert [row.name for row in table.rows] == [*result.kept.frame.index, result.random[0].name]
+    cells = [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row.cells[:2]] for row in table.rows]
+    assert cells == [["50.0 %", "–"], ["40.0 %", "–"], ["70.0 %", "50.0 %"], ["40.0 %", "–"]]
+
+
+def test_trained_candidates_are_otherwise_the_best_first(result):
+    short, names = with_short_names(result)
+    table = trained_section(short, trained(short), frames.ranking_table(short), names)
+    ours = [float(row.cells[0].split("\N{NO-BREAK SPACE}")[0]) for row in table.rows if row.group == frames.SURVIVORS]
+    assert ours == sorted(ours, reverse=True) and len(ours) == 5
+    assert table.headings == ["accuracy", "parameters", "choices that differ"]
+
+
+def test_the_page_of_a_budget_tells_its_story(make):
+    page = re.sub(r"<[^>]+>|\s", " ", render_search(make.budgeted([0.5, 0.4, 0.7], [0.4, 0.6])))
+    page = re.sub(r"[ \N{NO-BREAK SPACE}]+", " ", page)
+    assert "Best of the first 2 trainings 50.0 % against 60.0 %" in page
+    assert "accuracy, the best of as many random picks" in page
+    assert "scored in 3.0 s, trained in 12.0 s" in page
+    assert "training all 20 candidates would have taken 1 min 20 s" in page
+    assert "Not trained, as the budget was spent on others" in page
