@@ -64,3 +64,29 @@ def test_threads_that_rank(batch):
     for _ in range(3):
         assert in_threads([ranked] * 8) == [expected] * 8
     assert global_state() == before
+
+
+def test_a_thread_that_draws_meanwhile(batch):
+    def scored() -> object:
+        table = zc.rank({"a": conv_net, "b": conv_net}, batch, f"{PROXIES},zico,meco_opt", batch=16)
+        return table.frame.drop(columns="ms", errors="ignore").to_dict()
+
+    drawn, stop = [], threading.Event()
+
+    def draw() -> None:
+        while not stop.is_set():
+            drawn.append(torch.rand(3))
+
+    expected = scored()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        thread = threading.Thread(target=draw)
+        thread.start()
+        try:
+            found = [scored() for _ in range(3)]
+        finally:
+            stop.set()
+            thread.join()
+    assert found == [expected] * 3
+    assert len(drawn) > 10
+    assert torch.equal(torch.cat(drawn), torch.rand(3 * len(drawn), generator=torch.Generator().manual_seed(7)))
