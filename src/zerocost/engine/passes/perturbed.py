@@ -29,7 +29,7 @@ def _perturbed(graph: SharedGraph) -> dict[str, Any]:
         batch.inputs,
         step,
     )
-    tensors = {name: t.detach().clone() for name, t in graph.tensors.items()}
+    tensors = {name: t.detach().clone() for name, t in graph.tensors.items()} | graph.buffers
     scene.start(moved, tensors.values())
     with torch.no_grad(), seeded(batch.seed, network.device), observer.watching():
         network.run(tensors, moved)
