@@ -14,6 +14,11 @@ def changed() -> None:
     torch.set_float32_matmul_precision("medium")
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_grad_enabled(False)
+    torch.autograd.set_detect_anomaly(True, check_nan=False)
+    torch.set_num_threads(torch.get_num_threads() + 1)
+    torch.backends.mkldnn.enabled = False
+    torch.backends.mkldnn.deterministic = True
+    torch.backends.cudnn.benchmark = True
 
 
 def defaults() -> tuple[object, ...]:
@@ -24,6 +29,9 @@ def defaults() -> tuple[object, ...]:
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
         torch.is_grad_enabled(),
+        (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        torch.get_num_threads(),
+        (torch.backends.mkldnn.enabled, torch.backends.mkldnn.deterministic, torch.backends.cudnn.benchmark),
     )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -124,6 +126,16 @@ def test_a_checkpointed_part_counts_as_if_it_were_not():
     )
     assert plain.failures == saved.failures
     assert dict(saved) == pytest.approx(dict(plain), rel=1e-12)
+
+
+def test_running_statistics_of_a_checkpointed_part_count_once():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3))
+    saved = copy.deepcopy(net)
+    forward = saved[1].forward
+    saved[1].forward = lambda x: checkpoint(forward, x, use_reentrant=False)
+    expected = zc.score(net, batch(), "zen")["zen"]
+    assert [zc.score(saved, batch(), names)["zen"] for names in ("zen", "zen,snip,jacob_cov")] == [expected] * 2
 
 
 def test_normalisation_recomputed_in_the_flows_backward_pass_is_the_identity_there_too():

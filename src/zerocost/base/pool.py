@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from multiprocessing.connection import wait
 from typing import Any
 
 import cloudpickle
@@ -21,6 +22,8 @@ from zerocost.base.user_code import loaded_files
 _START = "import sys; sys.path[:] = {path!r}; from zerocost.base.worker import serve; serve()"
 _PATIENCE = 1.0
 """Seconds that a worker whose pipes are closed has to end."""
+_POLL = 0.1
+"""Seconds between two looks at whether a worker that computes was killed, after which its pipes may stay open."""
 
 
 class WorkerDied(Failure):
@@ -91,7 +94,7 @@ class Pool:
             self._closed = True
             ending, self._workers = self._workers, set()
         for worker in ending:
-            worker.process.kill()
+            worker.kill()
         self._threads.shutdown(cancel_futures=True)  # first, as they may be reading from the pipes
         for worker in ending:
             worker.end()
@@ -140,6 +143,7 @@ class _Worker:
         command = [sys.executable, "-c", _START.format(path=sys.path)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0)
+        self.killed = threading.Event()
 
     def ask(self, frame: bytes) -> Any:
         """What the process answers to a frame."""
@@ -148,20 +152,30 @@ class _Worker:
         try:
             pickle.dump(frame, self.process.stdin)
             self.process.stdin.flush()
+            while not wait([self.process.stdout.fileno()], _POLL):
+                if self.killed.is_set():
+                    raise EOFError
             value, error = pickle.load(self.process.stdout)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):
-            raise WorkerDied(self.end()) from None
+            raise WorkerDied("it was killed" if self.killed.is_set() else self.end()) from None
         if error is not None:
             raise error
         return value
 
+    def kill(self) -> None:
+        """Have the process end at once. On a machine with much to do that takes seconds, which nobody waits for."""
+        self.killed.set()
+        self.process.kill()
+
     def end(self) -> str:
         """How the process ended; it is killed if it has not."""
+        patience = 0 if self.killed.is_set() else _PATIENCE
         try:
-            code = self.process.wait(_PATIENCE)
+            code = self.process.wait(patience)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = self.process.wait()
+            self.kill()
+            threading.Thread(target=self.process.wait, daemon=True).start()
+            code = -signal.SIGKILL
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             with suppress(OSError):  # what it has not read any more

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.base.thread_generator import drawing_from, thread_generator
 from zerocost.base.torch_state import LOCK
 
 
@@ -25,7 +26,10 @@ def check_seed(seed: object) -> None:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch, numpy and Python inside the block, and restore all three generators afterwards.
+    """Seeded random numbers inside the block, and all generators as they were afterwards.
+
+    On the CPU, torch draws from a generator of this thread's own; the default one is neither read nor written. Python,
+    numpy and accelerators have one generator for all threads, which is seeded, and then restored.
 
     Args:
         seed: the seed.
@@ -38,30 +42,28 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     >>> bool(a == b)
     True
     """
-    with LOCK, _seeded(seed, device):
-        yield
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device | None) -> Iterator[None]:
     cuda = device if device is not None and device.type == "cuda" else None
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    torch_state = torch.get_rng_state()
-    cuda_state = torch.cuda.get_rng_state(cuda) if cuda else None
-    try:
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(cuda):
-                torch.cuda.manual_seed(seed)
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        torch.set_rng_state(torch_state)
-        if cuda and cuda_state is not None:
-            torch.cuda.set_rng_state(cuda_state, cuda)
+    with LOCK, drawing_from(torch.Generator()):
+        python_state, numpy_state = random.getstate(), np.random.get_state()
+        cuda_state = torch.cuda.get_rng_state(cuda) if cuda else None
+        try:
+            seed_generators(seed, cuda)
+            yield
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
+            if cuda and cuda_state is not None:
+                torch.cuda.set_rng_state(cuda_state, cuda)
+
+
+def seed_generators(seed: int, device: torch.device | None = None) -> None:
+    """Seed Python, numpy and torch on the CPU and a CUDA device; inside a `seeded` block, which gives them back."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    thread_generator().manual_seed(seed)
+    if device is not None and device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
 
 
 def stream(seed: int, purpose: str) -> torch.Generator:
@@ -76,6 +78,6 @@ def stream(seed: int, purpose: str) -> torch.Generator:
 
 
 def generator_state(device: torch.device) -> bytes:
-    """The state of torch's generators for the CPU and `device`, which every drawn number changes."""
-    state = torch.get_rng_state().numpy().tobytes()
+    """The state of this thread's generator and of that of `device`, which every drawn number changes."""
+    state = thread_generator().get_state().numpy().tobytes()
     return state + torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else state

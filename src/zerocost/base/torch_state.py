@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -12,31 +14,52 @@ LOCK = threading.RLock()
 """Held by whoever needs the global random state, torch's defaults or a model to itself: threads take turns."""
 
 
+def _default_device() -> torch.device | None:
+    """The device that `torch.set_default_device` has set; None without one."""
+    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    return None if context is None else context.device
+
+
+_DEFAULTS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+    (torch.get_default_dtype, torch.set_default_dtype),
+    (_default_device, torch.set_default_device),
+    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
+    (torch.is_grad_enabled, torch.set_grad_enabled),
+    (
+        lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+        lambda mode: torch.autograd.set_detect_anomaly(*mode),
+    ),
+    (torch.get_num_threads, torch.set_num_threads),
+    *(
+        (partial(getattr, library, name), partial(setattr, library, name))
+        for library, names in (
+            (torch.backends.mkldnn, ("enabled", "deterministic")),
+            (torch.backends.cudnn, ("enabled", "benchmark", "deterministic")),
+        )
+        for name in names
+    ),
+)
+"""How what a process or thread has one of is read and set."""
+
+
 @contextmanager
 def kept_defaults() -> Iterator[None]:
-    """torch's defaults (dtype, device, precision of products, determinism, gradient mode) are afterwards as before.
+    """torch's defaults are afterwards as before: dtype, device, precision of products, determinism, gradient and
+    anomaly mode, number of threads, and the switches of oneDNN and cuDNN.
 
     >>> with kept_defaults():
     ...     torch.set_default_dtype(torch.float64)
     >>> torch.get_default_dtype()
     torch.float32
     """
-    dtype, device, precision = torch.get_default_dtype(), _default_device(), torch.get_float32_matmul_precision()
-    determined = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    gradients = torch.is_grad_enabled()
+    before = [get() for get, _ in _DEFAULTS]
     try:
         yield
     finally:
-        if torch.get_default_dtype() != dtype:
-            torch.set_default_dtype(dtype)
-        if _default_device() != device:
-            torch.set_default_device(device)
-        if torch.get_float32_matmul_precision() != precision:
-            torch.set_float32_matmul_precision(precision)
-        if torch.are_deterministic_algorithms_enabled() != determined[0]:
-            torch.use_deterministic_algorithms(determined[0], warn_only=determined[1])
-        if torch.is_grad_enabled() != gradients:
-            torch.set_grad_enabled(gradients)
+        for (get, put), value in zip(_DEFAULTS, before, strict=True):
+            if get() != value:
+                put(value)
 
 
 @contextmanager
@@ -63,9 +86,3 @@ def neutral_torch() -> Iterator[None]:
             torch.set_default_device(None)
         with nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"):
             yield
-
-
-def _default_device() -> torch.device | None:
-    """The device that `torch.set_default_device` has set; None without one."""
-    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-    return None if context is None else context.device

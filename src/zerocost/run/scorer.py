@@ -22,7 +22,7 @@ _WRITE_INTERVAL = 0.5
 """Seconds between two writes to the store, at least. About as much work is claimed at a time."""
 _POLL_INTERVAL = 0.2
 """Seconds to wait for what other processes compute before asking for it again."""
-_GRACE = 2.0
+_GRACE = 1.0
 """Seconds to wait, after Ctrl-C or an error, for what worker processes are computing before they are ended."""
 
 _ScoresByKey = dict[Key, Scores]

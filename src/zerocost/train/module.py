@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import LightningModule, Trainer
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
+from zerocost.base.seeding import seed_generators
 from zerocost.data.tensors import is_integer
 from zerocost.engine.inputs import call
 from zerocost.engine.outputs import OutputPicker
@@ -85,7 +84,7 @@ class TrainingModule(LightningModule):
         self.started = time.perf_counter()
         self.losses, self.validation_losses = (torch.zeros((), device=self.device) for _ in range(2))
         self.batches.order = mix_seeds(self.seed, self.current_epoch)
-        _seed_generators(self.batches.order, self.device)
+        seed_generators(self.batches.order, self.device)
 
     def training_step(self, batch: tuple[Any, Tensor]) -> Tensor:
         """The loss of one batch."""
@@ -175,12 +174,3 @@ def _one_cycle(progress: float) -> float:
     if progress < _WARM_UP:
         return progress / _WARM_UP
     return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
-
-
-def _seed_generators(seed: int, device: torch.device) -> None:
-    """Seed every generator that a network or dataset may draw from; `zerocost.base.seeding.seeded` restores them."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)

@@ -31,6 +31,8 @@ def data(graph: SharedGraph) -> dict[str, Any]:
         graph.scene.start(inputs, graph.tensors.values())
         with graph.observer.watching():
             outputs = network.run(graph.tensors, inputs)
+    if graph.runs("perturbed"):
+        graph.buffers = {name: graph.tensors[name].detach().clone() for name in network.buffers}
     if outputs.ndim == 0 or len(outputs) != batch.samples:
         raise Failure(
             f"the network returned shape {tuple(outputs.shape)} for {batch.samples} samples; "

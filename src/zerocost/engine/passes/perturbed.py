@@ -21,7 +21,7 @@ from zerocost.engine.watch.maps import LastFeatures
 def _perturbed(graph: SharedGraph) -> dict[str, Any]:
     """Forward on the moved samples; the running statistics go on from the data pass."""
     batch, network = graph.batch, graph.batch.network
-    tensors = {name: t.detach().clone() for name, t in graph.tensors.items()}
+    tensors = {name: t.detach().clone() for name, t in graph.tensors.items()} | graph.buffers
     scene = replace(graph.scene, block=0, weights={id(tensors[n]): i for i, n in enumerate(network.weight_names)})
     observer = Observer(scene, batch.watchers(PASSES["perturbed"]), network.originals)
     step = noise_like(batch.inputs, None, stream(batch.seed, "perturbation"))

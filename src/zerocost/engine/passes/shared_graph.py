@@ -24,6 +24,7 @@ class SharedGraph:
     Attributes:
         inputs: the leaves of the graph on the side of the input.
         tensors: the parameters and buffers that the network runs with, by name.
+        buffers: copies of the buffers as the data pass left them, which checkpointed parts change once more backward.
         outputs: what the network returned.
         weights: the weight matrices among the tensors.
         loss: the mean loss.
@@ -34,6 +35,7 @@ class SharedGraph:
 
     inputs: Any
     tensors: dict[str, Tensor]
+    buffers: dict[str, Tensor]
     outputs: Tensor
     weights: list[Tensor]
     loss: Tensor
