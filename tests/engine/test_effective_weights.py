@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import warnings
 
 import pytest
@@ -9,8 +10,7 @@ from torch.nn import utils
 from torch.nn.utils import parametrizations, prune
 
 import zerocost as zc
-from zerocost.engine.clone import clone
-from zerocost.engine.effective_weights import make_weights_effective
+from zerocost.engine.effective_weights import effective_weights
 from zerocost.testing.state import model_state
 
 WAYS = {
@@ -38,38 +38,47 @@ def net(way):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_the_weight_that_is_used_is_the_weight(way):
-    given, x = net(way), torch.rand(2, 3, 8, 8)
-    outputs, before = given(x), model_state(given)
-    model = clone(given)
-    make_weights_effective(model)
-    assert [tuple(p.shape) for p in model[3].parameters()] in ([(4, 288), (4,)], [(4,), (4, 288)])
-    assert not any(name.startswith("3") for name, _ in model.named_buffers())
+def test_the_weight_that_is_used_is_the_weight_inside(way):
+    model, x = net(way), torch.rand(2, 3, 8, 8)
+    outputs, before = model(x), model_state(model)
+    with effective_weights(model):
+        assert [tuple(p.shape) for p in model[3].parameters()] in ([(4, 288), (4,)], [(4,), (4, 288)])
+        assert not any(name.startswith("3") for name, _ in model.named_buffers())
+        assert torch.equal(model(x), outputs)
+    assert model_state(model) == before
     assert torch.equal(model(x), outputs)
-    assert model_state(given) == before
-    assert torch.equal(given(x), outputs)
+
+
+def test_a_model_comes_back_where_the_block_raises():
+    model = net("spectral_norm")
+    before = model_state(model)
+    with pytest.raises(KeyError), effective_weights(model):
+        raise KeyError
+    assert model_state(model) == before
 
 
 def test_a_model_without_any_is_left_alone():
     model = nn.Linear(2, 2)
     weight = model.weight
-    make_weights_effective(model)
-    assert model.weight is weight
+    with effective_weights(model):
+        assert model.weight is weight
 
 
 def test_frozen_weights_stay_frozen():
     model = parametrizations.weight_norm(nn.Linear(3, 2)).requires_grad_(False)
-    make_weights_effective(model)
-    assert not any(p.requires_grad for p in model.parameters())
+    with effective_weights(model):
+        assert not any(p.requires_grad for p in model.parameters())
 
 
 def test_a_recurrent_layer_runs_on_the_effective_weights():
     layer = old(lambda m: utils.weight_norm(m, "weight_hh_l0"), nn.LSTM(3, 4, batch_first=True))
     x = torch.rand(2, 5, 3)
     expected = layer(x)[0]
-    make_weights_effective(layer)
-    assert torch.equal(layer(x)[0], expected)
-    assert "weight_hh_l0" in dict(layer.named_parameters())
+    before = model_state(layer)
+    with effective_weights(layer):
+        assert torch.equal(layer(x)[0], expected)
+        twin = copy.deepcopy(layer)
+    assert model_state(layer) == before and "weight_hh_l0" in dict(twin.named_parameters())
 
 
 @pytest.mark.parametrize("marked", [False, True], ids=["parametrised", "marked"])

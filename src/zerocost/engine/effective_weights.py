@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -9,29 +12,42 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from zerocost.engine.guard import Snapshot
+
 _Hook = WeightNorm | SpectralNorm | BasePruningMethod
 
 
-def make_weights_effective(model: nn.Module) -> None:
-    """Give a model plain weights where they are computed from others.
+@contextmanager
+def effective_weights(model: nn.Module) -> Iterator[None]:
+    """The model with plain weights inside the block, where they are computed from others.
 
     What `weight_norm`, `spectral_norm`, `torch.nn.utils.parametrize` and the masks of `torch.nn.utils.prune` make of
     their parameters becomes the parameter, so that it is a weight like any other: it counts, is redrawn and has
-    gradients. The estimates of `spectral_norm` stay as they are.
+    gradients. The estimates of `spectral_norm` stay as they are. Outside the block the model is as it was.
 
     >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> with effective_weights(layer):
+    ...     [tuple(p.shape) for p in layer.parameters()]
+    [(3,), (3, 2)]
     >>> [tuple(p.shape) for p in layer.parameters()]
     [(3,), (3, 1), (3, 2)]
-    >>> make_weights_effective(layer)
-    >>> [tuple(p.shape) for p in layer.parameters()]
-    [(3,), (3, 2)]
     """
-    with torch.no_grad():
-        for module in list(model.modules()):
-            if "parametrizations" in module._modules and parametrize.is_parametrized(module):
+    modules = list(model.modules())
+    parametrised = [m for m in modules if "parametrizations" in m._modules and parametrize.is_parametrized(m)]
+    hooked = [(m, key, hook) for m in modules if m._forward_pre_hooks for key, hook in _hooks(m)]
+    if not parametrised and not hooked:
+        yield
+        return
+    snapshot = Snapshot(model, {id(tensor) for tensor in (*model.parameters(), *model.buffers())})
+    try:
+        with torch.no_grad():
+            for module in parametrised:
                 _replace_parametrizations(module)
-            for key, hook in _hooks(module) if module._forward_pre_hooks else ():
+            for module, key, hook in hooked:
                 _replace_hook(module, key, hook)
+        yield
+    finally:
+        snapshot.put_back()
 
 
 class _Plain(nn.Module):

@@ -15,8 +15,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.base.torch_state import neutral_torch
-from zerocost.engine.clone import clone
-from zerocost.engine.effective_weights import make_weights_effective
+from zerocost.engine.effective_weights import effective_weights
 from zerocost.engine.initialise import with_initialisation
 from zerocost.engine.inputs import noise_like, take_samples
 from zerocost.engine.losses import Loss
@@ -74,26 +73,20 @@ def measure(
 ) -> MeasuredSignals:
     """Run each pass of a plan once, and return the signals that they deliver under each of its settings.
 
-    A clone of the model runs, so that other threads can use the model meanwhile. Each pass starts from `seed`, so that
-    a signal does not depend on which others are asked for; repeat i starts from `seed + i`. Only proxies that compare
-    batches see more than the first of `batches`. `output` names the tensor to score in what the model returns.
+    The model is left as it was. Each pass starts from `seed`, so that a signal does not depend on which others are
+    asked for; repeat i starts from `seed + i`. Only proxies that compare batches see more than the first of `batches`.
+    `output` names the tensor to score in what the model returns.
     Raises `InputError` for a batch that no model could be scored on; what cannot be had of this model is a `Failure`
     among the signals.
     """
-    with neutral_torch():
-        network = attempt(_own_network, model, output)
+    with neutral_torch(), ExitStack() as stack:
+        opened = attempt(stack.enter_context, effective_weights(model))
+        network = opened if isinstance(opened, Failure) else attempt(Network, model, output)
         if isinstance(network, Failure):
             return MeasuredSignals({group.settings: dict.fromkeys(group.signals, network) for group in plan.groups})
         result = _measure_groups(network, batches, plan, loss, seed)
         result.output = network.pick.found
         return result
-
-
-def _own_network(model: nn.Module, output: Output) -> Network:
-    """A network of modules of its own, around the parameters and buffers of a model."""
-    own = clone(model)
-    make_weights_effective(own)
-    return Network(own, output)
 
 
 def _measure_groups(
