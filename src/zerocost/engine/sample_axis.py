@@ -125,8 +125,8 @@ class SampleAxis:
         return rows.movedim(second, 1)
 
     def _hides_sample(self, place: SamplePlace, values: Tensor) -> bool:
-        """Whether a tensor of the one sample that there is has no axis for it."""
-        return self.samples == 1 and values.shape[place.axis : place.axis + 1] != (place.before * place.after,)
+        """Whether a tensor of the one sample that there is has no axis for it alone."""
+        return self.samples == 1 and (place.before * place.after, *values.shape[place.axis : place.axis + 1]) != (1, 1)
 
     def reaches(self, tensor: Tensor) -> bool:
         """Whether rows of samples are in a tensor, whether or not they can be told apart."""
