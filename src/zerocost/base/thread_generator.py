@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -30,7 +29,9 @@ class _Drawing(threading.local):
     generator: torch.Generator = _DEFAULT
 
 
-_drawing = _Drawing()
+_SHARED: dict[str, Any] = vars(_RANDOM)
+"""Of the process: another copy of this file, as in an exported folder, finds here what the first one has made."""
+_drawing: _Drawing = _SHARED.setdefault("_zerocost_drawing", _Drawing())
 
 
 class _ThreadsDefault:
@@ -50,7 +51,8 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
     True
     """
     with LOCK:
-        _kernels()
+        if "_zerocost_kernels" not in _SHARED:
+            _SHARED["_zerocost_kernels"] = _make_kernels()
         before = _drawing.generator, _RANDOM.default_generator
         _drawing.generator, _RANDOM.default_generator = generator, _ThreadsDefault()
         try:
@@ -65,8 +67,7 @@ def thread_generator() -> torch.Generator:
     return _drawing.generator
 
 
-@cache
-def _kernels() -> tuple[Library, Library]:
+def _make_kernels() -> tuple[Library, Library]:
     """The kernels of all operators that draw on the CPU; calls of other operators pass the key by."""
     make: Callable[..., Any] = Library
     others, kernels = make("_", "IMPL", _KEY), make("aten", "IMPL", _KEY)
