@@ -122,7 +122,7 @@ def test_a_search_trains_for_the_task_of_the_files(case, tmp_path):
     assert {run.metric_name for run in found.survivors} == {metric} == {found.settings["metric"]}
     page = report.write(found, tmp_path / "report.html").read_text(encoding="utf-8")
     words = metric.replace("_", " ")
-    assert f"Survivors, mean {words}" in page and f"Validation {words} by group" in page
+    assert f"Validation {words}" in page and f"trained {words}" in page
     assert ("less is better" in page) is not found.task.higher_is_better
 
 

@@ -42,6 +42,8 @@ def _may_normalise(module: nn.Module) -> bool:
     kind = type(module)
     if module._modules or kind.__module__.startswith("torch.") or isinstance(module, torch.jit.ScriptModule):
         return False
+    if kind.__reduce__ is not object.__reduce__:  # copied in a way of its own, as Keras's layers, which are saved
+        return False
     vectors = all(p is None or p.numel() == max(p.shape, default=0) for p in module._parameters.values())
     return vectors and (bool(module._parameters) or "norm" in kind.__name__.lower())
 
@@ -51,7 +53,10 @@ def _channel_axis(module: nn.Module) -> int | None:
 
     A copy with a scale of one is given numbers that are far larger at some places than at others.
     """
-    own = copy.deepcopy(module).cpu().double()
+    try:
+        own = copy.deepcopy(module).cpu().double()
+    except Exception:  # noqa: BLE001  classes may refuse to be copied in any way
+        return None
     for parameter in own.parameters():
         parameter.fill_(1)
     size = max((p.numel() for p in own.parameters()), default=_ANY_SIZE)
