@@ -3,12 +3,13 @@
     python bench/loop.py score nasbench201 --truth TRUTH.csv --data npz:IMAGES.npz --out SCORES/nasbench201.csv
     python bench/loop.py compare SCORES TRUTHS [--tables nasbench201,macro,darts,transnas_micro,bert,gpt]
     python bench/loop.py predict TRUTHS
+    python bench/loop.py whole SCORES/nasbench201.csv TRUTH.csv
 
 `score` scores each network of a benchmark once, at a reduced fidelity, from seed 0; parameters and FLOPs are those of
 the full networks. `compare` draws pools of 1,000 candidates, or half of a smaller table; candidates are "trained" by
 looking up their accuracy (the mean over seeds), 5, then 5 more, and so on. The tables `bert` and `gpt` have no space
 here: their features are read from their texts, and their score is the number of parameters. `predict` learns from
-BERT-like encoders drawn at random and ranks the others.
+BERT-like encoders drawn at random and ranks the others. `whole` has all networks of NAS-Bench-201 as candidates.
 """
 
 from __future__ import annotations
@@ -258,6 +259,33 @@ def predict(truths: Path, draws: Annotated[int, typer.Option(min=2)] = 30) -> No
             ]
             cells.append(known.mean_with_interval(found, 3))
         print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
+
+
+@app.command()
+def whole(scores: Path, truth: Path, draws: Annotated[int, typer.Option(min=2)] = 20) -> None:
+    """Test accuracy of what is found among all networks of NAS-Bench-201, one cell of each set of twins, Markdown.
+
+    A training gives the accuracy of one training seed, drawn at random. The network of the highest one is judged by its
+    mean over seeds.
+    """
+    benchmark = zc.benchmarks.get("nasbench201", truth)
+    found, query = pd.read_csv(scores, index_col=0), benchmark.default._asdict()
+    pool = [text for text in known.distinct() if text in found.index]
+    mean = benchmark.truth(**query)[pool]
+    each = pd.DataFrame({seed: benchmark.truth(**query | {"seed": seed}) for seed in benchmark.seeds}).reindex(pool)
+    print(f"{len(pool):,} networks, the best {mean.max():.2f}\n")
+    print("| way | 5 | 10 | 20 |\n|---|---|---|---|")
+    cells: dict[str, list[list[float]]] = {}
+    for draw in range(draws):
+        rng = np.random.default_rng(draw)
+        picked = each.apply(lambda row, rng=rng: rng.choice(row.dropna()), axis=1)
+        for title, proxies in (("default", ""), ("strong proxies", STRONG)):
+            table = of_space(title, benchmark.space, found.loc[pool], picked, proxies)
+            for way, order in orders(table, pool, rng).items():
+                best = [str(picked[order[:count]].idxmax()) for count in COUNTS]
+                cells.setdefault(f"{way}, {title}", []).append([float(mean[name]) for name in best])
+    for way, values in cells.items():
+        print(f"| {way} | " + " | ".join(map(known.mean_with_interval, zip(*values, strict=True))) + " |", flush=True)
 
 
 if __name__ == "__main__":
