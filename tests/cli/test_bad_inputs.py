@@ -41,7 +41,19 @@ USAGE = [
     "proxies --jsno",
     *(f"{SCORE} {x}" for x in ("--batch 0", "--batch -1", "--batch 1.5", "--batch many", "--batch", "--btach 4")),
     *(f"{SCORE} {x}" for x in ("--seed -1", "--seed x", "--batches 0", "--proxy snip", "--data", "extra", "-x")),
-    *(f"{RANK} {x}" for x in ("--top 0", "--repeats 0", "--wher snip>0", "--store a.db", "--workers 0", "--jsn")),
+    *(
+        f"{RANK} {x}"
+        for x in (
+            "--top 0",
+            "--repeats 0",
+            "--wher snip>0",
+            "--store a.db",
+            "--workers 0",
+            "--epochs 3",
+            "--metric accuracy",
+            "--jsn",
+        )
+    ),
     *(f"{SEARCH} {x}" for x in ("--candidates 0", "--keep 0", "--epochs -1", "--workers 0", "--reduction 1")),
     *(f"{SEARCH} {x}" for x in ("--moves 0", "--trials 0", "--patience 0", "--training-seeds 0", "--stratgy local")),
     *(f"{EVALUATE} {x}" for x in ("--n 2", "--k 0", "--seeds 0", "--resamples 0", "--epochs x", "--out a.csv")),

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from zerocost import tasks
+from zerocost.cli import tables
 from zerocost.cli.tables import print_budget, print_explanation, print_trained
 from zerocost.combine import Combination
 from zerocost.scoring.card import ScoreCard
@@ -78,7 +79,8 @@ def budget(values: dict[str, float], picks: dict[str, float], task: Task) -> Sea
     )
 
 
-def test_a_budget_is_the_best_so_far_beside_as_many_random_picks(capsys):
+def test_a_budget_is_the_best_so_far_beside_as_many_random_picks(capsys, monkeypatch):
+    monkeypatch.setattr(tables, "_TRUSTED", 3)
     print_budget(budget({"x": 0.4, "y": 0.7, "z": 0.6}, {"v": 0.5, "w": 0.6}, tasks.classification))
     lines = [line.rstrip().replace("\N{NO-BREAK SPACE}%", "") for line in capsys.readouterr().out.splitlines()]
     assert lines[1].split() == ["trainings", "1", "2", "3"]
@@ -88,7 +90,13 @@ def test_a_budget_is_the_best_so_far_beside_as_many_random_picks(capsys):
     assert lines[5] == "Training 2 of 3 was the first as good as the best of 2 random picks, 60.0."
 
 
-def test_a_budget_of_a_metric_of_which_less_is_better(capsys):
+def test_few_trainings_say_nothing_of_scores(capsys):
+    print_budget(budget({"x": 0.4, "y": 0.7, "z": 0.6}, {"v": 0.5}, tasks.classification))
+    assert "standard deviation" not in capsys.readouterr().out
+
+
+def test_a_budget_of_a_metric_of_which_less_is_better(capsys, monkeypatch):
+    monkeypatch.setattr(tables, "_TRUSTED", 2)
     print_budget(budget({"x": 4.0, "y": 7.0}, {"v": 5.0}, tasks.regression))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[2].split()[-2:] == ["4", "4"]

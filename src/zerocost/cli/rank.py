@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,6 +70,13 @@ class _TrainBest(TrainingOptions):
     ] = None
     training_seeds: Annotated[int, typer.Option(min=1, help="Trainings of each, with seeds 0, 1, ….")] = 1
 
+    def check(self) -> None:
+        """`InputError` for settings of a training that there is not."""
+        given = [one.name for one in fields(self) if getattr(self, one.name) != one.default]
+        if given and self.train is None:
+            option = f"--{given[0].replace('_', '-')}"
+            raise InputError(f"{option} is about training, and nothing is trained without --train; add --train 3")
+
 
 @dataclass(frozen=True, kw_only=True)
 class _RankOutput:
@@ -101,6 +108,7 @@ def rank(
     Models of transformers are ranked on token ids by log_synflow, dss and naswot unless --proxies names others.
     """
     save = output.save
+    training.check()
     check_file(save)
     files.check()
     if save is not None and save.suffix != ".json":

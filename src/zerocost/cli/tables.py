@@ -22,6 +22,8 @@ from zerocost.search.pipeline import SearchResult
 from zerocost.tasks.metrics import is_share
 from zerocost.train.run import Run
 
+_TRUSTED = 8
+"""Fewest trainings of which it is said what they tell about scores."""
 _MOST_COLUMNS = 6
 """Proxies whose moves are shown, at most."""
 
@@ -184,7 +186,7 @@ def print_budget(result: SearchResult) -> None:
     out.print("")
     out.print(shown)
     gains = [f"{escape(name)} {metric.difference(value)}" for name, value in result.trust.items()]
-    if gains:
+    if gains and len(result.expected) >= _TRUSTED:
         unit = "points of " if metric.scale == 100 else ""
         saved = "" if metric.higher_is_better else " saved"
         what = f"a standard deviation is worth, in {unit}expected {metric.words}{saved}"

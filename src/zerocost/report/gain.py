@@ -63,7 +63,8 @@ class Times:
         survivors: the epochs of survivors.
         random: the epochs of random picks that are no survivors.
         candidates: how many were measured in all.
-        everything: what their epochs would have taken, by the mean of those measured; None without any.
+        everything: what their epochs would have taken, by the mean of those measured; None without any, or where all
+            were trained.
         source: whose epochs were measured for that.
     """
 
@@ -80,7 +81,7 @@ class Times:
         survivors, picks = _by_run(result.survivors), _by_run(result.random)
         measured = [run for run in (picks or survivors).values() if run.epochs]
         every = None
-        if measured:
+        if measured and len({name for name, _ in survivors}) < candidates:
             epoch = sum(run.seconds for run in measured) / sum(len(run.epochs) for run in measured)
             longest = max(len(run.epochs) for run in (*survivors.values(), *measured))
             epochs = int(result.settings.get("epochs", longest))
