@@ -219,3 +219,9 @@ def test_the_callers_inputs_are_not_written_to_and_keep_their_gradient():
     )
     assert dict(over) == dict(apart) and over.failures == apart.failures and len(over) > 20
     assert torch.equal(x.detach(), before) and x.requires_grad and torch.equal(x.grad, torch.ones_like(x))
+
+
+def test_a_network_of_one_input_is_told_that_there_are_two():
+    inputs, labels = batch()
+    card = zc.score(mlp(), ((inputs, inputs), labels), "snip")
+    assert card.failures["snip"].endswith("; the data gives it 2 inputs, one after the other")

@@ -192,7 +192,7 @@ class Network:
                 raise torch.OutOfMemoryError(str(error)) from error
             if str(error).startswith("Expected more than 1 "):
                 raise OneValue from error
-            raise Failure(f"the network raised {describe_error(error)}") from error
+            raise Failure(f"the network raised {describe_error(error)}{_count_inputs(error, inputs)}") from error
         return self.pick(outputs)
 
     @contextmanager
@@ -243,6 +243,12 @@ def unique_tensors(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Ten
             if tensor is not None:
                 found.setdefault(id(tensor), (f"{prefix}.{name}" if prefix else name, tensor))
     return dict(found.values())
+
+
+def _count_inputs(error: BaseException, inputs: Any) -> str:
+    """What the data gives, where a network takes another number of inputs."""
+    several = isinstance(error, TypeError) and "positional argument" in str(error) and isinstance(inputs, tuple | list)
+    return f"; the data gives it {len(inputs)} inputs, one after the other" if several else ""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
