@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 
 import pytest
@@ -91,31 +90,3 @@ def test_a_thread_that_draws_meanwhile(batch):
     assert found == [expected] * 3
     assert len(drawn) > 10
     assert torch.equal(torch.cat(drawn), torch.rand(3 * len(drawn), generator=torch.Generator().manual_seed(7)))
-
-
-@pytest.mark.parametrize("training", [False, True])
-def test_a_thread_that_uses_the_model_meanwhile(batch, training):
-    model = conv_net().train(training)
-    model[3].p = 0.0
-    twin, inputs = copy.deepcopy(model), batch[0]
-    expected, found, outputs, stop = dict(zc.score(model, batch, PROXIES)), [], [], threading.Event()
-
-    def use() -> None:
-        with torch.no_grad():
-            while not stop.is_set():
-                outputs.append(model(inputs))
-
-    thread = threading.Thread(target=use)
-    thread.start()
-    try:
-        found = [dict(zc.score(model, batch, PROXIES)) for _ in range(3)] if not training else []
-        zc.score(model, batch, PROXIES)
-    finally:
-        stop.set()
-        thread.join()
-    assert found == ([] if training else [expected] * 3)
-    with torch.no_grad():
-        assert all(torch.equal(output, twin(inputs)) for output in outputs)
-    assert len(outputs) > 3
-    assert model.training == training
-    assert all(map(torch.equal, model.state_dict().values(), twin.state_dict().values()))
