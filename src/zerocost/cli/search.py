@@ -229,8 +229,8 @@ def _print_result(result: SearchResult) -> None:
             reached = metric_text(result.task.metric_name, best[0])
             out.print(f"a random pick reached {reached}, better than any survivor", highlight=False, markup=False)
     times = Times.of(result, candidate_count(result))
-    if times.everything is not None:
-        out.print(f"{times.summary}; {times.note}", highlight=False, markup=False, soft_wrap=True)
+    if result.survivors:
+        out.print("; ".join(filter(None, (times.summary, times.note))), highlight=False, markup=False, soft_wrap=True)
 
 
 def _best_metric(runs: Sequence[Run], task: Task) -> float | None:
