@@ -74,7 +74,7 @@ class Result(ABC):
             return
         frame = self.to_frame()
         frame.attrs = {_KIND: text}
-        replace_file(path, lambda part: frame.to_parquet(part, engine="pyarrow"))
+        write_parquet(path, frame)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -167,6 +167,11 @@ def _is_parquet(path: Path) -> bool:
     if path.suffix == ".parquet":
         check_parquet()
     return path.suffix == ".parquet"
+
+
+def write_parquet(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table to a file, which is replaced as a whole."""
+    replace_file(path, lambda part: frame.to_parquet(part, engine="pyarrow"))
 
 
 def check_parquet() -> None:

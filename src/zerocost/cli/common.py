@@ -17,8 +17,8 @@ import typer
 from rich.console import Console
 
 from zerocost.base.errors import InputError
-from zerocost.base.files import check_file, replace_file, write_text
-from zerocost.base.result import Result, check_parquet
+from zerocost.base.files import check_file, write_text
+from zerocost.base.result import Result, check_parquet, write_parquet
 from zerocost.cli.expand import expand
 from zerocost.combine import default
 from zerocost.data import SOURCES
@@ -142,7 +142,7 @@ class TableFiles:
         if self.parquet is not None and isinstance(result, Result):
             result.save(self.parquet)
         elif self.parquet is not None:
-            replace_file(self.parquet, lambda part: frame.to_parquet(part, engine="pyarrow"))
+            write_parquet(self.parquet, frame)
         return [path for path in (self.csv, self.parquet) if path is not None]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean, pvariance
+from statistics import fmean, variance
 from typing import NamedTuple
 
 import numpy as np
@@ -141,8 +141,7 @@ def _outcome(runs: Iterable[Run], sign: int) -> _Outcome:
     values = [sign * run.metric for run in runs if run.ended_well and run.metric is not None]
     if not values:
         return _Outcome(np.nan, 0.0, 0)
-    variance = pvariance(values) * len(values) / (len(values) - 1) if len(values) > 1 else 0.0
-    return _Outcome(fmean(values), variance, len(values))
+    return _Outcome(fmean(values), variance(values) if len(values) > 1 else 0.0, len(values))
 
 
 def _noise(outcomes: Iterable[_Outcome]) -> float:
