@@ -197,3 +197,8 @@ def test_a_search_goes_on_where_it_was_interrupted_and_trains_nothing_twice(tmp_
     assert len(whole.survivors) == 7
     assert len(whole.random) == 2
     assert SearchResult.from_dict(whole.to_dict()).expected == whole.expected
+
+
+def test_more_random_picks_than_candidates_are_as_many_as_there_are():
+    small = {"candidates": 2, "trainings": 2, "epochs": 1, "proxies": "params", "batch": 16}
+    assert len(search(space, "digits:8", keep=5, **small).random) == 2

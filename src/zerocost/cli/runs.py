@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -85,14 +85,14 @@ def print_runs(runs: Sequence[Run], scores: Mapping[str, float] | None = None) -
         time = seconds(sum(run.seconds for run in own))
         shown.add_row(str(place), escape(candidate), *score, *each, mean_text, epochs, time)
     out.print(shown)
-    _print_failed_runs(runs)
+    print_failed_runs(runs)
     kept = [run for run in runs if run.name == next(iter(means)) and run.ended_well and run.checkpoint is not None]
     if kept:
         best = (max if higher else min)(kept, key=lambda run: run.metric or 0.0)
         out.print(f"weights of the best: {best.checkpoint}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_failed_runs(runs: Sequence[Run]) -> None:
+def print_failed_runs(runs: Iterable[Run]) -> None:
     """The trainings that failed, with the reason."""
     for run in runs:
         if run.failure:

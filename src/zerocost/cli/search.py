@@ -34,6 +34,7 @@ from zerocost.cli.common import (
 )
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
+from zerocost.cli.runs import print_failed_runs
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
 from zerocost.cli.tables import (
     metrics_of,
@@ -215,9 +216,7 @@ def _print_result(result: SearchResult) -> None:
         print_ranking(
             result.kept, f"survivors, {len(result.kept)} of {len(result.table)}, best first by {result.table.ranked_by}"
         )
-    for run in (*result.survivors, *result.random):
-        if run.failure:
-            out.print(f"training {run.name} (seed {run.seed}) failed: {run.failure}", markup=False, highlight=False)
+    print_failed_runs([*result.survivors, *result.random])
     if result.survivors:
         print_training(result.survivors, result.random, f"what the {'search' if learnt else 'filter'} bought")
     if learnt:

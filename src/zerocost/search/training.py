@@ -43,7 +43,7 @@ def train_both(
     """
     training = plan.pipeline
     seeds = list(range(training.training_seeds))
-    picks = training.keep if training.learns else len(result.kept)
+    picks = min(training.keep, len(result.table)) if training.learns else len(result.kept)
     count = min(training.trainings or len(result.kept), len(result.kept))
     tracking = Tracking(training.logger, plan.space.name)
     total = (count + picks) * len(seeds) * training.epochs
