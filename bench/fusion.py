@@ -1,9 +1,10 @@
 """The cost of eight proxies together and of each alone, in units of one forward and backward pass.
 
-    python bench/fusion.py [--rounds 5] [--small] [--json]
+    python bench/fusion.py [--rounds 5] [--small] [--device cuda] [--json]
 
 On a NAS-Bench-201 network at full size, 64 random images, one thread. Costs are CPU seconds of this process, so that
-other processes disturb them less; each is divided by the mean of a plain pass just before and one just after it.
+other processes disturb them less; on a GPU they are seconds until it has finished. Each is divided by the mean of a
+plain pass just before and one just after it.
 """
 
 from __future__ import annotations
@@ -35,10 +36,16 @@ RUNS = [*((name,) for name in PROXIES), WITHOUT_GRASP, PROXIES]
 Units = dict[tuple[str, ...], list[float]]
 
 
-def seconds(run: Callable[[], Any]) -> float:
-    start = time.process_time()
+def seconds(run: Callable[[], Any], device: str) -> float:
+    if device == "cpu":
+        start = time.process_time()
+        run()
+        return time.process_time() - start
+    torch.cuda.synchronize()
+    start = time.perf_counter()
     run()
-    return time.process_time() - start
+    torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def forward_backward(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
@@ -46,21 +53,21 @@ def forward_backward(model: nn.Module, inputs: Tensor, labels: Tensor) -> None:
     model.zero_grad()
 
 
-def measure(rounds: int, small: bool, report: Console) -> tuple[Units, float]:
+def measure(rounds: int, small: bool, device: str, report: Console) -> tuple[Units, float]:
     """For each set of proxies its cost in each round, in units; and the median seconds of one unit."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = nasbench201(channels=4, cells=1) if small else nasbench201()
+    model = (nasbench201(channels=4, cells=1) if small else nasbench201()).to(device)
     samples, pixels = (8, 16) if small else (64, 32)
-    batch = torch.randn(samples, 3, pixels, pixels), torch.arange(samples) % 10
+    batch = torch.randn(samples, 3, pixels, pixels, device=device), torch.arange(samples, device=device) % 10
     zc.score(model, batch, PROXIES)  # work done once per process is not part of the cost
     forward_backward(model, *batch)
-    plain = [seconds(partial(forward_backward, model, *batch))]
+    plain = [seconds(partial(forward_backward, model, *batch), device)]
     units: Units = {names: [] for names in RUNS}
     for _ in track(range(rounds), "measuring", console=report, transient=True):
         for names in RUNS:
-            cost = seconds(partial(zc.score, model, batch, names))
-            plain.append(seconds(partial(forward_backward, model, *batch)))
+            cost = seconds(partial(zc.score, model, batch, names), device)
+            plain.append(seconds(partial(forward_backward, model, *batch), device))
             units[names].append(cost / statistics.mean(plain[-2:]))
     return units, statistics.median(plain)
 
@@ -74,7 +81,9 @@ def times_cheaper(units: Units, names: tuple[str, ...]) -> list[float]:
     return [alone / together for alone, together in zip(sum_alone(units, names), units[names], strict=True)]
 
 
-def machine() -> str:
+def machine(device: str) -> str:
+    if device != "cpu":
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     info = Path("/proc/cpuinfo")
     models = [line for line in info.read_text().splitlines() if "model name" in line] if info.exists() else []
     cpu = models[0].partition(":")[2].strip() if models else platform.processor() or platform.machine()
@@ -107,13 +116,13 @@ def table(units: Units, small: bool) -> Table:
     return shown
 
 
-def as_json(units: Units, unit_seconds: float) -> str:
+def as_json(units: Units, unit_seconds: float, device: str) -> str:
     def summary(values: list[float]) -> dict[str, float]:
         return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
     return json.dumps(
         {
-            "machine": machine(),
+            "machine": machine(device),
             "unit_seconds": unit_seconds,
             "rounds": len(units[PROXIES]),
             "units": {",".join(names): summary(values) for names, values in units.items()},
@@ -127,17 +136,19 @@ def as_json(units: Units, unit_seconds: float) -> str:
 def main(
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians are reported.")] = 5,
     small: Annotated[bool, typer.Option("--small", help="A tiny network and batch, to try the script out.")] = False,
+    device: Annotated[str, typer.Option(help="Where it runs: cpu or cuda.")] = "cpu",
     as_data: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """Cost of eight proxies together and alone, in units of one forward and backward pass."""
-    units, unit_seconds = measure(rounds, small, Console(stderr=True))
+    units, unit_seconds = measure(rounds, small, device, Console(stderr=True))
     if as_data:
-        print(as_json(units, unit_seconds))
+        print(as_json(units, unit_seconds, device))
         return
     console = Console(width=120)
     console.print(table(units, small))
-    console.print(f"1 unit: one forward and backward pass, {unit_seconds:.3g} s of CPU; median of {rounds} rounds")
-    console.print(machine())
+    kind = "s of CPU" if device == "cpu" else "s"
+    console.print(f"1 unit: one forward and backward pass, {unit_seconds:.3g} {kind}; median of {rounds} rounds")
+    console.print(machine(device))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ def changed() -> None:
     torch.backends.mkldnn.enabled = False
     torch.backends.mkldnn.deterministic = True
     torch.backends.cudnn.benchmark = True
+    torch.backends.mkldnn.conv.fp32_precision = "tf32"
 
 
 def defaults() -> tuple[object, ...]:
@@ -32,6 +33,7 @@ def defaults() -> tuple[object, ...]:
         (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
         torch.get_num_threads(),
         (torch.backends.mkldnn.enabled, torch.backends.mkldnn.deterministic, torch.backends.cudnn.benchmark),
+        (torch.backends.cudnn.conv.fp32_precision, torch.backends.mkldnn.conv.fp32_precision),
     )
 
 
@@ -63,6 +65,19 @@ def test_a_neutral_block_is_as_in_a_new_process(own_defaults):
         assert torch.zeros(2).device.type == "cpu"
         changed()
     assert defaults() == own
+
+
+def test_float32_is_float32_whatever_was_set_for_single_libraries(own_defaults):
+    torch.backends.fp32_precision = "tf32"
+    torch.backends.cudnn.rnn.fp32_precision = "ieee"
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    with pytest.raises(RuntimeError):
+        torch.get_float32_matmul_precision()  # torch finds these settings contradictory
+    with neutral_torch():
+        assert not torch.backends.cudnn.allow_tf32
+        assert torch.backends.mkldnn.matmul.fp32_precision in {"ieee", "none"}
+    assert (torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision) == ("tf32", "tf32")
+    assert torch.backends.fp32_precision == "tf32"
 
 
 def test_threads_take_turns():

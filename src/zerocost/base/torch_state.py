@@ -20,10 +20,43 @@ def _default_device() -> torch.device | None:
     return None if context is None else context.device
 
 
+def _or_none(read: Callable[[], Any]) -> Any:
+    """What torch says of its precision; None where a user's settings for single operations contradict each other."""
+    try:
+        return read()
+    except RuntimeError:
+        return None
+
+
+def _allow_cudnn_tf32(allow: bool | None) -> None:
+    if allow is not None:
+        torch.backends.cudnn.allow_tf32 = allow
+
+
+def _set_matmul_precision(precision: str | None) -> None:
+    if precision is not None:
+        torch.set_float32_matmul_precision(precision)
+
+
+def _precision_switches() -> Iterator[tuple[Any, str, Any]]:
+    """What can lower the precision of float32 below float32, since torch 2.9: object, attribute and its harmless value;
+    single operations first."""
+    if not hasattr(torch.backends, "fp32_precision"):
+        return
+    operations = {torch.backends.cuda: ("matmul",), torch.backends.cudnn: ("conv", "rnn")}
+    operations[torch.backends.mkldnn] = ("matmul", "conv", "rnn")
+    yield from ((getattr(lib, name), "fp32_precision", "ieee") for lib, names in operations.items() for name in names)
+    for library in (torch.backends.cudnn, torch.backends.mkldnn, torch.backends):
+        yield library, "fp32_precision", "none"
+
+
+_PRECISION_SWITCHES = tuple(_precision_switches())
 _DEFAULTS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
     (_default_device, torch.set_default_device),
-    (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
+    (partial(_or_none, torch.get_float32_matmul_precision), _set_matmul_precision),
+    (partial(_or_none, lambda: torch.backends.cudnn.allow_tf32), _allow_cudnn_tf32),
+    *((partial(getattr, owner, name), partial(setattr, owner, name)) for owner, name, _ in _PRECISION_SWITCHES),
     (torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode),
     (torch.is_grad_enabled, torch.set_grad_enabled),
     (
@@ -77,8 +110,11 @@ def neutral_torch() -> Iterator[None]:
     with LOCK, kept_defaults():
         if torch.get_default_dtype() != torch.float32:
             torch.set_default_dtype(torch.float32)
-        if torch.get_float32_matmul_precision() != "highest":
-            torch.set_float32_matmul_precision("highest")
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+        for owner, name, exact in reversed(_PRECISION_SWITCHES):
+            if getattr(owner, name) not in {exact, "none"}:
+                setattr(owner, name, exact)
         if torch.are_deterministic_algorithms_enabled():
             torch.use_deterministic_algorithms(False)
         default = _default_device()
