@@ -33,11 +33,19 @@ def test_a_batch_has_no_labels():
     assert targets is None
 
 
+def test_the_target_is_a_class_or_the_tokens_themselves():
+    ids, labels = draw("tokens:5:9:3", 64)
+    assert torch.equal(draw("tokens:5:9", 64)[0], ids)
+    assert set(labels.tolist()) == {0, 1, 2}
+    tokens, targets = draw("tokens:5:9:next", 4)
+    assert torch.equal(tokens, targets)
+
+
 def test_it_ends():
     assert sum(1 for _ in load_tokens("1:1")) == 10_000
 
 
-@pytest.mark.parametrize("argument", ["0", "-3", "long", "8:0", "8:many", "8:9:10", "3.5"])
+@pytest.mark.parametrize("argument", ["0", "-3", "long", "8:0", "8:many", "8:9:many", "8:9:2:1", "3.5"])
 def test_another_length_or_vocabulary_is_refused(argument):
     with pytest.raises(InputError, match=r"whole number of at least 1.*write tokens:LENGTH:VOCAB"):
         load_tokens(argument)

@@ -91,3 +91,17 @@ def test_a_data_set_that_is_split_keeps_its_codes(tmp_path: Path) -> None:
     assert isinstance(fitting, TensorData)
     assert fitting.codes == (4, 4)
     assert zc.spaces.get("mlp", features=2, categories=fitting.codes).size == 11880
+
+
+def test_tokens_give_the_vocabulary() -> None:
+    ids = torch.tensor([[1, 4], [2, 0], [6, 3]])
+    assert fit_space("gpt", TensorData(ids, ids), next_token)[1] == {"vocabulary": 7}
+    assert fit_space("bert", TensorData(ids, torch.tensor([0, 2, 1])))[1] == {"vocabulary": 7, "classes": 3}
+
+
+def test_a_decoder_is_for_the_next_token_alone_and_takes_ids() -> None:
+    ids = torch.zeros(3, 2, dtype=torch.long)
+    with pytest.raises(InputError, match="space 'gpt' has logits for each token, so it is not for classification"):
+        fit_space("gpt", TensorData(ids, torch.arange(3)))
+    with pytest.raises(InputError, match="space 'bert' takes token ids, but the data's samples are"):
+        fit_space("bert", TensorData(torch.rand(3, 2), torch.arange(3)))

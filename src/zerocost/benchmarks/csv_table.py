@@ -67,11 +67,11 @@ def _cell(column: str, cell: str, dataset: str, epochs: int) -> dict[Query, floa
     metric = column.removesuffix(SEEDS).removesuffix(MEANS)
     query = Query(dataset, metric, 0 if UNTRAINED.fullmatch(metric) else epochs, MEAN)
     if column.endswith(SEEDS):
-        return {query._replace(seed=seed): _number(column, part) for seed, part in enumerate(cell.split())}
-    return {query: _number(column, cell)} if cell.strip() else {}
+        return {query._replace(seed=seed): finite_number(column, part) for seed, part in enumerate(cell.split())}
+    return {query: finite_number(column, cell)} if cell.strip() else {}
 
 
-def _number(column: str, cell: str) -> float:
+def finite_number(column: str, cell: str) -> float:
     """A finite number; `ValueError` for any other text."""
     try:
         number = float(cell)

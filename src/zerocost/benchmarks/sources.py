@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from zerocost import spaces
 from zerocost.base.errors import InputError, MissingExtraError, unknown
-from zerocost.benchmarks import analog, csv_table, macro, nasbench101, nats, table, transnas
+from zerocost.benchmarks import analog, csv_table, macro, nasbench101, nats, table, transformers, transnas
 from zerocost.benchmarks.base import MEAN, Benchmark, Query, Table
 from zerocost.spaces import SearchSpace
 
@@ -32,8 +32,7 @@ class _BenchmarkKind(NamedTuple):
         twins: whether it trained one of each set of twins, so that truth is found by the key they share.
         installed: finds the file in an installed package, if one has it.
         space: the name of its space, if it is not the benchmark's.
-        classes: number of classes of the default dataset.
-        resolution: image size of the default dataset.
+        sizes: what the space is made for, where that is not its default.
         data: a spec of the default dataset, if it comes with zerocost.
     """
 
@@ -44,19 +43,25 @@ class _BenchmarkKind(NamedTuple):
     twins: bool = False
     installed: Callable[[], Path] | None = None
     space: str | None = None
-    classes: int = 10
-    resolution: int = 32
+    sizes: Mapping[str, int] = {}
     data: str | None = None
 
     def make_space(self, name: str) -> SearchSpace:
         """The space of benchmark `name`."""
-        return spaces.get(self.space or name, classes=self.classes, resolution=self.resolution)
+        return spaces.get(self.space or name, **self.sizes)
 
 
 _NATS = 'the object that nats_bench.create(path, "{}", fast_mode=True, verbose=False) returns'
 _ACCURACIES = "a CSV with columns arch and test_accuracy"
 _TRANSNAS = "a CSV with columns arch and validation_accuracy (the official .pth file is a pickle, which is not loaded)"
+_OBJECTS = Query("class_object", "validation_accuracy", 25, MEAN)
+_DISTILLED = Query("cifar100", "distilled_accuracy", 300, MEAN)
+_PARTS = {".csv": transformers.read_parts}
+_VISION = "a CSV with columns {}, and c100_kd_acc or others of Auto-Prox, or with columns arch and distilled_accuracy"
 BENCHMARKS = {
+    "bert": _BenchmarkKind(
+        Query("glue", "score", 1, MEAN), "a CSV with columns architecture and glue, or arch and score", _PARTS
+    ),
     "darts": _BenchmarkKind(
         Query("cifar10", "validation_accuracy", 100, MEAN),
         "a CSV with columns genotype and validation_accuracy",
@@ -67,8 +72,13 @@ BENCHMARKS = {
         "the table that comes with zerocost, or a CSV with columns arch and test_accuracy",
         installed=lambda: Path(__file__).with_name("digits.csv"),
         space="cnn",
-        resolution=8,
+        sizes={"resolution": 8},
         data="digits-hard",
+    ),
+    "gpt": _BenchmarkKind(
+        Query("openwebtext", "perplexity", 1, MEAN),
+        "a CSV with columns embed_dim, heads, mlp_ratios, bias and perplexity, or arch and perplexity",
+        _PARTS,
     ),
     "macro": _BenchmarkKind(
         Query("cifar10", "test_accuracy", 50, MEAN),
@@ -94,21 +104,24 @@ BENCHMARKS = {
         f"{_NATS.format('sss')}, or {_ACCURACIES}",
         trainings=("01", "12", "90"),
     ),
-    "transnas_macro": _BenchmarkKind(Query("class_object", "validation_accuracy", 25, MEAN), _TRANSNAS, classes=75),
+    "pit": _BenchmarkKind(_DISTILLED, _VISION.format("base_dim, depth, heads, mlp_ratio"), _PARTS),
+    "transnas_macro": _BenchmarkKind(_OBJECTS, _TRANSNAS, sizes={"classes": 75}),
     "transnas_micro": _BenchmarkKind(
-        Query("class_object", "validation_accuracy", 25, MEAN),
+        _OBJECTS,
         _TRANSNAS,
         {".csv": partial(csv_table.read_csv, spell=transnas.cell_text)},
-        classes=75,
+        sizes={"classes": 75},
     ),
+    "vit": _BenchmarkKind(_DISTILLED, _VISION.format("hidden_dim, heads, mlp_ratios"), _PARTS),
 }
 
 
 def names() -> list[str]:
     """The benchmarks that `get` knows.
 
-    >>> names()
-    ['darts', 'digits', 'macro', 'nasbench101', 'nasbench201', 'nats_size', 'transnas_macro', 'transnas_micro']
+    >>> names()  # doctest: +NORMALIZE_WHITESPACE
+    ['bert', 'darts', 'digits', 'gpt', 'macro', 'nasbench101', 'nasbench201', 'nats_size', 'pit', 'transnas_macro',
+     'transnas_micro', 'vit']
     """
     return sorted(BENCHMARKS)
 

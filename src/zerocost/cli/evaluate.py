@@ -73,7 +73,7 @@ class _EvaluateOptions(Drawing):
     data: Annotated[
         str | None,
         typer.Option(
-            help=f"Where batches come from: {SPECS}. Without it, the benchmark's own data, or digits in its place."
+            help=f"Where batches come from: {SPECS}. Without it, that of the benchmark, or digits, tokens or noise."
         ),
     ] = None
     proxies: Proxies = _DEFAULT

@@ -69,7 +69,11 @@ SOURCES: dict[str, _Source] = {
     "text": _Source(load_text, "text:FILE[:LENGTH]", "bytes of a text, or token ids of a .npy file, 64 at a time"),
     "npz": _Source(load_npz, "npz:PATH", "arrays images and labels (or x, y; x_train, y_train) of a numpy .npz file"),
     "noise": _Source(load_noise, "noise[:CxHxW[:CLASSES]]", "10,000 Gaussian inputs, 3x32x32, labelled if asked"),
-    "tokens": _Source(load_tokens, "tokens[:LENGTH[:VOCAB]]", "10,000 texts of 32 random token ids, without labels"),
+    "tokens": _Source(
+        load_tokens,
+        "tokens[:LENGTH[:VOCAB[:TARGET]]]",
+        "10,000 texts of 32 random token ids; the target is a number of classes, or `next`",
+    ),
 }
 
 

@@ -30,8 +30,14 @@ from zerocost.tasks import Task
 from zerocost.tasks.metrics import truth_falls
 from zerocost.tasks.task import as_task
 
-_STAND_IN = "digits:32"
-"""The images that networks are scored on where neither the caller nor the benchmark has any."""
+_IMAGES = "digits:32"
+_STAND_INS = {
+    "bert": "tokens:32:30522:2",
+    "gpt": "tokens:32:50254:next",
+    "pit": "noise:3x224x224:100",
+    "vit": "noise:3x224x224:100",
+}
+"""By benchmark, what networks are scored on where neither the caller nor the benchmark has data; else `_IMAGES`."""
 
 
 def evaluate(
@@ -77,7 +83,8 @@ def evaluate(
         proxies: names of the proxies, as a sequence or comma-separated; or a `zerocost.combine.Combination`, or its
             .json file.
         data: anything `zerocost.data.draw` takes, with the shape and classes that the benchmark's networks are made
-            for; if None, `benchmark.data`, or scikit-learn's digits for a benchmark that has no data.
+            for; if None, `benchmark.data`, or for a benchmark that has none scikit-learn's digits, random
+            tokens (`gpt`, `bert`) or noise (`vit`, `pit`).
         n: number of architectures; a smaller benchmark is used whole.
         seeds: number of seeds, from `seed` on.
         truth: dataset, metric, epochs and seed of the truth; the benchmark's default if None. Of an error or a loss
@@ -201,8 +208,8 @@ def draw_architectures(space: SearchSpace, texts: list[str], n: int, seed: int) 
 
 
 def _scoring_data(benchmark: Benchmark, query: Query, data: Any) -> tuple[Any, str]:
-    """The data to score on and its name: the caller's, the benchmark's, or digits that stand in for them."""
-    source = (benchmark.data or _STAND_IN) if data is None else data
+    """The data to score on and its name: the caller's, the benchmark's, or what stands in for them."""
+    source = (benchmark.data or _STAND_INS.get(benchmark.name, _IMAGES)) if data is None else data
     name = source if isinstance(source, str) else type(source).__name__
     if data is None and benchmark.data is None:
         name += f", in place of {query.dataset}"

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 from zerocost.base.errors import InputError
 from zerocost.data.balance import class_labels
 from zerocost.data.dataset import length
-from zerocost.data.tensors import TensorData
+from zerocost.data.tensors import TensorData, is_integer
 from zerocost.spaces import SearchSpace, from_function, get
 from zerocost.tasks import Task, classification
 
@@ -32,8 +32,9 @@ def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> 
     first = data[0]
     if not isinstance(first, tuple | list) or len(first) != 2:
         raise InputError(f"space {space!r} needs labels, one output each, but the data has none")
-    if task.name in ("segmentation", "next_token"):
-        raise InputError(f"space {space!r} has one row of outputs a sample, so it is not for {task.name}")
+    if (task.name == "next_token") != (space == "gpt") or task.name == "segmentation":
+        form = "logits for each token" if space == "gpt" else "one row of outputs a sample"
+        raise InputError(f"space {space!r} has {form}, so it is not for {task.name}")
     outputs = _count_outputs(data, first[1], task)
     sizes = _SIZES.get(space, _image_sizes)(space, data, first[0], outputs)
     return get(space, **sizes), sizes
@@ -84,7 +85,16 @@ def _series_sizes(space: str, data: Dataset[Any], sample: Any, outputs: int) -> 
     return {"features": sample.shape[1], "outputs": outputs}
 
 
-_SIZES = {"mlp": _row_sizes, "tcn": _series_sizes}
+def _token_sizes(space: str, data: Dataset[Any], sample: Any, outputs: int) -> dict[str, Any]:
+    """The sizes of a space for token ids; a decoder's outputs are the vocabulary."""
+    if not isinstance(sample, Tensor) or sample.ndim != 1 or not is_integer(sample):
+        raise InputError(f"space {space!r} takes token ids, but the data's samples are {_form(sample)}")
+    tokens = 1 + max(int(data[i][0].max()) for i in range(length(data)))
+    sizes = {"vocabulary": getattr(data, "vocabulary", None) or tokens}
+    return sizes if space == "gpt" else sizes | {"classes": outputs}
+
+
+_SIZES = {"bert": _token_sizes, "gpt": _token_sizes, "mlp": _row_sizes, "tcn": _series_sizes}
 
 
 def _form(sample: Any) -> str:

@@ -8,7 +8,21 @@ from typing import Any
 
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import FULL, Fidelity, resize
-from zerocost.spaces import cnn, darts, macro, mlp, nasbench101, nasbench201, nats_size, tcn, transnas
+from zerocost.spaces import (
+    bert,
+    cnn,
+    darts,
+    gpt,
+    macro,
+    mlp,
+    nasbench101,
+    nasbench201,
+    nats_size,
+    pit,
+    tcn,
+    transnas,
+    vit,
+)
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace, distinct
 from zerocost.spaces.choices import ChoiceSpace, from_function
@@ -30,16 +44,20 @@ __all__ = [
 ]
 
 SPACES: dict[str, Callable[..., SearchSpace]] = {
+    "bert": bert.space,
     "cnn": cnn.space,
     "darts": darts.space,
+    "gpt": gpt.space,
     "macro": macro.space,
     "mlp": mlp.space,
     "nasbench101": nasbench101.space,
     "nasbench201": nasbench201.space,
     "nats_size": nats_size.space,
+    "pit": pit.space,
     "tcn": tcn.space,
     "transnas_macro": transnas.macro,
     "transnas_micro": transnas.micro,
+    "vit": vit.space,
 }
 
 
@@ -47,7 +65,7 @@ def names() -> list[str]:
     """The names that `get` knows.
 
     >>> names()[:4]
-    ['cnn', 'darts', 'macro', 'mlp']
+    ['bert', 'cnn', 'darts', 'gpt']
     """
     return sorted(SPACES)
 
@@ -58,7 +76,8 @@ def get(name: str, **sizes: Any) -> SearchSpace:
     Args:
         name: one of `names`.
         **sizes: what the space takes: `classes`, `in_channels` and `resolution` for spaces of images, 10, 3 and 32
-            unless given; `features`, `outputs` and `categories` for `mlp`; `features` and `outputs` for `tcn`.
+            unless given (100, 3 and 224 for `vit` and `pit`); `features`, `outputs` and `categories` for `mlp`;
+            `features` and `outputs` for `tcn`; `vocabulary` for `gpt` and `bert`, with `scale` and `classes`.
 
     Raises:
         InputError: an unknown name, or sizes that the space does not have.
