@@ -20,6 +20,12 @@ from zerocost.combine.ranks import METHODS, score_terms
 from zerocost.proxies.registry import ProxyNames, resolve
 
 _FORMAT = 1
+_METHOD_NAMES = {
+    "log_rank": "the log-rank sum",
+    "rank_mean": "the mean rank",
+    "vote": "the vote",
+    "consensus": "the consensus",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +34,7 @@ class Combination:
 
     Attributes:
         weights: the weight of each proxy, from −1 to 1. A proxy of negative weight is ranked in reverse.
-        method: "log_rank", "rank_mean" or "vote": the functions of `zerocost.combine`.
+        method: "log_rank", "rank_mean", "vote" or "consensus": the functions of `zerocost.combine`.
         batch: number of samples in the scoring batch; the caller's if None.
         repeats: number of initialisations that scores are means over; the caller's if None.
         fidelity: the fidelity at which architectures of a space are scored; the caller's if None.
@@ -92,10 +98,9 @@ class Combination:
         return len({self.weights[name] for name in self.proxies}) == 1 and max(self.weights.values()) > 0
 
     def __str__(self) -> str:
-        method = {"log_rank": "the log-rank sum", "rank_mean": "the mean rank", "vote": "the vote"}[self.method]
         terms = [name if self.equal else f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
         among = "" if self.reference is None else f" among {len(self.reference):,} reference networks"
-        return f"{method} of {', '.join(terms)}{among}"
+        return f"{_METHOD_NAMES[self.method]} of {', '.join(terms)}{among}"
 
     def __repr__(self) -> str:
         return f"<Combination: {self}>"
@@ -258,6 +263,8 @@ def _is_combination_file(wanted: object) -> TypeIs[str | Path]:
 def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames) -> Combination:
     """A combination from a `Combination`, weights by name, a .json file, or proxies of equal weight.
 
+    "default" is the default one.
+
     >>> print(as_combination("snip,naswot"))
     the log-rank sum of snip, naswot
     """
@@ -267,4 +274,10 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames
         return Combination(wanted)
     if _is_combination_file(wanted):
         return load(str(wanted).strip())
+    if isinstance(wanted, str) and wanted.strip() == "default":
+        return default
     return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))
+
+
+default = Combination(dict.fromkeys([p.name for p in resolve("default")], 1.0), "consensus")
+"""The combination that rankings and searches use by default; docs/combining.md shows why."""

@@ -117,7 +117,61 @@ def vote(
     return pd.Series(np.where(np.isnan(ours).all(1), -np.inf, share), index=scores.index)
 
 
-METHODS: dict[str, Callable[..., pd.Series[float]]] = {"log_rank": log_rank, "rank_mean": rank_mean, "vote": vote}
+def agreement(
+    scores: pd.DataFrame, weights: Mapping[str, float] | None = None, reference: pd.DataFrame | None = None
+) -> dict[str, float]:
+    r"""How far each column agrees with the others, :math:`\max(0, \rho(r_m, \bar r_{-m}))`, from 0 to 1.
+
+    :math:`\rho` is Spearman's correlation of the column's relative ranks :math:`r_m` with the mean of the others'. It
+    is measured on the reference, if there is one. Where no two columns agree, or there are fewer than three, all have
+    1.
+
+    >>> scores = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [1.0, 2, 4, 3], "noise": [3.0, 1, 4, 2]})
+    >>> {name: round(value, 2) for name, value in agreement(scores).items()}
+    {'a': 0.6, 'b': 0.8, 'noise': 0.21}
+    """
+    ranks = _relative_ranks(scores if reference is None else reference[list(scores)], weights)
+    sizes = _column_weights(ranks, weights)
+    found = dict.fromkeys(map(str, ranks), 1.0)
+    if (ranks.notna().any() & (sizes != 0)).sum() < 3:
+        return found
+    for name in found:
+        others = rank_mean(ranks.drop(columns=name), {key: abs(w) for key, w in zip(found, sizes, strict=True)})
+        both = ranks[name].notna() & np.isfinite(others)
+        correlation = ranks[name][both].rank().corr(others[both].rank())
+        found[name] = max(0.0, float(np.nan_to_num(correlation)))
+    return found if any(found.values()) else dict.fromkeys(found, 1.0)
+
+
+def _agreed_weights(
+    scores: pd.DataFrame, weights: Mapping[str, float] | None, reference: pd.DataFrame | None
+) -> dict[str, float]:
+    """The weight of each column times its agreement with the others."""
+    given = zip(agreement(scores, weights, reference).items(), _column_weights(scores, weights), strict=True)
+    return {name: float(np.copysign(agreed * abs(weight), weight)) for (name, agreed), weight in given}
+
+
+def consensus(
+    scores: pd.DataFrame, weights: Mapping[str, float] | None = None, reference: pd.DataFrame | None = None
+) -> pd.Series[float]:
+    r"""`log_rank` in which a column counts as much as it agrees with the others: :math:`\sum_m a_m |w_m| \log(r_m / n)`.
+
+    :math:`a_m` is its `agreement`. No trained network is needed: where a proxy is noise, it agrees with none of the
+    others and drops out. Takes the arguments of `log_rank`.
+
+    >>> scores = pd.DataFrame({"a": [1.0, 2, 3], "b": [1.0, 2, 3], "c": [1.0, 2, 3], "against": [3.0, 2, 1]})
+    >>> consensus(scores).round(3).tolist(), log_rank(scores).round(3).tolist()
+    ([-3.296, -1.216, 0.0], [-3.296, -1.622, -1.099])
+    """
+    return log_rank(scores, _agreed_weights(scores, weights, reference), reference)
+
+
+METHODS: dict[str, Callable[..., pd.Series[float]]] = {
+    "log_rank": log_rank,
+    "rank_mean": rank_mean,
+    "vote": vote,
+    "consensus": consensus,
+}
 
 
 def score_terms(
@@ -128,9 +182,11 @@ def score_terms(
     >>> score_terms("log_rank", pd.DataFrame({"a": [1.0, 2.0]}), None, None).round(3).a.tolist()
     [-0.693, 0.0]
     """
+    if method == "consensus":
+        weights = _agreed_weights(scores, weights, reference)
     ranks = _relative_ranks(scores, weights, reference)
     sizes = _weight_sizes(scores, weights)
-    if method == "log_rank":
+    if method in {"log_rank", "consensus"}:
         return pd.DataFrame(np.log(ranks) * sizes)
     if method == "rank_mean":
         return pd.DataFrame(ranks * sizes / sizes.sum())

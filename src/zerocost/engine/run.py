@@ -95,7 +95,9 @@ def _measure_groups(
     """`measure` of a network that is ours alone."""
     result = MeasuredSignals(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
     if network.device.type == "cuda" and any(isinstance(module, nn.RNNBase) for module in network.model.modules()):
-        torch.backends.cudnn.enabled = False  # its recurrent layers have no backward pass in eval mode, and no second one
+        torch.backends.cudnn.enabled = (
+            False  # its recurrent layers have no backward pass in eval mode, nor a second one
+        )
     with neutral_modes(network.device):
         placed = or_failure(network.prepare, list(batches))
         for group in plan.groups:

@@ -30,6 +30,7 @@ from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import Builder, as_builders, initialise_on, is_network
 from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.notes import pool_notes
 from zerocost.scoring.parallel import in_processes
 from zerocost.scoring.score import score_batches
 from zerocost.scoring.table import RankingInterrupted, ScoreTable
@@ -194,7 +195,9 @@ def rank_batch(
     unused = given[0].targets is not None and steps.passes and not any(step.labels for step in steps.passes)
     first = next(iter(builders))
     misfit = _misfit(partial(score_candidate, builders[first], given), task, seed, device) if unused else None
-    return replace(table(), notes=[f"no proxy uses the targets, which do not fit {first}: {misfit}"] if misfit else [])
+    made_of = table()
+    notes = [f"no proxy uses the targets, which do not fit {first}: {misfit}"] if misfit else []
+    return replace(made_of, notes=[*notes, *pool_notes(made_of.frame, made_of.combination)])
 
 
 def _misfit(score: Callable[..., ScoreCard], task: Task, seed: int, device: str | torch.device | None) -> str | None:

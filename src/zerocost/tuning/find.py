@@ -85,7 +85,7 @@ def find_recipe(
         accuracy: the accuracies of the same architectures, in the same order.
         default: where the search starts and what it stays close to.
         trials: number of proposals.
-        methods: the methods that may be chosen.
+        methods: the methods that may be chosen, beside that of the default.
         seed: seeds TPE.
     """
     import optuna
@@ -94,7 +94,7 @@ def find_recipe(
     from zerocost.samplers.strategies import quiet_optuna
 
     names = _proxies_to_weigh(frames, default.weights)
-    settings = list(frames)
+    settings, methods = list(frames), tuple(dict.fromkeys((default.method, *methods)))
     origin = _normalise_weights(default.weights)
     made: dict[int, tuple[_Weights, str, Setting, float]] = {}
 
@@ -197,7 +197,7 @@ class Tuner:
         default: the recipe that the search starts from.
         proxies: the proxies that may get a weight, beside those of the default.
         trials: number of proposals.
-        methods: the methods that may be chosen.
+        methods: the methods that may be chosen, beside that of the default.
         seed: the seed of tuning number 0; other numbers add to it.
     """
 

@@ -92,7 +92,7 @@ def tune(
             the greatest of `repeats`.
         batches: the batch sizes to choose among.
         repeats: the numbers of initialisations to choose among.
-        methods: the methods to choose among: "log_rank", "rank_mean", "vote".
+        methods: the methods to choose among, beside that of the default: "log_rank", "rank_mean", "vote".
         trials: number of proposals of Optuna in one tuning.
         folds: number of parts that the trained architectures are divided into.
         rounds: how often they are divided anew.

@@ -1,0 +1,43 @@
+"""What a pool's own scores say of their worth, without any trained network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from zerocost.combine import Combination, agreement
+
+_LEAST_CANDIDATES = 10
+_ONLY_SIZE = 0.95
+"""Spearman's correlation with the number of parameters from which on an order is said to be that of size."""
+_DISAGREEMENT = 0.4
+"""Mean agreement below which parts are said to disagree; docs/combining.md has the spaces where it was so."""
+
+
+def pool_notes(frame: pd.DataFrame, combination: Combination) -> list[str]:
+    """A line where the score of a pool is little but size, and one where its parts disagree; none for few candidates.
+
+    Args:
+        frame: scores by candidate, with "rank_score" and "params".
+        combination: what "rank_score" is.
+
+    >>> frame = pd.DataFrame({"params": range(12), "snip": range(12), "rank_score": range(12)}, dtype=float)
+    >>> pool_notes(frame, Combination({"snip": 1.0}))
+    ['the order is nearly that of size: Spearman 1.00 with params']
+    """
+    if len(frame) < _LEAST_CANDIDATES:
+        return []
+    notes = []
+    parts = [name for name in combination.proxies if frame[name].notna().any()]
+    if parts != ["params"] and "params" in frame:
+        size = frame["rank_score"].replace(-np.inf, np.nan).corr(frame["params"], method="spearman")
+        if size >= _ONLY_SIZE:
+            notes.append(f"the order is nearly that of size: Spearman {size:.2f} with params")
+    if len(parts) > 2:
+        mean = float(np.mean(list(agreement(frame[parts], combination.weights).values())))
+        if mean < _DISAGREEMENT:
+            notes.append(
+                f"the {len(parts)} proxies hardly agree (mean agreement {mean:.2f} of 1), so trust their order little; "
+                "train a few and learn from them: zerocost search --trainings 20"
+            )
+    return notes

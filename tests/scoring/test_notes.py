@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from zerocost.combine import Combination
+from zerocost.scoring.notes import pool_notes
+
+RNG = np.random.default_rng(0)
+NOISE = pd.DataFrame(RNG.normal(size=(200, 5)), columns=[*"abcd", "params"])
+
+
+def notes(frame: pd.DataFrame, **weights: float) -> list[str]:
+    combination = Combination(weights)
+    return pool_notes(frame.assign(rank_score=combination(frame)), combination)
+
+
+def test_noise_is_said_to_disagree():
+    (note,) = notes(NOISE, a=1, b=1, c=1, d=1)
+    assert note.startswith("the 4 proxies hardly agree (mean agreement 0.0")
+
+
+def test_parts_that_agree_and_are_not_size_need_no_note():
+    truth = NOISE["a"]
+    alike = pd.DataFrame({name: truth + 0.3 * NOISE[name] for name in "bcd"}).assign(params=NOISE["params"])
+    assert notes(alike, b=1, c=1, d=1) == []
+
+
+def test_a_reversed_part_agrees_as_its_weight_turns_it():
+    truth = NOISE["a"]
+    turned = pd.DataFrame({"b": truth, "c": truth, "d": -truth, "params": NOISE["params"]})
+    assert notes(turned, b=1, c=1, d=-1) == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_size_is_named_when_the_score_follows_it(sign):
+    frame = NOISE.assign(a=sign * NOISE["params"] ** 3)
+    assert [note.startswith("the order is nearly that of size") for note in notes(frame, a=1)] == [True] * (sign > 0)
+
+
+def test_nothing_is_said_of_size_itself_of_few_candidates_or_of_failed_scores():
+    assert notes(NOISE, params=1) == []
+    assert notes(NOISE.head(9), a=1, b=1, c=1) == []
+    assert notes(NOISE.assign(a=np.nan, b=np.nan), a=1, b=1, c=1) == []
