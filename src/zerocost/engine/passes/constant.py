@@ -25,7 +25,7 @@ def _constant(batch: PassInput) -> dict[str, Any]:
         with torch.no_grad(), network.fresh(batch.seed, batch.training):
             found = network.run(parameters | buffers, clone_tensors(batch.inputs))
         if not bool(found.isfinite().all()):
-            raise Failure(f"the outputs are not finite with all weights at {value:g}")
+            raise Failure("the outputs are not finite where all weights are equal")
         outputs.append(found)
     return {"constant_outputs": outputs}
 
