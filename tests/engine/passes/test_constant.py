@@ -71,6 +71,7 @@ def test_other_parameters_stay_and_the_weights_given_do_not_matter() -> None:
 
 def test_outputs_that_overflow_or_are_equal_are_named_failures() -> None:
     wide = nn.Sequential(nn.Flatten(), *[nn.Linear(192, 192) for _ in range(20)])
-    assert "the outputs are not finite where all weights are equal" in zc.score(wide, IMAGES, "epsinas").failures["epsinas"]
+    failed = zc.score(wide, IMAGES, "epsinas").failures["epsinas"]
+    assert "the outputs are not finite where all weights are equal" in failed
     same = nn.Sequential(nn.Flatten(), nn.Linear(192, 4), nn.LayerNorm(4))
     assert "all outputs are equal" in zc.score(same, IMAGES, "epsinas").failures["epsinas"]
