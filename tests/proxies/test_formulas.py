@@ -22,6 +22,7 @@ from zerocost.proxies import (
     depth,
     dss,
     epe_nas,
+    epsinas,
     fisher,
     flops,
     global_grad_norm,
@@ -139,6 +140,7 @@ BY_HAND: dict[Callable[..., Any], list[tuple[tuple[Any, ...], float]]] = {
     zico_bc: [
         (([torch.tensor([[1.0], [3.0]])], [LayerSize(8, 4), LayerSize(1, 16)]), math.log(2) - math.log(4) + math.log(4))
     ],
+    epsinas: [(([torch.tensor([0.0, 1.0, 2.0]), torch.tensor([[0.0], [1.0], [4.0]])],), 0.125 / 0.6875)],
     gradsign: [(([torch.tensor([[2.0, -4.0], [0.0, 0.0]]), torch.tensor([6.0])],), (2 + 4 + 0 + 0 + 6) / 5)],
     knas: [(([torch.tensor([[3.0, 4.0]]), torch.tensor([12.0])], torch.arange(2)), 169 / 4)],
     ntk_condition: [((kernel([[2, 1], [1, 2]]),), 3), ((kernel([[4, 0], [0, 0.5]]),), 8)],

@@ -15,7 +15,7 @@ from zerocost.benchmarks.table import Row
 from zerocost.spaces.base import SearchSpace
 
 
-class Form(NamedTuple):
+class _Form(NamedTuple):
     """How a table is written.
 
     Attributes:
@@ -34,14 +34,14 @@ _IMAGES = {
 }
 _IMAGENET = {"imagenet_super_acc": Query("imagenet", "supernet_accuracy", 300, MEAN)}
 _GLUE = ("glue", "cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst", "sts")
-FORMS = {
-    "bert": Form(("architecture",), {task: Query(task, "score", 1, MEAN) for task in _GLUE}),
-    "gpt": Form(
+_FORMS = {
+    "bert": _Form(("architecture",), {task: Query(task, "score", 1, MEAN) for task in _GLUE}),
+    "gpt": _Form(
         ("embed_dim", "heads", "mlp_ratios", "bias"),
         {metric: Query("openwebtext", metric, 1, MEAN) for metric in ("perplexity", "accuracy")},
     ),
-    "pit": Form(("base_dim", "depth", "heads", "mlp_ratio"), _IMAGES),
-    "vit": Form(("hidden_dim", "heads", "mlp_ratios"), _IMAGES | _IMAGENET),
+    "pit": _Form(("base_dim", "depth", "heads", "mlp_ratio"), _IMAGES),
+    "vit": _Form(("hidden_dim", "heads", "mlp_ratios"), _IMAGES | _IMAGENET),
 }
 """By the name of a benchmark, how its table is written."""
 
@@ -54,7 +54,7 @@ def read_parts(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
     Raises:
         InputError: a line cannot be read; the message names it.
     """
-    form = FORMS[space.name]
+    form = _FORMS[space.name]
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.DictReader(file)
         heading = lines.fieldnames or ()

@@ -11,6 +11,7 @@ from zerocost.proxies.az_trainability import az_trainability as az_trainability
 from zerocost.proxies.depth import depth as depth
 from zerocost.proxies.dss import dss as dss
 from zerocost.proxies.epe_nas import epe_nas as epe_nas
+from zerocost.proxies.epsinas import epsinas as epsinas
 from zerocost.proxies.fisher import fisher as fisher
 from zerocost.proxies.flops import flops as flops
 from zerocost.proxies.global_grad_norm import global_grad_norm as global_grad_norm

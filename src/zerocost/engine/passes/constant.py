@@ -1,0 +1,51 @@
+"""Constant pass: forward on the batch with all weights equal, twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerocost.base.errors import Failure
+from zerocost.engine.inputs import clone_tensors
+from zerocost.engine.passes.base import OF_BATCH, Pass, PassInput, add_pass
+from zerocost.engine.signals import Signal
+
+_VALUES = (1e-7, 1.0)
+
+
+def _constant(batch: PassInput) -> dict[str, Any]:
+    """The outputs with every parameter called weight at a value and every bias at 0; other parameters stay."""
+    network = batch.network
+    outputs = []
+    for value in _VALUES:
+        parameters = {name: _filled(name, p.detach(), value) for name, p in network.parameters.items()}
+        buffers = {name: b.detach().clone() for name, b in network.buffers.items()}
+        with torch.no_grad(), network.fresh(batch.seed, batch.training):
+            found = network.run(parameters | buffers, clone_tensors(batch.inputs))
+        if not bool(found.isfinite().all()):
+            raise Failure("the outputs are not finite where all weights are equal")
+        outputs.append(found)
+    return {"constant_outputs": outputs}
+
+
+def _filled(name: str, parameter: Tensor, value: float) -> Tensor:
+    """A weight of this value, a bias of zeros, or a copy of any other parameter."""
+    kind = name.rpartition(".")[2]
+    if not parameter.is_floating_point() or kind not in ("weight", "bias"):
+        return parameter.clone()
+    return torch.full_like(parameter, value if kind == "weight" else 0.0)
+
+
+add_pass(
+    Pass(
+        name="constant",
+        run=_constant,
+        order=115,
+        description="the batch twice, all weights at 1e-7 and at 1",
+        settings=OF_BATCH - {"initialisation"},
+        forwards=2,
+    ),
+    Signal("constant_outputs", "outputs with all weights at 1e-7, and at 1, biases at 0: two tensors N×…"),
+)

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from zerocost.base.errors import Failure
+from zerocost.engine.proxy import proxy
+from zerocost.engine.signals import Tensors
+
+
+@proxy(paper="Gracheva, arXiv:2302.04406, 2023", group="activations")
+def epsinas(constant_outputs: Tensors) -> Tensor:
+    r"""How outputs differ between two constant initialisations, :math:`\mathrm{mean}|p - q| / \mathrm{mean}(p, q)`.
+
+    :math:`p` and :math:`q` are the outputs with all weights at :math:`10^{-7}` and at 1 and biases at 0, each scaled to
+    0 … 1 over samples and outputs; the lowest, zeros, are left out. Neither labels nor gradients are needed. The
+    authors choose the two values for each space; these are the widest that they try, with which outputs of
+    deep networks without skips underflow. Where inputs are token ids all embeddings are equal.
+
+    Args:
+        constant_outputs: the outputs for the two values.
+
+    Returns:
+        A scalar of at least 0.
+
+    Raises:
+        Failure: outputs that are all equal.
+
+    >>> import torch
+    >>> epsinas([torch.tensor([0.0, 1.0, 2.0]), torch.tensor([0.0, 1.0, 4.0])]).item()
+    0.18181818181818182
+    """
+    scaled = []
+    for values in constant_outputs:
+        flat = values.double().flatten()
+        low, high = flat.aminmax()
+        if low == high:
+            raise Failure("all outputs are equal where all weights are")
+        flat = (flat - low) / (high - low)
+        scaled.append(flat.where(flat != 0, torch.nan))
+    first, second = scaled
+    return (first - second).abs().nanmean() / torch.stack(scaled).nanmean()
