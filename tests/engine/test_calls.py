@@ -38,6 +38,7 @@ PRODUCTS = {
     "einsum, weight first": lambda x, w: torch.einsum("oi,...i->...o", w, x),
     "tensordot": lambda x, w: torch.tensordot(x, w, dims=([-1], [1])),
     "tensordot of one axis": lambda x, w: torch.tensordot(x, w.T, 1),
+    "linear": F.linear,
     "from the left": lambda x, w: (w @ x.mT).mT,
 }
 
@@ -49,7 +50,7 @@ def test_a_product_with_a_weight_matrix_is_a_linear_layer(product):
     assert zc.score(net(lambda a, b: Product(a, b, product, False)), BATCH, LAYERS).scores == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", ["@", "einsum"])
+@pytest.mark.parametrize("name", ["@", "einsum", "linear"])
 def test_a_bias_that_is_added_to_it_is_the_layers(name):
     expected = zc.score(net(nn.Linear), BATCH, LAYERS).scores
     found = zc.score(net(lambda a, b: Product(a, b, PRODUCTS[name], True)), BATCH, LAYERS).scores

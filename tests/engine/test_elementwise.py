@@ -39,6 +39,17 @@ def masked_by_index_in_place(x):
     return x
 
 
+def scaled_by_index(x):
+    x = x.clone()
+    x[x < 0] *= 0.1
+    return x
+
+
+def elu_by_index_in_place(x):
+    x[x <= 0] = torch.expm1(x[x <= 0])
+    return x
+
+
 BY_HAND = {
     "x·σ(x)": (lambda x: x * torch.sigmoid(x), F.silu),
     "x/(1+e⁻ˣ)": (lambda x: x / (1 + torch.exp(-x)), F.silu),
@@ -51,8 +62,11 @@ BY_HAND = {
     "masked": (lambda x: x.masked_fill(x < 0, 0), F.relu),
     "masked by an index": (masked_by_index, F.relu),
     "masked by an index, in place": (masked_by_index_in_place, F.relu),
+    "scaled by an index": (scaled_by_index, lambda x: F.leaky_relu(x, 0.1)),
+    "elu by an index, in place": (elu_by_index_in_place, F.elu),
     "-min(-x, 0)": (lambda x: -torch.minimum(-x, torch.zeros_like(x)), F.relu),
     "stack, amax": (lambda x: torch.stack([x, torch.zeros_like(x)]).amax(0), F.relu),
+    "stack, max": (lambda x: torch.stack([x, torch.zeros_like(x)]).max(0).values, F.relu),
     "stack last, amax": (lambda x: torch.stack((torch.zeros_like(x), x), -1).amax(-1), F.relu),
     "x - min(x, 0)": (lambda x: x - x.clamp(max=0), F.relu),
     "einsum with a mask": (lambda x: torch.einsum("nc...,nc...->nc...", x, (x > 0).to(x.dtype)), F.relu),

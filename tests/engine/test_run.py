@@ -77,8 +77,9 @@ def test_eight_proxies_take_two_forward_and_four_backward_runs(count):
     assert count(ISSUE) == (2, 4, True)
 
 
-CALLS = {"batches": (2, 2), "samples": (6, 6), "tangents": (1, 6), "information": (3, 2 + 1 + 8)}
-"""Passes that run on halves of the batch, on each sample by itself, or backward once a sample or weight tensor."""
+CALLS = {"batches": (2, 2), "samples": (6, 6), "tangents": (1, 6), "information": (3, 2 + 1 + 8 + 2)}
+"""Passes that run on halves of the batch, on each sample by itself, or backward once a sample or weight tensor; in
+`information` each layer but the first goes backward once by itself."""
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -159,6 +159,16 @@ def test_rows_that_are_picked_one_by_one_cannot_be_told_apart():
         places.axis.rows(last)
 
 
+def test_a_part_of_the_samples_is_named_so():
+    model = Lambda(lambda x: torch.cat([half.relu() for half in x.chunk(2)]).tanh())
+    x = images(4)
+    places = Places(model, x)
+    with places:
+        last = model(x)
+    with pytest.raises(Failure, match="a part of the samples, as of a chunk or slice; let the network run on all"):
+        places.axis.rows(last)
+
+
 def ghost_norm(x, layer):
     return torch.relu(layer(torch.cat([part * 1 for part in x.flatten(1).chunk(2)])))
 

@@ -154,7 +154,7 @@ def _agreed_weights(
 def consensus(
     scores: pd.DataFrame, weights: Mapping[str, float] | None = None, reference: pd.DataFrame | None = None
 ) -> pd.Series[float]:
-    r"""`log_rank` in which a column counts as much as it agrees with the others: :math:`\sum_m a_m |w_m| \log(r_m / n)`.
+    r"""`log_rank` in which a column counts as much as it agrees with others, :math:`\sum_m a_m |w_m| \log(r_m / n)`.
 
     :math:`a_m` is its `agreement`. No trained network is needed: where a proxy is noise, it agrees with none of the
     others and drops out. Takes the arguments of `log_rank`.

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerocost.engine.functions import CHANNEL_AXIS, Function, is_rectifier
+from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, is_rectifier
 
 
 class Call(NamedTuple):
@@ -56,8 +56,9 @@ def as_call(
     """A call by what it computes.
 
     A product with one of the `weights` (their ids), and `addmm` that adds one row, a bias, are linear layers;
-    `x[mask] = number` is `masked_fill`, an einsum of elements is a product, a property such as `Tensor.T` has its name,
-    and `batch_norm` has its arguments in the order of torch.nn.functional.
+    `x[mask] = number` is `masked_fill`, and an activation where smaller numbers take the place of all negative ones;
+    `max` along an axis is `amax`, an einsum of elements is a product, a property such as `Tensor.T` has its name, and
+    `batch_norm` has its arguments in the order of torch.nn.functional.
 
     >>> inputs, weight = torch.zeros(5, 2), torch.zeros(3, 2)
     >>> as_call(torch.matmul, "matmul", (inputs, weight.T), {}, {id(weight)}).name
@@ -80,10 +81,25 @@ def _as_property(function: Function, args: Any, kwargs: Any, _: Container[int]) 
 
 def _as_masked_fill(_: Function, args: Any, __: Any, ___: Container[int]) -> Call | None:
     target, mask, value = args
-    masked = isinstance(mask, Tensor) and mask.dtype == torch.bool and mask.shape == target.shape
-    if not masked or (isinstance(value, Tensor) and value.ndim):
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != target.shape:
         return None
+    if isinstance(value, Tensor) and value.ndim:
+        return Call(torch.where, BY_HAND, (target,), {}) if _shrinks_negatives(target, mask, value) else None
     return Call(Tensor.masked_fill_, "masked_fill", args, {})
+
+
+def _shrinks_negatives(target: Tensor, mask: Tensor, value: Tensor) -> bool:
+    """Whether values nearer to zero are put in the place of all negative ones of a tensor."""
+    if target.is_meta or not value.numel() or not torch.equal(mask | (target == 0), target <= 0):
+        return False
+    given = target[mask]
+    nearer = value.shape == given.shape and bool(((given <= value) & (value <= 0)).all())
+    return nearer and not torch.equal(value, given)
+
+
+def _as_largest(_: Function, args: Any, kwargs: Any, __: Container[int]) -> Call | None:
+    along = isinstance(args[1], int) if len(args) > 1 else "dim" in kwargs
+    return Call(torch.amax, "amax", args, kwargs) if along else None
 
 
 def _as_layer(one: int, other: int) -> Callable[..., Call | None]:
@@ -154,6 +170,7 @@ _RULES: dict[str, Callable[..., Call | None]] = {
     "batch_norm": _as_batch_norm,
     "get": _as_property,
     "setitem": _as_masked_fill,
+    "max": _as_largest,
     **dict.fromkeys(("matmul", "mm"), _as_layer(0, 1)),
     "rmatmul": _as_layer(1, 0),
     "addmm": _as_biased_layer,

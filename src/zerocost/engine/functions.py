@@ -27,6 +27,8 @@ CHANNEL_AXIS = {
     "linear": -1,
 }
 SUMS = {"add", "iadd", "radd"}
+MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
+"""Functions that put axes in another order."""
 CASTS = {"float", "double", "half", "bfloat16", "to", "type", "type_as"}
 POOLING = {f"{adaptive}{kind}_pool{d}d" for adaptive in ("", "adaptive_") for kind in ("max", "avg") for d in (1, 2, 3)}
 DROPOUT = {

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -127,9 +128,9 @@ class Network:
         """Copies of the weight matrices; `Failure` when there are none."""
         return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
 
-    def copies(self) -> dict[str, Tensor]:
-        """Copies of all parameters and buffers."""
-        return {name: t.detach().clone() for name, t in self.tensors.items()}
+    def copies(self, kept: Mapping[str, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
+        """Copies of all parameters and buffers, some of which are `kept` from before."""
+        return {name: kept[name] if name in kept else t.detach().clone() for name, t in self.tensors.items()}
 
     def matrices(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
         """Out of `tensors`, those that stand for the weight matrices; `Failure` when there are no real ones."""

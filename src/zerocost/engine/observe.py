@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zerocost.base.errors import Failure, describe_error
 from zerocost.engine.calls import Call, as_call
 from zerocost.engine.find_activations import ActivationFinder
-from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, SUMS, Function
+from zerocost.engine.functions import CHANNEL_AXIS, MOVES, NORMALISATION, SUMS, Function
 from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.places import SamplePlace, reshaped
@@ -23,7 +23,6 @@ from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
 _LAST_AXIS = {"layer_norm", "rms_norm", "embedding"}
-_MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
 
 
 class _Product(NamedTuple):
@@ -103,8 +102,11 @@ class Observer(CallMode):
             self._show("before", self._before[False], one)
         result = self.run(function, name, args, kwargs)
         axis.follow(function, name, args, kwargs, result)
-        if result is None and one.name == "masked_fill":  # x[mask] = number
+        returned = result
+        if result is None and one.name != name:  # x[mask] = …
             result = args[0]
+        elif isinstance(result, tuple) and one.name == "amax":
+            result = result[0]
         if isinstance(result, Tensor):
             if axis.reaches(result):
                 self._note_layout(one, result)
@@ -113,9 +115,9 @@ class Observer(CallMode):
                 noted_after += self._show("after", self._after[False], one, result)
             if self.finder:
                 self.finder.after(call, step, result, noted, noted_after)
-            if one.name == "linear" and name != "linear":
+            if one.name == "linear" and one.argument(2, "bias") is None:
                 self.unbiased = _Product(one, result, noted_after)
-        return result
+        return returned
 
     def _enter_normaliser(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Called before a module that normalises: what it computes step by step is not shown."""
@@ -140,7 +142,7 @@ class Observer(CallMode):
 
     def _note_layout(self, call: Call, result: Tensor) -> None:
         """Note where channels are after a call, and whether it ties samples together."""
-        if call.name in _MOVES or call.name in RESHAPES:
+        if call.name in MOVES or call.name in RESHAPES:
             self.scene.channel_axis = _channel_axis_after(call, result, self.scene.channel_axis)
         if call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.name == "embedding":
             layer = call.name in CHANNEL_AXIS

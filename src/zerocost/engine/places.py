@@ -65,6 +65,7 @@ GATHERED = NoPlace(
 )
 
 
+_PART = NoPlace("it has a part of the samples, as of a chunk or slice; let the network run on all of them at once")
 _ALONE = "it is of one sample alone, as in a loop over the batch"
 
 
@@ -83,10 +84,14 @@ def pick_samples(
         found = tree_leaves(function(numbers.to(args[0].device).expand(args[0].shape), *args[1:], **kwargs))
     except Exception:  # noqa: BLE001  an index that cannot be taken of whole numbers
         return []
-    return [
-        NoPlace(_ALONE, int(picked.min())) if picked.numel() and picked.min() == picked.max() else GATHERED
-        for picked in found
-    ]
+    return [_place_of(picked) for picked in found]
+
+
+def _place_of(picked: Tensor) -> NoPlace:
+    """The place in what a call picked, whose elements are the numbers of their samples."""
+    if picked.numel() and picked.min() == picked.max():
+        return NoPlace(_ALONE, int(picked.min()))
+    return GATHERED if picked._base is None else _PART  # a chunk or slice is a view
 
 
 def together(places: Sequence[SamplePlace | NoPlace | None]) -> NoPlace:

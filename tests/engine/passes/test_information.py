@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call, jacrev
 
@@ -112,6 +113,45 @@ class Cubed(torch.autograd.Function):
     def backward(ctx, gradient):
         (x,) = ctx.saved_tensors
         return 3 * x * x * gradient
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        flat = self.weight.flatten(1)
+        return F.conv2d(x, ((flat - flat.mean(1, keepdim=True)) / flat.std(1, keepdim=True)).view_as(self.weight))
+
+
+class Twice(nn.Linear):
+    """Its weight is used by a layer and by itself."""
+
+    def forward(self, x):
+        return super().forward(x) + x @ self.weight.T.sin()
+
+
+FEATURES = {
+    "groups and strides": lambda: [nn.Conv2d(4, 6, 3, stride=2, padding=1, groups=2, bias=False), nn.Conv2d(6, 4, 2)],
+    "transposed": lambda: [nn.ConvTranspose2d(4, 6, 3, 2, 1, 1, groups=2), nn.Conv2d(6, 4, 3, padding="same")],
+    "normalised": lambda: [nn.BatchNorm2d(4, affine=False), Standardised(4, 4, 2), nn.BatchNorm2d(4)],
+    "axis": lambda: [nn.Conv2d(4, 4, 1), nn.Flatten(2), nn.Conv1d(4, 5, 3, dilation=2), nn.Linear(21, 6), Twice(6, 6)],
+}
+
+
+@pytest.mark.parametrize("kind", FEATURES)
+def test_by_element_every_kind_of_layer_has_its_derivatives(kind):
+    def model():
+        torch.manual_seed(0)
+        layers = [part for layer in FEATURES[kind]() for part in (layer, nn.ReLU())]
+        made = (
+            nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True), *layers, nn.Flatten(), nn.LazyLinear(40))
+            .double()
+            .eval()
+        )
+        made(inputs())
+        return made
+
+    expected = by_hand(model(), inputs())
+    assert torch.allclose(information(model(), inputs()), expected, rtol=1e-9, atol=1e-14)
+    assert backwards(zc.score(model(), inputs(), "vkdnw")) == 1 + len(expected)
 
 
 def test_without_a_second_derivative_it_goes_by_class():

@@ -229,3 +229,19 @@ def test_a_sample_with_one_value_a_group_is_normalised_as_in_a_batch():
     names = "gradsign,knas,vkdnw,vkdnw_single"
     found, expected = zc.score(net(nn.GroupNorm(4, 4)), batch, names), zc.score(net(Shift()), batch, names)
     assert found.scores == pytest.approx(expected.scores) and len(found.scores) == 4
+
+
+def test_each_sample_starts_from_the_weights_that_were_given():
+    class Halving(nn.Linear):
+        def forward(self, x):
+            with torch.no_grad():
+                self.weight.mul_(0.5)
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    model, plain = Halving(4, 3), nn.Linear(4, 3)
+    with torch.no_grad():
+        plain.weight.copy_(model.weight / 2)
+        plain.bias.copy_(model.bias)
+    batch = torch.randn(5, 4), torch.arange(5) % 3
+    assert zc.score(model, batch, "knas,gradsign").scores == zc.score(plain, batch, "knas,gradsign").scores

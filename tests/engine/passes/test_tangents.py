@@ -97,7 +97,7 @@ def test_no_path_is_a_failure():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 4), st.sampled_from([1, 7, 2**18, 2**18 + 3]), st.integers(0, 9))
+@given(st.integers(1, 4), st.sampled_from([1, 7, 2**14, 2**14 + 3]), st.integers(0, 9))
 def test_inner_products_are_summed_over_pieces(rows, columns, seed):
     g = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
     assert torch.allclose(inner_products(list(g)), g.double() @ g.double().T, rtol=1e-12)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+import zerocost as zc
 from zerocost.engine.watch.spectra import covariance_spectrum
 
 
@@ -59,6 +60,19 @@ def test_feed_forward_layers_are_seen_before_their_activation(watched, activatio
     (found,) = watched("feed_forward_spectra", layer, tokens())
     centred = hidden[0].double() - hidden[0].double().mean(0)
     assert torch.allclose(found[:16], torch.linalg.svdvals(centred) ** 2 / len(centred), atol=1e-9)
+
+
+def test_a_feed_forward_layer_may_multiply_from_the_left():
+    class Left(nn.Linear):
+        def forward(self, x):
+            return (self.weight @ x.mT).transpose(1, 2)
+
+    def score(kind):
+        torch.manual_seed(0)
+        model = nn.Sequential(kind(8, 6, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(30, 3))
+        return zc.score(model, tokens(), "w_pca")
+
+    assert dict(score(Left)) == dict(score(nn.Linear)) != {}
 
 
 def test_an_activation_in_place_is_seen_before_it_writes(watched):

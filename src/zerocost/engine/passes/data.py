@@ -19,7 +19,7 @@ def data(graph: SharedGraph) -> dict[str, Any]:
     batch, network = graph.batch, graph.batch.network
     follow = graph.continues_after("data")
     graph.inputs = as_leaves(batch.inputs) if follow else batch.inputs
-    graph.tensors = network.copies()
+    graph.tensors = network.copies(graph.tensors)
     if any(step.to_weights for step in graph.passes):
         for name in network.weight_names:
             graph.tensors[name].requires_grad_()

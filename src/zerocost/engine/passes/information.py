@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.first_elements import FirstElementMode
 from zerocost.engine.graph import check_whole, differentiable_once
 from zerocost.engine.inputs import clone_tensors, take_samples
 from zerocost.engine.modes import GroupNormMode
@@ -54,10 +55,12 @@ def _measure(batch: PassInput, bounds: Sequence[int], by_element: bool) -> dict[
     backwards = 0
     with batch.network.fresh(batch.seed, batch.training):
         for start, stop in pairwise(bounds):
-            logits = _logits(batch, tensors, start, stop)
             if by_element:
-                jacobians, count = _element_by_element(logits, wanted), 1 + len(wanted)
+                with FirstElementMode(wanted) as mode:
+                    logits = _logits(batch, tensors, start, stop)
+                jacobians, count = _element_by_element(logits, wanted, mode.steps), 1 + len(wanted)
             else:
+                logits = _logits(batch, tensors, start, stop)
                 jacobians, count = _class_by_class(logits[0], wanted)[None], logits.numel()
             backwards += count
             for row, jacobian in zip(logits.detach().double(), jacobians.double(), strict=True):
@@ -78,7 +81,7 @@ def _cheapest(batch: PassInput) -> tuple[bool, bool]:
         if _CLASS_COST * alone.numel() <= len(wanted) or differentiable_once(alone):
             return False, False
         try:
-            _element_by_element(alone, wanted[:1])
+            _element_by_element(alone, wanted[:1], [torch.zeros((), requires_grad=True)])
         except RuntimeError:  # a derivative that torch does not have
             return False, False
         try:
@@ -108,15 +111,17 @@ def _logits(batch: PassInput, tensors: dict[str, Tensor], start: int, stop: int)
     return outputs
 
 
-def _element_by_element(logits: Tensor, wanted: list[Tensor]) -> Tensor:
+def _element_by_element(logits: Tensor, wanted: Sequence[Tensor], steps: Sequence[Tensor]) -> Tensor:
     """The gradient of uᵀz is Jᵀu, whose derivative to u is J: a backward pass for each element, whatever the number
-    of classes and samples."""
+    of classes and samples. What depends on a weight's step depends on its first element."""
     u = torch.ones_like(logits, requires_grad=True)
-    found = torch.autograd.grad(logits, wanted, u, create_graph=True, allow_unused=True, materialize_grads=True)
-    columns = [
-        torch.autograd.grad(g.reshape(-1)[0], u, retain_graph=True)[0] if g.requires_grad else torch.zeros_like(u)
-        for g in found
-    ]
+    found = torch.autograd.grad(
+        logits, [*wanted, *steps], u, create_graph=True, allow_unused=True, materialize_grads=True
+    )
+    columns: list[Tensor] = []
+    for weight, step in zip(found[: len(wanted)], found[len(wanted) :], strict=True):
+        first = weight.flatten()[0] + step + 0 * u.sum()
+        columns += torch.autograd.grad(first, u, retain_graph=True)
     return torch.stack(columns, dim=-1)
 
 

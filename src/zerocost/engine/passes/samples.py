@@ -35,10 +35,12 @@ def _one_by_one(batch: PassInput, normalising: Callable[[], AbstractContextManag
     """The sums, with each sample run inside a context of its own; one without a gradient adds zeros."""
     sums: list[Tensor] = []
     signs: list[Tensor] = []
+    kept: dict[str, Tensor] = {}
     silent: Failure | None = None
     with batch.network.fresh(batch.seed, batch.training):
         for i in range(batch.samples):
             graph = SharedGraph(batch.slice(i, i + 1, frozenset({"weight_gradients"})))
+            graph.tensors = kept
             if all_ignored(batch.loss, graph.batch.targets):
                 raise Failure(f"a sample of label {IGNORED} has no loss of its own")
             try:
@@ -48,6 +50,8 @@ def _one_by_one(batch: PassInput, normalising: Callable[[], AbstractContextManag
             except NoGradient as reason:
                 silent = reason
                 continue
+            unchanged = (name for name in batch.network.parameters if graph.tensors[name]._version == 0)
+            kept = {name: graph.tensors[name] for name in unchanged}
             if not sums:
                 sums, signs = [g.clone() for g in gradients], [g.sign() for g in gradients]
                 continue

@@ -23,7 +23,7 @@ class SharedGraph:
 
     Attributes:
         inputs: the leaves of the graph on the side of the input.
-        tensors: the parameters and buffers that the network runs with, by name.
+        tensors: the parameters and buffers that the network runs with, by name; before that, those it is to run with.
         buffers: copies of the buffers as the data pass left them, which checkpointed parts change once more backward.
         outputs: what the network returned.
         weights: the weight matrices among the tensors.
@@ -53,6 +53,7 @@ class SharedGraph:
         if self.observer.watchers:
             self.scene.normalisers = network.normalisers
         self.draws_random = False
+        self.tensors = {}
 
     def runs(self, name: str) -> bool:
         """Whether a pass is among those that are wanted."""

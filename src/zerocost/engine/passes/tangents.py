@@ -14,6 +14,8 @@ from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pas
 from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal
 
+_PIECE = 2**14  # weights whose gradients are multiplied at a time: few enough for the cache
+
 
 def _tangents(batch: PassInput) -> dict[str, Any]:
     """Inner products of the gradients of each sample's summed outputs to weight matrices and normalisation scales.
@@ -31,13 +33,9 @@ def _tangents(batch: PassInput) -> dict[str, Any]:
         if len(outputs) != batch.samples or not outputs.requires_grad:
             raise Failure("no path from the weights to the outputs, one row a sample")
         of = outputs.reshape(batch.samples, -1).sum(1)
-        rows = [_flatten_all(gradients(value, wanted, retain_graph=True)) for value in of]
-    return {"tangent_kernel": inner_products(rows), BACKWARD_COUNT: len(rows)}
-
-
-def _flatten_all(tensors: tuple[Tensor, ...]) -> Tensor:
-    """All elements in one row."""
-    return torch.cat([t.reshape(-1) for t in tensors])
+        found = [gradients(value, wanted, retain_graph=True) for value in of]
+    kernels = [inner_products([g.reshape(-1) for g in of_one]) for of_one in zip(*found, strict=True)]
+    return {"tangent_kernel": torch.stack(kernels).sum(0), BACKWARD_COUNT: len(found)}
 
 
 def inner_products(rows: list[Tensor]) -> Tensor:
@@ -47,8 +45,8 @@ def inner_products(rows: list[Tensor]) -> Tensor:
     tensor([[5., 2.],
             [2., 1.]], dtype=torch.float64)
     """
-    total = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows[0].device)
-    for pieces in zip(*(torch.split(row, 2**18) for row in rows), strict=True):
+    total = rows[0].new_zeros(len(rows), len(rows), dtype=torch.float64)
+    for pieces in zip(*(torch.split(row, _PIECE) for row in rows), strict=True):
         piece = torch.stack(pieces).double()
         total += piece @ piece.T
     return total

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
+from zerocost.engine.functions import MOVES
 from zerocost.engine.watch.base import Collector, Scene, Undo, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
 
@@ -21,16 +22,18 @@ class FeedForwardSpectra(Collector):
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.hidden: Tensor | None = None
+        self.channels = -1
 
     def before(self, call: Call) -> Undo | None:
         if not call.is_activation or call.input is not self.hidden or self.hidden is None:
             return None
         check_visible(self.hidden)
-        return self.keep(covariance_spectrum(self.hidden.flatten(0, -2)))
+        return self.keep(covariance_spectrum(self.hidden.movedim(self.channels, -1).flatten(0, -2)))
 
     def after(self, call: Call, result: Tensor) -> None:
-        if call.name == "linear" and result.ndim > 2 and self.scene.sample_axis.reaches(result):
-            self.hidden = result
+        tokens = call.name == "linear" and result.ndim > 2 and self.scene.sample_axis.reaches(result)
+        if tokens or (call.name in MOVES and call.input is self.hidden):
+            self.hidden, self.channels = result, self.scene.channel_axis
 
 
 class BatchNormSpectra(Collector):
