@@ -31,6 +31,7 @@ from trainings import SHORT, Trainings, problem, tpe_order
 from zerocost.predict import learn
 
 REDUCTION = 3
+LEARNING = "learning, 5, then rounds of 2"
 
 app = typer.Typer(add_completion=False)
 
@@ -121,16 +122,27 @@ def random_needs(values: Sequence[float], wanted: float) -> str:
 def print_ways(
     found: dict[str, list[list[float]]], scoring: dict[str, str], every: Sequence[float], digits: int
 ) -> None:
-    """A Markdown table: what each way finds with each budget; less is better where all values are negative."""
+    """A Markdown table: what each way finds with each budget, and how much better learning is in the same draws.
+
+    Less is better where all values are negative.
+    """
     sign = -1 if max(every) < 0 else 1
     print(f"{len(every):,} candidates were trained; the best has {sign * max(every):.{digits}f}\n")
-    print("| way | scoring costs | " + " | ".join(map(str, BUDGETS)) + f" | random needs for that at {BUDGETS[-1]} |")
-    print("|---|---|" + "---|" * (len(BUDGETS) + 1))
+    print(
+        "| way | scoring costs | "
+        + " | ".join(map(str, BUDGETS))
+        + f" | learning is better by, at {BUDGETS[-1]} | random needs |"
+    )
+    print("|---|---|" + "---|" * (len(BUDGETS) + 2))
+    learning = found[LEARNING]
     for way, draws in found.items():
         columns = [[sign * value for value in column] for column in zip(*draws, strict=True)]
         cells = [known.mean_with_interval(column, digits) for column in columns]
-        needs = random_needs(every, float(np.mean([one[-1] for one in draws])))
-        print(f"| {way} | {scoring.get(way, '0')} | " + " | ".join(cells) + f" | {needs} |", flush=True)
+        last = [one[-1] for one in draws]
+        gain = [one[-1] - value for one, value in zip(learning, last, strict=False)]
+        better = "–" if way == LEARNING or len(last) < len(learning) else known.mean_with_interval(gain, digits)
+        needs = random_needs(every, float(np.mean(last)))
+        print(f"| {way} | {scoring.get(way, '0')} | " + " | ".join(cells) + f" | {better} | {needs} |", flush=True)
 
 
 @app.command()
