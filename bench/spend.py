@@ -22,6 +22,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import pandas as pd
 import typer
+from scipy.special import gammaln
 
 import nasbench201_scores as known
 import zerocost as zc
@@ -112,9 +113,12 @@ def ways(draw: Draw, table: Trained, rng: np.random.Generator) -> dict[str, list
 def random_needs(values: Sequence[float], wanted: float) -> str:
     """How many random trainings reach a value on average; more than all candidates where the best does not."""
     ranked = np.sort(values)
+    places = np.arange(len(ranked))
     for count in range(1, len(ranked) + 1):
-        best = [math.comb(place, count - 1) / math.comb(len(ranked), count) for place in range(len(ranked))]
-        if np.dot(best, ranked) >= wanted:
+        below = places[count - 1 :]  # where the best of so many may be
+        others = gammaln(below + 1) - gammaln(count) - gammaln(below - count + 2)
+        every = gammaln(len(ranked) + 1) - gammaln(count + 1) - gammaln(len(ranked) - count + 1)
+        if np.exp(others - every) @ ranked[count - 1 :] >= wanted - 1e-9:
             return str(count)
     return f"over {len(ranked)}"
 
