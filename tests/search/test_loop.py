@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 import zerocost as zc
 from zerocost import data
 from zerocost.base.errors import InputError
+from zerocost.run import Scorer
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.follow import Follower
 from zerocost.search.loop import FIRST, ROUND, train_by_learning
 from zerocost.search.pipeline import Pipeline, SearchInterrupted, SearchResult, search
 from zerocost.search.plan import make_plan
+from zerocost.search.sizes import size_costs_by
 from zerocost.search.stages import explore_and_refine, follows
 from zerocost.store import Store
 from zerocost.tasks import classification, regression
@@ -202,3 +206,20 @@ def test_a_search_goes_on_where_it_was_interrupted_and_trains_nothing_twice(tmp_
 def test_more_random_picks_than_candidates_are_as_many_as_there_are():
     small = {"candidates": 2, "trainings": 2, "epochs": 1, "proxies": "params", "batch": 16}
     assert len(search(space, "digits:8", keep=5, **small).random) == 2
+
+
+@pytest.mark.parametrize(("device", "workers"), [("cpu", 3), ("cuda", 1)])
+def test_several_processes_train_a_round_on_the_cpu(monkeypatch, device, workers):
+    asked = []
+
+    def train(candidates, *, workers, **_):
+        asked.append(workers)
+        return [Run.of(name, 0, [Epoch(1, 1.0, 1.0, accuracy(name), 0.1)]) for name in candidates]
+
+    monkeypatch.setattr(import_module("zerocost.train"), "train", train)
+    plan, training = import_module("zerocost.search.plan"), import_module("zerocost.search.training")
+    monkeypatch.setattr(training, "resolve_device", lambda _: torch.device(device))
+    monkeypatch.setattr(plan, "size_costs_by", lambda _workers, *rest: size_costs_by(1, *rest))
+    monkeypatch.setattr(plan, "Scorer", lambda job, store, workers: Scorer(job, store=store))
+    search(space, "digits:8", proxies="params", candidates=8, trainings=7, keep=1, epochs=1, workers=3)
+    assert len(asked) >= 2 and set(asked) == {workers}

@@ -56,9 +56,9 @@ class Pool:
             sent = cloudpickle.dumps(set_up)
         except Exception as error:
             raise InputError(
-                f"the networks or a proxy cannot be sent to other processes ({describe_error(error)}): it holds what "
-                "cannot leave its process, such as a lock, an open file or a generator; make that where it is used, "
-                "or use workers=1"
+                f"the networks, the data or a proxy cannot be sent to other processes ({describe_error(error)}): it "
+                "holds what cannot leave its process, such as a lock, an open file or a generator; make that where it "
+                "is used, or use workers=1"
             ) from error
         files = [file for name, file in loaded_files().items() if name.encode() in sent]
         self._set_up = pickle.dumps((files, sent))

@@ -33,6 +33,7 @@ class _TrainOptions(TaskOptions, TrainingOptions):
     device: Annotated[
         str | None, typer.Option(help="Where to train: cpu, cuda, cuda:1, mps. By default the accelerator, if any.")
     ] = None
+    workers: Annotated[int, typer.Option(min=1, help="Processes to train in, one torch thread each.")] = 1
 
 
 @command

@@ -245,7 +245,8 @@ class Place(SettingsGroup):
 
     Attributes:
         device: where to score, measure latency and train: cpu, cuda, cuda:1, …
-        workers: processes to score in; the result does not depend on it.
+        workers: processes to score in, with one torch thread each. On the CPU they also train the candidates of a round
+            at once. The result does not depend on it, save the last digits of a metric that more threads would train.
         seed: the same seed gives the same result. It draws the split, the architectures, the batch and the random
             picks, and initialises the networks.
     """

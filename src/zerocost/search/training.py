@@ -22,6 +22,7 @@ from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Training
 from zerocost.spaces import distinct
 from zerocost.train.run import Run, TrainingInterrupted
+from zerocost.train.settings import resolve_device
 from zerocost.train.tracking import Tracking, score_parameters
 
 _DRAWS_PER_PICK = 100
@@ -129,6 +130,7 @@ class _GroupTrainer:
             **{"train": split.fitting, "validation": split.validation, "workdir": split.workdir, "seeds": seeds},
             **{"epochs": training.epochs, "device": training.device, "progress": self.count.epoch},
             **{"task": split.task, "logger": self.tracking},
+            "workers": training.workers if resolve_device(training.device).type == "cpu" else 1,
         }
         if training.halving:
             return halving(candidates, **settings)

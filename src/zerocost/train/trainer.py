@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,22 +10,21 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from zerocost.base.errors import InputError, ZerocostError, describe_error
+from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
 from zerocost.data import Batch, load, split
 from zerocost.data.as_batch import first_batch
 from zerocost.data.dataset import standardise_alike
-from zerocost.engine.lazy import has_lazy_layers, materialised
 from zerocost.engine.losses import Loss
-from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.outputs import Output
-from zerocost.scoring.candidates import Builder, as_builders, initialise
+from zerocost.scoring.candidates import Builder, as_builders
 from zerocost.tasks import Task
 from zerocost.tasks.task import as_task, task_name
-from zerocost.train.batches import Batches, hash_values, stable_repr
-from zerocost.train.folder import RunFolder, folder_name
+from zerocost.train.batches import Batches
 from zerocost.train.isolate import isolate_lightning
-from zerocost.train.run import Epoch, Run, TrainingInterrupted
+from zerocost.train.once import CallbackError, train_once
+from zerocost.train.parallel import in_processes
+from zerocost.train.run import Run, TrainingInterrupted
 from zerocost.train.settings import Progress, Stop, TrainingSettings, TrainingSetup, report_epochs, resolve_device
 from zerocost.train.tracking import MakeLogger, Tracking, as_tracking
 
@@ -61,6 +58,7 @@ def train(
     output: Output = None,
     stop: Stop | None = None,
     logger: Tracking | str | MakeLogger | None = None,
+    workers: int = 1,
 ) -> list[Run]:
     """Train candidates, each from every seed, and return their runs in that order.
 
@@ -107,6 +105,9 @@ def train(
             "csv", "tensorboard", "mlflow" or "wandb", with a place after a colon: a folder, as in "csv:logs", an
             address of MLflow, as in "mlflow:sqlite:///mlflow.db", a project of wandb. Or a function of name and seed
             that returns a logger of Lightning. Runs that are read from `workdir` are not tracked again.
+        workers: processes to train in, as many candidates at once, with one torch thread each. Where that of the caller
+            has one as well, runs are the same bit for bit. `progress` and `logger` are told of a run when it has ended;
+            `stop` is called in the processes. A run whose process dies, twice, has failed.
 
     Raises:
         InputError: arguments or data that cannot be used.
@@ -119,6 +120,8 @@ def train(
     >>> run.name, len(run.epochs), run.failure
     ('linear', 2, None)
     """
+    if not isinstance(workers, int) or workers < 1:
+        raise InputError(f"workers must be a whole number from 1 on, but got {workers!r}")
     by_name = candidates_by_name(candidates)
     parts = _load_data(train, validation, task_name(task))
     chosen = as_task(task, parts[0], _batch_or_none(parts[0]), loss=loss, metric=metric, output=output)
@@ -135,119 +138,19 @@ def train(
             report_epochs(progress, len(by_name) * len(seeds) * epochs) as report,
         ):
             setup = TrainingSetup(settings, training, held_out, folder, where, report, stop, tracking)
-            for name, candidate in by_name.items():
-                for seed in seeds:
-                    runs.append(_run(name, candidate, seed, setup))  # noqa: PERF401  those before Ctrl-C are kept
+            tasks = [(name, seed) for name in by_name for seed in seeds]
+            found = (
+                in_processes(by_name, tasks, setup, workers)
+                if workers > 1 and tasks
+                else (train_once(name, by_name[name], seed, setup) for name, seed in tasks)
+            )
+            for run in found:
+                runs.append(run)  # noqa: PERF402  those before Ctrl-C are kept
     except KeyboardInterrupt as error:
         raise TrainingInterrupted(runs) from error
-    except _CallbackError as error:
+    except CallbackError as error:
         raise error.error from None
     return runs
-
-
-class _CallbackError(BaseException):
-    """Carries what `progress` or `stop` raised past the code that catches the candidates' errors."""
-
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-def _run(name: str, candidate: Builder | nn.Module, seed: int, setup: TrainingSetup) -> Run:
-    """One run: read if it is finished, continued if it was interrupted, else trained from the start."""
-    from pytorch_lightning.utilities.exceptions import SIGTERMException
-
-    from zerocost.train.module import TrainingModule, fit, is_over
-
-    def ends(epoch: Epoch) -> bool:
-        with _blaming_callbacks():
-            return setup.stop is not None and bool(setup.stop(name, seed, epoch.epoch, epoch.validation_metric))
-
-    def report(epoch: Epoch) -> bool:
-        with _blaming_callbacks():
-            setup.tracking.log(name, seed, epoch, task.metric_name)
-            setup.progress(name, seed, epoch.epoch, setup.settings.epochs, epoch.validation_metric)
-        return ends(epoch)
-
-    task = setup.settings.task
-    measured = {"metric_name": task.metric_name, "higher_is_better": task.higher_is_better}
-    epochs: list[Epoch] = []
-    folder = failure = None
-    stopped = False
-    try:
-        network = initialise(candidate, seed)
-        if has_lazy_layers(network):
-            network = materialised(network, setup.train.take(torch.arange(min(2, setup.train.count)))[0], seed)
-        network = copy.deepcopy(network).train()
-        if setup.workdir is not None:
-            folder = RunFolder(setup.workdir / folder_name(name) / f"seed-{seed}", _describe_run(network, seed, setup))
-            run = folder.finished_run()
-            known = folder.saved_epochs() if run is None else list(run.epochs)
-            stopped = any(map(ends, known))
-            if run is not None and (stopped or not run.stopped):
-                return run
-            epochs = known if run is None else folder.saved_epochs()
-            folder.discard_result() if epochs else folder.clear()
-        if not stopped:
-            with _blaming_callbacks():
-                setup.tracking.start(name, seed, _tracked_settings(setup.settings), epochs, task.metric_name)
-            with seeded(seed, setup.device):
-                training = TrainingModule(network, setup, seed, epochs, folder, report)
-                fit(training, setup.device)
-            stopped = training.stopped
-        stopped = stopped and not is_over(epochs, setup.settings)
-        if folder is not None:
-            folder.save_result(Run.of(name, seed, epochs, folder.best, stopped=stopped, **measured))
-    except (KeyboardInterrupt, SIGTERMException, _CallbackError):
-        raise
-    except BaseException as error:  # noqa: BLE001  whatever a candidate raises is its own failure
-        failure = _failure_reason(error, setup.settings.batch_size)
-    checkpoint = folder.best if folder is not None and epochs and folder.best.exists() else None
-    stopped = stopped and failure is None
-    run = Run.of(name, seed, epochs, checkpoint, failure=failure, stopped=stopped, **measured)
-    with _blaming_callbacks():
-        setup.tracking.end(run)
-    return run
-
-
-@contextmanager
-def _blaming_callbacks() -> Iterator[None]:
-    """Errors of the caller's own functions, which are no failure of a candidate."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise _CallbackError(error) from error
-
-
-def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[str, Any]:
-    """All that a run's result depends on, in plain types: a result on disk is used only if this is the same."""
-    state = network.state_dict()
-    return {
-        **vars(setup.settings),
-        "task": stable_repr(setup.settings.task),
-        "loss": setup.settings.task.loss_digest,
-        "seed": seed,
-        "train": setup.train.fingerprint,
-        "validation": setup.validation.fingerprint,
-        "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "network": hash_values(stable_repr(network), *state.keys(), *state.values()),
-    }
-
-
-def _tracked_settings(settings: TrainingSettings) -> dict[str, Any]:
-    """How a run is trained, as parameters of a tracker's run."""
-    task = settings.task
-    named = {"task": task.name, "loss": task.loss_name, "metric": task.metric_name}
-    return {name: value for name, value in (vars(settings) | named).items() if value is not None}
-
-
-def _failure_reason(error: BaseException, batch_size: int) -> str:
-    """Why a run failed, in one line."""
-    if isinstance(error, MemoryError) or is_out_of_memory(error):
-        return f"out of memory at batch_size={batch_size}; try a smaller one"
-    return str(error) if isinstance(error, ZerocostError) else describe_error(error)
 
 
 def candidates_by_name(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:
