@@ -4,14 +4,19 @@ from zerocost.engine.proxy import Proxy as Proxy
 from zerocost.engine.proxy import get as get
 from zerocost.engine.proxy import names as names
 from zerocost.engine.proxy import proxy as proxy
+from zerocost.proxies.active_params import active_params as active_params
 from zerocost.proxies.apd import apd as apd
 from zerocost.proxies.az_expressivity import az_expressivity as az_expressivity
 from zerocost.proxies.az_progressivity import az_progressivity as az_progressivity
 from zerocost.proxies.az_trainability import az_trainability as az_trainability
 from zerocost.proxies.depth import depth as depth
 from zerocost.proxies.dss import dss as dss
+from zerocost.proxies.embedding_params import embedding_params as embedding_params
 from zerocost.proxies.epe_nas import epe_nas as epe_nas
 from zerocost.proxies.fisher import fisher as fisher
+from zerocost.proxies.flash import flash as flash
+from zerocost.proxies.flash import flash_fp16 as flash_fp16
+from zerocost.proxies.flash import flash_int8 as flash_int8
 from zerocost.proxies.flops import flops as flops
 from zerocost.proxies.global_grad_norm import global_grad_norm as global_grad_norm
 from zerocost.proxies.grad_norm import grad_norm as grad_norm
@@ -20,6 +25,9 @@ from zerocost.proxies.grasp import grasp as grasp
 from zerocost.proxies.head_confidence import head_confidence as head_confidence
 from zerocost.proxies.jacob_cov import jacob_cov as jacob_cov
 from zerocost.proxies.knas import knas as knas
+from zerocost.proxies.kv_cache import kv_cache as kv_cache
+from zerocost.proxies.kv_cache import kv_cache_fp16 as kv_cache_fp16
+from zerocost.proxies.kv_cache import kv_cache_int8 as kv_cache_int8
 from zerocost.proxies.l2_norm import l2_norm as l2_norm
 from zerocost.proxies.layer_count import layer_count as layer_count
 from zerocost.proxies.linear_regions import linear_regions as linear_regions
@@ -35,6 +43,9 @@ from zerocost.proxies.non_embedding_params import non_embedding_params as non_em
 from zerocost.proxies.ntk_condition import ntk_condition as ntk_condition
 from zerocost.proxies.ntk_trace import ntk_trace as ntk_trace
 from zerocost.proxies.params import params as params
+from zerocost.proxies.peak_memory import peak_memory as peak_memory
+from zerocost.proxies.peak_memory import peak_memory_fp16 as peak_memory_fp16
+from zerocost.proxies.peak_memory import peak_memory_int8 as peak_memory_int8
 from zerocost.proxies.plain import plain as plain
 from zerocost.proxies.registry import resolve as resolve
 from zerocost.proxies.snip import snip as snip
@@ -45,6 +56,7 @@ from zerocost.proxies.swap_regularised import swap_regularised as swap_regularis
 from zerocost.proxies.synflow import synflow as synflow
 from zerocost.proxies.synflow_bn import synflow_bn as synflow_bn
 from zerocost.proxies.t_cet import t_cet as t_cet
+from zerocost.proxies.training_memory import training_memory as training_memory
 from zerocost.proxies.vkdnw import vkdnw as vkdnw
 from zerocost.proxies.vkdnw_single import vkdnw_single as vkdnw_single
 from zerocost.proxies.w_pca import w_pca as w_pca
