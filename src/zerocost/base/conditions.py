@@ -1,9 +1,10 @@
-"""The language of conditions, such as "snip > 0.05 and params < 2e6": read from text, never run as code."""
+"""The language of conditions, such as "snip > 0.05 and flash < 1MB": read from text, never run as code."""
 
 from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.units import UNITS, in_unit_of
 
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
@@ -28,6 +30,9 @@ _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
 _EXAMPLE = "write for example 'snip > 0.05 and params < 2e6'"
 _DEEPEST = 100
 """How deep a condition may be nested; a sum of n numbers is n − 1 deep."""
+_WITH_UNIT = re.compile(rf"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)( ?)({'|'.join(UNITS)})\b")
+_MARK = "@"
+"""Between a number and its unit in the text that Python reads, where it is an operator that conditions do not have."""
 _Values = Mapping[str, Any]
 """A number, or an array of them, for each name; NaN for a missing value."""
 
@@ -65,10 +70,16 @@ class Clause:
 def parse_clauses(where: str) -> list[Clause]:
     """The conditions that `and` joins in a text; `InputError` for a text that is not a condition.
 
-    >>> [clause.text for clause in parse_clauses("a > 1e3 and (b < 2 or b > 3)")]
-    ['a > 1e3', 'b < 2 or b > 3']
+    A number may have a unit, which is read in the unit of the quantity that it is compared with.
+
+    >>> [clause.text for clause in parse_clauses("a > 1e3 and (flash < 2kB or b > 3)")]
+    ['a > 1e3', 'flash < 2kB or b > 3']
+    >>> bool(parse_clauses("latency < 0.5s")[0].holds({"latency": 400}))
+    True
     """
-    where = where.strip()
+    if "@" in where:
+        raise InputError(f"cannot read the condition {where!r:.200}: it has an @; {_EXAMPLE}")
+    where = _WITH_UNIT.sub(rf"\1{_MARK}\2\3", where.strip())
     try:
         tree = ast.parse(where, mode="eval").body
         depth = _depth(tree)
@@ -80,7 +91,34 @@ def parse_clauses(where: str) -> list[Clause]:
     if depth > _DEEPEST:
         raise InputError(f"the condition {where!r:.60}… is nested {depth} deep, at most {_DEEPEST} is possible")
     parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
-    return [Clause(ast.get_source_segment(where, part) or where, part) for part in parts]
+    texts = [(ast.get_source_segment(where, part) or where).replace(_MARK, "") for part in parts]
+    return [Clause(text, _Converted().visit(part)) for text, part in zip(texts, parts, strict=True)]
+
+
+class _Converted(ast.NodeTransformer):
+    """Puts numbers in the place of those with units."""
+
+    names: tuple[str, ...] = ()
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        units = {id(number[1]) for part in ast.walk(node) if (number := _number_and_unit(part))}
+        found = [part.id for part in ast.walk(node) if isinstance(part, ast.Name) and id(part) not in units]
+        self.names = tuple(dict.fromkeys(found))
+        return self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        found = _number_and_unit(node)
+        if found is None:
+            return self.generic_visit(node)
+        number, unit = found
+        return ast.copy_location(ast.Constant(in_unit_of(self.names, float(number.value), unit.id)), node)
+
+
+def _number_and_unit(node: ast.AST) -> tuple[Any, ast.Name] | None:
+    """The two parts of a number with a unit; None for anything else."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) and isinstance(node.right, ast.Name):
+        return node.left, node.right
+    return None
 
 
 def join_clauses(parts: Iterable[Clause]) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from zerocost.base.conditions import Clause, join_clauses, parse_clauses
 from zerocost.base.errors import Failure, InputError, unknown
+from zerocost.base.units import unit_of
 from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture
 
@@ -109,4 +110,5 @@ def _cost_text(name: str, value: float | Failure) -> str:
     """A cost as it is written in a reason."""
     if isinstance(value, Failure):
         return f"{name} failed: {value}"
-    return f"{name} = {value:,.0f}" if float(value).is_integer() else f"{name} = {value:.6g}"
+    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:.6g}"
+    return f"{name} = {text} {unit_of(name)}".rstrip()

@@ -31,7 +31,7 @@ def check_names(
         InputError: a name that is neither a proxy nor a cost, or a text that is no condition.
     """
     wanted = list(objectives)
-    costs = {*SIZE_PROXIES, "memory", "latency", *(table_costs(hardware) if hardware else ())}
+    costs = {*SIZE_PROXIES, "latency", *(table_costs(hardware) if hardware else ())}
     known = {SCORE, *costs, *proxy_names(), *AGGREGATES, *proxies, *filter(is_metric, wanted)}
     clauses = parse_clauses(where) if where else []
     for clause in clauses:

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from zerocost.base.units import is_cost
 from zerocost.combine import Combination
 from zerocost.statistics.pareto import Floats, crowded_fitness, fronts
 from zerocost.tasks.metrics import METRICS, lower_is_better
 
 SCORE = "score"
 ACCURACY = "accuracy"
-_LESS_IS_BETTER = ("params", "flops", "depth", "memory", "latency", "energy")
 
 
 def minimised(name: str) -> bool:
@@ -24,9 +24,7 @@ def minimised(name: str) -> bool:
     >>> minimised("params"), minimised("raspi4_latency"), minimised("mean_squared_error"), minimised("snip")
     (True, True, True, False)
     """
-    if lower_is_better(name):
-        return True
-    return name.rpartition("_")[2] in _LESS_IS_BETTER if name != "non_embedding_params" else True
+    return lower_is_better(name) or is_cost(name)
 
 
 def is_metric(name: str) -> bool:
