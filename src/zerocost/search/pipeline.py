@@ -15,6 +15,7 @@ from zerocost.data.as_batch import first_batch
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
+from zerocost.search.latency_sources import latency_meter
 from zerocost.search.names import check_names
 from zerocost.search.objectives import ACCURACY
 from zerocost.search.preparation import describe_inputs, describe_outputs
@@ -71,7 +72,8 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
                 "a budget of trainings is for one objective that needs no training, such as score, but got objectives "
                 f"{', '.join(self.objective_names)}; put limits on the others in where"
             )
-        check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware)
+        latency_meter(self.latency)
+        check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware, self.own_costs)
 
     @property
     def conditions(self) -> str | None:
