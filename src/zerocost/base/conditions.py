@@ -66,6 +66,15 @@ class Clause:
         with np.errstate(all="ignore"):
             return np.asarray(_evaluate_condition(self.node, values), dtype=bool)
 
+    def excess(self, values: Mapping[str, float]) -> float:
+        """How far it is from holding: 0 where it holds, else by what share of the bound it is missed, at least 1e-9.
+
+        >>> clause = parse_clauses("a < 2 or b > 4")[0]
+        >>> clause.excess({"a": 3.0, "b": 1.0}), clause.excess({"a": 1.0, "b": 1.0})
+        (0.5, 0.0)
+        """
+        return 0.0 if self.holds(values) else max(1e-9, _missed_by(self.node, values))
+
 
 def parse_clauses(where: str) -> list[Clause]:
     """The conditions that `and` joins in a text; `InputError` for a text that is not a condition.
@@ -147,6 +156,21 @@ def _evaluate_condition(node: ast.expr, values: _Values) -> Any:
         parts = [_COMPARE[type(op)](left, right) for op, left, right in pairs]
         return np.logical_and.reduce(np.broadcast_arrays(*parts))
     raise InputError(f"cannot use {ast.unparse(node)!r} as a condition; {_EXAMPLE}")
+
+
+def _missed_by(node: ast.expr, values: _Values) -> float:
+    """By what share of its bound a condition is missed; 1 where that has no meaning."""
+    if isinstance(node, ast.BoolOp):
+        parts = [Clause("", part).excess(values) for part in node.values]
+        return min(parts) if isinstance(node.op, ast.Or) else sum(parts)
+    if not isinstance(node, ast.Compare):
+        return 1.0
+    sides = [float(_evaluate_number(side, values)) for side in (node.left, *node.comparators)]
+    found = 0.0
+    for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
+        over = left - right if isinstance(op, ast.Lt | ast.LtE) else right - left
+        found += max(0.0, over) / (max(abs(left), abs(right)) if right == 0 else abs(right))
+    return found if found < float("inf") else 1.0
 
 
 def _evaluate_number(node: ast.expr, values: _Values) -> Any:
