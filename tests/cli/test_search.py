@@ -61,9 +61,8 @@ def test_reduced_fidelity_is_part_of_the_provenance(run):
 def test_a_filter_that_nobody_passes_is_exit_code_1(run, user_file):
     result = run("search", "--space", f"{user_file}:space", *SMALL, "--where", "params < 1")
     assert result.code == 1
-    assert (
-        "no architecture keeps to the limits, so nothing was scored; the first one: params < 1 is false" in result.err
-    )
+    assert "no architecture keeps to the limits: params < 1 refuses " in result.err
+    assert "; nearest: " in result.err and "(params < 1 is false: params = " in result.err
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWS = {
     "abdelfattah_2021": ["usage: abdelfattah_2021.py", "--data"],
     "az_nas": ["usage: az_nas.py", "--data"],
+    "fit_a_language_model": ["4 scored", "active_params", "kv_cache_fp16"],
+    "fit_a_latency": ["on the front of score and latency", " ms  width="],
+    "fit_a_microcontroller": ["6 scored", "peak_memory_int8"],
     "forecast_a_series": ["random picks mean_absolute_error", "forecasts ["],
     "judge_proxies": ["validation_accuracy on digits", "all together", "95 % interval"],
     "label_images": ["random picks average_precision", "where there is [["],
@@ -50,6 +53,7 @@ SHOWS = {
 
 
 NEEDS = {
+    "fit_a_latency": "onnxruntime",
     "track_trainings": "mlflow",
     "with_autokeras": "autokeras",
     "with_huggingface": "transformers",

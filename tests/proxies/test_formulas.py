@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -13,17 +14,24 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.liveness import MemoryStep
 from zerocost.engine.signals import ChannelSaliency, LayerKernel, LayerSize, Response
+from zerocost.engine.tape import Size
 from zerocost.proxies import (
+    active_params,
     apd,
     az_expressivity,
     az_progressivity,
     az_trainability,
     depth,
     dss,
+    embedding_params,
     epe_nas,
     epsinas,
     fisher,
+    flash,
+    flash_fp16,
+    flash_int8,
     flops,
     global_grad_norm,
     grad_norm,
@@ -32,6 +40,9 @@ from zerocost.proxies import (
     head_confidence,
     jacob_cov,
     knas,
+    kv_cache,
+    kv_cache_fp16,
+    kv_cache_int8,
     l2_norm,
     layer_count,
     linear_regions,
@@ -48,6 +59,9 @@ from zerocost.proxies import (
     ntk_condition,
     ntk_trace,
     params,
+    peak_memory,
+    peak_memory_fp16,
+    peak_memory_int8,
     plain,
     snip,
     snr_snip,
@@ -57,6 +71,7 @@ from zerocost.proxies import (
     synflow,
     synflow_bn,
     t_cet,
+    training_memory,
     vkdnw,
     vkdnw_single,
     w_pca,
@@ -85,6 +100,7 @@ EQUAL = torch.tensor([[1.0, -1.0, 2.0], [2.0, -2.0, 4.0]])  # correlation 1
 HALF = torch.tensor([[1.0, -1.0, 0.0], [0.0, -1.0, 1.0]])  # correlation 1/2
 CONSTANT = torch.tensor([[1.0, 1.0, 1.0], [0.0, -1.0, 1.0]])  # a constant channel correlates with none
 QUARTERS = [torch.ones(4), torch.tensor([1.0, 0.0, 0.0])]  # entropies log 4 and 0
+STEPS = [MemoryStep("a", "addmm", Size(9, 5)), MemoryStep("", "relu", Size(2, 16))]
 HALVES = torch.tensor([2.0, 2.0])  # entropy log 2
 DECILES = torch.arange(11, dtype=torch.float64).diag()  # eigenvalues 0, 1, …, 10: deciles 1, 2, …, 9
 DECILE_ENTROPY = -sum(i / 45 * math.log(i / 45) for i in range(1, 10))
@@ -121,6 +137,18 @@ BY_HAND: dict[Callable[..., Any], list[tuple[tuple[Any, ...], float]]] = {
     flops: [((11,), 11)],
     non_embedding_params: [((7,), 7)],
     layer_count: [((5,), 5)],
+    active_params: [((7,), 7)],
+    embedding_params: [((7, 5), 2)],
+    training_memory: [((7, Size(3, 2)), 7 * 16 + 3 * 4 + 2)],
+    peak_memory: [((STEPS,), 9 * 4 + 5), (([],), 0)],
+    peak_memory_fp16: [((STEPS,), 9 * 2 + 5)],
+    peak_memory_int8: [((STEPS,), 2 + 16)],
+    flash: [((Size(3, 2),), 3 * 4 + 2)],
+    flash_fp16: [((Size(3, 2),), 3 * 2 + 2)],
+    flash_int8: [((Size(3, 2),), 3 + 2)],
+    kv_cache: [((Fraction(5, 2),), 10)],
+    kv_cache_fp16: [((Fraction(5, 2),), 5)],
+    kv_cache_int8: [((Fraction(5, 2),), 2.5)],
     depth: [((3,), 3)],
     global_grad_norm: [((G,), math.sqrt(9 + 16 + 144 + 0.25))],
     snr_snip: [

@@ -9,6 +9,7 @@ from zerocost.samplers import EvolutionSampler, RandomSampler
 from zerocost.samplers.base import SCORES
 from zerocost.samplers.suggest import REJECTED
 from zerocost.search.explore import MOST_IDLE, ROUND_SIZE, Exploration, Proposer, explore
+from zerocost.search.limits import Limits
 from zerocost.search.measure import Measurement
 from zerocost.search.objectives import Objectives
 from zerocost.search.settings import Stopping
@@ -188,3 +189,32 @@ def test_answers_that_make_no_architecture_are_refused():
     assert found.proposals == 60 == len(found.measured) + found.repeats + len(found.rejected)
     assert all(dict(space.parse(text).choices)["width"] % 2 == 0 for text in found.measured)
     assert set(found.rejected.values()) == {"an odd width"}
+
+
+def test_where_one_of_ten_thousand_keeps_to_a_limit_all_that_are_wanted_are_found():
+    names = [f"size{i}" for i in range(4)]
+    space = from_function(lambda choose: nn.Linear(sum(choose.int(name, 1, 100) for name in names), 1), "sums")
+    asked = []
+
+    def total(arch):
+        asked.append(arch)
+        return float(sum(size for _, size in arch.choices))
+
+    def measure(archs):
+        for arch in archs:
+            yield Measurement({"width": total(arch)}, {})
+
+    limits = Limits("total < 24", {"total": total})  # 8,855 of 10⁸ do
+    made = study(EvolutionSampler(space, seed=0))
+    found = explore(Proposer(space, made, WIDTH, Stopping(candidates=25), limits.check, limits.repair), measure)
+    assert len(found.measured) == 25 and all(one.scores["width"] < 24 for one in found.measured.values())
+    assert len(asked) < 20_000  # drawn at random, 25 take 280,000
+
+
+def test_where_half_keeps_to_a_limit_no_proposal_is_moved():
+    limits = Limits("width < 20", {"width": lambda arch: float(dict(arch.choices)["width"])})
+    plain, moving = (
+        explore(Proposer(SPACE, study(), WIDTH, Stopping(candidates=12), limits.check, repair), Counting())
+        for repair in (None, limits.repair)
+    )
+    assert list(plain.measured) == list(moving.measured)

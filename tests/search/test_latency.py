@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import Failure, InputError
 from zerocost.search import latency as latency_module
-from zerocost.search.latency import Timing, latency, latency_conditions, measured_latency, table_costs
-from zerocost.spaces import from_function
+from zerocost.search.latency import latency, latency_conditions, table_costs
 from zerocost.testing.state import model_state
 
 HARDWARE = Path(__file__).parents[2].parent / "shared" / "data" / "nasbench201-cifar10-hardware.csv"
@@ -85,27 +84,6 @@ def test_what_cannot_be_run_or_asked_is_said() -> None:
         latency(nn.Linear(4, 2), torch.rand(1, 4), seconds=0)
     with pytest.raises(InputError, match="device 'cuda:99' cannot be used"):
         latency(nn.Linear(4, 2), torch.rand(1, 4), device="cuda:99")
-
-
-def test_a_space_is_measured_once_and_what_was_kept_is_read() -> None:
-    builds: list[int] = []
-
-    def network(choose) -> nn.Module:
-        width = choose.int("width", 1, 3)
-        builds.append(width)
-        return nn.Linear(4 if width < 3 else 5, width)
-
-    space = from_function(network)
-    one, two, three = space
-    kept = {str(two): Timing(7.5, 0.1, 20)}
-    cost = measured_latency(space, torch.rand(1, 4), seconds=0.02, kept=kept)
-    del builds[:]
-    assert cost(one) == cost(one) == kept[str(one)].median > 0
-    assert cost(two) == 7.5
-    failed = cost(three)
-    assert isinstance(failed, Failure) and "RuntimeError" in str(failed)
-    assert cost(three) is failed and str(three) not in kept
-    assert builds == [1, 3]
 
 
 def test_conditions_tell_what_latencies_must_not_be_mixed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from zerocost.base.conditions import parse_clauses
 from zerocost.base.errors import Failure, InputError
 from zerocost.search.limits import Limits, split_conditions
-from zerocost.spaces import Architecture
+from zerocost.spaces import Architecture, from_function
 
 ARCH = Architecture("a", ())
 
@@ -40,10 +42,10 @@ def check(where: str | None, *functions: Callable[[Architecture], object], **val
         ("params < 6e5", None),
         ("params < 4e5", "params < 4e5 is false: params = 531,010"),
         ("latency < 12 and params > 1e6", "params > 1e6 is false: params = 531,010"),
-        ("params < 6e5 and latency < 12", "latency < 12 is false: latency = 12.25"),
-        ("params < 4e5 or latency < 12", "params < 4e5 or latency < 12 is false: params = 531,010, latency = 12.25"),
+        ("params < 6e5 and latency < 12", "latency < 12 is false: latency = 12.25 ms"),
+        ("params < 4e5 or latency < 12", "params < 4e5 or latency < 12 is false: params = 531,010, latency = 12.25 ms"),
         ("params < 4e5 or latency < 13", None),
-        ("not latency < 13", "not latency < 13 is false: latency = 12.25"),
+        ("not latency < 13", "not latency < 13 is false: latency = 12.25 ms"),
         ("4e5 < params * 2 <= 1.1e6", None),
         ("1 > 2", "1 > 2 is false: "),
     ],
@@ -129,3 +131,42 @@ def test_nothing_splits_into_nothing() -> None:
     assert split_conditions(None, ["params"]) == (None, None)
     assert split_conditions("params < 3", ["params"]) == ("params < 3", None)
     assert split_conditions("snip < 3", ["params"]) == (None, "snip < 3")
+
+
+def net(choose) -> nn.Module:
+    sizes = [choose.int(f"size{i}", 1, 100) for i in range(4)]
+    return nn.Linear(sum(sizes), 1)
+
+
+WIDE = from_function(net, "sum of four sizes")
+
+
+def total(arch: Architecture) -> float:
+    return float(sum(size for _, size in arch.choices))
+
+
+@pytest.mark.parametrize(
+    ("where", "excess"),
+    [("a < 4", 0.0), ("a < 2", 0.5), ("2 > a", 1 / 3), ("a > 6", 0.5), ("a < 2 or a > 6", 0.5), ("not a < 4", 1.0)],
+)
+def test_excess_is_the_share_by_which_a_bound_is_missed(where: str, excess: float) -> None:
+    [clause] = parse_clauses(where)
+    assert clause.excess({"a": 3.0}) == pytest.approx(excess)
+
+
+def test_an_architecture_over_a_tight_limit_is_moved_to_one_that_keeps_to_it() -> None:
+    limits = Limits("total < 24", {"total": total})  # 8,855 of 10⁸ do
+    rng = np.random.default_rng(0)
+    found = [limits.repair(WIDE.sample(rng), WIDE, rng) for _ in range(10)]
+    assert all(arch is not None and total(arch) < 24 for arch in found)
+    assert Limits("total < 4", {"total": total}).repair(WIDE.sample(rng), WIDE, rng) is None
+
+
+def test_where_nothing_fits_the_answer_names_the_limit_and_the_nearest() -> None:
+    limits = Limits("total < 4 and total < 3", {"total": total})
+    drawn = [WIDE.sample(np.random.default_rng(seed)) for seed in range(5)]
+    rejected = {str(arch): str(limits.check(arch)) for arch in drawn}
+    said = limits.refusals(rejected, WIDE)
+    nearest = min(drawn, key=total)
+    assert said.startswith("no architecture keeps to the limits: total < 4 refuses 5 of 5; nearest: ")
+    assert f"nearest: {nearest} (total < 4 is false: total = {total(nearest):.0f})" in said

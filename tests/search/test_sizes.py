@@ -54,25 +54,8 @@ class LooksAtValues(nn.Module):
 def test_a_network_that_looks_at_values_is_built_and_run_for_real() -> None:
     space, arch = only(LooksAtValues)
     known = size_costs(space, torch.rand(3, 4))
-    assert {name: size(arch) for name, size in known.items()} == {
-        "params": 10,
-        "flops": 8,
-        "depth": 1,
-        "memory": pytest.approx((10 + 4) * 4 / 1e6),
-    }
-
-
-def test_memory_is_what_autograd_keeps_of_one_image_and_the_parameters() -> None:
-    space, arch = only(lambda: nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3), nn.Softmax(1)))
-    parameters, activations = 5 * 7 + 7 + 7 * 3 + 3, 5 + 7 + 3
-    assert size_costs(space, torch.rand(1, 5))["memory"](arch) == pytest.approx((parameters + activations) * 4 / 1e6)
-
-
-def test_memory_needs_no_batch_that_normalisation_could_not_be_trained_on() -> None:
-    space, arch = only(lambda: nn.Sequential(nn.Linear(5, 7, bias=False), nn.BatchNorm1d(7), nn.Dropout(0.5)))
-    statistics, mask = 2 * 7 / 2, 7
-    expected = (5 * 7 + 2 * 7 + 5 + 7 + statistics) * 4 + mask * 4
-    assert size_costs(space, torch.rand(1, 5))["memory"](arch) == pytest.approx(expected / 1e6, rel=0.1)
+    expected = {"params": 10, "flops": 8, "depth": 1, "peak_memory": 6 * 4, "training_memory": 10 * 16 + 4 * 4}
+    assert {name: known[name](arch) for name in expected} == expected
 
 
 def test_each_size_is_computed_when_asked_for_and_once() -> None:
@@ -87,7 +70,7 @@ def test_each_size_is_computed_when_asked_for_and_once() -> None:
     known = size_costs(space, torch.rand(1, 4))
     del builds[:]
     for _ in range(3):
-        assert [size(arch) for size in known.values()] == [5, 4, 1, pytest.approx(36e-6)]
+        assert [known[name](arch) for name in ("params", "flops", "depth", "flash")] == [5, 4, 1, 20]
     assert builds == [1]
     assert known["params"](other) == 10
     assert known["params"](arch) == 5
@@ -117,10 +100,18 @@ def fails() -> nn.Module:
 @pytest.mark.parametrize(
     ("build", "reasons"),
     [
-        (fails, dict.fromkeys(("params", "flops", "depth", "memory"), "ValueError: no such network")),
-        (lambda: nn.Linear(9, 2), {"flops": "RuntimeError", "depth": "RuntimeError", "memory": "RuntimeError"}),
+        (fails, dict.fromkeys(("params", "flops", "depth", "peak_memory", "kv_cache"), "ValueError: no such network")),
+        (
+            lambda: nn.Linear(9, 2),
+            {
+                "flops": "RuntimeError",
+                "depth": "RuntimeError",
+                "training_memory": "RuntimeError",
+                "flash": "RuntimeError",
+            },
+        ),
         (nn.Flatten, {"depth": "no convolution or linear layer"}),
-        (lambda: nn.LazyConv2d(2, 3), {"params": "lazy layers", "memory": "lazy layers"}),
+        (lambda: nn.LazyConv2d(2, 3), {"params": "lazy layers", "flash": "lazy layers"}),
     ],
     ids=["not built", "not run", "no layer", "lazy"],
 )

@@ -1,9 +1,10 @@
-"""The language of conditions, such as "snip > 0.05 and params < 2e6": read from text, never run as code."""
+"""The language of conditions, such as "snip > 0.05 and flash < 1MB": read from text, never run as code."""
 
 from __future__ import annotations
 
 import ast
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.units import UNITS, in_unit_of
 
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
@@ -28,6 +30,9 @@ _ARITHMETIC: dict[type[ast.operator], Callable[..., Any]] = {
 _EXAMPLE = "write for example 'snip > 0.05 and params < 2e6'"
 _DEEPEST = 100
 """How deep a condition may be nested; a sum of n numbers is n − 1 deep."""
+_WITH_UNIT = re.compile(rf"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)( ?)({'|'.join(UNITS)})\b")
+_MARK = "@"
+"""Between a number and its unit in the text that Python reads, where it is an operator that conditions do not have."""
 _Values = Mapping[str, Any]
 """A number, or an array of them, for each name; NaN for a missing value."""
 
@@ -61,14 +66,29 @@ class Clause:
         with np.errstate(all="ignore"):
             return np.asarray(_evaluate_condition(self.node, values), dtype=bool)
 
+    def excess(self, values: Mapping[str, float]) -> float:
+        """How far it is from holding: 0 where it holds, else by what share of the bound it is missed, at least 1e-9.
+
+        >>> clause = parse_clauses("a < 2 or b > 4")[0]
+        >>> clause.excess({"a": 3.0, "b": 1.0}), clause.excess({"a": 1.0, "b": 1.0})
+        (0.5, 0.0)
+        """
+        return 0.0 if self.holds(values) else max(1e-9, _missed_by(self.node, values))
+
 
 def parse_clauses(where: str) -> list[Clause]:
     """The conditions that `and` joins in a text; `InputError` for a text that is not a condition.
 
-    >>> [clause.text for clause in parse_clauses("a > 1e3 and (b < 2 or b > 3)")]
-    ['a > 1e3', 'b < 2 or b > 3']
+    A number may have a unit, which is read in the unit of the quantity that it is compared with.
+
+    >>> [clause.text for clause in parse_clauses("a > 1e3 and (flash < 2kB or b > 3)")]
+    ['a > 1e3', 'flash < 2kB or b > 3']
+    >>> bool(parse_clauses("latency < 0.5s")[0].holds({"latency": 400}))
+    True
     """
-    where = where.strip()
+    if "@" in where:
+        raise InputError(f"cannot read the condition {where!r:.200}: it has an @; {_EXAMPLE}")
+    where = _WITH_UNIT.sub(rf"\1{_MARK}\2\3", where.strip())
     try:
         tree = ast.parse(where, mode="eval").body
         depth = _depth(tree)
@@ -80,7 +100,34 @@ def parse_clauses(where: str) -> list[Clause]:
     if depth > _DEEPEST:
         raise InputError(f"the condition {where!r:.60}… is nested {depth} deep, at most {_DEEPEST} is possible")
     parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
-    return [Clause(ast.get_source_segment(where, part) or where, part) for part in parts]
+    texts = [(ast.get_source_segment(where, part) or where).replace(_MARK, "") for part in parts]
+    return [Clause(text, _Converted().visit(part)) for text, part in zip(texts, parts, strict=True)]
+
+
+class _Converted(ast.NodeTransformer):
+    """Puts numbers in the place of those with units."""
+
+    names: tuple[str, ...] = ()
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        units = {id(number[1]) for part in ast.walk(node) if (number := _number_and_unit(part))}
+        found = [part.id for part in ast.walk(node) if isinstance(part, ast.Name) and id(part) not in units]
+        self.names = tuple(dict.fromkeys(found))
+        return self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        found = _number_and_unit(node)
+        if found is None:
+            return self.generic_visit(node)
+        number, unit = found
+        return ast.copy_location(ast.Constant(in_unit_of(self.names, float(number.value), unit.id)), node)
+
+
+def _number_and_unit(node: ast.AST) -> tuple[Any, ast.Name] | None:
+    """The two parts of a number with a unit; None for anything else."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) and isinstance(node.right, ast.Name):
+        return node.left, node.right
+    return None
 
 
 def join_clauses(parts: Iterable[Clause]) -> str | None:
@@ -109,6 +156,21 @@ def _evaluate_condition(node: ast.expr, values: _Values) -> Any:
         parts = [_COMPARE[type(op)](left, right) for op, left, right in pairs]
         return np.logical_and.reduce(np.broadcast_arrays(*parts))
     raise InputError(f"cannot use {ast.unparse(node)!r} as a condition; {_EXAMPLE}")
+
+
+def _missed_by(node: ast.expr, values: _Values) -> float:
+    """By what share of its bound a condition is missed; 1 where that has no meaning."""
+    if isinstance(node, ast.BoolOp):
+        parts = [Clause("", part).excess(values) for part in node.values]
+        return min(parts) if isinstance(node.op, ast.Or) else sum(parts)
+    if not isinstance(node, ast.Compare):
+        return 1.0
+    sides = [float(_evaluate_number(side, values)) for side in (node.left, *node.comparators)]
+    found = 0.0
+    for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
+        over = left - right if isinstance(op, ast.Lt | ast.LtE) else right - left
+        found += max(0.0, over) / (max(abs(left), abs(right)) if right == 0 else abs(right))
+    return found if found < float("inf") else 1.0
 
 
 def _evaluate_number(node: ast.expr, values: _Values) -> Any:

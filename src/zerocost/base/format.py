@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from zerocost.base.units import unit_of
+
 Formatter = Callable[[float], str]
 MISSING = "–"
-_COUNTED = ("params", "non_embedding_params", "flops")
 SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -60,12 +61,29 @@ def count(value: float | None) -> str:
 
 
 def formatter_for(name: str) -> Formatter:
-    """The function that writes the values of a score or a size.
+    """The function that writes the values of a score or a cost, with its unit.
 
     >>> formatter_for("params")(12_345).replace(SPACE, " "), formatter_for("snip")(12_345)
     ('12.3 k', '12,345')
+    >>> formatter_for("flash")(12_345).replace(SPACE, " "), formatter_for("latency")(1.25).replace(SPACE, " ")
+    ('12.3 kB', '1.25 ms')
     """
-    return count if name in _COUNTED else number
+    unit = unit_of(name)
+    if unit == "B":
+        return _size
+    if unit:
+        return lambda value: number(value) if number(value) == MISSING else f"{number(value)}{SPACE}{unit}"
+    return count if name.endswith(("params", "flops")) else number
+
+
+def _size(value: float | None) -> str:
+    """A number of bytes.
+
+    >>> [_size(v).replace(SPACE, " ") for v in (987, 12_345)]
+    ['987 B', '12.3 kB']
+    """
+    text = count(value)
+    return text if text == MISSING else f"{text}{'' if SPACE in text else SPACE}B"
 
 
 def percent(fraction: float | None) -> str:

@@ -10,6 +10,7 @@ from zerocost.base.interrupt import exit_at_interrupt
 from zerocost.base.version import VERSION
 from zerocost.cli.evaluate import evaluate
 from zerocost.cli.explain import explain
+from zerocost.cli.latency import latency
 from zerocost.cli.lists import benchmarks, data, spaces
 from zerocost.cli.proxies import proxies
 from zerocost.cli.rank import rank
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (score, rank, train, search, evaluate, tune, proxies, spaces, data, benchmarks, explain):
     app.command()(command)
+app.add_typer(latency, name="latency")
 
 
 def _show_version(wanted: bool) -> None:

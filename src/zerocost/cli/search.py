@@ -55,7 +55,7 @@ from zerocost.search.export import check_export
 from zerocost.search.formats import FORMATS, check_formats
 from zerocost.search.objectives import SCORE
 from zerocost.search.origin import own_space
-from zerocost.search.pipeline import SearchInterrupted, SearchResult
+from zerocost.search.pipeline import NothingFits, SearchInterrupted, SearchResult
 from zerocost.search.settings import Keeping
 from zerocost.tasks import Task
 from zerocost.tasks.metrics import METRICS
@@ -142,7 +142,7 @@ def search(
     tables = {name: _load_table(space, settings[name]) for name in ("hardware", "accuracy")}
     kept = {"workdir": output.export / "trainings"} if output.export and not keeping.workdir else {}
     own = space if ":" in space else None
-    interrupted = False
+    interrupted, refusals = False, "nothing was proposed, so nothing was scored"
     try:
         result = pipeline.search(
             own_space(own) if own else space,
@@ -151,6 +151,8 @@ def search(
         )
     except SearchInterrupted as stop:
         result, interrupted = stop.result, True
+    except NothingFits as none:
+        result, refusals = none.result, str(none)
     try:
         if output.as_json:
             print_json(_result_dict(result))
@@ -162,7 +164,7 @@ def search(
     print_written([] if output.as_json else written)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
-    _fail_without_survivors(result, chosen)
+    _fail_without_survivors(result, chosen, refusals)
 
 
 def _explain_result(result: SearchResult, output: _SearchOutput) -> None:
@@ -173,11 +175,10 @@ def _explain_result(result: SearchResult, output: _SearchOutput) -> None:
         out.print("nothing is ranked by a combination of proxies here, so there is none to explain", style="dim")
 
 
-def _fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy]) -> None:
+def _fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy], refusals: str) -> None:
     """Fail where a search ended without a survivor, and say why."""
     if not len(result.table):
-        reason = next(iter(result.rejected.values()), "nothing was proposed")
-        fail(f"no architecture keeps to the limits, so nothing was scored; the first one: {reason}", NOTHING_FOUND)
+        fail(refusals, NOTHING_FOUND)
     if nothing_ran(chosen, result.table.scored) and "score" in result.objectives:
         fail(f"no candidate could be scored: {result.table.failures['reason'].iloc[0]}", BAD_INPUT)
     if not len(result.kept):

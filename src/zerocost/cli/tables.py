@@ -9,7 +9,8 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost.base.format import fixed, plural, shorten
+from zerocost.base.format import SPACE, fixed, formatter_for, plural, shorten
+from zerocost.base.units import unit_of
 from zerocost.cli.common import out
 from zerocost.combine import Combination
 from zerocost.report.frames import run_table, trained_table
@@ -45,10 +46,12 @@ def print_ranking(table: ScoreTable, title: str, limit: int = 50) -> None:
 
 
 def cell_text(value: float, column: object) -> str:
-    """A number to read: counts whole, scores with four digits that matter."""
+    """A number to read: counts whole, bytes and times with their unit, scores with six digits that matter."""
     if math.isnan(value):
         return "failed"
-    return f"{value:,.0f}" if column in ("params", "non_embedding_params", "flops") else f"{value:.6g}"
+    if unit_of(str(column)):
+        return formatter_for(str(column))(value).replace(SPACE, " ")
+    return f"{value:,.0f}" if str(column).endswith(("params", "flops")) else f"{value:.6g}"
 
 
 def print_failures(table: ScoreTable, limit: int = 5) -> None:

@@ -181,11 +181,15 @@ class Network:
         Inputs are passed as `call` does. Raises `Failure` with the reason when the network raises or returns no tensor
         to score.
         """
+        return self.pick(self.run_whole(tensors, inputs))
+
+    def run_whole(self, tensors: Mapping[str, Tensor], inputs: Any) -> Any:
+        """`run`, with everything that the network returns."""
         for holder, key, name in self.places:
             holder[key] = tensors[name]
         try:
             with kept_defaults(), self._noting_reads(tensors):
-                outputs = call(self.model, inputs)
+                return call(self.model, inputs)
         except (torch.OutOfMemoryError, Failure, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -194,7 +198,6 @@ class Network:
             if str(error).startswith("Expected more than 1 "):
                 raise OneValue from error
             raise Failure(f"the network raised {describe_error(error)}{_count_inputs(error, inputs)}") from error
-        return self.pick(outputs)
 
     @contextmanager
     def _noting_reads(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:

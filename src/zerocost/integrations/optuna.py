@@ -27,7 +27,9 @@ from zerocost.scoring.score import score
 SCORES, FAILURES = "zerocost:scores", "zerocost:failures"
 """User attributes of a trial: proxy to value, and proxy to the reason why it has none."""
 
-_COUNTS = {"parameter_count", "non_embedding_count", "parameter_tensors", "multiply_adds", "weight_depth"}
+_COUNTS = {"parameter_count", "non_embedding_count", "parameter_tensors", "multiply_adds", "weight_depth"} | {
+    *("memory_steps", "constant_size", "cached_values", "active_count", "kept_size"),
+}
 """Signals of the size of a network. A study may minimise proxies that use no others."""
 
 
@@ -42,9 +44,9 @@ def objective(
     """An objective that scores the network of a trial untrained.
 
     Higher is better: create the study with direction "maximize", or with one "maximize" for each of several proxies.
-    Only sizes (`params`, `non_embedding_params`, `layer_count`, `flops`, `depth`) may be minimised. A trial whose
-    network cannot be built or scored is pruned, whatever was raised: its user attribute `zerocost:failures` has the
-    reasons, `zerocost:scores` the scores that were computed.
+    Only sizes (`params`, `non_embedding_params`, `layer_count`, `flops`, `depth` and the budgets, such as
+    `peak_memory`) may be minimised. A trial whose network cannot be built or scored is pruned, whatever was raised: its
+    user attribute `zerocost:failures` has the reasons, `zerocost:scores` the scores that were computed.
 
     Args:
         build: makes the network of a trial; torch is seeded with `seed` meanwhile.

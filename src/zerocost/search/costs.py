@@ -8,7 +8,8 @@ from typing import Any
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import Benchmark
-from zerocost.search.latency import Timing, latency_conditions, measured_latency, table_costs
+from zerocost.search.latency import Timing
+from zerocost.search.latency_sources import LatencyMeter, measured_latency
 from zerocost.search.sizes import Cost
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
@@ -43,18 +44,11 @@ class _Timings(MutableMapping[str, Timing]):
         return len(self.known)
 
 
-def cost_functions(
-    space: SearchSpace, inputs: Any, store: Store, hardware: Benchmark | None, device: str, sizes: dict[str, Cost]
-) -> dict[str, Cost]:
-    """By name, cheapest first: what `hardware` has in its table, `sizes`, and the latency measured on `device`."""
+def latency_cost(space: SearchSpace, inputs: Any, store: Store, meter: LatencyMeter) -> Cost:
+    """The latency of a space's networks, what was measured kept in a store under the meter's conditions."""
     shape = tuple(getattr(inputs, "shape", ())[1:])
-    timings = _Timings(store, f"{space.name}; input={shape}; {latency_conditions(device=device)}")
-    table = table_costs(hardware) if hardware is not None else {}
-    return {
-        **table,
-        **sizes,
-        "latency": measured_latency(space, inputs, device=device, kept=timings),
-    }
+    timings = _Timings(store, f"{space.name}; input={shape}; {meter.conditions}")
+    return measured_latency(space, inputs, meter, timings)
 
 
 def accuracy_function(source: Accuracy) -> Cost:

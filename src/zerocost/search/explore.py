@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import numpy as np
 import optuna
 import pandas as pd
 from optuna.exceptions import UpdateFinishedTrialError
@@ -29,10 +30,16 @@ from zerocost.spaces.base import SearchSpace
 ROUND_SIZE = 8
 """Architectures that are proposed before the strategy learns what they were worth, so that they can be measured at
 once. Always the same, however many processes there are, so that the result does not depend on their number."""
+TIGHT = 40
+"""Proposals over a limit after which others are moved towards it, if fewer than one in ten keeps to it."""
+MOST_VAIN = 3
+"""Proposals in a row that are moved towards a limit in vain, after which none is."""
 MOST_IDLE = 1000
 """Proposals in a row that may bring nothing to measure."""
 _EXHAUSTED = "the space is exhausted"
 
+Repair = Callable[[Architecture, SearchSpace, np.random.Generator], Architecture | None]
+"""An architecture that keeps to the limits, near one that does not."""
 LimitCheck = Callable[[Architecture], str | None]
 """Why an architecture is over a limit; None when it keeps to all."""
 _Trials = list[tuple[optuna.Trial, str]]
@@ -130,6 +137,8 @@ class Proposer:
         objectives: what is wanted.
         stopping: when to end.
         limit: says of an architecture why it is over a limit.
+        repair: moves what is over a limit towards it, where most proposals are; the sampler is told of what it gives as
+            of a proposal of its own.
         shared: whether other processes work on the same study. What they have measured counts, and what one of them
             leaves undone is done again.
         found: what was found so far, from which it goes on.
@@ -140,6 +149,7 @@ class Proposer:
     objectives: Objectives
     stopping: Stopping
     limit: LimitCheck = lambda arch: None
+    repair: Repair | None = None
     shared: bool = False
     found: Exploration = field(default_factory=Exploration)
 
@@ -147,6 +157,8 @@ class Proposer:
         self.keys: dict[str, str] = {}
         # by the key that twins share, the text of what was measured or refused
         self.known: dict[str, str] = {self.key(text): text for text in self.found.measured}
+        self.repaired: set[str] = set()
+        self.vain = 0
         self.order = iter(self.space)
         self.left = next(self.order, None)
 
@@ -165,6 +177,7 @@ class Proposer:
             key = self.key(text)
             if reason:
                 found.rejected[text or f"trial {trial.number}"] = reason
+                self.propose_repaired(trial, text)
                 self.known.setdefault(key, text)
                 trial.set_user_attr(REJECTED, reason)
                 self.study.tell(trial, state=TrialState.PRUNED)
@@ -183,6 +196,23 @@ class Proposer:
                 self.known[key] = text
                 found.idle = 0
         return list(batch.values()), twins
+
+    def propose_repaired(self, trial: optuna.Trial, text: str) -> None:
+        """Where proposals keep being over a limit, put one that keeps to it next in the study."""
+        refused, kept = len(self.found.rejected), len(self.found.measured.keys() - self.repaired)
+        vain = self.vain >= MOST_VAIN
+        if self.repair is None or not text or self.shared or vain or refused < max(TIGHT, 9 * kept):
+            return
+        rng = np.random.default_rng(trial.number)
+        arch, fitting = self.space.parse(text), list(self.found.measured)
+        if fitting:
+            arch = self.space.crossover(self.space.parse(fitting[int(rng.integers(len(fitting)))]), arch, rng)
+        moved = self.repair(arch, self.space, rng)
+        self.vain += 1
+        if moved is not None and self.key(str(moved)) not in self.known:
+            self.vain = 0
+            self.repaired.add(str(moved))
+            self.study.enqueue_trial(dict(moved.choices))
 
     def more(self) -> bool:
         """Whether to ask for another proposal; if not, `found.stopped` says why, unless others may leave something."""

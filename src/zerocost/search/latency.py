@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +22,8 @@ from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
 from zerocost.engine.outputs import no_output
-from zerocost.search.sizes import Cost, build_network, first_sample, repeat_sample
-from zerocost.spaces import Architecture, SearchSpace
+from zerocost.search.sizes import Cost, first_sample, repeat_sample
+from zerocost.spaces import Architecture
 
 WARM_UP, LEAST, PRECISION = 3, 10, 0.01
 
@@ -80,17 +80,32 @@ def _time_passes(model: nn.Module, inputs: Any, device: torch.device, seconds: f
     network = Network(materialised(model, inputs), no_output)
     arguments = tree_map(lambda t: t.to(device) if isinstance(t, torch.Tensor) else t, network.prepare(inputs))
     tensors = {name: tensor.detach().to(device) for name, tensor in network.tensors.items()}
-    times: list[float] = []
     with network.fresh(0, training=False), torch.inference_mode(), torch.autocast(device.type, enabled=False):
         start = _now(device)
-        for _ in range(WARM_UP):
-            network.run(tensors, arguments)
-            if _now(device) - start > seconds:
-                break
-        while not times or (not _is_precise(times) and _now(device) - start < seconds):
-            begin = _now(device)
-            call(network.model, arguments)  # `run` left `tensors` in the model's places
-            times.append(1e3 * (_now(device) - begin))
+        network.run(tensors, arguments)  # leaves `tensors` in the model's places
+        left = seconds - (_now(device) - start)
+        return time_passes(partial(call, network.model, arguments), partial(_now, device), left, WARM_UP - 1)
+
+
+def time_passes(run: Callable[[], Any], now: Callable[[], float], seconds: float, warm_up: int = WARM_UP) -> Timing:
+    """The timing of something that is run again and again: at least once, until it is precise or the time is over.
+
+    Args:
+        run: what is timed.
+        now: the time in seconds.
+        seconds: when to stop, warming up included.
+        warm_up: how often it is run before.
+    """
+    times: list[float] = []
+    start = now()
+    for _ in range(warm_up):
+        if now() - start >= seconds:
+            break
+        run()
+    while not times or (not _is_precise(times) and now() - start < seconds):
+        begin = now()
+        run()
+        times.append(1e3 * (now() - begin))
     return Timing(statistics.median(times), _spread(times), len(times))
 
 
@@ -126,13 +141,13 @@ def latency_conditions(*, batch: int = 1, device: str | torch.device = "cpu") ->
     place = torch.device(device)
     name = torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
     return (
-        f"latency; processor={_processor()}; device={name}; threads={torch.get_num_threads()}; batch={batch}; "
+        f"latency; processor={processor()}; device={name}; threads={torch.get_num_threads()}; batch={batch}; "
         f"torch={torch.__version__}"
     )
 
 
 @cache
-def _processor() -> str:
+def processor() -> str:
     """The name of the host's processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -141,45 +156,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def measured_latency(
-    space: SearchSpace,
-    inputs: Any,
-    *,
-    batch: int = 1,
-    device: str | torch.device = "cpu",
-    seconds: float = 2.0,
-    kept: MutableMapping[str, Timing] | None = None,
-) -> Cost:
-    """The median latency in milliseconds of a space's full networks, each measured when asked for, and once.
-
-    A measured value is never the same twice: `kept`, timings by architecture text, is read before anything is measured
-    and gets what was. Keep it under `latency_conditions`. Other arguments and errors are those of `latency`.
-
-    >>> from zerocost import spaces
-    >>> space, images = spaces.get("cnn"), torch.zeros(1, 3, 32, 32)
-    >>> measured_latency(space, images, kept={"a": Timing(1.5, 0.1, 20)})(Architecture("a", ()))
-    1.5
-    """
-    known: MutableMapping[str, Timing] = {} if kept is None else kept
-    failed: dict[str, Failure] = {}
-    check_device(device)
-    sample = first_sample(inputs)
-
-    def measure(arch: Architecture) -> Timing:
-        return latency(build_network(space, arch, "cpu"), sample, batch=batch, device=device, seconds=seconds)
-
-    def median(arch: Architecture) -> float | Failure:
-        if str(arch) not in known and str(arch) not in failed:
-            found = or_failure(measure, arch)
-            if isinstance(found, Failure):
-                failed[str(arch)] = Failure(str(found))
-            else:
-                known[str(arch)] = found
-        return failed[str(arch)] if str(arch) in failed else known[str(arch)].median
-
-    return median
 
 
 def table_costs(benchmark: Benchmark, dataset: str | None = None) -> dict[str, Cost]:

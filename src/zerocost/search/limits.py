@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+
+import numpy as np
 
 from zerocost.base.conditions import Clause, join_clauses, parse_clauses
 from zerocost.base.errors import Failure, InputError, unknown
+from zerocost.base.units import unit_of
 from zerocost.search.sizes import Cost
-from zerocost.spaces import Architecture
+from zerocost.spaces import Architecture, SearchSpace
 
+MOST_MOVES = 200
+"""Moves after which an architecture that is over a limit is given up."""
 Limit = Callable[[Architecture], object]
 """A limit of the user's own: True or None when an architecture keeps to it, else False, or the reason as a text."""
 
@@ -83,6 +89,44 @@ class Limits:
                 return reason
         return next((reason for part in self.clauses if (reason := self.why_broken(part, arch)) is not None), None)
 
+    def excess(self, arch: Architecture) -> float:
+        """How far an architecture is from keeping to all limits; 0 for one that does.
+
+        Conditions are asked for in order up to the first that is broken; those after it count 1 each.
+        """
+        if any(_reason_against(function, arch) is not None for function in self.functions):
+            return 1.0 + len(self.clauses)
+        for place, clause in enumerate(self.clauses):
+            found = {name: self.costs[name](arch) for name in clause.names}
+            over = clause.excess({name: math.nan if isinstance(v, Failure) else v for name, v in found.items()})
+            if over:
+                return (1.0 - 1.0 / (1.0 + over)) + len(self.clauses) - place - 1
+        return 0.0
+
+    def repair(self, arch: Architecture, space: SearchSpace, rng: np.random.Generator) -> Architecture | None:
+        """An architecture that keeps to all limits, near one that does not, by moves that never lead further away.
+
+        None where there is none within `MOST_MOVES` moves.
+        """
+        over = self.excess(arch)
+        for _ in range(MOST_MOVES):
+            if not over:
+                return arch
+            moved = space.mutate(arch, rng)
+            further = self.excess(moved)
+            if further <= over:
+                arch, over = moved, further
+        return arch if not over else None
+
+    def refusals(self, rejected: Mapping[str, str], space: SearchSpace) -> str:
+        """Which limit refuses most of what was proposed, and what is nearest to the limits, in words."""
+        counts = Counter(reason.partition(" is false")[0] for reason in rejected.values())
+        parts = [f"{limit} refuses {count:,} of {len(rejected):,}" for limit, count in counts.most_common(3)]
+        proposed = [space.parse(text) for text in rejected if not text.startswith("trial ")]
+        near = sorted(proposed, key=self.excess)[:3]
+        nearest = "; ".join(f"{arch} ({rejected[str(arch)]})" for arch in near)
+        return f"no architecture keeps to the limits: {', '.join(parts)}; nearest: {nearest}"
+
     def why_broken(self, clause: Clause, arch: Architecture) -> str | None:
         """Why a clause does not hold for an architecture; None when it does."""
         found = {name: self.costs[name](arch) for name in clause.names}
@@ -109,4 +153,5 @@ def _cost_text(name: str, value: float | Failure) -> str:
     """A cost as it is written in a reason."""
     if isinstance(value, Failure):
         return f"{name} failed: {value}"
-    return f"{name} = {value:,.0f}" if float(value).is_integer() else f"{name} = {value:.6g}"
+    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:.6g}"
+    return f"{name} = {text} {unit_of(name)}".rstrip()

@@ -17,7 +17,11 @@ from zerocost.search.sizes import SIZE_PROXIES
 
 
 def check_names(
-    objectives: Iterable[str], where: str | None, proxies: Iterable[str], hardware: Benchmark | None
+    objectives: Iterable[str],
+    where: str | None,
+    proxies: Iterable[str],
+    hardware: Benchmark | None,
+    own_costs: Iterable[str] = (),
 ) -> None:
     """See that objectives and conditions name quantities that a search can have.
 
@@ -26,12 +30,13 @@ def check_names(
         where: conditions.
         proxies: what "score" combines.
         hardware: a benchmark whose untrained numbers are quantities too.
+        own_costs: the names of the user's own costs.
 
     Raises:
         InputError: a name that is neither a proxy nor a cost, or a text that is no condition.
     """
     wanted = list(objectives)
-    costs = {*SIZE_PROXIES, "memory", "latency", *(table_costs(hardware) if hardware else ())}
+    costs = {*SIZE_PROXIES, "latency", *own_costs, *(table_costs(hardware) if hardware else ())}
     known = {SCORE, *costs, *proxy_names(), *AGGREGATES, *proxies, *filter(is_metric, wanted)}
     clauses = parse_clauses(where) if where else []
     for clause in clauses:

@@ -9,13 +9,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from zerocost.base.units import is_cost
+from zerocost.base.user_code import FileFunction
 from zerocost.combine import Combination
+from zerocost.engine.proxy import REGISTRY
+from zerocost.search.own_costs import OwnCost, cost_name
 from zerocost.statistics.pareto import Floats, crowded_fitness, fronts
 from zerocost.tasks.metrics import METRICS, lower_is_better
 
 SCORE = "score"
 ACCURACY = "accuracy"
-_LESS_IS_BETTER = ("params", "flops", "depth", "memory", "latency", "energy")
 
 
 def minimised(name: str) -> bool:
@@ -24,9 +27,7 @@ def minimised(name: str) -> bool:
     >>> minimised("params"), minimised("raspi4_latency"), minimised("mean_squared_error"), minimised("snip")
     (True, True, True, False)
     """
-    if lower_is_better(name):
-        return True
-    return name.rpartition("_")[2] in _LESS_IS_BETTER if name != "non_embedding_params" else True
+    return lower_is_better(name) or is_cost(name)
 
 
 def is_metric(name: str) -> bool:
@@ -114,11 +115,28 @@ class Objectives:
         return values
 
 
-def read_objectives(objectives: Iterable[str] | str) -> tuple[str, ...]:
-    """Names of objectives, out of a sequence or a comma-separated text.
+def read_objectives(objectives: Iterable[str | OwnCost] | OwnCost | str) -> dict[str, str | OwnCost]:
+    """Objectives by name, out of a sequence or a comma-separated text; functions of the user's are costs.
 
-    >>> read_objectives("score, params")
-    ('score', 'params')
+    >>> list(read_objectives("score, params"))
+    ['score', 'params']
+    >>> def joules(arch): ...
+    >>> list(read_objectives(["score", joules]))
+    ['score', 'joules_cost']
     """
-    given = objectives.split(",") if isinstance(objectives, str) else objectives
-    return tuple(dict.fromkeys(name.strip() for name in given if name.strip()))
+    if isinstance(objectives, str):
+        objectives = objectives.split(",")
+    found: dict[str, str | OwnCost] = {}
+    for one in [objectives] if callable(objectives) else objectives:
+        function = _function_in(one.strip()) if isinstance(one, str) else one
+        name = cost_name(function) if function else str(one).strip()
+        found |= {name: function or name} if name else {}
+    return found
+
+
+def _function_in(text: str) -> OwnCost | None:
+    """The function that FILE.py:NAME names; None for a proxy and for any other text."""
+    if ".py:" not in text or "(" in text:
+        return None
+    function = FileFunction(text)
+    return None if any(proxy.formula is function.function for proxy in REGISTRY.values()) else function

@@ -15,15 +15,16 @@ from zerocost.data.as_batch import first_batch
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
+from zerocost.search.latency_sources import latency_meter
 from zerocost.search.names import check_names
 from zerocost.search.objectives import ACCURACY
 from zerocost.search.preparation import describe_inputs, describe_outputs
-from zerocost.search.result import SearchInterrupted, SearchResult, Stage
+from zerocost.search.result import NothingFits, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
 from zerocost.store import Store
 from zerocost.tasks.task import task_name
 
-__all__ = ["Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
+__all__ = ["NothingFits", "Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
 
 _STAGES = {"score": "scoring", "train": "training, epochs"}
 
@@ -71,7 +72,8 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
                 "a budget of trainings is for one objective that needs no training, such as score, but got objectives "
                 f"{', '.join(self.objective_names)}; put limits on the others in where"
             )
-        check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware)
+        latency_meter(self.latency)
+        check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware, self.own_costs)
 
     @property
     def conditions(self) -> str | None:
@@ -105,6 +107,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
 
         Raises:
             InputError: settings or data that cannot be used.
+            NothingFits: no architecture keeps to the limits; which refuses most, and what is nearest to them.
             SearchInterrupted: at Ctrl-C, with what was done.
         """
         from zerocost.search.follow import Follower
@@ -128,6 +131,8 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             result.settings, result.sizes, result.sample = settings, plan.sizes, plan.sample
             result.task = task
             result.inputs, result.outputs = describe_inputs(plan.sample, fitting), describe_outputs(fitting)
+            if not len(result.table) and result.rejected:
+                raise NothingFits(plan.limits.refusals(result.rejected, plan.space), result)
             if self.epochs and len(result.kept):
                 follower = Follower(explored, result) if follows(plan, study_storage) else None
                 train_both(plan, result, report, follower)
@@ -158,6 +163,7 @@ def search(space: Space, data: Any, **settings: Any) -> SearchResult:
 
     Raises:
         InputError: settings or data that cannot be used, or a setting that does not exist.
+        NothingFits: no architecture keeps to the limits, as in `Pipeline.run`.
         SearchInterrupted: at Ctrl-C, with what was done.
 
     >>> from torch import nn

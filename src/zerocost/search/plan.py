@@ -25,11 +25,14 @@ from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.table import ScoreTable, score_frame
 from zerocost.search.accuracy import DataSplit, trained_metric
-from zerocost.search.costs import accuracy_function, cost_functions
+from zerocost.search.costs import accuracy_function, latency_cost
 from zerocost.search.fit_space import fit_space
+from zerocost.search.latency import table_costs
+from zerocost.search.latency_sources import latency_meter
 from zerocost.search.limits import Limits, split_conditions
 from zerocost.search.measure import Measure, Measurement, measure_function
 from zerocost.search.objectives import SCORE, Objectives
+from zerocost.search.own_costs import own_cost
 from zerocost.search.sizes import Cost, size_costs_by
 from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.store import Store
@@ -104,6 +107,7 @@ class SearchPlan:
             "proxies": ",".join(self.objectives.proxies),
             "objectives": ",".join(self.objectives.names),
             "limits": ", ".join(map(_source_name, self.limits.functions)) or None,
+            "latency": getattr(pipeline.latency, "__name__", str(pipeline.latency)),
             "hardware": None if pipeline.hardware is None else repr(pipeline.hardware),
             "accuracy": None if pipeline.accuracy is None else _source_name(pipeline.accuracy),
             "combination": _combination_text(pipeline.combination),
@@ -153,7 +157,10 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
     space, sizes = fit_space(pipeline.space, split.fitting, split.task)
     sample = separate_targets(data_.draw(split.fitting, 1, seed=pipeline.seed)).inputs
     sized = stack.enter_context(size_costs_by(pipeline.workers, space, sample, split.task.output))
-    costs = cost_functions(space, sample, store, pipeline.hardware, pipeline.device_name, sized)
+    looked_up = table_costs(pipeline.hardware) if pipeline.hardware is not None else {}
+    meter = latency_meter(pipeline.latency, pipeline.device_name)
+    own = {name: own_cost(function) for name, function in pipeline.own_costs.items()}
+    costs = {**looked_up, **sized, **own, "latency": latency_cost(space, sample, store, meter)}
     limits, where = split_conditions(pipeline.conditions, costs)
     if pipeline.trained_objective:
         costs[pipeline.trained_objective] = accuracy_function(

@@ -221,6 +221,14 @@ def _mean_metrics(runs: Iterable[Run]) -> dict[str, float]:
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
+class NothingFits(InputError):
+    """Everything that was proposed is over a limit; `result` has the reasons of each, in `rejected`."""
+
+    def __init__(self, message: str, result: SearchResult) -> None:
+        super().__init__(message)
+        self.result = result
+
+
 class SearchInterrupted(KeyboardInterrupt):
     """Ctrl-C during a search; `result` holds what was done until then."""
 

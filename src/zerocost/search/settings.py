@@ -21,8 +21,10 @@ from zerocost.engine.outputs import Output
 from zerocost.engine.proxy import Proxy
 from zerocost.search.costs import Accuracy
 from zerocost.search.group import SettingsGroup, at_least
+from zerocost.search.latency_sources import LatencySource
 from zerocost.search.limits import Limit
 from zerocost.search.objectives import ACCURACY, SCORE, is_metric, read_objectives
+from zerocost.search.own_costs import OwnCost
 from zerocost.spaces import FULL, Fidelity
 from zerocost.tasks import Task
 from zerocost.tasks.task import as_task
@@ -36,10 +38,14 @@ class Goal(SettingsGroup):
     Attributes:
         objectives: what is wanted: score, accuracy (or another metric), a proxy, or a cost such as params or latency.
             Less of a cost or an error is better, more of anything else. Separate several by commas; architectures are
-            then ranked by fronts.
+            then ranked by fronts. A function of your own, from an `Architecture` to a number, is a cost too: joules is
+            named joules_cost.
         where: conditions on survivors, such as 'params < 2e6 and latency < 5 and snip > 0'. Conditions on costs alone
             are checked before anything is scored.
         limits: a function of your own or several, from an `Architecture` to whether it is allowed, or why not.
+        latency: how latency is had: torch or torch:THREADS on the device, onnxruntime or onnxruntime:THREADS, a table
+            of layers that `zerocost latency record` wrote, a command such as 'cmd: ./run.sh {onnx}' that prints
+            milliseconds, or a function of a network and a sample, or its FILE.py:NAME.
         hardware: a benchmark whose untrained numbers, such as `raspi4_latency`, can be named like costs.
         accuracy: what the objective "accuracy" is: a benchmark to look it up in, or a function of an `Architecture`. If
             None, networks are trained for `epochs`, and it is their validation accuracy.
@@ -51,9 +57,10 @@ class Goal(SettingsGroup):
             default it is found.
     """
 
-    objectives: Iterable[str] | str = SCORE
+    objectives: Iterable[str | OwnCost] | OwnCost | str = SCORE
     where: str | None = None
     limits: Limit | Sequence[Limit] = ()
+    latency: LatencySource = "torch"
     hardware: Benchmark | None = None
     accuracy: Accuracy | None = None
     task: Task | str | None = None
@@ -71,7 +78,12 @@ class Goal(SettingsGroup):
     @cached_property
     def objective_names(self) -> tuple[str, ...]:
         """The objectives, one by one."""
-        return read_objectives(self.objectives)
+        return tuple(read_objectives(self.objectives))
+
+    @cached_property
+    def own_costs(self) -> dict[str, OwnCost]:
+        """The functions among the objectives, by the names of their numbers."""
+        return {name: given for name, given in read_objectives(self.objectives).items() if not isinstance(given, str)}
 
     @property
     def trained_objective(self) -> str | None:

@@ -8,7 +8,7 @@ from functools import cache, lru_cache, partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure, InputError
@@ -18,8 +18,7 @@ from zerocost.data.as_batch import as_batch
 from zerocost.engine.inputs import sample_test, take_samples
 from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
-from zerocost.engine.network import Network
-from zerocost.engine.outputs import Output, no_output
+from zerocost.engine.outputs import Output
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score
 from zerocost.spaces import Architecture, SearchSpace
@@ -27,9 +26,17 @@ from zerocost.spaces import Architecture, SearchSpace
 Cost = Callable[[Architecture], float | Failure]
 """A number for an architecture, always the same for the same one, or the reason why it cannot be had."""
 
-SIZE_PROXIES = {"params": "params", "flops": "flops,depth", "depth": "flops,depth"}
-"""The sizes that are proxies, each with those that are measured together."""
-_MEGABYTE = 1e6
+_TOGETHER = (
+    ("params",),
+    ("embedding_params",),
+    ("flops", "depth"),
+    tuple(name + precision for name in ("peak_memory", "flash", "kv_cache") for precision in ("", "_fp16", "_int8")),
+    ("active_params",),
+    ("training_memory",),
+)
+"""The proxies that are sizes, cheapest first; those of a group are measured together."""
+SIZE_PROXIES = {name: ",".join(group) for group in _TOGETHER for name in group}
+"""The sizes, each with those that are measured together."""
 
 
 def size_costs(space: SearchSpace, inputs: Any, output: Output = None) -> dict[str, Cost]:
@@ -38,10 +45,7 @@ def size_costs(space: SearchSpace, inputs: Any, output: Output = None) -> dict[s
     Networks are built on the meta device, where weights take no memory and nothing is computed; one that cannot be
     built or run there is built on the CPU. Fidelity plays no part: sizes are those of the network to be trained.
 
-    - `params`, `flops`, `depth`: what `zerocost.score` gives for the proxies of these names.
-    - `memory`: MB (10⁶ bytes) of the parameters, and of what a forward pass in train mode keeps of one image for the
-      backward pass: the mean of two images, as batch normalisation cannot be trained on one. Gradients and the
-      optimiser's state are not counted; each takes as much as the parameters, or a multiple of it.
+    They are what `zerocost.score` gives for the proxies of these names: `params`, `flops`, `depth`, `peak_memory`, …
 
     Args:
         space: the space.
@@ -57,28 +61,27 @@ def size_costs(space: SearchSpace, inputs: Any, output: Output = None) -> dict[s
     >>> from zerocost import spaces
     >>> known = size_costs(spaces.get("nasbench201"), torch.zeros(1, 3, 32, 32))
     >>> arch = spaces.get("nasbench201").parse("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|")
-    >>> {name: size(arch) for name, size in known.items()}
-    {'params': 73306.0, 'flops': 7783040.0, 'depth': 6.0, 'memory': 0.7738}
+    >>> {name: known[name](arch) for name in ("params", "flops", "peak_memory")}
+    {'params': 73306.0, 'flops': 7783040.0, 'peak_memory': 262144.0}
     """
     sample = first_sample(inputs)
     build = lru_cache(maxsize=1)(partial(build_network, space))
     card = lru_cache(maxsize=1)(lambda model, names: score(model, Batch(sample, None), names, output=output))
 
-    def scored(name: str, model: nn.Module, _: Any) -> float:
+    def scored(name: str, model: nn.Module) -> float:
         found = card(model, SIZE_PROXIES[name])
         if name in found.failures:
             raise Failure(found.failures[name])
         return found[name]
 
-    def size(measure: Callable[[nn.Module, Any], float], arch: Architecture) -> float | Failure:
+    def size(name: str, arch: Architecture) -> float | Failure:
         with torch.inference_mode(False), torch.enable_grad():
-            found = or_failure(lambda: measure(materialised(build(arch, "meta"), sample), sample))
+            found = or_failure(lambda: scored(name, materialised(build(arch, "meta"), sample)))
             if isinstance(found, Failure):
-                found = or_failure(lambda: measure(materialised(build(arch, "cpu"), sample), sample))
+                found = or_failure(lambda: scored(name, materialised(build(arch, "cpu"), sample)))
         return Failure(str(found)) if isinstance(found, Failure) else float(found)
 
-    measures: dict[str, Callable[[nn.Module, Any], float]] = {name: partial(scored, name) for name in SIZE_PROXIES}
-    return {name: cache(partial(size, measure)) for name, measure in (measures | {"memory": _memory_megabytes}).items()}
+    return {name: cache(partial(size, name)) for name in SIZE_PROXIES}
 
 
 @contextmanager
@@ -89,8 +92,8 @@ def size_costs_by(workers: int, space: SearchSpace, inputs: Any, output: Output 
 
     >>> from zerocost import spaces
     >>> with size_costs_by(1, spaces.get("cnn"), torch.zeros(1, 3, 32, 32)) as known:
-    ...     list(known)
-    ['params', 'flops', 'depth', 'memory']
+    ...     list(known)[:4]
+    ['params', 'embedding_params', 'flops', 'depth']
     """
     known = size_costs(space, inputs, output)
     if workers == 1:
@@ -136,22 +139,3 @@ def build_network(space: SearchSpace, arch: Architecture, device: str) -> nn.Mod
         return initialise(build)
     except InputError as error:
         raise Failure(str(error)) from error
-
-
-def _memory_megabytes(model: nn.Module, sample: Any) -> float:
-    """MB of a network's parameters and of what it keeps of one sample for the backward pass."""
-    network = Network(model, no_output)
-    kept: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage
-        return tensor
-
-    inputs = network.prepare(repeat_sample(sample, 2))
-    with network.fresh(0, training=True), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        network.run(network.tensors, inputs)
-    for tensor in network.tensors.values():
-        kept.pop(tensor.untyped_storage()._cdata, None)
-    parameters = sum(p.numel() * p.element_size() for p in network.parameters.values())
-    return (parameters + sum(storage.nbytes() for storage in kept.values()) / 2) / _MEGABYTE

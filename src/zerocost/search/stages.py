@@ -106,7 +106,10 @@ def _explore_space(done: Explored, study_storage: str | None) -> None:
         done.measure, done.study = plan.measure(fidelity), make_study(plan, study_storage)
         shared = study_storage is not None
         stopping = _first_half(plan.pipeline) if follows(plan, study_storage) else plan.pipeline
-        proposer = Proposer(plan.space, done.study, plan.objectives, stopping, plan.limits.check, shared, found)
+        limits = plan.limits
+        proposer = Proposer(
+            plan.space, done.study, plan.objectives, stopping, limits.check, limits.repair, shared, found
+        )
         explore(proposer, done.timed, partial(done.progress, "score"))
     finally:
         refused = f", {len(found.rejected):,} over a limit" if found.rejected else ""

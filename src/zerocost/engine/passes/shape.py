@@ -20,6 +20,7 @@ from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import COMPILED, Network
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import LayerSize, Signal
+from zerocost.engine.tape import as_meta
 from zerocost.engine.watch.base import NO_LAYER
 
 _aten = torch.ops.aten
@@ -43,7 +44,7 @@ def _shape(batch: PassInput) -> dict[str, Any]:
     network, sample = batch.network, take_samples(batch.inputs, 0, 1)
     try:
         on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
-        return _measure_shapes(network, on_meta, tree_map(_as_meta, sample), batch.seed)
+        return _measure_shapes(network, on_meta, tree_map(as_meta, sample), batch.seed)
     except Failure:
         return _measure_shapes(network, network.copies(), clone_tensors(sample), batch.seed)
 
@@ -88,11 +89,6 @@ class _LayerMode(ShapeMode):
                 if isinstance(tensor, Tensor):
                     self._depths[tensor] = behind
         return result
-
-
-def _as_meta(value: Any) -> Any:
-    """A tensor's shape and dtype on the meta device; anything else as it is."""
-    return value.to("meta") if isinstance(value, Tensor) else value
 
 
 add_pass(

@@ -1,0 +1,80 @@
+"""What attention keeps of each token so that later tokens need not compute it again: its keys and values."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import prod
+
+from zerocost.engine.tape import ATTENTION, Operation, Tape, Value
+
+_COPIES = ("clone", "_to_copy", "repeat", "index_select", "index", "cat", "constant_pad_nd")
+_SOFTMAX = ("_softmax", "_safe_softmax")
+
+
+def cached_values(tape: Tape) -> Fraction:
+    """Numbers a token: its keys and values in every attention, heads that are repeated counted once.
+
+    Attention is a call of torch's function, or a product with a tensor of samples, softmax, and a second product.
+
+    >>> cached_values(Tape())
+    Fraction(0, 1)
+    """
+    cache = _Cache(tape)
+    for operation in tape.operations:
+        cache.add(operation)
+    return cache.total
+
+
+class _Cache:
+    """Follows keys from the product with the queries through softmax to the product with the values.
+
+    Attributes:
+        total: numbers a token so far.
+    """
+
+    def __init__(self, tape: Tape) -> None:
+        self.total = Fraction(0)
+        self.constants = tape.constants
+        self.shares: dict[int, Fraction] = {}  # by storage, how much of it is no repetition
+        self.logits: dict[int, Fraction] = {}  # by storage that holds the products of queries and keys, the keys' size
+        self.weights: dict[int, Fraction] = {}  # the same of what softmax makes of them
+
+    def add(self, operation: Operation) -> None:
+        """Follow what an operation writes."""
+        reads, name = operation.reads, operation.name
+        if name == ATTENTION:
+            self._count(reads[1].shape[-2], self._distinct(reads[1]), reads[2])
+        elif name in ("bmm", "baddbmm"):
+            left, right = reads[-2:]
+            if left.storage in self.weights:
+                self._count(right.shape[-2], self.weights[left.storage], right)
+            elif right.storage not in self.constants:
+                self._mark(self.logits, operation, self._distinct(right))
+        elif name in _SOFTMAX and reads[0].storage in self.logits:
+            self._mark(self.weights, operation, self.logits[reads[0].storage])
+        elif operation.pointwise or name in _COPIES:
+            self._pass_on(operation)
+
+    def _count(self, tokens: int, keys: Fraction, values: Value) -> None:
+        self.total += (keys + self._distinct(values)) / max(tokens, 1)
+
+    def _mark(self, marks: dict[int, Fraction], operation: Operation, keys: Fraction) -> None:
+        marks |= dict.fromkeys((value.storage for value in operation.writes), keys)
+
+    def _pass_on(self, operation: Operation) -> None:
+        """What a pointwise operation or a copy writes is of the kind of what it reads."""
+        for written in operation.writes:
+            for marks in (self.logits, self.weights):
+                known = [marks[value.storage] for value in operation.reads if value.storage in marks]
+                marks.update({written.storage: known[0]} if known else {})
+            whole = [v for v in operation.reads if prod(v.shape) == prod(written.shape) or operation.name in _COPIES]
+            distinct = max((self._distinct(value) for value in whole), default=Fraction(0))
+            if distinct and operation.name != "cat":
+                self.shares[written.storage] = min(Fraction(1), distinct / max(prod(written.shape), 1))
+            elif operation.name == "cat":
+                self.shares[written.storage] = max(self.shares.get(v.storage, Fraction(1)) for v in whole)
+
+    def _distinct(self, value: Value) -> Fraction:
+        """How many numbers of a tensor are no repetitions of others."""
+        sizes = (size for size, stride in zip(value.shape, value.strides, strict=True) if stride)
+        return prod(sizes) * self.shares.get(value.storage, Fraction(1))

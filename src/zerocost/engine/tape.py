@@ -1,0 +1,230 @@
+"""The operations of one forward pass in the order in which they run, with what each reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+from zerocost.base.errors import Failure
+from zerocost.engine.functions import Function
+from zerocost.engine.inputs import clone_tensors
+from zerocost.engine.modes import CallMode
+from zerocost.engine.network import Network
+
+ATTENTION = "scaled_dot_product_attention"
+_WHOLE = {ATTENTION, "lstm", "gru", "rnn_tanh", "rnn_relu"}
+"""Functions that are one operation, whatever torch makes of them on a device."""
+
+
+class Size(NamedTuple):
+    """How much memory something takes, at any precision.
+
+    Attributes:
+        floats: floating-point numbers; a complex number is two.
+        other: bytes of everything else, such as integers.
+    """
+
+    floats: int
+    other: int
+
+    def at(self, width: int) -> int:
+        """Bytes, where a floating-point number takes `width`.
+
+        >>> Size(10, 3).at(4)
+        43
+        """
+        return self.floats * width + self.other
+
+    def plus(self, more: Size) -> Size:
+        """Both together."""
+        return Size(self.floats + more.floats, self.other + more.other)
+
+    def less(self, part: Size) -> Size:
+        """What is left without a part."""
+        return Size(self.floats - part.floats, self.other - part.other)
+
+
+NOTHING = Size(0, 0)
+
+
+def size_of(tensor: Tensor) -> Size:
+    """The memory of the storage behind a tensor.
+
+    >>> size_of(torch.zeros(2, 3)[0])
+    Size(floats=6, other=0)
+    """
+    held = tensor.untyped_storage().nbytes()
+    if tensor.is_floating_point() or tensor.is_complex():
+        return Size(held // tensor.element_size() * (1 + tensor.is_complex()), 0)
+    return Size(0, held)
+
+
+def storage_key(tensor: Tensor) -> StorageWeakRef:
+    """What is equal for views of one storage, and for no others, also after it is gone."""
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+
+
+class Value(NamedTuple):
+    """A tensor: a view of a storage."""
+
+    storage: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation that is no view.
+
+    Attributes:
+        name: that of the torch operator, or of the function that is taken as one.
+        pointwise: whether each number that it writes depends on the numbers at the same place alone.
+        reads: its tensors.
+        writes: what it returns, views of what it reads left out.
+    """
+
+    name: str
+    pointwise: bool
+    reads: tuple[Value, ...]
+    writes: tuple[Value, ...]
+
+
+@dataclass
+class Tape:
+    """What one forward pass did.
+
+    Attributes:
+        operations: in the order in which they ran; views are none.
+        sizes: how much memory each storage takes.
+        constants: the names of the storages that were there before and are no inputs: parameters, buffers, and tensors
+            that the network keeps otherwise, which have no name.
+        inputs: the storages of the network's inputs.
+        outputs: those of everything that it returned.
+    """
+
+    operations: list[Operation] = field(default_factory=list)
+    sizes: dict[int, Size] = field(default_factory=dict)
+    constants: dict[int, str] = field(default_factory=dict)
+    inputs: set[int] = field(default_factory=set)
+    outputs: set[int] = field(default_factory=set)
+
+
+def record(network: Network, sample: Any, seed: int) -> Tape:
+    """The tape of a forward pass in eval mode on the meta device, where nothing is computed.
+
+    A network that cannot run there, because its forward looks at values, runs for real. Raises `Failure` when it does
+    not run at all.
+    """
+    try:
+        on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
+        return _record(network, on_meta, tree_map(as_meta, sample), seed)
+    except Failure:
+        return _record(network, network.copies(), clone_tensors(sample), seed)
+
+
+def as_meta(value: Any) -> Any:
+    """A tensor's shape and dtype on the meta device; anything else as it is."""
+    return value.to("meta") if isinstance(value, Tensor) else value
+
+
+def _record(network: Network, tensors: Mapping[str, Tensor], sample: Any, seed: int) -> Tape:
+    recorder = _Recorder()
+    recorder.tape.inputs = {recorder.value(t).storage for t in _tensors(sample)}
+    recorder.tape.constants = {recorder.value(t).storage: name for name, t in tensors.items()}
+    whole = _WholeCalls(recorder)
+    with ExitStack() as stack:
+        for context in (network.fresh(seed, training=False), torch.no_grad(), recorder, whole):
+            stack.enter_context(context)
+        returned = network.run_whole(tensors, sample)
+    recorder.tape.outputs = {recorder.value(t).storage for t in _tensors(returned)}
+    return recorder.tape
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Writes down each operator that is dispatched."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tape = Tape()
+        self.within = False
+        self._known: dict[StorageWeakRef, int] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.within:
+            return func(*args, **kwargs)
+        reads = self.values((args, kwargs))
+        result = func(*args, **kwargs)
+        name = func.overloadpacket.__name__
+        self.add(name, torch.Tag.pointwise in func.tags or name in _ALSO_POINTWISE, reads, result, func)
+        return result
+
+    def whole(self, name: str, call: Callable[[], Any], arguments: Any) -> Any:
+        """Run a function as one operation."""
+        reads = self.values(arguments)
+        self.within = True
+        try:
+            result = call()
+        finally:
+            self.within = False
+        self.add(name, False, reads, result)
+        return result
+
+    def add(self, name: str, pointwise: bool, reads: tuple[Value, ...], result: Any, func: Any = None) -> None:
+        """Add an operation, if it is not only a view."""
+        behind = {value.storage for value in reads}
+        writes = tuple(value for value in self.values(result, made=True) if value.storage not in behind)
+        if writes or (func is not None and func._schema.is_mutable):
+            self.tape.operations.append(Operation(name, pointwise, reads, writes))
+
+    def values(self, nest: Any, made: bool = False) -> tuple[Value, ...]:
+        """The tensors in a nest; one whose storage is met for the first time is a constant unless it was `made`."""
+        found = []
+        for tensor in _tensors(nest):
+            before = len(self._known)
+            value = self.value(tensor)
+            found.append(value)
+            if len(self._known) > before and not made:
+                self.tape.constants[value.storage] = ""
+        return tuple(found)
+
+    def value(self, tensor: Tensor) -> Value:
+        """A tensor as it stands on the tape."""
+        key = self._known.setdefault(storage_key(tensor), len(self._known))
+        if key not in self.tape.sizes:
+            self.tape.sizes[key] = size_of(tensor)
+        return Value(key, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()))
+
+
+class _WholeCalls(CallMode):
+    """Hands functions that are one operation to the recorder as such."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name in _WHOLE and not self.recorder.within:
+            return self.recorder.whole(name, partial(function, *args, **kwargs), (args, kwargs))
+        return function(*args, **kwargs)
+
+
+_ALSO_POINTWISE = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"} | {
+    *("cudnn_batch_norm", "batch_norm_with_update", "hardswish", "hardsigmoid", "native_dropout", "masked_fill"),
+}
+"""Operators that torch does not tag as pointwise though in eval mode they are."""
+
+
+def _tensors(nest: Any) -> Iterable[Tensor]:
+    """The dense tensors in a nest."""
+    return [leaf for leaf in tree_leaves(nest) if isinstance(leaf, Tensor) and leaf.layout == torch.strided]

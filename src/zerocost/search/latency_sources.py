@@ -1,0 +1,237 @@
+"""Where the cost `latency` comes from: torch, onnxruntime, a table of layers, a command, or a function."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+
+from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, first_line
+from zerocost.engine.lazy import materialised
+from zerocost.engine.memory import or_failure
+from zerocost.search.latency import Timing, latency, latency_conditions, processor, time_passes
+from zerocost.search.own_costs import as_number
+from zerocost.search.sizes import Cost, build_network, first_sample
+from zerocost.spaces import Architecture, SearchSpace
+
+LatencySource = str | Path | Callable[[nn.Module, Any], float]
+"""How latency is had: "torch" or "torch:4" (threads), "onnxruntime" or "onnxruntime:4", "cmd: …" with the place {onnx},
+the .json file of a table of layers, FILE.py:NAME, or a function of a network and a sample that returns milliseconds."""
+_RUNTIME = re.compile(r"(torch|onnxruntime)(?::(\d+))?")
+_COMMAND, _PLACE = "cmd:", "{onnx}"
+_PATIENCE = 600.0
+"""Seconds that a command may take."""
+
+
+@dataclass(frozen=True)
+class LatencyMeter:
+    """Measures or predicts the latency of a network.
+
+    Attributes:
+        measure: the timing of a network on a sample; raises `Failure` with the reason where there is none.
+        conditions: what it depends on beside the network, as a key.
+    """
+
+    measure: Callable[[nn.Module, Any], Timing]
+    conditions: str
+
+
+def latency_meter(source: LatencySource = "torch", device: str = "cpu", seconds: float = 2.0) -> LatencyMeter:
+    """What measures latency as a source says.
+
+    Args:
+        source: a `LatencySource`.
+        device: where torch runs; the other sources say themselves.
+        seconds: when to stop measuring one network.
+
+    Raises:
+        InputError: a source that cannot be read, a file that is missing, or a device that cannot be used.
+        MissingExtraError: onnxruntime without the extra `onnx`.
+
+    >>> meter = latency_meter(lambda model, sample: 1.5)
+    >>> meter.measure(nn.Linear(4, 2), torch.zeros(1, 4)).median
+    1.5
+    """
+    if not isinstance(source, str | Path):
+        if not callable(source):
+            raise InputError(f"latency must be {_EXPECTED}, but got {source!r}")
+        name = getattr(source, "__name__", type(source).__name__)
+        return LatencyMeter(partial(_ask_function, source), f"latency by function {name}")
+    text = str(source).strip()
+    if found := _RUNTIME.fullmatch(text):
+        return _RUNTIMES[found[1]](int(found[2]) if found[2] else None, device, seconds)
+    if text.startswith(_COMMAND):
+        command = text.removeprefix(_COMMAND).strip()
+        if not command or _PLACE not in command:
+            raise InputError(
+                f"a latency command must have a place for the network's file, as in cmd: ./run.sh {_PLACE}"
+            )
+        _check_onnx()
+        return LatencyMeter(partial(_ask_command, command), f"latency by {command}; processor={processor()}")
+    if text.endswith(".json"):
+        from zerocost.search.latency_table import LatencyTable
+
+        table = LatencyTable.load(text)
+        return LatencyMeter(
+            lambda model, sample: Timing(table.predict(model, sample), 0.0, 0), f"latency by {table.key}"
+        )
+    if ".py:" in text:
+        from zerocost.base.user_code import FileFunction
+
+        return latency_meter(FileFunction(text))
+    raise InputError(f"latency must be {_EXPECTED}, but got {text!r}")
+
+
+def measured_latency(
+    space: SearchSpace, inputs: Any, meter: LatencyMeter, kept: MutableMapping[str, Timing] | None = None
+) -> Cost:
+    """The latency in milliseconds of a space's full networks, each had when asked for, and once; twins share theirs.
+
+    A measured value is never the same twice: `kept`, timings by the key that twins share, is read before anything is
+    measured and gets what was. Keep it under the conditions of the meter.
+
+    >>> from zerocost import spaces
+    >>> space, images = spaces.get("cnn"), torch.zeros(1, 3, 32, 32)
+    >>> arch = next(iter(space))
+    >>> measured_latency(space, images, latency_meter(), {space.canonical(arch): Timing(1.5, 0.1, 20)})(arch)
+    1.5
+    """
+    known: MutableMapping[str, Timing] = {} if kept is None else kept
+    failed: dict[str, Failure] = {}
+    sample = first_sample(inputs)
+
+    def measure(arch: Architecture) -> Timing:
+        return meter.measure(materialised(build_network(space, arch, "cpu"), sample), sample)
+
+    def median(arch: Architecture) -> float | Failure:
+        key = space.canonical(arch)
+        if key not in known and key not in failed:
+            found = or_failure(measure, arch)
+            if isinstance(found, Failure):
+                failed[key] = Failure(str(found))
+            else:
+                known[key] = found
+        return failed[key] if key in failed else known[key].median
+
+    return median
+
+
+_EXPECTED = f"torch, onnxruntime, torch:THREADS, cmd: COMMAND {_PLACE}, a TABLE.json, FILE.py:NAME or a function"
+
+
+def _by_torch(threads: int | None, device: str, seconds: float) -> LatencyMeter:
+    """torch, with the threads that it is set to unless a number is given."""
+    if threads == 0:
+        raise InputError("torch needs at least 1 thread, but got torch:0")
+
+    def measure(model: nn.Module, sample: Any) -> Timing:
+        with _threads(threads):
+            return latency(model, sample, device=device, seconds=seconds)
+
+    with _threads(threads):
+        return LatencyMeter(measure, latency_conditions(device=device))
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """torch with this many threads, and afterwards as before."""
+    before = torch.get_num_threads()
+    if count in (None, before):
+        yield
+        return
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _by_onnxruntime(threads: int | None, device: str, seconds: float) -> LatencyMeter:
+    """onnxruntime on the CPU, with one thread unless a number is given."""
+    _check_onnx()
+    if device != "cpu":
+        raise InputError(f"latency by onnxruntime is measured on the CPU, but got device {device}")
+    if threads == 0:
+        raise InputError("onnxruntime needs at least 1 thread, but got onnxruntime:0")
+    import onnxruntime
+
+    count = threads or 1
+    conditions = f"processor={processor()}; threads={count}; onnxruntime={onnxruntime.__version__}"
+    return LatencyMeter(partial(_time_onnxruntime, count, seconds), f"latency by onnxruntime; {conditions}")
+
+
+_RUNTIMES = {"torch": _by_torch, "onnxruntime": _by_onnxruntime}
+
+
+def _check_onnx() -> None:
+    """`MissingExtraError` where networks cannot be written or run as ONNX."""
+    if not all(map(importlib.util.find_spec, ("onnx", "onnxruntime"))):
+        raise MissingExtraError("latency by ONNX needs the extra onnx: pip install 'zerocost[onnx]'")
+
+
+def _time_onnxruntime(threads: int, seconds: float, model: nn.Module, sample: Any) -> Timing:
+    """The timing of a network in onnxruntime."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads, options.inter_op_num_threads = 3, threads, 1
+    with _as_onnx(model, sample) as path:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    values = [value.numpy() for value in tree_leaves(sample) if isinstance(value, Tensor)]
+    feed = dict(zip((one.name for one in session.get_inputs()), values, strict=True))
+    return time_passes(lambda: session.run(None, feed), time.perf_counter, seconds)
+
+
+@contextmanager
+def _as_onnx(model: nn.Module, sample: Any) -> Iterator[Path]:
+    """A file with a network as ONNX, for inputs of the sample's size; `Failure` where torch cannot translate it."""
+    arguments = tuple(sample) if isinstance(sample, tuple | list) else (sample,)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.onnx"
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
+            warnings.simplefilter("ignore")
+            try:
+                torch.onnx.export(model.cpu().eval(), arguments, path, dynamo=False)
+            except Exception as error:
+                raise Failure(f"the network cannot be written as onnx: {describe_error(error)}") from error
+        yield path
+
+
+def _ask_function(function: Callable[[nn.Module, Any], float], model: nn.Module, sample: Any) -> Timing:
+    """What a function says."""
+    name = getattr(function, "__name__", type(function).__name__)
+    found = as_number(name, lambda: function(model.eval(), sample))
+    if isinstance(found, Failure):
+        raise found
+    return Timing(found, 0.0, 1)
+
+
+def _ask_command(command: str, model: nn.Module, sample: Any) -> Timing:
+    """The last number that a command prints, given the network as a file."""
+    with _as_onnx(model, sample) as path:
+        words = [word.replace(_PLACE, str(path)) for word in shlex.split(command)]
+        try:
+            ran = subprocess.run(words, capture_output=True, text=True, timeout=_PATIENCE, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Failure(f"latency command {command} could not run: {error}") from error
+    if ran.returncode:
+        said = first_line(Exception(ran.stderr.strip() or "nothing on stderr"))
+        raise Failure(f"latency command {command} ended with {ran.returncode}: {said}")
+    numbers = re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", ran.stdout)
+    if not numbers:
+        raise Failure(f"latency command {command} printed no number, expected milliseconds")
+    return Timing(float(numbers[-1]), 0.0, 1)
