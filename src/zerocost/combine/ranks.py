@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import rankdata
 
 from zerocost.base.errors import InputError
 
@@ -130,17 +131,24 @@ def agreement(
     >>> {name: round(value, 2) for name, value in agreement(scores).items()}
     {'a': 0.6, 'b': 0.8, 'noise': 0.21}
     """
-    ranks = _relative_ranks(scores if reference is None else reference[list(scores)], weights)
-    sizes = _column_weights(ranks, weights)
-    found = dict.fromkeys(map(str, ranks), 1.0)
-    if (ranks.notna().any() & (sizes != 0)).sum() < 3:
-        return found
-    for name in found:
-        others = rank_mean(ranks.drop(columns=name), {key: abs(w) for key, w in zip(found, sizes, strict=True)})
-        both = ranks[name].notna() & np.isfinite(others)
-        correlation = ranks[name][both].rank().corr(others[both].rank())
-        found[name] = max(0.0, float(np.nan_to_num(correlation)))
-    return found if any(found.values()) else dict.fromkeys(found, 1.0)
+    frame = _relative_ranks(scores if reference is None else reference[list(scores)], weights)
+    ranks, sizes = frame.to_numpy(np.float64), _weight_sizes(frame, weights)
+    known = ~np.isnan(ranks)
+    found = np.ones(len(sizes))
+    if (known.any(0) & (sizes > 0)).sum() > 2:
+        sums, held = np.nansum(ranks * sizes, axis=1), known @ sizes
+        for m, size in enumerate(sizes):
+            both = known[:, m] & (held > size)
+            others = (sums[both] - ranks[both, m] * size) / (held[both] - size)
+            found[m] = max(0.0, _correlation(rankdata(ranks[both, m]), rankdata(others)))
+    return dict(zip(map(str, frame), (found if found.any() else np.ones(len(sizes))).tolist(), strict=True))
+
+
+def _correlation(first: _Floats, second: _Floats) -> float:
+    """Pearson's correlation; 0 where it is not defined."""
+    if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _agreed_weights(
