@@ -2,6 +2,7 @@
 # make test    all tests, the most sensitive ones also as on other processors
 # make check   style, types, import layers, documentation, examples
 # make bench   how much cheaper shared passes are, measured on this machine
+# make ranking TRUTHS=FOLDER IMAGES=npz:FILE   ways of combining scores, over the tables of trained networks there (an hour)
 # make reference   every recorded value of the authors' code against ours, into docs/reference.md (minutes)
 # make docs    the documentation, into docs/_build/html
 # make clean   remove what the above wrote; the environment stays in .venv
@@ -15,10 +16,10 @@ INSTALLED := .venv/installed
 # Networks this small run no faster on two threads, and many times slower where other work shares the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test check bench reference docs clean
+.PHONY: install demo test check bench ranking reference docs clean
 
 install: $(INSTALLED)
-	@echo "zerocost is in .venv; next: make demo, test, check, bench, reference, docs or clean"
+	@echo "zerocost is in .venv; next: make demo, test, check, bench, ranking, reference, docs or clean"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -47,6 +48,10 @@ check: $(INSTALLED) docs
 
 bench: $(INSTALLED)
 	$(BIN)/python bench/fusion.py
+
+ranking: $(INSTALLED)
+	$(BIN)/python bench/ranking.py score $(TRUTHS) ranking-scores --images $(IMAGES)
+	$(BIN)/python bench/ranking.py table $(TRUTHS) ranking-scores
 
 reference: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m reference.table

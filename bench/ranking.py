@@ -166,6 +166,12 @@ def read_tables(truths: Path, scores: Path) -> dict[str, tuple[pd.DataFrame, lis
     return tables
 
 
+def interval(row: np.ndarray) -> str:
+    """The first value, and the 95 % interval of the others."""
+    low, high = np.percentile(row[1:], (2.5, 97.5))
+    return f"{row[0]:.2f} ({low:.2f} to {high:.2f})"
+
+
 @app.command("table")
 def print_table(truths: Path, scores: Path) -> None:
     """Print Spearman's correlation of each way in each table."""
@@ -174,14 +180,15 @@ def print_table(truths: Path, scores: Path) -> None:
     found = {way: {name: correlations(rank(t[0]), t[1]) for name, t in tables.items()} for way, rank in ways.items()}
     middle = pd.DataFrame({way: {name: row[0] for name, row in of.items()} for way, of in found.items()}).T
     images = [name for name in tables if name in CONVOLUTIONAL]
-    print(
-        "| way | mean, CNNs | least, CNNs | mean, all |", " | ".join(f"{n} ({len(tables[n][0])})" for n in tables), "|"
-    )
-    print("|---|" + "---|" * (3 + len(tables)))
+    first, groups = next(iter(found.values())), {"CNNs": images, "all": list(tables)}
+    sizes = " | ".join(f"{name} ({len(frame)})" for name, (frame, _) in tables.items())
+    print(f"| way | mean, CNNs | least, CNNs | mean, all | less the first | {sizes} |")
+    print("|---|" + "---|" * (4 + len(tables)))
     for way, of in found.items():
-        row = middle.loc[way]
-        cells = [f"{r[0]:.2f} ({np.percentile(r, 2.5):.2f} to {np.percentile(r, 97.5):.2f})" for r in of.values()]
-        means = (f"{row[images].mean():.3f}", f"{row[images].min():.2f}", f"{row.mean():.3f}")
+        mean = {title: np.mean([of[name] for name in names], axis=0) for title, names in groups.items()}
+        less = np.mean([of[name] - first[name] for name in tables], axis=0)
+        means = (interval(mean["CNNs"]), f"{middle.loc[way, images].min():.2f}", interval(mean["all"]), interval(less))
+        cells = [interval(row) for row in of.values()]
         print("|", " | ".join([way, *means, *cells]), "|")
     for title, among in (("way", list(WAYS)), ("single proxy", list(ways)[len(WAYS) :])):
         picked = {name: middle.loc[among].drop(columns=name).mean(axis=1).idxmax() for name in tables}
