@@ -36,7 +36,7 @@ RUNS = [*((name,) for name in PROXIES), WITHOUT_GRASP, PROXIES]
 Units = dict[tuple[str, ...], list[float]]
 
 
-def seconds(run: Callable[[], Any], device: str) -> float:
+def seconds(run: Callable[[], Any], device: str = "cpu") -> float:
     if device == "cpu":
         start = time.process_time()
         run()
@@ -81,7 +81,7 @@ def times_cheaper(units: Units, names: tuple[str, ...]) -> list[float]:
     return [alone / together for alone, together in zip(sum_alone(units, names), units[names], strict=True)]
 
 
-def machine(device: str) -> str:
+def machine(device: str = "cpu") -> str:
     if device != "cpu":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     info = Path("/proc/cpuinfo")

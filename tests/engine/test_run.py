@@ -274,7 +274,7 @@ def test_weights_that_are_not_numbers(value):
     with torch.no_grad():
         model[7].weight[0, 0] = value
     card = zc.score(model, batch(), EVERY)
-    assert set(card) - BUDGETS == {"params", "flops", "depth", "layer_count", "non_embedding_params"}
+    assert set(card) - BUDGETS == {"params", "flops", "depth", "layer_count", "non_embedding_params", "epsinas"}
     by_the_flow = {name for name in card.failures if [p.name for p in zc.explain(name).passes] == ["flow"]}
     assert "is not a number" in card.failures.pop("l2_norm")
     for name, reason in card.failures.items():
@@ -297,7 +297,15 @@ def test_no_gradient_is_no_zero():
 
     for wrap in (NoGrad, Detached):
         card = zc.score(wrap(cnn()), batch(), EVERY)
-        by_sight = {"naswot", "naswot_conv", "lnwot", "linear_regions", "swap", "swap_regularised(mu=1, sigma=1)"}
+        by_sight = {
+            "epsinas",
+            "naswot",
+            "naswot_conv",
+            "lnwot",
+            "linear_regions",
+            "swap",
+            "swap_regularised(mu=1, sigma=1)",
+        }
         by_sight |= {"meco", "meco_opt", "meco_modules", "near", "zen", "apd", "az_expressivity", "az_progressivity"}
         sizes = {"params", "flops", "l2_norm", "depth", "layer_count", "non_embedding_params"}
         within = {"az_trainability"} if wrap is Detached else set()  # the blocks are connected with each other
@@ -338,6 +346,6 @@ def test_a_single_sample():
     failures = zc.score(model, (batch()[0][:1], torch.tensor([0])), EVERY).failures
     maps = {"meco", "meco_opt", "meco_modules", "apd", "az_progressivity", "az_trainability"}
     pairs = {"jacob_cov", "epe_nas", "naswot", "naswot_conv", "ntk_condition", "wrcor"}
-    assert set(failures) == TOKENS | maps | pairs | {"zico", "zico_bc"}
+    assert set(failures) == TOKENS | maps | pairs | {"zico", "zico_bc", "epsinas"}
     assert {failures[name] for name in pairs} == {"needs a batch of two samples or more"}
     assert failures["zico"] == "a batch of 1 cannot be cut into 2 batches to compare"

@@ -69,14 +69,17 @@ def test_distinct_of_none_is_none() -> None:
     assert distinct(Mirrored(3), 0, rng()) == []
 
 
+SIZES = {
+    "mlp": {"features": 5, "outputs": 7},
+    "tcn": {"features": 5, "outputs": 7},
+    "gpt": {"vocabulary": 9},
+    "bert": {"vocabulary": 9, "classes": 7},
+}
+
+
 def test_shipped_spaces_are_had_by_name() -> None:
     for name in names():
-        sizes = (
-            {"features": 5, "outputs": 7}
-            if name in ("mlp", "tcn")
-            else {"classes": 7, "in_channels": 1, "resolution": 16}
-        )
-        space = get(name, **sizes)
+        space = get(name, **SIZES.get(name, {"classes": 7, "in_channels": 1, "resolution": 16}))
         assert isinstance(space, SearchSpace)
         assert space.name == name
     with pytest.raises(InputError, match=r"unknown space 'cnnn'; did you mean 'cnn'"):

@@ -8,14 +8,18 @@ from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
+_ROUNDING = 1e-10
+
+
 @proxy(paper="Gracheva, arXiv:2302.04406, 2023", group="activations")
 def epsinas(constant_outputs: Tensors) -> Tensor:
     r"""How outputs differ between two constant initialisations, :math:`\mathrm{mean}|p - q| / \mathrm{mean}(p, q)`.
 
     :math:`p` and :math:`q` are the outputs with all weights at :math:`10^{-7}` and at 1 and biases at 0, each scaled to
     0 … 1 over samples and outputs; the lowest, zeros, are left out. Neither labels nor gradients are needed. The
-    authors choose the two values for each space; these are the widest that they try, with which outputs of
-    deep networks without skips underflow. Where inputs are token ids all embeddings are equal.
+    authors choose the two values for each space; these are the widest that they try. Outputs are those in float64, and a
+    difference below :math:`10^{-10}` is 0, as in networks without normalisation or skips, where the value only scales
+    the outputs. Where inputs are token ids all embeddings are equal.
 
     Args:
         constant_outputs: the outputs for the two values.
@@ -39,4 +43,5 @@ def epsinas(constant_outputs: Tensors) -> Tensor:
         flat = (flat - low) / (high - low)
         scaled.append(flat.where(flat != 0, torch.nan))
     first, second = scaled
-    return (first - second).abs().nanmean() / torch.stack(scaled).nanmean()
+    difference = (first - second).abs().nanmean() / torch.stack(scaled).nanmean()
+    return difference.where(difference > _ROUNDING, 0.0)

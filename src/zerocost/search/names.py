@@ -49,4 +49,4 @@ def check_names(
             continue
         hint = "" if hardware else ". Latencies and energies of other devices need hardware, a table"
         listed = unknown("quantity", name, {ACCURACY, *known}, "`zerocost proxies`")
-        raise InputError(f"{listed}; sizes are {', '.join(sorted(costs))}{hint}")
+        raise InputError(f"{listed}{hint}")

@@ -1,4 +1,4 @@
-"""Constant pass: forward on the batch with all weights equal, twice."""
+"""Constant pass: forward on the batch with all weights equal, twice, in float64."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.inputs import clone_tensors
+from zerocost.engine.modes import as_float64
 from zerocost.engine.passes.base import OF_BATCH, Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
 
@@ -16,14 +18,18 @@ _VALUES = (1e-7, 1.0)
 
 
 def _constant(batch: PassInput) -> dict[str, Any]:
-    """The outputs with every parameter called weight at a value and every bias at 0; other parameters stay."""
+    """The outputs in float64 with every parameter called weight at a value and every bias at 0; others stay.
+
+    In float32 what distinguishes samples is lost beside what they have in common.
+    """
     network = batch.network
     outputs = []
     for value in _VALUES:
-        parameters = {name: _filled(name, p.detach(), value) for name, p in network.parameters.items()}
-        buffers = {name: b.detach().clone() for name, b in network.buffers.items()}
+        parameters = {name: _filled(name, as_float64(p.detach()), value) for name, p in network.parameters.items()}
+        buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
+        inputs = tree_map(lambda leaf: as_float64(leaf) if isinstance(leaf, Tensor) else leaf, batch.inputs)
         with torch.no_grad(), network.fresh(batch.seed, batch.training):
-            found = network.run(parameters | buffers, clone_tensors(batch.inputs))
+            found = network.run(parameters | buffers, clone_tensors(inputs))
         if not bool(found.isfinite().all()):
             raise Failure("the outputs are not finite where all weights are equal")
         outputs.append(found)
@@ -43,7 +49,7 @@ add_pass(
         name="constant",
         run=_constant,
         order=115,
-        description="the batch twice, all weights at 1e-7 and at 1",
+        description="the batch twice, all weights at 1e-7 and at 1, float64",
         settings=OF_BATCH - {"initialisation"},
         forwards=2,
     ),
