@@ -7,7 +7,6 @@ from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
-
 _ROUNDING = 1e-10
 
 
@@ -17,7 +16,7 @@ def epsinas(constant_outputs: Tensors) -> Tensor:
 
     :math:`p` and :math:`q` are the outputs with all weights at :math:`10^{-7}` and at 1 and biases at 0, each scaled to
     0 … 1 over samples and outputs; the lowest, zeros, are left out. Neither labels nor gradients are needed. The
-    authors choose the two values for each space; these are the widest that they try. Outputs are those in float64, and a
+    authors choose the two values for each space; these are the widest that they try. Outputs are in float64, and a
     difference below :math:`10^{-10}` is 0, as in networks without normalisation or skips, where the value only scales
     the outputs. Where inputs are token ids all embeddings are equal.
 
