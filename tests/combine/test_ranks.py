@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zerocost.combine import log_rank
+from zerocost.combine import agreement, consensus, log_rank
 
 whole = st.integers(-1000, 1000).map(float)
 tables = (
@@ -59,3 +59,33 @@ def test_no_score_at_all_comes_last():
     assert log_rank(scores).tolist() == [-math.inf, 0.0]
     assert log_rank(pd.DataFrame({"a": [np.nan]})).tolist() == [-math.inf]
     assert log_rank(pd.DataFrame({"a": []}, dtype=float)).empty
+
+
+def test_agreement_is_spearmans_correlation_with_the_mean_rank_of_the_others():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=60)
+    scores = pd.DataFrame(
+        {name: truth + noise * rng.normal(size=60) for name, noise in zip("abcd", (0.2, 0.5, 1, 9), strict=True)}
+    )
+    scores.loc[::7, "b"] = np.nan
+    ranks = scores.rank() / scores.notna().sum()
+    for name, found in agreement(scores).items():
+        expected = ranks[name].corr(ranks.drop(columns=name).mean(axis=1).round(12), method="spearman")
+        assert found == pytest.approx(max(0, expected))
+
+
+def test_consensus_leaves_out_what_agrees_with_nothing_and_keeps_a_reference():
+    truth = pd.Series(np.arange(40.0))
+    scores = pd.DataFrame({"a": truth, "b": truth, "c": truth, "against": -truth})
+    assert agreement(scores)["against"] == 0
+    assert consensus(scores).rank().tolist() == truth.rank().tolist()
+    assert consensus(scores, {"against": -1.0}).rank().tolist() == truth.rank().tolist()
+    alone = consensus(scores.tail(1), reference=scores)
+    assert alone.tolist() == pytest.approx(consensus(scores, reference=scores).tail(1).tolist())
+
+
+@pytest.mark.parametrize("columns", [["a"], ["a", "b"]])
+def test_one_or_two_columns_all_agree(columns):
+    scores = pd.DataFrame({"a": [1.0, 2, 3], "b": [3.0, 2, 1]})[columns]
+    assert set(agreement(scores).values()) == {1.0}
+    assert consensus(scores).tolist() == log_rank(scores).tolist()

@@ -93,7 +93,10 @@ def parse_clauses(where: str) -> list[Clause]:
         tree = ast.parse(where, mode="eval").body
         depth = _depth(tree)
     except SyntaxError as error:
-        raise InputError(f"cannot read the condition {where!r:.200}: {error.msg}; {_EXAMPLE}") from None
+        reason = error.msg
+        if reason == "invalid decimal literal":
+            reason = f"a number is followed by what is no unit; the units are {', '.join(UNITS)}"
+        raise InputError(f"cannot read the condition {where!r:.200}: {reason}; {_EXAMPLE}") from None
     except (RecursionError, MemoryError, ValueError) as error:  # what Python says of very deep texts, or of a null
         reason = str(error) or "it is nested too deeply"
         raise InputError(f"cannot read the condition {where!r:.200}: {reason}; {_EXAMPLE}") from None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import rankdata
 
 from zerocost.base.errors import InputError
 
@@ -139,16 +138,17 @@ def agreement(
         sums, held = np.nansum(ranks * sizes, axis=1), known @ sizes
         for m, size in enumerate(sizes):
             both = known[:, m] & (held > size)
-            others = (sums[both] - ranks[both, m] * size) / (held[both] - size)
-            found[m] = max(0.0, _correlation(rankdata(ranks[both, m]), rankdata(others)))
+            others = ((sums[both] - ranks[both, m] * size) / (held[both] - size)).round(12)  # equal means are ties
+            found[m] = max(0.0, _rank_correlation(ranks[both, m], others))
     return dict(zip(map(str, frame), (found if found.any() else np.ones(len(sizes))).tolist(), strict=True))
 
 
-def _correlation(first: _Floats, second: _Floats) -> float:
-    """Pearson's correlation; 0 where it is not defined."""
+def _rank_correlation(first: _Floats, second: _Floats) -> float:
+    """Spearman's correlation; 0 where it is not defined."""
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
+    ranks = pd.DataFrame({"first": first, "second": second}).rank().to_numpy()
+    return float(np.corrcoef(ranks.T)[0, 1])
 
 
 def _agreed_weights(
