@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.train import Run, parallel, train
+from zerocost.base.pool import Pool
+from zerocost.train import Run, train
 
 Build = Callable[[], nn.Module]
 
@@ -48,7 +49,7 @@ def test_processes_give_the_same_runs(data: TensorDataset, build: Build, tmp_pat
 
 
 def test_a_run_whose_process_dies_has_failed(data: TensorDataset, build: Build, monkeypatch) -> None:
-    monkeypatch.setattr(parallel.Pool, "ask", lambda *_: Failure("its worker process died twice: exit code 3"))
+    monkeypatch.setattr(Pool, "ask", lambda *_: Failure("its worker process died twice: exit code 3"))
     runs = train({"a": build, "b": build}, train=data, epochs=1, workers=2)
     assert [(run.name, run.metric, run.failure) for run in runs] == [
         (name, None, "its worker process died twice: exit code 3") for name in "ab"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import wait
@@ -134,6 +134,16 @@ class Pool:
             ) from None
         self._proven = True
         return worker
+
+
+def answers(set_up: Callable[[], Callable[..., Any]], calls: Iterable[tuple[Any, ...]], workers: int) -> Generator[Any]:
+    """What `Pool.ask` gives for the arguments of each call, in their order; the workers end with the last one."""
+    pool, threads = Pool(set_up, workers), ThreadPoolExecutor(workers)
+    try:
+        yield from threads.map(lambda arguments: pool.ask(*arguments), calls)
+    finally:
+        pool.close()
+        threads.shutdown(cancel_futures=True)
 
 
 class _Worker:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 from torch import nn
 
-from zerocost.base.pool import Pool
+from zerocost.base.pool import answers
 from zerocost.engine.signals import SIGNALS, Signal
 from zerocost.scoring.candidates import Builder
 
@@ -27,12 +26,7 @@ def in_processes(score: Callable[[Any], Any], candidates: _Candidates, workers: 
     Raises:
         InputError: the candidates or the function cannot be sent to other processes.
     """
-    pool, threads = Pool(partial(_set_up, score, candidates, own_signals()), workers), ThreadPoolExecutor(workers)
-    try:
-        yield from threads.map(pool.ask, candidates)
-    finally:
-        pool.close()
-        threads.shutdown(cancel_futures=True)
+    return answers(partial(_set_up, score, candidates, own_signals()), ((name,) for name in candidates), workers)
 
 
 def _set_up(

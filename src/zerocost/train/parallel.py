@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from typing import Any, NamedTuple
 
 from torch import nn
 
 from zerocost.base.errors import Failure
-from zerocost.base.pool import Pool
+from zerocost.base.pool import answers
 from zerocost.scoring.candidates import Builder
 from zerocost.train.isolate import isolate_lightning
 from zerocost.train.once import CallbackError, blaming_callbacks, train_once
@@ -50,11 +50,9 @@ def in_processes(
         InputError: the candidates, the data or the task cannot be sent to other processes.
     """
     sent = setup._replace(progress=_report_nothing, tracking=Tracking(None))
-    pool = Pool(partial(_set_up, dict(candidates), sent), workers)
-    threads = ThreadPoolExecutor(workers)
     task = setup.settings.task
-    try:
-        for (name, seed), answer in zip(tasks, threads.map(pool.ask, *zip(*tasks, strict=True)), strict=True):
+    with closing(answers(partial(_set_up, dict(candidates), sent), tasks, workers)) as found:
+        for (name, seed), answer in zip(tasks, found, strict=True):
             if isinstance(answer, Failure):
                 failed = {"failure": str(answer), "metric_name": task.metric_name}
                 yield Run.of(name, seed, [], None, **failed, higher_is_better=task.higher_is_better)
@@ -63,9 +61,6 @@ def in_processes(
             with blaming_callbacks():
                 _report(run, begun, setup)
             yield run
-    finally:
-        pool.close()
-        threads.shutdown(cancel_futures=True)
 
 
 def _report(run: Run, begun: _Begun | None, setup: TrainingSetup) -> None:
