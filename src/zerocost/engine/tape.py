@@ -12,13 +12,12 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
-from zerocost.base.errors import Failure
 from zerocost.engine.functions import Function
-from zerocost.engine.inputs import clone_tensors
 from zerocost.engine.modes import CallMode
 from zerocost.engine.network import Network
+from zerocost.engine.on_meta import on_meta
 
 ATTENTION = "scaled_dot_product_attention"
 _WHOLE = {ATTENTION, "lstm", "gru", "rnn_tanh", "rnn_relu"}
@@ -120,24 +119,11 @@ class Tape:
 
 
 def record(network: Network, sample: Any, seed: int) -> Tape:
-    """The tape of a forward pass in eval mode on the meta device, where nothing is computed.
-
-    A network that cannot run there, because its forward looks at values, runs for real. Raises `Failure` when it does
-    not run at all.
-    """
-    try:
-        on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
-        return _record(network, on_meta, tree_map(as_meta, sample), seed)
-    except Failure:
-        return _record(network, network.copies(), clone_tensors(sample), seed)
+    """The tape of a forward pass in eval mode `on_meta`; `Failure` when the network does not run at all."""
+    return on_meta(network, sample, partial(_record, network, seed))
 
 
-def as_meta(value: Any) -> Any:
-    """A tensor's shape and dtype on the meta device; anything else as it is."""
-    return value.to("meta") if isinstance(value, Tensor) else value
-
-
-def _record(network: Network, tensors: Mapping[str, Tensor], sample: Any, seed: int) -> Tape:
+def _record(network: Network, seed: int, tensors: Mapping[str, Tensor], sample: Any) -> Tape:
     recorder = _Recorder()
     recorder.tape.inputs = {recorder.value(t).storage for t in _tensors(sample)}
     recorder.tape.constants = {recorder.value(t).storage: name for name, t in tensors.items()}

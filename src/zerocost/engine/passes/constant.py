@@ -23,11 +23,11 @@ def _constant(batch: PassInput) -> dict[str, Any]:
     In float32 what distinguishes samples is lost beside what they have in common.
     """
     network = batch.network
+    inputs = tree_map(as_float64, batch.inputs)
     outputs = []
     for value in _VALUES:
         parameters = {name: _filled(name, as_float64(p.detach()), value) for name, p in network.parameters.items()}
         buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
-        inputs = tree_map(lambda leaf: as_float64(leaf) if isinstance(leaf, Tensor) else leaf, batch.inputs)
         with torch.no_grad(), network.fresh(batch.seed, batch.training):
             found = network.run(parameters | buffers, clone_tensors(inputs))
         if not bool(found.isfinite().all()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,21 +10,18 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_map
 
-from zerocost.base.errors import Failure
-from zerocost.engine.inputs import clone_tensors, sample_test, take_samples
+from zerocost.engine.inputs import sample_test, take_samples
 from zerocost.engine.network import Network
+from zerocost.engine.on_meta import on_meta
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
-from zerocost.engine.tape import Size, as_meta, size_of, storage_key
+from zerocost.engine.tape import Size, size_of, storage_key
 
 
 def _kept(batch: PassInput) -> dict[str, Any]:
     """What is kept of one sample: half of that of two, as batch normalisation cannot be trained on one."""
-    network, pair = batch.network, _twice(take_samples(batch.inputs, 0, 1))
-    try:
-        return {"kept_size": _kept_of_one(network, _trainable(network, "meta"), tree_map(as_meta, pair), batch.seed)}
-    except Failure:
-        return {"kept_size": _kept_of_one(network, _trainable(network), clone_tensors(pair), batch.seed)}
+    pair = _twice(take_samples(batch.inputs, 0, 1))
+    return {"kept_size": on_meta(batch.network, pair, partial(_kept_of_one, batch.network, batch.seed))}
 
 
 def _twice(sample: Any) -> Any:
@@ -32,19 +30,10 @@ def _twice(sample: Any) -> Any:
     return tree_map(lambda value: torch.cat([value] * 2) if sampled(value) else value, sample)
 
 
-def _trainable(network: Network, device: str | None = None) -> dict[str, Tensor]:
-    """Copies of the network's tensors, all parameters with gradients, frozen ones too; empty on another device."""
-    made = {
-        name: t.detach().clone() if device is None else torch.empty_like(t, device=device)
-        for name, t in network.tensors.items()
-    }
+def _kept_of_one(network: Network, seed: int, tensors: dict[str, Tensor], pair: Any) -> Size:
+    """What autograd keeps for the backward pass beside the network's own tensors, frozen ones trained too, halved."""
     for name in network.floating:
-        made[name].requires_grad_()
-    return made
-
-
-def _kept_of_one(network: Network, tensors: dict[str, Tensor], pair: Any, seed: int) -> Size:
-    """What autograd keeps for the backward pass beside the network's own tensors, halved."""
+        tensors[name].requires_grad_()
     kept: dict[StorageWeakRef, Size] = {}
 
     def keep(tensor: Tensor) -> Tensor:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import as_call
 from zerocost.engine.functions import CHANNEL_AXIS, Function
-from zerocost.engine.inputs import clone_tensors, take_samples
+from zerocost.engine.inputs import take_samples
 from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import COMPILED, Network
+from zerocost.engine.on_meta import on_meta
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import LayerSize, Signal
-from zerocost.engine.tape import as_meta
 from zerocost.engine.watch.base import NO_LAYER
 
 _aten = torch.ops.aten
@@ -37,19 +38,12 @@ _UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' 
 
 
 def _shape(batch: PassInput) -> dict[str, Any]:
-    """Multiply-adds and layers of one forward pass on the first sample, in eval mode.
-
-    A network that cannot run on the meta device, because its forward looks at values, runs on that sample for real.
-    """
-    network, sample = batch.network, take_samples(batch.inputs, 0, 1)
-    try:
-        on_meta = {name: torch.empty_like(t, device="meta") for name, t in network.tensors.items()}
-        return _measure_shapes(network, on_meta, tree_map(as_meta, sample), batch.seed)
-    except Failure:
-        return _measure_shapes(network, network.copies(), clone_tensors(sample), batch.seed)
+    """Multiply-adds and layers of one forward pass on the first sample, in eval mode."""
+    sample = take_samples(batch.inputs, 0, 1)
+    return on_meta(batch.network, sample, partial(_measure_shapes, batch.network, batch.seed))
 
 
-def _measure_shapes(network: Network, tensors: dict[str, Tensor], sample: Any, seed: int) -> dict[str, Any]:
+def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> dict[str, Any]:
     """Half the FLOPs torch's counter sees, as it counts a multiply-add as two; and the layers in between."""
     counter = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH)
     layers = _LayerMode(frozenset(id(tensors[name]) for name in network.weight_names))
