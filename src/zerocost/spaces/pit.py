@@ -117,7 +117,7 @@ def space(classes: int = 100, in_channels: int = 3, resolution: int = 224) -> Co
     (4320, 4847272)
     """
     check_sizes("pit", classes, in_channels)
-    check_resolution("pit", resolution, PATCH)
+    check_resolution("pit", resolution)
     build = partial(_build, classes=classes, in_channels=in_channels, resolution=resolution)
     growing = sum(a <= b <= c for a in _HEADS for b in _HEADS for c in _HEADS)
     size = len(_BASES) * 3**3 * growing * len(_RATIOS)
@@ -134,7 +134,7 @@ def _choose(choose: Choose) -> _Spec:
 
 
 def _build(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int, resolution: int) -> PoolingTransformer:
-    check_resolution("pit", fidelity.resolution or resolution, PATCH)
+    check_resolution("pit", fidelity.resolution or resolution)
     return PoolingTransformer(_choose(choose), fidelity, classes, in_channels, fidelity.resolution or resolution)
 
 

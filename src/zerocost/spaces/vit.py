@@ -87,18 +87,18 @@ def space(classes: int = 100, in_channels: int = 3, resolution: int = 224) -> Co
     5717416
     """
     check_sizes("vit", classes, in_channels)
-    check_resolution("vit", resolution, PATCH)
+    check_resolution("vit", resolution)
     build = partial(_build, classes=classes, in_channels=in_channels, resolution=resolution)
     layers = len(_HEADS) * len(_RATIOS)
     size = len(_WIDTHS) * sum(layers**depth for depth in _DEPTHS)
     return CodedSpace("vit", _choose, build, size, Code(_write, _read))
 
 
-def check_resolution(name: str, resolution: int, least: int) -> None:
+def check_resolution(name: str, resolution: int) -> None:
     """`InputError` for images smaller than the first layer's patches."""
-    if resolution < least:
+    if resolution < PATCH:
         raise InputError(
-            f"space {name} takes images of at least {least} pixels a side, but got resolution={resolution}"
+            f"space {name} takes images of at least {PATCH} pixels a side, but got resolution={resolution}"
         )
 
 
@@ -111,7 +111,7 @@ def _choose(choose: Choose) -> VisionSpec:
 
 
 def _build(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int, resolution: int) -> VisionTransformer:
-    check_resolution("vit", fidelity.resolution or resolution, PATCH)
+    check_resolution("vit", fidelity.resolution or resolution)
     return VisionTransformer(_choose(choose), fidelity, classes, in_channels, fidelity.resolution or resolution)
 
 

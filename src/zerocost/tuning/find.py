@@ -102,11 +102,7 @@ def find_recipe(
         proposed = {name: trial.suggest_float(name, -1, 1) for name in names}
         method = trial.suggest_categorical("rule", methods) if len(methods) > 1 else methods[0]
         place = trial.suggest_categorical("setting", range(len(settings))) if len(settings) > 1 else 0
-        weights = {
-            n: math.copysign((abs(x) - _DEAD_ZONE) / (1 - _DEAD_ZONE), x)
-            for n, x in proposed.items()
-            if abs(x) > _DEAD_ZONE
-        }
+        weights = {n: _proposed_weight(x) for n, x in proposed.items() if abs(x) > _DEAD_ZONE}
         if not weights:
             return -1.0
         frame = frames[settings[place]]
@@ -170,10 +166,7 @@ def _starting_trials(
     """The first trials, as Optuna enqueues them, the default first."""
 
     def as_trial(weights: Mapping[str, float], setting: Setting, method: str) -> dict[str, float | str]:
-        x = {
-            n: math.copysign(_DEAD_ZONE + (1 - _DEAD_ZONE) * abs(w), w) if (w := weights.get(n, 0.0)) else 0.0
-            for n in names
-        }
+        x = {n: _proposal_of(weights.get(n, 0.0)) for n in names}
         rule = {"rule": method} if len(methods) > 1 else {}
         return x | rule | ({"setting": settings.index(setting)} if len(settings) > 1 else {})
 
