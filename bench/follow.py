@@ -2,7 +2,8 @@
 
     python bench/follow.py SCORES TRUTHS [--tables nasbench201,macro] [--seeds 20]
 
-SCORES holds what `bench/loop.py score` wrote, TRUTHS the benchmarks' files. Each search scores as many candidates and
+SCORES holds what `bench/ranking.py score` wrote, and for NAS-Bench-201 `bench/loop.py score`; TRUTHS the benchmarks'
+files. Each search scores as many candidates and
 trains 20 of them, by looking their accuracy up: drawn at random, proposed by evolution from the scores, or half of them
 so and half between the rounds, by what is expected. NAS-Bench-201 is searched whole, with 200 candidates. The other
 tables are samples of their spaces: there a search is confined to the table and scores half of it, and a mutation is one
@@ -25,7 +26,8 @@ from torch import nn
 
 import nasbench201_scores as known
 import zerocost as zc
-from loop import COUNTS, FILES
+from loop import COUNTS
+from tables import open_table, read_scores
 from zerocost.search import stages
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.follow import Follower
@@ -145,13 +147,12 @@ class Searched(NamedTuple):
 
 def searched(name: str, scores: Path, truths: Path) -> Searched:
     """The search of a table."""
-    found = pd.read_csv(scores / f"{name}.csv", index_col=0, dtype={0: str}).select_dtypes("number")
-    benchmark = zc.benchmarks.get(name, truths / FILES[name] if FILES[name] else None)
+    found, benchmark = read_scores(name, scores), open_table(name, truths)
     space, truth = benchmark.space, benchmark.truth(**benchmark.default._asdict()).dropna()
-    truth = truth[truth.index.isin(found.index.astype(str))]
+    truth = truth[truth.index.isin(found.index)]
     keys = truth.index.map(_key(space))
     first = ~keys.duplicated()
-    found = found.set_axis(found.index.astype(str)).loc[truth.index].set_axis(keys)[first]
+    found = found.loc[truth.index].set_axis(keys)[first]
     whole = name == "nasbench201"
     return Searched(
         space if whole else Table(space, list(truth.index[first])),

@@ -1,20 +1,19 @@
 """What a search finds with few trainings: at random, by size, by score, and by learning from those trained so far.
 
-    python bench/loop.py score nasbench201 --truth TRUTH.csv --data npz:IMAGES.npz --out SCORES/nasbench201.csv
-    python bench/loop.py compare SCORES TRUTHS [--tables nasbench201,macro,darts,transnas_micro,bert,gpt]
-    python bench/loop.py predict TRUTHS
+    python bench/loop.py score SCORES/nasbench201.csv --data npz:IMAGES.npz
+    python bench/loop.py compare SCORES TRUTHS [--tables nasbench201,macro]
+    python bench/loop.py predict SCORES TRUTHS
     python bench/loop.py whole SCORES/nasbench201.csv TRUTH.csv
 
-`score` scores each network of a benchmark once, at a reduced fidelity, from seed 0; parameters and FLOPs are those of
-the full networks. `compare` draws pools of 1,000 candidates, or half of a smaller table; candidates are "trained" by
-looking up their accuracy (the mean over seeds), 5, then 5 more, and so on. The tables `bert` and `gpt` have no space
-here: their features are read from their texts, and their score is the number of parameters. `predict` learns from
-BERT-like encoders drawn at random and ranks the others. `whole` has all networks of NAS-Bench-201 as candidates.
+`score` scores each network of NAS-Bench-201 once, at a reduced fidelity, from seed 0; parameters are those of the full
+networks. The other tables in SCORES are those of `bench/ranking.py score`. `compare` draws pools of 1,000 candidates,
+or half of a smaller table; candidates are "trained" by looking up their accuracy (the mean over seeds), 5, then 5 more,
+and so on. `predict` learns from BERT-like encoders drawn at random and ranks the others. `whole` has all networks of
+NAS-Bench-201 as candidates.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -30,25 +29,11 @@ from sklearn.preprocessing import StandardScaler
 
 import nasbench201_scores as known
 import zerocost as zc
-from combinations import score_all
+from tables import CONVOLUTIONAL, open_table, read_scores, truth_columns
 from zerocost.combine import default
 from zerocost.predict import Features, learn
-from zerocost.search.sizes import size_costs
 from zerocost.spaces import SearchSpace
 
-FIDELITY = "width=0.5,resolution=16,batch=32"
-FIDELITIES = {"digits": "batch=32"}
-FILES = {
-    "nasbench201": "nasbench201-cifar10.csv",
-    "macro": "nasbench-macro-cifar10-sample.json",
-    "darts": "darts-cifar10-sample.csv",
-    "transnas_micro": "transnas101-micro-sample.csv",
-    "transnas_macro": "transnas101-macro-sample.csv",
-    "digits": "",
-    "bert": "bert-glue-sample.csv",
-    "gpt": "gpt-s-openwebtext-sample.csv",
-}
-STRONG = "jacob_cov,log_synflow,naswot,az_expressivity,az_progressivity"
 COUNTS = (5, 10, 20)
 POOL = 1000
 PARTS = ("proxies", "encoding", "counts")
@@ -66,84 +51,23 @@ class Trained(NamedTuple):
     accuracy: pd.Series[float]
 
 
-def of_space(
-    name: str, space: SearchSpace, scores: pd.DataFrame, accuracy: pd.Series[float], proxies: str = ""
-) -> Trained:
-    """A table of a space's architectures, with the scores of the default combination or of other proxies."""
-    score = zc.combine.as_combination(proxies) if proxies else default
-    columns = [*score.proxies, *[size for size in ("params", "flops") if size not in score.proxies]]
+def of_space(name: str, space: SearchSpace, scores: pd.DataFrame, accuracy: pd.Series[float]) -> Trained:
+    """A table of a space's architectures, with the scores of the default combination."""
+    columns = list(dict.fromkeys([*default.proxies, "params"]))
     return Trained(
         name,
         lambda names: Features(space, PARTS).fit_transform(scores.loc[names, columns]),
-        lambda names: score(scores.loc[names]),
+        lambda names: default(scores.loc[names]),
         scores["params"],
         accuracy[scores.index],
     )
 
 
-def of_choices(name: str, choices: pd.DataFrame, size: pd.Series[float], accuracy: pd.Series[float]) -> Trained:
-    """A table without a space: `choices` has a column a choice, numbers or texts, NaN where it is not asked."""
-    numbers = choices.select_dtypes("number").fillna(0.0)
-    texts = choices.select_dtypes(exclude="number")
-    encoding = pd.concat([numbers / numbers.max(), pd.get_dummies(texts, dtype=float)], axis=1).add_prefix("encoding:")
-    rows = [
-        pd.Series([f"{re.sub(r'[0-9]+', '', str(n))}={v}" for n, v in row.dropna().items()]).value_counts()
-        for _, row in texts.iterrows()
-    ]
-    counts = pd.concat([numbers, pd.DataFrame(rows, index=choices.index).fillna(0.0)], axis=1).add_prefix("count:")
-    table = pd.concat([encoding, counts], axis=1).assign(**{"rank:params": size})
-    return Trained(name, lambda names: table.loc[names], lambda names: size[names], size, accuracy)
-
-
-def bert(file: Path) -> Trained:
-    """Encoders of NAS-Bench-BERT; parameters without embeddings."""
-    table = pd.read_csv(file)
-    rows, sizes = [], []
-    for text in table["architecture"]:
-        hidden, *layers = text.split("|")
-        row: dict[str, object] = {"hidden": int(hidden), "layers": len(layers)}
-        size = 0
-        for i, layer in enumerate(layers):
-            operation, parameter, heads, forward = layer.split(":")
-            width, number = map(int, forward.split("x"))
-            row |= {f"op{i}": f"{operation}{parameter}", f"heads{i}": heads, f"ff{i}": str(width), f"n{i}": str(number)}
-            mixing = 0 if operation == "LT" else 4 * int(hidden) ** 2
-            size += mixing + 2 * int(hidden) * width + (number - 1) * width**2
-        rows.append(row)
-        sizes.append(size)
-    index = pd.Index([f"bert{i}" for i in range(len(table))])  # some encoders are there twice
-    size = pd.Series(sizes, index, dtype=float)
-    return of_choices("bert", pd.DataFrame(rows, index), size, table["glue"].set_axis(index))
-
-
-def gpt(file: Path) -> Trained:
-    """Decoders of HW-GPT-Bench S, by negative perplexity; parameters without embeddings."""
-    table = pd.read_csv(file)
-    rows, sizes = [], []
-    for one in table.itertuples():
-        heads, ratios = one.heads.split("-"), one.mlp_ratios.split("-")
-        row = {"width": one.embed_dim, "layers": one.layers, "bias": one.bias, "ratios": sum(map(float, ratios))}
-        rows.append(row | {f"h{i}": h for i, h in enumerate(heads)} | {f"m{i}": m for i, m in enumerate(ratios)})
-        sizes.append(sum(one.embed_dim**2 * (4 + 2 * float(ratio)) for ratio in ratios))
-    index = pd.Index([f"gpt{i}" for i in range(len(table))])
-    size = pd.Series(sizes, index, dtype=float)
-    return of_choices("gpt", pd.DataFrame(rows, index), size, -table["perplexity"].set_axis(index))
-
-
 def tables(scores: Path, truths: Path, wanted: list[str]) -> Iterator[Trained]:
     for name in wanted:
-        if name in ("bert", "gpt"):
-            yield {"bert": bert, "gpt": gpt}[name](truths / FILES[name])
-            continue
-        found = pd.read_csv(scores / f"{name}.csv", index_col=0, dtype={0: str})
-        found.index = found.index.astype(str)
-        benchmark = zc.benchmarks.get(name, truths / FILES[name] if FILES[name] else None)
-        for metric in benchmark.metrics if "transnas" in name else [benchmark.default.metric]:
-            truth = benchmark.truth(**benchmark.default._asdict() | {"metric": metric})
-            yield of_space(f"{name}, {metric}", benchmark.space, found, truth)
-            if name == "nasbench201":
-                strong = f"{name}, {metric}, {len(STRONG.split(','))} strong proxies"
-                yield of_space(strong, benchmark.space, found, truth, STRONG)
+        found, benchmark = read_scores(name, scores), open_table(name, truths)
+        for task, truth in truth_columns(benchmark, name, found.index).items():
+            yield of_space(f"{name}, {task}", benchmark.space, found, truth)
 
 
 def loop(table: Trained, pool: list[str], score: pd.Series[float], first: list[str], size: int) -> list[str]:
@@ -173,37 +97,25 @@ def orders(table: Trained, pool: list[str], rng: np.random.Generator) -> dict[st
 
 @app.command()
 def score(
-    name: str,
+    out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
     data: Annotated[str, typer.Option(help="The images to score on.")],
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")],
-    truth: Annotated[Path | None, typer.Option(help="The benchmark's file, if it does not come with zerocost.")] = None,
     n: Annotated[int, typer.Option(help="Distinct networks, drawn at random.")] = 10**6,
-    store: Annotated[str, typer.Option(help="Where scores are kept.")] = "loop.db",
+    store: Annotated[Path, typer.Option(help="Where scores are kept.")] = Path("loop.db"),
 ) -> None:
-    """Score a benchmark's networks."""
+    """Score the networks of NAS-Bench-201; twins have one score."""
     torch.set_num_threads(1)
-    benchmark = zc.benchmarks.get(name, truth)
-    names = list(dict.fromkeys([*default.proxies, *STRONG.split(",")]))
-    if name == "nasbench201":
-        scored = known.score_all(known.distinct()[:n], data, Path(store), proxies=names)
-        row = {known.key(text): text for text in scored.index}
-        twins = [text for text in known.texts() if known.key(text) in row]
-        found = scored.loc[[row[known.key(text)] for text in twins]].set_axis(pd.Index(twins))
-        found["params"] = known.parameters()[twins]
-    else:
-        every = benchmark.truth(**benchmark.default._asdict()).iloc[:n]
-        found = score_all(benchmark, every, names, data, FIDELITIES.get(name, FIDELITY), store).drop(columns="network")
-        sizes = size_costs(benchmark.space, zc.data.draw(zc.data.load(data), 1, seed=0).inputs)
-        for size in ("params", "flops"):
-            found[size] = [float(sizes[size](benchmark.space.parse(text))) for text in found.index]
-    found.to_csv(out)
+    scored = known.score_all(known.distinct()[:n], data, store, proxies=list(default.proxies))
+    row = {known.key(text): text for text in scored.index}
+    twins = [text for text in known.texts() if known.key(text) in row]
+    found = scored.loc[[row[known.key(text)] for text in twins]].set_axis(pd.Index(twins))
+    found.assign(params=known.parameters()[twins]).to_csv(out)
 
 
 @app.command()
 def compare(
     scores: Path,
     truths: Path,
-    wanted: Annotated[str, typer.Option("--tables", help="Which tables.")] = ",".join(FILES),
+    wanted: Annotated[str, typer.Option("--tables", help="Which tables.")] = ",".join([*CONVOLUTIONAL, "bert", "gpt"]),
     seeds: Annotated[int, typer.Option(min=2, help="Pools of each table.")] = 20,
 ) -> None:
     """Regret (the best accuracy of the pool less that of the best trained) after 5, 10 and 20 trainings, Markdown."""
@@ -228,24 +140,23 @@ def compare(
 
 
 @app.command()
-def predict(truths: Path, draws: Annotated[int, typer.Option(min=2)] = 30) -> None:
+def predict(scores: Path, truths: Path, draws: Annotated[int, typer.Option(min=2)] = 30) -> None:
     """Spearman's correlation on the encoders of NAS-Bench-BERT that were not trained."""
-    table = bert(truths / FILES["bert"])
+    (table,) = tables(scores, truths, ["bert"])
     every = list(table.accuracy.index)
-    features, size = table.features(every), table.size
-    counts = features.filter(like="count:")
+    features, size, scored = table.features(every), table.size, table.score(every)
+    counts, structure = features.filter(like="count:"), features.loc[:, ~features.columns.str.startswith("rank:")]
     ways: dict[str, Callable[[list[str]], pd.Series[float]]] = {
         "parameters": lambda names: size,
+        "the default score": lambda names: scored,
         "ridge on counts": lambda names: pd.Series(
             make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 20)))
             .fit(counts.loc[names], table.accuracy[names])
             .predict(counts),
             every,
         ),
-        "learn": lambda names: learn(features, size, table.accuracy[names]).mean,
-        "learn, structure alone": lambda names: (
-            learn(features.drop(columns="rank:params"), 0 * size, table.accuracy[names]).mean
-        ),
+        "learn": lambda names: learn(features, scored, table.accuracy[names]).mean,
+        "learn, structure alone": lambda names: learn(structure, 0 * scored, table.accuracy[names]).mean,
     }
     print("| trained | 20 | 40 |\n|---|---|---|")
     for way, expect in ways.items():
@@ -279,11 +190,10 @@ def whole(scores: Path, truth: Path, draws: Annotated[int, typer.Option(min=2)] 
     for draw in range(draws):
         rng = np.random.default_rng(draw)
         picked = each.apply(lambda row, rng=rng: rng.choice(row.dropna()), axis=1)
-        for title, proxies in (("default", ""), ("strong proxies", STRONG)):
-            table = of_space(title, benchmark.space, found.loc[pool], picked, proxies)
-            for way, order in orders(table, pool, rng).items():
-                best = [str(picked[order[:count]].idxmax()) for count in COUNTS]
-                cells.setdefault(f"{way}, {title}", []).append([float(mean[name]) for name in best])
+        table = of_space("nasbench201", benchmark.space, found.loc[pool], picked)
+        for way, order in orders(table, pool, rng).items():
+            best = [str(picked[order[:count]].idxmax()) for count in COUNTS]
+            cells.setdefault(way, []).append([float(mean[name]) for name in best])
     for way, values in cells.items():
         print(f"| {way} | " + " | ".join(map(known.mean_with_interval, zip(*values, strict=True))) + " |", flush=True)
 

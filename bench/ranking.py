@@ -5,13 +5,14 @@
 
 `score` scores networks of each table once, from seed 0, at a reduced size, and writes SCORES/TABLE.csv. `table` prints
 Spearman's correlation of each way with the trained truth, in Markdown: means over a table's tasks, decoders within each
-width. Intervals are percentiles of 1,000 resamples of architectures. The last lines take, for each table, the way that
-is best on average over the others.
+width. Intervals are percentiles of 1,000 resamples of architectures. Below, for each table, the way is taken that is
+best on average over the others; then Kendall's correlation within the truth's best tenth, and the regret of the best
+ten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,29 +20,29 @@ import numpy as np
 import pandas as pd
 import torch
 import typer
+from scipy.stats import norm, rankdata
+from sklearn.linear_model import Ridge
 
 import nasbench201_scores as known
 import zerocost as zc
-from loop import FIDELITIES, FIDELITY, FILES
+from tables import CONVOLUTIONAL, FIDELITIES, FIDELITY, TRANSFORMERS, open_table, read_scores, truth_columns
 from transformer_scores import SETTINGS, Setting
 from zerocost.combine import Combination, default
 from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.statistics.bootstrap import resampled_places
-from zerocost.statistics.ranking import spearman
+from zerocost.statistics.ranking import regret_at, spearman, top_kendall
 from zerocost.store import Store
 from zerocost.tasks import TASKS
-from zerocost.tasks.metrics import truth_falls
 
-CONVOLUTIONAL = ("nasbench201", "macro", "darts", "transnas_micro", "transnas_macro", "digits")
-TRANSFORMERS = ("bert", "gpt", "vit", "pit")
-TRUTHS = FILES | {"vit": "autoformer-vit-sample.csv", "pit": "pit-vit-sample.csv"}
 PARTS = tuple(default.proxies)
 FORMER = tuple("meco" if name == "meco_opt" else name for name in PARTS)
 SINGLE = ("params", "flops", "naswot", "swap", "meco", "meco_opt", "jacob_cov", "log_synflow", "az_trainability")
 SCORED = tuple(dict.fromkeys([*PARTS, *FORMER, *SINGLE, "az_expressivity", "lnwot", "l2_norm"]))
 
 Way = Callable[[pd.DataFrame], "pd.Series[float]"]
+Scored = tuple[pd.DataFrame, list["pd.Series[float]"]]
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
 app = typer.Typer(add_completion=False)
 
 
@@ -76,6 +77,7 @@ def consensus_of_rest(size: str) -> Way:
     return way
 
 
+LEARNT = "learnt on the other spaces"
 WAYS: dict[str, Way] = {
     "**consensus (the default)**": default,
     "log-rank": equal(PARTS, "log_rank"),
@@ -86,6 +88,36 @@ WAYS: dict[str, Way] = {
     "the former default (log-rank, `meco`)": equal(FORMER, "log_rank"),
     "its parts by consensus": equal(FORMER, "consensus"),
 }
+
+
+def learnt(tables: Mapping[str, Scored], name: str, penalty: float = 10.0) -> pd.Series[float]:
+    """Scores of a table by a ridge regression of the truth on the ranks of all proxies and on these times the proxies'
+    agreement, fitted to the tables of the other spaces, which count equally; all but agreement as normal quantiles."""
+    space = name.split(maxsplit=1)[0]
+    others = [table for other, table in tables.items() if other.split()[0] != space]
+    rows, targets, weights = [], [], []
+    for frame, columns in others:
+        for column in columns:
+            at = column.notna().to_numpy()
+            rows.append(evidence(frame[at]))
+            targets.append(normal_quantiles(column[at].to_numpy()[:, None])[:, 0])
+            weights.append(np.full(at.sum(), 1000 / at.sum() / len(columns)))
+    ridge = Ridge(penalty, fit_intercept=False)
+    ridge.fit(np.concatenate(rows), np.concatenate(targets), sample_weight=np.concatenate(weights))
+    return pd.Series(ridge.predict(evidence(tables[name][0])), tables[name][0].index)
+
+
+def evidence(frame: pd.DataFrame) -> np.ndarray:
+    """The quantile of each proxy's rank, 0 where it has none, and these times the proxy's agreement with the rest."""
+    known_ones = frame[[*SCORED]].astype(float).fillna(-np.inf)
+    quantiles = normal_quantiles(known_ones.to_numpy()) * (known_ones.nunique() > 1).to_numpy()
+    agreed = zc.combine.agreement(known_ones.rank())
+    return np.hstack([quantiles, quantiles * [agreed.get(name, 0.0) for name in SCORED]])
+
+
+def normal_quantiles(values: np.ndarray) -> np.ndarray:
+    """The normal quantile of each value's rank in its column."""
+    return np.asarray(norm.ppf((rankdata(values, axis=0) - 0.5) / len(values)))
 
 
 def setting(name: str, images: str) -> Setting:
@@ -120,45 +152,24 @@ def score(
         print(name, len(texts), flush=True)
 
 
-def open_table(name: str, truths: Path) -> zc.benchmarks.Benchmark:
-    """A benchmark, from its file unless it comes with zerocost."""
-    return zc.benchmarks.get(name, truths / TRUTHS[name] if TRUTHS[name] else None)
-
-
-def truth_columns(benchmark: zc.benchmarks.Benchmark, name: str, texts: pd.Index[str]) -> list[pd.Series[float]]:
-    """What training gave, one column a task; higher is better."""
-    query = benchmark.default
-    datasets = benchmark.datasets if name in {"vit", "pit"} else [query.dataset]
-    metrics = benchmark.metrics if name in {"vit", "pit"} or name.startswith("transnas") else [query.metric]
-    columns = []
-    for dataset in datasets:
-        for metric in metrics:
-            try:
-                values = benchmark.truth(**query._asdict() | {"dataset": dataset, "metric": metric})
-            except zc.InputError:
-                continue  # not every data set has every metric
-            values = values[~values.index.duplicated()].reindex(texts)
-            columns.append(-values if truth_falls(metric) else values)
-    return columns
-
-
-def correlations(values: pd.Series[float], columns: list[pd.Series[float]]) -> np.ndarray:
-    """The mean of Spearman's correlation over the columns: of all networks, then of each resample."""
+def correlations(values: pd.Series[float], columns: list[pd.Series[float]], measure: Measure = spearman) -> np.ndarray:
+    """The mean of Spearman's correlation, or of another measure, over the columns: of all networks, then of each
+    resample."""
     results = []
     for column in columns:
         known_ones = column.notna().to_numpy()
         found, truth = values.to_numpy()[known_ones], column.to_numpy()[known_ones]
         places = np.concatenate([*resampled_places(len(truth), 1000, 0)])
-        results.append([float(spearman(found, truth)), *spearman(found[places], truth[places])])
+        results.append([float(measure(found, truth)), *measure(found[places], truth[places])])
     return np.nan_to_num(np.mean(results, axis=0))
 
 
-def read_tables(truths: Path, scores: Path) -> dict[str, tuple[pd.DataFrame, list[pd.Series[float]]]]:
+def read_tables(truths: Path, scores: Path) -> dict[str, Scored]:
     """Scores and truth of each table; of decoders, one table a width, since across widths size decides."""
     tables = {}
     for name in CONVOLUTIONAL + TRANSFORMERS:
-        frame = pd.read_csv(scores / f"{name}.csv", index_col="arch", dtype={"arch": str})
-        columns = truth_columns(open_table(name, truths), name, frame.index)
+        frame = read_scores(name, scores)
+        columns = list(truth_columns(open_table(name, truths), name, frame.index).values())
         widths = frame.index.str.split(":").str[0]
         for width in sorted(set(widths), key=int) if name == "gpt" else [""]:
             rows = widths == width if width else np.ones(len(frame), bool)
@@ -177,7 +188,9 @@ def print_table(truths: Path, scores: Path) -> None:
     """Print Spearman's correlation of each way in each table."""
     tables = read_tables(truths, scores)
     ways = WAYS | {f"`{name}`": equal((name,), "log_rank") for name in SINGLE}
-    found = {way: {name: correlations(rank(t[0]), t[1]) for name, t in tables.items()} for way, rank in ways.items()}
+    values = {way: {name: rank(frame) for name, (frame, _) in tables.items()} for way, rank in ways.items()}
+    values[LEARNT] = {name: learnt(tables, name) for name in tables}
+    found = {way: {n: correlations(of[n], t[1]) for n, t in tables.items()} for way, of in values.items()}
     middle = pd.DataFrame({way: {name: row[0] for name, row in of.items()} for way, of in found.items()}).T
     images = [name for name in tables if name in CONVOLUTIONAL]
     first, groups = next(iter(found.values())), {"CNNs": images, "all": list(tables)}
@@ -192,9 +205,28 @@ def print_table(truths: Path, scores: Path) -> None:
         print("|", " | ".join([way, *means, *cells]), "|")
     for title, among in (("way", list(WAYS)), ("single proxy", list(ways)[len(WAYS) :])):
         picked = {name: middle.loc[among].drop(columns=name).mean(axis=1).idxmax() for name in tables}
-        values = pd.Series({name: middle.loc[way, name] for name, way in picked.items()})
-        print(f"\n{title} chosen on the other tables: CNNs {values[images].mean():.3f}, all {values.mean():.3f}")
+        reached = pd.Series({name: middle.loc[way, name] for name, way in picked.items()})
+        print(f"\n{title} chosen on the other tables: CNNs {reached[images].mean():.3f}, all {reached.mean():.3f}")
         print(pd.Series(picked).value_counts().to_dict())
+    print_best(tables, values)
+
+
+def print_best(tables: Mapping[str, Scored], values: Mapping[str, Mapping[str, pd.Series[float]]]) -> None:
+    """Print how each way orders the best tenth, and what its best ten hold, as means over the tables."""
+    print("\n| way | τ in the best tenth | of it the CNNs | regret of the best ten | of it the CNNs |")
+    print("|---|" + "---|" * 4)
+    for way, of in values.items():
+        cells = []
+        for measure in (top_kendall, regret):
+            rows = {name: correlations(of[name], table[1], measure) for name, table in tables.items()}
+            groups = rows, [name for name in rows if name in CONVOLUTIONAL]
+            cells += [interval(np.mean([rows[name] for name in names], axis=0)) for names in groups]
+        print(f"| {way} | " + " | ".join(cells) + " |")
+
+
+def regret(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How far the best of the ten best scores stays below the best of all, in standard deviations of the truth."""
+    return regret_at(scores, truth, 10) / truth.std(axis=-1)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def script() -> Any:
         yield runpy.run_path(str(BENCH / "follow.py"))
     finally:
         sys.path.remove(str(BENCH))
-        for name in ("loop", "nasbench201_scores", "combinations"):
+        for name in ("loop", "nasbench201_scores", "tables"):
             sys.modules.pop(name, None)
 
 

@@ -20,7 +20,7 @@ def script() -> Any:
         yield runpy.run_path(str(BENCH / "spend.py"))
     finally:
         sys.path.remove(str(BENCH))
-        for name in ("loop", "trainings", "tasks", "nasbench201_scores", "combinations"):
+        for name in ("loop", "trainings", "tasks", "nasbench201_scores", "tables"):
             sys.modules.pop(name, None)
 
 
