@@ -309,6 +309,8 @@ def test_a_search_shows_how_it_went(found):
     assert tags.count("table") == tags.count("caption")
     assert "15 of 60 candidates scored again" in page.sections["ladder"]
     assert f"Pareto front {len(found.front)} architectures" in words(page.sections["answer"])
+    assert "Knee of the front" in page.sections["answer"]
+    assert words(page.sections["front"]).count(" kept ") == sum(name in found.front for name in found.kept.frame.index)
 
 
 def test_hostile_names_in_a_search_are_text(found, make):
@@ -344,9 +346,9 @@ def test_sizes_of_a_search_are_those_of_the_full_network(make):
     assert "as scored" not in page.sections["answer"]
 
 
-def test_three_objectives_are_shown_in_pairs(make):
+def test_each_goal_is_shown_against_the_budget(make):
     page = Page(render_search(make.searched(names=("score", "params", "naswot"))))
-    assert [name for name in page.figures if name.startswith("front")] == ["front-0", "front-1", "front-2"]
+    assert [name for name in page.figures if name.startswith("front")] == ["front-0", "front-1"]
     assert "hypervolume" in page.sections["history"]
 
 

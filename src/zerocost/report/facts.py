@@ -11,6 +11,7 @@ import pandas as pd
 from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
+from zerocost.report.front import front_of
 from zerocost.report.gain import Times, best_at_random, spent_budget, trainings_in_order
 from zerocost.report.headline import candidate_count
 from zerocost.report.metric import WrittenMetric
@@ -126,12 +127,18 @@ def _best_trained(result: SearchResult, trained: pd.DataFrame, ranking: pd.DataF
 
 
 def _front_facts(result: SearchResult) -> list[Fact]:
-    if len(result.objectives) < 2 or not result.front:
+    front = front_of(result)
+    if len(result.objectives) < 2 or front is None:
         return []
     measured = "scored again" if result.earlier else "measured"
     objectives = fmt.join_words(list(map(progress.with_direction, result.objectives)))
     note = f"of {len(result.table):,} {measured}, by {objectives}"
-    return [Fact("Pareto front", fmt.plural(len(result.front), "architecture"), note)]
+    facts = [Fact("Pareto front", fmt.plural(len(front.names), "architecture"), note)]
+    if front.knee:
+        [values] = front.values.loc[[front.knee]].to_dict("records")
+        parts = [f"{str(name).replace('_', ' ')} {fmt.formatter_for(str(name))(v)}" for name, v in values.items()]
+        facts.append(Fact("Knee of the front", front.knee, ", ".join(parts), candidate=front.knee))
+    return facts
 
 
 def _ranked_first(result: SearchResult, ranking: pd.DataFrame) -> list[Fact]:

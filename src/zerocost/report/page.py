@@ -12,6 +12,7 @@ from zerocost.evaluation.evaluation import Evaluation
 from zerocost.report import evaluation, frames, gain, headline, search_sections, sections, training_sections
 from zerocost.report.explanation import explain_ranking
 from zerocost.report.facts import search_facts
+from zerocost.report.front import front_section
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.names import choices, with_short_names
 from zerocost.report.template import render_template
@@ -62,13 +63,14 @@ def render_search(found: SearchResult) -> str:
     metric, learnt = WrittenMetric.of(result.task), gain.spent_budget(result)
     outcome, correlations = training_sections.outcome_plot(result, trained, runs), sections.correlation_plot(result)
     relations, curves = sections.metric_plots(result, ranking, trained), sections.curve_plots(result)
-    front, fidelities = search_sections.front_plots(result), search_sections.fidelity_sections(result)
+    front, fidelities = front_section(result, names), search_sections.fidelity_sections(result)
     history, explanation = search_sections.history_section(result), explain_ranking(result)
     learning = training_sections.learning_plots(result, trained)
     moves = explanation.plot if explanation else None
-    untrained = front[0] if front else history.plot if history else None
+    front_plots, history_plot = front.plots if front else [], history.plot if history else None
+    untrained = front_plots[0] if front_plots else history_plot
     picture = (training_sections.trainings_plot(result, trained) if learnt else None) or outcome or untrained
-    below = [*learning, outcome, *front, history.plot if history else None, *(step.plot for step in fidelities)]
+    below = [*learning, outcome, *front_plots, history_plot, *(step.plot for step in fidelities)]
     plots = [plot for plot in (picture, *below, moves, *relations, correlations, *curves) if plot]
     return render_template(
         "page.html.j2",
@@ -83,8 +85,9 @@ def render_search(found: SearchResult) -> str:
         learning=learning,
         stages=sections.stage_rows(result),
         objectives=fmt.join_words(result.objectives),
-        front=[plot for plot in front if plot is not picture],
-        pairs=len(front),
+        front=front,
+        several=len(result.objectives) > 1,
+        names=names.note,
         history=history,
         fidelities=fidelities,
         stopped=int((runs["state"] == frames.STOPPED).sum()),
