@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
 
 
-def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
+def write(
+    result: SearchResult | Evaluation,
+    path: str | Path,
+    *,
+    watts: float | None = None,
+    grams_per_kwh: float | None = None,
+) -> Path:
     """Write the report of a search or an evaluation as one HTML file that works offline.
 
     The same result gives the same bytes.
@@ -30,12 +36,15 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     Args:
         result: what `search` or `evaluate` returns. A ranking without trained runs gives a shorter page.
         path: the file to write; missing folders are made.
+        watts: the power of the machine. Where it is stated, the report of a search says how much energy it saved
+            against training every candidate.
+        grams_per_kwh: the CO₂ of its electricity. Where it is stated too, the report says how much of that was saved.
 
     Returns:
         The path of the file.
 
     Raises:
-        InputError: `path` is a folder, or cannot be written.
+        InputError: `path` is a folder, or cannot be written; a power or CO₂ that is no number above 0.
         DiskFullError: the disk is full.
 
     >>> import tempfile, pandas as pd
@@ -47,15 +56,16 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     ...     page.name, "Ranked first" in page.read_text(encoding="utf-8")
     ('report.html', True)
     """
-    path = Path(path)
+    path, power = Path(path), gain.Power.of(watts, grams_per_kwh)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the file to write, for example {path / 'report.html'}")
     make_folder(path.parent)
-    write_text(path, evaluation.render_evaluation(result) if isinstance(result, Evaluation) else render_search(result))
+    page = evaluation.render_evaluation(result) if isinstance(result, Evaluation) else render_search(result, power)
+    write_text(path, page)
     return path
 
 
-def render_search(found: SearchResult) -> str:
+def render_search(found: SearchResult, power: gain.Power | None = None) -> str:
     """The page as text."""
     result, names = with_short_names(found)
     runs, ranking = frames.run_table(result), frames.ranking_table(result)
@@ -77,7 +87,7 @@ def render_search(found: SearchResult) -> str:
         plots,
         title=f"{result.space}: {fmt.plural(headline.candidate_count(result), 'candidate')} scored",
         sentence=headline.search_sentence(result, ranking, runs),
-        facts=[(fact, names.title(fact.candidate)) for fact in search_facts(result, ranking, runs, trained)],
+        facts=[(fact, names.title(fact.candidate)) for fact in search_facts(result, ranking, trained, power)],
         apart=choices(names.full.values()),
         metric=metric.words,
         verdict=headline.budget_verdict(result, trained) or headline.survivors_verdict(trained, metric),
