@@ -61,9 +61,9 @@ def score_all(
 
 
 def for_twins(known: pd.DataFrame) -> pd.DataFrame:
-    """Scores of all architectures from those of `distinct`: twins share theirs."""
+    """Scores of all architectures from those of `distinct`: twins share theirs, NaN where none was scored."""
     by_key = known.set_axis([key(text) for text in known.index])
-    return by_key.loc[[key(text) for text in texts()]].set_axis(pd.Index(texts()))
+    return by_key.reindex([key(text) for text in texts()]).set_axis(pd.Index(texts()))
 
 
 def parameters() -> pd.Series[float]:

@@ -104,3 +104,10 @@ def test_a_folder_is_told_apart_from_a_file_of_keras(run, tmp_path):
 def test_help_names_the_files_of_keras(run):
     said = run("score", "--help").out
     assert ".keras" in said and ".h5" in said
+
+
+def test_layers_show_the_memory_of_each(run, user_file):
+    given = ("score", f"{user_file}:build", *DATA, "--proxies", "peak_memory", "--layers")
+    table, found = run(*given).out, run(*given, "--json").json
+    assert "peak_memory_int8" in table and "addmm" in table
+    assert max(layer["peak_memory"] for layer in found["layers"]) == found["scores"]["peak_memory"]

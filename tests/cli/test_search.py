@@ -72,6 +72,8 @@ def test_a_filter_that_nobody_passes_is_exit_code_1(run, user_file):
         (("--fidelity", "widht=1"), "width"),
         (("--where", "snpi > 0"), "did you mean 'snip'"),
         (("--report", "/no/such/folder/run.html"), "no folder"),
+        (("--watts", 200), "--report FILE.html"),
+        (("--grams-per-kwh", 400), "give watts"),
         (("--data", "noise:3x8x8"), "label"),
     ],
 )

@@ -199,6 +199,7 @@ def make() -> SimpleNamespace:
         score_cards=score_cards,
         table_of=table_of,
         ranked_only=ranked_only,
+        ranked_table=ranked_table,
         searched=searched,
         budgeted=budgeted,
         nasty=NASTY,

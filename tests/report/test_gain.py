@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import zerocost as zc
+from zerocost.base.errors import InputError
 from zerocost.report import frames, gain
 
 
@@ -63,3 +64,21 @@ def test_a_random_pick_that_survived_is_not_counted_twice(make):
 def test_nothing_trained_takes_no_time(make):
     times = gain.Times.of(make.ranked_only(3, ["snip"]), 3)
     assert (times.everything, times.note) == (None, "")
+
+
+def test_energy_and_co2_are_those_of_the_stated_power(make):
+    result = make.searched()
+    times = gain.Times.of(replace(result, earlier=[], survivors=make.searched().survivors[:1], random=[]), 60)
+    assert times.saved == times.everything - times.scoring - times.survivors
+    hour = gain.Power.of(500.0, 3000.0).saved(7200.0)
+    assert hour.replace("\N{NO-BREAK SPACE}", " ") == "1 kWh, 3 kg of CO₂"
+    assert gain.Power.of(500.0, None).saved(-3600.0).replace("\N{NO-BREAK SPACE}", " ") == "−0.5 kWh"
+    assert gain.Power.of(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"), [((None, 4.0), "give watts"), ((-1.0, None), "watts must be"), ((1.0, 0.0), "grams_per_kwh")]
+)
+def test_power_that_cannot_be_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        gain.Power.of(*given)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import zlib
@@ -309,6 +310,18 @@ def test_a_search_shows_how_it_went(found):
     assert tags.count("table") == tags.count("caption")
     assert "15 of 60 candidates scored again" in page.sections["ladder"]
     assert f"Pareto front {len(found.front)} architectures" in words(page.sections["answer"])
+    assert "Knee of the front" in page.sections["answer"]
+    assert words(page.sections["front"]).count(" kept ") == sum(name in found.front for name in found.kept.frame.index)
+
+
+def test_energy_is_saved_only_where_a_power_is_stated(result, tmp_path):
+    plain, stated = (
+        words(Page(write(result, tmp_path / "r.html", **given).read_text("utf-8")).sections["answer"])
+        for given in ({}, {"watts": 250.0, "grams_per_kwh": 400.0})
+    )
+    assert "CO₂" not in plain and "kWh" not in plain
+    assert re.search(r"Energy saved [\d.]+ kWh, [\d.]+ k?g of CO₂ ", stated)
+    assert "less than training all 203, at 250 W and 400 g/kWh, as stated" in stated
 
 
 def test_hostile_names_in_a_search_are_text(found, make):
@@ -344,9 +357,9 @@ def test_sizes_of_a_search_are_those_of_the_full_network(make):
     assert "as scored" not in page.sections["answer"]
 
 
-def test_three_objectives_are_shown_in_pairs(make):
+def test_each_goal_is_shown_against_the_budget(make):
     page = Page(render_search(make.searched(names=("score", "params", "naswot"))))
-    assert [name for name in page.figures if name.startswith("front")] == ["front-0", "front-1", "front-2"]
+    assert [name for name in page.figures if name.startswith("front")] == ["front-0", "front-1"]
     assert "hypervolume" in page.sections["history"]
 
 

@@ -7,14 +7,20 @@ import pytest
 from zerocost.base.figures import TEMPLATES
 from zerocost.report import progress as goals
 from zerocost.report import search_figures as figures
+from zerocost.report.front import Front
+from zerocost.report.names import Names
 
 POINTS = pd.DataFrame({"params": [1.0, 2.0, 3.0, 4.0], "score": [1.0, 3.0, 2.0, 5.0]}, index=list("abcd"))
 
 
+FRONT = Front(POINTS, ["d", "b", "a"], "b")
+NAMES = Names({name: name for name in "abcd"}, "")
+
+
 def test_front_is_joined_in_order_and_told_from_the_rest():
-    figure = figures.front_figure(POINTS, ["d", "a", "b"], ["d"], joined=True)
-    others, front, kept = figure.data
-    assert (list(others.x), list(front.x), list(kept.x)) == ([3], [1, 2, 4], [4])
+    figure = figures.front_figure(POINTS, FRONT, ["d"], NAMES)
+    others, front, knee, kept = figure.data
+    assert [list(trace.x) for trace in (others, front, knee, kept)] == [[3], [1, 2, 4], [2], [4]]
     assert front.mode == "lines+markers"
     assert figure.layout.xaxis.title.text == "params (less is better)"
     assert figure.layout.yaxis.title.text == "score (more is better)"
@@ -23,11 +29,12 @@ def test_front_is_joined_in_order_and_told_from_the_rest():
 @pytest.mark.parametrize(("across", "shape"), [("params", "hv"), ("snip", "vh")])
 def test_steps_bound_what_the_front_dominates(across, shape):
     points = POINTS.rename(columns={"params": across})
-    assert figures.front_figure(points, list("abd"), [], joined=True).data[1].line.shape == shape
+    assert figures.front_figure(points, FRONT, [], NAMES).data[1].line.shape == shape
 
 
 def test_a_projected_front_is_not_joined():
-    assert figures.front_figure(POINTS, list("abd"), [], joined=False).data[1].mode == "markers"
+    front = Front(POINTS.assign(depth=1.0), ["d", "b", "a"], None)
+    assert figures.front_figure(POINTS, front, [], NAMES).data[1].mode == "markers"
 
 
 def test_history_has_each_value_and_the_best_so_far():
@@ -48,7 +55,7 @@ def test_history_of_a_front_is_a_percentage():
 def test_plots_of_many_stay_light():
     many = pd.DataFrame({"params": np.arange(1.0, 20_001), "score": -np.arange(20_000.0)})
     many.index = many.index.map(str)
-    figure = figures.front_figure(many, ["7"], [], joined=True)
+    figure = figures.front_figure(many, Front(many, ["7"], None), [], Names({}, ""))
     assert len(figure.data[0].x) <= figures.MOST_POINTS
     assert list(figure.data[1].x) == [8]
 

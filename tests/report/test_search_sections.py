@@ -6,16 +6,6 @@ from zerocost.combine import Combination
 from zerocost.report import search_sections as sections
 
 
-def test_front_counts_who_is_on_it(found):
-    (plot,) = sections.front_plots(found)
-    assert plot.title == "score against params"
-    assert plot.text == f"{len(found.front)} of 15 are on the front"
-
-
-def test_one_objective_has_no_front(result):
-    assert sections.front_plots(result) == []
-
-
 def test_history_says_when_nothing_better_came(make):
     result = make.ranked_only(12, ["snip"])
     best_first = sections.history_section(replace(result, order=list(result.table.frame.index)))

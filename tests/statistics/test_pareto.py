@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from zerocost.base.errors import InputError
-from zerocost.statistics.pareto import crowded_order, crowding, fronts, hypervolume
+from zerocost.statistics.pareto import crowded_order, crowding, fronts, hypervolume, knee
 
 shapes = st.tuples(st.integers(0, 12), st.integers(1, 4))
 small = arrays(float, shapes, elements=st.integers(0, 4).map(float))
@@ -127,3 +127,12 @@ def test_points_that_are_no_better_than_the_reference_or_unknown_add_nothing() -
 def test_what_cannot_be_used_is_refused(call, message: str) -> None:
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_the_knee_is_farthest_from_the_line_through_the_ends() -> None:
+    front = np.array([[0.0, 50.0], [1.0, 45.0], [4.0, 40.0], [9.0, 10.0], [10.0, 0.0]])
+    start, along = front[0] / [10, 50], np.array([1.0, -1.0])
+    distances = [abs(np.linalg.det([along, point / [10, 50] - start])) for point in front]
+    assert knee(front) == int(np.argmax(distances)) == 2
+    assert knee(front[[0, -1]]) is knee(np.empty((0, 2))) is knee([[1.0, 2.0]]) is None
+    assert knee([[0.0, 4.0], [1.0, 1.0], [4.0, 0.0]]) is None, "a front that bends the other way has none"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.table import Table
 
@@ -33,6 +34,7 @@ from zerocost.data.batch import usual_size
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import initialise_on
+from zerocost.scoring.memory import memory_by_layer
 from zerocost.scoring.rank import draw_batches
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.scoring.score import score as score_model
@@ -61,6 +63,9 @@ def score(
     data: Data,
     options: _ScoreOptions,
     as_json: Json = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also show the memory of each layer, in bytes at float32 and at int8.")
+    ] = False,
 ) -> None:
     """Score one untrained network."""
     seed, chosen = options.seed, resolve(as_proxies(options.proxies))
@@ -76,6 +81,7 @@ def score(
     task = as_task(options.task, source, separate_targets(batches[0]), loss=options.loss, output=options.output)
     card = score_model(model, batches, chosen, task=task, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
+    memory = memory_by_layer(model, batches[0][0]) if layers else None
     if as_json:
         print_json(
             {
@@ -84,6 +90,7 @@ def score(
                 "failures": card.failures,
                 "passes": [vars(step) for step in card.passes],
                 "provenance": card.provenance,
+                **({} if memory is None else {"layers": memory.to_dict("records")}),
             }
         )
     elif not unusable:
@@ -103,5 +110,20 @@ def score(
             style="dim",
             highlight=False,
         )
+        if memory is not None:
+            out.print(_memory_table(memory))
     if unusable:
         fail(f"no proxy could be computed: {next(iter(card.failures.values()))}", BAD_INPUT)
+
+
+def _memory_table(memory: pd.DataFrame) -> Table:
+    """The memory of each layer, the peak marked."""
+    columns = ["peak_memory", "peak_memory_int8", "flash", "flash_int8"]
+    table = Table("layer", "operation", *columns, "", box=None, pad_edge=False)
+    for column in table.columns[2:-1]:
+        column.justify = "right"
+    peak = int(memory["peak_memory"].to_numpy().argmax())
+    for place, row in enumerate(memory.to_dict("records")):
+        cells = [cell_text(row[name], name) for name in columns]
+        table.add_row(row["layer"], row["operation"], *cells, "peak" if place == peak else "")
+    return table

@@ -48,7 +48,7 @@ from zerocost.cli.tables import (
 from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
-from zerocost.report.gain import Times, spent_budget
+from zerocost.report.gain import Power, Times, spent_budget
 from zerocost.report.headline import candidate_count
 from zerocost.search import pipeline
 from zerocost.search.export import check_export
@@ -100,6 +100,12 @@ class _SearchOutput:
     export: Annotated[Path | None, typer.Option(help="Write the best network to this folder.")] = None
     formats: Annotated[str, typer.Option(help=f"Formats to write it in: {', '.join(FORMATS)}.")] = "safetensors"
     report: Report = None
+    watts: Annotated[
+        float | None, typer.Option(help="Power of this machine; the report then says how much energy the search saved.")
+    ] = None
+    grams_per_kwh: Annotated[
+        float | None, typer.Option(help="CO₂ of its electricity; the report then says how much was saved.")
+    ] = None
     explain: Explain = False
     as_json: Json = False
 
@@ -111,6 +117,8 @@ class _SearchOutput:
     def check(self, epochs: int) -> None:
         """`InputError` for what cannot be written."""
         check_formats(self.format_names)
+        if Power.of(self.watts, self.grams_per_kwh) and self.report is None:
+            raise InputError("--watts is for the report; say where to write it with --report FILE.html")
         check_file(self.report, "the report")
         check_export(self.export)
         if self.export is not None and not epochs:
@@ -118,7 +126,8 @@ class _SearchOutput:
 
     def write(self, result: SearchResult, own_space: str | None) -> list[Path]:
         """Write what is asked for; returns the files."""
-        written = [] if self.report is None else [report.write(result, self.report)]
+        powered = {"watts": self.watts, "grams_per_kwh": self.grams_per_kwh}
+        written = [] if self.report is None else [report.write(result, self.report, **powered)]
         if self.export is not None and result.best:
             written += result.export(self.export, self.format_names, space=own_space).values()
         return written

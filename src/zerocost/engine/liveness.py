@@ -15,11 +15,13 @@ class MemoryStep:
         layer: the module whose parameters the operation reads, by name; empty where it reads none.
         operation: its name.
         live: the memory of all that was made before and is still read, and of what the operation makes.
+        constants: the memory of the parameters and other constants that no operation before it reads.
     """
 
     layer: str
     operation: str
     live: Size
+    constants: Size = NOTHING
 
 
 def memory_steps(tape: Tape) -> list[MemoryStep]:
@@ -29,7 +31,7 @@ def memory_steps(tape: Tape) -> list[MemoryStep]:
     that nothing reads after it. Of an operation with several results, those that nothing reads take no memory.
     """
     last = _last_reads(tape)
-    live, steps = NOTHING, []
+    live, steps, stored = NOTHING, list[MemoryStep](), set[int]()
     alive = {storage for storage in tape.inputs if storage in last}
     for storage in alive:
         live = live.plus(tape.sizes[storage])
@@ -40,7 +42,10 @@ def memory_steps(tape: Tape) -> list[MemoryStep]:
             live = live.plus(tape.sizes[storage])
             alive.add(storage)
         ending = {storage for storage in alive if last[storage] == place}
-        steps.append(MemoryStep(_layer(tape, operation), operation.name, live.less(_reused(tape, operation, ending))))
+        needed = live.less(_reused(tape, operation, ending))
+        new = {value.storage for value in operation.reads if value.storage in tape.constants} - stored
+        stored |= new
+        steps.append(MemoryStep(_layer(tape, operation), operation.name, needed, _sum(tape, new)))
         for storage in ending:
             live = live.less(tape.sizes[storage])
         alive -= ending
@@ -77,5 +82,10 @@ def _layer(tape: Tape, operation: Operation) -> str:
 def constant_size(tape: Tape) -> Size:
     """The memory of the parameters, buffers and other constants that a pass reads."""
     read = {value.storage for operation in tape.operations for value in operation.reads}
-    held = [tape.sizes[storage] for storage in (read | tape.outputs) & tape.constants.keys()]
+    return _sum(tape, (read | tape.outputs) & tape.constants.keys())
+
+
+def _sum(tape: Tape, storages: set[int]) -> Size:
+    """The memory of several storages."""
+    held = [tape.sizes[storage] for storage in storages]
     return Size(sum(size.floats for size in held), sum(size.other for size in held))

@@ -167,9 +167,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
     def add(self, name: str, pointwise: bool, reads: tuple[Value, ...], result: Any, func: Any = None) -> None:
-        """Add an operation, if it is not only a view."""
+        """Add an operation, if it is not only a view; what is empty is not written."""
         behind = {value.storage for value in reads}
-        writes = tuple(value for value in self.values(result, made=True) if value.storage not in behind)
+        made = self.values(result, made=True)
+        writes = tuple(v for v in made if v.storage not in behind and self.tape.sizes[v.storage] != NOTHING)
         if writes or (func is not None and func._schema.is_mutable):
             self.tape.operations.append(Operation(name, pointwise, reads, writes))
 

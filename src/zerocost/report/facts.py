@@ -11,7 +11,8 @@ import pandas as pd
 from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
-from zerocost.report.gain import Times, best_at_random, spent_budget, trainings_in_order
+from zerocost.report.front import front_of
+from zerocost.report.gain import Power, Times, best_at_random, spent_budget, trainings_in_order
 from zerocost.report.headline import candidate_count
 from zerocost.report.metric import WrittenMetric
 from zerocost.statistics.association import mean_difference
@@ -39,21 +40,23 @@ class Fact:
     candidate: str = ""
 
 
-def search_facts(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame, trained: pd.DataFrame) -> list[Fact]:
-    """The Pareto front of several objectives, the best candidate, what it gains on random picks, and the time.
+def search_facts(
+    result: SearchResult, ranking: pd.DataFrame, trained: pd.DataFrame, power: Power | None = None
+) -> list[Fact]:
+    """The Pareto front of several objectives, the best candidate, what it gains on random picks, time and energy.
 
     Where nothing was trained, the first of the ranking takes the place of the gain.
     """
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
     metric = WrittenMetric.of(result.task)
     if survivors.empty and random.empty:
-        return [*_front_facts(result), *_ranked_first(result, ranking), *_time_facts(result)]
+        return [*_front_facts(result), *_ranked_first(result, ranking), *_time_facts(result, power)]
     answer = [*_front_facts(result), _best_trained(result, survivors if len(survivors) else random, ranking)]
     if spent_budget(result):
         answer += _best_against_random(result, trained, metric)
     if len(survivors) and len(random):
         answer.append(_gain(survivors, random, metric))
-    return [*answer, *_time_facts(result)]
+    return [*answer, *_time_facts(result, power)]
 
 
 def scoring_fidelity(result: SearchResult) -> str:
@@ -96,12 +99,17 @@ def _best_against_random(result: SearchResult, trained: pd.DataFrame, metric: Wr
     return [Fact(f"Best of the first {fmt.plural(count, 'training')}", pair, f"{metric.words}, {at_random}")]
 
 
-def _time_facts(result: SearchResult) -> list[Fact]:
-    """Where the time went, and how long training everything would have taken."""
+def _time_facts(result: SearchResult, power: Power | None) -> list[Fact]:
+    """Where the time went, how long training everything would have taken, and the energy of the difference."""
     if not result.stages:
         return []
     times = Times.of(result, candidate_count(result))
-    return [Fact("Time", times.summary, times.note)]
+    facts = [Fact("Time", times.summary, times.note)]
+    if power is not None and times.saved is not None:
+        less = f"{fmt.seconds(abs(times.saved))} {'less' if times.saved > 0 else 'more'}"
+        note = f"{less} than training all {times.candidates:,}, at {power.source}"
+        facts.append(Fact("Energy saved", power.saved(times.saved), note))
+    return facts
 
 
 def _size_words(result: SearchResult) -> str:
@@ -126,12 +134,18 @@ def _best_trained(result: SearchResult, trained: pd.DataFrame, ranking: pd.DataF
 
 
 def _front_facts(result: SearchResult) -> list[Fact]:
-    if len(result.objectives) < 2 or not result.front:
+    front = front_of(result)
+    if len(result.objectives) < 2 or front is None:
         return []
     measured = "scored again" if result.earlier else "measured"
     objectives = fmt.join_words(list(map(progress.with_direction, result.objectives)))
     note = f"of {len(result.table):,} {measured}, by {objectives}"
-    return [Fact("Pareto front", fmt.plural(len(result.front), "architecture"), note)]
+    facts = [Fact("Pareto front", fmt.plural(len(front.names), "architecture"), note)]
+    if front.knee:
+        [values] = front.values.loc[[front.knee]].to_dict("records")
+        parts = [f"{str(name).replace('_', ' ')} {fmt.formatter_for(str(name))(v)}" for name, v in values.items()]
+        facts.append(Fact("Knee of the front", front.knee, ", ".join(parts), candidate=front.knee))
+    return facts
 
 
 def _ranked_first(result: SearchResult, ranking: pd.DataFrame) -> list[Fact]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base import format as fmt
+from zerocost.base.errors import InputError
 from zerocost.report.frames import RANDOM, SURVIVORS
 
 if TYPE_CHECKING:
@@ -96,6 +97,11 @@ class Times:
         )
 
     @property
+    def saved(self) -> float | None:
+        """How much longer training everything would have taken than the search did."""
+        return None if self.everything is None else self.everything - self.scoring - self.survivors - self.random
+
+    @property
     def summary(self) -> str:
         """How long scoring and the training of survivors took, in words."""
         trained = f", trained in {fmt.seconds(self.survivors)}" if self.survivors else ""
@@ -109,6 +115,48 @@ class Times:
             everything = f"{fmt.plural(self.candidates, 'candidate')} would have taken {fmt.seconds(self.everything)}"
             parts.append(f"training all {everything}, by the mean epoch of the {self.source}")
         return "; ".join(parts)
+
+
+@dataclass(frozen=True)
+class Power:
+    """What a machine draws, and what its electricity emits, both as stated by who asks.
+
+    Attributes:
+        watts: the power of the machine while it trains or scores.
+        grams_per_kwh: grams of CO₂ for each kilowatt-hour; None where only energy is asked for.
+
+    >>> Power(300.0, 400.0).saved(7200.0).replace(fmt.SPACE, " ")
+    '0.6 kWh, 240 g of CO₂'
+    """
+
+    watts: float
+    grams_per_kwh: float | None = None
+
+    @classmethod
+    def of(cls, watts: float | None, grams_per_kwh: float | None) -> Power | None:
+        """The power that is stated; None where no watts are. Raises `InputError` for numbers that cannot be."""
+        if watts is None and grams_per_kwh is not None:
+            raise InputError("grams of CO₂ per kWh need the power of the machine too; give watts")
+        for name, value in (("watts", watts), ("grams_per_kwh", grams_per_kwh)):
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(f"{name} must be a number above 0, but got {value!r}")
+        return None if watts is None else cls(watts, grams_per_kwh)
+
+    @property
+    def source(self) -> str:
+        """What was stated, in words."""
+        grams = "" if self.grams_per_kwh is None else f" and {self.grams_per_kwh:g}{fmt.SPACE}g/kWh"
+        return f"{self.watts:g}{fmt.SPACE}W{grams}, as stated"
+
+    def saved(self, seconds: float) -> str:
+        """The energy and the CO₂ of so many seconds, in words."""
+        energy = self.watts * seconds / 3.6e6
+        text = f"{fmt.number(energy, 3)}{fmt.SPACE}kWh"
+        if self.grams_per_kwh is None:
+            return text
+        grams = energy * self.grams_per_kwh
+        mass = (grams / 1000, "kg") if abs(grams) >= 1000 else (grams, "g")
+        return f"{text}, {fmt.number(mass[0], 3)}{fmt.SPACE}{mass[1]} of CO₂"
 
 
 def _by_run(runs: list[Run]) -> dict[tuple[str, int], Run]:

@@ -12,6 +12,7 @@ from zerocost.evaluation.evaluation import Evaluation
 from zerocost.report import evaluation, frames, gain, headline, search_sections, sections, training_sections
 from zerocost.report.explanation import explain_ranking
 from zerocost.report.facts import search_facts
+from zerocost.report.front import front_section
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.names import choices, with_short_names
 from zerocost.report.template import render_template
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
 
 
-def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
+def write(
+    result: SearchResult | Evaluation,
+    path: str | Path,
+    *,
+    watts: float | None = None,
+    grams_per_kwh: float | None = None,
+) -> Path:
     """Write the report of a search or an evaluation as one HTML file that works offline.
 
     The same result gives the same bytes.
@@ -29,12 +36,15 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     Args:
         result: what `search` or `evaluate` returns. A ranking without trained runs gives a shorter page.
         path: the file to write; missing folders are made.
+        watts: the power of the machine. Where it is stated, the report of a search says how much energy it saved
+            against training every candidate.
+        grams_per_kwh: the CO₂ of its electricity. Where it is stated too, the report says how much of that was saved.
 
     Returns:
         The path of the file.
 
     Raises:
-        InputError: `path` is a folder, or cannot be written.
+        InputError: `path` is a folder, or cannot be written; a power or CO₂ that is no number above 0.
         DiskFullError: the disk is full.
 
     >>> import tempfile, pandas as pd
@@ -46,15 +56,16 @@ def write(result: SearchResult | Evaluation, path: str | Path) -> Path:
     ...     page.name, "Ranked first" in page.read_text(encoding="utf-8")
     ('report.html', True)
     """
-    path = Path(path)
+    path, power = Path(path), gain.Power.of(watts, grams_per_kwh)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the file to write, for example {path / 'report.html'}")
     make_folder(path.parent)
-    write_text(path, evaluation.render_evaluation(result) if isinstance(result, Evaluation) else render_search(result))
+    page = evaluation.render_evaluation(result) if isinstance(result, Evaluation) else render_search(result, power)
+    write_text(path, page)
     return path
 
 
-def render_search(found: SearchResult) -> str:
+def render_search(found: SearchResult, power: gain.Power | None = None) -> str:
     """The page as text."""
     result, names = with_short_names(found)
     runs, ranking = frames.run_table(result), frames.ranking_table(result)
@@ -62,20 +73,21 @@ def render_search(found: SearchResult) -> str:
     metric, learnt = WrittenMetric.of(result.task), gain.spent_budget(result)
     outcome, correlations = training_sections.outcome_plot(result, trained, runs), sections.correlation_plot(result)
     relations, curves = sections.metric_plots(result, ranking, trained), sections.curve_plots(result)
-    front, fidelities = search_sections.front_plots(result), search_sections.fidelity_sections(result)
+    front, fidelities = front_section(result, names), search_sections.fidelity_sections(result)
     history, explanation = search_sections.history_section(result), explain_ranking(result)
     learning = training_sections.learning_plots(result, trained)
     moves = explanation.plot if explanation else None
-    untrained = front[0] if front else history.plot if history else None
+    front_plots, history_plot = front.plots if front else [], history.plot if history else None
+    untrained = front_plots[0] if front_plots else history_plot
     picture = (training_sections.trainings_plot(result, trained) if learnt else None) or outcome or untrained
-    below = [*learning, outcome, *front, history.plot if history else None, *(step.plot for step in fidelities)]
+    below = [*learning, outcome, *front_plots, history_plot, *(step.plot for step in fidelities)]
     plots = [plot for plot in (picture, *below, moves, *relations, correlations, *curves) if plot]
     return render_template(
         "page.html.j2",
         plots,
         title=f"{result.space}: {fmt.plural(headline.candidate_count(result), 'candidate')} scored",
         sentence=headline.search_sentence(result, ranking, runs),
-        facts=[(fact, names.title(fact.candidate)) for fact in search_facts(result, ranking, runs, trained)],
+        facts=[(fact, names.title(fact.candidate)) for fact in search_facts(result, ranking, trained, power)],
         apart=choices(names.full.values()),
         metric=metric.words,
         verdict=headline.budget_verdict(result, trained) or headline.survivors_verdict(trained, metric),
@@ -83,8 +95,9 @@ def render_search(found: SearchResult) -> str:
         learning=learning,
         stages=sections.stage_rows(result),
         objectives=fmt.join_words(result.objectives),
-        front=[plot for plot in front if plot is not picture],
-        pairs=len(front),
+        front=front,
+        several=len(result.objectives) > 1,
+        names=names.note,
         history=history,
         fidelities=fidelities,
         stopped=int((runs["state"] == frames.STOPPED).sum()),

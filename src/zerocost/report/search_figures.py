@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import html
+import textwrap
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from zerocost.base.figures import BLUE, ORANGE, empty_figure, label
 from zerocost.base.format import formatter_for
+from zerocost.base.units import unit_of
 from zerocost.report.figures import COLOURS, is_wide
-from zerocost.report.frames import SURVIVORS
+from zerocost.report.frames import RANDOM, SURVIVORS
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.progress import with_direction
 from zerocost.search.objectives import minimised
 
-OTHERS, FRONT, KEPT = "#8a93a1", "#1f9d72", COLOURS[SURVIVORS]
+if TYPE_CHECKING:
+    from zerocost.report.front import Front
+    from zerocost.report.names import Names
+
+OTHERS, FRONT, KEPT, KNEE = "#8a93a1", "#1f9d72", COLOURS[SURVIVORS], COLOURS[RANDOM]
 MOST_POINTS = 1000
 """Most points of a plot that are neither on the front nor kept; of more, every second, third, … is shown."""
+_MOST_LINES = 6
+"""Most lines of a full name, for hovering."""
 
 
 def _thin_out(points: pd.DataFrame) -> pd.DataFrame:
@@ -25,24 +35,36 @@ def _thin_out(points: pd.DataFrame) -> pd.DataFrame:
     return points.iloc[:: -(-len(points) // MOST_POINTS)] if len(points) > MOST_POINTS else points
 
 
-def _hover_texts(points: pd.DataFrame) -> list[str]:
-    """The name and the objectives of each row, for hovering."""
+def _hover_texts(points: pd.DataFrame, names: Names | None = None) -> list[str]:
+    """The name, the full name where that is another, and the objectives of each row, for hovering."""
     columns = list(map(str, points.columns))
     lines = [
-        [label(str(name)), *(f"{label(c)} {formatter_for(c)(value)}" for c, value in zip(columns, row, strict=True))]
+        [
+            label(str(name)),
+            *(html.escape(line, quote=False) for line in (_wrapped(names.title(str(name))) if names else [])),
+            *(f"{label(c)} {formatter_for(c)(value)}" for c, value in zip(columns, row, strict=True)),
+        ]
         for name, *row in points.itertuples(name=None)
     ]
     return ["<br>".join(line) for line in lines]
 
 
-def front_figure(points: pd.DataFrame, best: Collection[str], kept: Collection[str], *, joined: bool) -> go.Figure:
-    """All architectures by two objectives, the columns of `points`; the front joined by steps, the kept ringed."""
+def _wrapped(name: str) -> list[str]:
+    """A long name in short lines, broken behind commas."""
+    return textwrap.wrap(name.replace(",", ", "), 48)[:_MOST_LINES]
+
+
+def front_figure(points: pd.DataFrame, front: Front, kept: Collection[str], names: Names) -> go.Figure:
+    """All architectures by two of what the front is of, `points`; the kept ringed, the knee a star.
+
+    The front is joined by steps where it is of these two alone.
+    """
     across, up = map(str, points.columns)
-    on_front = points[points.index.isin(list(best))].sort_values(across)
-    others = _thin_out(points[~points.index.isin(list(best))])
-    ringed = points[points.index.isin(list(kept))]
+    is_front = points.index.isin(front.names)
+    on_front, others = points[is_front].sort_values(across), _thin_out(points[~is_front])
     figure = empty_figure(400, xaxis=_objective_axis(across, points[across]), yaxis=_objective_axis(up, points[up]))
     steps = {"shape": "hv" if minimised(across) else "vh", "width": 2, "color": FRONT}
+    joined = len(front.values.columns) == 2
     for rows, name, look in (
         (others, "not on the front", {"mode": "markers", "marker": {"color": OTHERS, "size": 6, "opacity": 0.7}}),
         (
@@ -51,22 +73,32 @@ def front_figure(points: pd.DataFrame, best: Collection[str], kept: Collection[s
             {"mode": "lines+markers" if joined else "markers", "line": steps, "marker": {"color": FRONT, "size": 9}},
         ),
         (
-            ringed,
+            points[points.index == front.knee],
+            "knee",
+            {"mode": "markers", "marker": {"color": KNEE, "size": 15, "symbol": "star"}},
+        ),
+        (
+            points[points.index.isin(list(kept))],
             "kept",
-            {"mode": "markers", "marker": {"color": KEPT, "size": 15, "symbol": "circle-open", "line": {"width": 2}}},
+            {"mode": "markers", "marker": {"color": KEPT, "size": 19, "symbol": "circle-open", "line": {"width": 2}}},
         ),
     ):
         if len(rows):
-            hover = {"text": _hover_texts(rows), "hovertemplate": "%{text}<extra></extra>"}
+            hover = {"text": _hover_texts(rows, names), "hovertemplate": "%{text}<extra></extra>"}
             figure.add_scatter(x=rows[across], y=rows[up], name=name, **look, **hover)
     return figure
 
 
 def _objective_axis(name: str, column: pd.Series[float]) -> dict[str, object]:
-    """The axis of an objective, with its direction."""
-    least = 3 if formatter_for(name) is not formatter_for("") else 6
-    scale = {"type": "log", "exponentformat": "power", "dtick": 1} if is_wide(column) else {"exponentformat": "SI"}
-    return {"title": label(with_direction(name)), "nticks": 6, "minexponent": least, **scale}
+    """The axis of an objective, with its unit and its direction."""
+    unit, wide = unit_of(name), is_wide(column)
+    least = 2 if unit == "B" else 3 if formatter_for(name) is not formatter_for("") else 6
+    scale = {"type": "log", "exponentformat": "power", "dtick": 1} if wide else {"exponentformat": "SI"}
+    suffix = unit if unit == "B" and not wide else f" {unit}" * bool(unit)
+    return {
+        "title": label(with_direction(name)),
+        **{"nticks": 6, "minexponent": least, "ticksuffix": suffix, **scale},
+    }
 
 
 def history_figure(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:

@@ -1,16 +1,14 @@
-"""The sections of the page on how a search went: its front, its history, its fidelities."""
+"""The sections of the page on how a search went: its history, its fidelities."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report import search_figures as figures
 from zerocost.report.sections import Plot, correlation_text
-from zerocost.search.objectives import minimised
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
@@ -37,22 +35,6 @@ class _FidelitySection:
     plot: Plot
     again: str
     follows: list[tuple[str, str]]
-
-
-def front_plots(result: SearchResult) -> list[Plot]:
-    """One scatter for each pair of objectives; none for a single objective."""
-    measured = progress.objective_values(result, result.table).dropna()
-    if len(result.objectives) < 2 or measured.empty:
-        return []
-    text = f"{len(result.front):,} of {len(measured):,} are on the front"
-    plots = []
-    for place, pair in enumerate(combinations(result.objectives, 2)):
-        across, up = sorted(pair, key=lambda name: not minimised(name))
-        figure = figures.front_figure(
-            measured[[across, up]], result.front, result.kept.frame.index, joined=len(result.objectives) == 2
-        )
-        plots.append(Plot(f"front-{place}", figure, f"{up} against {across}", text))
-    return plots
 
 
 def history_section(result: SearchResult) -> _HistorySection | None:

@@ -103,6 +103,33 @@ def crowded_fitness(values: npt.ArrayLike) -> Floats:
     return found
 
 
+def knee(values: npt.ArrayLike) -> int | None:
+    """The place of the point of a front from which a gain in one objective costs most in the others.
+
+    With each objective scaled to its range on the front, 1 for its best value, it is the point with the largest sum. Of
+    two objectives that is the point farthest from the line through both ends of the front (Das, Structural Optimization
+    18, 1999).
+
+    Args:
+        values: the points of one front × objectives, finite, higher is better.
+
+    Returns:
+        The first such place; None where no sum is above 1, which is that of an end that is worst in all else.
+
+    Raises:
+        InputError: `values` is no matrix.
+
+    >>> knee([[0, 10], [8, 9], [10, 0]]), knee([[0, 10], [10, 0]])
+    (1, None)
+    """
+    points = _points_matrix(values)
+    if not len(points):
+        return None
+    low, span = points.min(axis=0), np.ptp(points, axis=0)
+    sums = np.divide(points - low, span, out=np.zeros_like(points), where=span > 0).sum(axis=1)
+    return int(sums.argmax()) if sums.max() > 1 else None
+
+
 def hypervolume(values: npt.ArrayLike, reference: npt.ArrayLike) -> float:
     """The volume of all that lies between a reference point and some point of `values`; exact.
 
