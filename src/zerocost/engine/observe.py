@@ -151,6 +151,9 @@ class Observer(CallMode):
 
     def _show(self, moment: str, watchers: Sequence[Watcher], *values: Any) -> list[Undo]:
         """Show a call to watchers; returns how to undo what they noted."""
+        if torch.is_inference_mode_enabled():  # what is made in it cannot be used outside
+            with torch.inference_mode(False):
+                return self._show(moment, watchers, *values)
         noted: list[Undo] = []
         enabled = torch.is_grad_enabled()
         torch._C._set_grad_enabled(False)  # what `torch.no_grad` does, without its cost for each of many calls
