@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 from collections import OrderedDict
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -79,7 +79,10 @@ class CallMode(Reads):
             return function(*args, **kwargs)
         if function in _BODIES:
             with self:
-                return _BODIES[function](*args, **kwargs)
+                result = _BODIES[function](*args, **kwargs)
+            if function is torch.autograd.grad:
+                self.note_gradients(args[1] if len(args) > 1 else kwargs["inputs"], result)
+            return result
         name = function_name(function)
         if name == "requires_grad" or function == _SET_REQUIRES_GRAD:
             wanted = args[1] if len(args) > 1 else kwargs.get("requires_grad", True)
@@ -97,6 +100,9 @@ class CallMode(Reads):
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
+
+    def note_gradients(self, inputs: Tensor | Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """Called with the gradients to some tensors that the network itself computes."""
 
 
 class WithoutPreparation(TorchFunctionMode):

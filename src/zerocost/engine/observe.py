@@ -22,6 +22,9 @@ from zerocost.engine.twice import call_twice
 from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
+_HIDDEN = (
+    "a function of the network is compiled by torch.jit, which hides its calls; use the Python function it was made of"
+)
 _LAST_AXIS = {"layer_norm", "rms_norm", "embedding"}
 
 
@@ -80,6 +83,7 @@ class Observer(CallMode):
         self.batch_norm = False
         self.follows = bool(self.watchers) or scene.in_parts  # in parts, a BatchNorm may tie samples together
         self.unbiased: _Product | None = None
+        self.hidden, self.wraps = False, False
         self.finder = ActivationFinder() if any(w.sees_activations for w in self.watchers) else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
@@ -90,6 +94,8 @@ class Observer(CallMode):
             if self.follows:
                 self.scene.sample_axis.follow(function, name, args, kwargs, result)
             return result
+        if not self.hidden and any(map(self._is_of_hidden_call, args)):
+            self._hide()
         one, axis = as_call(function, name, args, kwargs, self.scene.weights), self.scene.sample_axis
         layer, self.unbiased = self.unbiased, None
         if layer is not None and name in SUMS and layer.is_given_bias(args, axis.reaches):
@@ -118,6 +124,24 @@ class Observer(CallMode):
             if one.name == "linear" and one.argument(2, "bias") is None:
                 self.unbiased = _Product(one, result, noted_after)
         return returned
+
+    def note_gradients(self, inputs: Tensor | Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        for tensor, gradient in zip([inputs] if isinstance(inputs, Tensor) else inputs, gradients, strict=True):
+            if gradient is not None:
+                self.scene.sample_axis.follow(torch.clone, "clone", (tensor,), {}, gradient)
+
+    def _is_of_hidden_call(self, value: Any) -> bool:
+        """Whether a tensor is the result of a call that was not seen; what torch.func wraps and unwraps is not."""
+        if not isinstance(value, Tensor) or hasattr(value, "_samples_at"):
+            return False
+        self.wraps = self.wraps or torch._C._functorch.maybe_current_level() is not None
+        return value.grad_fn is not None and not self.wraps
+
+    def _hide(self) -> None:
+        """Let no watcher deliver a signal, as each has missed calls."""
+        self.hidden = True
+        for watcher in self.watchers.values():
+            watcher.problem = watcher.problem or Failure(_HIDDEN)
 
     def _enter_normaliser(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Called before a module that normalises: what it computes step by step is not shown."""
