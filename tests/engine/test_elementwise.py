@@ -80,6 +80,8 @@ BY_HAND = {
     "elu": (lambda x: torch.where(x > 0, x, torch.exp(x) - 1), F.elu),
     "celu": (celu, F.celu),
     "softplus": (lambda x: torch.log(1 + torch.exp(x)), F.softplus),
+    "softplus, log sigmoid": (lambda x: -F.logsigmoid(-x), F.softplus),
+    "softplus, logsumexp": (lambda x: torch.logsumexp(torch.stack([x, torch.zeros_like(x)]), 0), F.softplus),
     "mish": (lambda x: x * torch.tanh(F.softplus(x)), F.mish),
     "mish in full": (lambda x: x * torch.tanh(torch.log1p(x.exp())), F.mish),
     "x·Φ(x)": (lambda x: x * torch.special.ndtr(x), F.gelu),
@@ -149,6 +151,22 @@ def test_an_activation_by_hand_scores_as_the_one_it_equals(by_hand, library):
 def test_feed_forward_layers_of_tokens_are_seen_with_them(name):
     batch = torch.randn(6, 6, 3, 3, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3
     one, other = (zc.score(tokens(function), batch, "w_pca,naswot,near,synflow,snip") for function in BY_HAND[name])
+    assert not one.failures and dict(one) == pytest.approx(dict(other), rel=2e-4)
+
+
+def test_tokens_merged_with_the_samples_score_as_others():
+    class Merged(Tokens):
+        def forward(self, x):
+            n = len(x)
+            x = x.flatten(2).transpose(1, 2).flatten(0, 1)
+            x = x + self.second(self.function(self.first(x)))
+            return self.head(x.view(n, -1, 6).mean(1))
+
+    batch = torch.randn(6, 6, 3, 3, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3
+    merged = Merged(F.gelu)
+    apart = Tokens(F.gelu)
+    apart.load_state_dict(merged.state_dict())
+    one, other = (zc.score(model, batch, "w_pca,zen,meco,near,naswot,fisher") for model in (merged, apart))
     assert not one.failures and dict(one) == pytest.approx(dict(other), rel=2e-4)
 
 

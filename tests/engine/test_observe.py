@@ -469,3 +469,17 @@ def test_channels_are_followed_through_permutations():
     model = ConvNeXtBlock().double()
     found = signals(nn.Sequential(model, nn.ReLU()), data(3, 8, 10), "zen")["features"]
     assert found.shape == (N, 7, 6 * 8)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_what_torch_jit_hides_is_named_and_costs_what_does_not_need_it_nothing():
+    def network(activation):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(6, 8), Call(activation), nn.Linear(8, 4))
+
+    batch = torch.randn(8, 6), torch.arange(8) % 4
+    relus = torch.jit.trace(torch.relu, torch.zeros(2, 8)), torch.relu
+    traced, plain = (zc.score(network(relu), batch, "near,zen,fisher,snip,synflow") for relu in relus)
+    assert set(traced.failures) == {"near", "zen", "fisher"} and not plain.failures
+    assert all("compiled by torch.jit" in reason for reason in traced.failures.values())
+    assert dict(traced) == {name: plain[name] for name in ("snip", "synflow")}

@@ -9,7 +9,7 @@ from torch import nn
 
 from zerocost.base.errors import Failure
 from zerocost.engine.modes import CallMode
-from zerocost.engine.places import CONSTANT, GATHERED, REDUCED, NoPlace, SamplePlace
+from zerocost.engine.places import CONSTANT, GATHERED, REDUCED, SPLIT, NoPlace, SamplePlace
 from zerocost.engine.sample_axis import SampleAxis
 
 CHANGED = 1
@@ -103,7 +103,28 @@ def transposed(x, layer):
     return (layer(x).flatten(1).T @ x.flatten(1)).relu()
 
 
+def doubled(x, layer):
+    first, last = torch.relu(layer(torch.cat([x, -x]).flatten(1))).chunk(2)
+    return first + last
+
+
+def columns(x, layer):
+    return torch.relu(F.linear(layer.weight, x.flatten(1))).T
+
+
+def one_hot(x, layer):
+    return torch.relu(layer(F.one_hot(x, 7).float()))
+
+
+def last_token(x, word, layer):
+    return torch.relu(layer(word(x)[torch.arange(len(x)), x.argmax(1)]))
+
+
 NETWORKS = {
+    "doubled": lambda n: (Lambda(doubled, nn.Linear(256, 4)), images(n)),
+    "columns": lambda n: (Lambda(columns, nn.Linear(256, 4)), images(n)),
+    "one-hot": lambda n: (Lambda(one_hot, nn.Linear(7, 4)), tokens(n)),
+    "last token": lambda n: (Lambda(last_token, nn.Embedding(7, 8), nn.Linear(8, 4)), tokens(n)),
     "windows": lambda n: (Lambda(windows, nn.Linear(4, 4)), images(n)),
     "heads first": lambda n: (Lambda(heads_first, nn.Embedding(7, 8), nn.Linear(8, 24)), tokens(n)),
     "loop": lambda n: (Lambda(loop, nn.Linear(4, 4)), images(n)),
@@ -137,6 +158,14 @@ def test_what_no_sample_reaches_is_constant(n):
 
     places = check(Lambda(standardised, nn.Conv2d(4, 6, 3)), images(n))
     assert places[:-1] == [CONSTANT] * 4 and places[-1] == SamplePlace(0)
+
+
+def test_samples_split_into_groups_are_along_none_of_the_axes():
+    def groups(x):
+        return (x.flatten(1)[:, :4].view(2, 2, 4) * 2).reshape(4, 4)
+
+    split, doubled, together = check(Lambda(groups), images(4))[-3:]
+    assert split is doubled is SPLIT and together == SamplePlace(0)
 
 
 def test_a_mean_over_the_samples_has_none_of_them():
@@ -181,8 +210,8 @@ def one_of_two(x, layer):
     return torch.cat([layer(one[None].flatten(1)) + layer(x.flatten(1))[:1] for one in x])
 
 
-def doubled(x, layer):
-    return torch.relu(layer(torch.vstack([x, -x]).flatten(1)))
+def patches_as_samples(x, layer):
+    return layer(x.flatten(1).as_strided((4, 64), (1, 4)))
 
 
 def squeezed(x, layer):
@@ -191,7 +220,7 @@ def squeezed(x, layer):
     return torch.relu(x)
 
 
-@pytest.mark.parametrize("forward", [ghost_norm, backwards, one_of_two, doubled, squeezed])
+@pytest.mark.parametrize("forward", [ghost_norm, backwards, one_of_two, patches_as_samples, squeezed])
 def test_samples_that_are_cut_apart_are_never_left_out_in_silence(forward):
     model, x = Lambda(forward, nn.Linear(64, 4)), images(4, c=1)
     places = Places(model, x)

@@ -119,11 +119,19 @@ def _as_layer(one: int, other: int) -> Callable[..., Call | None]:
 
 def _as_biased_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
     call = Call(function, "addmm", args, kwargs)
-    if call.input.ndim != 1:
-        return None
-    inputs, matrix = call.argument(1, "mat1"), call.argument(2, "mat2")
-    weight = _weight(matrix, weights)
-    return Call(function, "linear", (inputs, matrix if weight is None else weight, call.input), {})
+    bias, one, other = call.input, call.argument(1, "mat1"), call.argument(2, "mat2")
+    weight = _weight(one, weights)
+    if weight is not None and bias.ndim == 2 and bias.shape[1] == 1:
+        return Call(function, "linear", (other, weight, bias), {}, -2)
+    weight = _weight(other, weights)
+    row = bias.ndim == 1 or (weight is not None and bias.shape[0] == 1)
+    return Call(function, "linear", (one, other if weight is None else weight, bias), {}) if row else None
+
+
+def _as_flipped_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
+    flipped = len(args) == 2 and _weight(args[1], weights) is None
+    weight = _weight(args[0], weights) if flipped else None
+    return None if weight is None else Call(function, "linear", (args[1], weight), {}, -2)
 
 
 def _as_tensordot(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
@@ -138,9 +146,11 @@ def _as_tensordot(function: Function, args: Any, kwargs: Any, weights: Container
 
 def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
     operands = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
-    if not args or not isinstance(args[0], str) or "->" not in args[0] or len(operands) != 2:
+    if not args or not isinstance(args[0], str) or len(operands) != 2:
         return None
-    given, output = args[0].replace(" ", "").split("->")
+    given, arrow, output = args[0].replace(" ", "").partition("->")
+    if not arrow:
+        output = "..." * ("..." in given) + "".join(sorted(c for c in {*given} - {*".,"} if given.count(c) == 1))
     terms = given.split(",")
     letters_out = output.replace("...", "")
     if terms[0] == terms[1] == output and len({*letters_out}) == len(letters_out):
@@ -157,13 +167,20 @@ def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[in
 
 
 def _weight(value: Any, weights: Container[int]) -> Tensor | None:
-    """The weight of which a matrix is a view, as its transpose is; None for any other."""
-    if not isinstance(value, Tensor) or value.ndim != 2:
+    """The weight of which a matrix is a view, as its transpose or a part is; None for any other.
+
+    It may be the same matrix many times, as for a product of batches.
+    """
+    if not isinstance(value, Tensor) or value.ndim < 2:
+        return None
+    if value.ndim > 2 and any(size > 1 and step for size, step in zip(value.shape[:-2], value.stride(), strict=False)):
         return None
     if id(value) in weights:
-        return value
-    whole = value._base
-    return whole if whole is not None and id(whole) in weights and whole.numel() == value.numel() else None
+        return value if value.ndim == 2 else None
+    whole, size = value._base, value.shape[-2:].numel()
+    if whole is None or id(whole) not in weights:
+        return None
+    return whole if whole.numel() == size else value
 
 
 _RULES: dict[str, Callable[..., Call | None]] = {
@@ -171,8 +188,9 @@ _RULES: dict[str, Callable[..., Call | None]] = {
     "get": _as_property,
     "setitem": _as_masked_fill,
     "max": _as_largest,
-    **dict.fromkeys(("matmul", "mm"), _as_layer(0, 1)),
+    **dict.fromkeys(("matmul", "mm", "bmm", "inner"), _as_layer(0, 1)),
     "rmatmul": _as_layer(1, 0),
+    "linear": _as_flipped_layer,
     "addmm": _as_biased_layer,
     "tensordot": _as_tensordot,
     "einsum": _as_einsum,

@@ -31,6 +31,7 @@ from zerocost.engine.watch.base import Undo
 
 _SUMS = SUMS | DIFFERENCES
 _NEGATIONS = {"neg", "negative"}
+_LOG_SIGMOIDS = {"logsigmoid", "log_sigmoid"}
 _LAST = _SUMS | PRODUCTS | HINGES | CAPS | CLAMPS | _NEGATIONS | {"addcmul", "lerp"}
 _MOST_STEPS, _FARTHEST = 30, 6
 
@@ -179,7 +180,7 @@ def _judge(step: Step, given: Sequence[Step]) -> _Verdict:
     assert step.line is not None and step.above is not None
     name, one = step.line.name, len(given) == 1
     named = is_rectifier(name, step.line.args, step.line.kwargs)
-    turned = name in _NEGATIONS and given[0].line is not None and given[0].line.name in CAPS
+    turned = name in _NEGATIONS and given[0].line is not None and given[0].line.name in CAPS | _LOG_SIGMOIDS
     if one and not (step.active or name in HINGES or turned or (named and step.above.above is not None)):
         return _NOTHING
     if name not in _LAST and not named:

@@ -42,7 +42,7 @@ FAKE_QUANTISATION = {
 NORMALISATION = {"batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm", "local_response_norm"}
 PRODUCTS = {"mul", "rmul", "imul", "multiply", "div", "idiv", "itruediv", "truediv", "true_divide", "divide"}
 DIFFERENCES = {"sub", "isub", "rsub", "subtract"}
-HINGES = {"where", "maximum", "max", "amax", "fmax", "masked_fill", "log", "log1p", "logaddexp"}
+HINGES = {"where", "maximum", "max", "amax", "fmax", "masked_fill", "log", "log1p", "logaddexp", "logsumexp"}
 """Functions that may be the last step of an activation, though they are given one tensor only."""
 CAPS = {"minimum", "min", "amin", "fmin", "clamp_max"}
 ELEMENTWISE = {

@@ -6,7 +6,8 @@ Attention arrives as one call; `CallMode` runs its body so that the calls within
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Container
+from collections import OrderedDict
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
+from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
@@ -42,6 +44,8 @@ def _without_dispatch(function: Function) -> Function:
 
 _SET_REQUIRES_GRAD = Tensor.requires_grad.__set__  # type: ignore[attr-defined]
 _ATTENTION = F.multi_head_attention_forward
+_LISTENS = {"register_hook", "retain_grad"}
+"""Methods that a tensor refuses of which no gradient is computed."""
 _DESCRIBES = {
     *(Tensor.dim, Tensor.size, Tensor.numel, Tensor.__len__, Tensor.is_floating_point),
     *(Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.device.__get__),  # type: ignore[attr-defined]
@@ -75,10 +79,17 @@ class CallMode(Reads):
             return function(*args, **kwargs)
         if function in _BODIES:
             with self:
-                return _BODIES[function](*args, **kwargs)
+                result = _BODIES[function](*args, **kwargs)
+            if function is torch.autograd.grad:
+                self.note_gradients(args[1] if len(args) > 1 else kwargs["inputs"], result)
+            return result
         name = function_name(function)
-        if (name == "requires_grad" or function == _SET_REQUIRES_GRAD) and not args[0].is_leaf:
-            return args[0]  # whether a graph is made is for the passes to say
+        if name == "requires_grad" or function == _SET_REQUIRES_GRAD:
+            wanted = args[1] if len(args) > 1 else kwargs.get("requires_grad", True)
+            if not args[0].is_leaf or (args[0].requires_grad and not wanted):
+                return args[0]  # whether a graph is made is for the passes to say
+        if name in _LISTENS and not args[0].requires_grad:
+            return RemovableHandle(OrderedDict()) if name == "register_hook" else None
         result = self.call(function, name, args, kwargs)
         if not self.originals.isdisjoint(self.note(args, kwargs, result)) and isinstance(result, Tensor):
             raise Failure(
@@ -89,6 +100,9 @@ class CallMode(Reads):
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
+
+    def note_gradients(self, inputs: Tensor | Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        """Called with the gradients to some tensors that the network itself computes."""
 
 
 class WithoutPreparation(TorchFunctionMode):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,37 +13,18 @@ from torch import Tensor, nn
 from zerocost.base.errors import Failure, describe_error
 from zerocost.engine.calls import Call, as_call
 from zerocost.engine.find_activations import ActivationFinder
-from zerocost.engine.functions import CHANNEL_AXIS, MOVES, NORMALISATION, SUMS, Function
+from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
 from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.normalisers import normalised
-from zerocost.engine.places import SamplePlace, reshaped
-from zerocost.engine.sample_axis import RESHAPES
+from zerocost.engine.products import Product, channel_axis_after, is_layout
 from zerocost.engine.twice import call_twice
 from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
+_HIDDEN = (
+    "a function of the network is compiled by torch.jit, which hides its calls; use the Python function it was made of"
+)
 _LAST_AXIS = {"layer_norm", "rms_norm", "embedding"}
-
-
-class _Product(NamedTuple):
-    """A product with a weight matrix that was shown as a linear layer, and how to undo that."""
-
-    call: Call
-    result: Tensor
-    undone: list[Undo]
-
-    def is_given_bias(self, args: tuple[Any, ...], reaches: Callable[[Tensor], bool]) -> bool:
-        """Whether a sum adds one constant a channel to it."""
-        axis, others = self.call.channel_axis, [value for value in args if value is not self.result]
-        if len(args) != 2 or len(others) != 1 or not isinstance(others[0], Tensor) or reaches(others[0]):
-            return False
-        shape = others[0].shape
-        return -len(shape) <= axis < 0 and shape[axis] == shape.numel() == self.result.shape[axis]
-
-    def forget(self) -> None:
-        """Let watchers forget it."""
-        for undo in self.undone:
-            undo()
 
 
 class Observer(CallMode):
@@ -79,7 +60,8 @@ class Observer(CallMode):
                 watcher.problem = scene.hidden
         self.batch_norm = False
         self.follows = bool(self.watchers) or scene.in_parts  # in parts, a BatchNorm may tie samples together
-        self.unbiased: _Product | None = None
+        self.unbiased: Product | None = None
+        self.hidden, self.wraps = False, False
         self.finder = ActivationFinder() if any(w.sees_activations for w in self.watchers) else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
@@ -90,11 +72,11 @@ class Observer(CallMode):
             if self.follows:
                 self.scene.sample_axis.follow(function, name, args, kwargs, result)
             return result
-        one, axis = as_call(function, name, args, kwargs, self.scene.weights), self.scene.sample_axis
-        layer, self.unbiased = self.unbiased, None
-        if layer is not None and name in SUMS and layer.is_given_bias(args, axis.reaches):
-            layer.forget()
-            one = layer.call
+        if not self.hidden and any(map(self._is_of_hidden_call, args)):
+            self._hide()
+        axis, layer, self.unbiased = self.scene.sample_axis, self.unbiased, None
+        biased = layer.given_bias(name, args, axis.reaches) if layer is not None else None
+        one = biased or as_call(function, name, args, kwargs, self.scene.weights)
         call, step = self.finder.before(one, axis.reaches) if self.finder else (one, None)
         shown = step is not None and step.activation is not None and step.activation.before is not None
         noted = self._show("before", self._before[True], call) if self._before[True] and not shown else []
@@ -116,8 +98,28 @@ class Observer(CallMode):
             if self.finder:
                 self.finder.after(call, step, result, noted, noted_after)
             if one.name == "linear" and one.argument(2, "bias") is None:
-                self.unbiased = _Product(one, result, noted_after)
+                self.unbiased = Product.of(one, result, noted_after)
+            elif layer is not None:
+                self.unbiased = layer.moved(one, result) if axis.reaches(result) else layer
         return returned
+
+    def note_gradients(self, inputs: Tensor | Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
+        for tensor, gradient in zip([inputs] if isinstance(inputs, Tensor) else inputs, gradients, strict=True):
+            if gradient is not None:
+                self.scene.sample_axis.follow(torch.clone, "clone", (tensor,), {}, gradient)
+
+    def _is_of_hidden_call(self, value: Any) -> bool:
+        """Whether a tensor is the result of a call that was not seen; what torch.func wraps and unwraps is not."""
+        if not isinstance(value, Tensor) or hasattr(value, "_samples_at"):
+            return False
+        self.wraps = self.wraps or torch._C._functorch.maybe_current_level() is not None
+        return value.grad_fn is not None and not self.wraps
+
+    def _hide(self) -> None:
+        """Let no watcher deliver a signal, as each has missed calls."""
+        self.hidden = True
+        for watcher in self.watchers.values():
+            watcher.problem = watcher.problem or Failure(_HIDDEN)
 
     def _enter_normaliser(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Called before a module that normalises: what it computes step by step is not shown."""
@@ -142,8 +144,8 @@ class Observer(CallMode):
 
     def _note_layout(self, call: Call, result: Tensor) -> None:
         """Note where channels are after a call, and whether it ties samples together."""
-        if call.name in MOVES or call.name in RESHAPES:
-            self.scene.channel_axis = _channel_axis_after(call, result, self.scene.channel_axis)
+        if is_layout(call, result):
+            self.scene.channel_axis = channel_axis_after(call, result, self.scene.channel_axis)
         if call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.name == "embedding":
             layer = call.name in CHANNEL_AXIS
             self.scene.channel_axis = call.channel_axis if layer else -1 if call.name in _LAST_AXIS else 1
@@ -151,6 +153,9 @@ class Observer(CallMode):
 
     def _show(self, moment: str, watchers: Sequence[Watcher], *values: Any) -> list[Undo]:
         """Show a call to watchers; returns how to undo what they noted."""
+        if torch.is_inference_mode_enabled():  # what is made in it cannot be used outside
+            with torch.inference_mode(False):
+                return self._show(moment, watchers, *values)
         noted: list[Undo] = []
         enabled = torch.is_grad_enabled()
         torch._C._set_grad_enabled(False)  # what `torch.no_grad` does, without its cost for each of many calls
@@ -220,26 +225,3 @@ def _as_failure(watcher: Watcher, error: Exception) -> Failure:
         return error
     name = watcher.signal or type(watcher).__name__.lower()
     return Failure(f"{name} cannot be measured on this network: {describe_error(error)}")
-
-
-def _channel_axis_after(call: Call, result: Tensor, axis: int) -> int:
-    """Where the channels are once a call has moved or merged axes: from the end where they are last.
-
-    >>> x = torch.zeros(2, 8, 8, 3)
-    >>> _channel_axis_after(Call(torch.permute, "permute", (x, (0, 3, 1, 2)), {}), x.permute(0, 3, 1, 2), -1)
-    1
-    """
-    given = call.input
-    if given.ndim < 3 or result.ndim < 2:
-        return axis
-    place = axis % given.ndim
-    if call.name in RESHAPES:
-        found = reshaped(SamplePlace(place), given.shape, result.shape, given.shape[place])
-        if found is None or found.before * found.after > 1:
-            return axis
-        place = found.axis
-    else:
-        probe = torch.empty(*range(given.ndim), device="meta")  # every axis has a size of its own
-        kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
-        place = call.function(probe, *call.args[1:], **kwargs).shape.index(place)
-    return -1 if place == result.ndim - 1 and place != 1 else place

@@ -12,6 +12,9 @@ from torch.utils._pytree import tree_leaves
 
 from zerocost.engine.functions import Function
 
+PRIME = 10_007
+"""As many samples as no network has of anything else, for calls on the meta device."""
+
 
 class SamplePlace(NamedTuple):
     """Where the samples are: along `axis`, whose length is `before` · samples · `after`.
@@ -65,6 +68,9 @@ GATHERED = NoPlace(
 )
 
 
+UNCLEAR = NoPlace("it cannot be told which of its axes is the samples'; try another batch size")
+SPLIT = NoPlace("the samples of the batch were split into groups, along several of its axes")
+"""Of this tensor alone: what is computed from it may have them together again."""
 _PART = NoPlace("it has a part of the samples, as of a chunk or slice; let the network run on all of them at once")
 _ALONE = "it is of one sample alone, as in a loop over the batch"
 
@@ -84,14 +90,30 @@ def pick_samples(
         found = tree_leaves(function(numbers.to(args[0].device).expand(args[0].shape), *args[1:], **kwargs))
     except Exception:  # noqa: BLE001  an index that cannot be taken of whole numbers
         return []
-    return [_place_of(picked) for picked in found]
+    return [_place_of(picked, samples) for picked in found]
 
 
-def _place_of(picked: Tensor) -> NoPlace:
+def _place_of(picked: Tensor, samples: int) -> SamplePlace | NoPlace:
     """The place in what a call picked, whose elements are the numbers of their samples."""
     if picked.numel() and picked.min() == picked.max():
         return NoPlace(_ALONE, int(picked.min()))
+    for axis, length in enumerate(picked.shape):
+        lines = picked.movedim(axis, 0).reshape(length, -1)
+        order = lines[:, 0] if lines.numel() else lines
+        after = int((order == 0).int().cumprod(0).sum())
+        before, rest = divmod(length, samples * after) if after else (0, 1)
+        numbers = torch.arange(samples, device=picked.device).repeat_interleave(after).repeat(before)
+        if not rest and bool((lines == numbers[:, None]).all()):
+            return SamplePlace(axis, before, after)
     return GATHERED if picked._base is None else _PART  # a chunk or slice is a view
+
+
+def probe_of(tensor: Tensor, place: SamplePlace | NoPlace | None) -> Tensor:
+    """A tensor on the meta device with another number of samples."""
+    sizes = list(tensor.shape)
+    if isinstance(place, SamplePlace):
+        sizes[place.axis] = place.before * PRIME * place.after
+    return torch.empty(sizes, dtype=tensor.dtype, device="meta")
 
 
 def together(places: Sequence[SamplePlace | NoPlace | None]) -> NoPlace:
@@ -99,6 +121,20 @@ def together(places: Sequence[SamplePlace | NoPlace | None]) -> NoPlace:
     found = {place for place in places if isinstance(place, NoPlace) and place.reason}
     alone = len(found) == 1 and not any(isinstance(place, SamplePlace) for place in places)
     return found.pop() if alone else GATHERED
+
+
+def without_samples(
+    tensors: Sequence[Tensor], places: Sequence[SamplePlace | NoPlace | None], results: Sequence[Tensor]
+) -> list[SamplePlace | NoPlace | None]:
+    """The places in what is computed from tensors of which none has the samples in rows that can be told apart."""
+    if None in places:
+        return [None] * len(results)
+    found = next((place for place in places if place is not CONSTANT), CONSTANT)
+    if found is SPLIT:
+        shape = tensors[places.index(SPLIT)].shape
+        return [SPLIT if result.shape == shape else None for result in results]
+    lost = any(isinstance(place, NoPlace) and place.reason for place in places)
+    return [together(places) if lost else found] * len(results)
 
 
 def gathered_in_order(
@@ -124,8 +160,10 @@ def stayed(place: SamplePlace, old: Sequence[int], new: Sequence[int]) -> Sample
     return place._replace(axis=axis) if place.axis <= axis and new[axis] == old[place.axis] else None
 
 
-def joined(place: SamplePlace, name: str, axis: int, ndim: int) -> SamplePlace | NoPlace:
+def joined(place: SamplePlace, name: str, axis: int, ndim: int, copies: int = 0) -> SamplePlace | NoPlace:
     """Where the samples are once tensors are joined along an axis, which is a new one for "stack".
+
+    `copies` is how many tensors there are, where all of them have all samples in the same place.
 
     >>> joined(SamplePlace(0), "cat", 1, 3), joined(SamplePlace(0), "stack", 0, 3)
     (SamplePlace(axis=0, before=1, after=1), SamplePlace(axis=1, before=1, after=1))
@@ -133,7 +171,7 @@ def joined(place: SamplePlace, name: str, axis: int, ndim: int) -> SamplePlace |
     new = name == "stack"
     axis %= ndim + new
     if axis == place.axis and not new:
-        return GATHERED
+        return place._replace(before=place.before * copies) if copies else GATHERED
     return place._replace(axis=place.axis + (new and axis <= place.axis))
 
 
@@ -151,6 +189,20 @@ def reshaped(place: SamplePlace, old: Sequence[int], new: Sequence[int], samples
             return None if rest or torn or not after else SamplePlace(axis, before, after)
         passed *= length
     return None
+
+
+def unless_unclear(
+    places: Sequence[SamplePlace | NoPlace | None],
+    given: Sequence[SamplePlace | NoPlace | None],
+    results: Sequence[Tensor],
+    samples: int,
+) -> list[SamplePlace | NoPlace | None]:
+    """`places`, with `UNCLEAR` where the shape would have to tell, and does not, where the samples went."""
+    moved = next((place.axis > 0 for place in given if isinstance(place, SamplePlace)), False)
+    return [
+        UNCLEAR if place is None and moved and list(result.shape).count(samples) > 1 else place
+        for place, result in zip(places, results, strict=True)
+    ]
 
 
 def by_shape(shape: tuple[int, ...], samples: int) -> SamplePlace | NoPlace:

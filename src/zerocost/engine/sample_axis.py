@@ -11,18 +11,20 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import SUMS, Function, is_in_place
+from zerocost.engine.functions import ELEMENTWISE, SUMS, Function, is_in_place
 from zerocost.engine.places import (
     CONSTANT,
     FIRST,
     GATHERED,
+    PRIME,
     REARRANGED,
     REDUCED,
+    SPLIT,
+    UNCLEAR,
     NoPlace,
     SamplePlace,
     by_shape,
@@ -30,14 +32,15 @@ from zerocost.engine.places import (
     given_axis,
     joined,
     pick_samples,
+    probe_of,
     reordered_axes,
     reshaped,
     stayed,
     together,
+    unless_unclear,
+    without_samples,
 )
 
-_PRIME = 10_007
-"""As many samples as no network has of anything else, for calls on the meta device."""
 RESHAPES = {
     *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
     *("contiguous", "unsafe_view"),
@@ -63,13 +66,16 @@ _RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 """Functions that return a sequence like the one given, and the last states, layers×N×units."""
 _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
+_MIXES = {"as_strided", "rot90", "cov", "corrcoef", "kron"}
+"""Functions after which the samples may be along any axis."""
 _LAYOUT = RESHAPES | _MOVES
-_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS
+_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES
 
 
 class SampleAxis:
     """The places of the samples in the tensors that a network makes of a batch.
 
+    >>> import torch
     >>> x = torch.zeros(4, 3, 8)
     >>> known = SampleAxis(4, x)
     >>> y = x.transpose(0, 1)
@@ -137,7 +143,7 @@ class SampleAxis:
         """Note the places in what a call returned, or wrote into its first argument."""
         if name == "get":  # a property, such as Tensor.T
             name = function.__self__.__name__  # type: ignore[attr-defined]
-        if name not in _SPECIAL and not self._lost and self._stays(args, result):
+        if name not in _SPECIAL and not self._lost and self._stays(name, args, result):
             return
         if name == "setitem":
             self._written(args)
@@ -147,7 +153,7 @@ class SampleAxis:
             return
         given, in_place = _tensors((args, kwargs)), is_in_place(function, kwargs)
         known = [self._known(tensor) for tensor in given]
-        lost = any(isinstance(place, NoPlace) and place.reason for place in known)
+        lost = any(isinstance(place, NoPlace) and place.reason and place is not SPLIT for place in known)
         source = next(
             (tensor for tensor, place in zip(given, known, strict=True) if isinstance(place, SamplePlace)), None
         )
@@ -156,8 +162,7 @@ class SampleAxis:
             axis = given_axis(args, kwargs, 0)
             places = [gathered_in_order(given, known, name, axis, self.samples) or together(known)]
         elif source is None:
-            place = next((p for p in known if p is not CONSTANT), CONSTANT)
-            places = [None if None in known else together(known) if lost else place] * len(results)
+            places = without_samples(given, known, results)
         elif name in _SCATTERS and not isinstance(known[0], SamplePlace):
             places = [None] * len(results)
         elif lost and name not in SUMS:  # what is added to rows in order is in order again
@@ -166,14 +171,15 @@ class SampleAxis:
             places = [REARRANGED] * len(results)
         else:
             places = self._moved(function, name, args, kwargs, source, results)
+        places = unless_unclear(places, known, results, self.samples)
         for tensor, place in zip(results, places, strict=True):
             self._note(tensor, place)
-            self._lost |= isinstance(place, NoPlace) and place.reason is not None
+            self._lost |= isinstance(place, NoPlace) and place.reason is not None and place is not SPLIT
         base = getattr(args[0], "_base", None) if args and in_place else None
         if base is not None and self._known(base) is CONSTANT and places[0] is not CONSTANT:
             self._note(base, None)  # samples were written into a part of it
 
-    def _stays(self, args: tuple[Any, ...], result: Any) -> bool:
+    def _stays(self, name: str, args: tuple[Any, ...], result: Any) -> bool:
         """Note, for one result, that samples stay where they are in the first argument that has them, if they can.
 
         Most calls are of this kind, so that it has to be quick.
@@ -184,7 +190,8 @@ class SampleAxis:
             noted = getattr(value, "_samples_at", None)
             if noted is not None and noted[0] is self and isinstance(noted[1], SamplePlace):
                 axis = noted[1].axis
-                if result.ndim == value.ndim and result.shape[axis] == value.shape[axis]:
+                leads = value is args[0] or name in ELEMENTWISE
+                if leads and result.ndim == value.ndim and result.shape[axis] == value.shape[axis]:
                     result._samples_at = noted  # type: ignore[attr-defined]
                     return True
                 return False
@@ -200,8 +207,8 @@ class SampleAxis:
             with suppress(Exception):  # an index that the meta device cannot take: the shape has to tell
                 for axis, length in enumerate(target.shape):
                     if length == value.shape[place.axis]:
-                        taken = _probe(target, SamplePlace(axis, place.before, place.after))[index]
-                        fits += [axis] if taken.shape == _probe(value, place).shape else []
+                        taken = probe_of(target, SamplePlace(axis, place.before, place.after))[index]
+                        fits += [axis] if taken.shape == probe_of(value, place).shape else []
         self._note(
             target, SamplePlace(fits[0], *place[1:]) if isinstance(place, SamplePlace) and len(fits) == 1 else None
         )
@@ -219,23 +226,29 @@ class SampleAxis:
         place, shape = self._known(source), source.shape
         assert isinstance(place, SamplePlace)
         if name in RESHAPES:
-            return [reshaped(place, shape, tensor.shape, self.samples) for tensor in results]
+            return [reshaped(place, shape, tensor.shape, self.samples) or SPLIT for tensor in results]
         if name in _JOINS or name in _JOINED_ALONG:
             along = min(_JOINED_ALONG[name], source.ndim - 1) if name in _JOINED_ALONG else given_axis(args, kwargs, 0)
-            return [joined(place, name, along, source.ndim)]
+            places = [self._known(tensor) for tensor in _tensors(args[:1])]
+            copies = len(places) if all(other == place for other in places) else 0
+            return [joined(place, name, along, source.ndim, copies)]
+        unclear = UNCLEAR if name in _MIXES else None
         if name in _ORDERS and place.axis in reordered_axes(name, args, kwargs, source.ndim):
-            return [GATHERED] * len(results)
+            unclear = GATHERED
+        if unclear or name == "one_hot":
+            return [unclear or place] * len(results)
         if name in _RECURRENT:
             states: list[SamplePlace | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
             return [stayed(place, shape, results[0].shape), *states]
         likely: list[SamplePlace | NoPlace | None] = [GATHERED if name in _GATHERS else None] * len(results)
         if name not in _MOVES and name not in _COPIES:
             likely = [stayed(place, shape, tensor.shape) for tensor in results]
-            if all(one == place for one in likely):
+            leads = source is _tensors((args, kwargs))[0] or name in ELEMENTWISE
+            if leads and all(one == place for one in likely):
                 return likely
         found = self._on_meta(function, name, args, kwargs)
         found = found if found is not None and len(found) == len(results) else likely
-        picks = GATHERED in found and name in _GATHERS and source is args[0]
+        picks = GATHERED in found and name in _GATHERS and bool(args) and source is args[0]
         picked = pick_samples(function, args, kwargs, place, self.samples) if picks else []
         return picked or found
 
@@ -245,7 +258,7 @@ class SampleAxis:
         """The places in the results of a call, by its shapes on the meta device with another number of samples."""
 
         def probe(value: Any) -> Any:
-            return _probe(value, self._known(value)) if isinstance(value, Tensor) else value
+            return probe_of(value, self._known(value)) if isinstance(value, Tensor) else value
 
         places = [p for t in _tensors((args, kwargs)) if isinstance(p := self._known(t), SamplePlace)]
         try:
@@ -255,20 +268,12 @@ class SampleAxis:
         return [_multiple(tensor.shape, places[0], name) for tensor in made]
 
 
-def _probe(tensor: Tensor, place: SamplePlace | NoPlace | None) -> Tensor:
-    """A tensor on the meta device with another number of samples."""
-    sizes = list(tensor.shape)
-    if isinstance(place, SamplePlace):
-        sizes[place.axis] = place.before * _PRIME * place.after
-    return torch.empty(sizes, dtype=tensor.dtype, device="meta")
-
-
 def _multiple(shape: Sequence[int], place: SamplePlace, name: str) -> SamplePlace | NoPlace:
     """The place that a probe's shape shows."""
-    axes = [axis for axis, length in enumerate(shape) if length and length % _PRIME == 0]
+    axes = [axis for axis, length in enumerate(shape) if length and length % PRIME == 0]
     if len(axes) != 1:
         return GATHERED if name in _GATHERS or axes else REDUCED
-    copies, rest = divmod(shape[axes[0]] // _PRIME, place.before * place.after)
+    copies, rest = divmod(shape[axes[0]] // PRIME, place.before * place.after)
     if rest or copies < 1 or (copies > 1 and name in _GATHERS):
         return GATHERED
     if name in _COPIES:

@@ -201,11 +201,16 @@ def _compute_or_failure(proxy: Proxy, signals: dict[str, Any], seed: int, device
         if isinstance(given, Failure):
             return given
         tensors = [t for t in tree_leaves(given) if isinstance(t, Tensor)]
-        versions = [t._version for t in tensors]
+        versions = list(map(_version, tensors))
         result: float | Failure = or_failure(_compute, proxy, given)
-    if versions != [t._version for t in tensors]:
+    if versions != list(map(_version, tensors)):
         raise InputError(f"proxy {proxy.name!r} writes into its signals, which other proxies share; write into copies")
     return result
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written into; 0 for one made in inference mode, of which torch does not count it."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _compute(proxy: Proxy, given: Mapping[str, Any]) -> float:

@@ -15,7 +15,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import as_call
-from zerocost.engine.functions import CHANNEL_AXIS, Function
+from zerocost.engine.functions import CHANNEL_AXIS, Function, is_in_place
 from zerocost.engine.inputs import take_samples
 from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import COMPILED, Network
@@ -79,9 +79,11 @@ class _LayerMode(ShapeMode):
             if result.numel():  # not so for an expert that no token of the sample goes to
                 self.sizes.append(LayerSize(result.numel() // channels, channels))
         if behind:
-            for tensor in tree_leaves(result):
+            written = args[:1] if result is None or is_in_place(function, kwargs) else ()
+            bases = [t._base for t in written if isinstance(t, Tensor) and t._base is not None]
+            for tensor in tree_leaves((result, written, bases)):
                 if isinstance(tensor, Tensor):
-                    self._depths[tensor] = behind
+                    self._depths[tensor] = max(behind, self._depths.get(tensor, 0))
         return result
 
 

@@ -104,7 +104,7 @@ def _pack_64_rows(signs: Tensor) -> Tensor:
     """Each column of a boolean matrix of at most 64 rows as one number; sums of 24 powers of 2 are exact in float32."""
     total = torch.zeros(signs.shape[1], dtype=torch.int64, device=signs.device)
     for place, part in enumerate(signs.split(24)):  # type: ignore[no-untyped-call]
-        powers = 2.0 ** torch.arange(len(part), device=signs.device)
+        powers = 2.0 ** torch.arange(len(part), dtype=torch.float32, device=signs.device)
         total |= (powers @ part.float()).long() << (24 * place)
     return total
 

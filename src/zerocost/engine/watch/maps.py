@@ -107,12 +107,12 @@ class LastFeatures(Watcher):
             self.given = given if isinstance(given, Failure) else given.detach().clone()
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
-        if not _is_map(call) or result.ndim < 3 or not self.scene.sample_axis.reaches(result):
+        if not _is_map(call) or not self.scene.sample_axis.reaches(result):
             return None
         check_visible(result)
         found, before = _read_or_failure(self.scene.map, result), self.last
         if isinstance(found, Failure):
-            self.last = found
+            self.last = found if result.ndim > 2 else before
         elif found.ndim > 2 and found.shape[2] > 1:
             self.last = found.detach().clone()
         return partial(self.replace, self.last, before)

@@ -8,6 +8,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
 from zerocost.engine.functions import MOVES
+from zerocost.engine.places import SamplePlace
 from zerocost.engine.watch.base import Collector, Scene, Undo, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
 
@@ -31,9 +32,15 @@ class FeedForwardSpectra(Collector):
         return self.keep(covariance_spectrum(self.hidden.movedim(self.channels, -1).flatten(0, -2)))
 
     def after(self, call: Call, result: Tensor) -> None:
-        tokens = call.name == "linear" and result.ndim > 2 and self.scene.sample_axis.reaches(result)
-        if tokens or (call.name in MOVES and call.input is self.hidden):
+        if self._are_tokens(call, result) or (call.name in MOVES and call.input is self.hidden):
             self.hidden, self.channels = result, self.scene.channel_axis
+
+    def _are_tokens(self, call: Call, result: Tensor) -> bool:
+        """Whether a call is a linear layer on tokens, which may be merged with the samples."""
+        if call.name != "linear" or not self.scene.sample_axis.reaches(result):
+            return False
+        place = self.scene.sample_axis.place(result)
+        return result.ndim > 2 or (isinstance(place, SamplePlace) and place.before * place.after > 1)
 
 
 class BatchNormSpectra(Collector):
