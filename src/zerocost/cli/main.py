@@ -17,6 +17,7 @@ from zerocost.cli.rank import rank
 from zerocost.cli.score import score
 from zerocost.cli.search import search
 from zerocost.cli.shell import Shell
+from zerocost.cli.store import store
 from zerocost.cli.train import train
 from zerocost.cli.tune import tune
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 for command in (score, rank, train, search, evaluate, tune, proxies, spaces, data, benchmarks, explain):
     app.command()(command)
 app.add_typer(latency, name="latency")
+app.add_typer(store, name="store")
 
 
 def _show_version(wanted: bool) -> None:
