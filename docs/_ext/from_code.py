@@ -106,12 +106,13 @@ def benchmarks() -> str:
     return table(("benchmark", "default", "read from"), rows, "18 27 55")
 
 
-def options(name: str) -> str:
-    """Usage, arguments and options of one subcommand of the shell."""
-    group = typer.main.get_command(shell)
-    context = typer.Context(group, info_name="zerocost")
-    command = group.get_command(context, name)  # type: ignore[attr-defined]
-    own = typer.Context(command, info_name=name, parent=context)
+def options(*names: str) -> str:
+    """Usage, arguments and options of one subcommand of the shell; of a group, its name and that of the subcommand."""
+    command = typer.main.get_command(shell)
+    own = typer.Context(command, info_name="zerocost")
+    for name in names:
+        command = command.get_command(own, name)  # type: ignore[attr-defined]
+        own = typer.Context(command, info_name=name, parent=own)
     usage = command.get_usage(own).removeprefix("Usage: ").replace("{", "").replace("}", "")
     records = [record for p in command.params if (record := p.get_help_record(own))]
     entries = [f"``{spec}``\n   {meaning.replace('`', '``')}\n" for spec, meaning in records]

@@ -21,7 +21,7 @@ with exits_at_interrupt():
     from zerocost.spaces import Fidelity, SearchSpace
     from zerocost.tasks import Task
     from zerocost.train import train
-    from zerocost.tuning import Tuned, tune
+    from zerocost.tuning import Tuned, fidelity, tune
 
 __version__ = VERSION
 
@@ -44,6 +44,7 @@ __all__ = [
     "data",
     "evaluate",
     "explain",
+    "fidelity",
     "integrations",
     "predict",
     "presets",

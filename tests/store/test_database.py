@@ -8,20 +8,22 @@ from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.store import Store
 from zerocost.store.database import Database
 
-TABLES = {"notes": ("name TEXT PRIMARY KEY", "note TEXT")}
+
+def make_notes(execute):
+    execute("CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, note TEXT)")
 
 
 def test_a_file_is_written_ahead_by_path_and_url(tmp_path):
     file = tmp_path / "a.db"
     for where in (file, str(file), f"sqlite:///{file}"):
-        database = Database(where, TABLES)
+        database = Database(where, make_notes)
         assert database.transact(lambda execute: execute("PRAGMA journal_mode")) == [("wal",)]
         assert database.name == str(file)
         database.close()
 
 
 def test_a_transaction_that_breaks_leaves_nothing(place):
-    database = Database(place, TABLES)
+    database = Database(place, make_notes)
 
     def break_off(execute):
         execute("INSERT INTO notes (name, note) VALUES (:name, :note)", [{"name": "a", "note": "b"}])
@@ -34,7 +36,7 @@ def test_a_transaction_that_breaks_leaves_nothing(place):
 
 
 def test_the_clock_is_that_of_the_database(place):
-    database = Database(place, TABLES)
+    database = Database(place, make_notes)
     [(first,)], [(second,)] = [database.transact(lambda execute: execute("SELECT {now}")) for _ in range(2)]
     assert 0 <= second - first < 60
     database.close()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -22,6 +24,7 @@ class Fidelity:
         resolution: pixels a side of the images that are scored on; None leaves them as they are. `SearchSpace.build`
             also uses it, for networks made for one image size.
         batch: number of images scored on; None leaves it as it is.
+        repeats: initialisations that a score is the mean over; None leaves it as it is.
 
     Raises:
         InputError: a value outside these ranges.
@@ -37,6 +40,7 @@ class Fidelity:
     depth: float = 1.0
     resolution: int | None = None
     batch: int | None = None
+    repeats: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("width", "depth"):
@@ -44,7 +48,7 @@ class Fidelity:
             if not isinstance(factor, int | float) or not 0 < factor <= 1:
                 raise InputError(f"fidelity {name} must be a number above 0 and at most 1, but got {factor!r}")
             object.__setattr__(self, name, float(factor))
-        for name in ("resolution", "batch"):
+        for name in ("resolution", "batch", "repeats"):
             count = getattr(self, name)
             if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
                 raise InputError(f"fidelity {name} must be a positive whole number or None, but got {count!r}")
@@ -75,15 +79,20 @@ class Fidelity:
 
     @classmethod
     def parse(cls, text: str) -> Fidelity:
-        """The fidelity that `text` names, in the form `str` gives; raises `InputError` for any other text.
+        """The fidelity that `text` names, in the form `str` gives, or that a .json file of `fidelity.calibrate` holds.
+
+        Raises:
+            InputError: any other text or file.
 
         >>> Fidelity.parse("width=0.5,batch=32")
         Fidelity(width=0.5, depth=1.0, resolution=None, batch=32)
         >>> Fidelity.parse("full") == FULL
         True
         """
+        if text.endswith(".json"):
+            return cls.parse(_calibrated(Path(text)))
         settings: dict[str, float | int] = {}
-        kinds = {"width": float, "depth": float, "resolution": int, "batch": int}
+        kinds = {"width": float, "depth": float, "resolution": int, "batch": int, "repeats": int}
         for item in text.split(",") if text.strip() != "full" else []:
             name, equals, number = (part.strip() for part in item.partition("="))
             if not equals:
@@ -103,6 +112,19 @@ class Fidelity:
 
 
 FULL = Fidelity()
+
+
+def _calibrated(path: Path) -> str:
+    """The fidelity in a file that a calibration wrote; `InputError` for any other file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["fidelity"]
+    except OSError as error:
+        raise InputError(f"cannot read the fidelity in {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, str) or found.endswith(".json"):
+        raise InputError(f"{path} holds no fidelity; expected a file that `zerocost calibrate --save` wrote")
+    return found
 
 
 def resize_classes(masks: Tensor, resolution: int | None) -> Tensor:

@@ -8,6 +8,7 @@ import typer
 
 from zerocost.base.interrupt import exit_at_interrupt
 from zerocost.base.version import VERSION
+from zerocost.cli.calibrate import calibrate
 from zerocost.cli.evaluate import evaluate
 from zerocost.cli.explain import explain
 from zerocost.cli.latency import latency
@@ -17,6 +18,7 @@ from zerocost.cli.rank import rank
 from zerocost.cli.score import score
 from zerocost.cli.search import search
 from zerocost.cli.shell import Shell
+from zerocost.cli.store import store
 from zerocost.cli.train import train
 from zerocost.cli.tune import tune
 
@@ -28,9 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (score, rank, train, search, evaluate, tune, proxies, spaces, data, benchmarks, explain):
+for command in (score, rank, train, search, evaluate, tune, calibrate, proxies, spaces, data, benchmarks, explain):
     app.command()(command)
 app.add_typer(latency, name="latency")
+app.add_typer(store, name="store")
 
 
 def _show_version(wanted: bool) -> None:

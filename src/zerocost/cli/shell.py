@@ -69,6 +69,8 @@ def _one_line() -> Iterator[None]:
     except ZerocostError as error:
         fail(str(error), BAD_INPUT)
     except _UsageError as error:
+        if not error.format_message():  # a group without a subcommand, whose help was printed
+            raise typer.Exit(BAD_INPUT) from None
         fail(_usage_text(error), BAD_INPUT)
     except KeyboardInterrupt as stop:
         fail(str(stop) or "interrupted", INTERRUPTED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from zerocost.benchmarks.sources import get
 from zerocost.combine import Combination, as_combination, as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.evaluation.evaluation import Evaluation
-from zerocost.evaluation.tables import BASELINES, tabulate_scores, tabulate_statistics
+from zerocost.evaluation.tables import BASELINES, mean_over_repeats, tabulate_scores, tabulate_statistics
 from zerocost.proxies.registry import portable_proxies
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.score import DEFAULT_PROXIES
@@ -131,18 +132,19 @@ def evaluate(
     known = _known_truth(table, query)
     drawn = _draw_truth(table, known, n, k, seed)
     source, source_name = _scoring_data(table, query, data)
-    each = range(seed, seed + seeds)
-    batches_by_seed = draw_job_batches(source, each, samples, batches, balanced, scale)
+    each, repeats = range(seed, seed + seeds), scale.repeats or 1
+    batches_by_seed = draw_job_batches(source, range(seed, seed + seeds * repeats), samples, batches, balanced, scale)
     where = None if device is None else str(device)
     chosen = as_task(task, source, batches_by_seed[seed][0])
-    job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, scale, where, chosen)
+    at = replace(scale, repeats=None)
+    job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, at, where, chosen)
     start = time.perf_counter()
     with (
         report_steps(progress, "scoring") as report,
         Store(cache) as store,
         Scorer(job, store=store, workers=workers) as score,
     ):
-        found = score(list(drawn.index), progress=report)
+        found = mean_over_repeats(score(list(drawn.index), progress=report), each, repeats)
     seconds = time.perf_counter() - start
     scores, failures = tabulate_scores(found, list(drawn.index), each, list(given), combination)
     rising = -drawn if truth_falls(query.metric) else drawn

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,33 @@ BASELINES = ("params", "flops", "depth")
 TOGETHER = "all together"
 """The row of the combination of all proxies."""
 BOUNDS = ["difference", "low", "high"]
+_Scores = Mapping[tuple[str, int], Mapping[str, Score]]
+"""The scores of each architecture and seed, by proxy."""
+
+
+def mean_over_repeats(found: _Scores, seeds: Sequence[int], repeats: int) -> _Scores:
+    """The scores of each seed as means over so many initialisations, that seed's and those of no other; or a failure.
+
+    >>> scores = {("a", seed): {"snip": Score(float(seed), None)} for seed in range(4)}
+    >>> mean_over_repeats(scores, [0, 1], 2)["a", 1]["snip"].value
+    2.5
+    """
+    if repeats == 1:
+        return found
+    means: dict[tuple[str, int], dict[str, Score]] = {}
+    for text, seed in ((text, seed) for text, first in found for seed in seeds if first == seeds[0]):
+        start = seeds[0] + (seed - seeds[0]) * repeats
+        each = [found[text, start + i] for i in range(repeats)]
+        for name in each[0]:
+            values = [scores[name].value for scores in each]
+            failed = next((scores[name] for scores in each if scores[name].value is None), None)
+            mean = failed or Score(fmean(value for value in values if value is not None), None)
+            means.setdefault((text, seed), {})[name] = mean
+    return means
 
 
 def tabulate_scores(
-    found: Mapping[tuple[str, int], Mapping[str, Score]],
+    found: _Scores,
     texts: list[str],
     seeds: Iterable[int],
     names: list[str],

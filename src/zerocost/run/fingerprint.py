@@ -42,6 +42,14 @@ def fingerprints(job: Job) -> dict[int, str]:
     return {seed: _digest(common, batches) for seed, batches in job.batches.items()}
 
 
+def describe(job: Job) -> str:
+    """The chief of what the scores of a job depend on, for people to read."""
+    size = next((len(x) for x in tree_leaves(job.batches) if isinstance(x, torch.Tensor) and x.ndim), 0)
+    where = "" if job.device in (None, "cpu") else f" on {job.device}"
+    versions = f"zerocost {VERSION}, torch {torch.__version__}"
+    return f"{job.space.name} at {job.fidelity}, {job.task.name}, batch {size}{where}; {versions}"
+
+
 def _digest(common: tuple[object, ...], batches: Any) -> str:
     """A digest of settings and batches."""
     found = hashlib.sha256()

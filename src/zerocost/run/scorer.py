@@ -14,7 +14,7 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.base.pool import Pool, WorkerDied
 from zerocost.base.progress import StepProgress
 from zerocost.proxies.registry import resolve
-from zerocost.run.fingerprint import fingerprints, proxy_identity
+from zerocost.run.fingerprint import describe, fingerprints, proxy_identity
 from zerocost.run.job import Job, Key, Scores, failed_scores, in_workers
 from zerocost.store import Store
 
@@ -148,7 +148,7 @@ class Scorer:
         """Write to the store what it does not have yet."""
         for seed, texts in _by_seed(self.unwritten).items():
             scores = {(t, seed, self.identities[p]): s for t in texts for p, s in self.unwritten[t, seed].items()}
-            self.store.add(self.fingerprints[seed], scores)
+            self.store.add(self.fingerprints[seed], scores, describe(self.job))
         self.unwritten.clear()
         self.written_at = time.monotonic()
 

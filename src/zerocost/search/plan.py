@@ -76,13 +76,13 @@ class SearchPlan:
     def job(self, fidelity: Fidelity) -> Job:
         """What is scored at a fidelity."""
         pipeline = self.pipeline
-        seeds = range(pipeline.seed, pipeline.seed + pipeline.repeat_count)
+        seeds = range(pipeline.seed, pipeline.seed + (fidelity.repeats or pipeline.repeat_count))
         data, size = self.split.fitting, pipeline.batch_size(self.split.fitting)
         batches = draw_job_batches(data, seeds, size, 1, False, fidelity)
         given = portable_proxies(as_proxies(pipeline.proxies))
         proxies = tuple(given.get(p.name, p.name) for p in self.proxies)
         device = None if pipeline.device is None else pipeline.device_name
-        return Job(self.space, proxies, batches, fidelity, device, self.split.task)
+        return Job(self.space, proxies, batches, replace(fidelity, repeats=None), device, self.split.task)
 
     def measure(self, fidelity: Fidelity, costs: Mapping[str, Cost] | None = None) -> Measure:
         """Measures architectures at a fidelity: the proxies, and these costs, all if None."""

@@ -145,7 +145,7 @@ class Scoring(SettingsGroup):
     @property
     def repeat_count(self) -> int:
         """Initialisations that scores are means over."""
-        return self.repeats or self.combination.repeats or 1
+        return self.fidelities[-1].repeats or self.repeats or self.combination.repeats or 1
 
     @property
     def fidelities(self) -> tuple[Fidelity, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,10 +23,19 @@ _NOW = {
     "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)",
 }
 """The database's clock, the same for all its users, in seconds."""
+_TABLES = {
+    "sqlite": "(SELECT name FROM sqlite_master) AS known",
+    "postgresql": "(SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()) AS known",
+}
+"""The names of the tables there are."""
+_CLUSTERED = {"sqlite": " WITHOUT ROWID", "postgresql": ""}
+"""What ends the definition of a table whose rows lie in the order of its primary key, where a database can do that."""
 _ADVICE = {
     "sqlite": "give the path of a file to make",
     "postgresql": "give postgresql://USER:PASSWORD@HOST/DATABASE of a server that runs",
 }
+
+_WORDS = {"{now}": _NOW, "{tables}": _TABLES, "{clustered}": _CLUSTERED}
 
 T = TypeVar("T")
 _Values = Mapping[str, Any]
@@ -36,29 +44,31 @@ _Values = Mapping[str, Any]
 class Execute(Protocol):
     """Executes a statement in a transaction, once, or once for each mapping in a list; returns the rows of a query.
 
-    In a statement, `:name` is a value (a list of values after `IN`), and `{now}` is the time by the database's clock.
+    In a statement, `:name` is a value: a list of them after `IN`, a tuple for an array of PostgreSQL. `{now}` is the
+    time by the database's clock, `{tables}` has the names of its tables, and `{clustered}` ends the definition of one
+    whose rows lie in the order of its key.
     """
 
     def __call__(self, statement: str, values: _Values | Sequence[_Values] | None = None, /) -> list[Any]: ...
 
 
 class Database:
-    """Tables in SQLite (a path, sqlite:///FILE, memory for `None`) or PostgreSQL, made where they are missing.
+    """Tables in SQLite (a path, sqlite:///FILE, memory for `None`) or PostgreSQL.
 
     Args:
         where: path, URL or `None`.
-        tables: for each table its columns, and possibly a primary key, as SQL.
+        prepare: makes the tables that are missing, or raises for those that it does not know.
 
     Attributes:
         name: where the database is, without the password; `None` for memory.
         shared: whether other processes can open it.
 
     Raises:
-        InputError: it cannot be opened, or has tables of the same names with other columns.
+        InputError: it cannot be opened, or `prepare` fails.
         MissingExtraError: the driver is not installed.
     """
 
-    def __init__(self, where: str | Path | None, tables: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, where: str | Path | None, prepare: Callable[[Execute], None]) -> None:
         url = as_url(where)
         self.kind = url.get_backend_name()
         self.shared = url.database is not None or self.kind != "sqlite"
@@ -67,7 +77,7 @@ class Database:
         try:
             if self.kind == "sqlite":
                 sync_less(self.engine)
-            self.transact(partial(_make_tables, tables), write=True, patience=None if self.kind == "sqlite" else 0)
+            self.transact(prepare, write=True, patience=None if self.kind == "sqlite" else 0)
             if self.kind == "sqlite":  # not before it is known to be a store
                 use_write_ahead_log(self.engine, self.name)
         except (SQLAlchemyError, ZerocostError) as error:
@@ -114,8 +124,11 @@ class Database:
             lists: list[sa.BindParameter[Any]] = [
                 sa.bindparam(name, expanding=True) for name, value in one.items() if isinstance(value, list)
             ]
-            text = sa.text(statement.replace("{now}", _NOW[self.kind])).bindparams(*lists)
-            result = connection.execute(text, values)
+            for name, words in _WORDS.items():
+                statement = statement.replace(name, words[self.kind])
+            arrays = {name: list(value) for name, value in one.items() if isinstance(value, tuple)}
+            text = sa.text(statement).bindparams(*lists)
+            result = connection.execute(text, {**one, **arrays} if one else values)
             return [tuple(row) for row in result] if result.returns_rows else []
 
         return execute
@@ -123,14 +136,6 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-
-
-def _make_tables(tables: Mapping[str, Sequence[str]], execute: Execute) -> None:
-    """Make the tables that are missing, and see that the others have these columns."""
-    for table, columns in tables.items():
-        execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
-        names = [column.split()[0] for column in columns if not column.startswith("PRIMARY KEY")]
-        execute(f"SELECT {', '.join(names)} FROM {table} LIMIT 1")
 
 
 def _make_engine(url: URL) -> Engine:

@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zerocost.base.errors import ZerocostError
 from zerocost.store import owners
+from zerocost.store.schema import prepare
 
 if TYPE_CHECKING:
     from zerocost.store.database import Execute
 
-_TABLES = {
-    "scores": (
-        *("made TEXT", "architecture TEXT", "seed BIGINT", "proxy TEXT", "value DOUBLE PRECISION", "reason TEXT"),
-        "PRIMARY KEY (made, architecture, seed, proxy)",
-    ),
-    "claims": (
-        *("made TEXT", "architecture TEXT", "seed BIGINT", "owner TEXT"),
-        "PRIMARY KEY (made, architecture, seed)",
-    ),
-    "owners": ("owner TEXT PRIMARY KEY", "machine TEXT", "pid BIGINT", "born TEXT", "beat DOUBLE PRECISION"),
-}
-_KNOWN = "SELECT architecture, seed, proxy, value, reason FROM scores WHERE made = :made"
-_ADD = (
-    "INSERT INTO scores (made, architecture, seed, proxy, value, reason) "
-    "VALUES (:made, :architecture, :seed, :proxy, :value, :reason) "
-    "ON CONFLICT (made, architecture, seed, proxy) DO UPDATE SET value = excluded.value, reason = excluded.reason"
+_SCORES = "SELECT architecture, seed, proxy, value, reason FROM scores JOIN jobs ON jobs.id = job WHERE made = :made"
+_JOB = (
+    "INSERT INTO jobs (id, made, about) SELECT COALESCE(MAX(id), 0) + 1, :made, :about FROM jobs WHERE true "
+    "ON CONFLICT (made) DO UPDATE SET about = excluded.about WHERE jobs.about = ''"
 )
+_INTO = "INSERT INTO scores (job, architecture, seed, proxy, value, reason)"
+_CHANGED = "ON CONFLICT (job, architecture, seed, proxy) DO UPDATE SET value = excluded.value, reason = excluded.reason"
+_ARRAYS = (
+    "CAST(:architecture AS TEXT[]), CAST(:seed AS BIGINT[]), CAST(:proxy AS TEXT[]), "
+    "CAST(:value AS DOUBLE PRECISION[]), CAST(:reason AS TEXT[])"
+)
+_ADD = {
+    "sqlite": f"{_INTO} VALUES (:job, :architecture, :seed, :proxy, :value, :reason) {_CHANGED}",
+    "postgresql": f"{_INTO} SELECT :job, * FROM unnest({_ARRAYS}) {_CHANGED}",
+}
+"""A row for each execution, or, two to three times as fast on a server, all rows in one."""
 _CLAIM = (
     "INSERT INTO claims (made, architecture, seed, owner) VALUES (:made, :architecture, :seed, :owner) "
     "ON CONFLICT (made, architecture, seed) DO NOTHING"
@@ -51,6 +51,9 @@ SIGN_INTERVAL = 30.0
 """Seconds between two signs of life of a store that has claimed something."""
 _QUERY_SIZE = 500
 """Architectures asked for in one query."""
+
+
+_Row = tuple[str, int, str, float | None, str | None]
 
 
 class Score(NamedTuple):
@@ -97,7 +100,7 @@ class Store:
     def __init__(self, where: str | Path | None) -> None:
         from zerocost.store.database import Database
 
-        self.database = Database(where, _TABLES)
+        self.database = Database(where, prepare)
         self.where = self.database.name
         self.owner = uuid.uuid4().hex
         self.closed = threading.Event()
@@ -112,9 +115,9 @@ class Store:
 
         def read(execute: Execute) -> list[Any]:
             if architectures is None:
-                return execute(_KNOWN, {"made": fingerprint})
+                return execute(_SCORES, {"made": fingerprint})
             parts = [list(architectures[i : i + _QUERY_SIZE]) for i in range(0, len(architectures), _QUERY_SIZE)]
-            few = f"{_KNOWN} AND architecture IN :architectures"
+            few = f"{_SCORES} AND architecture IN :architectures"
             return [row for part in parts for row in execute(few, {"made": fingerprint, "architectures": part})]
 
         rows = self.database.transact(read)
@@ -127,19 +130,27 @@ class Store:
                 )
         return {(arch, seed, proxy): Score(value, reason) for arch, seed, proxy, value, reason in rows}
 
-    def add(self, fingerprint: str, rows: Mapping[tuple[str, int, str], Score]) -> None:
+    def add(self, fingerprint: str, rows: Mapping[tuple[str, int, str], Score], about: str = "") -> None:
         """Add scores, all or none, and release the claims on their architectures and seeds.
 
         A failure for lack of memory is not kept: the score may succeed on another machine.
+
+        Args:
+            fingerprint: what the scores depend on.
+            rows: scores by architecture, seed and proxy.
+            about: the same for people to read, kept with the first scores.
         """
         kept = [
-            {"made": fingerprint, "architecture": arch, "seed": seed, "proxy": proxy, "value": value, "reason": reason}
+            (arch, seed, proxy, None if value is None else float(value), reason)
             for (arch, seed, proxy), (value, reason) in rows.items()
             if "out of memory" not in (reason or "")
         ]
 
         def write(execute: Execute) -> None:
-            execute(_ADD, kept)
+            execute(_JOB, {"made": fingerprint, "about": about})
+            [(job,)] = execute("SELECT id FROM jobs WHERE made = :made", {"made": fingerprint})
+            if kept:
+                execute(_ADD[self.database.kind], self._scores(job, kept))
             execute(_RELEASE, self._rows(fingerprint, {(arch, seed) for arch, seed, _ in rows}))
 
         self.database.transact(write, write=True)
@@ -185,6 +196,13 @@ class Store:
                 self.database.transact(lambda execute: self._forget(execute, [self.owner]), write=True)
         finally:
             self.database.close()
+
+    def _scores(self, job: int, rows: list[_Row]) -> list[dict[str, Any]] | dict[str, Any]:
+        """Rows of a job as `_ADD` takes them."""
+        names = ("architecture", "seed", "proxy", "value", "reason")
+        if self.database.kind == "postgresql":
+            return {"job": job, **dict(zip(names, zip(*rows, strict=True), strict=True))}
+        return [{"job": job, **dict(zip(names, row, strict=True))} for row in rows]
 
     def _rows(self, fingerprint: str, keys: Iterable[tuple[str, int]]) -> list[dict[str, object]]:
         return [{"made": fingerprint, "architecture": arch, "seed": seed, "owner": self.owner} for arch, seed in keys]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -42,7 +42,7 @@ class Setting(NamedTuple):
 
 
 def all_settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], repeats: Iterable[int]) -> list[Setting]:
-    """All combinations of fidelities, batches and repeats, the cheapest first; a fidelity with a batch has no other.
+    """All combinations of fidelities, batches and repeats, the cheapest first; what a fidelity sets is so.
 
     Raises:
         InputError: there is no combination, or a number is not a whole number from 1.
@@ -54,7 +54,12 @@ def all_settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], r
     for name, counts in (("batches", batches := list(batches)), ("repeats", repeats := list(repeats))):
         if strange := [c for c in counts if not isinstance(c, int) or isinstance(c, bool) or c < 1]:
             raise InputError(f"{name} must be whole numbers from 1, but got {strange[0]!r}")
-    found = {Setting(str(s), s.batch or b, r) for s in scales for b in batches for r in repeats}
+    found = {
+        Setting(str(replace(s, repeats=None)), s.batch or b, s.repeats or r)
+        for s in scales
+        for b in batches
+        for r in repeats
+    }
     if not found:
         raise InputError("name at least one fidelity, one batch and one number of repeats")
     return sorted(found, key=lambda one: (one.cost, one))

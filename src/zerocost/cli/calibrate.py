@@ -1,0 +1,101 @@
+"""`zerocost calibrate`: the cheapest fidelity that ranks as full size does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from zerocost import spaces
+from zerocost.base.files import check_file
+from zerocost.base.format import fixed, percent
+from zerocost.cli.common import (
+    Data,
+    Device,
+    Json,
+    OptionalBatch,
+    Proxies,
+    Seed,
+    TaskName,
+    Workers,
+    command,
+    out,
+    print_json,
+    print_written,
+)
+from zerocost.cli.expand import vars_of
+from zerocost.search.origin import own_space
+from zerocost.tuning.fidelity import Calibrated
+from zerocost.tuning.fidelity import calibrate as find_fidelity
+
+_SPACES = ", ".join(spaces.names())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Agreement:
+    """What agreement is wanted."""
+
+    proxies: Proxies = "default"
+    kendall: Annotated[float, typer.Option(help="Kendall's τ with the ranking at full size, between 0 and 1.")] = 0.7
+    interval: Annotated[float, typer.Option(help="How wide the 95 % interval of τ may be.")] = 0.1
+    networks: Annotated[int, typer.Option(help="The most to choose on, and to measure the choice on.")] = 200
+    fidelities: Annotated[
+        list[str] | None,
+        typer.Option("--fidelity", help="A fidelity to try, as in width=0.5,resolution=16; repeat for several."),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """How it runs and is kept."""
+
+    task: TaskName = None
+    batch: OptionalBatch = None
+    seed: Seed = 0
+    device: Device = "cpu"
+    workers: Workers = 1
+    store: Annotated[str | None, typer.Option(help="Keep scores in this file or postgresql://… database.")] = None
+
+
+@command
+def calibrate(
+    data: Data,
+    agreement: _Agreement,
+    place: _Place,
+    space: Annotated[
+        str, typer.Option(help=f"A space by name ({', '.join(spaces.names())}), or FILE.py:NAME.")
+    ] = "cnn",
+    save: Annotated[
+        Path | None, typer.Option(help="Write the fidelity to this .json file, for --fidelity of search and evaluate.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find the cheapest fidelity whose ranking agrees with that of the full networks."""
+    check_file(save)
+    found = find_fidelity(own_space(space) if ":" in space else space, data, **vars_of(agreement), **vars_of(place))
+    try:
+        if as_json:
+            print_json(found.as_dict())
+        else:
+            _print_calibrated(found)
+    finally:  # also where there is nobody to read what is printed
+        if save is not None:
+            found.save(save)
+    print_written([save] if save and not as_json else [])
+
+
+def _print_calibrated(found: Calibrated) -> None:
+    """What was tried, and in words what was found."""
+    table = Table("fidelity", box=None, pad_edge=False)
+    for column in ("cost", "networks", "τ", "95 % interval"):
+        table.add_column(column, justify="right")
+    for name, row in found.tried.iterrows():
+        interval = f"{fixed(row['low'])} {fixed(row['high'])}"
+        table.add_row(escape(str(name)), percent(row["cost"]), str(row["networks"]), fixed(row["kendall"]), interval)
+    if len(found.tried):
+        out.print(table, highlight=False)
+    out.print(found.verdict, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,219 @@
+"""Fidelities in a race: scored from the cheapest up, each on no more networks than decide whether it agrees."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import product
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from zerocost.base.errors import Failure, InputError
+from zerocost.combine import Combination
+from zerocost.engine.proxy import Proxy
+from zerocost.proxies.registry import resolve
+from zerocost.run import Job, Scorer, draw_job_batches
+from zerocost.search.measure import mean_scores
+from zerocost.search.sizes import SIZE_PROXIES, size_costs
+from zerocost.spaces import FULL, Fidelity, SearchSpace
+from zerocost.statistics.kendall_interval import kendall_interval
+from zerocost.statistics.ranking import Values, kendall
+from zerocost.store import Store
+from zerocost.tasks import Task
+
+PROBES = 3
+"""Networks on which costs are counted and timed."""
+_LAYER = 3e6
+"""Multiply-adds that take as long as what a parameter tensor costs whatever its size; `bench/growth.py` measures it."""
+_FIRST, _MORE = 16, 1.5
+"""Networks that a fidelity is first judged by, and by how many times as many after that."""
+_SMALLEST = 8
+"""Pixels a side, and samples, below which no fidelity goes by default."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well a fidelity's ranking agrees with that at full size, on some networks.
+
+    Attributes:
+        fidelity: the fidelity.
+        networks: how many.
+        kendall: Kendall's τ of the two rankings; NaN where there is none.
+        low: lower end of its 95 % interval.
+        high: upper end of it.
+    """
+
+    fidelity: Fidelity
+    networks: int
+    kendall: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Scores networks at any fidelity.
+
+    Attributes:
+        space: the architectures' space.
+        data: what batches are drawn from.
+        combination: what ranks.
+        proxies: its proxies.
+        task: what the networks' outputs are for.
+        samples: in the batch at full size.
+        store: keeps the scores.
+        device: where networks are scored.
+        workers: processes that score full networks.
+        seed: the first seed.
+    """
+
+    space: SearchSpace
+    data: Any
+    combination: Combination
+    proxies: Sequence[str | Proxy]
+    task: Task
+    samples: int
+    store: Store
+    device: str | None
+    workers: int
+    seed: int
+    sizes: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def job(self, fidelity: Fidelity, proxies: Sequence[str | Proxy] | None = None) -> Job:
+        """What is scored at a fidelity; these proxies in place of the combination's."""
+        seeds = range(self.seed, self.seed + (fidelity.repeats or self.combination.repeats or 1))
+        batches = draw_job_batches(self.data, seeds, self.samples, 1, False, fidelity)
+        given = tuple(self.proxies if proxies is None else proxies)
+        return Job(self.space, given, batches, replace(fidelity, repeats=None), self.device, self.task)
+
+    @contextmanager
+    def ranking(self, fidelity: Fidelity, workers: int = 1) -> Iterator[_Ranking]:
+        """What ranks architectures at a fidelity."""
+        with Scorer(self.job(fidelity), store=self.store, workers=workers) as scorer:
+            yield _Ranking(self, scorer)
+
+    def seconds(self, fidelity: Fidelity, texts: Sequence[str]) -> float:
+        """The process's CPU seconds that scoring takes there, whatever the store knows already."""
+        with Store(None) as empty, Scorer(self.job(fidelity), store=empty) as scorer:
+            start = time.process_time()
+            scorer(texts)
+            return time.process_time() - start
+
+    def counted_costs(self, fidelities: Sequence[Fidelity], texts: Sequence[str]) -> dict[Fidelity, float]:
+        """For each fidelity at which networks run: multiply-adds and what layers cost beside, always the same."""
+        passes: dict[Fidelity, tuple[float, float]] = {}
+        found = {}
+        for one in fidelities:
+            network = replace(one, batch=1, repeats=1)
+            if network not in passes:
+                passes[network] = self._count(network, texts)
+            multiply_adds, layers = passes[network]
+            times = one.repeats or self.combination.repeats or 1
+            found[one] = times * ((one.batch or self.samples) * multiply_adds + _LAYER * layers)
+        return {one: cost for one, cost in found.items() if math.isfinite(cost)}
+
+    def _count(self, fidelity: Fidelity, texts: Sequence[str]) -> tuple[float, float]:
+        """The mean multiply-adds of a sample and parameter tensors of the networks; NaN where none runs."""
+        proxies = resolve(("flops", "layer_count"))
+        try:
+            job = self.job(fidelity)
+        except InputError:  # pixels of what is no image
+            return math.nan, math.nan
+        each = [job.score(proxies, (text, self.seed), frozenset(p.name for p in proxies)) for text in texts]
+        known = [(a.value, b.value) for a, b in ((s["flops"], s["layer_count"]) for s in each)]
+        counted = [(a, b) for a, b in known if a is not None and b is not None]
+        return (fmean(a for a, _ in counted), fmean(b for _, b in counted)) if counted else (math.nan, math.nan)
+
+    def full_sizes(self, texts: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+        """The named sizes of the full networks, NaN where there is none: a search limits these at any fidelity."""
+        inputs, _ = draw_job_batches(self.data, [self.seed], 1, 1, False, FULL)[self.seed][0]
+        known = size_costs(self.space, inputs, self.task.output)
+        for text in texts:
+            if text not in self.sizes:
+                found = {name: known[name](self.space.parse(text)) for name in names}
+                self.sizes[text] = {n: math.nan if isinstance(v, Failure) else v for n, v in found.items()}
+        return pd.DataFrame.from_dict({text: self.sizes[text] for text in texts}, orient="index", columns=list(names))
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """The scores of networks at one fidelity, combined."""
+
+    runner: Runner
+    scorer: Scorer
+
+    def __call__(self, texts: Sequence[str]) -> Values:
+        """The combined score of each, among these; −∞ for a network that nothing could score."""
+        found = self.scorer(texts)
+        seeds, names = list(self.scorer.fingerprints), list(self.scorer.identities)
+        rows = {text: mean_scores([found[text, seed] for seed in seeds]) for text in texts}
+        values = {t: {n: v for n, v in row.items() if isinstance(v, float)} for t, row in rows.items()}
+        frame = pd.DataFrame.from_dict(values, orient="index", columns=names, dtype=float)
+        sizes = [name for name in names if name in SIZE_PROXIES]
+        if sizes:
+            frame = frame.assign(**self.runner.full_sizes(texts, sizes))
+        return np.asarray(self.runner.combination(frame), dtype=np.float64)
+
+
+def grid(runner: Runner) -> list[Fidelity]:
+    """The fidelities that are tried by default: widths, depths, pixels, batches and repeats, without full size."""
+    inputs, _ = draw_job_batches(runner.data, [runner.seed], 1, 1, False, FULL)[runner.seed][0]
+    side = inputs.shape[-1] if isinstance(inputs, Tensor) and inputs.ndim == 4 and inputs.is_floating_point() else 0
+    pixels = [None, *(side // part for part in (2, 4) if side // part >= _SMALLEST)]
+    batches = [None, *(runner.samples // part for part in (4,) if runner.samples // part >= _SMALLEST)]
+    every = product((1.0, 0.5, 0.25), (1.0, 0.5, 0.2), pixels, batches, (None, 3))
+    return [one for one in (Fidelity(*each) for each in every) if one != FULL]
+
+
+def cheapest_first(runner: Runner, fidelities: Sequence[Fidelity], texts: Sequence[str]) -> list[Fidelity]:
+    """Those that can be scored and cost less than full size, by counted cost; of equal networks one is enough."""
+    costs = runner.counted_costs([FULL, *fidelities], texts[:PROBES])
+    if FULL not in costs:
+        raise InputError("no network runs at full size, so that there is nothing to agree with")
+    counted: dict[float, Fidelity] = {}
+    for one, cost in costs.items():
+        if cost < costs[FULL]:
+            counted.setdefault(cost, one)
+    return [counted[cost] for cost in sorted(counted)]
+
+
+def race(
+    runner: Runner, ordered: Sequence[Fidelity], texts: Sequence[str], wanted: float, interval: float
+) -> Iterator[Agreement]:
+    """How well each fidelity agrees, one after the other; the last one yielded agrees if any does."""
+    with runner.ranking(FULL, runner.workers) as full:
+        for one in ordered:
+            with runner.ranking(one) as reduced:
+                found = _agreement(full, reduced, one, texts, (wanted, interval))
+            yield found
+            if found.low >= wanted:
+                return
+
+
+def hold_out(runner: Runner, fidelity: Fidelity, texts: Sequence[str], interval: float) -> Agreement:
+    """How well a fidelity agrees on networks that it was not chosen on."""
+    with ExitStack() as stack:
+        full, reduced = (stack.enter_context(runner.ranking(*one)) for one in ((FULL, runner.workers), (fidelity, 1)))
+        return _agreement(full, reduced, fidelity, texts, (-1.0, interval))
+
+
+def _agreement(
+    full: _Ranking, reduced: _Ranking, fidelity: Fidelity, texts: Sequence[str], until: tuple[float, float]
+) -> Agreement:
+    """The agreement on the first networks, more and more of them, until its interval is narrow enough or lies below the
+    wanted τ. A few networks can refuse a fidelity, but not choose one."""
+    wanted, interval = until
+    n = min(_FIRST, len(texts))
+    while True:
+        tau = float(kendall(reduced(texts[:n]), full(texts[:n])))
+        low, high = kendall_interval(tau, n) if math.isfinite(tau) else (math.nan, math.nan)
+        if not high >= wanted or high - low <= interval or n == len(texts):
+            return Agreement(fidelity, n, tau, low, high)
+        n = min(len(texts), math.ceil(_MORE * n))

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+from torch import nn
+
+import zerocost as zc
+from zerocost.base.errors import InputError
+from zerocost.spaces import FULL, Fidelity
+from zerocost.statistics.kendall_interval import kendall_interval
+from zerocost.tuning import race
+
+SHORT = {"proxies": "params", "networks": 24, "interval": 0.3}
+
+
+def net(choose, fidelity):
+    """Half the width keeps the order of parameters; a quarter of the depth leaves one width to decide it."""
+    widths = [fidelity.channels(choose.int(f"width{i}", 8, 64)) for i in range(fidelity.layers(2))]
+    layers, features = [nn.Flatten()], 192
+    for width in widths:
+        layers += [nn.Linear(features, width), nn.ReLU()]
+        features = width
+    return nn.Sequential(*layers, nn.Linear(features, 10))
+
+
+def test_the_cheapest_that_agrees_is_found_and_measured_on_other_networks(monkeypatch):
+    asked = []
+    monkeypatch.setattr(race.Runner, "full_sizes", lambda self, texts, names: {})  # params of the sibling itself
+    scored = race._Ranking.__call__
+
+    def spy(self, texts):
+        asked.append((self.scorer.job.fidelity, tuple(texts)))
+        return scored(self, texts)
+
+    monkeypatch.setattr(race._Ranking, "__call__", spy)
+    tried = ["width=0.9", "width=0.5", "depth=0.5,width=0.1"]
+    found = zc.fidelity.calibrate(net, "digits:8", kendall=0.8, fidelities=tried, **SHORT)
+    assert (found.fidelity, list(found.tried.index)) == (Fidelity(width=0.5), ["width=0.1,depth=0.5", "width=0.5"])
+    assert found.tried.loc["width=0.1,depth=0.5", "high"] < 0.8 <= found.tried.loc["width=0.5", "low"]
+    assert "for" in found.verdict and "do not rely" not in found.verdict
+    space = zc.spaces.from_function(net)
+    held = asked[-1][1]
+    assert not set(held) & {text for _, texts in asked[:-2] for text in texts} and found.networks == len(held)
+    params = [
+        [sum(p.numel() for p in space.build(space.parse(t), f).parameters()) for t in held]
+        for f in (FULL, found.fidelity)
+    ]
+    assert found.kendall == pytest.approx(kendalltau(*params).statistic)
+    assert (found.low, found.high) == kendall_interval(found.kendall, found.networks)
+
+
+def test_the_same_seed_gives_the_same_fidelity_and_workers_change_nothing(tmp_path):
+    settings = SHORT | {"proxies": "snip,params", "fidelities": ["width=0.5,batch=8", "batch=16"], "kendall": 0.5}
+    first = zc.fidelity.calibrate(net, "digits:8", store=tmp_path / "a.db", **settings).as_dict()
+    again = zc.fidelity.calibrate(net, "digits:8", **settings).as_dict()
+    for found in (first, again):
+        found.pop("cost")
+        for row in found["tried"]:
+            row.pop("cost")
+    assert first == again
+
+
+def test_full_size_is_the_answer_where_nothing_cheaper_agrees():
+    found = zc.fidelity.calibrate(
+        net, "digits:8", kendall=0.99, fidelities=["width=0.05"], **SHORT | {"proxies": "snip"}
+    )
+    assert (found.fidelity, found.kendall, found.cost, len(found.tried)) == (FULL, 1, 1, 1)
+    assert "use full size" in str(found)
+
+
+def test_its_file_is_what_fidelity_takes(tmp_path):
+    found = zc.fidelity.calibrate(net, "digits:8", kendall=0.5, fidelities=["width=0.5"], **SHORT)
+    found = replace(found, fidelity=Fidelity(width=0.5, repeats=2))
+    found.save(tmp_path / "fidelity.json")
+    kept = json.loads((tmp_path / "fidelity.json").read_text())
+    assert (kept["fidelity"], kept["kendall"], kept["networks"]) == (
+        "width=0.5,repeats=2",
+        found.kendall,
+        found.networks,
+    )
+    assert Fidelity.parse(str(tmp_path / "fidelity.json")) == found.fidelity
+    result = zc.search(
+        net, "digits:8", candidates=4, epochs=0, proxies="snip", fidelity=str(tmp_path / "fidelity.json")
+    )
+    assert (result.settings["fidelity"], result.settings["repeats"]) == ("width=0.5,repeats=2", 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kendall": 1}, "kendall must be between 0 and 1, but got 1"),
+        ({"interval": 0}, "interval must be between 0 and 1"),
+        ({"networks": 4}, "networks must be at least 8"),
+        ({"kendal": 0.5}, "unknown setting 'kendal'; did you mean 'kendall'"),
+        ({"fidelities": ["small"]}, "a fidelity reads"),
+        ({"proxies": "snipp"}, "snip"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        zc.fidelity.calibrate(net, "digits:8", **settings)
+
+
+def test_a_space_that_is_too_small_or_does_not_run_is_refused():
+    with pytest.raises(InputError, match="2 different networks, too few"):
+        zc.fidelity.calibrate(lambda choose: nn.Linear(choose.int("width", 1, 2), 1), "digits:8")
+    with pytest.raises(InputError, match="no network runs at full size"):
+        zc.fidelity.calibrate(lambda choose: nn.Linear(choose.int("width", 1, 50), 1), "digits:8")
+
+
+def test_the_interval_covers_the_true_correlation():
+    rng, inside, true = np.random.default_rng(0), 0, 2 / math.pi * math.asin(0.95)
+    for _ in range(400):
+        x, noise = rng.standard_normal((2, 40))
+        low, high = kendall_interval(kendalltau(x, 0.95 * x + math.sqrt(1 - 0.95**2) * noise).statistic, 40)
+        inside += low <= true <= high
+    assert 0.92 <= inside / 400 <= 0.99
+    assert kendall_interval(1.0, 16)[0] < 0.99
