@@ -37,6 +37,8 @@ from zerocost.spaces import SearchSpace
 COUNTS = (5, 10, 20)
 POOL = 1000
 PARTS = ("proxies", "encoding", "counts")
+LEARNING = "learning, 5, then rounds of 2"
+HEAD = "| regret after | " + " | ".join(map(str, COUNTS)) + " |\n|---|" + "---|" * len(COUNTS)
 
 app = typer.Typer(add_completion=False)
 
@@ -91,7 +93,7 @@ def orders(table: Trained, pool: list[str], rng: np.random.Generator) -> dict[st
         "best scores": best(score),
         "surrogate on structure alone, rounds of 5": loop(table, pool, nothing, random[:5], 5),
         "learning, rounds of 5": loop(table, pool, score, first, 5),
-        "learning, 5, then rounds of 2": loop(table, pool, score, first, 2),
+        LEARNING: loop(table, pool, score, first, 2),
     }
 
 
@@ -118,25 +120,44 @@ def compare(
     wanted: Annotated[str, typer.Option("--tables", help="Which tables.")] = ",".join([*CONVOLUTIONAL, "bert", "gpt"]),
     seeds: Annotated[int, typer.Option(min=2, help="Pools of each table.")] = 20,
 ) -> None:
-    """Regret (the best accuracy of the pool less that of the best trained) after 5, 10 and 20 trainings, Markdown."""
+    """Regret (the best accuracy of the pool less that of the best trained) after 5, 10 and 20 trainings, Markdown.
+
+    Below, in standard deviations of the pool's accuracy, the mean over spaces and, in each, over tasks.
+    """
+    relative: dict[str, dict[str, list[np.ndarray]]] = {}
     for table in tables(scores, truths, wanted.split(",")):
         every = list(table.accuracy.dropna().index)
         found: dict[str, list[list[float]]] = {}
+        deviations = []
         for seed in range(seeds):
             rng = np.random.default_rng(seed)
             size = min(POOL, len(every) // 2)
             pool = [every[i] for i in rng.choice(len(every), size, replace=False)]
             best = table.accuracy[pool].max()
+            deviations.append(table.accuracy[pool].std())
             for way, order in orders(table, pool, rng).items():
                 regret = [best - table.accuracy[order[:count]].max() for count in COUNTS]
                 found.setdefault(way, []).append(regret)
         print(f"\n**{table.name}**, pools of {size:,} of {len(every):,}\n")
-        print("| regret after | " + " | ".join(map(str, COUNTS)) + " |\n|---|" + "---|" * len(COUNTS))
+        print(HEAD)
         for way, regrets in found.items():
-            columns = list(zip(*regrets, strict=True))
             digits = 2 - int(np.floor(np.log10(np.mean(np.array(found["random"])) + 1e-9)))
-            cells = [known.mean_with_interval(column, digits) for column in columns]
-            print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
+            print_regrets(way, np.array(regrets), digits)
+            tasks = relative.setdefault(way, {}).setdefault(table.name.split(",")[0], [])
+            tasks.append(np.array(regrets) / np.array(deviations)[:, None])
+    means = {way: np.mean([np.mean(tasks, 0) for tasks in spaces.values()], 0) for way, spaces in relative.items()}
+    print(f"\n**All**, in standard deviations\n\n{HEAD}")
+    for way, regrets in means.items():
+        print_regrets(way, regrets, 3)
+    for way, regrets in means.items():
+        print_regrets(f"{way}, less the last", regrets - means[LEARNING], 3)
+
+
+def print_regrets(way: str, regrets: np.ndarray, digits: int) -> None:
+    """A row of a table: draws × counts of trainings."""
+    print(
+        f"| {way} | " + " | ".join(known.mean_with_interval(column, digits) for column in regrets.T) + " |", flush=True
+    )
 
 
 @app.command()

@@ -27,12 +27,11 @@ from scipy.special import gammaln
 import nasbench201_scores as known
 import zerocost as zc
 from loop import COUNTS as BUDGETS
-from loop import POOL, Trained, of_space, orders
+from loop import LEARNING, POOL, Trained, of_space, orders
 from trainings import SHORT, Trainings, problem, tpe_order
 from zerocost.predict import learn
 
 REDUCTION = 3
-LEARNING = "learning, 5, then rounds of 2"
 
 app = typer.Typer(add_completion=False)
 
