@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -22,6 +21,7 @@ from zerocost.engine.inputs import call
 from zerocost.engine.normalisers import find_normalisers
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.engine.reads import noting_reads
+from zerocost.engine.timing import TIMING
 from zerocost.engine.walk import named_modules
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
@@ -125,7 +125,7 @@ class Network:
         """Seconds, once the device has finished what it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return TIMING.get().clock()
 
     def weights(self) -> list[Tensor]:
         """Copies of the weight matrices; `Failure` when there are none."""
