@@ -132,7 +132,7 @@ def evaluate(
     samples = batch or combination.batch or 64
     query = truth or table.default
     known = _known_truth(table, query)
-    networks = draw_networks(table.space, list(known.index), n, seed)
+    networks = _draw_networks(table.space, list(known.index), n, seed)
     drawn = known[list(networks)]
     if len(drawn) < max(3, k):
         raise InputError(
@@ -202,10 +202,10 @@ def _known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:
 
 def draw_architectures(space: SearchSpace, texts: list[str], n: int, seed: int) -> list[str]:
     """`n` of the texts drawn at random, one of each set of twins; all there are, when there are fewer."""
-    return list(draw_networks(space, texts, n, seed))
+    return list(_draw_networks(space, texts, n, seed))
 
 
-def draw_networks(space: SearchSpace, texts: list[str], n: int, seed: int) -> dict[str, list[str]]:
+def _draw_networks(space: SearchSpace, texts: list[str], n: int, seed: int) -> dict[str, list[str]]:
     """Texts drawn at random until they are of `n` networks, or of all: by the first text, all drawn of one network."""
     found: dict[str, list[str]] = {}
     for place in np.random.default_rng(seed).permutation(len(texts)):
