@@ -13,6 +13,7 @@ with exits_at_interrupt():
     from zerocost.evaluation.evaluation import Evaluation
     from zerocost.proxies import papers as presets
     from zerocost.scoring.card import ScoreCard
+    from zerocost.scoring.profile import Profile, profile
     from zerocost.scoring.rank import rank
     from zerocost.scoring.score import explain, score
     from zerocost.scoring.select import select
@@ -31,6 +32,7 @@ __all__ = [
     "Fidelity",
     "InputError",
     "Pipeline",
+    "Profile",
     "ScoreCard",
     "ScoreTable",
     "SearchResult",
@@ -48,6 +50,7 @@ __all__ = [
     "integrations",
     "predict",
     "presets",
+    "profile",
     "proxies",
     "proxy",
     "rank",

@@ -145,7 +145,7 @@ def test_tables_have_a_row_for_everything_there_is(from_code: ModuleType) -> Non
         assert all(name in row for name, row in zip(names, rows, strict=True))
 
 
-@pytest.mark.parametrize("name", ["score", "rank", "search", "evaluate", "proxies", "explain"])
+@pytest.mark.parametrize("name", ["score", "rank", "search", "evaluate", "proxies", "explain", "profile"])
 def test_options_are_those_of_the_command(from_code: ModuleType, name: str) -> None:
     command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
     options = {option for p in command.params for option in p.opts if option.startswith("--")}

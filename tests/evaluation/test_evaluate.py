@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import kendalltau
 from torch import nn
 
 import zerocost as zc
@@ -108,9 +109,17 @@ def test_twins_are_drawn_once():
         return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))
 
     space = spaces.from_function(net, "twins")
+    given = benchmark(8, space)
     space.canonical = lambda arch: str(dict(arch.choices)["width"])
-    found = evaluate(benchmark(8, space), "snip", fidelity=spaces.FULL, n=8)
-    assert len(found.truth) == 4
+    found = evaluate(given, "snip", fidelity=spaces.FULL, n=8)
+    assert (len(found.truth), found.architectures) == (4, 8)
+    assert "4 different networks of 8 architectures, 2 seeds" in repr(found)
+    truth = given.truth(**found.query._asdict())
+    widths = {space.canonical(space.parse(text)): text for text in found.truth.index}
+    by_network = found.scores["params"].loc[0]
+    params = [by_network[widths[space.canonical(space.parse(text))]] for text in truth.index]
+    assert found.table.loc["params", "kendall_all"] == pytest.approx(kendalltau(params, truth).statistic)
+    assert found.table.loc["params", "kendall_all_low"] <= found.table.loc["params", "kendall_all_high"]
 
 
 def test_a_fraction_and_a_percentage_are_the_same_accuracy():

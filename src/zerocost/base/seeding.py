@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from numpy.random import mtrand
 
 from zerocost.base.errors import InputError
 from zerocost.base.thread_generator import drawing_from, thread_generator
@@ -22,6 +23,10 @@ def check_seed(seed: object) -> None:
     """
     if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or not 0 <= seed < 2**63:
         raise InputError(f"seed must be a whole number from 0 to 2**63 - 1, but got {seed!r}")
+
+
+_spare_bits: list[np.random.MT19937] = []
+"""Generators for numpy that no `seeded` block uses: one is dear to make."""
 
 
 @contextmanager
@@ -44,14 +49,17 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """
     cuda = device if device is not None and device.type == "cuda" else None
     with LOCK, drawing_from(torch.Generator()):
-        python_state, numpy_state = random.getstate(), np.random.get_state()
+        python_state, numpy_bits = random.getstate(), mtrand.get_bit_generator()
+        own_bits = _spare_bits.pop() if _spare_bits else np.random.MT19937()
         cuda_state = torch.cuda.get_rng_state(cuda) if cuda else None
         try:
+            mtrand.set_bit_generator(own_bits)
             seed_generators(seed, cuda)
             yield
         finally:
             random.setstate(python_state)
-            np.random.set_state(numpy_state)
+            mtrand.set_bit_generator(numpy_bits)
+            _spare_bits.append(own_bits)
             if cuda and cuda_state is not None:
                 torch.cuda.set_rng_state(cuda_state, cuda)
 

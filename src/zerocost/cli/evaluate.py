@@ -53,7 +53,7 @@ class _Truth:
     dataset: Annotated[str | None, typer.Option(help="Dataset of the benchmark to compare on.")] = None
     metric: Annotated[str | None, typer.Option(help="Metric to compare with.")] = None
     epochs: Annotated[int | None, typer.Option(help="Epochs of training to compare at.")] = None
-    n: Annotated[int, typer.Option("--n", min=3, help="Architectures to draw and score.")] = 200
+    n: Annotated[int, typer.Option("--n", min=3, help="Different networks to draw and score, twins once.")] = 200
     k: Annotated[
         int, typer.Option("--k", min=1, help="Highest scores that precision, best rank and regret look at.")
     ] = 10
@@ -157,10 +157,7 @@ def evaluate(
 
 def _print_evaluation(evaluation: Evaluation) -> None:
     """The table with its intervals, and what failed."""
-    title = (
-        f"{evaluation.benchmark}: {evaluation.query}{evaluation.direction}; "
-        f"{plural(len(evaluation.truth), 'architecture')}, {plural(len(evaluation.seeds), 'seed')}"
-    )
+    title = f"{evaluation.benchmark}: {evaluation.query}{evaluation.direction}; {evaluation.counts}"
     out.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
     shown = Table("score", box=None, pad_edge=False)
     for statistic in evaluation.telling:
@@ -178,9 +175,11 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         shown.add_row(escape(name), *cells, *([f"{table['failed'][name]:.0f}"] if failed else []))
     out.print(shown)
     networks = len(evaluation.truth) * len(evaluation.seeds)
+    both = "kendall_all" in evaluation.statistics
     hidden = [name for name in evaluation.statistics if name not in evaluation.telling]
     for note in (
         *([f"not shown, as nothing differs: {', '.join(hidden)}"] if hidden else []),
+        *(["kendall is over different networks, kendall_all over all architectures, as papers count"] if both else []),
         "ndcg has linear gain; ndcg_vkdnw, that of VKDNW, halves the gain for one percent less",
         "below each mean its 95 % interval over architectures and seeds; a failed score counts as the worst",
         f"scored on {evaluation.settings['data']} at fidelity {evaluation.settings['fidelity']}: "

@@ -13,6 +13,7 @@ from zerocost.cli.evaluate import evaluate
 from zerocost.cli.explain import explain
 from zerocost.cli.latency import latency
 from zerocost.cli.lists import benchmarks, data, spaces
+from zerocost.cli.profile import profile
 from zerocost.cli.proxies import proxies
 from zerocost.cli.rank import rank
 from zerocost.cli.score import score
@@ -30,7 +31,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (score, rank, train, search, evaluate, tune, calibrate, proxies, spaces, data, benchmarks, explain):
+for command in (
+    score,
+    rank,
+    train,
+    search,
+    evaluate,
+    tune,
+    calibrate,
+    proxies,
+    spaces,
+    data,
+    benchmarks,
+    explain,
+    profile,
+):
     app.command()(command)
 app.add_typer(latency, name="latency")
 app.add_typer(store, name="store")

@@ -13,6 +13,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from zerocost.engine.guard import Snapshot
+from zerocost.engine.walk import named_modules
 
 _Hook = WeightNorm | SpectralNorm | BasePruningMethod
 
@@ -32,7 +33,7 @@ def effective_weights(model: nn.Module) -> Iterator[None]:
     >>> [tuple(p.shape) for p in layer.parameters()]
     [(3,), (3, 1), (3, 2)]
     """
-    modules = list(model.modules())
+    modules = named_modules(model).values()
     parametrised = [m for m in modules if "parametrizations" in m._modules and parametrize.is_parametrized(m)]
     hooked = [(m, key, hook) for m in modules if m._forward_pre_hooks for key, hook in _hooks(m)]
     if not parametrised and not hooked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import OrderedDict, deque
 from collections.abc import Callable, Container
+from functools import lru_cache
 from operator import is_
 from types import FunctionType, NoneType
 from typing import Any, NamedTuple
@@ -56,13 +57,12 @@ class Snapshot:
         holders: list[Any] = [vars(model)]
         for holder in holders:  # grows while it is walked
             self._save(holder)
-            keyed = isinstance(holder, dict)
-            for key, value in list(holder.items()) if keyed else enumerate(holder):
+            for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+                kind = _save_method(type(value))  # type: ignore[arg-type]
+                if kind is None:
+                    continue
                 if type(value) in _CONTAINERS and not value:
                     self._empty.append(value)
-                    continue
-                kind = _save_method(value)
-                if kind is None:
                     continue
                 if kind is _TENSOR and not isinstance(holder, tuple):
                     self.places.append(_Place(holder, key, value))
@@ -76,7 +76,7 @@ class Snapshot:
                     self._save(inner)
 
     def _save(self, value: Any) -> None:
-        kind = _save_method(value)
+        kind = _save_method(type(value))  # type: ignore[arg-type]
         if kind is not None and not isinstance(value, tuple):
             self._saved.append((kind, value, kind.save(value)))
 
@@ -135,11 +135,7 @@ _SAVE_METHODS: dict[type, _SaveMethod | None] = {
 }
 
 
-def _save_method(value: Any) -> _SaveMethod | None:
-    """How a value is saved; None for one that does not change, or is not looked into."""
-    kind = type(value)
-    return (
-        _SAVE_METHODS[kind]
-        if kind in _SAVE_METHODS
-        else next((_SAVE_METHODS[k] for k in kind.__mro__ if k in _SAVE_METHODS), None)
-    )
+@lru_cache(1_000)
+def _save_method(kind: type) -> _SaveMethod | None:
+    """How a value of a type is saved; None for one that does not change, or is not looked into."""
+    return next((_SAVE_METHODS[k] for k in kind.__mro__ if k in _SAVE_METHODS), None)

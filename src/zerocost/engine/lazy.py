@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from itertools import chain
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from torch.utils._pytree import tree_map
 from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.engine.inputs import call, clone_tensors
+from zerocost.engine.walk import named_modules
 
 
 def has_lazy_layers(model: nn.Module) -> bool:
@@ -65,6 +65,8 @@ def _shapeless(buffer: Tensor) -> Any:
     return make(requires_grad=buffer.requires_grad, device=buffer.device, dtype=buffer.dtype)
 
 
-def _tensors(model: nn.Module) -> Iterable[Tensor]:
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
     """The parameters and buffers of a model."""
-    return chain(model.parameters(), model.buffers())
+    for module in named_modules(model).values():
+        for held in (module._parameters, module._buffers):
+            yield from (tensor for tensor in held.values() if tensor is not None)

@@ -31,6 +31,7 @@ from zerocost.engine.functions import (
     is_in_place,
     prepare_data,
 )
+from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.reads import Reads
 
 
@@ -78,6 +79,7 @@ class CallMode(Reads):
         if function in _DESCRIBES:
             return function(*args, **kwargs)
         if function in _BODIES:
+            self.opens(function)
             with self:
                 result = _BODIES[function](*args, **kwargs)
             if function is torch.autograd.grad:
@@ -97,6 +99,9 @@ class CallMode(Reads):
                 "cannot be measured; read it from the module it belongs to"
             )
         return result
+
+    def opens(self, function: Function) -> None:
+        """Called before the body of a composite function runs."""
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise NotImplementedError
@@ -143,25 +148,39 @@ class FlowMode(ShapeMode):
 
     Args:
         originals: ids of the model's own tensors.
-        see: given each call before it runs.
+        see: given each call before it runs, where it is not None.
         weights: ids of the weight matrices that run.
         keep_normalisation: run normalisation, but not that of the data, as it is.
+        counts: has each call counted.
     """
 
     def __init__(
         self,
         originals: frozenset[int],
-        see: Callable[[Call], None],
+        see: Callable[[Call], None] | None,
         weights: Container[int] = (),
         keep_normalisation: bool = False,
+        counts: LayerCounts | None = None,
     ) -> None:
         super().__init__(originals)
         self.weights = weights
-        self.see = see
+        self.see, self.counts = see, counts
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        self.see(as_call(function, name, args, kwargs, self.weights))
+        if self.see is not None:
+            self.see(as_call(function, name, args, kwargs, self.weights))
+        result = self.call_in_float64(function, name, args, kwargs)
+        if self.counts is not None:
+            self.counts.note(function, name, args, kwargs, result)
+        return result
+
+    def opens(self, function: Function) -> None:
+        if self.counts is not None and function is torch.autograd.grad:
+            self.counts.certain = False  # its products are not calls
+
+    def call_in_float64(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call returns, in float64."""
         if function in _NARROWING:
             return args[0].double()
         if not is_in_place(function, kwargs):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -22,6 +21,8 @@ from zerocost.engine.inputs import call
 from zerocost.engine.normalisers import find_normalisers
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.engine.reads import noting_reads
+from zerocost.engine.timing import TIMING
+from zerocost.engine.walk import named_modules
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 
@@ -47,16 +48,18 @@ class Network:
     def __init__(self, model: nn.Module, output: Output = None) -> None:
         self.model = unwrap(model)
         self.pick = OutputPicker(output)
-        modules = dict(self.model.named_modules())
-        self.compiled = [m for m in modules.values() if isinstance(m, torch.jit.ScriptModule)]
-        self.exported = any(isinstance(m, torch.fx.GraphModule) for m in modules.values())
-        self.quantised = any(type(m).__module__.startswith("torch.ao.nn.quantized") for m in modules.values())
+        modules = named_modules(self.model)
+        self.modules = list(modules.values())
+        self.compiled = [m for m in self.modules if isinstance(m, torch.jit.ScriptModule)]
+        self.kinds = {type(m) for m in self.modules}
+        self.exported = any(issubclass(kind, torch.fx.GraphModule) for kind in self.kinds)
+        self.quantised = any(kind.__module__.startswith("torch.ao.nn.quantized") for kind in self.kinds)
         self.parameters = unique_tensors(modules, "_parameters")
         self.buffers = unique_tensors(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
-        self.scales = {id(p) for m in modules.values() if isinstance(m, _NORMALISATION) for p in _own(m)}
-        self.embeddings = {id(p) for m in modules.values() if isinstance(m, _EMBEDDINGS) for p in _own(m)}
+        self.scales = {id(p) for m in self.modules if isinstance(m, _NORMALISATION) for p in _own(m)}
+        self.embeddings = {id(p) for m in self.modules if isinstance(m, _EMBEDDINGS) for p in _own(m)}
         self.weight_names = [
             name
             for name, p in self.parameters.items()
@@ -122,7 +125,7 @@ class Network:
         """Seconds, once the device has finished what it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        return time.perf_counter()
+        return TIMING.get().clock()
 
     def weights(self) -> list[Tensor]:
         """Copies of the weight matrices; `Failure` when there are none."""
@@ -130,7 +133,8 @@ class Network:
 
     def copies(self, kept: Mapping[str, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
         """Copies of all parameters and buffers, some of which are `kept` from before."""
-        return {name: kept[name] if name in kept else t.detach().clone() for name, t in self.tensors.items()}
+        with torch.no_grad():
+            return {name: kept[name] if name in kept else t.clone() for name, t in self.tensors.items()}
 
     def matrices(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
         """Out of `tensors`, those that stand for the weight matrices; `Failure` when there are no real ones."""
@@ -167,6 +171,10 @@ class Network:
         if self.exported:
             for module in self.model.modules():  # an exported part has its mode in its graph, and refuses another
                 module.training = training
+            return
+        if all(k.train is nn.Module.train and k.__setattr__ is nn.Module.__setattr__ for k in self.kinds):
+            for module in self.modules:
+                vars(module)["training"] = training  # what `train` does, without its cost for each module
             return
         try:
             self.model.train(training)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from zerocost.base.seeding import seeded, stream
+from zerocost.engine.walk import named_modules
 
 _ANY_SIZE = 16
 
@@ -30,7 +31,7 @@ def find_normalisers(model: nn.Module) -> dict[nn.Module, int]:
     >>> find_normalisers(nn.Sequential(nn.Linear(8, 8), RMSNorm(), nn.LayerNorm(8)))
     {RMSNorm(): -1}
     """
-    candidates = [m for m in model.modules() if _may_normalise(m)]
+    candidates = [m for m in named_modules(model).values() if _may_normalise(m)]
     if not candidates:
         return {}
     with seeded(0), torch.no_grad():

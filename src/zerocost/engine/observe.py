@@ -17,6 +17,7 @@ from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
 from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.products import Product, channel_axis_after, is_layout
+from zerocost.engine.timing import TIMING
 from zerocost.engine.twice import call_twice
 from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
@@ -54,7 +55,12 @@ class Observer(CallMode):
         wanted = dict.fromkeys(watchers)
         needed = dict.fromkeys(need for watcher in wanted for need in watcher.needs)
         self.watchers: dict[type[Watcher], Watcher] = {watcher: watcher(scene) for watcher in wanted | needed}
+        timing = TIMING.get()
         for watcher in self.watchers.values():
+            if timing.watchers is not None:
+                name = watcher.signal or type(watcher).__name__.lower()
+                for moment in ("before", "after"):
+                    setattr(watcher, moment, timing.timed(name, getattr(watcher, moment), timing.watchers))
             watcher.others = {need: self.watchers[need] for need in watcher.needs}
             if scene.hidden is not None:
                 watcher.problem = scene.hidden

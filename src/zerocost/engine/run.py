@@ -123,14 +123,14 @@ def _measure_group(
     inputs, targets = batches[0]
     signals |= _read(BATCH.name, targets, group)
     batch = PassInput(network, inputs, targets, loss, group.signals, seed, settings, batches[1:])
-    for step in group.passes:
-        if not step.on_graph:
+    for step in sorted(group.passes, key=lambda step: not step.also):
+        if not step.on_graph and not signals.keys() >= set(wanted_from(batch, [step.name])):
             start = network.clock()
             found = _run_alone(step, batch)
             if isinstance(found, Failure):
                 signals |= failed_signals(batch, [step.name], found)
             else:
-                signals |= {name: found[name] for name in wanted_from(batch, [step.name])}
+                signals |= {name: found[name] for name in wanted_from(batch, [step.name, *step.also]) if name in found}
                 result.backwards[step.name, settings] = step.backwards + found.get(BACKWARD_COUNT, 0)
             result.milliseconds[step.name, settings] = 1e3 * (network.clock() - start)
     on_graph = [step.name for step in group.passes if step.on_graph]

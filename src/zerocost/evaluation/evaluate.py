@@ -64,11 +64,14 @@ def evaluate(
 ) -> Evaluation:
     """Compare proxies with the trained truth of a benchmark, beside parameters, FLOPs and depth.
 
-    `n` architectures are drawn at random, one of each set of twins, and scored with several seeds. Each seed
-    initialises the networks and draws the batch anew, as in `rank`. A score that failed counts as the worst. The
-    statistics are those of `zerocost.statistics.ranking`:
+    Architectures are drawn at random until they are of `n` different networks, and each network is scored with several
+    seeds, twins once. Each seed initialises the networks and draws the batch anew, as in `rank`. A score that failed
+    counts as the worst. The statistics are over the different networks, with the truth of the first twin drawn of each,
+    and are those of `zerocost.statistics.ranking`:
 
     - `spearman`, `kendall`: rank correlation; `kendall_top`: the same among the tenth of highest truth;
+    - `kendall_all`, where twins were drawn: Kendall's τ over all architectures drawn, as papers count, each with its
+      own truth and the score of its network;
     - `kendall_bins`: mean within quarters of similar FLOPs; `partial_params`, `partial_flops`: Spearman correlation
       with parameters or FLOPs taken out;
     - `ndcg`, of the tenth of highest scores, with linear gain; `ndcg_vkdnw`, the same with the exponential gain of
@@ -86,7 +89,7 @@ def evaluate(
         data: anything `zerocost.data.draw` takes, with the shape and classes that the benchmark's networks are made
             for; if None, `benchmark.data`, or for a benchmark that has none scikit-learn's digits, random
             tokens (`gpt`, `bert`) or noise (`vit`, `pit`).
-        n: number of architectures; a smaller benchmark is used whole.
+        n: number of different networks; a benchmark that has fewer is used whole.
         seeds: number of seeds, from `seed` on.
         truth: dataset, metric, epochs and seed of the truth; the benchmark's default if None. Of an error or a loss
             less is better: the statistics then agree with it the other way round.
@@ -130,7 +133,13 @@ def evaluate(
     samples = batch or combination.batch or 64
     query = truth or table.default
     known = _known_truth(table, query)
-    drawn = _draw_truth(table, known, n, k, seed)
+    networks = _draw_networks(table.space, list(known.index), n, seed)
+    drawn = known[list(networks)]
+    if len(drawn) < max(3, k):
+        raise InputError(
+            f"{len(drawn)} architectures are too few for k={k}; draw at least {max(3, k)}, or choose a smaller k"
+        )
+    architectures = sum(map(len, networks.values()))
     source, source_name = _scoring_data(table, query, data)
     each, repeats = range(seed, seed + seeds), scale.repeats or 1
     batches_by_seed = draw_job_batches(source, range(seed, seed + seeds * repeats), samples, batches, balanced, scale)
@@ -147,14 +156,16 @@ def evaluate(
         found = mean_over_repeats(score(list(drawn.index), progress=report), each, repeats)
     seconds = time.perf_counter() - start
     scores, failures = tabulate_scores(found, list(drawn.index), each, list(given), combination)
-    rising = -drawn if truth_falls(query.metric) else drawn
-    statistics, paired = tabulate_statistics(scores, rising, k, resamples, seed)
+    rising = -known if truth_falls(query.metric) else known
+    twins = [rising[texts].tolist() for texts in networks.values()] if architectures > len(drawn) else None
+    statistics, paired = tabulate_statistics(scores, rising[drawn.index], k, resamples, seed, twins)
     settings = {
         "zerocost": VERSION,
         "torch": torch.__version__,
         "benchmark": table.name,
         **{f"truth, {field}": value for field, value in query._asdict().items()},
-        "architectures": f"{len(drawn):,} of {len(known):,}",
+        "networks": f"{len(drawn):,}",
+        "architectures": f"{architectures:,} of {len(known):,}",
         "proxies": ", ".join(given),
         "all together": str(combination),
         "seeds": ", ".join(map(str, each)),
@@ -168,7 +179,9 @@ def evaluate(
         "resamples": resamples,
         "device": str(device or "cpu"),
     }
-    return Evaluation(table.name, query, list(given), drawn, scores, statistics, paired, failures, settings, seconds)
+    return Evaluation(
+        table.name, query, list(given), drawn, scores, statistics, paired, failures, settings, seconds, architectures
+    )
 
 
 def _check_positive(**numbers: int) -> None:
@@ -189,24 +202,19 @@ def _known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:
     return known
 
 
-def _draw_truth(benchmark: Benchmark, known: pd.Series[float], n: int, k: int, seed: int) -> pd.Series[float]:
-    """The truth of `n` architectures drawn at random; `InputError` for too few to pick the best `k` of."""
-    drawn = known[draw_architectures(benchmark.space, list(known.index), n, seed)]
-    if len(drawn) < max(3, k):
-        raise InputError(
-            f"{len(drawn)} architectures are too few for k={k}; draw at least {max(3, k)}, or choose a smaller k"
-        )
-    return drawn
-
-
 def draw_architectures(space: SearchSpace, texts: list[str], n: int, seed: int) -> list[str]:
     """`n` of the texts drawn at random, one of each set of twins; all there are, when there are fewer."""
-    found: dict[str, str] = {}
+    return list(_draw_networks(space, texts, n, seed))
+
+
+def _draw_networks(space: SearchSpace, texts: list[str], n: int, seed: int) -> dict[str, list[str]]:
+    """Texts drawn at random until they are of `n` networks, or of all: by the first text, all drawn of one network."""
+    found: dict[str, list[str]] = {}
     for place in np.random.default_rng(seed).permutation(len(texts)):
-        found.setdefault(space.canonical(space.parse(texts[place])), texts[place])
+        found.setdefault(space.canonical(space.parse(texts[place])), []).append(texts[place])
         if len(found) == n:
             break
-    return list(found.values())
+    return {twins[0]: twins for twins in found.values()}
 
 
 def _scoring_data(benchmark: Benchmark, query: Query, data: Any) -> tuple[Any, str]:

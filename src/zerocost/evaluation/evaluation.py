@@ -47,7 +47,7 @@ class Evaluation(Result):
         benchmark: the benchmark's name.
         query: what truth means: metric, dataset, epochs and seed of the trainings.
         proxies: the names of the proxies given.
-        truth: the truth of each architecture that was drawn, by its text.
+        truth: the truth of each network that was drawn, by the text of its first architecture.
         scores: one row for each seed and architecture, one column for each score, NaN where it failed.
         table: one row for each score. Each statistic has four columns: its mean over seeds; `_low` and `_high`, its
             95 % interval over architectures and seeds; `_sd`, its standard deviation over seeds. `failed` counts the
@@ -57,6 +57,7 @@ class Evaluation(Result):
         failures: architecture, seed, proxy and reason of each score that failed.
         settings: everything that the result depends on.
         seconds: the time that scoring took; scores from a cache take none.
+        architectures: how many architectures were drawn, twins included; as many as networks where 0.
     """
 
     benchmark: str
@@ -69,6 +70,7 @@ class Evaluation(Result):
     failures: pd.DataFrame
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    architectures: int = 0
 
     @property
     def statistics(self) -> list[str]:
@@ -89,6 +91,14 @@ class Evaluation(Result):
     def direction(self) -> str:
         """What stands behind the name of the truth: nothing, unless less of it is better."""
         return "" if self.higher_is_better else ", less is better"
+
+    @property
+    def counts(self) -> str:
+        """How many networks the statistics are over, of how many architectures, and with how many seeds."""
+        networks = plural(len(self.truth), "architecture")
+        if self.architectures > len(self.truth):
+            networks = f"{len(self.truth):,} different networks of {self.architectures:,} architectures"
+        return f"{networks}, {plural(len(self.seeds), 'seed')}"
 
     @property
     def seeds(self) -> list[int]:
@@ -168,8 +178,7 @@ class Evaluation(Result):
         return cls(**values | tables | {"query": Query(**values["query"]), "truth": truth})
 
     def _headline(self) -> str:
-        size = f"{plural(len(self.truth), 'architecture')}, {plural(len(self.seeds), 'seed')}"
-        return f"Evaluation: {self.benchmark}, {self.query}{self.direction}; {size}"
+        return f"Evaluation: {self.benchmark}, {self.query}{self.direction}; {self.counts}"
 
     def _shown(self) -> pd.DataFrame:
         """The statistics that tell scores apart, without their intervals."""

@@ -14,6 +14,7 @@ SHOWN = ("spearman", "kendall", "kendall_top", "partial_params", "partial_flops"
 _TITLES = {
     "spearman": r"$\rho$",
     "kendall": r"$\tau$",
+    "kendall_all": r"$\tau$, with twins",
     "kendall_top": r"$\tau$, top 10\,\%",
     "kendall_bins": r"$\tau$ in FLOPs bins",
     "partial_params": r"$\rho$ given params",

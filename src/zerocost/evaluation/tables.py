@@ -80,7 +80,12 @@ def tabulate_scores(
 
 
 def tabulate_statistics(
-    scores: pd.DataFrame, truth: pd.Series[float], k: int, resamples: int, seed: int
+    scores: pd.DataFrame,
+    truth: pd.Series[float],
+    k: int,
+    resamples: int,
+    seed: int,
+    twins: Sequence[Sequence[float]] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The statistics of each score with their intervals, and the paired differences of each two scores.
 
@@ -90,11 +95,14 @@ def tabulate_statistics(
         k: how many of the highest scores `precision@k` and the like pick.
         resamples: number of bootstrap resamples.
         seed: draws the resamples.
+        twins: for each network, the truths of all architectures that build it; None where it is always one.
 
     Returns:
         The tables that `Evaluation` calls `table` and `paired`.
     """
-    pool, statistics = _pool_of(scores, truth), bootstrap.statistics_by_name(k)
+    pool, statistics = _pool_of(scores, truth), bootstrap.statistics_by_name(k, twins=twins is not None)
+    if twins is not None:
+        pool = pool._replace(twins=np.fromiter(map(np.asarray, twins), dtype=object, count=len(twins)))
     seeds = len(scores) // len(truth)
     rows: dict[str, dict[str, float]] = {}
     draws: dict[str, dict[str, Values]] = {}

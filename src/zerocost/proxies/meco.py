@@ -36,12 +36,16 @@ def meco(sample_maps: Tensors) -> Tensor:
 
 
 def least_eigenvalue(channels: Tensor) -> Tensor:
-    """Smallest eigenvalue of the correlation matrix of rows, in float64; entries of constant rows are 0."""
-    count, positions = channels.shape
+    """Smallest eigenvalue of the correlation matrix of rows, in float64; entries of constant rows are 0.
+
+    Of a stack of matrices, one for each.
+    """
+    *stacked, count, positions = channels.shape
     if positions <= count:  # centred rows span at most positions - 1 dimensions
-        return channels.new_zeros((), dtype=torch.float64)
-    rows = channels.double() - channels.double().mean(1, keepdim=True)
-    lengths = rows.norm(dim=1, keepdim=True)
+        return channels.new_zeros(stacked, dtype=torch.float64)
+    rows = channels.double()
+    rows = rows - rows.mean(-1, keepdim=True)
+    lengths = rows.norm(dim=-1, keepdim=True)
     rows = torch.where(lengths > 0, rows / lengths, 0.0)
-    values: Tensor = torch.linalg.eigvalsh(rows @ rows.T)
-    return values[0].clamp(min=0)
+    values: Tensor = torch.linalg.eigvalsh(rows @ rows.mT)
+    return values[..., 0].clamp(min=0)

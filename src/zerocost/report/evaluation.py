@@ -21,6 +21,7 @@ from zerocost.statistics.bootstrap import LESS_IS_BETTER
 _TITLES = {
     "spearman": "Spearman ρ",
     "kendall": "Kendall τ",
+    "kendall_all": "τ, with twins",
     "kendall_top": "τ, top 10 %",
     "kendall_bins": "τ in FLOPs bins",
     "partial_params": "ρ given params",

@@ -67,3 +67,23 @@ def table_figure(frame: pd.DataFrame) -> go.Figure:
         hovertemplate="%{text}<br>%{x} %{customdata}, above %{z:.0%} of all<extra></extra>",
     )
     return figure
+
+
+def profile_figure(table: pd.DataFrame) -> go.Figure:
+    """One bar a part of a profile, as long as its units; watchers, which are parts of passes, in orange."""
+    shown = table[table["kind"] != "together"]
+    figure = empty_figure(
+        80 + 26 * len(shown),
+        showlegend=False,
+        xaxis={"title": "units of one forward and backward pass"},
+        yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
+        bargap=0.35,
+    )
+    figure.add_bar(
+        x=shown["units"].tolist(),
+        y=[label(f"{kind} {name}") for kind, name in zip(shown["kind"], shown["name"], strict=True)],
+        orientation="h",
+        marker={"color": [ORANGE if kind == "watcher" else BLUE for kind in shown["kind"]]},
+        hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+    )
+    return figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, Unpack
@@ -34,6 +34,7 @@ from zerocost.scoring.notes import pool_notes
 from zerocost.scoring.parallel import in_processes
 from zerocost.scoring.score import score_batches
 from zerocost.scoring.table import RankingInterrupted, ScoreTable
+from zerocost.scoring.twins import first_twins, twin_notes
 from zerocost.tasks.task import Task, as_task, task_name
 
 
@@ -63,7 +64,8 @@ def rank(
     Args:
         candidates: a mapping from name to builder (a function that returns a module) or module, or a sequence of
             either. Builders run one at a time with torch seeded by `seed`, so that a network's initial weights do not
-            depend on the others.
+            depend on the others. Twins among architectures of a space, built by `partial(space.build, arch)`, are
+            scored once.
         data: anything `zerocost.data.draw` takes: a spec such as "digits", tensors or arrays, a Dataset, a DataLoader.
         proxies: names of the proxies to rank by, as a sequence or comma-separated, or a `zerocost.combine.Combination`
             or the .json file of one. Its `where` is for `select`, its fidelity for architectures of a space.
@@ -172,11 +174,13 @@ def rank_batch(
         scored = replace(combination, batch=size, repeats=repeats)
         return ScoreTable.of(cards, done, scored, [p.name for p in steps.proxies], time.perf_counter() - start)
 
-    seeds = range(seed, seed + repeats)
+    seeds, first = range(seed, seed + repeats), first_twins(builders)
+    own = {name: builders[name] for name in first.values()}
     score = partial(_card_or_reason, batches=given, proxies=steps.proxies, task=task, seeds=seeds, device=device)
     try:
         with report_steps(progress, "scoring") as report:
-            found = map(score, builders.values()) if workers == 1 else in_processes(score, builders, workers)
+            scored = map(score, own.values()) if workers == 1 else in_processes(score, own, workers)
+            found = _shared_with_twins(scored, first)
             for done, ((name, build), card) in enumerate(zip(builders.items(), found, strict=True), start=1):
                 if isinstance(card, InputError):
                     rejected.append(card)
@@ -193,11 +197,24 @@ def rank_batch(
     if len(rejected) == len(builders):
         raise rejected[0]
     unused = given[0].targets is not None and steps.passes and not any(step.labels for step in steps.passes)
-    first = next(iter(builders))
-    misfit = _misfit(partial(score_candidate, builders[first], given), task, seed, device) if unused else None
+    name = next(iter(builders))
+    misfit = _misfit(partial(score_candidate, builders[name], given), task, seed, device) if unused else None
     made_of = table()
-    notes = [f"no proxy uses the targets, which do not fit {first}: {misfit}"] if misfit else []
-    return replace(made_of, notes=[*notes, *pool_notes(made_of.frame, made_of.combination)])
+    notes = [f"no proxy uses the targets, which do not fit {name}: {misfit}"] if misfit else []
+    return replace(made_of, notes=[*notes, *twin_notes(first), *pool_notes(made_of.frame, made_of.combination)])
+
+
+def _shared_with_twins(scored: Iterator[Any], first: Mapping[str, str]) -> Iterator[Any]:
+    """What each candidate has, out of what each of those had that are the first of their twins, in their order."""
+    known: dict[str, Any] = {}
+    for name, twin in first.items():
+        if name == twin:
+            known[name] = next(scored)
+            yield known[name]
+        elif isinstance(known[twin], ScoreCard):
+            yield replace(known[twin], provenance=known[twin].provenance | {"twin of": twin})
+        else:
+            yield known[twin]
 
 
 def _misfit(score: Callable[..., ScoreCard], task: Task, seed: int, device: str | torch.device | None) -> str | None:

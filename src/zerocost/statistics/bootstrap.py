@@ -20,19 +20,26 @@ class Pool(NamedTuple):
         percent: the same in percent.
         params: parameters of each network; a score may do no more than repeat them.
         flops: FLOPs of each network.
+        twins: for each network, the truths of all architectures that build it, of one at least; None where each
+            architecture is a network of its own.
     """
 
     truth: Values
     percent: Values
     params: Values
     flops: Values
+    twins: npt.NDArray[np.object_] | None = None
 
 
 _Statistic = Callable[[Values, Pool], Values]
 
 
-def statistics_by_name(k: int) -> dict[str, _Statistic]:
-    """The statistics of `evaluate`, by name; `k` is how many of the highest scores the last three pick.
+def statistics_by_name(k: int, *, twins: bool = False) -> dict[str, _Statistic]:
+    """The statistics of `evaluate`, by name.
+
+    Args:
+        k: how many of the highest scores the last three pick.
+        twins: whether there is one over all architectures, each of several twins with the score of their network.
 
     >>> list(statistics_by_name(10))[-4:]
     ['ndcg_vkdnw', 'precision@10', 'best_rank@10', 'regret@10']
@@ -40,6 +47,7 @@ def statistics_by_name(k: int) -> dict[str, _Statistic]:
     return {
         "spearman": lambda s, p: statistics.spearman(s, p.truth),
         "kendall": lambda s, p: statistics.kendall(s, p.truth),
+        **({"kendall_all": lambda s, p: _kendall_of_all(s, p.twins)} if twins else {}),
         "kendall_top": lambda s, p: statistics.top_kendall(s, p.truth),
         "kendall_bins": lambda s, p: statistics.binned_kendall(s, p.truth, p.flops),
         "partial_params": lambda s, p: statistics.partial_spearman(s, p.truth, p.params),
@@ -50,6 +58,15 @@ def statistics_by_name(k: int) -> dict[str, _Statistic]:
         f"best_rank@{k}": lambda s, p: statistics.best_rank_at(s, p.truth, k),
         f"regret@{k}": lambda s, p: statistics.regret_at(s, p.truth, k),
     }
+
+
+def _kendall_of_all(scores: Values, twins: npt.NDArray[np.object_]) -> Values:
+    """Kendall's τ over all architectures, of which twins have one score."""
+    rows = [
+        statistics.kendall(np.repeat(row, [len(truths) for truths in group]), np.concatenate(group))
+        for row, group in zip(np.atleast_2d(scores), np.atleast_2d(twins), strict=True)
+    ]
+    return np.reshape(rows, scores.shape[:-1])
 
 
 LESS_IS_BETTER = ("best_rank", "regret")
@@ -87,7 +104,7 @@ def resample_statistics(
     """
     found: dict[str, list[Values]] = {name: [] for name in wanted}
     for places in resampled_places(scores.shape[-1], count, seed):
-        drawn = Pool(*(v[places] for v in pool))
+        drawn = Pool(*(None if v is None else v[places] for v in pool))  # type: ignore[arg-type]
         for name, statistic in wanted.items():
             found[name].append(np.array([statistic(one[places], drawn) for one in scores]))
     seeds = np.random.default_rng([seed, 1]).integers(len(scores), size=(len(scores), count))

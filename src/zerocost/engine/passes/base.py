@@ -42,6 +42,7 @@ class Pass(Source):
         twice: whether it differentiates gradients.
         labels: whether it needs labels.
         whole_first: a signal of the whole batch that it starts from, where the batch is run in parts.
+        also: passes whose signals it delivers along the way where it can; then they need not run.
         watchers: watchers that it needs, besides those of the signals that are wanted of it.
     """
 
@@ -57,6 +58,7 @@ class Pass(Source):
     twice: bool = False
     labels: bool = False
     whole_first: str = ""
+    also: tuple[str, ...] = ()
     watchers: tuple[type[Watcher], ...] = ()
 
     def obstacle(self, network: Network) -> Failure | None:

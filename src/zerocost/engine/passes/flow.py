@@ -15,11 +15,12 @@ from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.graph import gradients
 from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
+from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.modes import FlowMode, as_float64
 from zerocost.engine.network import Network, OneValue
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
-from zerocost.engine.signals import Signal
+from zerocost.engine.signals import Signal, signals_from
 from zerocost.engine.watch.roles import WeightRoles
 from zerocost.engine.wide_range import WideRangeMode
 
@@ -43,7 +44,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
     With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones. Where
     gradients overflow or vanish, mantissas are those of a second run in which tensors carry a power of two.
     """
-    weights, flows, _, roles = _backward(batch, FlowMode)
+    weights, flows, _, along = _backward(batch, FlowMode)
     finite = all(bool(g.isfinite().all()) for g in flows)
     obstacle = None
     if not finite:
@@ -61,8 +62,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
         "flow_gradients": obstacle or flows,
         "flow_mantissas": mantissas,
         "flow_exponents": exponents,
-        "weight_roles": roles,
-    }
+    } | along
 
 
 def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int]]:
@@ -77,8 +77,8 @@ def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int
     return mantissas, [0 if plain else exponent for plain in held]
 
 
-def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], list[Tensor], int, list[str]]:
-    """The weights, R's gradients to them over 2^e, e, and the weights' roles."""
+def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], list[Tensor], int, dict[str, Any]]:
+    """The weights, R's gradients to them over 2^e, e, and signals of what was seen along the way."""
     network, kept = batch.network, batch.settings.normalisation == "kept"
     network.check_seen()
     parameters = {name: absolute_values(p.detach()) for name, p in network.parameters.items()}
@@ -88,14 +88,15 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
     def ones(value: Any) -> Any:
         return torch.ones_like(as_float64(value)) if isinstance(value, Tensor) else value
 
+    inputs = clone_tensors(as_leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
     with network.fresh(batch.seed, training=kept):
-        roles = WeightRoles(network.model, weights)
+        roles = WeightRoles(network, weights) if "weight_roles" in batch.wanted else None
         for module in () if kept else network.normalisers:
             module.register_forward_hook(_hand_on, with_kwargs=True)
-        with mode(network.originals, roles.see, set(map(id, weights)), kept) as running:
-            outputs = network.run(
-                parameters | buffers, clone_tensors(as_leaves(tree_map(ones, take_samples(batch.inputs, 0, 1))))
-            )
+        see, ids = None if roles is None else roles.see, set(map(id, weights))
+        counts = LayerCounts(ids) if batch.wanted.intersection(signals_from(["shape"])) else None
+        with mode(network.originals, see, ids, kept, counts) as running:
+            outputs = network.run(parameters | buffers, inputs)
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
         exponent = 0
@@ -103,7 +104,10 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
             outputs = running.in_range(outputs)
             exponent = running.exponent(outputs)
         flows = gradients(outputs.sum(), weights)
-    return [w.detach() for w in weights], [g.detach() for g in flows], exponent, roles.result()
+    along = {} if roles is None else {"weight_roles": roles.result()}
+    if counts is not None and counts.certain:
+        along |= counts.signals(outputs)
+    return [w.detach() for w in weights], [g.detach() for g in flows], exponent, along
 
 
 def _hand_on(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Tensor | None:
@@ -171,6 +175,7 @@ add_pass(
         forwards=1,
         backwards=1,
         by_sample=True,
+        also=("shape",),
     ),
     Signal("flow_weights", "absolute values of `weights`, float64"),
     Signal("weight_roles", "what each weight matrix is: attention, linear or other"),

@@ -9,20 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import as_call
-from zerocost.engine.functions import CHANNEL_AXIS, Function, is_in_place
+from zerocost.engine.functions import Function
 from zerocost.engine.inputs import take_samples
+from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import COMPILED, Network
 from zerocost.engine.on_meta import on_meta
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
-from zerocost.engine.signals import LayerSize, Signal
-from zerocost.engine.watch.base import NO_LAYER
+from zerocost.engine.signals import Signal
 
 _aten = torch.ops.aten
 _UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' shapes
@@ -44,46 +41,35 @@ def _shape(batch: PassInput) -> dict[str, Any]:
 
 
 def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> dict[str, Any]:
-    """Half the FLOPs torch's counter sees, as it counts a multiply-add as two; and the layers in between."""
-    counter = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH)
-    layers = _LayerMode(frozenset(id(tensors[name]) for name in network.weight_names))
-    with network.fresh(seed, training=False), torch.no_grad(), counter, layers:
-        outputs = network.run(tensors, sample)
-    return {
-        "multiply_adds": int(counter.get_total_flops()) // 2,
-        "weight_depth": Failure(COMPILED) if network.compiled else layers.depth(outputs),
-        "layer_sizes": Failure(COMPILED) if network.compiled else layers.sizes or Failure(NO_LAYER),
-    }
+    """Multiply-adds by our own rules; where a function has none, half of the FLOPs that torch's counter sees, as it
+    counts a multiply-add as two. And the layers in between."""
+    counts, outputs = _run_counted(network, seed, tensors, sample)
+    if not counts.certain:
+        with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
+            counts, outputs = _run_counted(network, seed, tensors, sample)
+        counts.multiply_adds = int(counter.get_total_flops()) // 2
+    found = counts.signals(outputs)
+    hidden = dict.fromkeys(("weight_depth", "layer_sizes"), Failure(COMPILED))
+    return found | hidden if network.compiled else found
 
 
-class _LayerMode(ShapeMode):
-    """Follows how many weight layers lie behind each tensor, and how large their outputs are."""
+def _run_counted(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> tuple[LayerCounts, Tensor]:
+    """What was counted while a sample ran, and the outputs."""
+    counts = LayerCounts(frozenset(id(tensors[name]) for name in network.weight_names))
+    with network.fresh(seed, training=False), torch.no_grad(), _CountMode(counts):
+        return counts, network.run(tensors, sample)
 
-    def __init__(self, weights: frozenset[int]) -> None:
+
+class _CountMode(ShapeMode):
+    """Has the calls of a network counted."""
+
+    def __init__(self, counts: LayerCounts) -> None:
         super().__init__()
-        self._weights = weights
-        self.sizes: list[LayerSize] = []
-        self._depths: Any = WeakTensorKeyDictionary()
-
-    def depth(self, value: Any) -> int:
-        """The weight layers on the longest path to a tensor, or to any in a nest of them."""
-        return max((self._depths.get(t, 0) for t in tree_leaves(value) if isinstance(t, Tensor)), default=0)
+        self.counts = counts
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        behind = self.depth((args, kwargs))
         result = super().call(function, name, args, kwargs)
-        call = as_call(function, name, args, kwargs, self._weights)
-        if call.name in CHANNEL_AXIS:
-            behind += 1
-            channels = result.shape[call.channel_axis]
-            if result.numel():  # not so for an expert that no token of the sample goes to
-                self.sizes.append(LayerSize(result.numel() // channels, channels))
-        if behind:
-            written = args[:1] if result is None or is_in_place(function, kwargs) else ()
-            bases = [t._base for t in written if isinstance(t, Tensor) and t._base is not None]
-            for tensor in tree_leaves((result, written, bases)):
-                if isinstance(tensor, Tensor):
-                    self._depths[tensor] = max(behind, self._depths.get(tensor, 0))
+        self.counts.note(function, name, args, kwargs, result)
         return result
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zerocost.engine.calls import Call
+from zerocost.engine.network import Network
 
 
 class WeightRoles:
@@ -18,12 +19,12 @@ class WeightRoles:
     attention's.
     """
 
-    def __init__(self, model: nn.Module, weights: Sequence[Tensor]) -> None:
+    def __init__(self, network: Network, weights: Sequence[Tensor]) -> None:
         self.weights = list(weights)
         self.running: list[nn.Module] = []
         self.attending: set[int] = set()
         self.owners: dict[int, list[int]] = {}
-        for module in model.modules():
+        for module in network.modules:
             module.register_forward_pre_hook(self.enter)
             module.register_forward_hook(self.leave)
 

@@ -1,0 +1,98 @@
+"""`zerocost profile`: where the time of one scoring goes."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from zerocost.base.errors import InputError
+from zerocost.base.files import check_file
+from zerocost.base.format import plural
+from zerocost.base.user_code import load_object
+from zerocost.cli.common import Data, Json, OptionalBatch, Proxies, command, out, print_json, print_written
+from zerocost.combine import as_proxies
+from zerocost.data import load as open_data
+from zerocost.data.batch import usual_size
+from zerocost.proxies.registry import resolve
+from zerocost.scoring.profile import Profile
+from zerocost.scoring.profile import profile as profile_model
+from zerocost.scoring.rank import draw_batches
+
+
+@command
+def profile(
+    target: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A function that builds a network.")],
+    data: Data,
+    proxies: Proxies = "default",
+    batch: OptionalBatch = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians are shown.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seeds the batch, the initial weights and the passes.")] = 0,
+    flame: Annotated[
+        Path | None, typer.Option(help="Write a flame graph to this .svg file, by py-spy where it is installed.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show where the time of scoring one network goes, in units of one forward and backward pass."""
+    chosen = resolve(as_proxies(proxies))
+    check_file(flame)
+    build = load_object(target)
+    if not callable(build):
+        raise InputError(f"{target} is of type {type(build).__name__}, not a function that builds a network")
+    source = open_data(data)
+    size = batch or usual_size(source)
+    drawn = draw_batches(source, size, 1, seed, False)
+    found = profile_model(build, drawn, chosen, rounds=rounds, seed=seed)
+    if as_json:
+        print_json(found.to_dict() | {"table": found.table.to_dict("records")})
+    else:
+        _print_profile(found, size)
+    if flame is not None:
+        _draw_flame(flame, [target, "--data", data, "--proxies", proxies, "--batch", str(size), "--seed", str(seed)])
+
+
+def _print_profile(found: Profile, size: int) -> None:
+    """The parts, those of a pass indented, and what is measured."""
+    table = Table("part", "units", "share", "alone", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    kind = ""
+    for row in found.table.to_dict("records"):
+        if row["kind"] != kind:
+            table.add_section()
+            kind = row["kind"]
+        name = f"{kind} {row['name']}" if kind in ("pass", "watcher", "proxy") else row["name"]
+        alone = "" if math.isnan(row["alone"]) else f"{row['alone']:.2f}"
+        table.add_row(escape(name), f"{row['units']:.3f}", f"{row['share']:.0%}", alone)
+    out.print(table)
+    out.print(
+        f"1 unit: one forward and backward pass of {plural(size, 'sample')}, {1000 * found.unit:.3g} ms; medians of "
+        f"{plural(found.rounds, 'round')}. Watchers are part of their passes; alone: scoring with that proxy alone",
+        style="dim",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _draw_flame(path: Path, arguments: list[str]) -> None:
+    """A flame graph of the same profile in a process of its own."""
+    spy = shutil.which("py-spy")
+    if spy is None:
+        out.print("no flame graph: py-spy is not installed; pip install py-spy", style="dim", highlight=False)
+        return
+    run = [spy, "record", "--output", str(path), "--", sys.executable, "-m", "zerocost", "profile", *arguments]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    if done.returncode or not path.is_file():
+        reason = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
+        out.print(
+            f"no flame graph: py-spy failed: {reason}", style="dim", highlight=False, markup=False, soft_wrap=True
+        )
+        return
+    print_written([path])

@@ -1,0 +1,167 @@
+"""Multiply-adds, layers and depth of a network, counted by the shapes of what runs in any forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_leaves
+
+from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call, as_call
+from zerocost.engine.functions import (
+    CHANNEL_AXIS,
+    DROPOUT,
+    ELEMENTWISE,
+    FAKE_QUANTISATION,
+    MOVES,
+    NORMALISATION,
+    POOLING,
+    PREPARATION,
+    Function,
+    is_in_place,
+)
+from zerocost.engine.sample_axis import RESHAPES
+from zerocost.engine.signals import LayerSize
+from zerocost.engine.watch.base import NO_LAYER
+
+
+def _attention(call: Call, _: Tensor) -> int | None:
+    query, key, value = (call.argument(place, name) for place, name in enumerate(("query", "key", "value")))
+    if not query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
+        return None
+    products: int = prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+    return products
+
+
+_PRODUCTS: dict[str, Callable[[Call, Tensor], int | None]] = {
+    **dict.fromkeys(
+        ("conv1d", "conv2d", "conv3d"), lambda call, result: result.numel() * prod(call.argument(1, "weight").shape[1:])
+    ),
+    **dict.fromkeys(
+        ("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+        lambda call, _: call.input.numel() * prod(call.argument(1, "weight").shape[1:]),
+    ),
+    "linear": lambda call, result: result.numel() * call.argument(1, "weight").shape[-1],
+    **dict.fromkeys(("matmul", "mm", "bmm"), lambda call, result: result.numel() * call.input.shape[-1]),
+    "addmm": lambda call, result: result.numel() * call.argument(1, "mat1").shape[-1],
+    "baddbmm": lambda call, result: result.numel() * call.argument(1, "batch1").shape[-1],
+    "scaled_dot_product_attention": _attention,
+}
+"""The multiply-adds of functions that multiply matrices, None where another rule holds."""
+_LIKE_ANOTHER = {"view_as", "reshape_as", "expand_as"}
+_BY_SHAPE = {
+    *(ELEMENTWISE | NORMALISATION | DROPOUT | FAKE_QUANTISATION | PREPARATION | _LIKE_ANOTHER),
+    *("cat", "concat", "concatenate", "embedding", "setitem", "detach"),
+    *("dim", "size", "numel", "len", "is_floating_point"),
+}
+"""Functions that multiply no matrices, and whose results have shapes that no values decide."""
+_BY_NUMBERS = {
+    *(
+        POOLING
+        | (RESHAPES - _LIKE_ANOTHER)
+        | MOVES
+        | {"t", "softmax", "log_softmax", "sum", "mean", "var", "std", "glu"}
+    ),
+    *("getitem", "select", "narrow", "chunk", "split", "unbind", "expand", "repeat", "pad", "flip", "roll"),
+    *(
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+        "interpolate",
+        "upsample",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "channel_shuffle",
+        "normalize",
+    ),
+}
+"""The same, as long as what they are given beside one tensor holds no other: a tensor may be a size there."""
+_PROPERTIES = {"is_nested", "shape", "ndim", "dtype", "device", "data", *MOVES}
+
+
+class LayerCounts:
+    """Counts multiply-adds and layers while one sample runs, and follows how many layers lie behind each tensor.
+
+    Args:
+        weights: ids of the weight matrices that run.
+
+    Attributes:
+        multiply_adds: products of all layers and other products of matrices.
+        sizes: of the output of each layer.
+        certain: whether the multiply-adds are those of any input of this shape: all functions that ran are known, and
+            none of them lets values decide what runs or how large it is.
+    """
+
+    def __init__(self, weights: Container[int]) -> None:
+        self.weights = weights
+        self.multiply_adds = 0
+        self.sizes: list[LayerSize] = []
+        self.certain = True
+
+    def note(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Called with each call that ran."""
+        if self.certain:
+            self._count(function, name, args, kwargs, result)
+        behind = self._behind((args, kwargs) if kwargs else args)
+        call = as_call(function, name, args, kwargs, self.weights)
+        if call.name in CHANNEL_AXIS:
+            behind += 1
+            channels = result.shape[call.channel_axis]
+            if result.numel():  # not so for an expert that no token of the sample goes to
+                self.sizes.append(LayerSize(result.numel() // channels, channels))
+        if behind:
+            written = args[:1] if result is None or is_in_place(function, kwargs) else ()
+            bases = [t._base for t in written if isinstance(t, Tensor) and t._base is not None]
+            for tensor in (
+                [result] if isinstance(result, Tensor) and not written else tree_leaves((result, written, bases))
+            ):
+                if isinstance(tensor, Tensor):
+                    tensor._layers_behind = (self, max(behind, self._behind((tensor,))))  # type: ignore[attr-defined]
+
+    def _count(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        if name in _PRODUCTS and isinstance(result, Tensor) and not torch._C._functorch.is_batchedtensor(result):
+            products = _PRODUCTS[name](Call(function, name, args, kwargs), result)
+            self.certain = products is not None
+            self.multiply_adds += products or 0
+        elif name in _BY_NUMBERS:
+            self.certain = not _holds_tensor(args[1:]) and not (kwargs and _holds_tensor(kwargs.values()))
+        elif name == "get":
+            self.certain = function.__self__.__name__ in _PROPERTIES  # type: ignore[attr-defined]
+        else:
+            self.certain = name in _BY_SHAPE and (name != "where" or len(args) + len(kwargs) > 2)
+
+    def _behind(self, values: Iterable[Any] | dict[str, Any]) -> int:
+        """The layers on the longest path to any tensor among these values."""
+        most = 0
+        for value in values.values() if isinstance(values, dict) else values:
+            if isinstance(value, Tensor):
+                owner, layers = getattr(value, "_layers_behind", (None, 0))
+                if owner is self and layers > most:
+                    most = layers
+            elif isinstance(value, tuple | list | dict):
+                most = max(most, self._behind(value))
+        return most
+
+    def signals(self, outputs: Any) -> dict[str, Any]:
+        """What was counted on the way to the outputs."""
+        return {
+            "multiply_adds": self.multiply_adds,
+            "weight_depth": self._behind((outputs,)),
+            "layer_sizes": self.sizes or Failure(NO_LAYER),
+        }
+
+
+def _holds_tensor(values: Iterable[Any]) -> bool:
+    """Whether there is a tensor among values, or in a slice or nest of them."""
+    for value in values:
+        if isinstance(value, Tensor):
+            return True
+        inside = (value.start, value.stop, value.step) if isinstance(value, slice) else value
+        if isinstance(inside, tuple | list) and _holds_tensor(inside):
+            return True
+    return False

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+import zerocost as zc
+from zerocost.engine import layer_counts
+from zerocost.spaces import Fidelity
+from zerocost.testing.zoo import ZOO
+
+SIZES = ["flops", "depth"]
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_sizes_are_the_same_on_the_flow_and_by_torch(name, monkeypatch):
+    specimen = ZOO[name]
+    batch = specimen.batch(4, seed=0)
+    together = zc.score(specimen.build(), batch, [*SIZES, "synflow"])
+    alone = zc.score(specimen.build(), batch, SIZES)
+    monkeypatch.setattr(layer_counts, "_PRODUCTS", {})
+    monkeypatch.setattr(layer_counts, "_BY_SHAPE", set())
+    by_torch = zc.score(specimen.build(), batch, SIZES)
+    for size in SIZES:
+        assert together.scores.get(size) == alone.scores.get(size) == by_torch.scores.get(size)
+        assert together.failures.get(size) == alone.failures.get(size) == by_torch.failures.get(size)
+
+
+@pytest.mark.parametrize("space", ["nasbench201", "nasbench101", "darts"])
+def test_networks_of_a_space_need_no_pass_of_their_own(space):
+    space = zc.spaces.get(space)
+    network = space.build(space.sample(np.random.default_rng(0)), Fidelity(width=0.25, depth=0.3))
+    images = torch.randn(1, 3, 32, 32)
+    card = zc.score(network, images, [*SIZES, "log_synflow"])
+    assert [step.name for step in card.passes] == ["flow"]
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        network.eval()(images)
+    assert 2 * card["flops"] == counter.get_total_flops()
+
+
+class Decides(nn.Module):
+    """Its values decide what runs."""
+
+    def __init__(self, decide):
+        super().__init__()
+        self.one, self.other, self.decide = nn.Linear(4, 4), nn.Linear(4, 4), decide
+
+    def forward(self, x):
+        return self.decide(self, x)
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        lambda net, x: net.other(net.one(x)) if x.sum() < 3 else net.one(x),
+        lambda net, x: net.one(x[x[:, 0] > 0.5].new_ones(len(x), 4)) + net.other(x[x[:, 0] < 0.5]).sum(),
+        lambda net, x: net.one(x) + net.other(x.new_ones(3, 4)[: (x.sum() * 0 + 1).long()]).sum(),
+        lambda net, x: net.one(x) + net.other(x.expand((x[0, 0] < 0.5).long() * 2 + len(x), 4)).sum(),
+        lambda net, x: net.one(x) + torch.vmap(lambda row: row @ net.other.weight)(x),
+    ],
+    ids=["branch", "mask", "slice", "size", "vmap"],
+)
+def test_sizes_that_values_decide_are_counted_apart(decide):
+    x = torch.full((2, 4), 0.1)
+    alone, together = (zc.score(Decides(decide), x, proxies) for proxies in (SIZES, [*SIZES, "log_synflow"]))
+    assert {size: alone.scores.get(size) for size in SIZES} == {size: together.scores.get(size) for size in SIZES}
