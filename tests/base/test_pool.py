@@ -10,7 +10,8 @@ from functools import partial
 import pytest
 
 from zerocost.base.errors import Failure, InputError, ZerocostError
-from zerocost.base.pool import Pool, WorkerDied
+from zerocost.base.pool import WorkerDied
+from zerocost.base.workers import Workers
 
 
 def test_a_pool_calls_a_function_whatever_it_does(capfd):
@@ -29,7 +30,7 @@ def test_a_pool_calls_a_function_whatever_it_does(capfd):
         sys.stdout.flush()
         return os.getpid(), what + offset
 
-    with closing(Pool(lambda: call, 1)) as pool:
+    with closing(Workers(1).pool(lambda: call)) as pool:
         first, value = pool.submit(1).result()
         assert value == 11 and first != os.getpid()
         with pytest.raises(InputError, match=r"^as it was$"):
@@ -53,7 +54,7 @@ def test_a_pool_calls_a_function_whatever_it_does(capfd):
 
 
 def test_closing_ends_what_is_running():
-    pool = Pool(lambda: time.sleep, 1)
+    pool = Workers(1).pool(lambda: time.sleep)
     endless = pool.submit(1000)
     while not endless.running():
         time.sleep(0.01)
@@ -69,10 +70,10 @@ def test_closing_ends_what_is_running():
     ],
 )
 def test_a_worker_that_cannot_be_set_up(set_up, error, message):
-    with closing(Pool(set_up, 1)) as pool, pytest.raises(error, match=message):
+    with closing(Workers(1).pool(set_up)) as pool, pytest.raises(error, match=message):
         pool.ask()
 
 
 def test_what_cannot_be_pickled_is_refused():
     with pytest.raises(InputError, match=r"cannot be sent to other processes \(TypeError: .*workers=1"):
-        Pool(partial(next, (i for i in ())), 1)
+        Workers(1).pool(partial(next, (i for i in ())))

@@ -57,7 +57,8 @@ def evaluate(
     seed: int = 0,
     device: str | torch.device | None = None,
     task: Task | str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
     cache: str | Path | None = None,
     progress: StepProgress | bool | None = None,
 ) -> Evaluation:
@@ -99,7 +100,8 @@ def evaluate(
         seed: draws the architectures and the resamples, and is the first seed of the scores.
         device: where networks are scored.
         task: what the networks' outputs are for; by default what the data is certain about.
-        workers: number of processes to score in, with one torch thread each; it changes no result.
+        workers: number of processes to score in, as in `rank`; it changes no result.
+        ray: the Ray cluster to score on, as in `rank`; it changes no result.
         cache: a file or the URL of a database to keep scores in (`zerocost.store.Store`). Several processes can share
             it. Scores in it are not computed again, so an interrupted evaluation goes on where it stopped.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number of
@@ -120,7 +122,7 @@ def evaluate(
     >>> float(found.table.loc["params", "spearman"])
     1.0
     """
-    _check_positive(seeds=seeds, resamples=resamples, workers=workers, k=k, n=n)
+    _check_positive(seeds=seeds, resamples=resamples, k=k, n=n)
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
     given = portable_proxies(as_proxies(proxies))
@@ -140,7 +142,7 @@ def evaluate(
     with (
         report_steps(progress, "scoring") as report,
         Store(cache) as store,
-        Scorer(job, store=store, workers=workers) as score,
+        Scorer(job, store=store, workers=workers, ray=ray) as score,
     ):
         found = score(list(drawn.index), progress=report)
     seconds = time.perf_counter() - start
