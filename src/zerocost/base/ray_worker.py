@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +22,13 @@ from zerocost.base.worker import Function, call, load
 
 _CAUSES = " Some common causes include"
 """Where what Ray says of a death becomes general advice."""
+
+_ADVICE = (
+    "; start one with `ray start --head` and use 'auto' there, its address as HOST:PORT elsewhere, or 'local' for one "
+    "that ends with this process"
+)
+_PATIENCE = 5.0
+"""Seconds that a cluster has to accept a connection."""
 
 
 def cluster_size(address: str, resource: str) -> int:
@@ -47,14 +55,24 @@ def _connect(address: str) -> None:
         raise MissingExtraError("Ray needs the extra ray: pip install 'zerocost[ray]'") from error
     if ray.is_initialized():
         return
+    _check_reachable(address)
     options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"there is no Ray cluster at {address!r} ({describe_error(error)}); start one with `ray start --head` and "
-            "use 'auto' there, its address as HOST:PORT elsewhere, or 'local' for one that ends with this process"
-        ) from None
+        raise InputError(f"there is no Ray cluster at {address!r}: {describe_error(error)}{_ADVICE}") from None
+
+
+def _check_reachable(address: str) -> None:
+    """`InputError` for HOST:PORT where nobody answers, which Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if "://" in address or address in ("auto", "local"):
+        return
+    try:
+        socket.create_connection((host, int(port)), _PATIENCE).close()
+    except (OSError, ValueError) as error:
+        reason = describe_error(error) if colon else "it is not HOST:PORT"
+        raise InputError(f"there is no Ray cluster at {address!r}: {reason}{_ADVICE}") from None
 
 
 class _Sent(NamedTuple):
