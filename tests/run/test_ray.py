@@ -1,4 +1,4 @@
-"""A real Ray cluster of two nodes of one core each: the same scores and runs as without it, also when a node is lost."""
+"""A Ray cluster of two nodes of one core each: scores and runs are those without it, also when a node is lost."""
 
 from __future__ import annotations
 
