@@ -116,6 +116,6 @@ def test_the_source_archive_can_be_tested(tmp_path: Path) -> None:
 
 
 def test_slow_libraries_are_not_imported_before_they_are_needed() -> None:
-    slow = "scipy.stats sklearn plotly optuna pytorch_lightning sqlalchemy keras transformers"
+    slow = "scipy.stats sklearn plotly optuna pytorch_lightning sqlalchemy keras transformers ray"
     code = f"import sys, zerocost; print([name for name in '{slow}'.split() if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 import time
@@ -10,7 +11,8 @@ from functools import partial
 import pytest
 
 from zerocost.base.errors import Failure, InputError, ZerocostError
-from zerocost.base.pool import Pool, WorkerDied
+from zerocost.base.pool import Pool, WorkerDied, WorkerLost
+from zerocost.base.workers import Workers
 
 
 def test_a_pool_calls_a_function_whatever_it_does(capfd):
@@ -29,7 +31,7 @@ def test_a_pool_calls_a_function_whatever_it_does(capfd):
         sys.stdout.flush()
         return os.getpid(), what + offset
 
-    with closing(Pool(lambda: call, 1)) as pool:
+    with closing(Workers(1).pool(lambda: call)) as pool:
         first, value = pool.submit(1).result()
         assert value == 11 and first != os.getpid()
         with pytest.raises(InputError, match=r"^as it was$"):
@@ -53,7 +55,7 @@ def test_a_pool_calls_a_function_whatever_it_does(capfd):
 
 
 def test_closing_ends_what_is_running():
-    pool = Pool(lambda: time.sleep, 1)
+    pool = Workers(1).pool(lambda: time.sleep)
     endless = pool.submit(1000)
     while not endless.running():
         time.sleep(0.01)
@@ -69,10 +71,70 @@ def test_closing_ends_what_is_running():
     ],
 )
 def test_a_worker_that_cannot_be_set_up(set_up, error, message):
-    with closing(Pool(set_up, 1)) as pool, pytest.raises(error, match=message):
+    with closing(Workers(1).pool(set_up)) as pool, pytest.raises(error, match=message):
         pool.ask()
 
 
 def test_what_cannot_be_pickled_is_refused():
     with pytest.raises(InputError, match=r"cannot be sent to other processes \(TypeError: .*workers=1"):
-        Pool(partial(next, (i for i in ())), 1)
+        Workers(1).pool(partial(next, (i for i in ())))
+
+
+class Told:
+    """A worker in this process that notes what it is asked at a time; what it is told may kill it or lose it."""
+
+    asked: list[list[str]]
+
+    def __init__(self, asked):
+        self.asked = asked
+
+    def set_up(self):
+        pass
+
+    def ask(self, calls):
+        asked = [pickle.loads(call)[0] for call in calls]
+        self.asked.append(asked)
+        if "kills" in asked:
+            raise WorkerDied("as told")
+        if "lost" in asked and sum(each.count("lost") for each in self.asked) == 1:
+            raise WorkerLost("as told")
+        time.sleep(0.001 * len(calls))
+        return [(what.upper(), None) for what in asked]
+
+    def kill(self):
+        pass
+
+    end = kill
+
+
+def test_quick_calls_go_together_and_only_the_one_to_blame_fails():
+    asked = []
+    names = [f"call {i}" for i in range(300)] + ["lost", "kills"]
+    with closing(Pool(lambda _: Told(asked), 1, batch_seconds=0.02)) as pool:
+        found = list(pool.answers((name,) for name in names))
+    assert found[:-1] == [name.upper() for name in names[:-1]]
+    assert str(found[-1]) == "its worker process died twice: as told"
+    assert len(asked[0]) == 1 and 5 <= max(map(len, asked)) <= 30
+    assert asked.count(["kills"]) >= 1
+
+
+def test_the_last_calls_are_shared_out():
+    asked = []
+    with closing(Pool(lambda _: Told(asked), 2, batch_seconds=1000)) as pool:
+        assert pool.submit("first").result() == "FIRST"
+        list(pool.answers((str(i),) for i in range(100)))
+    assert max(map(len, asked)) <= 50
+
+
+def test_each_worker_sees_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr("zerocost.base.workers.check_device", lambda _: None)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    workers = Workers(device="cuda")
+    assert (workers.count, Workers(device="cuda:1").count, Workers(1, device="cuda").in_process) == (2, 1, True)
+
+    def seen():
+        time.sleep(0.2)
+        return os.environ["CUDA_VISIBLE_DEVICES"]
+
+    assert set(workers.pool(lambda: seen).answers([()] * 8)) == {"3", "5"}

@@ -71,6 +71,7 @@ UNKNOWN = [
     f"{SCORE} --proxies ,",
     f"{SCORE} --device quantum",
     f"{SCORE} --device cuda:99",
+    f"{RANK} --ray auto --device cuda:1",
     "explain snipp",
     "explain ,",
     *(f"rank {{f}}/mine.py:candidates --data {x}" for x in ("digit", "", ":", "cifar11:x", "noise3x8x8")),

@@ -33,8 +33,8 @@ def job(*proxies, fidelity=SMALL, seeds=(0, 1), space: SearchSpace | None = None
     return Job(space or spaces.get("cnn", resolution=8), proxies, made, fidelity, None)
 
 
-def scores(given: Job, texts=TEXTS[:3], where=None, workers=1, **options) -> dict[tuple[str, int], Scores]:
-    with Store(where) as store, Scorer(given, store=store, workers=workers) as score:
+def scores(given: Job, texts=TEXTS[:3], where=None, workers=None, ray=None, **options) -> dict[tuple[str, int], Scores]:
+    with Store(where) as store, Scorer(given, store=store, workers=workers, ray=ray) as score:
         return score(texts, **options)
 
 

@@ -100,7 +100,7 @@ def test_what_cannot_be_sent_to_a_process_is_bad_input():
 
 
 def test_workers_are_counted_from_one():
-    with pytest.raises(InputError, match="workers must be at least 1, but got 0"):
+    with pytest.raises(InputError, match="workers must be a whole number from 1 on, but got 0"):
         scores(job("params"), workers=0)
 
 

@@ -208,7 +208,7 @@ def test_more_random_picks_than_candidates_are_as_many_as_there_are():
     assert len(search(space, "digits:8", keep=5, **small).random) == 2
 
 
-@pytest.mark.parametrize(("device", "workers"), [("cpu", 3), ("cuda", 1)])
+@pytest.mark.parametrize(("device", "workers"), [("cpu", 3), ("cuda", None)])
 def test_several_processes_train_a_round_on_the_cpu(monkeypatch, device, workers):
     asked = []
 
@@ -219,7 +219,7 @@ def test_several_processes_train_a_round_on_the_cpu(monkeypatch, device, workers
     monkeypatch.setattr(import_module("zerocost.train"), "train", train)
     plan, training = import_module("zerocost.search.plan"), import_module("zerocost.search.training")
     monkeypatch.setattr(training, "resolve_device", lambda _: torch.device(device))
-    monkeypatch.setattr(plan, "size_costs_by", lambda _workers, *rest: size_costs_by(1, *rest))
-    monkeypatch.setattr(plan, "Scorer", lambda job, store, workers: Scorer(job, store=store))
+    monkeypatch.setattr(plan, "size_costs_by", lambda _apart, *rest: size_costs_by(False, *rest))
+    monkeypatch.setattr(plan, "Scorer", lambda job, store, workers, ray: Scorer(job, store=store))
     search(space, "digits:8", proxies="params", candidates=8, trainings=7, keep=1, epochs=1, workers=3)
     assert len(asked) >= 2 and set(asked) == {workers}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from zerocost.base.errors import Failure, InputError
-from zerocost.base.pool import Pool
+from zerocost.base.errors import InputError
+from zerocost.base.pool import Pool, WorkerDied
 from zerocost.train import Run, train
 
 Build = Callable[[], nn.Module]
@@ -49,7 +50,9 @@ def test_processes_give_the_same_runs(data: TensorDataset, build: Build, tmp_pat
 
 
 def test_a_run_whose_process_dies_has_failed(data: TensorDataset, build: Build, monkeypatch) -> None:
-    monkeypatch.setattr(Pool, "ask", lambda *_: Failure("its worker process died twice: exit code 3"))
+    died = Future()
+    died.set_exception(WorkerDied("exit code 3"))
+    monkeypatch.setattr(Pool, "submit", lambda *_: died)
     runs = train({"a": build, "b": build}, train=data, epochs=1, workers=2)
     assert [(run.name, run.metric, run.failure) for run in runs] == [
         (name, None, "its worker process died twice: exit code 3") for name in "ab"

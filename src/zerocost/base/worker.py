@@ -13,14 +13,43 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
+import cloudpickle
 import torch
 
 from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
-from zerocost.base.user_code import load_object
+from zerocost.base.pool import Answer
+from zerocost.base.user_code import load_object, loaded_files
 
-_Answer = tuple[Any, ZerocostError | None]
+
+class Function(NamedTuple):
+    """How another process gets a function.
+
+    Attributes:
+        files: the user's files to load first.
+        set_up: returns the function, pickled.
+    """
+
+    files: list[str]
+    set_up: bytes
+
+    @classmethod
+    def of(cls, set_up: Callable[[], Callable[..., Any]]) -> Function:
+        """Functions and classes of the main program, of a notebook or of other functions are sent by value.
+
+        Raises:
+            InputError: it cannot be sent to other processes.
+        """
+        try:
+            sent = cloudpickle.dumps(set_up)
+        except Exception as error:
+            raise InputError(
+                f"the networks, the data or a proxy cannot be sent to other processes ({describe_error(error)}): it "
+                "holds what cannot leave its process, such as a lock, an open file or a generator; make that where it "
+                "is used, or use workers=1"
+            ) from error
+        return cls([file for name, file in loaded_files().items() if name.encode() in sent], sent)
 
 
 def serve() -> None:
@@ -34,14 +63,13 @@ def serve() -> None:
     frames: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_frames, args=(questions, frames), daemon=True).start()
     try:
-        function = _load(frames.get())
-    except BaseException as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
-        reason = f"the networks or a proxy cannot be loaded in a worker process: {describe_error(error)}"
-        _send(answers, (None, InputError(f"{reason}; workers=1 needs no other process")))
+        function = load(pickle.loads(frames.get()))
+    except InputError as error:
+        _send(answers, (None, error))
         return
     _send(answers, (None, None))
     while True:
-        _send(answers, _call(function, pickle.loads(frames.get())))
+        _send(answers, call(function, pickle.loads(frames.get())))
 
 
 def _read_frames(questions: IO[bytes], frames: queue.SimpleQueue[bytes]) -> None:
@@ -53,16 +81,23 @@ def _read_frames(questions: IO[bytes], frames: queue.SimpleQueue[bytes]) -> None
         os._exit(0)
 
 
-def _load(frame: bytes) -> Callable[..., Any]:
-    """The function to call: what is set up, after the user's own files are loaded as in the main process."""
-    files, set_up = pickle.loads(frame)
-    for file in files:
-        load_object(f"{file}:__name__")
-    function: Callable[..., Any] = pickle.loads(set_up)()
+def load(given: Function) -> Callable[..., Any]:
+    """The function to call: what is set up, after the user's own files are loaded as in the main process.
+
+    Raises:
+        InputError: it cannot be set up here.
+    """
+    try:
+        for file in given.files:
+            load_object(f"{file}:__name__")
+        function: Callable[..., Any] = pickle.loads(given.set_up)()
+    except BaseException as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
+        reason = f"the networks or a proxy cannot be loaded in a worker process: {describe_error(error)}"
+        raise InputError(f"{reason}; workers=1 needs no other process") from None
     return function
 
 
-def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Answer:
+def call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Answer:
     """What the function returns, or the error that it raises."""
     try:
         return function(*arguments), None
@@ -76,6 +111,6 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> _Answer:
         return None, told
 
 
-def _send(answers: IO[bytes], answer: _Answer) -> None:
+def _send(answers: IO[bytes], answer: Answer) -> None:
     pickle.dump(answer, answers)
     answers.flush()

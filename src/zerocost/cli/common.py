@@ -16,6 +16,7 @@ import pandas as pd
 import typer
 from rich.console import Console
 
+from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file, write_text
 from zerocost.base.result import Result, check_parquet, write_parquet
@@ -73,7 +74,31 @@ Proxies = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed gives the same result.")]
 Device = Annotated[str, typer.Option("--device", help="Where networks run: cpu, cuda, cuda:1, …")]
-Workers = Annotated[int, typer.Option("--workers", min=1, help="Processes to score in.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes, one torch thread each. By default 1, or with --device cuda one for each GPU; with --ray one "
+        "for each CPU, or GPU, of the cluster.",
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        help="Work on a Ray cluster: auto for the one that this machine belongs to, its address as HOST:PORT, or local "
+        "for a new one on this machine. Needs the extra ray.",
+    ),
+]
+
+
+def check_place(device: str, ray: str | None) -> None:
+    """`InputError` for a device that this machine does not have, unless others do the work."""
+    if ray is None:
+        check_device(device)
+
+
 Explain = Annotated[
     bool,
     typer.Option("--explain", help="Explain the ranking: what each proxy moved, and how much of it is only size."),

@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import benchmarks
-from zerocost.base.device import check_device
 from zerocost.base.files import check_file, check_folder
 from zerocost.base.format import fixed, plural, seconds
 from zerocost.benchmarks import Benchmark, Query
@@ -22,10 +21,12 @@ from zerocost.cli.common import (
     Json,
     OptionalBatch,
     Proxies,
+    Ray,
     Report,
     Scale,
     TaskName,
     Workers,
+    check_place,
     command,
     out,
     print_json,
@@ -81,7 +82,8 @@ class _EvaluateOptions(Drawing):
     seeds: Annotated[int, typer.Option(min=1, help="Seeds that each network is built and scored with.")] = 3
     batch: OptionalBatch = None
     fidelity: Scale = None
-    workers: Workers = 1
+    workers: Workers = None
+    ray: Ray = None
     cache: Annotated[
         str | None,
         typer.Option(
@@ -129,7 +131,7 @@ def evaluate(
 ) -> None:
     """Compare proxies with the trained accuracies of a benchmark, beside parameters, FLOPs and depth."""
     resolve(as_proxies(options.proxies))
-    check_device(options.device)
+    check_place(options.device, options.ray)
     settings = vars_of(options)
     settings["fidelity"] = None if options.fidelity is None else Fidelity.parse(options.fidelity)
     cache = Path(options.cache) if options.cache and "://" not in options.cache else None

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
 from zerocost.base.format import plural
@@ -21,10 +20,12 @@ from zerocost.cli.common import (
     Json,
     OptionalBatch,
     Proxies,
+    Ray,
     Repeats,
     TableFiles,
     TaskOptions,
     Workers,
+    check_place,
     command,
     nothing_ran,
     out,
@@ -53,7 +54,8 @@ class _RankOptions(TaskOptions, Drawing):
     proxies: Proxies = "default"
     batch: OptionalBatch = None
     repeats: Repeats = None
-    workers: Workers = 1
+    workers: Workers = None
+    ray: Ray = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +115,7 @@ def rank(
     files.check()
     if save is not None and save.suffix != ".json":
         raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
-    check_device(options.device)
+    check_place(options.device, options.ray)
     candidates, source = load_candidates(target, data, options.task)
     source, held_out = split(source, seed=options.seed) if training.train else (source, None)
     proxies = options.proxies
@@ -175,7 +177,7 @@ def _train_best(
     kept: ScoreTable, train: Any, validation: Any, options: _RankOptions, training: _TrainBest
 ) -> tuple[list[Run], bool]:
     """The trainings of the best candidates, and whether they were interrupted."""
-    settings: dict[str, Any] = {name: getattr(options, name) for name in ("task", "loss", "output", "device")}
+    settings: dict[str, Any] = {name: getattr(options, name) for name in ("task", "loss", "output", "device", "ray")}
     settings |= {name: value for name, value in vars_of(training).items() if name not in ("train", "training_seeds")}
     settings |= {"train": train, "validation": validation, "seeds": range(training.training_seeds)}
     try:

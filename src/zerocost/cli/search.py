@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from zerocost import benchmarks, report, spaces
-from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
 from zerocost.base.interrupt import INTERRUPTED
@@ -26,6 +25,7 @@ from zerocost.cli.common import (
     Report,
     TableFiles,
     TaskName,
+    check_place,
     command,
     nothing_ran,
     out,
@@ -145,7 +145,7 @@ def search(
 ) -> None:
     """Search a space: score many architectures untrained, keep the best, train only those."""
     chosen = resolve(as_proxies(settings["proxies"]))
-    check_device(settings["device"])
+    check_place(settings["device"], settings["ray"])
     output.check(settings["epochs"])
     files.check()
     tables = {name: _load_table(space, settings[name]) for name in ("hardware", "accuracy")}

@@ -9,7 +9,7 @@ import typer
 
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.cli.candidates import Target, load_candidates
-from zerocost.cli.common import Data, Json, TableFiles, TaskOptions, command, print_json, print_written
+from zerocost.cli.common import Data, Json, Ray, TableFiles, TaskOptions, Workers, command, print_json, print_written
 from zerocost.cli.expand import vars_of
 from zerocost.cli.runs import TrainingOptions, mean_metrics, print_runs
 from zerocost.cli.shell import BAD_INPUT, fail
@@ -33,7 +33,8 @@ class _TrainOptions(TaskOptions, TrainingOptions):
     device: Annotated[
         str | None, typer.Option(help="Where to train: cpu, cuda, cuda:1, mps. By default the accelerator, if any.")
     ] = None
-    workers: Annotated[int, typer.Option(min=1, help="Processes to train in, one torch thread each.")] = 1
+    workers: Workers = None
+    ray: Ray = None
 
 
 @command

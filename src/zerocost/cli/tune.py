@@ -20,7 +20,6 @@ from zerocost.cli.common import (
     Json,
     Seed,
     TaskName,
-    Workers,
     command,
     out,
     print_json,
@@ -78,7 +77,7 @@ class _TunePlace:
     """Where it runs and is kept."""
 
     device: Device = "cpu"
-    workers: Workers = 1
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes to score in.")] = 1
     store: Annotated[
         str | None,
         typer.Option(help="Keep scores in this file or postgresql://… database; none in it is computed twice."),

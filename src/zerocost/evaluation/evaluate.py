@@ -58,7 +58,8 @@ def evaluate(
     seed: int = 0,
     device: str | torch.device | None = None,
     task: Task | str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
     cache: str | Path | None = None,
     progress: StepProgress | bool | None = None,
 ) -> Evaluation:
@@ -103,7 +104,8 @@ def evaluate(
         seed: draws the architectures and the resamples, and is the first seed of the scores.
         device: where networks are scored.
         task: what the networks' outputs are for; by default what the data is certain about.
-        workers: number of processes to score in, with one torch thread each; it changes no result.
+        workers: number of processes to score in, as in `rank`; it changes no result.
+        ray: the Ray cluster to score on, as in `rank`; it changes no result.
         cache: a file or the URL of a database to keep scores in (`zerocost.store.Store`). Several processes can share
             it. Scores in it are not computed again, so an interrupted evaluation goes on where it stopped.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number of
@@ -124,7 +126,7 @@ def evaluate(
     >>> float(found.table.loc["params", "spearman"])
     1.0
     """
-    _check_positive(seeds=seeds, resamples=resamples, workers=workers, k=k, n=n)
+    _check_positive(seeds=seeds, resamples=resamples, k=k, n=n)
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
     given = portable_proxies(as_proxies(proxies))
@@ -151,7 +153,7 @@ def evaluate(
     with (
         report_steps(progress, "scoring") as report,
         Store(cache) as store,
-        Scorer(job, store=store, workers=workers) as score,
+        Scorer(job, store=store, workers=workers, ray=ray) as score,
     ):
         found = mean_over_repeats(score(list(drawn.index), progress=report), each, repeats)
     seconds = time.perf_counter() - start

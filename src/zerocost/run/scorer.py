@@ -9,10 +9,10 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from types import TracebackType
 
-from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.pool import Pool, WorkerDied
 from zerocost.base.progress import StepProgress
+from zerocost.base.workers import Workers
 from zerocost.proxies.registry import resolve
 from zerocost.run.fingerprint import describe, fingerprints, proxy_identity
 from zerocost.run.job import Job, Key, Scores, failed_scores, in_workers
@@ -40,7 +40,8 @@ class Scorer:
     Args:
         job: what is scored and on what.
         store: where scores are read and kept.
-        workers: number of processes.
+        workers: number of processes, as in `rank`.
+        ray: the Ray cluster to score on, as in `rank`.
 
     Attributes:
         fingerprints: for each seed of the job, what its scores are stored under.
@@ -59,11 +60,8 @@ class Scorer:
     True
     """
 
-    def __init__(self, job: Job, *, store: Store, workers: int = 1) -> None:
-        if workers < 1:
-            raise InputError(f"workers must be at least 1, but got {workers}")
-        check_device(job.device)
-        self.job, self.store, self.workers = job, store, workers
+    def __init__(self, job: Job, *, store: Store, workers: int | None = None, ray: str | None = None) -> None:
+        self.job, self.store, self.workers = job, store, Workers(workers, ray, job.device)
         self.proxies = resolve(job.proxies)
         self.identities = {p.name: proxy_identity(p) for p in self.proxies}
         self.fingerprints = fingerprints(job)
@@ -137,12 +135,17 @@ class Scorer:
 
     def submit(self, key: Key, wanted: frozenset[str]) -> cf.Future[Scores]:
         """Have one network scored, in a worker process or at once in this one."""
-        if self.workers > 1:
-            self.pool = self.pool or Pool(in_workers(self.job), self.workers)
+        if not self.workers.in_process:
+            self.pool = self.pool or self.workers.pool(in_workers(self.job))
             return self.pool.submit(key, wanted)
         future = cf.Future[Scores]()
         future.set_result(self.job.score(self.proxies, key, wanted))
         return future
+
+    @property
+    def room(self) -> int:
+        """How many networks may be computed at a time."""
+        return self.pool.room if self.pool else self.workers.count
 
     def write(self) -> None:
         """Write to the store what it does not have yet."""
@@ -177,7 +180,6 @@ class _Call:
         again: networks whose worker process died.
         alone: the network that is computed a second time, with no other beside it.
         refused: how many of the last networks tried in a row belong to other processes.
-        room: how many networks may run at a time.
         computed: how many were computed since `start`.
     """
 
@@ -186,7 +188,6 @@ class _Call:
         self.waiting, self.claimed = deque(missing), deque[Key]()
         self.running: dict[cf.Future[Scores], Key] = {}
         self.again, self.alone = deque[Key](), set[Key]()
-        self.room = 1 if scorer.workers == 1 else scorer.workers + 1
         self.refused = self.computed = 0
         self.start = time.monotonic()
 
@@ -194,7 +195,7 @@ class _Call:
         """Compute what is missing, or wait until another process has; gives each network once it has all scores."""
         try:
             while self.waiting or self.claimed or self.running or self.again:
-                if self.waiting and not self.claimed and len(self.running) < self.room:
+                if self.waiting and not self.claimed and len(self.running) < self.scorer.room:
                     yield from self._claim()
                 self._submit()
                 yield from self._collect()
@@ -222,7 +223,7 @@ class _Call:
             return len(self.waiting)
         seconds = max(time.monotonic() - self.start, _WRITE_INTERVAL)
         between_writes = int(_WRITE_INTERVAL * self.computed / seconds)
-        return min(len(self.waiting), max(self.room - len(self.running), between_writes))
+        return min(len(self.waiting), max(self.scorer.room - len(self.running), between_writes))
 
     def _all_refused(self) -> bool:
         """Whether everything that is waiting was found to belong to other processes."""
@@ -230,7 +231,7 @@ class _Call:
 
     def _submit(self) -> None:
         """Start computing what is claimed, as far as there is room."""
-        while self.claimed and len(self.running) < self.room and not self.alone:
+        while self.claimed and len(self.running) < self.scorer.room and not self.alone:
             self._submit_first(self.claimed)
         if self.again and not self.running:
             self.scorer.close()  # its workers too take memory

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from zerocost.base.pool import answers
+from zerocost.base.workers import Workers
 from zerocost.engine.signals import SIGNALS, Signal
 from zerocost.scoring.candidates import Builder
 
@@ -20,13 +20,14 @@ def own_signals() -> dict[str, Signal]:
     return {name: s for name, s in SIGNALS.items() if s.function and not s.declared_in.startswith("zerocost.")}
 
 
-def in_processes(score: Callable[[Any], Any], candidates: _Candidates, workers: int) -> Iterator[Any]:
+def in_processes(score: Callable[[Any], Any], candidates: _Candidates, workers: Workers) -> Iterator[Any]:
     """What a function gives for each candidate, in their order; a `Failure` where a worker process died of one, twice.
 
     Raises:
         InputError: the candidates or the function cannot be sent to other processes.
     """
-    return answers(partial(_set_up, score, candidates, own_signals()), ((name,) for name in candidates), workers)
+    pool = workers.pool(partial(_set_up, score, candidates, own_signals()))
+    return pool.answers((name,) for name in candidates)
 
 
 def _set_up(

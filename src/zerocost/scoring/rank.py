@@ -14,10 +14,10 @@ from torch import nn
 
 from zerocost import combine
 from zerocost import data as data_
-from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.seeding import check_seed
+from zerocost.base.workers import Workers
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches, separate_targets
 from zerocost.data.batch import usual_size
@@ -53,7 +53,8 @@ def rank(
     seed: int = 0,
     repeats: int | None = None,
     device: str | torch.device | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
     progress: StepProgress | bool | None = None,
 ) -> ScoreTable:
     """Initialise, score and rank many networks on one batch. A bad candidate never stops the others.
@@ -82,7 +83,10 @@ def rank(
         repeats: how often each network is initialised and scored, with seeds from `seed` on. Scores are means, and
             the table's `spread` has their standard deviations. Once, unless the combination says otherwise.
         device: where built networks are moved before scoring; None leaves them where they are.
-        workers: number of processes to score in, with one torch thread each.
+        workers: number of processes to score in, with one torch thread each; by default one, or for device "cuda" one
+            for each GPU. On Ray, by default one for each CPU, or GPU, of the cluster.
+        ray: score on a Ray cluster: "auto" for the one that this machine belongs to, its address, or "local" for a new
+            one on this machine. The scores are the same. Needs the extra `ray`.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number
             done and the total after each candidate.
 
@@ -101,14 +105,15 @@ def rank(
     ['naswot', 'params', 'rank_score', 'snip']
     """
     check_seed(seed)
-    for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch), ("workers", workers)):
+    for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
         if number is not None and (not isinstance(number, int) or number < 1):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
     source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
     size = batch or combine.as_combination(proxies).batch or usual_size(source)
     drawn = draw_batches(source, size, batches, seed, balanced)
     chosen = as_task(task, source, separate_targets(drawn[0]), loss=loss, output=output)
-    options: _ScoringOptions = {"task": chosen, "seed": seed, "repeats": repeats, "device": device, "workers": workers}
+    where: _ScoringOptions = {"device": device, "workers": workers, "ray": ray}
+    options: _ScoringOptions = {"task": chosen, "seed": seed, "repeats": repeats, **where}
     return rank_batch(candidates, drawn, proxies, also=also, progress=progress, **options)
 
 
@@ -126,7 +131,8 @@ class _ScoringOptions(TypedDict, total=False):
     seed: int
     repeats: int | None
     device: str | torch.device | None
-    workers: int
+    workers: int | None
+    ray: str | None
 
 
 def rank_batch(
@@ -146,7 +152,7 @@ def rank_batch(
         proxies: as in `rank`.
         also: as in `rank`.
         progress: as in `rank`.
-        options: `task`, `loss`, `output`, `seed`, `repeats`, `device` and `workers`, as in `rank`.
+        options: `task`, `loss`, `output`, `seed`, `repeats`, `device`, `workers` and `ray`, as in `rank`.
     """
     builders = as_builders(candidates)
     combination = combine.as_combination(proxies)
@@ -155,7 +161,8 @@ def rank_batch(
             f"the reference of this combination was scored at fidelity {combination.fidelity}, candidates are at full; "
             "give it to search, which scores at that fidelity, or leave out the reference"
         )
-    seed, device, workers = options.get("seed", 0), options.get("device"), options.get("workers", 1)
+    seed, device = options.get("seed", 0), options.get("device")
+    workers = Workers(options.get("workers"), options.get("ray"), device)
     repeats = options.get("repeats") or combination.repeats or 1
     ranked = resolve(combine.as_proxies(proxies))
     beside = resolve(also) if also else []
@@ -164,7 +171,6 @@ def rank_batch(
     parts = {name: options.get(name) for name in ("loss", "output")}
     task = as_task(options.get("task"), None, given[0], **parts)
     size = sample_count(given[0].inputs)
-    check_device(device)
     cards: dict[str, ScoreCard] = {}
     rejected: list[InputError] = []
     start = time.perf_counter()
@@ -179,7 +185,7 @@ def rank_batch(
     score = partial(_card_or_reason, batches=given, proxies=steps.proxies, task=task, seeds=seeds, device=device)
     try:
         with report_steps(progress, "scoring") as report:
-            scored = map(score, own.values()) if workers == 1 else in_processes(score, own, workers)
+            scored = map(score, own.values()) if workers.in_process else in_processes(score, own, workers)
             found = _shared_with_twins(scored, first)
             for done, ((name, build), card) in enumerate(zip(builders.items(), found, strict=True), start=1):
                 if isinstance(card, InputError):

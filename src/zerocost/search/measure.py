@@ -37,7 +37,7 @@ def measure_function(scorer: Scorer | None, costs: Mapping[str, Cost]) -> Measur
     """
 
     def measure(archs: Sequence[Architecture]) -> Iterator[Measurement]:
-        one_by_one = scorer is None or scorer.workers == 1
+        one_by_one = scorer is None or scorer.workers.in_process
         for group in [[arch] for arch in archs] if one_by_one else [list(archs)]:
             scored = scorer([str(arch) for arch in group]) if scorer else {}
             by_text: dict[str, list[Scores]] = {}

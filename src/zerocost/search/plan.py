@@ -88,8 +88,8 @@ class SearchPlan:
         """Measures architectures at a fidelity: the proxies, and these costs, all if None."""
         scorer = None
         if self.proxies:
-            workers = self.pipeline.workers
-            scorer = self.stack.enter_context(Scorer(self.job(fidelity), store=self.store, workers=workers))
+            workers, ray = self.pipeline.workers, self.pipeline.ray
+            scorer = self.stack.enter_context(Scorer(self.job(fidelity), store=self.store, workers=workers, ray=ray))
         return measure_function(scorer, self.costs if costs is None else costs)
 
     def describe(self, fidelity: Fidelity) -> str:
@@ -121,7 +121,7 @@ class SearchPlan:
         texts |= {"task": task.name, "loss": task.loss_name, "metric": task.metric_name}
         texts |= {} if task.output is None else {"output": _source_name(task.output)}
         unused = [] if pipeline.trained_objective else ["accuracy", "warmup", "moves"]
-        left_out = {"workers", "logger", *unused, *(own - texts.keys())}
+        left_out = {"workers", "ray", "logger", *unused, *(own - texts.keys())}
         every = {one.name: getattr(pipeline, one.name) for one in fields(pipeline)} | texts
         versions = {"zerocost": VERSION, "torch": torch.__version__}
         return versions | {name: value for name, value in every.items() if name not in left_out and value is not None}
@@ -156,7 +156,8 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
     """
     space, sizes = fit_space(pipeline.space, split.fitting, split.task)
     sample = separate_targets(data_.draw(split.fitting, 1, seed=pipeline.seed)).inputs
-    sized = stack.enter_context(size_costs_by(pipeline.workers, space, sample, split.task.output))
+    apart = pipeline.ray is not None or pipeline.workers not in (None, 1)
+    sized = stack.enter_context(size_costs_by(apart, space, sample, split.task.output))
     looked_up = table_costs(pipeline.hardware) if pipeline.hardware is not None else {}
     meter = latency_meter(pipeline.latency, pipeline.device_name)
     own = {name: own_cost(function) for name, function in pipeline.own_costs.items()}

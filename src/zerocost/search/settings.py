@@ -257,14 +257,19 @@ class Place(SettingsGroup):
 
     Attributes:
         device: where to score, measure latency and train: cpu, cuda, cuda:1, …
-        workers: processes to score in, with one torch thread each. On the CPU they also train the candidates of a round
-            at once. The result does not depend on it, save the last digits of a metric that more threads would train.
+        workers: processes to score in, with one torch thread each. They also train the candidates of a round at once;
+            those that share a GPU do not. The result does not depend on it, save the last digits of a metric that more
+            threads would train. By default one, or with device cuda one for each GPU; on Ray one for each CPU, or GPU,
+            of the cluster.
+        ray: score and train on a Ray cluster: auto for the one that this machine belongs to, its address as HOST:PORT,
+            or local for a new one on this machine. Needs the extra ray.
         seed: the same seed gives the same result. It draws the split, the architectures, the batch and the random
             picks, and initialises the networks.
     """
 
     device: str | torch.device | None = None
-    workers: int = at_least(1, default=1)
+    workers: int | None = at_least(1, default=None)
+    ray: str | None = None
     seed: int = at_least(0, default=0)
 
     @property

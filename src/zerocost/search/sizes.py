@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.base.pool import Pool
+from zerocost.base.workers import Workers
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
 from zerocost.engine.inputs import sample_test, take_samples
@@ -85,21 +85,21 @@ def size_costs(space: SearchSpace, inputs: Any, output: Output = None) -> dict[s
 
 
 @contextmanager
-def size_costs_by(workers: int, space: SearchSpace, inputs: Any, output: Output = None) -> Iterator[dict[str, Cost]]:
-    """`size_costs`. With several workers, those that run the network are measured in a process of their own.
+def size_costs_by(apart: bool, space: SearchSpace, inputs: Any, output: Output = None) -> Iterator[dict[str, Cost]]:
+    """`size_costs`; those that run the network are measured apart, in a process of their own, if that is asked for.
 
     A network that ends its process then costs itself alone.
 
     >>> from zerocost import spaces
-    >>> with size_costs_by(1, spaces.get("cnn"), torch.zeros(1, 3, 32, 32)) as known:
+    >>> with size_costs_by(False, spaces.get("cnn"), torch.zeros(1, 3, 32, 32)) as known:
     ...     list(known)[:4]
     ['params', 'embedding_params', 'flops', 'depth']
     """
     known = size_costs(space, inputs, output)
-    if workers == 1:
+    if not apart:
         yield known
         return
-    with closing(Pool(partial(_set_up_sizes, space, inputs, output), 1)) as pool:
+    with closing(Workers(1).pool(partial(_set_up_sizes, space, inputs, output))) as pool:
         yield known | {name: partial(_ask, cache(pool.ask), name) for name in known if name != "params"}
 
 

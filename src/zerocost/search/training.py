@@ -130,7 +130,8 @@ class _GroupTrainer:
             **{"train": split.fitting, "validation": split.validation, "workdir": split.workdir, "seeds": seeds},
             **{"epochs": training.epochs, "device": training.device, "progress": self.count.epoch},
             **{"task": split.task, "logger": self.tracking},
-            "workers": training.workers if resolve_device(training.device).type == "cpu" else 1,
+            "workers": training.workers if training.ray or resolve_device(training.device).type == "cpu" else None,
+            "ray": training.ray,
         }
         if training.halving:
             return halving(candidates, **settings)

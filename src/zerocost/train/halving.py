@@ -38,7 +38,8 @@ class _TrainOptions(TypedDict, total=False):
     metric: Any
     output: Output
     logger: Tracking | str | MakeLogger | None
-    workers: int
+    workers: int | None
+    ray: str | None
 
 
 def halving(
@@ -72,8 +73,8 @@ def halving(
         workdir: folder for results, as in `zerocost.train.train`. After a break the same call goes on where it was, to
             the same result. Without it a temporary folder is used, and runs have no checkpoint.
         settings: other settings of `zerocost.train.train`: `train`, which is required, `validation`, `batch_size`,
-            `learning_rate`, `patience`, `device`, `progress`, `task`, `loss`, `metric`, `output`, `logger` and
-            `workers`.
+            `learning_rate`, `patience`, `device`, `progress`, `task`, `loss`, `metric`, `output`, `logger`,
+            `workers` and `ray`.
 
     Returns:
         A run for each candidate and seed, in that order; those that were not trained to the end are `stopped`.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from zerocost.base.errors import Failure
-from zerocost.base.pool import answers
+from zerocost.base.workers import Workers
 from zerocost.scoring.candidates import Builder
 from zerocost.train.isolate import isolate_lightning
 from zerocost.train.once import CallbackError, blaming_callbacks, train_once
@@ -40,7 +40,7 @@ class _Notes(Tracking):
 
 
 def in_processes(
-    candidates: _Candidates, tasks: Sequence[tuple[str, int]], setup: TrainingSetup, workers: int
+    candidates: _Candidates, tasks: Sequence[tuple[str, int]], setup: TrainingSetup, workers: Workers
 ) -> Iterator[Run]:
     """The runs of these names and seeds, in their order; one fails whose worker process died, twice.
 
@@ -51,7 +51,7 @@ def in_processes(
     """
     sent = setup._replace(progress=_report_nothing, tracking=Tracking(None))
     task = setup.settings.task
-    with closing(answers(partial(_set_up, dict(candidates), sent), tasks, workers)) as found:
+    with closing(workers.pool(partial(_set_up, dict(candidates), sent)).answers(tasks)) as found:
         for (name, seed), answer in zip(tasks, found, strict=True):
             if isinstance(answer, Failure):
                 failed = {"failure": str(answer), "metric_name": task.metric_name}

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
+from zerocost.base.workers import Workers
 from zerocost.data import Batch, load, split
 from zerocost.data.as_batch import first_batch
 from zerocost.data.dataset import standardise_alike
@@ -58,7 +59,8 @@ def train(
     output: Output = None,
     stop: Stop | None = None,
     logger: Tracking | str | MakeLogger | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
 ) -> list[Run]:
     """Train candidates, each from every seed, and return their runs in that order.
 
@@ -85,7 +87,7 @@ def train(
             epoch) and `run.json`. A second call reads finished runs and goes on with unfinished ones, to the same
             result as without a break. A run of other settings, data or network is trained anew, and a failed one is
             tried again from its last good epoch. Without `workdir`, nothing is written.
-        device: "cpu", "cuda", "cuda:1" or "mps"; by default the accelerator if there is one.
+        device: "cpu", "cuda", "cuda:1" or "mps"; by default the accelerator if there is one, on Ray the CPU.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called after every epoch
             with name, seed, epoch (from 1 on), epochs and the metric on the validation data. An exception that it
             raises ends the training.
@@ -107,7 +109,10 @@ def train(
             that returns a logger of Lightning. Runs that are read from `workdir` are not tracked again.
         workers: processes to train in, as many candidates at once, with one torch thread each. Where that of the caller
             has one as well, runs are the same bit for bit. `progress` and `logger` are told of a run when it has ended;
-            `stop` is called in the processes. A run whose process dies, twice, has failed.
+            `stop` is called in the processes. A run whose process dies, twice, has failed. By default one, or on
+            several GPUs one for each; on Ray one for each CPU, or GPU, of the cluster.
+        ray: train on a Ray cluster: "auto", its address or "local", as in `zerocost.rank`. A `workdir` is then a folder
+            that all machines share. Needs the extra `ray`.
 
     Raises:
         InputError: arguments or data that cannot be used.
@@ -120,8 +125,6 @@ def train(
     >>> run.name, len(run.epochs), run.failure
     ('linear', 2, None)
     """
-    if not isinstance(workers, int) or workers < 1:
-        raise InputError(f"workers must be a whole number from 1 on, but got {workers!r}")
     by_name = candidates_by_name(candidates)
     parts = _load_data(train, validation, task_name(task))
     chosen = as_task(task, parts[0], _batch_or_none(parts[0]), loss=loss, metric=metric, output=output)
@@ -129,19 +132,20 @@ def train(
     folder = None if workdir is None else _make_workdir(Path(workdir))
     with seeded(0):
         training, held_out = (Batches(part, batch_size, chosen) for part in parts)
-    where = resolve_device(device)
+    where = resolve_device(device) if ray is None else torch.device(device or "cpu")
+    processes = Workers(workers, ray, where)
     runs: list[Run] = []
     try:
         with (
-            isolate_lightning(where),
+            isolate_lightning(where if processes.in_process else torch.device("cpu")),
             as_tracking(logger, candidates) as tracking,
             report_epochs(progress, len(by_name) * len(seeds) * epochs) as report,
         ):
             setup = TrainingSetup(settings, training, held_out, folder, where, report, stop, tracking)
             tasks = [(name, seed) for name in by_name for seed in seeds]
             found = (
-                in_processes(by_name, tasks, setup, workers)
-                if workers > 1 and tasks
+                in_processes(by_name, tasks, setup, processes)
+                if tasks and not processes.in_process
                 else (train_once(name, by_name[name], seed, setup) for name, seed in tasks)
             )
             for run in found:

@@ -140,7 +140,7 @@ def _full_sizes(texts: Sequence[str], scoring: ScoringSetup, names: Sequence[str
         return {}
     inputs, _ = draw_job_batches(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
     found: dict[str, list[float]] = {name: [] for name in names}
-    with size_costs_by(scoring.workers, scoring.space, inputs, scoring.task.output) as known:
+    with size_costs_by(scoring.workers > 1, scoring.space, inputs, scoring.task.output) as known:
         for arch in map(scoring.space.parse, texts):
             for name in names:
                 size = known[name](arch)

@@ -1,0 +1,86 @@
+"""A Ray cluster of two nodes of one core each: scores and runs are those without it, also when a node is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import zerocost as zc
+from run.small import TEXTS, job, scores
+from zerocost.base.errors import InputError, MissingExtraError
+
+DATA = (torch.rand(8, 6, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray = pytest.importorskip("ray", reason="the extra ray is not installed")
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args=node)
+    made.second = made.add_node(num_cpus=1, object_store_memory=node["object_store_memory"])
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def network(width: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, 3))
+
+
+def killed() -> nn.Module:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return network(2)
+
+
+def test_rankings_and_trainings_are_those_without_ray(cluster):
+    candidates = {f"w{n}": lambda n=n: network(n) for n in range(4, 12)} | {"misfit": lambda: nn.Linear(5, 3)}
+    alone = zc.rank(candidates, DATA, "snip,synflow")
+    table = zc.rank(candidates | {"killed": killed}, DATA, "snip,synflow", ray=cluster.address)
+    columns = ["snip", "synflow", "params"]
+    pd.testing.assert_frame_equal(table.frame.loc[alone.frame.index, columns], alone.frame[columns], check_exact=True)
+    assert "died twice" in table.cards["killed"].failures["snip"]
+    assert table.cards["misfit"].failures == alone.cards["misfit"].failures
+
+    few = {name: candidates[name] for name in ("w4", "w5")}
+    data = torch.utils.data.TensorDataset(*(part.repeat(4, *[1] * (part.ndim - 1)) for part in DATA))
+    runs = [zc.train(few, train=data, epochs=1, **where) for where in ({}, {"ray": cluster.address})]
+    one, other = ([[replace(epoch, seconds=0.0) for epoch in run.epochs] for run in each] for each in runs)
+    assert one == other
+
+
+def test_a_lost_node_costs_only_what_it_was_computing(cluster, noted):
+    given = job("snip", noted.name)
+    alone = scores(given, TEXTS)
+    noted.log.unlink()
+    noted.write(pause=0.2)
+
+    def lose(done, _total):
+        if done == 6:
+            cluster.remove_node(cluster.second, allow_graceful=False)
+
+    found = scores(given, TEXTS, ray=cluster.address, progress=lose)
+    computed = noted.by_process()
+    assert found == alone
+    assert len(computed) == 2
+    assert len(alone) <= computed.total() <= len(alone) + 3
+
+
+def test_without_ray_or_a_cluster_what_to_do_is_said(monkeypatch):
+    with pytest.raises(InputError, match="Ray gives each worker a GPU; use device='cuda'"):
+        zc.rank({"a": lambda: network(2)}, DATA, "snip", ray="auto", device="cuda:1")
+    pytest.importorskip("ray", reason="the extra ray is not installed").shutdown()
+    for address, why in (("127.0.0.1:9", "ConnectionRefusedError"), ("here", "it is not HOST:PORT")):
+        with pytest.raises(InputError, match=f"no Ray cluster at '{address}': {why}.*ray start --head"):
+            zc.rank({"a": lambda: network(2)}, DATA, "snip", ray=address)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'zerocost\[ray\]'"):
+        zc.rank({"a": lambda: network(2)}, DATA, "snip", ray="auto")
