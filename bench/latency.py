@@ -132,7 +132,7 @@ def front(
         found["flops"].append(volumes["flops"])
         found["ratio"].append(volumes["latency"] / volumes["flops"])
         ERR.print(f"seed {seed}: {volumes}, fronts of {[len(result.front) for result in results.values()]}")
-    print(f"{meter.conditions}; {strategy}, {candidates} candidates each, {seeds} seeds with 95 % bootstrap intervals\n")
+    print(f"{meter.conditions}; {strategy}, {candidates} candidates each, {seeds} seeds, 95 % intervals\n")
     print("| front by | hypervolume |\n|---|---|")
     for cost in ("latency", "flops"):
         print(f"| {cost} | {mean_with_interval(found[cost], 3)} |")
