@@ -92,7 +92,6 @@ def search_front(space: SearchSpace, data: str, cost: str, meter: LatencyMeter, 
     return zc.search(
         *(space, data),
         objectives=f"score,{cost}",
-        strategy="evolution",
         latency=lambda model, sample: meter.measure(model, sample).median,
         keep=1,
         epochs=0,
@@ -106,6 +105,7 @@ def front(
     by: By = "onnxruntime:1",
     data: Images = "digits:16",
     proxies: Annotated[str, typer.Option(help="What the score combines.")] = "jacob_cov,log_synflow",
+    strategy: Annotated[str, typer.Option(help="What proposes; of `random` both searches see the same.")] = "evolution",
     candidates: Annotated[int, typer.Option(min=10, help="Architectures that each search scores.")] = 40,
     seeds: Annotated[int, typer.Option(min=2, help="Searches by each cost.")] = 5,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the fronts are measured anew.")] = 3,
@@ -116,7 +116,7 @@ def front(
     space, image = fit_space("cnn", source)[0], zc.data.draw(source, 1, seed=0).inputs
     found: dict[str, list[float]] = {"latency": [], "flops": [], "ratio": []}
     for seed in range(seeds):
-        settings = {"proxies": proxies, "candidates": candidates, "seed": seed}
+        settings = {"proxies": proxies, "candidates": candidates, "seed": seed, "strategy": strategy}
         results = {cost: search_front(space, data, cost, meter, settings) for cost in ("latency", "flops")}
         scored = pd.concat([result.table.frame[list(score_by.proxies)] for result in results.values()])
         score = score_by(scored[~scored.index.duplicated()]).replace(-np.inf, np.nan)
@@ -132,7 +132,7 @@ def front(
         found["flops"].append(volumes["flops"])
         found["ratio"].append(volumes["latency"] / volumes["flops"])
         ERR.print(f"seed {seed}: {volumes}, fronts of {[len(result.front) for result in results.values()]}")
-    print(f"{meter.conditions}; {seeds} seeds, {candidates} candidates each; 95 % bootstrap intervals over seeds\n")
+    print(f"{meter.conditions}; {strategy}, {candidates} candidates each, {seeds} seeds, 95 % intervals\n")
     print("| front by | hypervolume |\n|---|---|")
     for cost in ("latency", "flops"):
         print(f"| {cost} | {mean_with_interval(found[cost], 3)} |")

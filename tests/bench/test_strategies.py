@@ -134,3 +134,17 @@ def test_the_interval_holds_the_mean(scripts: tuple[ModuleType, ...]) -> None:
         float, scripts[0].mean_with_interval([1.0, 2.0, 6.0]).replace("–", "").strip(")").replace("(", "").split()
     )
     assert low < mean < high
+
+
+def test_trainings_for_the_front_come_nearer_to_it_than_the_scores(
+    scripts: tuple[ModuleType, ...], scores: pd.DataFrame, accuracy: pd.Series[float]
+) -> None:
+    known, _, script = scripts[:3]
+    cost = known.parameters().rename("params")
+    wanted, numbers, order = script.proposed("random", scores, cost, 4e5, 60, 0)
+    truth = pd.DataFrame({"mean": accuracy, "first": accuracy})
+    few, all_of_them = (script.ratios_by_training(order, numbers, wanted, truth, 4e5, count) for count in (6, 60))
+    assert len(few) == 6
+    assert max(few.values()) <= all_of_them["by score: trained"] + 1e-9
+    trained = [value for way, value in all_of_them.items() if way.endswith(": trained")]
+    assert trained == pytest.approx([trained[0]] * 3), "with everything trained, each way has the front of the pool"
