@@ -60,7 +60,8 @@ print(json.dumps(found))
 def checked_out(commit: str, folder: Path) -> Iterator[Path]:
     """The source of a commit, in a worktree that is removed afterwards."""
     git = ["git", "-C", str(HERE)]
-    made = subprocess.run([*git, "worktree", "add", "--detach", folder, commit], capture_output=True, text=True)
+    add = [*git, "worktree", "add", "--detach", folder, commit]
+    made = subprocess.run(add, capture_output=True, text=True, check=False)
     if made.returncode:
         raise typer.BadParameter(f"{commit}: {made.stderr.strip().splitlines()[-1]}")
     try:

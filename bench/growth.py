@@ -3,9 +3,9 @@
     python bench/growth.py [--rounds 3] [--json]
 
 The default combination on NAS-Bench-201 networks, one thread. One quantity changes at a time, from a network of 16
-channels, one cell a stage, 16 pixels and 32 samples. Costs are CPU time. A line through all points, seconds = a · passes
-over a parameter tensor + b · multiply-adds of the batch, is fitted by least squares of the relative error; `calibrate`
-orders fidelities by a / b. What a million networks cost is the CPU time of four, built and scored at each size of
+channels, one cell a stage, 16 pixels and 32 samples. Costs are CPU time. A line, seconds = a · parameter tensors + b ·
+multiply-adds of the batch, is fitted to all points by least squares of the relative error; `calibrate` orders
+fidelities by a / b. What a million networks cost is the CPU time of four, built and scored at each size of
 `all.py`, times their number: a model, in which cores do not disturb each other.
 """
 
@@ -113,9 +113,8 @@ def main(
     table = Table("proxies", *map(str, several), box=None)
     table.add_row("times the first", *(f"{spent / several[1]:.2f}" for spent in several.values()))
     console.print(table)
-    table = Table(
-        "size", "ms a network", "a million, core-hours", "2 cores", "a hundred million, 1,000 cores", box=None
-    )
+    columns = ("ms a network", "a million, core-hours", "2 cores", "a hundred million, 1,000 cores")
+    table = Table("size", *columns, box=None)
     for name, spent in networks.items():
         hours = 1e6 * spent / 3600
         table.add_row(name, f"{1000 * spent:.0f}", f"{hours:.0f}", f"{hours / 2:.0f} h", f"{100 * hours / 1000:.1f} h")
