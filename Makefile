@@ -1,7 +1,7 @@
 # make demo    search a space on real images and write demo.html
 # make test    all tests, the most sensitive ones also as on other processors
 # make check   style, types, import layers, documentation, examples
-# make bench   how much cheaper shared passes are, measured on this machine
+# make bench   what zerocost costs, measured on this machine, into bench/results.json (minutes)
 # make ranking TRUTHS=FOLDER IMAGES=npz:FILE   ways of combining scores, over the tables of trained networks there (an hour)
 # make reference   every recorded value of the authors' code against ours, into docs/reference.md (minutes)
 # make docs    the documentation, into docs/_build/html
@@ -47,7 +47,7 @@ check: $(INSTALLED) docs
 	$(BIN)/python -m pytest -q -n 2 --dist load tests/examples
 
 bench: $(INSTALLED)
-	$(BIN)/python bench/fusion.py
+	$(BIN)/python bench/all.py
 
 ranking: $(INSTALLED)
 	$(BIN)/python bench/ranking.py score $(TRUTHS) ranking-scores --images $(IMAGES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln
 
 Values = npt.NDArray[np.float64]
 TINY = 1e-12
@@ -232,6 +231,8 @@ def _log_choose(n: npt.NDArray[np.intp], k: npt.NDArray[np.intp]) -> Values:
     """Logarithm of the binomial coefficient; −∞ where it is 0."""
     possible = (n >= k) & (k >= 0)
     rest = np.where(possible, n - k, 0)
+    from scipy.special import gammaln  # takes half a second to import
+
     logarithm = gammaln(np.abs(n) + 1.0) - gammaln(np.abs(k) + 1.0) - gammaln(rest + 1.0)
     result: Values = np.where(possible, logarithm, -np.inf)
     return result

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import stdtrit
 
 from zerocost.base.progress import StepProgress
 from zerocost.combine import Combination
@@ -140,6 +139,8 @@ def kendall_gain(held: list[HeldOut], first: str = "tuned", second: str = "defau
     The interval is a t interval of the jackknife over architectures: each is left out in turn of every part that it is
     in, and the spread of the differences without it says how much depends on which architectures were trained.
     """
+    from scipy.special import stdtrit  # takes half a second to import
+
     count = 1 + max(int(part.places.max()) for part in held)
     gains = np.array([part.kendall(first) - part.kendall(second) for part in held])
     sizes = np.array([float(len(part.places)) for part in held])

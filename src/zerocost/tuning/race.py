@@ -30,7 +30,7 @@ from zerocost.tasks import Task
 
 PROBES = 3
 """Networks on which costs are counted and timed."""
-_LAYER = 3e6
+_LAYER = 1e7
 """Multiply-adds that take as long as what a parameter tensor costs whatever its size; `bench/growth.py` measures it."""
 _FIRST, _MORE = 16, 1.5
 """Networks that a fidelity is first judged by, and by how many times as many after that."""
