@@ -65,6 +65,14 @@ def space(choose):
     return Net(width=choose.int("width", 2, 16, step=2))
 
 
+def leaving():
+    raise SystemExit(3)
+
+
+def with_control_characters():
+    raise BaseException("\\x1b[31mred")
+
+
 def raising():
     raise RuntimeError("no such luck")
 

@@ -126,7 +126,15 @@ MODELS = [
     *("mine.py:raising", "syntax.py:build", "raises.py:build", "deep.py:build", "text.txt:build", "null.py:build"),
     *("text.keras", "empty.keras", "gone.keras", "empty.h5", "."),
 ]
-CANDIDATES = ["mine.py:nothing", "mine.py:number", "mine.py:only_broken", "mine.py:bild", "gone.py:candidates"]
+CANDIDATES = [
+    "mine.py:leaving",
+    "mine.py:with_control_characters",
+    "mine.py:nothing",
+    "mine.py:number",
+    "mine.py:only_broken",
+    "mine.py:bild",
+    "gone.py:candidates",
+]
 COMBINATIONS = ["gone", "empty", "text", "deep", "list", "format", "truth", "setting", "heavy", "weightless", "unknown"]
 COMBINATIONS += ["clause", "reference", "bytes"]
 STORES = ["text.txt", ".", "gone/scores.db", "other.db", "cut.db", "/dev/full", "/proc/scores.db"]
@@ -276,6 +284,7 @@ def check(result, code: int = 2) -> None:
     assert lines[0].startswith("error: ")
     assert "Traceback" not in lines[0]
     assert len(lines[0]) < 1500
+    assert result.err.strip().isprintable()
 
 
 def test_there_are_more_than_200():

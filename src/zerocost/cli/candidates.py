@@ -63,6 +63,8 @@ def _candidates_of(value: Any, name: str) -> dict[str, Builder | nn.Module]:
     try:
         with seeded(0):
             made = value()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InputError(f"{name}() raised {describe_error(error)}") from error
     return {name: value} if is_network(made) else as_builders(made)

@@ -53,7 +53,7 @@ class Shell(TyperGroup):
 
 def fail(message: str, code: int) -> NoReturn:
     """One line on stderr, then the exit code."""
-    line = " ".join(message.split())
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
     with suppress(OSError):  # where stderr cannot be written to, the code has to do
         err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
     raise typer.Exit(code)

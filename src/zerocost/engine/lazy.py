@@ -50,7 +50,9 @@ def materialised(model: nn.Module, inputs: Any, seed: int = 0) -> nn.Module:
     try:
         with seeded(seed, device), torch.no_grad():
             call(made.eval(), moved)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise Failure(f"the network raised {describe_error(error)}, when its lazy layers saw a batch") from error
     for module, training in modes:
         module.training = training

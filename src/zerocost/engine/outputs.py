@@ -71,7 +71,9 @@ class OutputPicker:
                 found = getattr(returned, self.output) if place is None else returned[place]
             else:
                 found = returned[self.output]
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             reason = f"{type(error).__name__}: {error}"
             raise Failure(f"there is no output {self.found!r} in {_describe(returned)} ({reason})") from error
         if isinstance(found, Tensor):

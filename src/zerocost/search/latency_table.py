@@ -112,7 +112,9 @@ def _calls(model: nn.Module, sample: Any) -> list[tuple[nn.Module, tuple[Any, ..
     try:
         with torch.no_grad():
             call(model.eval(), sample)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise Failure(f"the network raised {describe_error(error)}") from error
     finally:
         for hook in hooks:

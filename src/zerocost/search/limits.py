@@ -140,7 +140,9 @@ def _reason_against(function: Limit, arch: Architecture) -> str | None:
     name = getattr(function, "__name__", type(function).__name__)
     try:
         answer = function(arch)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InputError(f"limit {name} raised {type(error).__name__} for {arch}: {error}") from error
     if isinstance(answer, str):
         return answer

@@ -50,7 +50,9 @@ def as_number(name: str, ask: Callable[[], Any]) -> float | Failure:
         value = ask()
     except Failure as error:
         return error
-    except Exception as error:  # noqa: BLE001  whatever the user's function raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  whatever the user's function raises
         return Failure(f"function {name} raised {describe_error(error)}")
     try:
         number = float(value)
