@@ -109,7 +109,7 @@ def test_rank_with_nobody_left_is_exit_code_1(run, user_file):
 
 def test_a_wrong_use_says_what_is_near_and_where_to_read(run):
     assert run("rnak").err == (
-        "error: unknown command 'rnak'; did you mean 'rank', 'train' or 'benchmarks'? `zerocost --help` lists all 12\n"
+        "error: unknown command 'rnak'; did you mean 'rank', 'train' or 'benchmarks'? `zerocost --help` lists all 15\n"
     )
     unknown = run("rank", "x.py:y", "--data", "digits", "--btach", 3).err
     assert unknown.startswith("error: unknown option '--btach'; did you mean '--batch', '--batches'")

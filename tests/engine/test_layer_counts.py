@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import zerocost as zc
 from zerocost.engine import layer_counts
+from zerocost.engine.network import Network
 from zerocost.spaces import Fidelity
 from zerocost.testing.zoo import ZOO
 
@@ -30,7 +31,8 @@ def test_sizes_are_the_same_on_the_flow_and_by_torch(name, monkeypatch):
 
 
 @pytest.mark.parametrize("space", ["nasbench201", "nasbench101", "darts"])
-def test_networks_of_a_space_need_no_pass_of_their_own(space):
+def test_networks_of_a_space_need_no_pass_of_their_own(space, monkeypatch):
+    monkeypatch.setattr(Network, "hides_calls", False)  # of functions that other tests compiled
     space = zc.spaces.get(space)
     network = space.build(space.sample(np.random.default_rng(0)), Fidelity(width=0.25, depth=0.3))
     images = torch.randn(1, 3, 32, 32)
@@ -67,3 +69,23 @@ def test_sizes_that_values_decide_are_counted_apart(decide):
     x = torch.full((2, 4), 0.1)
     alone, together = (zc.score(Decides(decide), x, proxies) for proxies in (SIZES, [*SIZES, "log_synflow"]))
     assert {size: alone.scores.get(size) for size in SIZES} == {size: together.scores.get(size) for size in SIZES}
+
+
+class Product(nn.Module):
+    def __init__(self, multiply):
+        super().__init__()
+        self.weight, self.head, self.multiply = nn.Parameter(torch.ones(4, 4)), nn.Linear(4, 3), multiply
+
+    def forward(self, x):
+        return self.head(self.multiply(x, self.weight))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("proxies", ["flops", "flops,log_synflow"])
+def test_products_in_a_compiled_function_count(proxies):
+    def multiply(x, weight):
+        return torch.relu(x @ weight)
+
+    x = torch.rand(2, 4)
+    for function in (multiply, torch.jit.trace(multiply, (x, torch.ones(4, 4)))):
+        assert zc.score(Product(function), x, proxies)["flops"] == 4 * 4 + 4 * 3

@@ -85,7 +85,7 @@ class Fidelity:
             InputError: any other text or file.
 
         >>> Fidelity.parse("width=0.5,batch=32")
-        Fidelity(width=0.5, depth=1.0, resolution=None, batch=32)
+        Fidelity(width=0.5, depth=1.0, resolution=None, batch=32, repeats=None)
         >>> Fidelity.parse("full") == FULL
         True
         """

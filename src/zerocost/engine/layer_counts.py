@@ -89,19 +89,22 @@ class LayerCounts:
 
     Args:
         weights: ids of the weight matrices that run.
+        given: what the network runs on: its tensors, and the sample.
+        certain: False where some calls may be out of sight.
 
     Attributes:
         multiply_adds: products of all layers and other products of matrices.
         sizes: of the output of each layer.
-        certain: whether the multiply-adds are those of any input of this shape: all functions that ran are known, and
-            none of them lets values decide what runs or how large it is.
+        certain: whether the multiply-adds are those of any input of this shape: all functions that ran were seen and
+            are known, and none of them lets values decide what runs or how large it is.
     """
 
-    def __init__(self, weights: Container[int]) -> None:
+    def __init__(self, weights: Container[int], *given: Any, certain: bool) -> None:
         self.weights = weights
+        self._given = {id(tensor): tensor for tensor in tree_leaves(given) if isinstance(tensor, Tensor)}
         self.multiply_adds = 0
         self.sizes: list[LayerSize] = []
-        self.certain = True
+        self.certain = certain
 
     def note(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Called with each call that ran."""
@@ -114,14 +117,12 @@ class LayerCounts:
             channels = result.shape[call.channel_axis]
             if result.numel():  # not so for an expert that no token of the sample goes to
                 self.sizes.append(LayerSize(result.numel() // channels, channels))
-        if behind:
-            written = args[:1] if result is None or is_in_place(function, kwargs) else ()
-            bases = [t._base for t in written if isinstance(t, Tensor) and t._base is not None]
-            for tensor in (
-                [result] if isinstance(result, Tensor) and not written else tree_leaves((result, written, bases))
-            ):
-                if isinstance(tensor, Tensor):
-                    tensor._layers_behind = (self, max(behind, self._behind((tensor,))))  # type: ignore[attr-defined]
+        written = args[:1] if result is None or is_in_place(function, kwargs) else ()
+        bases = [t._base for t in written if isinstance(t, Tensor) and t._base is not None]
+        plain = isinstance(result, Tensor) and not written
+        for tensor in [result] if plain else tree_leaves((result, written, bases)):
+            if isinstance(tensor, Tensor):
+                tensor._layers_behind = (self, max(behind, self._noted(tensor) or 0))  # type: ignore[attr-defined]
 
     def _count(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         if name in _PRODUCTS and isinstance(result, Tensor) and not torch._C._functorch.is_batchedtensor(result):
@@ -140,12 +141,19 @@ class LayerCounts:
         most = 0
         for value in values.values() if isinstance(values, dict) else values:
             if isinstance(value, Tensor):
-                owner, layers = getattr(value, "_layers_behind", (None, 0))
-                if owner is self and layers > most:
-                    most = layers
+                noted = self._noted(value)
+                if noted is None:
+                    self.certain = self.certain and id(value) in self._given  # else a call was not seen
+                elif noted > most:
+                    most = noted
             elif isinstance(value, tuple | list | dict):
                 most = max(most, self._behind(value))
         return most
+
+    def _noted(self, tensor: Tensor) -> int | None:
+        """The layers on the longest path to a tensor; None for one that no call that was seen returned."""
+        owner, layers = getattr(tensor, "_layers_behind", (None, 0))
+        return layers if owner is self else None
 
     def signals(self, outputs: Any) -> dict[str, Any]:
         """What was counted on the way to the outputs."""

@@ -131,6 +131,11 @@ class Network:
         """Copies of the weight matrices; `Failure` when there are none."""
         return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
 
+    @property
+    def hides_calls(self) -> bool:
+        """Whether calls may be out of sight: a part is compiled by torch.jit, or any function in this process is."""
+        return bool(self.compiled or torch.jit._state._python_cu.get_functions())  # type: ignore[func-returns-value]
+
     def copies(self, kept: Mapping[str, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
         """Copies of all parameters and buffers, some of which are `kept` from before."""
         with torch.no_grad():

@@ -97,9 +97,9 @@ def _place_of(picked: Tensor, samples: int) -> SamplePlace | NoPlace:
     """The place in what a call picked, whose elements are the numbers of their samples."""
     if picked.numel() and picked.min() == picked.max():
         return NoPlace(_ALONE, int(picked.min()))
-    for axis, length in enumerate(picked.shape):
+    for axis, length in enumerate(picked.shape if picked.numel() else ()):
         lines = picked.movedim(axis, 0).reshape(length, -1)
-        order = lines[:, 0] if lines.numel() else lines
+        order = lines[:, 0]
         after = int((order == 0).int().cumprod(0).sum())
         before, rest = divmod(length, samples * after) if after else (0, 1)
         numbers = torch.arange(samples, device=picked.device).repeat_interleave(after).repeat(before)

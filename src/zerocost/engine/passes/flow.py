@@ -94,9 +94,11 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
         for module in () if kept else network.normalisers:
             module.register_forward_hook(_hand_on, with_kwargs=True)
         see, ids = None if roles is None else roles.see, set(map(id, weights))
-        counts = LayerCounts(ids) if batch.wanted.intersection(signals_from(["shape"])) else None
+        tensors, wanted = parameters | buffers, batch.wanted.intersection(signals_from(["shape"]))
+        counts = LayerCounts(ids, tensors, inputs, certain=not network.hides_calls) if wanted else None
         with mode(network.originals, see, ids, kept, counts) as running:
-            outputs = network.run(parameters | buffers, inputs)
+            outputs = network.run(tensors, inputs)
+        counted = {} if counts is None else counts.signals(outputs)
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
         exponent = 0
@@ -106,7 +108,7 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
         flows = gradients(outputs.sum(), weights)
     along = {} if roles is None else {"weight_roles": roles.result()}
     if counts is not None and counts.certain:
-        along |= counts.signals(outputs)
+        along |= counted
     return [w.detach() for w in weights], [g.detach() for g in flows], exponent, along
 
 

@@ -43,21 +43,22 @@ def _shape(batch: PassInput) -> dict[str, Any]:
 def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> dict[str, Any]:
     """Multiply-adds by our own rules; where a function has none, half of the FLOPs that torch's counter sees, as it
     counts a multiply-add as two. And the layers in between."""
-    counts, outputs = _run_counted(network, seed, tensors, sample)
-    if not counts.certain:
+    certain, found = _run_counted(network, seed, tensors, sample)
+    if not certain:
         with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
-            counts, outputs = _run_counted(network, seed, tensors, sample)
-        counts.multiply_adds = int(counter.get_total_flops()) // 2
-    found = counts.signals(outputs)
+            _, found = _run_counted(network, seed, tensors, sample)
+        found["multiply_adds"] = int(counter.get_total_flops()) // 2
     hidden = dict.fromkeys(("weight_depth", "layer_sizes"), Failure(COMPILED))
     return found | hidden if network.compiled else found
 
 
-def _run_counted(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> tuple[LayerCounts, Tensor]:
-    """What was counted while a sample ran, and the outputs."""
-    counts = LayerCounts(frozenset(id(tensors[name]) for name in network.weight_names))
+def _run_counted(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> tuple[bool, dict[str, Any]]:
+    """Whether what was counted while a sample ran is certain, and the signals."""
+    weights = frozenset(id(tensors[name]) for name in network.weight_names)
+    counts = LayerCounts(weights, tensors, sample, certain=not network.hides_calls)
     with network.fresh(seed, training=False), torch.no_grad(), _CountMode(counts):
-        return counts, network.run(tensors, sample)
+        found = counts.signals(network.run(tensors, sample))
+    return counts.certain, found
 
 
 class _CountMode(ShapeMode):
