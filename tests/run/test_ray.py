@@ -77,6 +77,8 @@ def test_a_lost_node_costs_only_what_it_was_computing(cluster, noted):
 def test_without_ray_or_a_cluster_what_to_do_is_said(monkeypatch):
     with pytest.raises(InputError, match="Ray gives each worker a GPU; use device='cuda'"):
         zc.rank({"a": lambda: network(2)}, DATA, "snip", ray="auto", device="cuda:1")
+    with pytest.raises(InputError, match="ray must be 'auto', 'local' or HOST:PORT, but got 5"):
+        zc.rank({"a": lambda: network(2)}, DATA, "snip", ray=5)
     pytest.importorskip("ray", reason="the extra ray is not installed").shutdown()
     for address, why in (("127.0.0.1:9", "ConnectionRefusedError"), ("here", "it is not HOST:PORT")):
         with pytest.raises(InputError, match=f"no Ray cluster at '{address}': {why}.*ray start --head"):

@@ -60,3 +60,9 @@ def test_bad_input_says_what_is_wrong():
         profile(lambda: 1 / 0, BATCH)
     with pytest.raises(InputError, match="no forward and backward pass to compare with: the network raised"):
         profile(partial(nn.Linear, 3, 4), BATCH)
+
+
+def test_proxies_without_a_score_are_named():
+    found = profile(nn.Linear(4, 2), (torch.rand(4, 4), torch.arange(4) % 2), "snip,az_trainability", rounds=1)
+    assert found.failures.keys() == {"az_trainability"}
+    assert Profile.from_dict(found.to_dict()).failures == found.failures

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import csv
 import math
+import sqlite3
 import sys
+from contextlib import closing
 
 import pandas as pd
 import pytest
@@ -58,11 +60,11 @@ def test_merging_keeps_what_is_there_and_says_what_differs(place, tmp_path, smal
         b.add("one", {("a", 0, "snip"): Score(3.0, None), ("b", 0, "snip"): Score(None, "NaN")}, about="cnn")
         b.add("two", {("a", 0, "snip"): Score(4.0, None)})
         merged = merge([a, b], both)
-        assert merged == (2, 3, 1, "snip of a, seed 0: kept 1.0, not 3.0")
+        assert merged == (1, 1, 3, 1, "snip of a, seed 0: kept 1.0, not 3.0")
         assert both.known("one") == {("a", 0, "snip"): Score(1.0, None), ("b", 0, "snip"): Score(2.0, None)}
         assert both.known("two") == b.known("two")
         assert [one.about for one in summarise(both)] == ["cnn", ""]
-        assert merge([both], both) == (0, 3, 0, "")
+        assert merge([both], both) == (0, 0, 3, 0, "")
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path):
@@ -79,3 +81,15 @@ def test_a_file_of_another_kind_and_a_missing_pyarrow_say_what_to_do(tmp_path, m
         monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
         with pytest.raises(MissingExtraError, match=r"pip install 'zerocost\[parquet\]'"):
             export(kept, tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(("statement", "held"), [("", "nothing"), ("CREATE TABLE mine (a)", "the tables 'mine'")])
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path, statement, held):
+    file = tmp_path / "other.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(statement)
+    file.touch()
+    before = file.read_bytes()
+    with pytest.raises(InputError, match=f"other.db is no store of scores: it holds {held}"):
+        open_existing(file)
+    assert file.read_bytes() == before

@@ -46,6 +46,8 @@ class Workers:
     def __post_init__(self) -> None:
         if self.number is not None and (not isinstance(self.number, int) or self.number < 1):
             raise InputError(f"workers must be a whole number from 1 on, but got {self.number!r}")
+        if self.ray is not None and not isinstance(self.ray, str):
+            raise InputError(f"ray must be 'auto', 'local' or HOST:PORT, but got {self.ray!r}")
         if self.ray is None:
             check_device(self.device)
         elif str(self.device).startswith("cuda:"):

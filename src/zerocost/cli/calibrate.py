@@ -95,7 +95,9 @@ def _print_calibrated(found: Calibrated) -> None:
         table.add_column(column, justify="right")
     for name, row in found.tried.iterrows():
         interval = f"{fixed(row['low'])} {fixed(row['high'])}"
-        table.add_row(escape(str(name)), percent(row["cost"]), str(row["networks"]), fixed(row["kendall"]), interval)
+        table.add_row(
+            escape(str(name)), percent(row["cost"]), str(int(row["networks"])), fixed(row["kendall"]), interval
+        )
     if len(found.tried):
         out.print(table, highlight=False)
     out.print(found.verdict, highlight=False, markup=False, soft_wrap=True)

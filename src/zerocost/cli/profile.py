@@ -72,6 +72,8 @@ def _print_profile(found: Profile, size: int) -> None:
         alone = "" if math.isnan(row["alone"]) else f"{row['alone']:.2f}"
         table.add_row(escape(name), f"{row['units']:.3f}", f"{row['share']:.0%}", alone)
     out.print(table)
+    for name, reason in found.failures.items():
+        out.print(f"failed: {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
     out.print(
         f"1 unit: one forward and backward pass of {plural(size, 'sample')}, {1000 * found.unit:.3g} ms; medians of "
         f"{plural(found.rounds, 'round')}. Watchers are part of their passes; alone: scoring with that proxy alone",

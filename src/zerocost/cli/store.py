@@ -65,6 +65,8 @@ def merge(
         target = stack.enter_context(Store(into))
         merged = merge_stores(opened, target)
     added = f"{target.where}: {plural(merged.added, 'score')} added, {merged.known:,} known"
+    if merged.replaced:
+        added += f", {plural(merged.replaced, 'failure')} replaced by a value"
     out.print(added, highlight=False, markup=False, soft_wrap=True)
     if merged.different:
         out.print(

@@ -50,11 +50,13 @@ class Profile(Result):
             Of each proxy, `alone` is what scoring with it alone would cost.
         unit: seconds of one unit.
         rounds: how often everything was measured; the table has medians.
+        failures: why proxies have no score, and so no row.
     """
 
     table: pd.DataFrame
     unit: float
     rounds: int
+    failures: dict[str, str]
 
     def to_frame(self) -> pd.DataFrame:
         """A copy of `table`."""
@@ -136,7 +138,7 @@ def profile(
         units.append((before + measure.unit()) / 2)
         found.append({part: spent / units[-1] for part, spent in parts.items()})
     medians = {part: statistics.median(one.get(part, 0.0) for one in found) for part in found[0]}
-    return Profile(_tabulate(medians), statistics.median(units), rounds)
+    return Profile(_tabulate(medians), statistics.median(units), rounds, measure.failures)
 
 
 class _Measure:
@@ -146,6 +148,7 @@ class _Measure:
         self.model, self.batches, self.task, self.seed = model, batches, task, seed
         self.device = next((t.device for t in model.parameters()), torch.device("cpu"))
         self.clock = time.perf_counter if self.device.type == "cuda" else time.process_time
+        self.failures: dict[str, str] = {}
 
     def seconds(self, run: Any) -> float:
         """The time that a call takes."""
@@ -194,6 +197,7 @@ class _Measure:
             together = self.seconds(lambda: cards.append(self.score(timed)))
         finally:
             TIMING.reset(token)
+        self.failures = dict(cards[0].failures)
         passes: dict[str, float] = {}
         for step in cards[0].passes:
             passes[step.name] = passes.get(step.name, 0.0) + step.milliseconds / 1000

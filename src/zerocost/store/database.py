@@ -83,7 +83,8 @@ class Database:
         except (SQLAlchemyError, ZerocostError) as error:
             self.close()
             reason = str(error) if isinstance(error, ZerocostError) else database_message(error)
-            raise InputError(f"cannot keep scores in {self.name}: {reason}; {_ADVICE[self.kind]}") from None
+            advice = "" if isinstance(error, InputError) else f"; {_ADVICE[self.kind]}"
+            raise InputError(f"cannot keep scores in {self.name}: {reason}{advice}") from None
 
     def transact(self, work: Callable[[Execute], T], *, write: bool = False, patience: float | None = None) -> T:
         """Do work in a transaction, kept as a whole or not at all. Only one writes at a time, among all processes.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import math
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,13 +67,15 @@ class _Merged(NamedTuple):
     """What `merge` did.
 
     Attributes:
-        added: scores that the store did not have, or of which it had only a failure.
+        added: scores that the store did not have.
+        replaced: scores of which it had only a failure.
         known: scores that it had.
         different: some of these, of which the values differ by more than rounding; the store's own were kept.
         example: one that differs, in words.
     """
 
     added: int
+    replaced: int
     known: int
     different: int
     example: str
@@ -81,12 +85,26 @@ def open_existing(where: str | Path) -> Store:
     """A store that is there already.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or a SQLite file holds something else.
     """
-    url = as_url(where)
-    if url.get_backend_name() == "sqlite" and not (url.database and Path(url.database).exists()):
-        raise InputError(f"there is no store {display_url(url)}; give the path or URL of one that was written")
+    url, advice = as_url(where), "give the path or URL of one that was written"
+    if url.get_backend_name() == "sqlite":
+        if not (url.database and Path(url.database).exists()):
+            raise InputError(f"there is no store {display_url(url)}; {advice}")
+        tables = _tables_of(Path(url.database))
+        if tables is not None and "scores" not in tables:
+            held = f"the tables {', '.join(map(repr, tables))}" if tables else "nothing"
+            raise InputError(f"{display_url(url)} is no store of scores: it holds {held}; {advice}")
     return Store(where)
+
+
+def _tables_of(file: Path) -> list[str] | None:
+    """The names of the tables in a SQLite file, which is left as it is; None where they cannot be read."""
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    except sqlite3.Error:
+        return None
 
 
 def summarise(store: Store) -> list[_JobSummary]:
@@ -115,9 +133,11 @@ def merge(sources: Iterable[Store], into: Store) -> _Merged:
     ...     both.known("settings")["b", 0, "snip"].value
     3.0
     >>> merged.added, merged.known, merged.different
-    (3, 1, 1)
+    (2, 1, 1)
+    >>> merged.replaced
+    1
     """
-    added = known = different = 0
+    added = replaced = known = different = 0
     example = ""
     for rows in (rows for source in sources for rows in _all_rows(source)):
         jobs: dict[tuple[str, str], list[_Row]] = {}
@@ -135,9 +155,9 @@ def merge(sources: Iterable[Store], into: Store) -> _Merged:
                     values = f"kept {there[key].value!r}, not {row.value!r}"
                     example = example or f"{row.proxy} of {row.architecture}, seed {row.seed}: {values}"
             into.add(made, new, about)
-            added += len(new)
-            known += len(group) - len(new)
-    return _Merged(added, known, different, example)
+            failed = len(new.keys() & there.keys())
+            added, replaced, known = added + len(new) - failed, replaced + failed, known + len(group) - len(new)
+    return _Merged(added, replaced, known, different, example)
 
 
 def _differs(kept: Score, other: Score) -> bool:
