@@ -25,7 +25,8 @@ from zerocost.cli.common import (
     command,
     out,
     print_json,
-    print_written,
+    save_if,
+    then_written,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.search.origin import own_space
@@ -77,15 +78,11 @@ def calibrate(
     """Find the cheapest fidelity whose ranking agrees with that of the full networks."""
     check_file(save)
     found = find_fidelity(own_space(space) if ":" in space else space, data, **vars_of(agreement), **vars_of(place))
-    try:
+    with then_written(lambda: save_if(found, save), as_json):
         if as_json:
             print_json(found.as_dict())
         else:
             _print_calibrated(found)
-    finally:  # also where there is nobody to read what is printed
-        if save is not None:
-            found.save(save)
-    print_written([save] if save and not as_json else [])
 
 
 def _print_calibrated(found: Calibrated) -> None:

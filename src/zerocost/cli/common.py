@@ -7,10 +7,11 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import pandas as pd
 import typer
@@ -203,6 +204,28 @@ def print_json(value: Any) -> None:
         return item if isinstance(item, str | int | float | bool | None) else str(item)
 
     sys.stdout.write(json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
+
+
+class _Saved(Protocol):
+    def save(self, path: Path) -> None: ...
+
+
+def save_if(value: _Saved, path: Path | None) -> list[Path]:
+    """Save a value where a path is given; returns the files."""
+    if path is None:
+        return []
+    value.save(path)
+    return [path]
+
+
+@contextmanager
+def then_written(write: Callable[[], Iterable[Path]], quiet: bool) -> Iterator[None]:
+    """Write files after something was printed, also where there is nobody to read it; and say which, if not quiet."""
+    try:
+        yield
+    finally:
+        written = write()
+    print_written([] if quiet else written)
 
 
 def print_written(paths: Iterable[Path]) -> None:

@@ -30,7 +30,7 @@ from zerocost.cli.common import (
     command,
     out,
     print_json,
-    print_written,
+    then_written,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.combine import as_proxies
@@ -147,14 +147,11 @@ def evaluate(
         truth=truth.query(table),
         **settings,
     )
-    try:
+    with then_written(lambda: output.write(evaluation), output.as_json):
         if output.as_json:
             print_json(_evaluation_dict(evaluation))
         else:
             _print_evaluation(evaluation)
-    finally:  # also where there is nobody to read what is printed
-        written = output.write(evaluation)
-    print_written([] if output.as_json else written)
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:

@@ -30,7 +30,8 @@ from zerocost.cli.common import (
     nothing_ran,
     out,
     print_json,
-    print_written,
+    save_if,
+    then_written,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.cli.runs import TrainingOptions, print_runs, with_metric
@@ -139,7 +140,14 @@ def rank(
     kept = select(table, where, top=output.top)
     unusable = nothing_ran(chosen, table.scored)
     runs: list[Run] = []
-    try:
+
+    def write() -> list[Path]:
+        if unusable:
+            return []
+        saved = [] if save is None else save_if(table.combination.against(table.frame), save)
+        return [*files.write(kept), *saved]
+
+    with then_written(write, output.as_json):
         if not output.as_json and not unusable:
             _print_table(kept, table, output.explain)
         if training.train and not interrupted and not unusable and len(kept):
@@ -149,11 +157,6 @@ def rank(
             print_json(ranking_dict(kept, table) | ({"runs": [run.to_dict() for run in runs]} if runs else {}))
         elif runs:
             print_runs(runs, dict(kept.frame["rank_score"]))
-    finally:  # also where there is nobody to read what is printed
-        if save is not None and not unusable:
-            table.combination.against(table.frame).save(save)
-        written = [*files.write(kept), *([save] if save is not None else [])] if not unusable else []
-    print_written([] if output.as_json else written)
     if interrupted:
         fail(f"interrupted; above is what was scored until then, {plural(len(table), 'candidate')}", INTERRUPTED)
     if unusable:

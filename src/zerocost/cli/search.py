@@ -30,7 +30,7 @@ from zerocost.cli.common import (
     nothing_ran,
     out,
     print_json,
-    print_written,
+    then_written,
 )
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
@@ -162,15 +162,12 @@ def search(
         result, interrupted = stop.result, True
     except NothingFits as none:
         result, refusals = none.result, str(none)
-    try:
+    with then_written(lambda: [*output.write(result, own), *files.write(result)], output.as_json):
         if output.as_json:
             print_json(_result_dict(result))
         else:
             _print_result(result)
             _explain_result(result, output)
-    finally:  # also where there is nobody to read what is printed
-        written = [*output.write(result, own), *files.write(result)]
-    print_written([] if output.as_json else written)
     if interrupted:
         fail("interrupted; what was done until then is above", INTERRUPTED)
     _fail_without_survivors(result, chosen, refusals)

@@ -9,7 +9,7 @@ import typer
 
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.cli.candidates import Target, load_candidates
-from zerocost.cli.common import Data, Json, Ray, TableFiles, TaskOptions, Workers, command, print_json, print_written
+from zerocost.cli.common import Data, Json, Ray, TableFiles, TaskOptions, Workers, command, print_json, then_written
 from zerocost.cli.expand import vars_of
 from zerocost.cli.runs import TrainingOptions, mean_metrics, print_runs
 from zerocost.cli.shell import BAD_INPUT, fail
@@ -49,15 +49,12 @@ def train(target: Target, data: Data, options: _TrainOptions, files: TableFiles,
     except TrainingInterrupted as stop:
         runs, interrupted = stop.runs, True
     trained = [run for run in runs if run.ended_well]
-    try:
+    with then_written(lambda: files.write(frame(runs)) if trained else [], as_json):
         if as_json:
             best = next(iter(mean_metrics(runs)), None) if trained else None
             print_json({"runs": [run.to_dict() for run in runs], "best": best})
         elif trained:
             print_runs(runs)
-    finally:  # also where there is nobody to read what is printed
-        written = files.write(frame(runs)) if trained else []
-    print_written([] if as_json else written)
     if interrupted:
         fail(f"interrupted; trainings that ended until then: {len(runs)}", INTERRUPTED)
     if not trained:

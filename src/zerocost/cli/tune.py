@@ -23,7 +23,8 @@ from zerocost.cli.common import (
     command,
     out,
     print_json,
-    print_written,
+    save_if,
+    then_written,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.search.origin import own_space
@@ -124,15 +125,11 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
         store=place.store,
         **vars_of(effort),
     )
-    try:
+    with then_written(lambda: save_if(tuned, save), as_json):
         if as_json:
             print_json(_tuned_dict(tuned))
         else:
             _print_tuned(tuned)
-    finally:  # also where there is nobody to read what is printed
-        if save is not None:
-            tuned.save(save)
-    print_written([save] if save and not as_json else [])
 
 
 def _print_tuned(tuned: Tuned) -> None:

@@ -90,7 +90,6 @@ class LayerCounts:
     Args:
         weights: ids of the weight matrices that run.
         given: what the network runs on: its tensors, and the sample.
-        certain: False where some calls may be out of sight.
 
     Attributes:
         multiply_adds: products of all layers and other products of matrices.
@@ -99,12 +98,12 @@ class LayerCounts:
             are known, and none of them lets values decide what runs or how large it is.
     """
 
-    def __init__(self, weights: Container[int], *given: Any, certain: bool) -> None:
+    def __init__(self, weights: Container[int], *given: Any) -> None:
         self.weights = weights
         self._given = {id(tensor): tensor for tensor in tree_leaves(given) if isinstance(tensor, Tensor)}
         self.multiply_adds = 0
         self.sizes: list[LayerSize] = []
-        self.certain = certain
+        self.certain = True
 
     def note(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Called with each call that ran."""

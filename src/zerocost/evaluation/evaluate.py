@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +146,7 @@ def evaluate(
     batches_by_seed = draw_job_batches(source, range(seed, seed + seeds * repeats), samples, batches, balanced, scale)
     where = None if device is None else str(device)
     chosen = as_task(task, source, batches_by_seed[seed][0])
-    at = replace(scale, repeats=None)
-    job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, at, where, chosen)
+    job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, scale, where, chosen)
     start = time.perf_counter()
     with (
         report_steps(progress, "scoring") as report,

@@ -6,6 +6,7 @@ import hashlib
 import re
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -22,6 +23,7 @@ from zerocost.base.version import VERSION
 from zerocost.engine.proxy import Proxy
 from zerocost.run.job import Job
 from zerocost.scoring.candidates import initialise
+from zerocost.spaces import Fidelity
 
 
 def fingerprints(job: Job) -> dict[int, str]:
@@ -38,7 +40,7 @@ def fingerprints(job: Job) -> dict[int, str]:
         layers = []
     code = [code_checksum(f) for v in (type(job.space).build, *vars(job.space).values()) for f in _functions_in(v)]
     task = (job.task.name, job.task.loss_digest, *map(_identity, (job.task.loss, job.task.output)))
-    common = (VERSION, torch.__version__, job.space.name, arch, layers, code, job.fidelity, job.device or "cpu", task)
+    common = (VERSION, torch.__version__, job.space.name, arch, layers, code, _scale(job), job.device or "cpu", task)
     return {seed: _digest(common, batches) for seed, batches in job.batches.items()}
 
 
@@ -47,7 +49,12 @@ def describe(job: Job) -> str:
     size = next((len(x) for x in tree_leaves(job.batches) if isinstance(x, torch.Tensor) and x.ndim), 0)
     where = "" if job.device in (None, "cpu") else f" on {job.device}"
     versions = f"zerocost {VERSION}, torch {torch.__version__}"
-    return f"{job.space.name} at {job.fidelity}, {job.task.name}, batch {size}{where}; {versions}"
+    return f"{job.space.name} at {_scale(job)}, {job.task.name}, batch {size}{where}; {versions}"
+
+
+def _scale(job: Job) -> Fidelity:
+    """What one score depends on of a fidelity: not how often networks are initialised."""
+    return replace(job.fidelity, repeats=None)
 
 
 def _digest(common: tuple[object, ...], batches: Any) -> str:

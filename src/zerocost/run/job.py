@@ -34,7 +34,7 @@ class Job(NamedTuple):
         space: the architectures' space.
         proxies: as the caller gave them; each process resolves them.
         batches: the batches that are scored on, for each seed.
-        fidelity: at which networks are built.
+        fidelity: at which networks are built; how often they are initialised, the seeds of `batches` say.
         device: where networks are moved before scoring; None leaves them where they were built.
         task: what the networks' outputs are for.
     """

@@ -82,7 +82,7 @@ class SearchPlan:
         given = portable_proxies(as_proxies(pipeline.proxies))
         proxies = tuple(given.get(p.name, p.name) for p in self.proxies)
         device = None if pipeline.device is None else pipeline.device_name
-        return Job(self.space, proxies, batches, replace(fidelity, repeats=None), device, self.split.task)
+        return Job(self.space, proxies, batches, fidelity, device, self.split.task)
 
     def measure(self, fidelity: Fidelity, costs: Mapping[str, Cost] | None = None) -> Measure:
         """Measures architectures at a fidelity: the proxies, and these costs, all if None."""

@@ -229,10 +229,10 @@ def _chance_of_best(scores: Values, truth: Values, k: int) -> tuple[Values, npt.
 
 def _log_choose(n: npt.NDArray[np.intp], k: npt.NDArray[np.intp]) -> Values:
     """Logarithm of the binomial coefficient; −∞ where it is 0."""
-    possible = (n >= k) & (k >= 0)
-    rest = np.where(possible, n - k, 0)
     from scipy.special import gammaln  # takes half a second to import
 
+    possible = (n >= k) & (k >= 0)
+    rest = np.where(possible, n - k, 0)
     logarithm = gammaln(np.abs(n) + 1.0) - gammaln(np.abs(k) + 1.0) - gammaln(rest + 1.0)
     result: Values = np.where(possible, logarithm, -np.inf)
     return result

@@ -91,7 +91,7 @@ class Runner:
         seeds = range(self.seed, self.seed + (fidelity.repeats or self.combination.repeats or 1))
         batches = draw_job_batches(self.data, seeds, self.samples, 1, False, fidelity)
         given = tuple(self.proxies if proxies is None else proxies)
-        return Job(self.space, given, batches, replace(fidelity, repeats=None), self.device, self.task)
+        return Job(self.space, given, batches, fidelity, self.device, self.task)
 
     @contextmanager
     def ranking(self, fidelity: Fidelity, workers: int = 1) -> Iterator[_Ranking]:

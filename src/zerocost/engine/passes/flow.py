@@ -95,7 +95,7 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
             module.register_forward_hook(_hand_on, with_kwargs=True)
         see, ids = None if roles is None else roles.see, set(map(id, weights))
         tensors, wanted = parameters | buffers, batch.wanted.intersection(signals_from(["shape"]))
-        counts = LayerCounts(ids, tensors, inputs, certain=not network.hides_calls) if wanted else None
+        counts = LayerCounts(ids, tensors, inputs) if wanted and not network.hides_calls else None
         with mode(network.originals, see, ids, kept, counts) as running:
             outputs = network.run(tensors, inputs)
         counted = {} if counts is None else counts.signals(outputs)

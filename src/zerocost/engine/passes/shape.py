@@ -43,7 +43,7 @@ def _shape(batch: PassInput) -> dict[str, Any]:
 def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> dict[str, Any]:
     """Multiply-adds by our own rules; where a function has none, half of the FLOPs that torch's counter sees, as it
     counts a multiply-add as two. And the layers in between."""
-    certain, found = _run_counted(network, seed, tensors, sample)
+    certain, found = (False, {}) if network.hides_calls else _run_counted(network, seed, tensors, sample)
     if not certain:
         with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
             _, found = _run_counted(network, seed, tensors, sample)
@@ -55,7 +55,7 @@ def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sam
 def _run_counted(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> tuple[bool, dict[str, Any]]:
     """Whether what was counted while a sample ran is certain, and the signals."""
     weights = frozenset(id(tensors[name]) for name in network.weight_names)
-    counts = LayerCounts(weights, tensors, sample, certain=not network.hides_calls)
+    counts = LayerCounts(weights, tensors, sample)
     with network.fresh(seed, training=False), torch.no_grad(), _CountMode(counts):
         found = counts.signals(network.run(tensors, sample))
     return counts.certain, found
