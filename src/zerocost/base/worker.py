@@ -5,6 +5,7 @@ Frames go over its standard input and output, each a pickled `bytes` in and a pi
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import queue
@@ -68,6 +69,7 @@ def serve() -> None:
         _send(answers, (None, error))
         return
     _send(answers, (None, None))
+    gc.freeze()  # what stays until the end need not be searched for garbage again and again
     while True:
         _send(answers, call(function, pickle.loads(frames.get())))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 import typer
@@ -69,6 +70,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the shell command."""
+    gc.freeze()  # what was imported stays, so that it need not be searched for garbage again and again
     try:
         app()
     finally:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls import Call
 from zerocost.engine.functions import Function
 from zerocost.engine.inputs import take_samples
 from zerocost.engine.layer_counts import LayerCounts
@@ -19,6 +20,7 @@ from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import COMPILED, Network
 from zerocost.engine.on_meta import on_meta
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
+from zerocost.engine.shapes import quick_result
 from zerocost.engine.signals import Signal
 
 _aten = torch.ops.aten
@@ -43,30 +45,36 @@ def _shape(batch: PassInput) -> dict[str, Any]:
 def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> dict[str, Any]:
     """Multiply-adds by our own rules; where a function has none, half of the FLOPs that torch's counter sees, as it
     counts a multiply-add as two. And the layers in between."""
-    certain, found = (False, {}) if network.hides_calls else _run_counted(network, seed, tensors, sample)
+    certain, found = (False, {}) if network.hides_calls else _run_counted(network, seed, tensors, sample, quick=True)
     if not certain:
         with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
-            _, found = _run_counted(network, seed, tensors, sample)
+            _, found = _run_counted(network, seed, tensors, sample, quick=False)
         found["multiply_adds"] = int(counter.get_total_flops()) // 2
     hidden = dict.fromkeys(("weight_depth", "layer_sizes"), Failure(COMPILED))
     return found | hidden if network.compiled else found
 
 
-def _run_counted(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> tuple[bool, dict[str, Any]]:
+def _run_counted(
+    network: Network, seed: int, tensors: dict[str, Tensor], sample: Any, quick: bool
+) -> tuple[bool, dict[str, Any]]:
     """Whether what was counted while a sample ran is certain, and the signals."""
     weights = frozenset(id(tensors[name]) for name in network.weight_names)
     counts = LayerCounts(weights, tensors, sample)
-    with network.fresh(seed, training=False), torch.no_grad(), _CountMode(counts):
+    with network.fresh(seed, training=False), torch.no_grad(), _CountMode(counts, quick):
         found = counts.signals(network.run(tensors, sample))
     return counts.certain, found
 
 
 class _CountMode(ShapeMode):
-    """Has the calls of a network counted."""
+    """Has the calls of a network counted; `quick` where nothing else looks at what runs."""
 
-    def __init__(self, counts: LayerCounts) -> None:
+    def __init__(self, counts: LayerCounts, quick: bool) -> None:
         super().__init__()
-        self.counts = counts
+        self.counts, self.quick = counts, quick
+
+    def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        found = quick_result(Call(function, name, args, kwargs)) if self.quick else None
+        return super().run(function, name, args, kwargs) if found is None else found
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = super().call(function, name, args, kwargs)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+import zerocost as zc
+from zerocost.engine.calls import Call
+from zerocost.engine.shapes import quick_result
+
+CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+
+def meta(*shape, dtype=torch.float32):
+    return torch.empty(shape, device="meta", dtype=dtype)
+
+
+@given(st.data())
+def test_a_convolution_has_the_shape_that_torch_says_or_none_where_torch_raises(data):
+    dimensions = data.draw(st.integers(1, 3))
+
+    def numbers(least, most):
+        one = st.integers(least, most)
+        return data.draw(st.one_of(one, st.tuples(*[one] * dimensions)))
+
+    groups, per_group = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 2))
+    sizes = [data.draw(st.integers(1, 9)) for _ in range(dimensions)]
+    kernels = [data.draw(st.integers(1, 4)) for _ in range(dimensions)]
+    inputs, weight = meta(2, groups * per_group, *sizes), meta(2 * groups, per_group, *kernels)
+    args = (inputs, weight, None, numbers(1, 3), numbers(0, 2), numbers(1, 2), groups)
+    function = CONVOLUTIONS[dimensions]
+    found = quick_result(Call(function, f"conv{dimensions}d", args, {}))
+    try:
+        wanted = function(*args)
+    except RuntimeError:
+        assert found is None
+    else:
+        assert (found.shape, found.dtype, found.device) == (wanted.shape, wanted.dtype, wanted.device)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call(F.conv2d, "conv2d", (meta(3, 8, 8), meta(4, 3, 3, 3)), {}),
+        Call(F.conv2d, "conv2d", (meta(1, 3, 8, 8), meta(4, 3, 3, 3)), {"padding": "same"}),
+        Call(F.conv2d, "conv2d", (meta(1, 4, 8, 8), meta(4, 3, 3, 3)), {}),
+        Call(F.conv2d, "conv2d", (torch.ones(1, 3, 8, 8), torch.ones(4, 3, 3, 3)), {}),
+        Call(torch.add, "add", (meta(1, 3), meta(2, 3)), {}),
+        Call(torch.add, "add", (meta(3), meta(3, dtype=torch.float64)), {}),
+        Call(torch.add, "add", (meta(3, dtype=torch.int64), 1.0), {}),
+        Call(torch.add, "add", (meta(3), 1j), {}),
+        Call(torch.add, "add", (meta(3), meta(3)), {"out": meta(3)}),
+        Call(F.linear, "linear", (meta(1, 3), meta(2, 3)), {}),
+    ],
+    ids=lambda call: f"{call.name} of {', '.join(str(tuple(getattr(a, 'shape', ()))) for a in call.args)}",
+)
+def test_other_calls_are_left_to_torch(call):
+    assert quick_result(call) is None
+
+
+def test_sums_in_place_keep_what_was_counted():
+    class Residual(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.other = torch.nn.Conv2d(3, 3, 3, padding=1), torch.nn.Conv2d(3, 3, 1)
+
+        def forward(self, x):
+            y = self.one(x)
+            y += x
+            x = self.other(y)
+            x *= y
+            return x.add_(y).mean((2, 3))
+
+    card = zc.score(Residual(), torch.rand(2, 3, 4, 4), "flops,depth")
+    assert card["flops"] == 16 * (27 * 3 + 9)
+    assert card["depth"] == 2
