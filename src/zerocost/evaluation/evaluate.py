@@ -38,6 +38,7 @@ _STAND_INS = {
     "vit": "noise:3x224x224:100",
 }
 """By benchmark, what networks are scored on where neither the caller nor the benchmark has data; else `_IMAGES`."""
+_RESAMPLES, _MANY, _RESAMPLES_OF_MANY = 1_000, 2_000, 200
 
 
 def evaluate(
@@ -53,7 +54,7 @@ def evaluate(
     balanced: bool = False,
     fidelity: Fidelity | str | None = None,
     k: int = 10,
-    resamples: int = 1000,
+    resamples: int | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
     task: Task | str | None = None,
@@ -99,7 +100,8 @@ def evaluate(
         fidelity: score scaled-down networks; parameters and FLOPs are then theirs too. Full size unless the
             combination has its own.
         k: number of highest scores that `precision@k` and the like pick.
-        resamples: number of bootstrap resamples.
+        resamples: number of bootstrap resamples; by default 1,000, and 200 for more than 2,000 networks, whose
+            intervals are narrow.
         seed: draws the architectures and the resamples, and is the first seed of the scores.
         device: where networks are scored.
         task: what the networks' outputs are for; by default what the data is certain about.
@@ -125,7 +127,7 @@ def evaluate(
     >>> float(found.table.loc["params", "spearman"])
     1.0
     """
-    _check_positive(seeds=seeds, resamples=resamples, k=k, n=n)
+    _check_positive(seeds=seeds, resamples=1 if resamples is None else resamples, k=k, n=n)
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
     given = portable_proxies(as_proxies(proxies))
@@ -158,7 +160,8 @@ def evaluate(
     scores, failures = tabulate_scores(found, list(drawn.index), each, list(given), combination)
     rising = -known if truth_falls(query.metric) else known
     twins = [rising[texts].tolist() for texts in networks.values()] if architectures > len(drawn) else None
-    statistics, paired = tabulate_statistics(scores, rising[drawn.index], k, resamples, seed, twins)
+    resamples = resamples or (_RESAMPLES if len(drawn) <= _MANY else _RESAMPLES_OF_MANY)
+    statistics, paired = tabulate_statistics(scores, rising[drawn.index], k, resamples, seed, twins, workers)
     settings = {
         "zerocost": VERSION,
         "torch": torch.__version__,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from statistics import fmean
 
 import numpy as np
@@ -86,6 +88,7 @@ def tabulate_statistics(
     resamples: int,
     seed: int,
     twins: Sequence[Sequence[float]] | None = None,
+    workers: int | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The statistics of each score with their intervals, and the paired differences of each two scores.
 
@@ -96,6 +99,7 @@ def tabulate_statistics(
         resamples: number of bootstrap resamples.
         seed: draws the resamples.
         twins: for each network, the truths of all architectures that build it; None where it is always one.
+        workers: number of threads that resample, each another score; it changes no result.
 
     Returns:
         The tables that `Evaluation` calls `table` and `paired`.
@@ -104,11 +108,12 @@ def tabulate_statistics(
     if twins is not None:
         pool = pool._replace(twins=np.fromiter(map(np.asarray, twins), dtype=object, count=len(twins)))
     seeds = len(scores) // len(truth)
+    by_name = {str(name): _without_repeats(scores_by_seed(scores[name], len(truth))) for name in scores}
+    resample = partial(bootstrap.resample_statistics, pool=pool, wanted=statistics, count=resamples, seed=seed)
+    with ThreadPoolExecutor(workers or 1) as threads:
+        draws = dict(zip(by_name, threads.map(resample, by_name.values()), strict=True))
     rows: dict[str, dict[str, float]] = {}
-    draws: dict[str, dict[str, Values]] = {}
-    for name in map(str, scores):
-        values = _without_repeats(scores_by_seed(scores[name], len(truth)))
-        draws[name] = bootstrap.resample_statistics(values, pool, statistics, resamples, seed)
+    for name, values in by_name.items():
         row: dict[str, float] = {}
         for statistic, function in statistics.items():
             each = np.array([function(one, pool) for one in values])
