@@ -91,7 +91,9 @@ def run_commands(block: Block, path: Path) -> None:
     for line in block.text.splitlines():
         if line.startswith("zerocost "):
             arguments = shlex.split(line, comments=True)[1:]
-            result = CliRunner().invoke(app, arguments + SMALL * (arguments[0] == "search"), catch_exceptions=False)
+            if arguments[0] == "search":
+                arguments += SMALL + ["--trainings", "2"] * ("--trainings" in arguments)
+            result = CliRunner().invoke(app, arguments, catch_exceptions=False)
             if result.exit_code and "pip install 'zerocost[" in result.stderr:
                 raise MissingExtraError(result.stderr.strip())
             assert result.exit_code == 0, f"{path.name}:{block.line}: {line}\n{result.output}"

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 from typer.testing import CliRunner
 
 import zerocost as zc
@@ -288,24 +289,14 @@ def test_a_module_is_imported_by_its_name_or_from_its_file(tmp_path: Path) -> No
 
 SESSION = """
 import json
-import os
-import signal
 import warnings
 
 import keras
 import numpy as np
 import zerocost as zc
-from of_a_user import doubled, Sums
+from of_a_user import Doubled, Sums, doubled
 
-warnings.simplefilter("error")
-warnings.filterwarnings("ignore", "Keras runs on jax")
 L = keras.layers
-images, labels = np.random.default_rng(0).random((8, 8, 8, 3), "float32"), np.arange(8) % 5
-
-
-class Local(L.Layer):
-    def call(self, inputs):
-        return inputs
 
 
 def said(*layers):
@@ -314,7 +305,27 @@ def said(*layers):
     return {**card.failures, **{"made": card.provenance["initialisation"] for _ in card}}
 
 
-answers = [
+class Local(L.Layer):
+    def call(self, inputs):
+        return inputs
+
+
+given = dict(np.load("given.npz"))
+model = keras.Sequential([keras.Input((8, 8, 3)), L.Conv2D(4, 3), Doubled(), L.Flatten(), L.Dense(10)])
+for weight, value in zip(model.weights, (given[name] for name in "abcd"), strict=True):
+    weight.assign(value)
+batch = keras.ops.convert_to_tensor(given["images"]), keras.ops.convert_to_tensor(given["labels"])
+card = zc.score(model, batch, "snip,synflow,naswot")
+scored = [type(batch[0]).__module__, card.provenance["keras_backend"], dict(card)]
+try:
+    zc.score(model, batch, "snip", loss=lambda outputs, labels: outputs.sum())
+except zc.InputError as error:
+    scored.append(str(error))
+
+warnings.simplefilter("error")
+warnings.filterwarnings("ignore", "Keras runs on jax")
+images, labels = given["images"], given["labels"] % 5
+sent = [
     said(L.Conv2D(4, 3, activation=doubled, kernel_regularizer=Sums())),
     said(Local()),
     said(L.Lambda(lambda values: 2 * values, name="twice")),
@@ -324,10 +335,16 @@ from zerocost.integrations.keras import helper
 process = helper._helper_process("jax")
 process.kill()
 process.wait()
-print(json.dumps([*answers, said(keras.Input((8, 8, 3))), helper._helper_process("jax") is process]))
+sent += [said(keras.Input((8, 8, 3))), helper._helper_process("jax") is process]
+print(json.dumps([scored, sent]))
 """
 OF_A_USER = """
 import keras
+
+@keras.saving.register_keras_serializable("user")
+class Doubled(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * keras.ops.relu(inputs)
 
 @keras.saving.register_keras_serializable("user")
 def doubled(values):
@@ -341,17 +358,54 @@ class Sums(keras.regularizers.Regularizer):
     def get_config(self):
         return {}
 """
+SHAPES = {"a": (3, 3, 3, 4), "b": (4,), "c": (144, 10), "d": (10,), "images": (8, 8, 8, 3)}
 
 
-def test_a_session_on_jax_sends_what_can_be_imported_and_names_what_cannot(tmp_path: Path) -> None:
+class Doubled(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        return 2 * F.relu(values).permute(0, 2, 3, 1)
+
+
+class Session(NamedTuple):
+    """What a session on JAX was given, and what it said."""
+
+    given: dict[str, Any]
+    scored: list[Any]
+    sent: list[Any]
+    warned: str
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     pytest.importorskip("jax", reason="jax is not installed")
-    (tmp_path / "of_a_user.py").write_text(OF_A_USER)
+    folder, rng = tmp_path_factory.mktemp("jax"), np.random.default_rng(1)
+    given = {name: rng.normal(0, 0.5, shape).astype("float32") for name, shape in SHAPES.items()}
+    np.savez(folder / "given.npz", labels=np.arange(8), **given)
+    (folder / "of_a_user.py").write_text(OF_A_USER)
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", SESSION], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", SESSION], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    registered, local, twice, killed, same = json.loads(done.stdout)
+    return Session(given, *json.loads(done.stdout), done.stderr)
+
+
+def test_a_session_on_jax_scores_in_a_helper_process(session: Session) -> None:
+    arrays, said, scores, refused = session.scored
+    assert "Keras runs on jax: models are scored in a helper process" in session.warned
+    assert arrays.startswith("jax")
+    assert said == "torch, in a helper process; the session runs on jax"
+    assert "define proxies and losses in a file" in refused
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), Doubled(), nn.Flatten(), nn.Linear(144, 10))
+    for parameter, name in zip(network.parameters(), "abcd", strict=True):
+        value = torch.tensor(session.given[name])
+        parameter.data = value.permute(3, 2, 0, 1) if value.ndim == 4 else value.T if value.ndim == 2 else value
+    batch = torch.tensor(session.given["images"]).movedim(-1, 1), torch.arange(8)
+    assert scores == pytest.approx(dict(zc.score(network, batch, "snip,synflow,naswot")), rel=1e-4)
+
+
+def test_a_session_on_jax_sends_what_can_be_imported_and_names_what_cannot(session: Session) -> None:
+    registered, local, twice, killed, same = session.sent
     assert registered == {"made": "weights made on one sample, seed 0"}
     assert "Could not locate class 'Local'" in local["snip"] and "a module that can be imported" in local["snip"]
     assert "the lambda of its layer 'twice' cannot be sent; write a layer" in twice["snip"]
