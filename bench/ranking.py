@@ -37,6 +37,7 @@ from zerocost.tasks import TASKS
 
 PARTS = tuple(default.proxies)
 FORMER = tuple("meco" if name == "meco_opt" else name for name in PARTS)
+EXPRESSIVE = tuple("az_expressivity" if name == "az_trainability" else name for name in PARTS)
 SINGLE = ("params", "flops", "naswot", "swap", "meco", "meco_opt", "jacob_cov", "log_synflow", "az_trainability")
 SCORED = tuple(dict.fromkeys([*PARTS, *FORMER, *SINGLE, "az_expressivity", "lnwot", "l2_norm"]))
 
@@ -87,6 +88,7 @@ WAYS: dict[str, Way] = {
     "consensus given size": consensus_of_rest("params"),
     "the former default (log-rank, `meco`)": equal(FORMER, "log_rank"),
     "its parts by consensus": equal(FORMER, "consensus"),
+    "consensus, `az_expressivity` for `az_trainability`": equal(EXPRESSIVE, "consensus"),
 }
 
 

@@ -21,6 +21,8 @@ import torch
 import typer
 
 import zerocost as zc
+from zerocost import combine
+from zerocost.combine import Combination
 from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.proxies.registry import resolve
 from zerocost.run import Job, Scorer, draw_job_batches
@@ -31,11 +33,12 @@ from zerocost.tasks import TASKS
 from zerocost.tasks.metrics import truth_falls
 
 NAMES = (
-    "params,non_embedding_params,flops,log_synflow,dss,naswot,lnwot,swap,head_confidence,az_expressivity,"
+    "params,non_embedding_params,flops,log_synflow,meco_opt,dss,naswot,lnwot,swap,head_confidence,az_expressivity,"
     "az_progressivity,az_trainability,snip,grad_norm,fisher,zico,wrcor,l2_norm,synflow_bn,t_cet,w_pca"
 )
 IMAGE_NAMES = f"{NAMES},jacob_cov,epe_nas,zen"
 
+COMBINATIONS = {"default": combine.default, "tokens": combine.tokens}
 app = typer.Typer(add_completion=False)
 
 
@@ -117,7 +120,13 @@ def table(name: str, truth: Path, scores: Path, column: Annotated[list[str], typ
 
 
 def show(title: str, found: pd.DataFrame, values: pd.Series[float]) -> None:
-    """Print one table, best score first."""
+    """Print one table, best score first; combinations are of the networks in it, of those parts that have scores."""
+    found = found.loc[values.index]
+    combined = {}
+    for name, combination in COMBINATIONS.items():
+        weights = {part: weight for part, weight in combination.weights.items() if part in found}
+        combined[name] = Combination(weights, combination.method)(found.replace(-np.inf, np.nan))
+    found = found.assign(**combined)
     rows, truth = found.loc[values.index].to_numpy().T, values.to_numpy()
     places = np.concatenate([*resampled_places(len(truth), 1000, 0)])
     print(f"\n{title}: {len(truth)} networks")

@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from zerocost.combine import default, tokens
+
 transformers = pytest.mark.skipif(importlib.util.find_spec("transformers") is None, reason="needs transformers")
 
 DATA = ("--data", "digits:8", "--batch", 16, "--proxies", "snip,jacob_cov")
@@ -92,7 +94,7 @@ def test_configurations_of_hugging_face(run, configs):
     assert [row["candidate"] for row in result.json["ranking"]] == ["wide", "small"]
     assert all(row["params"] - row["non_embedding_params"] > 0 for row in result.json["ranking"])
     assert result.json["failures"] == []
-    assert {"log_synflow", "dss", "naswot"} <= set(result.json["ranking"][0])
+    assert set(tokens.proxies) <= set(result.json["ranking"][0])
 
 
 @transformers
@@ -164,3 +166,8 @@ def test_what_hugging_face_cannot_use_is_one_line(run, configs, target, data, me
     assert result.code == 2
     assert message in result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_without_proxies_the_order_is_that_of_the_default_combination(run, user_file):
+    shown = run("rank", f"{user_file}:candidates", "--data", "digits:8", "--batch", 8)
+    assert f"best first by {default}" in " ".join(shown.out.split())

@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from torch import nn
+from torch.utils.data import TensorDataset
 
 import zerocost as zc
 from zerocost.base.errors import InputError
-from zerocost.combine import Combination, as_combination, default, load, log_rank, rank_mean, vote
+from zerocost.combine import Combination, as_combination, default, for_inputs, load, log_rank, rank_mean, tokens, vote
 from zerocost.proxies import get
 
 whole = st.integers(-50, 50).map(float)
@@ -257,3 +261,35 @@ def test_it_is_shown_in_one_line():
     assert repr(Combination({"snip": 1}).against(scores)) == (
         "<Combination: the log-rank sum of snip among 2 reference networks>"
     )
+
+
+def embedded(width: int) -> nn.Module:
+    return nn.Sequential(nn.Embedding(20, width), nn.Flatten(), nn.ReLU(), nn.Linear(4 * width, 3))
+
+
+IDS = torch.arange(64).reshape(16, 4) % 20, torch.arange(16) % 3
+
+
+def test_the_default_for_whole_numbers_is_that_for_tokens():
+    ids, numbers = IDS[0], torch.rand(4, 3)
+    assert for_inputs("default", {"ids": ids, "mask": ids > 3}) is for_inputs(default, ids) is tokens
+    assert for_inputs(default, (ids, numbers)) is for_inputs(default, numbers) is default
+    assert for_inputs("snip", ids) == "snip"
+    assert as_combination("tokens") is tokens
+
+
+def test_rankings_searches_and_calibrations_of_ids_use_it():
+    table = zc.rank({f"w{n}": partial(embedded, n) for n in (4, 8)}, IDS)
+    assert list(table.combination.proxies) == list(tokens.proxies)
+    assert table.combination.method == "consensus"
+
+    def space(choose):
+        return embedded(choose.int("width", 4, 30))
+
+    data = TensorDataset(*IDS)
+    found = zc.search(space, data, candidates=3, epochs=0)
+    assert list(found.combination.proxies) == list(tokens.proxies)
+    small = zc.fidelity.calibrate(
+        space, data, kendall=0.1, networks=8, interval=0.9, fidelities=["batch=8"], batch=16, seed=0
+    )
+    assert small.settings["score"] == str(tokens)

@@ -82,7 +82,7 @@ def test_the_default_proxies_work_where_there_is_attention() -> None:
         **huggingface.candidates({"bert": BERT}, "masked-lm"),
         **huggingface.candidates({"t5": T5, "bart": bart}, "seq2seq-lm"),
     }
-    assert rank_batch(models, huggingface.tokens(LLAMA, 4, 8), huggingface.PROXIES).failures.empty
+    assert rank_batch(models, huggingface.tokens(LLAMA, 4, 8), "default").failures.empty
 
 
 def test_a_decoder_without_ids_of_its_own_takes_those_of_the_encoder() -> None:

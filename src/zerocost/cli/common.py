@@ -22,7 +22,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.files import check_file, write_text
 from zerocost.base.result import Result, check_parquet, write_parquet
 from zerocost.cli.expand import expand
-from zerocost.combine import default
+from zerocost.combine import default, tokens
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
@@ -70,7 +70,8 @@ Proxies = Annotated[
     typer.Option(
         "--proxies",
         help="Proxies, comma-separated, as in 'snip,zico(parts=4),my_proxy.py:mine' (`zerocost proxies` lists them), "
-        f"or the .json file of a combination. 'default' stands for {', '.join(default.proxies)}.",
+        f"or the .json file of a combination. 'default' stands for {', '.join(default.proxies)}; "
+        f"for token ids {', '.join(tokens.proxies)}.",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed gives the same result.")]

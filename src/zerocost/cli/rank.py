@@ -37,9 +37,9 @@ from zerocost.cli.expand import vars_of
 from zerocost.cli.runs import TrainingOptions, print_runs, with_metric
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
-from zerocost.combine import as_combination, as_proxies
+from zerocost.combine import as_combination, as_proxies, for_inputs
 from zerocost.data import split
-from zerocost.integrations import huggingface
+from zerocost.data.as_batch import first_batch
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.rank import rank as rank_candidates
 from zerocost.scoring.select import proxies_in, select
@@ -106,10 +106,7 @@ def rank(
     output: _RankOutput,
     files: TableFiles,
 ) -> None:
-    """Score many untrained networks on one batch and rank them. With --train, train the best.
-
-    Models of transformers are ranked on token ids by log_synflow, dss and naswot unless --proxies names others.
-    """
+    """Score many untrained networks on one batch and rank them. With --train, train the best."""
     save = output.save
     training.check()
     check_file(save)
@@ -119,9 +116,7 @@ def rank(
     check_place(options.device, options.ray)
     candidates, source = load_candidates(target, data, options.task)
     source, held_out = split(source, seed=options.seed) if training.train else (source, None)
-    proxies = options.proxies
-    if target.startswith("hf:") and proxies == "default" and huggingface.holds_ids(source):
-        proxies = huggingface.PROXIES
+    proxies = for_inputs(options.proxies, first_batch(source, options.seed).inputs)
     combination = as_combination(proxies)
     chosen = resolve(as_proxies(proxies))
     where = combination.conditions(output.where)
@@ -131,7 +126,7 @@ def rank(
         table = rank_candidates(
             candidates,
             source,
-            combination if proxies.endswith(".json") else chosen,
+            combination,
             also=[*proxies_in(where), *sizes],
             **{name: value for name, value in vars_of(options).items() if name != "proxies"},
         )

@@ -1,7 +1,8 @@
 """Several proxies combined into one number."""
 
-from zerocost.combine.combination import Combination, as_combination, as_proxies, default, load
+from zerocost.combine.combination import Combination, load
 from zerocost.combine.ranks import agreement, consensus, log_rank, rank_mean, vote
+from zerocost.combine.wanted import as_combination, as_proxies, default, for_inputs, tokens
 
 __all__ = [
     "Combination",
@@ -10,8 +11,10 @@ __all__ = [
     "as_proxies",
     "consensus",
     "default",
+    "for_inputs",
     "load",
     "log_rank",
     "rank_mean",
+    "tokens",
     "vote",
 ]

@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from typing_extensions import TypeIs
 
 from zerocost.base.conditions import join_clauses, parse_clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import Fidelity
 from zerocost.base.files import write_text
 from zerocost.combine.ranks import METHODS, score_terms
-from zerocost.proxies.registry import ProxyNames, resolve
 
 _FORMAT = 1
 _METHOD_NAMES = {
@@ -242,42 +240,3 @@ def _read_reference(reference: Any) -> pd.DataFrame:
     except (TypeError, ValueError):
         pass
     raise InputError("reference must map each proxy to a list of numbers, all of one length")
-
-
-def as_proxies(wanted: Combination | Path | ProxyNames) -> ProxyNames:
-    """The proxies of a combination or of its .json file; any other choice of proxies is returned as it is.
-
-    >>> as_proxies(Combination({"snip": 0.5, "naswot": 1.0, "params": 0.0})), as_proxies("snip,zen")
-    (['snip', 'naswot'], 'snip,zen')
-    """
-    if _is_combination_file(wanted):
-        wanted = load(str(wanted).strip())
-    return wanted.proxies if isinstance(wanted, Combination) else wanted
-
-
-def _is_combination_file(wanted: object) -> TypeIs[str | Path]:
-    """Whether `wanted` is the path of a combination's file."""
-    return isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json"))
-
-
-def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames) -> Combination:
-    """A combination from a `Combination`, weights by name, a .json file, or proxies of equal weight.
-
-    "default" is the default one.
-
-    >>> print(as_combination("snip,naswot"))
-    the log-rank sum of snip, naswot
-    """
-    if isinstance(wanted, Combination):
-        return wanted
-    if isinstance(wanted, Mapping):
-        return Combination(wanted)
-    if _is_combination_file(wanted):
-        return load(str(wanted).strip())
-    if isinstance(wanted, str) and wanted.strip() == "default":
-        return default
-    return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))
-
-
-default = Combination(dict.fromkeys([p.name for p in resolve("default")], 1.0), "consensus")
-"""The combination that rankings and searches use by default; docs/combining.md shows why."""

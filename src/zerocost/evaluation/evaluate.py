@@ -17,7 +17,7 @@ from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
-from zerocost.combine import Combination, as_combination, as_proxies
+from zerocost.combine import Combination, as_combination, as_proxies, for_inputs
 from zerocost.engine.proxy import Proxy
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, mean_over_repeats, tabulate_scores, tabulate_statistics
@@ -86,7 +86,7 @@ def evaluate(
     Args:
         benchmark: a `Benchmark`, or a name that `benchmarks.get` finds the truth for.
         proxies: names of the proxies, as a sequence or comma-separated; or a `zerocost.combine.Combination`, or its
-            .json file.
+            .json file. "default" is that of `rank` for the data.
         data: anything `zerocost.data.draw` takes, with the shape and classes that the benchmark's networks are made
             for; if None, `benchmark.data`, or for a benchmark that has none scikit-learn's digits, random
             tokens (`gpt`, `bert`) or noise (`vit`, `pit`).
@@ -130,7 +130,6 @@ def evaluate(
     _check_positive(seeds=seeds, resamples=1 if resamples is None else resamples, k=k, n=n)
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
-    given = portable_proxies(as_proxies(proxies))
     scale = fidelity or combination.fidelity or FULL
     scale = Fidelity.parse(scale) if isinstance(scale, str) else scale
     samples = batch or combination.batch or 64
@@ -146,6 +145,8 @@ def evaluate(
     source, source_name = _scoring_data(table, query, data)
     each, repeats = range(seed, seed + seeds), scale.repeats or 1
     batches_by_seed = draw_job_batches(source, range(seed, seed + seeds * repeats), samples, batches, balanced, scale)
+    suited = for_inputs(proxies, batches_by_seed[seed][0].inputs)
+    combination, given = as_combination(suited), portable_proxies(as_proxies(suited))
     where = None if device is None else str(device)
     chosen = as_task(task, source, batches_by_seed[seed][0])
     job = Job(table.space, (*given.values(), *BASELINES), batches_by_seed, scale, where, chosen)

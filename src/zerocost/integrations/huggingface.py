@@ -38,9 +38,6 @@ _NO_TOKEN = -1
 
 _EXPECTED = "a configuration of transformers, a mapping with model_type, or the path of a JSON file that holds one"
 
-PROXIES = "log_synflow,dss,naswot"
-"""The shell's default proxies for token ids; they need no labels and no derivative of the inputs."""
-
 
 def candidates(configs: Any, task: str | None = None) -> dict[str, Builder]:
     """Builders of untrained models, for `zerocost.rank`. Nothing is downloaded.
@@ -127,7 +124,7 @@ def candidates_and_data(target: str, source: Dataset[Any]) -> tuple[dict[str, Bu
         tokens.task = "next_token" if {its_task for _, its_task in found.values()} == {"causal-lm"} else None
         return builders, tokens
     languages = sorted({task for _, task in found.values()} - {"image-classification"})
-    if languages and not holds_ids(source):
+    if languages and not _holds_ids(source):
         raise InputError(
             f"models for {', '.join(languages)} take token ids, the data holds other numbers; "
             "give tokens, as in tokens:64"
@@ -135,7 +132,7 @@ def candidates_and_data(target: str, source: Dataset[Any]) -> tuple[dict[str, Bu
     return builders, source
 
 
-def holds_ids(source: Dataset[Any]) -> bool:
+def _holds_ids(source: Dataset[Any]) -> bool:
     """Whether the inputs of a dataset are whole numbers."""
     first = source[0]
     sample = first[0] if isinstance(first, tuple | list) else first

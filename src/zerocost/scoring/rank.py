@@ -69,7 +69,8 @@ def rank(
             scored once.
         data: anything `zerocost.data.draw` takes: a spec such as "digits", tensors or arrays, a Dataset, a DataLoader.
         proxies: names of the proxies to rank by, as a sequence or comma-separated, or a `zerocost.combine.Combination`
-            or the .json file of one. Its `where` is for `select`, its fidelity for architectures of a space.
+            or its .json file; `where` in it is for `select`, the fidelity for architectures of a space. The default for
+            token ids is `combine.tokens`.
         also: names of proxies to score but not to rank by, for conditions of `select`; `params` is always scored.
         batch: number of samples drawn, once for all candidates; unless the combination says otherwise 64, or all of
             fewer.
@@ -155,6 +156,8 @@ def rank_batch(
         options: `task`, `loss`, `output`, `seed`, `repeats`, `device`, `workers` and `ray`, as in `rank`.
     """
     builders = as_builders(candidates)
+    given = list(map(separate_targets, as_batches(batch)))
+    proxies = combine.for_inputs(proxies, given[0].inputs)
     combination = combine.as_combination(proxies)
     if combination.reference is not None and combination.fidelity not in (None, "full"):
         raise InputError(
@@ -164,10 +167,7 @@ def rank_batch(
     seed, device = options.get("seed", 0), options.get("device")
     workers = Workers(options.get("workers"), options.get("ray"), device)
     repeats = options.get("repeats") or combination.repeats or 1
-    ranked = resolve(combine.as_proxies(proxies))
-    beside = resolve(also) if also else []
-    steps = plan(resolve([*ranked, *beside, "params"]))
-    given = list(map(separate_targets, as_batches(batch)))
+    steps = plan(resolve([*resolve(combine.as_proxies(proxies)), *(resolve(also) if also else []), "params"]))
     parts = {name: options.get(name) for name in ("loss", "output")}
     task = as_task(options.get("task"), None, given[0], **parts)
     size = sample_count(given[0].inputs)

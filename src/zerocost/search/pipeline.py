@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.progress import StageProgress, report_stages
+from zerocost.combine import for_inputs
 from zerocost.data.as_batch import first_batch
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
@@ -117,11 +118,13 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
 
         check_device(self.device)
         fitting, validation = data_.split(data_.load(data, task=task_name(self.task)), 0.2, seed=self.seed)
-        task = self.choose_task(fitting, first_batch(fitting, self.seed))
+        batch = first_batch(fitting, self.seed)
+        task = self.choose_task(fitting, batch)
+        pipeline = replace(self, proxies=for_inputs(self.proxies, batch.inputs))
         with ExitStack() as stack:
             report = stack.enter_context(report_stages(progress, _STAGES))
             opened = stack.enter_context(Store(store))
-            plan = make_plan(self, DataSplit(fitting, validation, workdir, task), opened, stack)
+            plan = make_plan(pipeline, DataSplit(fitting, validation, workdir, task), opened, stack)
             settings = plan.settings | {"data": data if isinstance(data, str) else type(data).__name__}
             try:
                 result, explored = explore_and_refine(plan, study_storage, report)

@@ -112,7 +112,8 @@ class Scoring(SettingsGroup):
 
     Attributes:
         proxies: the proxies that "score" combines, by the log-rank sum within all that was scored; or a
-            `zerocost.combine.Combination`, or the .json file of one. Its settings hold where none are given here.
+            `zerocost.combine.Combination`, or the .json file of one. Its settings hold where none are given here. The
+            default for token ids is `zerocost.combine.tokens`.
         fidelity: score smaller siblings, as in width=0.5,resolution=16. With 'width=0.5 > full' the best are scored
             again at the next fidelity. By default full size, or what the combination of proxies says.
         reduction: score the best 1/reduction of the architectures again at the next fidelity.

@@ -19,7 +19,7 @@ from zerocost.base.errors import InputError, unknown
 from zerocost.base.files import write_text
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.version import VERSION
-from zerocost.combine import Combination, as_combination, as_proxies, default
+from zerocost.combine import Combination, as_combination, as_proxies, default, for_inputs
 from zerocost.data.as_batch import first_batch
 from zerocost.data.batch import usual_size
 from zerocost.engine.proxy import Proxy
@@ -131,7 +131,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
     Args:
         space: a `SearchSpace`, the name of one, or a function of choices, as in `search`.
         data: anything `zerocost.data.load` takes, with targets.
-        proxies: what ranks: a combination of proxies, its .json file, or names.
+        proxies: what ranks: a combination of proxies, its .json file, or names; as in `rank` by default.
         kendall: the wanted τ, between 0 and 1.
         fidelities: what to choose among. By default widths 1, 0.5 and 0.25, depths 1, 0.5 and 0.2, images of all, half
             and a quarter of the pixels a side, all and a quarter of the batch, and one or three initialisations.
@@ -165,10 +165,12 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
     given = _Arguments(space, data, **settings)
     check_device(given.device)
     source = data_.load(data, task=task_name(given.task))
-    task = as_task(given.task, source, first_batch(source, given.seed))
+    batch = first_batch(source, given.seed)
+    task = as_task(given.task, source, batch)
     fitted, _ = fit_space(space, source, task)
-    combination = as_combination(given.proxies)
-    names = portable_proxies(as_proxies(given.proxies))
+    proxies = for_inputs(given.proxies, batch.inputs)
+    combination = as_combination(proxies)
+    names = portable_proxies(as_proxies(proxies))
     drawn = distinct(fitted, 2 * given.networks, np.random.default_rng(given.seed))
     texts = [str(arch) for arch in drawn]
     if len(texts) < _FEWEST:
