@@ -46,12 +46,16 @@ def print_ranking(table: ScoreTable, title: str, limit: int = 50) -> None:
 
 
 def cell_text(value: float, column: object) -> str:
-    """A number to read: counts whole, bytes and times with their unit, scores with six digits that matter."""
+    """A number to read: counts whole, bytes and times with their unit, scores with six digits that matter.
+
+    >>> cell_text(12345.0, "params"), cell_text(12345.0, "flash"), cell_text(-0.0, "snip")
+    ('12,345', '12.3 kB', '0')
+    """
     if math.isnan(value):
         return "failed"
     if unit_of(str(column)):
         return formatter_for(str(column))(value).replace(SPACE, " ")
-    return f"{value:,.0f}" if str(column).endswith(("params", "flops")) else f"{value:.6g}"
+    return f"{value:,.0f}" if str(column).endswith(("params", "flops")) else f"{value + 0.0:.6g}"
 
 
 def print_failures(table: ScoreTable, limit: int = 5) -> None:

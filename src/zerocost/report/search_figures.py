@@ -55,7 +55,7 @@ def _wrapped(name: str) -> list[str]:
 
 
 def front_figure(points: pd.DataFrame, front: Front, kept: Collection[str], names: Names) -> go.Figure:
-    """All architectures by two of what the front is of, `points`; the kept ringed, the knee a star.
+    """All architectures by two objectives or limited costs, `points`; the kept ringed, the knee a star.
 
     The front is joined by steps where it is of these two alone.
     """
@@ -64,7 +64,7 @@ def front_figure(points: pd.DataFrame, front: Front, kept: Collection[str], name
     on_front, others = points[is_front].sort_values(across), _thin_out(points[~is_front])
     figure = empty_figure(400, xaxis=_objective_axis(across, points[across]), yaxis=_objective_axis(up, points[up]))
     steps = {"shape": "hv" if minimised(across) else "vh", "width": 2, "color": FRONT}
-    joined = len(front.values.columns) == 2
+    joined = front.is_of((across, up))
     for rows, name, look in (
         (others, "not on the front", {"mode": "markers", "marker": {"color": OTHERS, "size": 6, "opacity": 0.7}}),
         (
