@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.base.fidelity import check_space
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark, Query
@@ -131,6 +132,7 @@ def evaluate(
     given = portable_proxies(as_proxies(proxies))
     scale = fidelity or combination.fidelity or FULL
     scale = Fidelity.parse(scale) if isinstance(scale, str) else scale
+    check_space(fidelity, table.space.name)
     samples = batch or combination.batch or 64
     query = truth or table.default
     known = _known_truth(table, query)

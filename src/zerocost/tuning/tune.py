@@ -15,6 +15,7 @@ from zerocost import combine
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import check_space
 from zerocost.base.progress import StageProgress, report_stages
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
@@ -130,6 +131,7 @@ def tune(
     fitted, _ = fit_space(space, source, chosen)
     accuracy = accuracies(trained, fitted, n, seed)
     names = list(portable_proxies(combine.as_proxies(proxies)))
+    check_space(fidelities := list(fidelities), fitted.name)
     default = _default_recipe(requested := all_settings(fidelities, batches, repeats))
     settings = sorted({*requested, default.setting}, key=lambda one: (one.cost, one))
     tuner = Tuner(default, names, trials, rules, seed)
