@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.whole import is_whole
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Fidelity:
             object.__setattr__(self, name, float(factor))
         for name in ("resolution", "batch", "repeats"):
             count = getattr(self, name)
-            if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+            if count is not None and not is_whole(count):
                 raise InputError(f"fidelity {name} must be a positive whole number or None, but got {count!r}")
 
     def channels(self, full: int, *, multiple: int = 1) -> int:

@@ -98,7 +98,10 @@ class Combination:
         return len({self.weights[name] for name in self.proxies}) == 1 and max(self.weights.values()) > 0
 
     def __str__(self) -> str:
-        terms = [name if self.equal else f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
+        alike = len({abs(self.weights[name]) for name in self.proxies}) == 1
+        weighed = [f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
+        signed = [name if self.weights[name] > 0 else f"{name} (less is better)" for name in self.proxies]
+        terms = signed if alike else weighed
         among = "" if self.reference is None else f" among {len(self.reference):,} reference networks"
         return f"{_METHOD_NAMES[self.method]} of {', '.join(terms)}{among}"
 
@@ -263,10 +266,12 @@ def _is_combination_file(wanted: object) -> TypeIs[str | Path]:
 def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames) -> Combination:
     """A combination from a `Combination`, weights by name, a .json file, or proxies of equal weight.
 
-    "default" is the default one.
+    "default" is the default one. Proxies of the group "budgets" have the weight −1: less of them is better.
 
     >>> print(as_combination("snip,naswot"))
     the log-rank sum of snip, naswot
+    >>> print(as_combination("snip,peak_memory"))
+    the log-rank sum of snip, peak_memory (less is better)
     """
     if isinstance(wanted, Combination):
         return wanted
@@ -276,7 +281,7 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames
         return load(str(wanted).strip())
     if isinstance(wanted, str) and wanted.strip() == "default":
         return default
-    return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))
+    return Combination({p.name: -1.0 if p.group == "budgets" else 1.0 for p in resolve(wanted)})
 
 
 default = Combination(dict.fromkeys([p.name for p in resolve("default")], 1.0), "consensus")

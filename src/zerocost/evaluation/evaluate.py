@@ -15,6 +15,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.fidelity import check_space
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.version import VERSION
+from zerocost.base.whole import check_whole
 from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
@@ -189,8 +190,7 @@ def evaluate(
 def _check_positive(**numbers: int) -> None:
     """Raise `InputError` for a number below 1, with its name."""
     for name, number in numbers.items():
-        if number < 1:
-            raise InputError(f"{name} must be at least 1, but got {number}")
+        check_whole(name, number)
 
 
 def _known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:
