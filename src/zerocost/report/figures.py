@@ -38,7 +38,7 @@ def metric_by_group(candidates: pd.DataFrame, runs: pd.DataFrame, metric: Writte
             "range": [-0.6, len(groups) - 0.4],
             "showgrid": False,
         },
-        yaxis={"title": f"validation {metric.axis}", "range": _range_of_runs(runs, metric)},
+        yaxis={"title": f"validation {metric.axis}", "range": range_around(runs["metric"], metric)},
     )
     for place, group in enumerate(groups):
         ours = candidates[candidates["group"] == group].sort_values("metric", ascending=not metric.higher_is_better)
@@ -86,13 +86,13 @@ def metric_by_group(candidates: pd.DataFrame, runs: pd.DataFrame, metric: Writte
     return figure
 
 
-def _range_of_runs(runs: pd.DataFrame, metric: WrittenMetric) -> list[float]:
-    """The axis on which the runs take the middle half, which of a share ends near 0 and 100 %."""
-    values = metric.scale * runs["metric"].dropna()
-    low, high = float(values.min()), float(values.max())
+def range_around(values: pd.Series[float], metric: WrittenMetric) -> list[float]:
+    """The axis on which these values of a metric take the middle half; that of a share ends near 0 and 100 %."""
+    scaled = metric.scale * values.dropna()
+    low, high = float(scaled.min()), float(scaled.max())
     margin = (high - low) / 2 or abs(high) / 20 or 1.0
-    ends = (low - margin, high + margin)
-    return [max(ends[0], -3.0), min(ends[1], 103.0)] if metric.scale == 100 else list(ends)
+    ends = [low - margin, high + margin]
+    return [max(ends[0], -3.0), min(ends[1], 103.0)] if metric.scale == 100 else ends
 
 
 def metric_scatter(points: pd.DataFrame, axis: str, metric: WrittenMetric = ACCURACY) -> go.Figure:

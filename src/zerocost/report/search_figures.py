@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from zerocost.base.figures import BLUE, ORANGE, empty_figure, label
 from zerocost.base.format import formatter_for
 from zerocost.base.units import unit_of
-from zerocost.report.figures import COLOURS, is_wide
+from zerocost.report.figures import COLOURS, is_wide, range_around
 from zerocost.report.frames import RANDOM, SURVIVORS
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.progress import with_direction
@@ -202,8 +202,12 @@ def trainings_figure(trainings: pd.DataFrame, random: pd.Series[float], metric: 
 
 
 def expectation_figure(trainings: pd.DataFrame, metric: WrittenMetric) -> go.Figure:
-    """What was expected just before each training, with two standard deviations, and what it gave."""
+    """What was expected just before each training, with two standard deviations, and what it gave.
+
+    The axis is that of the means and of what was reached; deviations can run out of it.
+    """
     figure, expected = _figure_by_training(320, metric), trainings.dropna(subset=["mean"])
+    figure.update_yaxes(range=range_around(pd.concat([trainings["metric"], expected["mean"]]), metric))
     figure.add_scatter(
         x=expected.index,
         y=metric.scale * expected["mean"],
