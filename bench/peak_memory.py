@@ -3,9 +3,10 @@
     python bench/peak_memory.py
     python bench/peak_memory.py --executorch
 
-Networks of the zoo, of every space, and of transformers are exported by torch.export and run operation by operation;
-whatever nothing reads any more is freed, and weak references tell which storages are still there. With --executorch,
-the size of the arena that ExecuTorch plans is shown too (`pip install executorch`).
+Networks of the zoo, of every space, and of transformers, torchvision and timm where these are installed, are exported
+by torch.export and run operation by operation; whatever nothing reads any more is freed, and weak references tell which
+storages are still there. With --executorch, the size of the arena that ExecuTorch plans is shown too (`pip install
+executorch`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import operator
 import time
 import warnings
 from collections.abc import Iterator
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import numpy as np
@@ -154,14 +156,15 @@ def of_zoo() -> Iterator[tuple[str, nn.Module, Any]]:
 
 def of_spaces() -> Iterator[tuple[str, nn.Module, Any]]:
     """A random network of each space."""
-    shapes = {"mlp": (1, 8), "tcn": (1, 20, 1)}
+    shapes = {"mlp": (1, 8), "tcn": (1, 20, 1), "vit": (1, 3, 224, 224), "pit": (1, 3, 224, 224)}
+    tokens = {name: torch.randint(0, 1000, (1, 64)) for name in ("bert", "gpt")}
     for name in spaces.names():
         space = spaces.get(name)
         arch = space.sample(np.random.default_rng(0))
         yield (
             name,
             initialise(lambda space=space, arch=arch: space.build(arch)),
-            torch.rand(shapes.get(name, (1, 3, 32, 32))),
+            tokens[name] if name in tokens else torch.rand(shapes.get(name, (1, 3, 32, 32))),
         )
 
 
@@ -187,13 +190,54 @@ def of_transformers() -> Iterator[tuple[str, nn.Module, Any]]:
         yield config.model_type, model, torch.rand(1, 3, 64, 64)
 
 
+def of_torchvision() -> Iterator[tuple[str, nn.Module, Any]]:
+    """Networks of torchvision, untrained, at the size that they are made for."""
+    from torchvision import models
+
+    for name in ("alexnet", "resnet50", "mobilenet_v3_small", "shufflenet_v2_x0_5", "squeezenet1_1"):
+        yield f"torchvision {name}", initialise(lambda name=name: models.get_model(name)), torch.rand(1, 3, 224, 224)
+    yield "torchvision densenet121", initialise(models.densenet121), torch.rand(1, 3, 224, 224)
+
+
+def of_published() -> Iterator[tuple[str, nn.Module, Any]]:
+    """Networks of torchvision whose memory is published: MobileNetV2, and `mbv2-320kB` of MCUNet's model zoo.
+
+    That one is 0.35 times as wide, its last layer too, as its published parameters and multiply-adds tell.
+    """
+    from torchvision import models
+    from torchvision.ops import Conv2dNormActivation
+
+    def narrow() -> nn.Module:
+        net = models.mobilenet_v2(width_mult=0.35)
+        net.features[-1] = Conv2dNormActivation(112, 448, 1, activation_layer=nn.ReLU6)
+        net.classifier[-1] = nn.Linear(448, 1000)
+        return net
+
+    yield "MobileNetV2", initialise(models.mobilenet_v2), torch.rand(1, 3, 224, 224)
+    yield "mbv2-320kB", initialise(narrow), torch.rand(1, 3, 144, 144)
+
+
+def of_timm() -> Iterator[tuple[str, nn.Module, Any]]:
+    """Networks of timm, untrained."""
+    import timm
+
+    for name in ("efficientnet_b0", "mobilenetv3_small_050", "convnext_atto", "mixer_s32_224", "vit_tiny_patch16_224"):
+        yield f"timm {name}", initialise(lambda name=name: timm.create_model(name)), torch.rand(1, 3, 224, 224)
+
+
 def main(
     executorch: Annotated[bool, typer.Option("--executorch", help="Show the arena that ExecuTorch plans.")] = False,
 ) -> None:
     """Compare the peaks, network by network."""
     table = Table("network", "zerocost, B", "watched, B", "int8", "watched", *(["ExecuTorch"] if executorch else []))
     equal, compared, seconds = 0, 0, [0.0, 0.0]
-    for networks in (of_zoo, of_spaces, of_transformers):
+    packages = {
+        of_transformers: "transformers",
+        of_torchvision: "torchvision",
+        of_published: "torchvision",
+        of_timm: "timm",
+    }
+    for networks in (of_zoo, of_spaces, *(one for one, package in packages.items() if find_spec(package))):
         for name, model, inputs in networks():
             try:
                 start = time.perf_counter()
@@ -206,11 +250,15 @@ def main(
                 table.add_row(name, describe_error(error)[:60])
                 continue
             compared, equal = compared + 1, equal + (ours == watched)
+            shown = name if ours == watched else f"{name} (differs)"
             numbers = [d[n] for n in ("peak_memory", "peak_memory_int8") for d in (ours, watched)]
             arena = [f"{planned(model, inputs):,}" if isinstance(inputs, Tensor) else ""] if executorch else []
-            table.add_row(name, *(f"{number:,}" for number in numbers), *arena)
+            table.add_row(shown, *(f"{number:,}" for number in numbers), *arena)
     out = Console(width=110)
     out.print(table)
+    for name, model, inputs in of_published() if find_spec("torchvision") else ():
+        card = zc.score(model, Batch(inputs, None), ["peak_memory_int8", "flash_int8", "params", "flops"])
+        out.print(f"{name}: {', '.join(f'{cost} {value:,.0f}' for cost, value in card.items())}")
     out.print(
         f"equal at float32, float16 and int8: {equal} of {compared}; time, watched over ours: "
         f"{seconds[1] / seconds[0]:.1f}"

@@ -21,6 +21,17 @@ def test_best_first_and_only_the_top(run, user_file):
     assert "w4" in result.json["dropped"]
 
 
+def test_equal_networks_share_a_place(run, tmp_path):
+    net = "nn.Sequential(nn.Flatten(), nn.Linear(192, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 10))"
+    names = {"one": 8, "again": 8, "small": 4}
+    lines = [f"def {name}(): return {net.replace('WIDTH', str(width))}" for name, width in names.items()]
+    (tmp_path / "twins.py").write_text("\n".join(["from torch import nn", *lines]))
+    shown = run("rank", f"{tmp_path}/twins.py:{','.join(names)}", *DATA).out.splitlines()
+    assert [line.split()[:2] for line in shown if set(line.split()) & names.keys()] == [
+        *(["1", "one"], ["1", "again"], ["3", "small"])
+    ]
+
+
 def test_conditions_filter(run, user_file):
     result = run("rank", f"{user_file}:candidates", *DATA, "--where", "params < 2000", "--json")
     assert {row["candidate"] for row in result.json["ranking"]} == {"w4", "w8"}

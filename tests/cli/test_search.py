@@ -73,6 +73,7 @@ def test_a_filter_that_nobody_passes_is_exit_code_1(run, user_file):
         (("--where", "snpi > 0"), "did you mean 'snip'"),
         (("--report", "/no/such/folder/run.html"), "no folder"),
         (("--watts", 200), "--report FILE.html"),
+        (("--watts", 200, "--report", "no.html", "--epochs", 0), "use --epochs 1 or more"),
         (("--grams-per-kwh", 400), "give watts"),
         (("--data", "noise:3x8x8"), "label"),
     ],

@@ -40,8 +40,9 @@ def test_stores_are_shown_merged_and_exported(run, stores, tmp_path):
         (["export", "none.db", "--to", "none/a.csv"], "there is no folder"),
         (["merge", "none.db", "--into", "none/a.db"], "there is no folder"),
         (["info", "redis://a"], "scores cannot be kept in redis://"),
-        (["info", "postgresql://me:secret@127.0.0.1:1/db"], "cannot keep scores in postgresql://me:***@127.0.0.1:1/db"),
-        (["info", "other.txt"], "not a database"),
+        (["info", "postgresql://me:secret@127.0.0.1:1/db"], "cannot open the scores in postgresql://me:***@127.0.0.1"),
+        (["info", "other.txt"], "file is not a database; give a file of scores"),
+        (["merge", "other.txt", "--into", "new.db"], "cannot open the scores in other.txt: "),
     ],
 )
 def test_bad_input_is_one_line(run, tmp_path, monkeypatch, arguments, message):

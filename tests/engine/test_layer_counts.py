@@ -80,7 +80,7 @@ class Product(nn.Module):
         return self.head(self.multiply(x, self.weight))
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is deprecated")
 @pytest.mark.parametrize("proxies", ["flops", "flops,log_synflow"])
 def test_products_in_a_compiled_function_count(proxies):
     def multiply(x, weight):

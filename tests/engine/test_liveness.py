@@ -124,6 +124,6 @@ def test_each_step_names_its_layer_and_operation() -> None:
     steps = memory_steps(record(Network(model), torch.zeros(1, 4), 0))
     assert [(step.layer, step.operation, step.live.floats) for step in steps] == [
         ("0", "addmm", 4 + 3),
-        ("", "relu", 3),
+        ("1", "relu", 3),
         ("2", "addmm", 3 + 9),
     ]

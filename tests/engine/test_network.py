@@ -107,7 +107,7 @@ def test_inputs_are_passed_as_the_network_takes_them(inputs, forward):
 
 
 def test_scripted_modules_are_failures_with_advice():
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns((DeprecationWarning, FutureWarning)):
         scripted = torch.jit.script(mlp())
     assert "torch.jit" in zc.score(nn.Sequential(scripted), batch(), "naswot").failures["naswot"]
 

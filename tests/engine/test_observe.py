@@ -471,7 +471,7 @@ def test_channels_are_followed_through_permutations():
     assert found.shape == (N, 7, 6 * 8)
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_what_torch_jit_hides_is_named_and_costs_what_does_not_need_it_nothing():
     def network(activation):
         torch.manual_seed(0)

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.tiny import evaluation
 from zerocost import report
+from zerocost.base.errors import InputError
 from zerocost.report import evaluation as page
 from zerocost.report import evaluation_figures as figures
 
@@ -103,3 +104,9 @@ def test_differences_show_a_number_only_where_the_interval_excludes_0(made):
 def test_a_failed_score_is_not_drawn(made):
     [points] = figures.score_scatter(made.scores.loc[0]["broken"], made.truth, "broken", "accuracy", "red").data
     assert len(points.x) == 40 - 6
+
+
+def test_power_is_refused_as_an_evaluation_saves_nothing(made, tmp_path):
+    with pytest.raises(InputError, match="trains nothing"):
+        report.write(made, tmp_path / "page.html", watts=200.0)
+    assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ import pytest
 from zerocost.base.figures import TEMPLATES
 from zerocost.report import figures, frames
 from zerocost.report.frames import RANDOM, SURVIVORS
+from zerocost.report.metric import ACCURACY, WrittenMetric
 
 
 def luminance(colour: str) -> float:
@@ -43,6 +44,29 @@ def test_outcome_shows_each_run_each_candidate_and_the_group_mean(result):
     assert mean.y == pytest.approx([100 * survivors.mean()])
     assert mean.error_y.array[0] > 0
     assert [trace.marker.color for trace in traces] == [figures.COLOURS[SURVIVORS]] * 3 + [figures.COLOURS[RANDOM]] * 3
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "inside"),
+    [
+        (ACCURACY, [0.5, 0.99], (-5, 105)),
+        (ACCURACY, [0.0, 1.0], (-5, 105)),
+        (ACCURACY, [0.9, 0.9], (80, 100)),
+        (WrittenMetric("mean_squared_error", False), [2.0, 3.0], (1, 4)),
+    ],
+)
+def test_two_candidates_do_not_stretch_the_axis(metric, values, inside):
+    trained = pd.DataFrame({"group": SURVIVORS, "name": ["a", "b"], "metric": values, "sd": np.nan, "seeds": 1})
+    figure = figures.metric_by_group(trained, trained.assign(seed=0), metric)
+    low, high = figure.layout.yaxis.range
+    assert inside[0] <= low < metric.scale * min(values)
+    assert metric.scale * max(values) < high <= inside[1]
+
+
+def test_the_ends_of_an_interval_are_there_for_hovering():
+    two = pd.DataFrame({"group": RANDOM, "name": ["a", "b"], "metric": [0.5, 0.52], "sd": np.nan, "seeds": 1})
+    mean = figures.metric_by_group(two, two.assign(seed=0)).data[-1]
+    assert "95 % interval 38.3" in mean.hovertemplate
 
 
 def test_one_candidate_has_no_interval():

@@ -64,3 +64,21 @@ def test_hovering_names_the_architecture_in_full(five):
 def rename(result: SearchResult, names: dict[str, str]) -> SearchResult:
     table = replace(result.table, frame=result.table.frame.rename(index=names))
     return replace(result, table=table, kept=table, front=[names[name] for name in result.front])
+
+
+@pytest.fixture
+def limited(five) -> SearchResult:
+    return replace(five, settings={"where": "params < 20 and peak_memory < 2kB and snip > -1"})
+
+
+def test_limited_costs_are_shown_beside_several_objectives(limited):
+    front = front_of(limited)
+    assert (front.names, list(front.values)) == (["e", "d", "b", "a"], ["snip", "peak_memory"])
+    assert front.pairs == [("peak_memory", "snip"), ("params", "snip")]
+
+
+def test_steps_join_the_front_where_it_is_of_both_axes(limited):
+    section = front_section(limited, Names({name: name for name in "abcde"}, ""))
+    lines = [next(t for t in plot.figure.data if t.name == "on the front").mode for plot in section.plots]
+    assert lines == ["lines+markers", "markers"]
+    assert "not part of the front: params." in section.note

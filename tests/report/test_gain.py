@@ -70,9 +70,10 @@ def test_energy_and_co2_are_those_of_the_stated_power(make):
     result = make.searched()
     times = gain.Times.of(replace(result, earlier=[], survivors=make.searched().survivors[:1], random=[]), 60)
     assert times.saved == times.everything - times.scoring - times.survivors
-    hour = gain.Power.of(500.0, 3000.0).saved(7200.0)
+    hour = gain.Power.of(500.0, 3000.0).drawn(7200.0)
     assert hour.replace("\N{NO-BREAK SPACE}", " ") == "1 kWh, 3 kg of CO₂"
-    assert gain.Power.of(500.0, None).saved(-3600.0).replace("\N{NO-BREAK SPACE}", " ") == "−0.5 kWh"
+    assert gain.Power.of(500.0, None).drawn(3600.0).replace("\N{NO-BREAK SPACE}", " ") == "0.5 kWh"
+    assert gain.Power.of(200.0, None).drawn(18.0).replace("\N{NO-BREAK SPACE}", " ") == "1 Wh"
     assert gain.Power.of(None, None) is None
 
 

@@ -320,8 +320,8 @@ def test_energy_is_saved_only_where_a_power_is_stated(result, tmp_path):
         for given in ({}, {"watts": 250.0, "grams_per_kwh": 400.0})
     )
     assert "CO₂" not in plain and "kWh" not in plain
-    assert re.search(r"Energy saved [\d.]+ kWh, [\d.]+ k?g of CO₂ ", stated)
-    assert "less than training all 203, at 250 W and 400 g/kWh, as stated" in stated
+    assert re.search(r"Energy saved [\d.]+ k?Wh, [\d.]+ k?g of CO₂ ", stated)
+    assert "less than training all 203 would have, at 250 W and 400 g/kWh, as stated" in stated
 
 
 def test_hostile_names_in_a_search_are_text(found, make):

@@ -8,6 +8,7 @@ from zerocost.base.figures import TEMPLATES
 from zerocost.report import progress as goals
 from zerocost.report import search_figures as figures
 from zerocost.report.front import Front
+from zerocost.report.metric import WrittenMetric
 from zerocost.report.names import Names
 
 POINTS = pd.DataFrame({"params": [1.0, 2.0, 3.0, 4.0], "score": [1.0, 3.0, 2.0, 5.0]}, index=list("abcd"))
@@ -75,3 +76,9 @@ def test_the_rest_the_front_and_the_kept_can_be_told_from_both_papers(paper):
 
 def brightness(colour: str) -> float:
     return sum(weight * int(colour[i : i + 2], 16) / 255 for weight, i in ((0.2126, 1), (0.7152, 3), (0.0722, 5)))
+
+
+def test_a_wide_expectation_does_not_stretch_the_axis():
+    rows = {"name": ["a", "b"], "mean": [np.nan, 0.6], "std": [np.nan, 2.0], "metric": [0.5, 0.7]}
+    low, high = figures.expectation_figure(pd.DataFrame(rows, index=[1, 2]), WrittenMetric.of()).layout.yaxis.range
+    assert (low, high) == pytest.approx((40, 80))

@@ -25,7 +25,7 @@ def test_each_layer_has_what_is_alive_and_what_it_reads_first() -> None:
     """Shapes 3×8×8, 4×8×8, 4×8×8 in place, 4×4×4, 10; the convolution has 112 weights, the last layer 650."""
     net = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(64, 10))
     found = memory_by_layer(net, torch.zeros(1, 3, 8, 8))
-    assert list(found["layer"]) == ["0", "", "", "4"]
+    assert list(found["layer"]) == ["0", "1", "2", "4"]
     assert list(found["peak_memory_int8"]) == [192 + 256, 256, 256 + 64, 64 + 10]
     assert list(found["flash_int8"]) == [112, 0, 0, 650]
 
@@ -40,3 +40,23 @@ def test_what_cannot_be_measured_is_named() -> None:
 class _Broken(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         raise ValueError("no")
+
+
+class Nested(nn.Module):
+    """Runs an operation of its own between those of its parts; a part that raises is got over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.pool, self.broken = nn.Sequential(nn.Linear(4, 4), nn.Tanh()), nn.MaxPool1d(2), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        try:
+            self.broken(x)
+        except RuntimeError:
+            x = x * 2
+        return self.pool(self.body(x) + x)
+
+
+def test_an_operation_without_weights_has_the_module_that_runs_it() -> None:
+    found = memory_by_layer(Nested(), torch.zeros(1, 4))
+    assert list(found["layer"]) == ["", "body.0", "body.1", "", "pool"]

@@ -34,6 +34,12 @@ def test_parts_add_up_and_watchers_are_part_of_their_pass():
     assert (alone > 0).all()
 
 
+def test_shares_add_up_over_several_rounds():
+    shares = profile(build, BATCH, "naswot,synflow", rounds=4).table.set_index("kind")["share"]
+    assert shares.drop(["watcher", "together"]).sum() == pytest.approx(1)
+    assert shares["together"] == 1
+
+
 def test_scores_and_model_stay_as_they_are():
     network = build()
     before = zc.score(network, BATCH, "naswot").scores

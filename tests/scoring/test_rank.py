@@ -217,3 +217,23 @@ def test_no_candidates_or_data_that_is_too_small():
         zc.rank([], batch(), "snip", batch=8)
     with pytest.raises(zc.InputError, match="holds 8 samples"):
         zc.rank([mlp], batch(), "snip", batch=9)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "first"),
+    [
+        *((name, "small") for name in ("peak_memory", "flash_int8", "training_memory", "active_params")),
+        *((name, "large") for name in ("params", "flops")),
+    ],
+)
+def test_budgets_rank_the_smallest_first_and_the_baselines_of_size_the_largest(proxy, first):
+    nets = {"large": lambda: mlp(64), "middle": lambda: mlp(16), "small": lambda: mlp(4)}
+    table = zc.rank(nets, batch(), proxy, batch=8)
+    assert [table.frame.index[0], table.frame.index[1]] == [first, "middle"]
+
+
+def test_less_memory_counts_for_a_network_beside_another_proxy():
+    nets = {"large": lambda: mlp(64), "small": lambda: mlp(4)}
+    table = zc.rank(nets, batch(), "params,peak_memory", batch=8)
+    assert table.frame["rank_score"].nunique() == 1
+    assert table.ranked_by == "the log-rank sum of params, peak_memory (less is better)"

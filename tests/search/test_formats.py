@@ -69,7 +69,7 @@ def test_safetensors_hold_the_state_dict_also_of_tied_weights(tmp_path: Path) ->
     assert all(torch.equal(read[name], tensor) for name, tensor in model.state_dict().items())
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 @pytest.mark.parametrize("name", ["cnn", "nats_size"])
 def test_torchscript_gives_the_networks_outputs_for_any_batch(tmp_path: Path, name: str) -> None:
     space = spaces.get(name)
@@ -93,7 +93,7 @@ class Pair(nn.Module):
         return self.linear(x) * scale
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
 @pytest.mark.parametrize("named", [False, True], ids=["positional", "keywords"])
 def test_several_inputs(tmp_path: Path, named: bool) -> None:
     inputs: dict[str, Tensor] = {"x": torch.rand(5, 4), "scale": torch.rand(2)}

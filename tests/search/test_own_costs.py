@@ -36,7 +36,7 @@ def test_what_is_no_number_is_a_named_failure(function, reason: str) -> None:
     assert isinstance(found, Failure) and str(found) == reason
 
 
-def test_a_function_in_a_file_is_a_cost_and_a_proxy_in_a_file_is_none(tmp_path: Path) -> None:
+def test_a_function_in_a_file_is_a_cost_and_a_proxy_in_a_file_is_none(tmp_path: Path, registries: None) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
         "import zerocost as zc\n\ndef watts(arch):\n    return 2\n\n"

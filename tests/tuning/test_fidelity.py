@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 
 import zerocost as zc
 from zerocost.base.errors import InputError
+from zerocost.base.format import percent
 from zerocost.spaces import FULL, Fidelity
 from zerocost.statistics.kendall_interval import kendall_interval
 from zerocost.tuning import race
@@ -69,8 +71,8 @@ def test_full_size_is_the_answer_where_nothing_cheaper_agrees():
     found = zc.fidelity.calibrate(
         net, "digits:8", kendall=0.99, fidelities=["width=0.05"], **SHORT | {"proxies": "snip"}
     )
-    assert (found.fidelity, found.kendall, found.cost, len(found.tried)) == (FULL, 1, 1, 1)
-    assert "use full size" in str(found)
+    assert (found.fidelity, found.networks, found.cost, len(found.tried)) == (FULL, 0, 1, 1)
+    assert math.isnan(found.kendall) and "use full size" in str(found)
 
 
 def test_its_file_is_what_fidelity_takes(tmp_path):
@@ -90,6 +92,52 @@ def test_its_file_is_what_fidelity_takes(tmp_path):
     assert (result.settings["fidelity"], result.settings["repeats"]) == ("width=0.5,repeats=2", 2)
 
 
+@pytest.fixture(scope="module")
+def of_net(tmp_path_factory):
+    """The file of a fidelity that was calibrated for the space `net`."""
+    file = tmp_path_factory.mktemp("calibrated") / "fidelity.json"
+    zc.fidelity.calibrate(net, "digits:8", kendall=0.5, fidelities=["width=0.5"], **SHORT).save(file)
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda file: zc.search("cnn", "digits:8", candidates=4, epochs=0, fidelity=f"{file} > full"),
+        lambda file: zc.search("cnn", "digits:8", candidates=4, epochs=0, fidelity=[file]),
+        lambda file: zc.evaluate("digits", "snip", n=3, k=1, seeds=1, fidelity=file),
+        lambda file: zc.tune(zc.benchmarks.get("digits"), n=12, fidelities=[file]),
+        lambda file: zc.fidelity.calibrate("cnn", "digits:8", fidelities=[file], **SHORT),
+    ],
+    ids=["search", "search-list", "evaluate", "tune", "calibrate"],
+)
+def test_a_fidelity_of_another_space_is_refused(of_net, use):
+    with pytest.raises(InputError, match=r"fidelity\.json holds a fidelity of the space net, but the space is cnn"):
+        use(of_net)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"fidelity": "widht=0.5"}, r"fidelity\.json: unknown fidelity setting 'widht'"),
+        ({"fidelity": 0.5}, r"fidelity\.json holds no fidelity"),
+        ({"kendall": "high"}, r"fidelity\.json is no file .* its kendall is 'high'"),
+        ({"networks": None, "cost": True}, r"fidelity\.json is no file .* its cost is True"),
+        ({"settings": {}}, r"fidelity\.json is no file .* its space is missing"),
+    ],
+)
+def test_a_file_that_no_calibration_wrote_is_named(of_net, tmp_path, changed, message):
+    file = tmp_path / "fidelity.json"
+    file.write_text(json.dumps(json.loads(Path(of_net).read_text("utf-8")) | changed))
+    with pytest.raises(InputError, match=message):
+        Fidelity.parse(str(file))
+
+
+def test_percentages_are_written_in_one_way():
+    found = zc.fidelity.calibrate(net, "digits:8", kendall=0.5, fidelities=["width=0.5"], **SHORT)
+    assert f"for {percent(found.cost)} of the cost" in found.verdict
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -98,6 +146,7 @@ def test_its_file_is_what_fidelity_takes(tmp_path):
         ({"networks": 4}, "networks must be at least 8"),
         ({"kendal": 0.5}, "unknown setting 'kendal'; did you mean 'kendall'"),
         ({"fidelities": ["small"]}, "a fidelity reads"),
+        ({"fidelities": ["full"]}, "full size is what fidelities are compared with"),
         ({"proxies": "snipp"}, "snip"),
     ],
 )

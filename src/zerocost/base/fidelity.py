@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.whole import is_whole
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Fidelity:
             object.__setattr__(self, name, float(factor))
         for name in ("resolution", "batch", "repeats"):
             count = getattr(self, name)
-            if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+            if count is not None and not is_whole(count):
                 raise InputError(f"fidelity {name} must be a positive whole number or None, but got {count!r}")
 
     def channels(self, full: int, *, multiple: int = 1) -> int:
@@ -90,7 +93,7 @@ class Fidelity:
         True
         """
         if text.endswith(".json"):
-            return cls.parse(_calibrated(Path(text)))
+            return _calibrated(Path(text))
         settings: dict[str, float | int] = {}
         kinds = {"width": float, "depth": float, "resolution": int, "batch": int, "repeats": int}
         for item in text.split(",") if text.strip() != "full" else []:
@@ -112,18 +115,51 @@ class Fidelity:
 
 
 FULL = Fidelity()
+_NUMBERS = ("kendall", "low", "high", "networks", "cost", "wanted")
+"""What a calibration says of its fidelity; see `zerocost.fidelity.Calibrated`."""
 
 
-def _calibrated(path: Path) -> str:
-    """The fidelity in a file that a calibration wrote; `InputError` for any other file."""
+def check_space(given: object, space: str) -> None:
+    """`InputError` for a .json file of `fidelity.calibrate`, among the fidelities given, that is of another space."""
+    parts = given.split(">") if isinstance(given, str) else given if isinstance(given, Iterable) else ()
+    for part in parts:
+        if isinstance(part, str) and part.strip().endswith(".json"):
+            of = _read(Path(part.strip()))["settings"]["space"]
+            if of != space:
+                raise InputError(
+                    f"{part.strip()} holds a fidelity of the space {of}, but the space is {space}; calibrate that one, "
+                    "or give the fidelity itself"
+                )
+
+
+def _calibrated(path: Path) -> Fidelity:
+    """The fidelity in a file that a calibration wrote."""
+    text = _read(path)["fidelity"]
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["fidelity"]
+        return Fidelity.parse(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a calibration wrote to a file; `InputError` for any other file."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the fidelity in {path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, str) or found.endswith(".json"):
+    if not isinstance(found, dict) or not isinstance(found.get("fidelity"), str) or found["fidelity"].endswith(".json"):
         raise InputError(f"{path} holds no fidelity; expected a file that `zerocost calibrate --save` wrote")
+    settings = found.get("settings")
+    kinds = [(found, name, (int, float, type(None))) for name in _NUMBERS]
+    for held, name, allowed in (*kinds, (settings if isinstance(settings, dict) else {}, "space", (str,))):
+        if type(held.get(name, ...)) not in allowed:
+            value = repr(held[name]) if name in held else "missing"
+            raise InputError(
+                f"{path} is no file that `zerocost calibrate --save` wrote: its {name} is {value}; calibrate anew, or "
+                "give the fidelity itself, as in width=0.5"
+            )
     return found
 
 

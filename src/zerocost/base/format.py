@@ -36,12 +36,12 @@ def number(value: float | None, digits: int = 4) -> str:
 def fixed(value: float | None, digits: int = 2) -> str:
     """A number with a fixed number of decimals and a real minus sign.
 
-    >>> fixed(-0.5), fixed(None)
-    ('−0.50', '–')
+    >>> fixed(-0.5), fixed(-0.001), fixed(None)
+    ('−0.50', '0.00', '–')
     """
     if value is None or not math.isfinite(value):
         return MISSING
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def count(value: float | None) -> str:

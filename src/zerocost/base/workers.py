@@ -16,6 +16,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.pool import Pool
 from zerocost.base.process import Process
 from zerocost.base.ray_worker import RayWorkers, cluster_size
+from zerocost.base.whole import is_whole
 from zerocost.base.worker import Function
 
 _BATCH_SECONDS = 0.5
@@ -44,7 +45,7 @@ class Workers:
     device: str | torch.device | None = None
 
     def __post_init__(self) -> None:
-        if self.number is not None and (not isinstance(self.number, int) or self.number < 1):
+        if self.number is not None and not is_whole(self.number):
             raise InputError(f"workers must be a whole number from 1 on, but got {self.number!r}")
         if self.ray is not None and not isinstance(self.ray, str):
             raise InputError(f"ray must be 'auto', 'local' or HOST:PORT, but got {self.ray!r}")

@@ -38,7 +38,6 @@ from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.score import DEFAULT_PROXIES
-from zerocost.spaces import Fidelity
 
 _DEFAULT = ",".join(DEFAULT_PROXIES)
 _NAMES = ", ".join(benchmarks.names())
@@ -138,7 +137,6 @@ def evaluate(
     resolve(as_proxies(options.proxies))
     check_place(options.device, options.ray)
     settings = vars_of(options)
-    settings["fidelity"] = None if options.fidelity is None else Fidelity.parse(options.fidelity)
     cache = Path(options.cache) if options.cache and "://" not in options.cache else None
     for path in (output.report, output.csv, output.latex, cache):
         check_file(path)

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
-from zerocost.base.format import plural
+from zerocost.base.format import percent, plural
 from zerocost.base.user_code import load_object
 from zerocost.cli.common import Data, Json, OptionalBatch, Proxies, command, out, print_json, print_written
 from zerocost.combine import as_proxies
@@ -70,7 +70,7 @@ def _print_profile(found: Profile, size: int) -> None:
             kind = row["kind"]
         name = f"{kind} {row['name']}" if kind in ("pass", "watcher", "proxy") else row["name"]
         alone = "" if math.isnan(row["alone"]) else f"{row['alone']:.2f}"
-        table.add_row(escape(name), f"{row['units']:.3f}", f"{row['share']:.0%}", alone)
+        table.add_row(escape(name), f"{row['units']:.3f}", percent(row["share"]), alone)
     out.print(table)
     for name, reason in found.failures.items():
         out.print(f"failed: {name}: {reason}", highlight=False, markup=False, soft_wrap=True)

@@ -117,8 +117,11 @@ class _SearchOutput:
     def check(self, epochs: int) -> None:
         """`InputError` for what cannot be written."""
         check_formats(self.format_names)
-        if Power.of(self.watts, self.grams_per_kwh) and self.report is None:
+        power = Power.of(self.watts, self.grams_per_kwh)
+        if power and self.report is None:
             raise InputError("--watts is for the report; say where to write it with --report FILE.html")
+        if power and not epochs:
+            raise InputError("--watts says what is saved in training, but nothing is trained; use --epochs 1 or more")
         check_file(self.report, "the report")
         check_export(self.export)
         if self.export is not None and not epochs:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost.base.format import SPACE, fixed, formatter_for, plural, shorten
+from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, plural, shorten
 from zerocost.base.units import unit_of
 from zerocost.cli.common import out
 from zerocost.combine import Combination
@@ -36,22 +36,40 @@ def print_ranking(table: ScoreTable, title: str, limit: int = 50) -> None:
     shown.add_column("candidate", overflow="fold")
     for column in table.frame.columns:
         shown.add_column(column, justify="right")
-    for place, (name, row) in enumerate(table.frame.head(limit).iterrows(), start=1):
+    best = table.frame.head(limit)
+    for place, (name, row) in zip(_shared_places(best["rank_score"]), best.iterrows(), strict=True):
         spread = table.cards[str(name)].spread
         cells = (cell_text(v, c) + (f" ± {spread[str(c)]:.2g}" if spread.get(str(c)) else "") for c, v in row.items())
-        shown.add_row(str(place), escape(str(name)), *cells)
+        shown.add_row(place, escape(str(name)), *cells)
     out.print(shown)
     if len(table) > limit:
         out.print(f"… and {len(table) - limit} more; --json gives all", style="dim")
 
 
+def _shared_places(values: Iterable[float]) -> list[str]:
+    """The places of values in the order of a table; equal ones, as of twins, share one, and what has none has none.
+
+    >>> _shared_places([3.0, 2.0, 2.0, 1.0, -math.inf])
+    ['1', '2', '2', '4', '–']
+    """
+    places, last, before = list[str](), 0, math.nan
+    for position, value in enumerate(values, start=1):
+        last, before = last if value == before else position, value
+        places.append(str(last) if value > -math.inf else MISSING)
+    return places
+
+
 def cell_text(value: float, column: object) -> str:
-    """A number to read: counts whole, bytes and times with their unit, scores with six digits that matter."""
+    """A number to read: counts whole, bytes and times with their unit, scores with six digits that matter.
+
+    >>> cell_text(12345.0, "params"), cell_text(12345.0, "flash"), cell_text(-0.0, "snip")
+    ('12,345', '12.3 kB', '0')
+    """
     if math.isnan(value):
         return "failed"
     if unit_of(str(column)):
         return formatter_for(str(column))(value).replace(SPACE, " ")
-    return f"{value:,.0f}" if str(column).endswith(("params", "flops")) else f"{value:.6g}"
+    return f"{value:,.0f}" if str(column).endswith(("params", "flops")) else f"{value + 0.0:.6g}"
 
 
 def print_failures(table: ScoreTable, limit: int = 5) -> None:

@@ -96,7 +96,10 @@ class Combination:
         return len({self.weights[name] for name in self.proxies}) == 1 and max(self.weights.values()) > 0
 
     def __str__(self) -> str:
-        terms = [name if self.equal else f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
+        alike = len({abs(self.weights[name]) for name in self.proxies}) == 1
+        weighed = [f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
+        signed = [name if self.weights[name] > 0 else f"{name} (less is better)" for name in self.proxies]
+        terms = signed if alike else weighed
         among = "" if self.reference is None else f" among {len(self.reference):,} reference networks"
         return f"{_METHOD_NAMES[self.method]} of {', '.join(terms)}{among}"
 

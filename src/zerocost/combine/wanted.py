@@ -35,10 +35,13 @@ def _is_combination_file(wanted: object) -> TypeIs[str | Path]:
 def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames) -> Combination:
     """A combination from a `Combination`, weights by name, a .json file, or proxies of equal weight.
 
-    "default" and "tokens" are those of this module.
+    "default" and "tokens" are those of this module. Proxies of the group "budgets" have the weight −1: less of them is
+    better.
 
     >>> print(as_combination("snip,naswot"))
     the log-rank sum of snip, naswot
+    >>> print(as_combination("snip,peak_memory"))
+    the log-rank sum of snip, peak_memory (less is better)
     """
     if isinstance(wanted, Combination):
         return wanted
@@ -48,7 +51,7 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames
         return load(str(wanted).strip())
     if isinstance(wanted, str) and wanted.strip() in _NAMED:
         return _NAMED[wanted.strip()]
-    return Combination(dict.fromkeys([p.name for p in resolve(wanted)], 1.0))
+    return Combination({p.name: -1.0 if p.group == "budgets" else 1.0 for p in resolve(wanted)})
 
 
 def for_inputs(wanted: _Wanted, inputs: Any) -> _Wanted | Combination:

@@ -12,7 +12,8 @@ class MemoryStep:
     """What is in memory while one operation runs, weights and other constants left out.
 
     Attributes:
-        layer: the module whose parameters the operation reads, by name; empty where it reads none.
+        layer: the module whose parameters the operation reads, by name, or else the one that runs it; empty for the
+            network itself.
         operation: its name.
         live: the memory of all that was made before and is still read, and of what the operation makes.
         constants: the memory of the parameters and other constants that no operation before it reads.
@@ -74,9 +75,9 @@ def _reused(tape: Tape, operation: Operation, ending: set[int]) -> Size:
 
 
 def _layer(tape: Tape, operation: Operation) -> str:
-    """The module whose parameters or buffers an operation reads."""
+    """The module whose parameters or buffers an operation reads, or else the one that runs it."""
     names = (tape.constants.get(value.storage, "") for value in operation.reads)
-    return next((name.rpartition(".")[0] for name in names if name), "")
+    return next((name.rpartition(".")[0] for name in names if name), operation.module)
 
 
 def constant_size(tape: Tape) -> Size:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.whole import is_whole
 from zerocost.engine import catalogue  # noqa: F401  so that every signal a proxy may ask for is known
 from zerocost.engine import settings as settings_
 from zerocost.engine.options import format_options, parse_options
@@ -61,7 +62,7 @@ class Proxy:
         if not_known:
             raise unknown(f"option of proxy {self.name}:", not_known[0], [*own, *settings_.NAMES, "repeats"])
         repeats = options.get("repeats", self.repeats)
-        if not isinstance(repeats, int) or isinstance(repeats, bool) or repeats < 1:
+        if not is_whole(repeats):
             raise InputError(f"repeats must be a whole number from 1, got {repeats!r}")
         for name in own.keys() & options.keys():
             number = isinstance(options[name], int | float) and math.isfinite(options[name])

@@ -18,6 +18,7 @@ from zerocost.engine.functions import Function
 from zerocost.engine.modes import CallMode
 from zerocost.engine.network import Network
 from zerocost.engine.on_meta import on_meta
+from zerocost.engine.walk import named_modules
 
 ATTENTION = "scaled_dot_product_attention"
 _WHOLE = {ATTENTION, "lstm", "gru", "rnn_tanh", "rnn_relu"}
@@ -90,12 +91,14 @@ class Operation:
         pointwise: whether each number that it writes depends on the numbers at the same place alone.
         reads: its tensors.
         writes: what it returns, views of what it reads left out.
+        module: the name of the innermost module that runs it; empty for the network itself.
     """
 
     name: str
     pointwise: bool
     reads: tuple[Value, ...]
     writes: tuple[Value, ...]
+    module: str
 
 
 @dataclass
@@ -129,7 +132,9 @@ def _record(network: Network, seed: int, tensors: Mapping[str, Tensor], sample: 
     recorder.tape.constants = {recorder.value(t).storage: name for name, t in tensors.items()}
     whole = _WholeCalls(recorder)
     with ExitStack() as stack:
-        for context in (network.fresh(seed, training=False), torch.no_grad(), recorder, whole):
+        stack.enter_context(network.fresh(seed, training=False))
+        recorder.follow(network)
+        for context in (torch.no_grad(), recorder, whole):
             stack.enter_context(context)
         returned = network.run_whole(tensors, sample)
     recorder.tape.outputs = {recorder.value(t).storage for t in _tensors(returned)}
@@ -144,6 +149,20 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.tape = Tape()
         self.within = False
         self._known: dict[StorageWeakRef, int] = {}
+        self._running = [""]
+
+    def follow(self, network: Network) -> None:
+        """Know which module runs, by hooks that go when the network is put back as it was."""
+        for name, module in named_modules(network.model).items():
+            if module not in network.compiled:
+                module.register_forward_pre_hook(partial(self._enter, name))
+                module.register_forward_hook(self._leave, always_call=True)
+
+    def _enter(self, name: str, *_: Any) -> None:
+        self._running.append(name)
+
+    def _leave(self, *_: Any) -> None:
+        self._running.pop()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -172,7 +191,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         made = self.values(result, made=True)
         writes = tuple(v for v in made if v.storage not in behind and self.tape.sizes[v.storage] != NOTHING)
         if writes or (func is not None and func._schema.is_mutable):
-            self.tape.operations.append(Operation(name, pointwise, reads, writes))
+            self.tape.operations.append(Operation(name, pointwise, reads, writes, self._running[-1]))
 
     def values(self, nest: Any, made: bool = False) -> tuple[Value, ...]:
         """The tensors in a nest; one whose storage is met for the first time is a constant unless it was `made`."""

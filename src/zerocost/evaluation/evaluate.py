@@ -12,8 +12,10 @@ import pandas as pd
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.base.fidelity import check_space
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.version import VERSION
+from zerocost.base.whole import check_whole
 from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
@@ -132,6 +134,7 @@ def evaluate(
     combination = as_combination(proxies)
     scale = fidelity or combination.fidelity or FULL
     scale = Fidelity.parse(scale) if isinstance(scale, str) else scale
+    check_space(fidelity, table.space.name)
     samples = batch or combination.batch or 64
     query = truth or table.default
     known = _known_truth(table, query)
@@ -191,8 +194,7 @@ def evaluate(
 def _check_positive(**numbers: int) -> None:
     """Raise `InputError` for a number below 1, with its name."""
     for name, number in numbers.items():
-        if number < 1:
-            raise InputError(f"{name} must be at least 1, but got {number}")
+        check_whole(name, number)
 
 
 def _known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:

@@ -101,15 +101,22 @@ def _best_against_random(result: SearchResult, trained: pd.DataFrame, metric: Wr
 
 def _time_facts(result: SearchResult, power: Power | None) -> list[Fact]:
     """Where the time went, how long training everything would have taken, and the energy of the difference."""
-    if not result.stages:
-        return []
     times = Times.of(result, candidate_count(result))
-    facts = [Fact("Time", times.summary, times.note)]
-    if power is not None and times.saved is not None:
-        less = f"{fmt.seconds(abs(times.saved))} {'less' if times.saved > 0 else 'more'}"
-        note = f"{less} than training all {times.candidates:,}, at {power.source}"
-        facts.append(Fact("Energy saved", power.saved(times.saved), note))
-    return facts
+    facts = [Fact("Time", times.summary, times.note)] if result.stages else []
+    return facts if power is None else [*facts, _energy_fact(times, power)]
+
+
+def _energy_fact(times: Times, power: Power) -> Fact:
+    """The energy of the time that training everything would have taken beyond that of the search."""
+    if times.saved is None:
+        reason = "every candidate was trained" if times.survivors else "nothing was trained, so no epoch was timed"
+        return Fact("Energy saved", "none" if times.survivors else "unknown", reason)
+    picks = ", its random picks counted," if times.random else ""
+    energy, time = power.drawn(abs(times.saved)), fmt.seconds(abs(times.saved))
+    against = f"than training all {times.candidates:,} would have, at {power.source}"
+    if times.saved > 0:
+        return Fact("Energy saved", energy, f"the search{picks} took {time} less {against}")
+    return Fact("Energy saved", "none", f"the search{picks} took {time} more {against}: {energy} more")
 
 
 def _size_words(result: SearchResult) -> str:

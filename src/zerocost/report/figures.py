@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from zerocost.base.figures import BLUE, DIVERGING, ORANGE, empty_figure, label
-from zerocost.base.format import count, number
+from zerocost.base.format import count, fixed, number
 from zerocost.report.frames import FINISHED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.metric import ACCURACY, WrittenMetric
 from zerocost.statistics.association import mean_interval
@@ -25,7 +25,10 @@ def is_wide(column: pd.Series[float]) -> bool:
 
 
 def metric_by_group(candidates: pd.DataFrame, runs: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> go.Figure:
-    """The metric of survivors beside random picks: runs, candidate means, group mean with 95 % interval."""
+    """The metric of survivors beside random picks: runs, candidate means, group mean with 95 % interval.
+
+    The axis is that of the runs, so that a wide interval, of few candidates, runs out of it.
+    """
     groups = [group for group in _GROUPS if (candidates["group"] == group).any()]
     figure = empty_figure(
         360,
@@ -35,7 +38,7 @@ def metric_by_group(candidates: pd.DataFrame, runs: pd.DataFrame, metric: Writte
             "range": [-0.6, len(groups) - 0.4],
             "showgrid": False,
         },
-        yaxis={"title": f"validation {metric.axis}"},
+        yaxis={"title": f"validation {metric.axis}", "range": range_around(runs["metric"], metric)},
     )
     for place, group in enumerate(groups):
         ours = candidates[candidates["group"] == group].sort_values("metric", ascending=not metric.higher_is_better)
@@ -67,6 +70,8 @@ def metric_by_group(candidates: pd.DataFrame, runs: pd.DataFrame, metric: Writte
         values = metric.scale * ours["metric"]
         mean, interval = values.mean(), mean_interval(values)
         half = mean - interval[0] if interval else None
+        ends = [metric.text(end / metric.scale) for end in interval or ()]
+        between = f", 95 % interval {' to '.join(ends)}" if ends else ""
         figure.add_scatter(
             x=[place + 0.28],
             y=[mean],
@@ -76,9 +81,18 @@ def metric_by_group(candidates: pd.DataFrame, runs: pd.DataFrame, metric: Writte
             showlegend=first,
             marker={"color": colour, "size": 22, "symbol": "line-ew-open", "line": {"width": 3}},
             error_y={"array": [half], "thickness": 2, "width": 7, "color": colour} if half else None,
-            hovertemplate=f"{group}: mean {metric.hover}<extra></extra>",
+            hovertemplate=f"{group}: mean {metric.hover}{between}<extra></extra>",
         )
     return figure
+
+
+def range_around(values: pd.Series[float], metric: WrittenMetric) -> list[float]:
+    """The axis on which these values of a metric take the middle half; that of a share ends near 0 and 100 %."""
+    scaled = metric.scale * values.dropna()
+    low, high = float(scaled.min()), float(scaled.max())
+    margin = (high - low) / 2 or abs(high) / 20 or 1.0
+    ends = [low - margin, high + margin]
+    return [max(ends[0], -3.0), min(ends[1], 103.0)] if metric.scale == 100 else ends
 
 
 def metric_scatter(points: pd.DataFrame, axis: str, metric: WrittenMetric = ACCURACY) -> go.Figure:
@@ -120,7 +134,7 @@ def correlation_heatmap(correlations: pd.DataFrame) -> go.Figure:
     """Heat map of a square table of correlations in [-1, 1], with the numbers."""
     names = [label(name) for name in correlations.columns]
     values = correlations.to_numpy()
-    text = [["" if np.isnan(v) else f"{v:.2f}".replace("-", "−") for v in row] for row in values]
+    text = [["" if np.isnan(v) else fixed(v) for v in row] for row in values]
     figure = empty_figure(
         130 + 38 * len(names),
         xaxis={"type": "category", "showgrid": False, "tickangle": -45, "ticks": ""},

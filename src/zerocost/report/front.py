@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import TYPE_CHECKING
 
@@ -31,21 +31,27 @@ class Front:
         values: the objectives of all that have each of them; of a single objective also the costs that limits name.
         names: those on the front, the best by the first column first.
         knee: the one from which a gain in one objective costs most in the others; None where there is none.
+        limited: the costs that limits name and the front is not of, of the same architectures.
     """
 
     values: pd.DataFrame
     names: list[str]
     knee: str | None
+    limited: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """What is plotted against what, the horizontal axis first: each goal against each cost, or all pairs."""
+        """What is plotted against what, the horizontal axis first: each goal against each cost, or all objectives."""
         columns = list(map(str, self.values))
         costs = [name for name in columns if is_cost(name)]
         goals = [name for name in columns if name not in costs]
-        return list(product(costs, goals)) or [
-            (across, up) for across, up in (sorted(p, key=lambda n: not minimised(n)) for p in combinations(columns, 2))
-        ]
+        both = (sorted(pair, key=lambda name: not minimised(name)) for pair in combinations(columns, 2))
+        pairs = product(costs, goals) if costs and goals else ((across, up) for across, up in both)
+        return [*pairs, *product(map(str, self.limited), goals or costs)]
+
+    def is_of(self, pair: tuple[str, str]) -> bool:
+        """Whether the front is of these two alone."""
+        return set(pair) == set(self.values)
 
 
 @dataclass(frozen=True)
@@ -80,11 +86,9 @@ class FrontSection:
 
 def front_of(result: SearchResult) -> Front | None:
     """The front of all objectives, or of a single one and the costs that limits name; None without those."""
-    values = progress.objective_values(result, result.table)
+    values, limited = progress.objective_values(result, result.table), _limited_costs(result)
     if len(values.columns) == 1:
-        clauses = parse_clauses(str(where)) if (where := result.settings.get("where")) else []
-        limited = dict.fromkeys(name for clause in clauses for name in clause.names if is_cost(name))
-        values = values.join(result.table.frame[[name for name in limited if name in result.table.frame]])
+        values, limited = values.join(limited.drop(columns=values.columns, errors="ignore")), limited.iloc[:, :0]
     values = values.dropna()
     if len(values.columns) < 2 or values.empty:
         return None
@@ -92,7 +96,15 @@ def front_of(result: SearchResult) -> Front | None:
     first = signed[fronts(signed) == 0].sort_values(str(signed.columns[0]), ascending=False, kind="stable")
     names = list(map(str, first.index))
     place = knee(first)
-    return Front(values, names, None if place is None else names[place])
+    apart = limited.drop(columns=values.columns, errors="ignore").loc[values.index]
+    return Front(values, names, None if place is None else names[place], apart)
+
+
+def _limited_costs(result: SearchResult) -> pd.DataFrame:
+    """The costs that the limits of a search name."""
+    clauses = parse_clauses(str(where)) if (where := result.settings.get("where")) else []
+    names = dict.fromkeys(name for clause in clauses for name in clause.names if is_cost(name))
+    return result.table.frame[[name for name in names if name in result.table.frame]].astype(float)
 
 
 def front_section(result: SearchResult, names: Names) -> FrontSection | None:
@@ -101,9 +113,9 @@ def front_section(result: SearchResult, names: Names) -> FrontSection | None:
     if front is None:
         return None
     kept = list(map(str, result.kept.frame.index)) if result.kept.dropped else []
-    plots = []
+    plots, points = [], front.values.join(front.limited)
     for place, (across, up) in enumerate(front.pairs):
-        figure = figures.front_figure(front.values[[across, up]], front, kept, names)
+        figure = figures.front_figure(points[[across, up]], front, kept, names)
         text = f"{len(front.names):,} of {len(front.values):,} are on the front"
         plots.append(Plot(f"front-{place}", figure, f"{up} against {across}", text))
     return FrontSection(
@@ -131,10 +143,12 @@ def _table(result: SearchResult, front: Front, kept: list[str], names: Names) ->
 def _note(front: Front) -> str:
     """What the front and its knee are."""
     parts = ["An architecture is on the front if no other is at least as good in all of these and better in one."]
+    if any(front.is_of(pair) for pair in front.pairs):
+        parts.append("The steps enclose the area that the front dominates.")
     if len(front.values.columns) > 2:
         parts.append("Each plot shows two of them, so some architectures on the front look dominated.")
-    else:
-        parts.append("The steps enclose the area that the front dominates.")
+    if len(front.limited.columns):
+        parts.append(f"Only limited, and so not part of the front: {fmt.join_words(list(map(str, front.limited)))}.")
     if front.knee:
         parts.append(
             "The knee is where a gain in one costs most in the others: the largest sum of all, each scaled to its "

@@ -98,7 +98,7 @@ class Times:
 
     @property
     def saved(self) -> float | None:
-        """How much longer training everything would have taken than the search did."""
+        """How much longer training everything would have taken than the search did, its random picks counted."""
         return None if self.everything is None else self.everything - self.scoring - self.survivors - self.random
 
     @property
@@ -125,7 +125,7 @@ class Power:
         watts: the power of the machine while it trains or scores.
         grams_per_kwh: grams of CO₂ for each kilowatt-hour; None where only energy is asked for.
 
-    >>> Power(300.0, 400.0).saved(7200.0).replace(fmt.SPACE, " ")
+    >>> Power(300.0, 400.0).drawn(7200.0).replace(fmt.SPACE, " ")
     '0.6 kWh, 240 g of CO₂'
     """
 
@@ -148,14 +148,15 @@ class Power:
         grams = "" if self.grams_per_kwh is None else f" and {self.grams_per_kwh:g}{fmt.SPACE}g/kWh"
         return f"{self.watts:g}{fmt.SPACE}W{grams}, as stated"
 
-    def saved(self, seconds: float) -> str:
+    def drawn(self, seconds: float) -> str:
         """The energy and the CO₂ of so many seconds, in words."""
         energy = self.watts * seconds / 3.6e6
-        text = f"{fmt.number(energy, 3)}{fmt.SPACE}kWh"
+        held = (energy, "kWh") if energy >= 0.1 else (1000 * energy, "Wh")
+        text = f"{fmt.number(held[0], 3)}{fmt.SPACE}{held[1]}"
         if self.grams_per_kwh is None:
             return text
         grams = energy * self.grams_per_kwh
-        mass = (grams / 1000, "kg") if abs(grams) >= 1000 else (grams, "g")
+        mass = (grams / 1000, "kg") if grams >= 1000 else (grams, "g")
         return f"{text}, {fmt.number(mass[0], 3)}{fmt.SPACE}{mass[1]} of CO₂"
 
 

@@ -44,7 +44,8 @@ def write(
         The path of the file.
 
     Raises:
-        InputError: `path` is a folder, or cannot be written; a power or CO₂ that is no number above 0.
+        InputError: `path` is a folder, or cannot be written; a power or CO₂ that is no number above 0, or that is given
+            for an evaluation.
         DiskFullError: the disk is full.
 
     >>> import tempfile, pandas as pd
@@ -59,6 +60,8 @@ def write(
     path, power = Path(path), gain.Power.of(watts, grams_per_kwh)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the file to write, for example {path / 'report.html'}")
+    if power and isinstance(result, Evaluation):
+        raise InputError("watts say what a search saved, but an evaluation trains nothing; leave them out")
     make_folder(path.parent)
     page = evaluation.render_evaluation(result) if isinstance(result, Evaluation) else render_search(result, power)
     write_text(path, page)

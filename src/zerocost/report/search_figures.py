@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from zerocost.base.figures import BLUE, ORANGE, empty_figure, label
 from zerocost.base.format import formatter_for
 from zerocost.base.units import unit_of
-from zerocost.report.figures import COLOURS, is_wide
+from zerocost.report.figures import COLOURS, is_wide, range_around
 from zerocost.report.frames import RANDOM, SURVIVORS
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.progress import with_direction
@@ -55,7 +55,7 @@ def _wrapped(name: str) -> list[str]:
 
 
 def front_figure(points: pd.DataFrame, front: Front, kept: Collection[str], names: Names) -> go.Figure:
-    """All architectures by two of what the front is of, `points`; the kept ringed, the knee a star.
+    """All architectures by two objectives or limited costs, `points`; the kept ringed, the knee a star.
 
     The front is joined by steps where it is of these two alone.
     """
@@ -64,7 +64,7 @@ def front_figure(points: pd.DataFrame, front: Front, kept: Collection[str], name
     on_front, others = points[is_front].sort_values(across), _thin_out(points[~is_front])
     figure = empty_figure(400, xaxis=_objective_axis(across, points[across]), yaxis=_objective_axis(up, points[up]))
     steps = {"shape": "hv" if minimised(across) else "vh", "width": 2, "color": FRONT}
-    joined = len(front.values.columns) == 2
+    joined = front.is_of((across, up))
     for rows, name, look in (
         (others, "not on the front", {"mode": "markers", "marker": {"color": OTHERS, "size": 6, "opacity": 0.7}}),
         (
@@ -202,8 +202,12 @@ def trainings_figure(trainings: pd.DataFrame, random: pd.Series[float], metric: 
 
 
 def expectation_figure(trainings: pd.DataFrame, metric: WrittenMetric) -> go.Figure:
-    """What was expected just before each training, with two standard deviations, and what it gave."""
+    """What was expected just before each training, with two standard deviations, and what it gave.
+
+    The axis is that of the means and of what was reached; deviations can run out of it.
+    """
     figure, expected = _figure_by_training(320, metric), trainings.dropna(subset=["mean"])
+    figure.update_yaxes(range=range_around(pd.concat([trainings["metric"], expected["mean"]]), metric))
     figure.add_scatter(
         x=expected.index,
         y=metric.scale * expected["mean"],

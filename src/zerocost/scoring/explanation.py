@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base.errors import InputError
+from zerocost.base.whole import is_whole
 from zerocost.combine.combination import Combination
 from zerocost.combine.ranks import weight_signs
 from zerocost.statistics import ranking as statistics
@@ -125,7 +126,7 @@ def explain_ranking(frame: pd.DataFrame, combination: Combination, *, top: int |
     >>> why.about_size()
     '100 % of the score’s order is explained by params alone (Spearman 1.00). Nothing is left without size.'
     """
-    if top is not None and (not isinstance(top, int) or top < 1):
+    if top is not None and not is_whole(top):
         raise InputError(f"top must be a whole number from 1, but got {top!r}")
     frame = frame.astype(float)
     score = combination(frame)

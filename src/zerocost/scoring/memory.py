@@ -34,8 +34,9 @@ def memory_by_layer(model: nn.Module, inputs: Any) -> pd.DataFrame:
         inputs: what it takes; the first sample is used.
 
     Returns:
-        One row an operation: `layer`, the module whose parameters it reads or "", `operation`, and the bytes
-        `peak_memory`, `peak_memory_fp16`, `peak_memory_int8`, `flash`, `flash_fp16` and `flash_int8`.
+        One row an operation: `layer`, the module whose parameters it reads, or that runs it where it reads none (""
+        for the network itself), `operation`, and the bytes `peak_memory`, `peak_memory_fp16`, `peak_memory_int8`,
+        `flash`, `flash_fp16` and `flash_int8`.
 
     Raises:
         InputError: no torch network, or inputs that cannot be used.
@@ -44,7 +45,7 @@ def memory_by_layer(model: nn.Module, inputs: Any) -> pd.DataFrame:
     >>> import torch
     >>> net = nn.Sequential(nn.Linear(10, 20), nn.ReLU(), nn.Linear(20, 5))
     >>> memory_by_layer(net, torch.zeros(1, 10))[["layer", "operation", "peak_memory", "flash"]].values.tolist()
-    [['0', 'addmm', 120, 880], ['', 'relu', 80, 0], ['2', 'addmm', 100, 420]]
+    [['0', 'addmm', 120, 880], ['1', 'relu', 80, 0], ['2', 'addmm', 100, 420]]
     """
     if not is_network(model) or find_adapter(model) is not None:
         raise InputError(f"memory_by_layer() takes a torch.nn.Module, but got {type(model).__name__}")

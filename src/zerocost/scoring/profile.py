@@ -20,6 +20,7 @@ from zerocost.base.format import plural
 from zerocost.base.result import Result, frame_from_dict, frame_to_dict
 from zerocost.base.seeding import check_seed
 from zerocost.base.torch_state import neutral_torch
+from zerocost.base.whole import check_whole
 from zerocost.data.as_batch import as_batches, separate_targets
 from zerocost.data.batch import Batch
 from zerocost.engine.memory import or_failure
@@ -116,8 +117,7 @@ def profile(
     ['build', 'data', 'loss', 'activation_kernel', 'snip', 'naswot', 'the rest', 'together']
     """
     check_seed(seed)
-    if rounds < 1:
-        raise InputError(f"rounds must be at least 1, but got {rounds}")
+    check_whole("rounds", rounds)
     batches = list(map(separate_targets, as_batches(batch)))
     chosen, asked = as_task(task, None, batches[0]), resolve(combine.as_proxies(proxies))
     model = or_failure(initialise_on, build, seed, None)
@@ -205,16 +205,16 @@ class _Measure:
         found |= {("watcher", name): spent for name, spent in watchers.items()}
         found |= {("proxy", name): spent for name, spent in formulas.items()}
         rest = together - sum(passes.values()) - sum(formulas.values())
-        return found | {("rest", "the rest"): rest, ("together", "together"): together}
+        return found | {("rest", "the rest"): rest}
 
 
 def _tabulate(units: Mapping[_Part, float]) -> pd.DataFrame:
-    """The table of a profile out of the units of each part."""
-    together = units["build", "build"] + units["together", "together"]
+    """The table of a profile out of the units of each part; they add up to the whole, watchers apart."""
+    together = sum(value for (kind, _), value in units.items() if kind in ("build", "pass", "proxy", "rest"))
     rows = [
         (kind, name, value, value / together, units.get(("alone", name), math.nan) if kind == "proxy" else math.nan)
         for (kind, name), value in units.items()
-        if kind not in ("alone", "together")
+        if kind != "alone"
     ]
     rows.append(("together", "together", together, 1.0, math.nan))
     return pd.DataFrame(rows, columns=["kind", "name", "units", "share", "alone"])

@@ -17,6 +17,7 @@ from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.seeding import check_seed
+from zerocost.base.whole import is_whole
 from zerocost.base.workers import Workers
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches, separate_targets
@@ -107,7 +108,7 @@ def rank(
     """
     check_seed(seed)
     for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
-        if number is not None and (not isinstance(number, int) or number < 1):
+        if number is not None and not is_whole(number):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
     source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
     size = batch or combine.as_combination(proxies).batch or usual_size(source)

@@ -8,6 +8,7 @@ import numpy as np
 
 from zerocost.base.conditions import Clause, parse_clauses
 from zerocost.base.errors import InputError
+from zerocost.base.whole import check_whole
 from zerocost.engine.proxy import names
 from zerocost.scoring.table import ScoreTable
 
@@ -45,8 +46,8 @@ def select(
     (['Linear-2'], 'rank 2 by params, of which the best was kept')
     """
     values = table.column(by)
-    if top is not None and top < 1:
-        raise InputError(f"top must be at least 1, but got {top}")
+    if top is not None:
+        check_whole("top", top)
     if percentile is not None and not 0 <= percentile <= 100:
         raise InputError(f"percentile must lie between 0 and 100, but got {percentile}")
     ordered = values.sort_values(ascending=False, kind="stable")

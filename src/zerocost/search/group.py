@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from textwrap import TextWrapper
 from typing import Any, ParamSpec, TypeVar, cast
 
-from zerocost.base.errors import InputError
+from zerocost.base.whole import check_whole
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,10 +39,7 @@ class SettingsGroup:
             value = getattr(self, one.name)
             if LEAST not in one.metadata or (value is None and one.default is None):
                 continue
-            if not isinstance(value, int):
-                raise InputError(f"{one.name} must be a whole number, but got {value!r}")
-            if value < one.metadata[LEAST]:
-                raise InputError(f"{one.name} must be at least {one.metadata[LEAST]}, but got {value}")
+            check_whole(one.name, value, one.metadata[LEAST])
 
 
 def field_texts(kind: type) -> dict[str, str]:

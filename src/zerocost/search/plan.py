@@ -14,6 +14,7 @@ from torch import nn
 
 from zerocost import data as data_
 from zerocost.base.conditions import parse_clauses
+from zerocost.base.fidelity import check_space
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank
@@ -155,6 +156,7 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
         InputError: names that nobody knows, or data that cannot be used.
     """
     space, sizes = fit_space(pipeline.space, split.fitting, split.task)
+    check_space(pipeline.fidelity, space.name)
     sample = separate_targets(data_.draw(split.fitting, 1, seed=pipeline.seed)).inputs
     apart = pipeline.ray is not None or pipeline.workers not in (None, 1)
     sized = stack.enter_context(size_costs_by(apart, space, sample, split.task.output))

@@ -148,7 +148,7 @@ class Scoring(SettingsGroup):
         """Initialisations that scores are means over."""
         return self.fidelities[-1].repeats or self.repeats or self.combination.repeats or 1
 
-    @property
+    @cached_property
     def fidelities(self) -> tuple[Fidelity, ...]:
         """From the cheapest to the one that decides."""
         given = self.combination.fidelity or FULL if self.fidelity is None else self.fidelity

@@ -95,11 +95,11 @@ def crowded_fitness(values: npt.ArrayLike) -> Floats:
     Takes the arguments of `fronts` and raises its errors.
 
     >>> crowded_fitness([[1, 1], [0, 9], [5, 5], [9, 0], [6, 4]]).tolist()
-    [-4.0, -0.0, -2.0, -1.0, -3.0]
+    [-4.0, 0.0, -2.0, -1.0, -3.0]
     """
     places = crowded_order(values)
     found = np.empty(len(places))
-    found[places] = -np.arange(len(places), dtype=np.float64)
+    found[places] = np.arange(0.0, -len(places), -1.0)
     return found
 
 

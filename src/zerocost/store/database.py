@@ -31,9 +31,10 @@ _TABLES = {
 _CLUSTERED = {"sqlite": " WITHOUT ROWID", "postgresql": ""}
 """What ends the definition of a table whose rows lie in the order of its primary key, where a database can do that."""
 _ADVICE = {
-    "sqlite": "give the path of a file to make",
-    "postgresql": "give postgresql://USER:PASSWORD@HOST/DATABASE of a server that runs",
+    "sqlite": {False: "give the path of a file to make", True: "give a file of scores that this user may write to"},
+    "postgresql": dict.fromkeys((False, True), "give postgresql://USER:PASSWORD@HOST/DATABASE of a server that runs"),
 }
+"""What to do where a database cannot be opened, to keep scores in or (True) for those that it holds."""
 
 _WORDS = {"{now}": _NOW, "{tables}": _TABLES, "{clustered}": _CLUSTERED}
 
@@ -58,6 +59,7 @@ class Database:
     Args:
         where: path, URL or `None`.
         prepare: makes the tables that are missing, or raises for those that it does not know.
+        existing: whether it is opened for what it holds.
 
     Attributes:
         name: where the database is, without the password; `None` for memory.
@@ -68,7 +70,7 @@ class Database:
         MissingExtraError: the driver is not installed.
     """
 
-    def __init__(self, where: str | Path | None, prepare: Callable[[Execute], None]) -> None:
+    def __init__(self, where: str | Path | None, prepare: Callable[[Execute], None], existing: bool = False) -> None:
         url = as_url(where)
         self.kind = url.get_backend_name()
         self.shared = url.database is not None or self.kind != "sqlite"
@@ -83,8 +85,9 @@ class Database:
         except (SQLAlchemyError, ZerocostError) as error:
             self.close()
             reason = str(error) if isinstance(error, ZerocostError) else database_message(error)
-            advice = "" if isinstance(error, InputError) else f"; {_ADVICE[self.kind]}"
-            raise InputError(f"cannot keep scores in {self.name}: {reason}{advice}") from None
+            advice = "" if isinstance(error, InputError) else f"; {_ADVICE[self.kind][existing]}"
+            purpose = "open the scores in" if existing else "keep scores in"
+            raise InputError(f"cannot {purpose} {self.name}: {reason}{advice}") from None
 
     def transact(self, work: Callable[[Execute], T], *, write: bool = False, patience: float | None = None) -> T:
         """Do work in a transaction, kept as a whole or not at all. Only one writes at a time, among all processes.

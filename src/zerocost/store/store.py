@@ -86,6 +86,7 @@ class Store:
     Args:
         where: path of a file, new or existing, `sqlite:///FILE`, `postgresql://USER:PASSWORD@HOST/DATABASE`,
             or `None`.
+        existing: whether it is opened for what it holds, as an error then says.
 
     Raises:
         InputError: nothing can be kept there.
@@ -97,10 +98,10 @@ class Store:
     Score(value=1.5, reason=None)
     """
 
-    def __init__(self, where: str | Path | None) -> None:
+    def __init__(self, where: str | Path | None, existing: bool = False) -> None:
         from zerocost.store.database import Database
 
-        self.database = Database(where, prepare)
+        self.database = Database(where, prepare, existing)
         self.where = self.database.name
         self.owner = uuid.uuid4().hex
         self.closed = threading.Event()

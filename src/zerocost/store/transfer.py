@@ -95,7 +95,7 @@ def open_existing(where: str | Path) -> Store:
         if tables is not None and "scores" not in tables:
             held = f"the tables {', '.join(map(repr, tables))}" if tables else "nothing"
             raise InputError(f"{display_url(url)} is no store of scores: it holds {held}; {advice}")
-    return Store(where)
+    return Store(where, existing=True)
 
 
 def _tables_of(file: Path) -> list[str] | None:

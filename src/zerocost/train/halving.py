@@ -14,6 +14,7 @@ from typing import Any, Required, TypedDict, Unpack
 import torch
 
 from zerocost.base.errors import InputError
+from zerocost.base.whole import is_whole
 from zerocost.engine.losses import Loss
 from zerocost.engine.outputs import Output
 from zerocost.tasks import Task
@@ -127,9 +128,9 @@ def _rungs(least: int, epochs: int, reduction: int) -> list[int]:
     >>> _rungs(1, 20, 3), _rungs(4, 4, 2)
     ([1, 3, 9, 20], [4])
     """
-    if not isinstance(reduction, int) or reduction < 2:
+    if not is_whole(reduction, 2):
         raise InputError(f"reduction must be a whole number from 2 on, but got {reduction!r}")
-    if not isinstance(least, int) or not isinstance(epochs, int) or not 1 <= least <= epochs:
+    if not is_whole(least) or not is_whole(epochs, least):
         raise InputError(f"least must be a whole number from 1 to epochs ({epochs!r}), but got {least!r}")
     steps = []
     while least < epochs:

@@ -13,6 +13,7 @@ import torch
 
 from zerocost.base.errors import InputError
 from zerocost.base.progress import report_steps
+from zerocost.base.whole import is_whole
 from zerocost.tasks import Task
 from zerocost.train.batches import Batches
 from zerocost.train.tracking import Tracking
@@ -47,7 +48,7 @@ class TrainingSettings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "patience"):
             value = getattr(self, name)
-            if not (isinstance(value, int) and value >= 1) and (name, value) != ("patience", None):
+            if not is_whole(value) and (name, value) != ("patience", None):
                 raise InputError(f"{name} must be a whole number from 1 on, but got {value!r}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError(f"learning_rate must be a positive number, but got {self.learning_rate!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from pathlib import Path
@@ -16,7 +17,9 @@ from torch import nn
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import check_space
 from zerocost.base.files import write_text
+from zerocost.base.format import percent
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.version import VERSION
 from zerocost.combine import Combination, as_combination, as_proxies, default, for_inputs
@@ -44,7 +47,8 @@ class Calibrated:
 
     Attributes:
         fidelity: the fidelity; full size where no cheaper one agrees.
-        kendall: Kendall's τ of its ranking with that at full size, on networks that it was not chosen on.
+        kendall: Kendall's τ of its ranking with that at full size, on networks that it was not chosen on; NaN, like
+            the ends of its interval, where full size is the answer.
         low: lower end of the 95 % interval of τ.
         high: upper end of it.
         networks: how many networks that was measured on.
@@ -73,7 +77,8 @@ class Calibrated:
         short = "" if self.kendall >= self.wanted else f"; less than the {self.wanted:g} wanted: do not rely on it"
         return (
             f"{self.fidelity} ranks as full size does to Kendall {self.kendall:.2f}, 95 % interval {self.low:.2f} to "
-            f"{self.high:.2f} ({self.networks} networks it was not chosen on), for {self.cost:.1%} of the cost{short}"
+            f"{self.high:.2f} ({self.networks} networks it was not chosen on), for {percent(self.cost)} of the "
+            f"cost{short}"
         )
 
     def __str__(self) -> str:
@@ -191,7 +196,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
             workers=given.workers,
             seed=given.seed,
         )
-        ordered = cheapest_first(runner, _fidelities(given.fidelities) or grid(runner), chosen_on)
+        ordered = cheapest_first(runner, _fidelities(given.fidelities, fitted.name) or grid(runner), chosen_on)
         full = runner.seconds(FULL, chosen_on[:PROBES])
         tried: list[dict[str, Any]] = []
         best = None
@@ -200,7 +205,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
             tried.append(asdict(found) | {"fidelity": str(found.fidelity), "cost": cost})
             best = found if found.low >= given.kendall else None
             report(len(tried), len(ordered))
-        held = Agreement(FULL, 0, 1.0, 1.0, 1.0)
+        held = Agreement(FULL, 0, math.nan, math.nan, math.nan)
         if best is not None:
             held = hold_out(runner, best.fidelity, others, given.interval)
     columns = [*(one.name for one in fields(Agreement)), "cost"]
@@ -225,6 +230,11 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
     )
 
 
-def _fidelities(given: Iterable[Fidelity | str] | None) -> list[Fidelity]:
-    """The caller's fidelities; none for the default ones."""
-    return [one if isinstance(one, Fidelity) else Fidelity.parse(one) for one in given or ()]
+def _fidelities(given: Iterable[Fidelity | str] | None, space: str) -> list[Fidelity]:
+    """The caller's fidelities without full size, which they are compared with; none for the default ones."""
+    listed = list(given or ())
+    check_space(listed, space)
+    found = [one if isinstance(one, Fidelity) else Fidelity.parse(one) for one in listed]
+    if found and set(found) == {FULL}:
+        raise InputError("full size is what fidelities are compared with; give a cheaper one, as in width=0.5")
+    return [one for one in found if one != FULL]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.progress import StageProgress
+from zerocost.base.whole import is_whole
 from zerocost.engine.proxy import Proxy
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.search.measure import mean_scores
@@ -52,7 +53,7 @@ def all_settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], r
     """
     scales = [one if isinstance(one, Fidelity) else Fidelity.parse(one) for one in fidelities]
     for name, counts in (("batches", batches := list(batches)), ("repeats", repeats := list(repeats))):
-        if strange := [c for c in counts if not isinstance(c, int) or isinstance(c, bool) or c < 1]:
+        if strange := [c for c in counts if not is_whole(c)]:
             raise InputError(f"{name} must be whole numbers from 1, but got {strange[0]!r}")
     found = {
         Setting(str(replace(s, repeats=None)), s.batch or b, s.repeats or r)

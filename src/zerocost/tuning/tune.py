@@ -15,8 +15,10 @@ from zerocost import combine
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import check_space
 from zerocost.base.progress import StageProgress, report_stages
 from zerocost.base.version import VERSION
+from zerocost.base.whole import check_whole
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination
 from zerocost.combine.ranks import METHODS
@@ -130,6 +132,7 @@ def tune(
     fitted, _ = fit_space(space, source, chosen)
     accuracy = accuracies(trained, fitted, n, seed)
     names = list(portable_proxies(combine.as_proxies(proxies)))
+    check_space(fidelities := list(fidelities), fitted.name)
     default = _default_recipe(requested := all_settings(fidelities, batches, repeats))
     settings = sorted({*requested, default.setting}, key=lambda one: (one.cost, one))
     tuner = Tuner(default, names, trials, rules, seed)
@@ -174,8 +177,7 @@ def tune(
 def _check_at_least(**numbers: tuple[int, int]) -> None:
     """Raise `InputError` for a number below its minimum: each argument is (number, minimum)."""
     for name, (number, least) in numbers.items():
-        if number < least:
-            raise InputError(f"{name} must be at least {least}, but got {number}")
+        check_whole(name, number, least)
 
 
 def _check_methods(methods: Iterable[str]) -> list[str]:
