@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, is_rectifier
+from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, function_name, is_rectifier
 
 
 class Call(NamedTuple):
@@ -80,21 +80,64 @@ def _as_property(function: Function, args: Any, kwargs: Any, _: Container[int]) 
 
 
 def _as_masked_fill(_: Function, args: Any, __: Any, ___: Container[int]) -> Call | None:
-    target, mask, value = args
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != target.shape:
+    """`x[mask] = value`, or the same by the indices of what the mask picks."""
+    target, index, value = args[:3]
+    mask = _mask(target, index)
+    if mask is None:
         return None
-    if isinstance(value, Tensor) and value.ndim:
-        return Call(torch.where, BY_HAND, (target,), {}) if _shrinks_negatives(target, mask, value) else None
-    return Call(Tensor.masked_fill_, "masked_fill", args, {})
+    by_value = mask is not index or (isinstance(value, Tensor) and value.ndim)
+    if by_value:
+        return Call(Tensor.__setitem__, BY_HAND, (target,), {}) if _shrinks_negatives(target, mask, value) else None
+    return Call(Tensor.masked_fill_, "masked_fill", (target, mask, value), {})
 
 
-def _shrinks_negatives(target: Tensor, mask: Tensor, value: Tensor) -> bool:
+def _mask(target: Tensor, index: Any) -> Tensor | None:
+    """What of a tensor an index picks; None for one that is neither a mask nor the place of each number by itself."""
+    if isinstance(index, tuple | list) and len(index) == 1:
+        index = index[0] if isinstance(index[0], Tensor) and index[0].dtype == torch.bool else index
+    if isinstance(index, Tensor):
+        return index if index.dtype == torch.bool and index.shape == target.shape else None
+    alone = isinstance(index, tuple | list) and len(index) == target.ndim and not target.is_meta
+    if not alone or not all(isinstance(i, Tensor) and i.dtype == torch.int64 and i.ndim == 1 for i in index):
+        return None
+    mask = torch.zeros(target.shape, dtype=torch.bool, device=target.device)
+    mask[tuple(index)] = True
+    return mask
+
+
+def _as_masked_scatter(function: Function, args: Any, _: Any, __: Container[int]) -> Call | None:
+    if len(args) < 3:
+        return None
+    target, mask, source = args[:3]
+    if mask.shape != target.shape or mask.is_meta:
+        return None
+    found = _shrinks_negatives(target, mask, source.flatten()[: int(mask.sum())])
+    return Call(function, BY_HAND, (target,), {}) if found else None
+
+
+def _shrinks_negatives(target: Tensor, mask: Tensor, value: Any) -> bool:
     """Whether values nearer to zero are put in the place of all negative ones of a tensor."""
-    if target.is_meta or not value.numel() or not torch.equal(mask | (target == 0), target <= 0):
+    if target.is_meta or not target.numel() or not torch.equal(mask | (target == 0), target <= 0):
         return False
-    given = target[mask]
-    nearer = value.shape == given.shape and bool(((given <= value) & (value <= 0)).all())
-    return nearer and not torch.equal(value, given)
+    given = target.detach()[mask]
+    value = value.detach().to(given) if isinstance(value, Tensor) else given.new_tensor(value)
+    if value.ndim and value.shape != given.shape:
+        return False
+    return bool(((given <= value) & (value <= 0)).all()) and not torch.equal(value.expand_as(given), given)
+
+
+def _as_bounded(function: Function, args: Any, kwargs: Any, _: Container[int]) -> Call | None:
+    """A clamp at a tensor of zeros as one at the number."""
+    bounds = (*args[1:], *kwargs.values())
+    if not any(isinstance(bound, Tensor) for bound in bounds):
+        return None
+
+    def number(bound: Any) -> Any:
+        zero = isinstance(bound, Tensor) and not bound.is_meta and bound.is_floating_point() and not bool(bound.any())
+        return 0.0 if zero else bound
+
+    given = (*args[:1], *map(number, args[1:]))
+    return Call(function, function_name(function), given, {key: number(value) for key, value in kwargs.items()})
 
 
 def _as_largest(_: Function, args: Any, kwargs: Any, __: Container[int]) -> Call | None:
@@ -186,7 +229,9 @@ def _weight(value: Any, weights: Container[int]) -> Tensor | None:
 _RULES: dict[str, Callable[..., Call | None]] = {
     "batch_norm": _as_batch_norm,
     "get": _as_property,
-    "setitem": _as_masked_fill,
+    **dict.fromkeys(("setitem", "index_put"), _as_masked_fill),
+    "masked_scatter": _as_masked_scatter,
+    **dict.fromkeys(("clamp", "clip", "clamp_min"), _as_bounded),
     "max": _as_largest,
     **dict.fromkeys(("matmul", "mm", "bmm", "inner"), _as_layer(0, 1)),
     "rmatmul": _as_layer(1, 0),

@@ -68,7 +68,8 @@ class Observer(CallMode):
         self.follows = bool(self.watchers) or scene.in_parts  # in parts, a BatchNorm may tie samples together
         self.unbiased: Product | None = None
         self.hidden, self.wraps = False, False
-        self.finder = ActivationFinder() if any(w.sees_activations for w in self.watchers) else None
+        seeing = [watcher for watcher in self.watchers.values() if watcher.sees_activations]
+        self.finder = ActivationFinder(seeing) if seeing else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
 
@@ -98,7 +99,8 @@ class Observer(CallMode):
         if isinstance(result, Tensor):
             if axis.reaches(result):
                 self._note_layout(one, result)
-            noted_after = self._show("after", self._after[True], call, result) if self._after[True] else []
+            seen = self.finder.shown(step, result, axis) if step and self.finder else result
+            noted_after = self._show("after", self._after[True], call, seen) if self._after[True] else []
             if self._after[False]:
                 noted_after += self._show("after", self._after[False], one, result)
             if self.finder:
