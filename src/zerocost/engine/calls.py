@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, function_name, is_rectifier
+from zerocost.engine.used_weights import summed_product, used_weight
 
 
 class Call(NamedTuple):
@@ -151,29 +152,47 @@ def _as_layer(one: int, other: int) -> Callable[..., Call | None]:
     def rule(function: Function, args: Any, _: Any, weights: Container[int]) -> Call | None:
         if len(args) <= max(one, other):
             return None
-        weight = _weight(args[other], weights)
+        weight = used_weight(args[other], weights)
         if weight is not None:
             return Call(function, "linear", (args[one], weight), {})
-        weight = _weight(args[one], weights)
-        return None if weight is None else Call(function, "linear", (args[other], weight), {}, -2)
+        weight = used_weight(args[one], weights)
+        channels = -1 if args[other].ndim == 1 else -2
+        return None if weight is None else Call(function, "linear", (args[other], weight), {}, channels)
 
     return rule
 
 
 def _as_biased_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
-    call = Call(function, "addmm", args, kwargs)
-    bias, one, other = call.input, call.argument(1, "mat1"), call.argument(2, "mat2")
-    weight = _weight(one, weights)
-    if weight is not None and bias.ndim == 2 and bias.shape[1] == 1:
+    """`addmm`, `baddbmm` or `addmv`."""
+    call = Call(function, function_name(function), args, kwargs)
+    bias, one, other = args[:3] if len(args) > 2 else (call.input, call.argument(1, "mat1"), call.argument(2, "mat2"))
+    if one is None or other is None or kwargs.get("beta", 1) != 1:
+        return None
+    weight = used_weight(one, weights)
+    if weight is not None and other.ndim == 1:
+        return Call(function, "linear", (other, weight, bias), {})
+    if weight is not None and bias.ndim >= 2 and bias.shape[-1] == 1:
         return Call(function, "linear", (other, weight, bias), {}, -2)
-    weight = _weight(other, weights)
-    row = bias.ndim == 1 or (weight is not None and bias.shape[0] == 1)
+    weight = used_weight(other, weights)
+    row = bias.ndim == 1 or (weight is not None and 1 in (bias.shape[-2], 1 + bias.stride(-2)))
+    row = row and (weight is not None or other.ndim == 2)
     return Call(function, "linear", (one, other if weight is None else weight, bias), {}) if row else None
 
 
+def _as_bilinear(function: Function, args: Any, _: Any, weights: Container[int]) -> Call | None:
+    weight = args[2] if len(args) > 2 and id(args[2]) in weights else None
+    return None if weight is None else Call(function, "linear", (args[0], weight, *args[3:]), {})
+
+
+def _as_summed(function: Function, args: Any, kwargs: Any, _: Container[int]) -> Call | None:
+    call = Call(function, "sum", args, kwargs)
+    given = summed_product(call.input, call.argument(1, "dim"))
+    return None if given is None or call.argument(2, "keepdim") else Call(function, "linear", given, {})
+
+
 def _as_flipped_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
-    flipped = len(args) == 2 and _weight(args[1], weights) is None
-    weight = _weight(args[0], weights) if flipped else None
+    flipped = len(args) == 2 and used_weight(args[1], weights) is None
+    weight = used_weight(args[0], weights) if flipped else None
     return None if weight is None else Call(function, "linear", (args[1], weight), {}, -2)
 
 
@@ -199,31 +218,15 @@ def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[in
     if terms[0] == terms[1] == output and len({*letters_out}) == len(letters_out):
         return Call(torch.mul, "mul", tuple(operands), {})
     for place in (1, 0):
-        weight, letters, others = _weight(operands[place], weights), {*terms[place]}, {*terms[1 - place]}
+        weight, letters, others = used_weight(operands[place], weights), {*terms[place]}, {*terms[1 - place]}
         made = letters - others
-        if weight is None or len(letters) != 2 or len(made) != 1 or not made < {*output} or letters - made & {*output}:
+        apart = letters & others & {*output}  # a matrix for each
+        if weight is None or len(letters - apart) != 2 or len(made) != 1 or len(apart) > 1 or not made < {*output}:
             continue
         channels = output.index(*made) - len(output)
         if "." not in output[channels:]:
             return Call(function, "linear", (operands[1 - place], weight), {}, channels)
     return None
-
-
-def _weight(value: Any, weights: Container[int]) -> Tensor | None:
-    """The weight of which a matrix is a view, as its transpose or a part is; None for any other.
-
-    It may be the same matrix many times, as for a product of batches.
-    """
-    if not isinstance(value, Tensor) or value.ndim < 2:
-        return None
-    if value.ndim > 2 and any(size > 1 and step for size, step in zip(value.shape[:-2], value.stride(), strict=False)):
-        return None
-    if id(value) in weights:
-        return value if value.ndim == 2 else None
-    whole, size = value._base, value.shape[-2:].numel()
-    if whole is None or id(whole) not in weights:
-        return None
-    return whole if whole.numel() == size else value
 
 
 _RULES: dict[str, Callable[..., Call | None]] = {
@@ -233,10 +236,12 @@ _RULES: dict[str, Callable[..., Call | None]] = {
     "masked_scatter": _as_masked_scatter,
     **dict.fromkeys(("clamp", "clip", "clamp_min"), _as_bounded),
     "max": _as_largest,
-    **dict.fromkeys(("matmul", "mm", "bmm", "inner"), _as_layer(0, 1)),
+    **dict.fromkeys(("matmul", "linalg_matmul", "mm", "bmm", "mv", "inner"), _as_layer(0, 1)),
     "rmatmul": _as_layer(1, 0),
     "linear": _as_flipped_layer,
-    "addmm": _as_biased_layer,
+    **dict.fromkeys(("addmm", "baddbmm", "addmv"), _as_biased_layer),
+    "bilinear": _as_bilinear,
+    "sum": _as_summed,
     "tensordot": _as_tensordot,
     "einsum": _as_einsum,
 }

@@ -33,6 +33,7 @@ from zerocost.engine.functions import (
 )
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.reads import Reads
+from zerocost.engine.used_weights import follow_weights
 
 
 def _without_dispatch(function: Function) -> Function:
@@ -171,6 +172,8 @@ class FlowMode(ShapeMode):
         if self.see is not None:
             self.see(as_call(function, name, args, kwargs, self.weights))
         result = self.call_in_float64(function, name, args, kwargs)
+        if self.see is not None or self.counts is not None:
+            follow_weights(name, args, result, self.weights)
         if self.counts is not None:
             self.counts.note(function, name, args, kwargs, result)
         return result

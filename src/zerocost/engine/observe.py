@@ -19,6 +19,7 @@ from zerocost.engine.normalisers import normalised
 from zerocost.engine.products import Product, channel_axis_after, is_layout
 from zerocost.engine.timing import TIMING
 from zerocost.engine.twice import call_twice
+from zerocost.engine.used_weights import follow_weights
 from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
@@ -97,6 +98,7 @@ class Observer(CallMode):
         elif isinstance(result, tuple) and one.name == "amax":
             result = result[0]
         if isinstance(result, Tensor):
+            follow_weights(name, args, result, self.scene.weights)
             if axis.reaches(result):
                 self._note_layout(one, result)
             seen = self.finder.shown(step, result, axis) if step and self.finder else result

@@ -43,22 +43,24 @@ def _shape(batch: PassInput) -> dict[str, Any]:
 def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> dict[str, Any]:
     """Multiply-adds by our own rules; where a function has none, half of the FLOPs that torch's counter sees, as it
     counts a multiply-add as two. And the layers in between."""
-    certain, found = (False, {}) if network.hides_calls else _run_counted(network, seed, tensors, sample)
-    if not certain:
+    counts, found = (None, {}) if network.hides_calls else _run_counted(network, seed, tensors, sample)
+    if counts is None or not counts.certain:
         with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
-            _, found = _run_counted(network, seed, tensors, sample)
-        found["multiply_adds"] = int(counter.get_total_flops()) // 2
+            counts, found = _run_counted(network, seed, tensors, sample)
+        found["multiply_adds"] = int(counter.get_total_flops()) // 2 + counts.summed
     hidden = dict.fromkeys(("weight_depth", "layer_sizes"), Failure(COMPILED))
     return found | hidden if network.compiled else found
 
 
-def _run_counted(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> tuple[bool, dict[str, Any]]:
-    """Whether what was counted while a sample ran is certain, and the signals."""
+def _run_counted(
+    network: Network, seed: int, tensors: dict[str, Tensor], sample: Any
+) -> tuple[LayerCounts, dict[str, Any]]:
+    """What was counted while a sample ran, and the signals."""
     weights = frozenset(id(tensors[name]) for name in network.weight_names)
     counts = LayerCounts(weights, tensors, sample)
     with network.fresh(seed, training=False), torch.no_grad(), _CountMode(counts):
         found = counts.signals(network.run(tensors, sample))
-    return counts.certain, found
+    return counts, found
 
 
 class _CountMode(ShapeMode):
