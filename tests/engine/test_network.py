@@ -225,3 +225,61 @@ def test_a_network_of_one_input_is_told_that_there_are_two():
     inputs, labels = batch()
     card = zc.score(mlp(), ((inputs, inputs), labels), "snip")
     assert card.failures["snip"].endswith("; the data gives it 2 inputs, one after the other")
+
+
+class Freezes(nn.Module):
+    """Decides by itself, while it runs, of what gradients are computed."""
+
+    def __init__(self, act, undo):
+        super().__init__()
+        self.inner, self.act, self.undo = mlp(), act, undo
+
+    def forward(self, x):
+        self.act(self.inner[0])
+        y = self.inner(x)
+        self.undo(self.inner[0])
+        return y
+
+
+ALL = "snip,grad_norm,synflow,ntk_condition,ntk_trace,vkdnw,zico,grasp,gradsign,epsinas,fisher,wrcor,params"
+
+
+@pytest.mark.parametrize(
+    ("act", "undo"),
+    [
+        (lambda layer: layer.requires_grad_(False), lambda layer: None),
+        (lambda layer: layer.requires_grad_(False), lambda layer: layer.requires_grad_(True)),
+        (lambda layer: setattr(layer.weight, "requires_grad", False), lambda layer: None),
+        (lambda layer: layer.weight.detach_(), lambda layer: None),
+        (lambda layer: layer.weight.register_hook(lambda g: g), lambda layer: layer.weight.retain_grad()),
+    ],
+)
+def test_what_a_network_decides_about_gradients_while_it_runs_changes_no_score(act, undo):
+    model, plain = Freezes(act, undo), Freezes(lambda layer: None, lambda layer: None)
+    one, other = (zc.score(net, batch(), ALL) for net in (model, plain))
+    assert one.failures == other.failures == {} and dict(one) == pytest.approx(dict(other), rel=1e-6)
+    assert model.inner[0].weight.requires_grad and not model.inner[0].weight._backward_hooks
+
+
+def test_a_network_that_computes_gradients_while_it_runs_is_scored():
+    class Slope(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = mlp()
+
+        def forward(self, x):
+            x = x.requires_grad_()
+            return torch.autograd.grad(self.inner(x).sum(), x, create_graph=True)[0]
+
+    card = zc.score(Slope(), batch(), "flops,depth,epsinas,zen,snip,zico_bc")
+    assert not card.failures and card["flops"] == 2 * (4 * 8 + 8 * 3)
+
+
+def test_vkdnw_of_a_checkpointed_network_is_that_of_the_network():
+    class Checkpointed(Freezes):
+        def forward(self, x):
+            return torch.utils.checkpoint.checkpoint(self.inner, x, use_reentrant=False)
+
+    nothing = lambda _: None  # noqa: E731
+    one, other = (zc.score(kind(nothing, nothing), batch(), "vkdnw") for kind in (Checkpointed, Freezes))
+    assert one["vkdnw"] == pytest.approx(other["vkdnw"], rel=1e-6)

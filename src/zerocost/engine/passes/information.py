@@ -45,6 +45,8 @@ def _measure_cheapest(batch: PassInput) -> dict[str, Any]:
             return _measure(batch, [0, batch.samples], by_element)
         except torch.OutOfMemoryError:
             pass
+        except RuntimeError:  # a part that is checkpointed runs once more, in another way
+            by_element = False
     return _measure(batch, range(batch.samples + 1), by_element)
 
 

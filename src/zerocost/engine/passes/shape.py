@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.module_tracker import ModuleTracker
 
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import Function
@@ -45,7 +46,9 @@ def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sam
     counts a multiply-add as two. And the layers in between."""
     counts, found = (None, {}) if network.hides_calls else _run_counted(network, seed, tensors, sample)
     if counts is None or not counts.certain:
-        with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
+        counter = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH)
+        counter.mod_tracker = _NoModules()
+        with counter:
             counts, found = _run_counted(network, seed, tensors, sample)
         found["multiply_adds"] = int(counter.get_total_flops()) // 2 + counts.summed
     hidden = dict.fromkeys(("weight_depth", "layer_sizes"), Failure(COMPILED))
@@ -58,9 +61,19 @@ def _run_counted(
     """What was counted while a sample ran, and the signals."""
     weights = frozenset(id(tensors[name]) for name in network.weight_names)
     counts = LayerCounts(weights, tensors, sample)
-    with network.fresh(seed, training=False), torch.no_grad(), _CountMode(counts):
+    with network.fresh(seed, training=False), _CountMode(counts):
         found = counts.signals(network.run(tensors, sample))
     return counts, found
+
+
+class _NoModules(ModuleTracker):
+    """In place of what tells torch's counter which module runs, which fails where the network computes gradients."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 class _CountMode(ShapeMode):
