@@ -1,4 +1,4 @@
-"""torch's global state, and filters of warnings: one user at a time, neutral while zerocost works, given back as was."""
+"""torch's global state, and filters of warnings: one user at a time, neutral while zerocost works, then as before."""
 
 from __future__ import annotations
 

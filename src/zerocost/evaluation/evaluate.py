@@ -40,6 +40,11 @@ _STAND_INS = {
 """By benchmark, what networks are scored on where neither the caller nor the benchmark has data; else `_IMAGES`."""
 
 
+_MOST_RESAMPLES = 1_000_000
+_MANY = 1_000
+"""So many networks may be asked for of a benchmark that has fewer, which is then used whole."""
+
+
 def evaluate(
     benchmark: Benchmark | str,
     proxies: Combination | Iterable[str | Proxy] | str = DEFAULT_PROXIES,
@@ -89,7 +94,7 @@ def evaluate(
         data: anything `zerocost.data.draw` takes, with the shape and classes that the benchmark's networks are made
             for; if None, `benchmark.data`, or for a benchmark that has none scikit-learn's digits, random
             tokens (`gpt`, `bert`) or noise (`vit`, `pit`).
-        n: number of different networks; a benchmark that has fewer is used whole.
+        n: number of different networks; a benchmark that has fewer is used whole, unless it has fewer than `n` > 1,000.
         seeds: number of seeds, from `seed` on.
         truth: dataset, metric, epochs and seed of the truth; the benchmark's default if None. Of an error or a loss
             less is better: the statistics then agree with it the other way round.
@@ -126,6 +131,8 @@ def evaluate(
     1.0
     """
     _check_positive(seeds=seeds, resamples=resamples, k=k, n=n)
+    if resamples > _MOST_RESAMPLES:
+        raise InputError(f"{resamples:,} resamples are too many, at most {_MOST_RESAMPLES:,} are possible")
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
     given = portable_proxies(as_proxies(proxies))
@@ -134,6 +141,8 @@ def evaluate(
     samples = batch or combination.batch or 64
     query = truth or table.default
     known = _known_truth(table, query)
+    if n > max(_MANY, len(known)):
+        raise InputError(f"{n:,} networks are too many: {table.name} has {len(known):,} architectures; ask for fewer")
     networks = _draw_networks(table.space, list(known.index), n, seed)
     drawn = known[list(networks)]
     if len(drawn) < max(3, k):
