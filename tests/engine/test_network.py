@@ -283,3 +283,46 @@ def test_vkdnw_of_a_checkpointed_network_is_that_of_the_network():
     nothing = lambda _: None  # noqa: E731
     one, other = (zc.score(kind(nothing, nothing), batch(), "vkdnw") for kind in (Checkpointed, Freezes))
     assert one["vkdnw"] == pytest.approx(other["vkdnw"], rel=1e-6)
+
+
+def test_a_network_that_returns_a_generator_has_not_run():
+    class Yields(nn.Module):
+        def forward(self, x):
+            yield x
+
+    card = zc.score(Yields(), batch(), "flops,naswot,active_params,params,peak_memory")
+    assert card.failures.keys() == {"flops", "naswot", "active_params", "peak_memory"}
+    assert all("returned a generator, which has not run" in reason for reason in card.failures.values())
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
+def test_layers_without_units_change_nothing_else():
+    class Empty(nn.Module):
+        def __init__(self, units):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 3)
+            self.none = nn.Linear(8, units) if units is not None else None
+
+        def forward(self, x):
+            x = torch.relu(self.first(x))
+            return self.last(x if self.none is None else torch.cat([x, torch.relu(self.none(x))], 1))
+
+    one, other = (zc.score(Empty(units), batch(), ALL + ",near,naswot,jacob_cov,flops") for units in (0, None))
+    assert one.failures == other.failures and dict(one) == pytest.approx(dict(other), rel=1e-6)
+
+
+def test_a_sparse_weight_is_a_layer():
+    class Sparse(nn.Module):
+        def __init__(self, sparse):
+            super().__init__()
+            torch.manual_seed(0)
+            weight = torch.randn(8, 4)
+            self.weight, self.last = nn.Parameter(weight.to_sparse() if sparse else weight), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.last(torch.relu(torch.sparse.mm(self.weight, x.T).T))
+
+    one, other = (zc.score(Sparse(sparse), batch(), "near,fisher,depth,swap,snip") for sparse in (True, False))
+    assert not one.failures and dict(one) == pytest.approx(dict(other), rel=1e-5)
+    assert one["depth"] == 2

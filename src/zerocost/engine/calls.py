@@ -236,7 +236,7 @@ _RULES: dict[str, Callable[..., Call | None]] = {
     "masked_scatter": _as_masked_scatter,
     **dict.fromkeys(("clamp", "clip", "clamp_min"), _as_bounded),
     "max": _as_largest,
-    **dict.fromkeys(("matmul", "linalg_matmul", "mm", "bmm", "mv", "inner"), _as_layer(0, 1)),
+    **dict.fromkeys(("matmul", "linalg_matmul", "mm", "sparse_mm", "bmm", "mv", "inner"), _as_layer(0, 1)),
     "rmatmul": _as_layer(1, 0),
     "linear": _as_flipped_layer,
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), _as_biased_layer),

@@ -47,7 +47,7 @@ _PRODUCTS: dict[str, Callable[[Call, Tensor], int | None]] = {
         lambda call, _: call.input.numel() * prod(call.argument(1, "weight").shape[1:]),
     ),
     "linear": lambda call, result: result.numel() * call.argument(1, "weight").shape[-1],
-    **dict.fromkeys(("matmul", "mm", "bmm"), lambda call, result: result.numel() * call.input.shape[-1]),
+    **dict.fromkeys(("matmul", "mm", "sparse_mm", "bmm"), lambda call, result: result.numel() * call.input.shape[-1]),
     "addmm": lambda call, result: result.numel() * call.argument(1, "mat1").shape[-1],
     "baddbmm": lambda call, result: result.numel() * call.argument(1, "batch1").shape[-1],
     "scaled_dot_product_attention": _attention,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from types import MappingProxyType
@@ -202,7 +202,12 @@ class Network:
             holder[key] = tensors[name]
         try:
             with kept_defaults(), self._seen(tensors):
-                return call(self.model, inputs)
+                returned = call(self.model, inputs)
+                if isinstance(returned, Generator | Coroutine | AsyncGenerator):
+                    raise Failure(
+                        f"the network returned a {type(returned).__name__}, which has not run; return tensors"
+                    )
+                return returned
         except (torch.OutOfMemoryError, Failure, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -97,7 +97,7 @@ class Observer(CallMode):
             result = args[0]
         elif isinstance(result, tuple) and one.name == "amax":
             result = result[0]
-        if isinstance(result, Tensor):
+        if isinstance(result, Tensor) and result.numel():
             follow_weights(name, args, result, self.scene.weights)
             if axis.reaches(result):
                 self._note_layout(one, result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from zerocost.engine.functions import CASTS, PRODUCTS
@@ -24,6 +25,8 @@ def used_weight(value: Any, weights: Container[int]) -> Tensor | None:
         return value if value.ndim < 4 else None
     whole = value if value._base is None else value._base
     owner: Tensor | None = whole if id(whole) in weights else getattr(whole, "_copy_of", None)
+    if value.layout is not torch.strided:
+        return None
     several = any(size > 1 and step for size, step in zip(value.shape[:-2], value.stride(), strict=False))
     if owner is None or (several and not value.ndim == owner.ndim == 3):
         return None
