@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 
 import pytest
 import torch
@@ -20,6 +21,8 @@ def changed() -> None:
     torch.backends.mkldnn.deterministic = True
     torch.backends.cudnn.benchmark = True
     torch.backends.mkldnn.conv.fp32_precision = "tf32"
+    torch.set_printoptions(precision=2)
+    warnings.simplefilter("ignore")
 
 
 def defaults() -> tuple[object, ...]:
@@ -34,6 +37,7 @@ def defaults() -> tuple[object, ...]:
         torch.get_num_threads(),
         (torch.backends.mkldnn.enabled, torch.backends.mkldnn.deterministic, torch.backends.cudnn.benchmark),
         (torch.backends.cudnn.conv.fp32_precision, torch.backends.mkldnn.conv.fp32_precision),
+        (str(torch.tensor(0.123456)), list(warnings.filters)),
     )
 
 
@@ -54,6 +58,26 @@ def test_what_a_block_changes_comes_back():
         changed()
         raise KeyError
     assert defaults() == before
+
+
+def test_warnings_are_told_of_filters_that_come_back():
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with kept_defaults():
+            warnings.simplefilter("ignore")
+            warnings.warn("unseen", stacklevel=1)
+        warnings.warn("seen", stacklevel=1)
+    assert [str(warning.message) for warning in seen] == ["seen"]
+
+
+def test_filters_of_another_thread_that_ended_meanwhile_do_not_come_back():
+    outer = list(warnings.filters)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        keeping = kept_defaults()
+        keeping.__enter__()
+    keeping.__exit__(None, None, None)
+    assert list(warnings.filters) == outer
 
 
 def test_a_neutral_block_is_as_in_a_new_process(own_defaults):

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, SubsetRandomS
 
 from zerocost.base.errors import InputError
 from zerocost.data import Batch, draw, load, validate
+from zerocost.data.batch import check_batches
 
 
 class Samples(Dataset):
@@ -208,3 +209,15 @@ def test_a_batch_of_real_digits():
     assert batch.inputs.shape == (40, 3, 32, 32)
     assert batch.targets.bincount().tolist() == [4] * 10
     assert torch.equal(batch.inputs, draw(load("digits"), 40, balanced=True).inputs)
+
+
+def test_a_few_batches_may_take_samples_again_and_absurdly_many_may_not():
+    data = Samples(lambda index: (torch.zeros(2), 0), count=6)
+    for count in (1, 100, 150):
+        check_batches(data, 4, count)
+    check_batches(Stream(), 4, 10**9)
+    with pytest.raises(InputError, match="151 batches of 4 take 604 samples, but the data has 6"):
+        check_batches(data, 4, 151)
+    huge = Samples(lambda index: np.broadcast_to(np.float32(0), (10**6, 10**4)), count=10**9)
+    with pytest.raises(InputError, match="drawing 1,000 batches of 64 takes 2,560,000 GB"):
+        check_batches(huge, 64, 1_000)

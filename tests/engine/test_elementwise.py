@@ -50,6 +50,19 @@ def elu_by_index_in_place(x):
     return x
 
 
+def zeroed_at_places(x):
+    x = x.clone()
+    x[(x < 0).nonzero(as_tuple=True)] = 0.0
+    return x
+
+
+def half_at_a_time_in_place(x):
+    left, right = x[:, ::2], x[:, 1::2]
+    left[left < 0] = 0
+    right.relu_()
+    return x
+
+
 BY_HAND = {
     "x·σ(x)": (lambda x: x * torch.sigmoid(x), F.silu),
     "x/(1+e⁻ˣ)": (lambda x: x / (1 + torch.exp(-x)), F.silu),
@@ -64,6 +77,15 @@ BY_HAND = {
     "masked by an index, in place": (masked_by_index_in_place, F.relu),
     "scaled by an index": (scaled_by_index, lambda x: F.leaky_relu(x, 0.1)),
     "elu by an index, in place": (elu_by_index_in_place, F.elu),
+    "zeroed at places": (zeroed_at_places, F.relu),
+    "index_put": (lambda x: x.clone().index_put_((x < 0,), torch.tensor(0.0)), F.relu),
+    "masked_scatter": (lambda x: x.masked_scatter(x < 0, torch.zeros_like(x)), F.relu),
+    "clamp at a tensor": (lambda x: x.clamp(min=torch.tensor(0.0)), F.relu),
+    "max with a tensor of zeros": (lambda x: torch.clamp(x, torch.zeros(5)), F.relu),
+    "not(x≤0)": (lambda x: x * torch.logical_not(x <= 0), F.relu),
+    "masked, ~": (lambda x: x.masked_fill(~(x > 0), 0), F.relu),
+    "stack, amax, (x+|x|)/2": (lambda x: 0.5 * torch.stack([x, -x]).amax(0) + 0.5 * x, F.relu),
+    "two equal slices": (lambda x: x[:, :] * x[:, :].sigmoid(), F.silu),
     "-min(-x, 0)": (lambda x: -torch.minimum(-x, torch.zeros_like(x)), F.relu),
     "stack, amax": (lambda x: torch.stack([x, torch.zeros_like(x)]).amax(0), F.relu),
     "stack, max": (lambda x: torch.stack([x, torch.zeros_like(x)]).max(0).values, F.relu),
@@ -223,6 +245,102 @@ def test_the_input_of_an_activation_is_what_it_is_computed_of_last():
         return y * torch.sigmoid(y)
 
     assert torch.equal(codes(shifted, x)[0], 2 * x + 1 > 0)
+
+
+GATED = {
+    "(b·a)·σ(a)": (lambda a, b: (b * a) * a.sigmoid(), F.silu),
+    "σ(a)·(a·b)": (lambda a, b: a.sigmoid() * (a * b), F.silu),
+    "(b·σ(a))·a": (lambda a, b: (b * a.sigmoid()) * a, F.silu),
+    "(b/(1+e⁻ᵃ))·a": (lambda a, b: (b / (1 + torch.exp(-a))) * a, F.silu),
+    "(a·b)·(a>0)": (lambda a, b: (a * b) * (a > 0), F.relu),
+    "where": (lambda a, b: torch.where(a > 0, a * b, 0.0), F.relu),
+    "masked": (lambda a, b: (a * b).masked_fill(a < 0, 0), F.relu),
+    "gelu, halved": (lambda a, b: (0.5 * (a * b)) * (1 + torch.erf(a / math.sqrt(2))), F.gelu),
+    "hardswish": (lambda a, b: (b * a) * F.relu6(a + 3) / 6, F.hardswish),
+    "mish": (lambda a, b: (b * a) * torch.tanh(F.softplus(a)), F.mish),
+}
+
+
+class Gated(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        torch.manual_seed(0)
+        self.one, self.other, self.next, self.head = nn.Linear(6, 8), nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.function = function
+
+    def forward(self, x):
+        return self.head(torch.relu(self.next(self.function(self.one(x), self.other(x)))))
+
+
+@pytest.mark.parametrize(("by_hand", "library"), GATED.values(), ids=GATED.keys())
+def test_an_activation_of_one_factor_is_seen_in_any_order(by_hand, library):
+    batch = torch.randn(9, 6, generator=torch.Generator().manual_seed(1)), torch.arange(9) % 3
+    one, other = (zc.score(Gated(f), batch, WATCHED) for f in (by_hand, lambda a, b: library(a) * b))
+    assert (
+        one.failures.keys() == {*other.failures, "az_trainability"} == {"meco", "meco_opt", "w_pca", "az_trainability"}
+    )
+    assert dict(one) == pytest.approx({name: other[name] for name in one}, rel=2e-4)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(torch.mul, lambda a, b: a * b.sigmoid(), lambda a, b: torch.softmax(torch.stack([a, b]), 0)[0]),
+        *(torch.maximum, lambda a, b: torch.stack([a, b]).amax(0), lambda a, b: (a * b) * torch.tanh(a)),
+        *(lambda a, b: (a * b) * b, lambda a, b: torch.where(a > 0, a, b), lambda a, b: torch.where(a > 0, a * b, 1.0)),
+    ],
+)
+def test_a_function_of_two_branches_is_no_activation(function):
+    weight = torch.randn(5, 5)
+    assert codes(lambda x: function(x @ weight, x @ weight.T), torch.randn(4, 5)) == []
+
+
+@pytest.mark.parametrize(
+    ("view", "back"),
+    [(lambda x: x.flatten(1), lambda x: x), (lambda x: x[:, :4], lambda x: torch.cat([x, x], 1))],
+)
+def test_an_activation_of_a_view_in_place_scores_as_any(view, back):
+    class Viewed(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.head, self.function = nn.Linear(6, 8), nn.Linear(8, 3), function
+
+        def forward(self, x):
+            return self.head(back(self.function(view(self.first(x)))))
+
+    batch = torch.randn(9, 6, generator=torch.Generator().manual_seed(1)), torch.arange(9) % 3
+    one, other, third = (zc.score(Viewed(f), batch, WATCHED) for f in (F.relu_, F.relu, masked_by_index_in_place))
+    assert "wrcor" in one and dict(one) == pytest.approx(dict(other), rel=1e-5) == dict(third)
+
+
+def test_slices_that_are_rectified_apart_are_seen_each():
+    x = torch.randn(4, 6)
+    found = codes(half_at_a_time_in_place, x.clone())
+    assert [code.equal(part > 0) for code, part in zip(found, (x[:, ::2], x[:, 1::2]), strict=True)] == [True, True]
+    units = codes(lambda x: torch.stack([torch.relu(unit) for unit in x.unbind(1)], 1), x)
+    assert torch.equal(torch.cat(units, 1), x > 0)
+
+
+def test_an_activation_of_what_the_network_lets_go_of_is_seen():
+    x, weight = torch.randn(4, 5), torch.randn(5, 5)
+    for function in (lambda x: torch.log(1 + torch.exp(x @ weight)), lambda x: -torch.minimum(-(x @ weight), zero)):
+        [found] = codes(function, x)
+        assert torch.equal(found, x @ weight > 0)
+
+
+zero = torch.tensor(0.0)
+
+
+def test_an_activation_whose_input_is_overwritten_is_a_named_failure():
+    def gelu(x):
+        inner = torch.erf(x / math.sqrt(2))
+        x *= 0.5
+        return x.mul_(1 + inner)
+
+    batch = torch.randn(6, 3, 5, 5, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3
+    card = zc.score(cnn(gelu), batch, "near,naswot,wrcor,snip,fisher")
+    assert card.failures.keys() == {"near", "naswot", "wrcor"} and "overwrites" in card.failures["near"]
 
 
 def test_a_residual_connection_around_an_activation_is_a_sum():

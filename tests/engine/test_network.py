@@ -225,3 +225,104 @@ def test_a_network_of_one_input_is_told_that_there_are_two():
     inputs, labels = batch()
     card = zc.score(mlp(), ((inputs, inputs), labels), "snip")
     assert card.failures["snip"].endswith("; the data gives it 2 inputs, one after the other")
+
+
+class Freezes(nn.Module):
+    """Decides by itself, while it runs, of what gradients are computed."""
+
+    def __init__(self, act, undo):
+        super().__init__()
+        self.inner, self.act, self.undo = mlp(), act, undo
+
+    def forward(self, x):
+        self.act(self.inner[0])
+        y = self.inner(x)
+        self.undo(self.inner[0])
+        return y
+
+
+ALL = "snip,grad_norm,synflow,ntk_condition,ntk_trace,vkdnw,zico,grasp,gradsign,epsinas,fisher,wrcor,params"
+
+
+@pytest.mark.parametrize(
+    ("act", "undo"),
+    [
+        (lambda layer: layer.requires_grad_(False), lambda layer: None),
+        (lambda layer: layer.requires_grad_(False), lambda layer: layer.requires_grad_(True)),
+        (lambda layer: setattr(layer.weight, "requires_grad", False), lambda layer: None),
+        (lambda layer: layer.weight.detach_(), lambda layer: None),
+        (lambda layer: layer.weight.register_hook(lambda g: g), lambda layer: layer.weight.retain_grad()),
+    ],
+)
+def test_what_a_network_decides_about_gradients_while_it_runs_changes_no_score(act, undo):
+    model, plain = Freezes(act, undo), Freezes(lambda layer: None, lambda layer: None)
+    one, other = (zc.score(net, batch(), ALL) for net in (model, plain))
+    assert one.failures == other.failures == {} and dict(one) == pytest.approx(dict(other), rel=1e-6)
+    assert model.inner[0].weight.requires_grad and not model.inner[0].weight._backward_hooks
+
+
+def test_a_network_that_computes_gradients_while_it_runs_is_scored():
+    class Slope(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = mlp()
+
+        def forward(self, x):
+            x = x.requires_grad_()
+            return torch.autograd.grad(self.inner(x).sum(), x, create_graph=True)[0]
+
+    card = zc.score(Slope(), batch(), "flops,depth,epsinas,zen,snip,zico_bc")
+    assert not card.failures and card["flops"] == 2 * (4 * 8 + 8 * 3)
+
+
+def test_vkdnw_of_a_checkpointed_network_is_that_of_the_network():
+    class Checkpointed(Freezes):
+        def forward(self, x):
+            return torch.utils.checkpoint.checkpoint(self.inner, x, use_reentrant=False)
+
+    nothing = lambda _: None  # noqa: E731
+    one, other = (zc.score(kind(nothing, nothing), batch(), "vkdnw") for kind in (Checkpointed, Freezes))
+    assert one["vkdnw"] == pytest.approx(other["vkdnw"], rel=1e-6)
+
+
+def test_a_network_that_returns_a_generator_has_not_run():
+    class Yields(nn.Module):
+        def forward(self, x):
+            yield x
+
+    card = zc.score(Yields(), batch(), "flops,naswot,active_params,params,peak_memory")
+    assert card.failures.keys() == {"flops", "naswot", "active_params", "peak_memory"}
+    assert all("returned a generator, which has not run" in reason for reason in card.failures.values())
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element")
+def test_layers_without_units_change_nothing_else():
+    class Empty(nn.Module):
+        def __init__(self, units):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 3)
+            self.none = nn.Linear(8, units) if units is not None else None
+
+        def forward(self, x):
+            x = torch.relu(self.first(x))
+            return self.last(x if self.none is None else torch.cat([x, torch.relu(self.none(x))], 1))
+
+    one, other = (zc.score(Empty(units), batch(), ALL + ",near,naswot,jacob_cov,flops") for units in (0, None))
+    assert one.failures == other.failures and dict(one) == pytest.approx(dict(other), rel=1e-6)
+
+
+def test_a_sparse_weight_is_a_layer():
+    class Sparse(nn.Module):
+        def __init__(self, sparse):
+            super().__init__()
+            torch.manual_seed(0)
+            weight = torch.randn(8, 4)
+            self.weight, self.last = nn.Parameter(weight.to_sparse() if sparse else weight), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.last(torch.relu(torch.sparse.mm(self.weight, x.T).T))
+
+    one, other = (zc.score(Sparse(sparse), batch(), "near,fisher,depth,swap,snip") for sparse in (True, False))
+    assert not one.failures and dict(one) == pytest.approx(dict(other), rel=1e-5)
+    assert one["depth"] == 2

@@ -152,7 +152,7 @@ def test_options_of_the_formula_are_passed_to_it():
         ("zico(parts=4)(mode=eval)", "expected NAME"),
         ("zico(parts=4)x", "expected NAME"),
         ("zico(parts=many)", "parts must be a whole number from 2, got 'many'"),
-        ("zico(repeats=0)", "repeats must be a whole number from 1, got 0"),
+        ("zico(repeats=0)", "repeats must be a whole number from 1 to 10,000, got 0"),
         ("zico(repeats=yes)", "got 'yes'"),
         ("zico(mode=test)", "unknown mode 'test'"),
     ],

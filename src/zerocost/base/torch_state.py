@@ -1,14 +1,16 @@
-"""torch's global state: one user at a time, neutral while zerocost works, and given back as it was."""
+"""torch's global state, and filters of warnings: one user at a time, neutral while zerocost works, then as before."""
 
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
+from torch._tensor_str import PRINT_OPTS
 
 LOCK = threading.RLock()
 """Held by whoever needs the global random state, torch's defaults or a model to itself: threads take turns."""
@@ -50,6 +52,19 @@ def _precision_switches() -> Iterator[tuple[Any, str, Any]]:
         yield library, "fp32_precision", "none"
 
 
+def _warning_filters() -> tuple[list[Any], list[Any]]:
+    """The list of filters that is in use, and what it holds."""
+    return warnings.filters, list(warnings.filters)  # type: ignore[return-value]
+
+
+def _restore_filters(before: tuple[list[Any], list[Any]]) -> None:
+    """Put filters back, but not where a `catch_warnings`, as of another thread, has begun or ended meanwhile."""
+    used, filters = before
+    if warnings.filters is used:
+        with warnings.catch_warnings():  # at its end, warnings are told of new filters
+            used[:] = filters
+
+
 _PRECISION_SWITCHES = tuple(_precision_switches())
 _DEFAULTS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (torch.get_default_dtype, torch.set_default_dtype),
@@ -64,6 +79,8 @@ _DEFAULTS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
         lambda mode: torch.autograd.set_detect_anomaly(*mode),
     ),
     (torch.get_num_threads, torch.set_num_threads),
+    (lambda: dict(vars(PRINT_OPTS)), vars(PRINT_OPTS).update),
+    (_warning_filters, _restore_filters),
     *(
         (partial(getattr, library, name), partial(setattr, library, name))
         for library, names in (
@@ -79,7 +96,7 @@ _DEFAULTS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
 @contextmanager
 def kept_defaults() -> Iterator[None]:
     """torch's defaults are afterwards as before: dtype, device, precision of products, determinism, gradient and
-    anomaly mode, number of threads, and the switches of oneDNN and cuDNN.
+    anomaly mode, number of threads, print options, and the switches of oneDNN and cuDNN; also the filters of warnings.
 
     >>> with kept_defaults():
     ...     torch.set_default_dtype(torch.float64)

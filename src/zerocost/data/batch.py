@@ -20,6 +20,8 @@ from zerocost.data.room import check_room
 from zerocost.data.tensors import check_finite, describe_values, is_integer
 
 _USUAL = 64
+_MANY = 100
+"""So many batches are looked at before they are drawn, and so many times each sample may be drawn."""
 
 
 class Batch(NamedTuple):
@@ -85,6 +87,31 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
         batch = _collate(samples, collate)
     validate(batch)
     return batch
+
+
+def check_batches(data: Any, size: int, count: int) -> None:
+    """Check that many batches can be drawn of data that are not read from front to back.
+
+    Raises:
+        InputError: batches that would take each sample more than a hundred times, or the machine more memory than it
+            has.
+
+    >>> check_batches(torch.zeros(6, 2), 4, 1_000_000)
+    Traceback (most recent call last):
+    zerocost.base.errors.InputError: 1,000,000 batches of 4 take 4,000,000 samples, but the data has 6; ask for ...
+    """
+    source = data.dataset if isinstance(data, DataLoader) else data
+    if count <= _MANY or isinstance(source, IterableDataset):
+        return
+    dataset = load(source)
+    there = length(dataset)
+    if count * size > _MANY * there:
+        raise InputError(
+            f"{count:,} batches of {size} take {count * size:,} samples, but the data has {there:,}; ask for fewer "
+            "batches"
+        )
+    with seeded(0):
+        check_room(count * size * _bytes_in(dataset[0]), f"drawing {count:,} batches of {size}")
 
 
 def usual_size(data: Any) -> int:

@@ -79,6 +79,6 @@ class FixedBatchNorm(_BatchNormMode):
 def batch_statistics(batch: PassInput) -> list[_Statistics]:
     """The statistics of each BatchNorm on the whole batch, out of a forward pass."""
     network, recording = batch.network, _Recording()
-    with network.fresh(batch.seed, batch.training), torch.no_grad(), recording:
+    with network.fresh(batch.seed, batch.training), recording:
         network.run(network.copies(), clone_tensors(batch.inputs))
     return recording.found

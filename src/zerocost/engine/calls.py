@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, is_rectifier
+from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, function_name, is_rectifier
+from zerocost.engine.used_weights import summed_product, used_weight
 
 
 class Call(NamedTuple):
@@ -80,21 +81,64 @@ def _as_property(function: Function, args: Any, kwargs: Any, _: Container[int]) 
 
 
 def _as_masked_fill(_: Function, args: Any, __: Any, ___: Container[int]) -> Call | None:
-    target, mask, value = args
-    if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != target.shape:
+    """`x[mask] = value`, or the same by the indices of what the mask picks."""
+    target, index, value = args[:3]
+    mask = _mask(target, index)
+    if mask is None:
         return None
-    if isinstance(value, Tensor) and value.ndim:
-        return Call(torch.where, BY_HAND, (target,), {}) if _shrinks_negatives(target, mask, value) else None
-    return Call(Tensor.masked_fill_, "masked_fill", args, {})
+    by_value = mask is not index or (isinstance(value, Tensor) and value.ndim)
+    if by_value:
+        return Call(Tensor.__setitem__, BY_HAND, (target,), {}) if _shrinks_negatives(target, mask, value) else None
+    return Call(Tensor.masked_fill_, "masked_fill", (target, mask, value), {})
 
 
-def _shrinks_negatives(target: Tensor, mask: Tensor, value: Tensor) -> bool:
+def _mask(target: Tensor, index: Any) -> Tensor | None:
+    """What of a tensor an index picks; None for one that is neither a mask nor the place of each number by itself."""
+    if isinstance(index, tuple | list) and len(index) == 1:
+        index = index[0] if isinstance(index[0], Tensor) and index[0].dtype == torch.bool else index
+    if isinstance(index, Tensor):
+        return index if index.dtype == torch.bool and index.shape == target.shape else None
+    alone = isinstance(index, tuple | list) and len(index) == target.ndim and not target.is_meta
+    if not alone or not all(isinstance(i, Tensor) and i.dtype == torch.int64 and i.ndim == 1 for i in index):
+        return None
+    mask = torch.zeros(target.shape, dtype=torch.bool, device=target.device)
+    mask[tuple(index)] = True
+    return mask
+
+
+def _as_masked_scatter(function: Function, args: Any, _: Any, __: Container[int]) -> Call | None:
+    if len(args) < 3:
+        return None
+    target, mask, source = args[:3]
+    if mask.shape != target.shape or mask.is_meta:
+        return None
+    found = _shrinks_negatives(target, mask, source.flatten()[: int(mask.sum())])
+    return Call(function, BY_HAND, (target,), {}) if found else None
+
+
+def _shrinks_negatives(target: Tensor, mask: Tensor, value: Any) -> bool:
     """Whether values nearer to zero are put in the place of all negative ones of a tensor."""
-    if target.is_meta or not value.numel() or not torch.equal(mask | (target == 0), target <= 0):
+    if target.is_meta or not target.numel() or not torch.equal(mask | (target == 0), target <= 0):
         return False
-    given = target[mask]
-    nearer = value.shape == given.shape and bool(((given <= value) & (value <= 0)).all())
-    return nearer and not torch.equal(value, given)
+    given = target.detach()[mask]
+    value = value.detach().to(given) if isinstance(value, Tensor) else given.new_tensor(value)
+    if value.ndim and value.shape != given.shape:
+        return False
+    return bool(((given <= value) & (value <= 0)).all()) and not torch.equal(value.expand_as(given), given)
+
+
+def _as_bounded(function: Function, args: Any, kwargs: Any, _: Container[int]) -> Call | None:
+    """A clamp at a tensor of zeros as one at the number."""
+    bounds = (*args[1:], *kwargs.values())
+    if not any(isinstance(bound, Tensor) for bound in bounds):
+        return None
+
+    def number(bound: Any) -> Any:
+        zero = isinstance(bound, Tensor) and not bound.is_meta and bound.is_floating_point() and not bool(bound.any())
+        return 0.0 if zero else bound
+
+    given = (*args[:1], *map(number, args[1:]))
+    return Call(function, function_name(function), given, {key: number(value) for key, value in kwargs.items()})
 
 
 def _as_largest(_: Function, args: Any, kwargs: Any, __: Container[int]) -> Call | None:
@@ -108,29 +152,47 @@ def _as_layer(one: int, other: int) -> Callable[..., Call | None]:
     def rule(function: Function, args: Any, _: Any, weights: Container[int]) -> Call | None:
         if len(args) <= max(one, other):
             return None
-        weight = _weight(args[other], weights)
+        weight = used_weight(args[other], weights)
         if weight is not None:
             return Call(function, "linear", (args[one], weight), {})
-        weight = _weight(args[one], weights)
-        return None if weight is None else Call(function, "linear", (args[other], weight), {}, -2)
+        weight = used_weight(args[one], weights)
+        channels = -1 if args[other].ndim == 1 else -2
+        return None if weight is None else Call(function, "linear", (args[other], weight), {}, channels)
 
     return rule
 
 
 def _as_biased_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
-    call = Call(function, "addmm", args, kwargs)
-    bias, one, other = call.input, call.argument(1, "mat1"), call.argument(2, "mat2")
-    weight = _weight(one, weights)
-    if weight is not None and bias.ndim == 2 and bias.shape[1] == 1:
+    """`addmm`, `baddbmm` or `addmv`."""
+    call = Call(function, function_name(function), args, kwargs)
+    bias, one, other = args[:3] if len(args) > 2 else (call.input, call.argument(1, "mat1"), call.argument(2, "mat2"))
+    if one is None or other is None or kwargs.get("beta", 1) != 1:
+        return None
+    weight = used_weight(one, weights)
+    if weight is not None and other.ndim == 1:
+        return Call(function, "linear", (other, weight, bias), {})
+    if weight is not None and bias.ndim >= 2 and bias.shape[-1] == 1:
         return Call(function, "linear", (other, weight, bias), {}, -2)
-    weight = _weight(other, weights)
-    row = bias.ndim == 1 or (weight is not None and bias.shape[0] == 1)
+    weight = used_weight(other, weights)
+    row = bias.ndim == 1 or (weight is not None and 1 in (bias.shape[-2], 1 + bias.stride(-2)))
+    row = row and (weight is not None or other.ndim == 2)
     return Call(function, "linear", (one, other if weight is None else weight, bias), {}) if row else None
 
 
+def _as_bilinear(function: Function, args: Any, _: Any, weights: Container[int]) -> Call | None:
+    weight = args[2] if len(args) > 2 and id(args[2]) in weights else None
+    return None if weight is None else Call(function, "linear", (args[0], weight, *args[3:]), {})
+
+
+def _as_summed(function: Function, args: Any, kwargs: Any, _: Container[int]) -> Call | None:
+    call = Call(function, "sum", args, kwargs)
+    given = summed_product(call.input, call.argument(1, "dim"))
+    return None if given is None or call.argument(2, "keepdim") else Call(function, "linear", given, {})
+
+
 def _as_flipped_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
-    flipped = len(args) == 2 and _weight(args[1], weights) is None
-    weight = _weight(args[0], weights) if flipped else None
+    flipped = len(args) == 2 and used_weight(args[1], weights) is None
+    weight = used_weight(args[0], weights) if flipped else None
     return None if weight is None else Call(function, "linear", (args[1], weight), {}, -2)
 
 
@@ -156,9 +218,10 @@ def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[in
     if terms[0] == terms[1] == output and len({*letters_out}) == len(letters_out):
         return Call(torch.mul, "mul", tuple(operands), {})
     for place in (1, 0):
-        weight, letters, others = _weight(operands[place], weights), {*terms[place]}, {*terms[1 - place]}
+        weight, letters, others = used_weight(operands[place], weights), {*terms[place]}, {*terms[1 - place]}
         made = letters - others
-        if weight is None or len(letters) != 2 or len(made) != 1 or not made < {*output} or letters - made & {*output}:
+        apart = letters & others & {*output}  # a matrix for each
+        if weight is None or len(letters - apart) != 2 or len(made) != 1 or len(apart) > 1 or not made < {*output}:
             continue
         channels = output.index(*made) - len(output)
         if "." not in output[channels:]:
@@ -166,32 +229,19 @@ def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[in
     return None
 
 
-def _weight(value: Any, weights: Container[int]) -> Tensor | None:
-    """The weight of which a matrix is a view, as its transpose or a part is; None for any other.
-
-    It may be the same matrix many times, as for a product of batches.
-    """
-    if not isinstance(value, Tensor) or value.ndim < 2:
-        return None
-    if value.ndim > 2 and any(size > 1 and step for size, step in zip(value.shape[:-2], value.stride(), strict=False)):
-        return None
-    if id(value) in weights:
-        return value if value.ndim == 2 else None
-    whole, size = value._base, value.shape[-2:].numel()
-    if whole is None or id(whole) not in weights:
-        return None
-    return whole if whole.numel() == size else value
-
-
 _RULES: dict[str, Callable[..., Call | None]] = {
     "batch_norm": _as_batch_norm,
     "get": _as_property,
-    "setitem": _as_masked_fill,
+    **dict.fromkeys(("setitem", "index_put"), _as_masked_fill),
+    "masked_scatter": _as_masked_scatter,
+    **dict.fromkeys(("clamp", "clip", "clamp_min"), _as_bounded),
     "max": _as_largest,
-    **dict.fromkeys(("matmul", "mm", "bmm", "inner"), _as_layer(0, 1)),
+    **dict.fromkeys(("matmul", "linalg_matmul", "mm", "sparse_mm", "bmm", "mv", "inner"), _as_layer(0, 1)),
     "rmatmul": _as_layer(1, 0),
     "linear": _as_flipped_layer,
-    "addmm": _as_biased_layer,
+    **dict.fromkeys(("addmm", "baddbmm", "addmv"), _as_biased_layer),
+    "bilinear": _as_bilinear,
+    "sum": _as_summed,
     "tensordot": _as_tensordot,
     "einsum": _as_einsum,
 }

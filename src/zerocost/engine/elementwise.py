@@ -1,20 +1,19 @@
 """Elementwise functions of one tensor that a network computes step by step, such as x · sigmoid(x).
 
 Each step of a chain of elementwise calls knows the step that all its ways go through. What lies between the two is a
-function of one number, which tells whether it is an activation.
+function of one number, which tells whether it is an activation. A product of tensors of several origins knows its
+factors, so that (b · x) · sigmoid(x) is such a function times b.
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
-from zerocost.engine.calls import Call
-from zerocost.engine.curves import At, Filled, Line, classify
+from zerocost.engine.curves import classify
 from zerocost.engine.functions import (
     BY_HAND,
     CAPS,
@@ -27,78 +26,17 @@ from zerocost.engine.functions import (
     Function,
     is_rectifier,
 )
-from zerocost.engine.watch.base import Undo
+from zerocost.engine.steps import Line, Step, common_step, read, roots, step_of
 
 _SUMS = SUMS | DIFFERENCES
 _NEGATIONS = {"neg", "negative"}
 _LOG_SIGMOIDS = {"logsigmoid", "log_sigmoid"}
 _LAST = _SUMS | PRODUCTS | HINGES | CAPS | CLAMPS | _NEGATIONS | {"addcmul", "lerp"}
-_MOST_STEPS, _FARTHEST = 30, 6
-
-
-@dataclass
-class Activation:
-    """An activation as watchers were shown it.
-
-    Attributes:
-        call: the call that they were shown.
-        root: what it is a function of.
-        before: how to undo what they noted of its input; None as long as they were not shown it.
-        after: how to undo what they noted of its result.
-        closed: whether the network has gone on, so that nothing is undone any more.
-    """
-
-    call: Call
-    root: Step
-    before: list[Undo] | None = None
-    after: list[Undo] = field(default_factory=list)
-    closed: bool = False
-
-
-class Step:
-    """The result of an elementwise call, as a function of a step above it; a start, for a tensor of another origin.
-
-    Attributes:
-        line: the call: function, name, arguments (steps in place of tensors), keyword arguments; None for a start.
-        above: the nearest step that everything it is computed from goes through.
-        depth: how many such steps lie above one another.
-        activation: what was shown as an activation that ends here.
-        active: whether it is computed from one.
-    """
-
-    __slots__ = ("above", "activation", "active", "depth", "line", "shape", "tensor", "version")
-
-    def __init__(self, line: _Line | None = None, above: Step | None = None, active: bool = False) -> None:
-        self.line, self.above, self.active = line, above, active
-        self.depth: int = 0 if above is None else above.depth + 1
-        self.activation: Activation | None = None
-        self.tensor: weakref.ref[Tensor] | None = None
-        self.version = 0
-        self.shape: tuple[int, ...] = ()
-
-    def hold(self, tensor: Tensor) -> Step:
-        """Let the step be that of a tensor as it is now."""
-        self.tensor, self.version, self.shape = weakref.ref(tensor), tensor._version, tensor.shape
-        return self
-
-    def forget(self) -> None:
-        """Let watchers forget the activation that ends here."""
-        if self.activation is not None:
-            for undo in (*self.activation.after, *(self.activation.before or ())):
-                undo()
-            self.activation = None
-
-    def value(self) -> Tensor | None:
-        """The tensor; None where it is gone or was overwritten."""
-        tensor = None if self.tensor is None else self.tensor()
-        return tensor if tensor is not None and tensor._version == self.version else None
-
-
-class _Line(NamedTuple):
-    function: Function
-    name: str
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+_FIRST = {"exp", "stack"} | _NEGATIONS
+"""Functions that may be the first step of an activation of which the network does not use the input again."""
+_QUOTIENTS = {"div", "idiv", "itruediv", "truediv", "true_divide", "divide"}
+_CHOICES = {"where", "masked_fill"}
+_MOST_FACTORS = 4
 
 
 class _Verdict(NamedTuple):
@@ -120,14 +58,6 @@ class _Verdict(NamedTuple):
 _NOTHING = _Verdict()
 
 
-def _step_of(tensor: Tensor) -> Step:
-    """The step that a tensor is, as it is now; a start where it is none."""
-    step: Step | None = getattr(tensor, "_elementwise_step", None)
-    if step is None or step.version != tensor._version:
-        step = tensor._elementwise_step = Step().hold(tensor)  # type: ignore[attr-defined]
-    return step
-
-
 def next_step(
     function: Function,
     name: str,
@@ -135,44 +65,71 @@ def next_step(
     kwargs: dict[str, Any],
     reaches: Callable[[Tensor], bool],
 ) -> tuple[Step | None, _Verdict]:
-    """The step that an elementwise call makes and what it completes; no step for one of several tensors.
+    """The step that an elementwise call makes and what it completes; no step for one of several tensors but a product.
 
     Tensors that no sample `reaches` are constants.
     """
     given: list[Step] = []
+    kept: Tensor | None = None
 
     def replaced(value: Any) -> Any:
+        nonlocal kept
         if isinstance(value, list | tuple):  # of tensors that are stacked
             return tuple(map(replaced, value))
         if not isinstance(value, Tensor) or value.ndim == 0 or not reaches(value) or value.is_inference():
             return value
-        given.append(_step_of(value))
+        given.append(step_of(value))
+        kept = value
         return given[-1]
 
-    line = _Line(function, name, tuple(map(replaced, args)), {key: replaced(v) for key, v in kwargs.items()})
-    above = _common_step(given)
+    line = Line(function, name, tuple(map(replaced, args)), {key: replaced(v) for key, v in kwargs.items()})
+    above = common_step(given)
     if above is None:
-        return None, _NOTHING
-    step = Step(line, above, any(s.active or s.activation is not None for s in given))
+        return _product(line, given)
+    step = Step(line, above, _is_active(given))
+    if name in _FIRST:
+        step.kept = kept
+    if len(given) == 1 and name in PRODUCTS and given[0] is line.args[0]:
+        step.factors = given[0].factors
     if step.active and name in _SUMS and len(given) > 1 and above in given:
-        read = _read(step, above)
-        if read is None or any(s.activation is not None and s.activation.call.is_activation for s in read[1]):
+        found = read(step, above)
+        if found is None or any(s.activation is not None and s.activation.call.is_activation for s in found[1]):
             return None, _NOTHING  # a residual connection around an activation
     return step, _judge(step, given)
 
 
-def _common_step(steps: Sequence[Step]) -> Step | None:
-    """The nearest step that all the given ones go through; None without one."""
-    found: Step | None = steps[0] if steps else None
-    for other in steps[1:]:
-        one: Step | None = other
-        while found is not one:
-            if found is None or one is None:
-                return None
-            deeper = found.depth - one.depth
-            found = found.above if deeper >= 0 else found
-            one = one.above if deeper <= 0 else one
-    return found
+def _is_active(given: Sequence[Step]) -> bool:
+    return any(s.active or s.activation is not None for s in given)
+
+
+def _product(line: Line, given: Sequence[Step]) -> tuple[Step | None, _Verdict]:
+    """The step of a product of tensors of several origins, and what it completes as a function of one of them."""
+    if line.name in _CHOICES and not _chooses_zero(line):
+        return None, _NOTHING
+    product = Step()
+    for one in given if line.name in PRODUCTS or line.name in _CHOICES else ():
+        for factor in one.factors:
+            steps = [factor, *(step for step in given if step is not one)]
+            above = common_step(steps)
+            if above is not None:
+                product.part = Step(line.given(one, factor), above, _is_active(steps))
+                product.factors = (product.part, *(other for other in one.factors if other is not factor))
+                return product, _judge(product.part, steps)
+    if line.name not in PRODUCTS or len(given) != 2:
+        return None, _NOTHING
+    one, other = given
+    if line.name in _QUOTIENTS:
+        other = Step(Line(torch.reciprocal, "reciprocal", (other,), {}), other, _is_active([other]))
+    product.factors = (*(one.factors or (one,)), *(other.factors or (other,)))[:_MOST_FACTORS]
+    return product, _NOTHING
+
+
+def _chooses_zero(line: Line) -> bool:
+    """Whether a call puts zero in the place of some numbers and leaves the others."""
+    other = line.args[2] if len(line.args) > 2 else line.kwargs.get("other", line.kwargs.get("value"))
+    return (
+        bool(other == 0) if isinstance(other, int | float) or (isinstance(other, Tensor) and not other.ndim) else False
+    )
 
 
 def _judge(step: Step, given: Sequence[Step]) -> _Verdict:
@@ -185,71 +142,31 @@ def _judge(step: Step, given: Sequence[Step]) -> _Verdict:
         return _NOTHING
     if name not in _LAST and not named:
         return _NOTHING
-    found = _NOTHING
-    for root in _roots(step):
-        read = _read(step, root)
-        if read is None:
+    verdict = _NOTHING
+    for root in roots(step):
+        found = read(step, root)
+        if found is None:
             break
-        formula, between = read
+        formula, between = found
         kind = classify(formula)
         inner = [s for s in between if s.activation is not None]
         if kind == GATE:
             return _Verdict(GATE, root, None, inner)
-        if found.kind or not kind:
+        if verdict.kind or not kind:
             continue
         extended = _all_through(step, inner)
         if not named and (extended is None or kind not in (BY_HAND, _kind_of(extended))):
-            found = _Verdict(BY_HAND, root, extended, inner)
-    return found
-
-
-def _roots(step: Step) -> Iterator[Step]:
-    """The steps above one another, the nearest first."""
-    above = step.above
-    for _ in range(_FARTHEST):
-        if above is None:
-            return
-        yield above
-        above = above.above
+            verdict = _Verdict(BY_HAND, root, extended, inner)
+    return verdict
 
 
 def _all_through(step: Step, inner: Sequence[Step]) -> Step | None:
     """The nearest of some steps that the whole of a step goes through."""
-    return next((above for above in _roots(step) if above in inner), None)
+    return next((above for above in roots(step) if above in inner), None)
 
 
 def _kind_of(step: Step) -> str:
     """What an activation's last step is, as a function of what the activation was given."""
     assert step.activation is not None
-    read = _read(step, step.activation.root)
-    return "" if read is None else classify(read[0])
-
-
-def _read(step: Step, root: Step) -> tuple[tuple[Line, ...], list[Step]] | None:
-    """A step as a formula in `root`, one line a step, and the steps in between; None for one too long."""
-    places, between = {id(root): 0}, list[Step]()
-    lines: list[Line] = []
-
-    def at(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            return Filled(value.detach().flatten()[0].item())
-        if isinstance(value, tuple):
-            return tuple(map(at, value))
-        if not isinstance(value, Step):
-            return value
-        if id(value) not in places:
-            if value.line is None or len(lines) >= _MOST_STEPS:
-                raise OverflowError
-            function, name, args, kwargs = value.line
-            line = (function, name, tuple(map(at, args)), tuple((key, at(v)) for key, v in kwargs.items()))
-            lines.append(line)
-            between.append(value)
-            places[id(value)] = len(lines)
-        return At(places[id(value)])
-
-    try:
-        at(step)
-        hash(formula := tuple(lines))
-    except (OverflowError, TypeError, IndexError, RuntimeError):
-        return None
-    return formula, between[:-1]
+    found = read(step, step.activation.root)
+    return "" if found is None else classify(found[0])

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
+from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
-from zerocost.engine.elementwise import Activation, Step, next_step
+from zerocost.engine.elementwise import next_step
 from zerocost.engine.functions import BY_HAND, CLAMPS, ELEMENTWISE, GATE
-from zerocost.engine.watch.base import Undo
+from zerocost.engine.sample_axis import SampleAxis
+from zerocost.engine.steps import Activation, Step
+from zerocost.engine.watch.base import Undo, Watcher
+
+_LOST = (
+    "the network overwrites the input of an activation that it computes step by step, so that it cannot be seen; keep "
+    "the input, or use a function such as torch.nn.functional.gelu"
+)
 
 
 class ActivationFinder:
@@ -17,9 +26,13 @@ class ActivationFinder:
 
     A part of one that is an activation by itself, as softplus is of Mish, is shown to watchers at once, and undone when
     the whole is known.
+
+    Args:
+        watchers: who is shown them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, watchers: Sequence[Watcher]) -> None:
+        self.watchers = watchers
         self.open: list[Activation] = []
 
     def before(self, call: Call, reaches: Callable[[Tensor], bool]) -> tuple[Call, Step | None]:
@@ -37,15 +50,27 @@ class ActivationFinder:
             return Call(call.function, GATE, call.args, call.kwargs), step
         if verdict.extends is not None:
             return self._extended(verdict.extends, step), step
-        source = None if verdict.root is None else verdict.root.value()
-        if verdict.root is not None and source is not None:
-            for one in reversed(verdict.inner):
-                one.forget()
-            call = Call(call.function, BY_HAND, (source,), call.kwargs)
-            step.activation = Activation(call, verdict.root)
+        if verdict.root is not None:
+            call = self._complete(call, step, verdict.root, verdict.inner)
         elif (call.is_activation or call.name in CLAMPS) and step.above is not None:
             step.activation = Activation(call, step.above)
         return call, step
+
+    def _complete(self, call: Call, step: Step, root: Step, inner: Sequence[Step]) -> Call:
+        """The call of an activation that a step completes."""
+        source, part = root.value(), step.part
+        if part is not None:
+            part.kept = part.computed()
+        if source is None or (part is not None and part.kept is None):
+            for watcher in self.watchers:
+                watcher.problem = watcher.problem or Failure(_LOST)
+            return call
+        for one in reversed(inner):
+            one.forget()
+        # only what writes into its input is given as the function, which tells watchers so
+        function = call.function if call.args and call.args[0] is source else torch.where
+        step.activation = Activation(Call(function, BY_HAND, (source,), {}), root)
+        return step.activation.call
 
     def _extended(self, last: Step, step: Step) -> Call:
         """The call of an activation that ends with another step than it seemed, and of which the result was noted."""
@@ -56,14 +81,28 @@ class ActivationFinder:
         step.activation = activation
         return activation.call
 
+    def shown(self, step: Step, result: Tensor, axis: SampleAxis) -> Tensor:
+        """What watchers are shown for the result of a call: of a product, the factor that is an activation."""
+        if step.part is None or step.activation is None:
+            return result
+        found, step.part.kept = step.part.kept, None
+        if found is None:  # it only extends one that was shown
+            found = step.part.computed()
+        assert found is not None
+        step.part.hold(found).activation = step.activation
+        axis.follow(torch.clone, "clone", (step.activation.call.input,), {}, found)
+        return found
+
     def after(self, call: Call, step: Step | None, result: Tensor, noted: list[Undo], noted_after: list[Undo]) -> None:
         """Called with what a call returned, and with how to undo what watchers noted before and after it."""
-        if step is None or step.above is None:
+        if step is None or (step.above is None and not step.factors):
             if self.open and call.name not in ELEMENTWISE and isinstance(call.input, Tensor):
                 self._close()
             return
         known: Step | None = getattr(result, "_elementwise_step", None)
-        if result.is_inference() or (result.shape != step.above.shape and call.name != "stack"):
+        above = step.above if step.above is None or step.above.name != "stack" else step.above.above
+        given = result.shape if above is None else above.shape
+        if result.is_inference() or (result.shape != given and call.name != "stack"):
             return
         if known is not None and known.version == result._version:
             return

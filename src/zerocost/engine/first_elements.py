@@ -37,7 +37,7 @@ class FirstElementMode(TorchFunctionMode):
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs, name = kwargs or {}, function_name(function)
-        if name in CHANNEL_AXIS and len(args) > 1 and torch.is_grad_enabled():
+        if name in CHANNEL_AXIS and len(args) > 1 and args[1].numel() and torch.is_grad_enabled():
             step = self._step_of.get(id(args[1]))
             layer = _as_layer(function, CHANNEL_AXIS[name], args, kwargs)
             if layer is not None and (step is not None or not args[1].requires_grad):

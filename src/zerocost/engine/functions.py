@@ -51,6 +51,7 @@ ELEMENTWISE = {
     *("sqrt", "rsqrt", "exp", "exp2", "expm1", "erf", "erfc", "ndtr", "special_erf", "special_erfc", "special_ndtr"),
     *("sigmoid", "special_expit", "logsigmoid", "log_sigmoid", "hardsigmoid", "tanh", "atan", "arctan", "softsign"),
     *("sinh", "cosh", "gt", "ge", "lt", "le", "greater", "less", "heaviside", "addcmul", "lerp", "stack"),
+    *("eq", "ne", "and", "or", "invert", "logical_and", "logical_or", "logical_not", "bitwise_not", "bitwise_and"),
     *("zeros_like", "ones_like", "full_like", "clone", "contiguous"),
 }
 """Functions whose results are, element by element, functions of what they are given."""

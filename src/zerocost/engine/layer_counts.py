@@ -26,6 +26,7 @@ from zerocost.engine.functions import (
 )
 from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.signals import LayerSize
+from zerocost.engine.used_weights import follow_weights
 from zerocost.engine.watch.base import NO_LAYER
 
 
@@ -46,7 +47,7 @@ _PRODUCTS: dict[str, Callable[[Call, Tensor], int | None]] = {
         lambda call, _: call.input.numel() * prod(call.argument(1, "weight").shape[1:]),
     ),
     "linear": lambda call, result: result.numel() * call.argument(1, "weight").shape[-1],
-    **dict.fromkeys(("matmul", "mm", "bmm"), lambda call, result: result.numel() * call.input.shape[-1]),
+    **dict.fromkeys(("matmul", "mm", "sparse_mm", "bmm"), lambda call, result: result.numel() * call.input.shape[-1]),
     "addmm": lambda call, result: result.numel() * call.argument(1, "mat1").shape[-1],
     "baddbmm": lambda call, result: result.numel() * call.argument(1, "batch1").shape[-1],
     "scaled_dot_product_attention": _attention,
@@ -93,6 +94,7 @@ class LayerCounts:
 
     Attributes:
         multiply_adds: products of all layers and other products of matrices.
+        summed: those of them that the network computes number by number and sums itself.
         sizes: of the output of each layer.
         certain: whether the multiply-adds are those of any input of this shape: all functions that ran were seen and
             are known, and none of them lets values decide what runs or how large it is.
@@ -101,7 +103,7 @@ class LayerCounts:
     def __init__(self, weights: Container[int], *given: Any) -> None:
         self.weights = weights
         self._given = {id(tensor): tensor for tensor in tree_leaves(given) if isinstance(tensor, Tensor)}
-        self.multiply_adds = 0
+        self.multiply_adds = self.summed = 0
         self.sizes: list[LayerSize] = []
         self.certain = True
 
@@ -111,8 +113,12 @@ class LayerCounts:
             self._count(function, name, args, kwargs, result)
         behind = self._behind((args, kwargs) if kwargs else args)
         call = as_call(function, name, args, kwargs, self.weights)
+        follow_weights(name, args, result, self.weights)
         if call.name in CHANNEL_AXIS:
             behind += 1
+            if name == "sum":
+                self.multiply_adds += args[0].numel()
+                self.summed += args[0].numel()
             channels = result.shape[call.channel_axis]
             if result.numel():  # not so for an expert that no token of the sample goes to
                 self.sizes.append(LayerSize(result.numel() // channels, channels))
@@ -121,10 +127,11 @@ class LayerCounts:
         plain = isinstance(result, Tensor) and not written
         for tensor in [result] if plain else tree_leaves((result, written, bases)):
             if isinstance(tensor, Tensor):
-                tensor._layers_behind = (self, max(behind, self._noted(tensor) or 0))  # type: ignore[attr-defined]
+                noted = (self, max(behind, self._noted(tensor) or 0))
+                _unmapped(tensor)._layers_behind = noted  # type: ignore[attr-defined]
 
     def _count(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        if name in _PRODUCTS and isinstance(result, Tensor) and not torch._C._functorch.is_batchedtensor(result):
+        if name in _PRODUCTS and isinstance(result, Tensor) and not _is_mapped(result):
             products = _PRODUCTS[name](Call(function, name, args, kwargs), result)
             self.certain = products is not None
             self.multiply_adds += products or 0
@@ -152,7 +159,10 @@ class LayerCounts:
     def _noted(self, tensor: Tensor) -> int | None:
         """The layers on the longest path to a tensor; None for one that no call that was seen returned."""
         owner, layers = getattr(tensor, "_layers_behind", (None, 0))
-        return layers if owner is self else None
+        if owner is self:
+            return layers
+        inner = _unmapped(tensor) if _is_mapped(tensor) else tensor._base
+        return None if inner is None else self._noted(inner)
 
     def signals(self, outputs: Any) -> dict[str, Any]:
         """What was counted on the way to the outputs."""
@@ -161,6 +171,19 @@ class LayerCounts:
             "weight_depth": self._behind((outputs,)),
             "layer_sizes": self.sizes or Failure(NO_LAYER),
         }
+
+
+def _is_mapped(tensor: Tensor) -> bool:
+    """Whether a tensor is inside `torch.vmap`, which unwraps it on the way out."""
+    mapped: bool = torch._C._functorch.is_batchedtensor(tensor)
+    return mapped
+
+
+def _unmapped(tensor: Tensor) -> Tensor:
+    """The tensor that `torch.vmap` maps over; any other as it is."""
+    while _is_mapped(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return tensor
 
 
 def _holds_tensor(values: Iterable[Any]) -> bool:

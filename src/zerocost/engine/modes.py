@@ -6,7 +6,6 @@ Attention arrives as one call; `CallMode` runs its body so that the calls within
 from __future__ import annotations
 
 import types
-from collections import OrderedDict
 from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from typing import Any
@@ -16,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
-from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
@@ -32,7 +30,8 @@ from zerocost.engine.functions import (
     prepare_data,
 )
 from zerocost.engine.layer_counts import LayerCounts
-from zerocost.engine.reads import Reads
+from zerocost.engine.reads import Reads, left_to_passes
+from zerocost.engine.used_weights import follow_weights
 
 
 def _without_dispatch(function: Function) -> Function:
@@ -43,10 +42,7 @@ def _without_dispatch(function: Function) -> Function:
     return body
 
 
-_SET_REQUIRES_GRAD = Tensor.requires_grad.__set__  # type: ignore[attr-defined]
 _ATTENTION = F.multi_head_attention_forward
-_LISTENS = {"register_hook", "retain_grad"}
-"""Methods that a tensor refuses of which no gradient is computed."""
 _DESCRIBES = {
     *(Tensor.dim, Tensor.size, Tensor.numel, Tensor.__len__, Tensor.is_floating_point),
     *(Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.device.__get__),  # type: ignore[attr-defined]
@@ -86,12 +82,9 @@ class CallMode(Reads):
                 self.note_gradients(args[1] if len(args) > 1 else kwargs["inputs"], result)
             return result
         name = function_name(function)
-        if name == "requires_grad" or function == _SET_REQUIRES_GRAD:
-            wanted = args[1] if len(args) > 1 else kwargs.get("requires_grad", True)
-            if not args[0].is_leaf or (args[0].requires_grad and not wanted):
-                return args[0]  # whether a graph is made is for the passes to say
-        if name in _LISTENS and not args[0].requires_grad:
-            return RemovableHandle(OrderedDict()) if name == "register_hook" else None
+        instead = left_to_passes(function, name, args, kwargs)
+        if instead is not None:
+            return instead[0]
         result = self.call(function, name, args, kwargs)
         if not self.originals.isdisjoint(self.note(args, kwargs, result)) and isinstance(result, Tensor):
             raise Failure(
@@ -171,6 +164,8 @@ class FlowMode(ShapeMode):
         if self.see is not None:
             self.see(as_call(function, name, args, kwargs, self.weights))
         result = self.call_in_float64(function, name, args, kwargs)
+        if self.see is not None or self.counts is not None:
+            follow_weights(name, args, result, self.weights)
         if self.counts is not None:
             self.counts.note(function, name, args, kwargs, result)
         return result

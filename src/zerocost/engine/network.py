@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from zerocost.engine.guard import Snapshot
 from zerocost.engine.inputs import call
 from zerocost.engine.normalisers import find_normalisers
 from zerocost.engine.outputs import Output, OutputPicker
-from zerocost.engine.reads import noting_reads
+from zerocost.engine.reads import seeing_calls
 from zerocost.engine.timing import TIMING
 from zerocost.engine.walk import named_modules
 
@@ -201,8 +201,13 @@ class Network:
         for holder, key, name in self.places:
             holder[key] = tensors[name]
         try:
-            with kept_defaults(), self._noting_reads(tensors):
-                return call(self.model, inputs)
+            with kept_defaults(), self._seen(tensors):
+                returned = call(self.model, inputs)
+                if isinstance(returned, Generator | Coroutine | AsyncGenerator):
+                    raise Failure(
+                        f"the network returned a {type(returned).__name__}, which has not run; return tensors"
+                    )
+                return returned
         except (torch.OutOfMemoryError, Failure, KeyboardInterrupt):
             raise
         except BaseException as error:
@@ -213,14 +218,12 @@ class Network:
             raise Failure(f"the network raised {describe_error(error)}{_count_inputs(error, inputs)}") from error
 
     @contextmanager
-    def _noting_reads(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-        """Note which parameters the network reads, at its first run in each mode."""
-        if self.model.training in self.read:
+    def _seen(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
+        """Run in a mode that leaves graphs to the passes; note the parameters that are read by the first run."""
+        with seeing_calls() as reads:
             yield
-            return
-        with noting_reads() as reads:
-            yield
-        self.read[self.model.training] = {name for name in self.parameters if id(tensors[name]) in reads.ids}
+        if self.model.training not in self.read:
+            self.read[self.model.training] = {name for name in self.parameters if id(tensors[name]) in reads.ids}
 
     def prepare(self, inputs: Any) -> Any:
         """Inputs on the network's device, floating-point ones in its dtype, all such that autograd can use them."""

@@ -19,6 +19,7 @@ from zerocost.engine.normalisers import normalised
 from zerocost.engine.products import Product, channel_axis_after, is_layout
 from zerocost.engine.timing import TIMING
 from zerocost.engine.twice import call_twice
+from zerocost.engine.used_weights import follow_weights
 from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
@@ -68,7 +69,8 @@ class Observer(CallMode):
         self.follows = bool(self.watchers) or scene.in_parts  # in parts, a BatchNorm may tie samples together
         self.unbiased: Product | None = None
         self.hidden, self.wraps = False, False
-        self.finder = ActivationFinder() if any(w.sees_activations for w in self.watchers) else None
+        seeing = [watcher for watcher in self.watchers.values() if watcher.sees_activations]
+        self.finder = ActivationFinder(seeing) if seeing else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
 
@@ -95,10 +97,12 @@ class Observer(CallMode):
             result = args[0]
         elif isinstance(result, tuple) and one.name == "amax":
             result = result[0]
-        if isinstance(result, Tensor):
+        if isinstance(result, Tensor) and result.numel():
+            follow_weights(name, args, result, self.scene.weights)
             if axis.reaches(result):
                 self._note_layout(one, result)
-            noted_after = self._show("after", self._after[True], call, result) if self._after[True] else []
+            seen = self.finder.shown(step, result, axis) if step and self.finder else result
+            noted_after = self._show("after", self._after[True], call, seen) if self._after[True] else []
             if self._after[False]:
                 noted_after += self._show("after", self._after[False], one, result)
             if self.finder:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import MOVES, SUMS
+from zerocost.engine.functions import CASTS, MOVES, SUMS
 from zerocost.engine.places import SamplePlace, reshaped
 from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.watch.base import Undo
@@ -57,7 +57,9 @@ class Product(NamedTuple):
         return bool((rows == rows[:1]).all())
 
     def moved(self, call: Call, result: Tensor) -> Product | None:
-        """It with its axes moved, by a call that only does that; None after any other."""
+        """It with its axes moved, or in another dtype, by a call that only does that; None after any other."""
+        if call.name in CASTS and call.input is self.result and isinstance(result, Tensor):
+            return self._replace(result=result)
         if call.input is not self.result or not is_layout(call, result) or result.numel() != self.result.numel():
             return None
         axis = channel_axis_after(call, result, self.call.channel_axis)

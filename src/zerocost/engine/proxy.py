@@ -19,6 +19,15 @@ from zerocost.engine.signals import requested_signals
 Formula = TypeVar("Formula", bound=Callable[..., Any])
 
 
+_MOST_REPEATS = 10_000
+
+
+def check_repeats(repeats: Any) -> None:
+    """`InputError` for what is no number of repeats, or an absurd one."""
+    if not is_whole(repeats) or repeats > _MOST_REPEATS:
+        raise InputError(f"repeats must be a whole number from 1 to {_MOST_REPEATS:,}, got {repeats!r}")
+
+
 @dataclass(frozen=True)
 class Proxy:
     """A registered proxy: its formula and what is declared about it.
@@ -62,8 +71,7 @@ class Proxy:
         if not_known:
             raise unknown(f"option of proxy {self.name}:", not_known[0], [*own, *settings_.NAMES, "repeats"])
         repeats = options.get("repeats", self.repeats)
-        if not is_whole(repeats):
-            raise InputError(f"repeats must be a whole number from 1, got {repeats!r}")
+        check_repeats(repeats)
         for name in own.keys() & options.keys():
             number = isinstance(options[name], int | float) and math.isfinite(options[name])
             if not number and (own[name] is None or type(own[name]) in (int, float)):

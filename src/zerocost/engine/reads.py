@@ -1,23 +1,44 @@
-"""Which tensors a network reads when it runs, so that weights which no pass has read can be named."""
+"""The mode that a network always runs in: it leaves to the passes whether a graph is made, and notes what is read, so
+that weights which no pass has read can be named."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils.hooks import RemovableHandle
 
-from zerocost.engine.functions import Function
+from zerocost.engine.functions import Function, function_name
 
 _DESCRIPTIONS = (bool, int, torch.Size, torch.dtype, torch.device, torch.layout)
 """What a call returns that looks at the form of a tensor, not at its values."""
 _NESTS = (list, tuple, dict)
+_SET_REQUIRES_GRAD = Tensor.requires_grad.__set__  # type: ignore[attr-defined]
+_OF_GRAPH = {"requires_grad", "register_hook", "retain_grad", "set", "detach"}
+"""Names of functions that decide whether a graph is made, or that a tensor refuses of which no gradient is computed."""
+
+
+def left_to_passes(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any] | None:
+    """What a call returns instead, that is not run because whether a graph is made is for the passes to say."""
+    if name not in _OF_GRAPH:
+        return None
+    if name == "requires_grad" or function == _SET_REQUIRES_GRAD:
+        wanted = args[1] if len(args) > 1 else kwargs.get("requires_grad", True)
+        return None if args[0].is_leaf and (wanted or not args[0].requires_grad) else (args[0],)
+    if function is Tensor.detach_:
+        return (args[0],) if args[0].is_leaf else None
+    if args[0].requires_grad or name not in ("register_hook", "retain_grad"):
+        return None
+    return (RemovableHandle(OrderedDict()) if name == "register_hook" else None,)
 
 
 class Reads(TorchFunctionMode):
-    """Notes what calls are given.
+    """Notes what calls are given; those about the graph are left to the passes.
 
     Attributes:
         ids: of it all. Compare them with those of tensors that are kept meanwhile: others may be given out again.
@@ -37,6 +58,9 @@ class Reads(TorchFunctionMode):
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        instead = left_to_passes(function, function_name(function), args, kwargs)
+        if instead is not None:
+            return instead[0]
         result = function(*args, **kwargs)
         self.note(args, kwargs, result)
         return result
@@ -62,8 +86,8 @@ def _ids(values: Iterable[Any]) -> list[int]:
     return found
 
 
-def noting_reads() -> AbstractContextManager[Reads]:
-    """Notes what is read inside the block: the mode that sees all calls already, or else one of its own."""
+def seeing_calls() -> AbstractContextManager[Reads]:
+    """The mode that sees all calls already, or else one of its own inside the block."""
     modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
     seeing = next((mode for mode in modes if isinstance(mode, Reads)), None)
     return nullcontext(seeing) if seeing else Reads()

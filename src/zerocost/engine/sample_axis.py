@@ -105,7 +105,7 @@ class SampleAxis:
         return self._known(tensor) or by_shape(tuple(tensor.shape), self.samples)
 
     def rows(self, tensor: Tensor, values: Tensor | None = None) -> Tensor | None:
-        """A tensor (or `values`, of the same shape) with the sample axis in front; None for one without samples.
+        """A tensor (or `values`, of the same shape) with the sample axis in front, N×…; None for one without samples.
 
         Raises `Failure` where samples are in it, but not in rows that can be told apart.
         """
@@ -114,7 +114,8 @@ class SampleAxis:
     def read(self, place: SamplePlace | NoPlace, values: Tensor) -> Tensor | None:
         """`rows` of values that have the samples at `place`."""
         if isinstance(place, SamplePlace):
-            return values[None] if self._hides_sample(place, values) else place.rows(values)
+            rows = values[None] if self._hides_sample(place, values) else place.rows(values)
+            return rows if rows.ndim > 1 else rows[:, None]
         if place.reason is None:
             return None
         raise Failure(f"an activation of shape {tuple(values.shape)} cannot be read by sample: {place.reason}")

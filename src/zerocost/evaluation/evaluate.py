@@ -40,7 +40,10 @@ _STAND_INS = {
     "vit": "noise:3x224x224:100",
 }
 """By benchmark, what networks are scored on where neither the caller nor the benchmark has data; else `_IMAGES`."""
-_RESAMPLES, _MANY, _RESAMPLES_OF_MANY = 1_000, 2_000, 200
+_RESAMPLES, _RESAMPLES_OF_MANY, _MOST_RESAMPLES = 1_000, 200, 1_000_000
+"""Bootstrap resamples by default, those of more than 2,000 networks, and the most there may be."""
+_MANY = 1_000
+"""So many networks may be asked for of a benchmark that has fewer, which is then used whole."""
 
 
 def evaluate(
@@ -92,7 +95,7 @@ def evaluate(
         data: anything `zerocost.data.draw` takes, with the shape and classes that the benchmark's networks are made
             for; if None, `benchmark.data`, or for a benchmark that has none scikit-learn's digits, random
             tokens (`gpt`, `bert`) or noise (`vit`, `pit`).
-        n: number of different networks; a benchmark that has fewer is used whole.
+        n: number of different networks; a benchmark that has fewer is used whole, unless it has fewer than `n` > 1,000.
         seeds: number of seeds, from `seed` on.
         truth: dataset, metric, epochs and seed of the truth; the benchmark's default if None. Of an error or a loss
             less is better: the statistics then agree with it the other way round.
@@ -130,6 +133,8 @@ def evaluate(
     1.0
     """
     _check_positive(seeds=seeds, resamples=1 if resamples is None else resamples, k=k, n=n)
+    if resamples is not None and resamples > _MOST_RESAMPLES:
+        raise InputError(f"{resamples:,} resamples are too many, at most {_MOST_RESAMPLES:,} are possible")
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
     scale = fidelity or combination.fidelity or FULL
@@ -138,6 +143,8 @@ def evaluate(
     samples = batch or combination.batch or 64
     query = truth or table.default
     known = _known_truth(table, query)
+    if n > max(_MANY, len(known)):
+        raise InputError(f"{n:,} networks are too many: {table.name} has {len(known):,} architectures; ask for fewer")
     networks = _draw_networks(table.space, list(known.index), n, seed)
     drawn = known[list(networks)]
     if len(drawn) < max(3, k):
@@ -164,7 +171,7 @@ def evaluate(
     scores, failures = tabulate_scores(found, list(drawn.index), each, list(given), combination)
     rising = -known if truth_falls(query.metric) else known
     twins = [rising[texts].tolist() for texts in networks.values()] if architectures > len(drawn) else None
-    resamples = resamples or (_RESAMPLES if len(drawn) <= _MANY else _RESAMPLES_OF_MANY)
+    resamples = resamples or (_RESAMPLES if len(drawn) <= 2_000 else _RESAMPLES_OF_MANY)
     statistics, paired = tabulate_statistics(scores, rising[drawn.index], k, resamples, seed, twins, workers)
     settings = {
         "zerocost": VERSION,

@@ -12,6 +12,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.fidelity import resize_classes
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch, separate_targets
+from zerocost.data.batch import check_batches
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.signals import SIGNALS, Signal
@@ -83,6 +84,7 @@ def draw_job_batches(
 ) -> dict[int, list[Batch]]:
     """The batches of each seed, as `rank` draws them, at the resolution of the fidelity."""
     source = data_.load(data) if isinstance(data, str) else data
+    check_batches(source, fidelity.batch or batch, len(seeds) * batches)
 
     def drawn(seed: int) -> Batch:
         inputs, targets = data_.draw(source, fidelity.batch or batch, seed=seed, balanced=balanced)

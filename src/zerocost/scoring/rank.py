@@ -21,13 +21,13 @@ from zerocost.base.whole import is_whole
 from zerocost.base.workers import Workers
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches, separate_targets
-from zerocost.data.batch import usual_size
+from zerocost.data.batch import check_batches, usual_size
 from zerocost.engine.inputs import sample_count
 from zerocost.engine.losses import Loss
 from zerocost.engine.memory import or_failure
 from zerocost.engine.outputs import Output
 from zerocost.engine.plan import Plan, plan
-from zerocost.engine.proxy import Proxy
+from zerocost.engine.proxy import Proxy, check_repeats
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import Builder, as_builders, initialise_on, is_network
 from zerocost.scoring.card import ScoreCard
@@ -107,20 +107,21 @@ def rank(
     ['naswot', 'params', 'rank_score', 'snip']
     """
     check_seed(seed)
-    for name, number in (("batches", batches), ("repeats", repeats), ("batch", batch)):
+    for name, number in (("batches", batches), ("batch", batch)):
         if number is not None and not is_whole(number):
             raise InputError(f"{name} must be a whole number from 1, got {number!r}")
+    check_repeats(1 if repeats is None else repeats)
     source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
-    size = batch or combine.as_combination(proxies).batch or usual_size(source)
-    drawn = draw_batches(source, size, batches, seed, balanced)
+    batch = batch or combine.as_combination(proxies).batch or usual_size(source)
+    drawn = draw_batches(source, batch, batches, seed, balanced)
     chosen = as_task(task, source, separate_targets(drawn[0]), loss=loss, output=output)
-    where: _ScoringOptions = {"device": device, "workers": workers, "ray": ray}
-    options: _ScoringOptions = {"task": chosen, "seed": seed, "repeats": repeats, **where}
+    options = _ScoringOptions(task=chosen, seed=seed, repeats=repeats, device=device, workers=workers, ray=ray)
     return rank_batch(candidates, drawn, proxies, also=also, progress=progress, **options)
 
 
 def draw_batches(data: Any, size: int, count: int, seed: int, balanced: bool) -> list[data_.Batch]:
     """`count` batches, the first drawn from `seed`, each of the others from the next seed."""
+    check_batches(data, size, count)
     return [data_.draw(data, size, seed=seed + i, balanced=balanced) for i in range(count)]
 
 
@@ -169,8 +170,7 @@ def rank_batch(
     workers = Workers(options.get("workers"), options.get("ray"), device)
     repeats = options.get("repeats") or combination.repeats or 1
     steps = plan(resolve([*resolve(combine.as_proxies(proxies)), *(resolve(also) if also else []), "params"]))
-    parts = {name: options.get(name) for name in ("loss", "output")}
-    task = as_task(options.get("task"), None, given[0], **parts)
+    task = as_task(options.get("task"), None, given[0], loss=options.get("loss"), output=options.get("output"))
     size = sample_count(given[0].inputs)
     cards: dict[str, ScoreCard] = {}
     rejected: list[InputError] = []

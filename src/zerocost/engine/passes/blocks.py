@@ -38,7 +38,7 @@ def block_gains(maps: Sequence[BlockMap], seed: int) -> list[Tensor]:
     generator = stream(seed, "signs")
     found = []
     for before, after in reversed(list(pairwise(maps))):
-        if not after.tensor.requires_grad:
+        if not (before.tensor.requires_grad and after.tensor.requires_grad):
             raise Failure("no path from the weights to the output of a block")
         output = after.as_map(after.tensor)
         out = random_signs(output, generator)

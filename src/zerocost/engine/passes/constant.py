@@ -28,7 +28,7 @@ def _constant(batch: PassInput) -> dict[str, Any]:
     for value in _VALUES:
         parameters = {name: _filled(name, as_float64(p.detach()), value) for name, p in network.parameters.items()}
         buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
-        with torch.no_grad(), network.fresh(batch.seed, batch.training):
+        with network.fresh(batch.seed, batch.training):
             found = network.run(parameters | buffers, clone_tensors(inputs))
         if not bool(found.isfinite().all()):
             raise Failure("the outputs are not finite where all weights are equal")

@@ -45,6 +45,8 @@ def _measure_cheapest(batch: PassInput) -> dict[str, Any]:
             return _measure(batch, [0, batch.samples], by_element)
         except torch.OutOfMemoryError:
             pass
+        except RuntimeError:  # a part that is checkpointed runs once more, in another way
+            by_element = False
     return _measure(batch, range(batch.samples + 1), by_element)
 
 
@@ -95,7 +97,8 @@ def _cheapest(batch: PassInput) -> tuple[bool, bool]:
 def _parameters(batch: PassInput) -> tuple[dict[str, Tensor], list[Tensor]]:
     """Copies of the network's tensors, and those among them whose first element takes part."""
     tensors = batch.network.copies()
-    return tensors, [tensors[name].requires_grad_() for name in batch.network.floating[:_ELEMENTS]]
+    names = [name for name in batch.network.floating if tensors[name].numel()]
+    return tensors, [tensors[name].requires_grad_() for name in names[:_ELEMENTS]]
 
 
 def _logits(batch: PassInput, tensors: dict[str, Tensor], start: int, stop: int) -> Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
@@ -31,7 +30,7 @@ def _perturbed(graph: SharedGraph) -> dict[str, Any]:
         step,
     )
     scene.start(moved, tensors.values())
-    with torch.no_grad(), seeded(batch.seed, network.device), observer.watching():
+    with seeded(batch.seed, network.device), observer.watching():
         network.run(tensors, moved)
     return {"perturbed_features": observer.result(LastFeatures)} | observer.signals("perturbed")
 

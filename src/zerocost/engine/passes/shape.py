@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.module_tracker import ModuleTracker
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
@@ -45,24 +46,36 @@ def _shape(batch: PassInput) -> dict[str, Any]:
 def _measure_shapes(network: Network, seed: int, tensors: dict[str, Tensor], sample: Any) -> dict[str, Any]:
     """Multiply-adds by our own rules; where a function has none, half of the FLOPs that torch's counter sees, as it
     counts a multiply-add as two. And the layers in between."""
-    certain, found = (False, {}) if network.hides_calls else _run_counted(network, seed, tensors, sample, quick=True)
-    if not certain:
-        with FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH) as counter:
-            _, found = _run_counted(network, seed, tensors, sample, quick=False)
-        found["multiply_adds"] = int(counter.get_total_flops()) // 2
+    counts, found = (None, {}) if network.hides_calls else _run_counted(network, seed, tensors, sample, quick=True)
+    if counts is None or not counts.certain:
+        counter = FlopCounterMode(display=False, custom_mapping=_UNKNOWN_TO_TORCH)
+        counter.mod_tracker = _NoModules()
+        with counter:
+            counts, found = _run_counted(network, seed, tensors, sample, quick=False)
+        found["multiply_adds"] = int(counter.get_total_flops()) // 2 + counts.summed
     hidden = dict.fromkeys(("weight_depth", "layer_sizes"), Failure(COMPILED))
     return found | hidden if network.compiled else found
 
 
 def _run_counted(
     network: Network, seed: int, tensors: dict[str, Tensor], sample: Any, quick: bool
-) -> tuple[bool, dict[str, Any]]:
-    """Whether what was counted while a sample ran is certain, and the signals."""
+) -> tuple[LayerCounts, dict[str, Any]]:
+    """What was counted while a sample ran, and the signals."""
     weights = frozenset(id(tensors[name]) for name in network.weight_names)
     counts = LayerCounts(weights, tensors, sample)
-    with network.fresh(seed, training=False), torch.no_grad(), _CountMode(counts, quick):
+    with network.fresh(seed, training=False), _CountMode(counts, quick):
         found = counts.signals(network.run(tensors, sample))
-    return counts.certain, found
+    return counts, found
+
+
+class _NoModules(ModuleTracker):
+    """In place of what tells torch's counter which module runs, which fails where the network computes gradients."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 class _CountMode(ShapeMode):

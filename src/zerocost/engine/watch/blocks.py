@@ -114,7 +114,13 @@ class Blocks(Watcher):
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
         self.weighed = self.weighed or (call.name in CHANNEL_AXIS and self.scene.sample_axis.reaches(result))
-        if not call.is_activation or result.ndim < 2 or not self.scene.sample_axis.reaches(result):
+        if not call.is_activation:
+            return None
+        check_visible(result)
+        if not self.scene.sample_axis.reaches(result):
+            return None
+        if result.ndim < 2:  # one unit of all samples, which does not spread
+            self.scene.rows(result)
             return None
         found = self._as_block_map(result)
         self.activations.append(found)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zerocost.base.errors import Failure
@@ -52,6 +53,8 @@ class ChannelSaliencies(GradientWatcher):
         if not result.requires_grad:
             return None
         weight, axis = call.argument(1, "weight"), call.channel_axis
+        if call.name == "linear" and weight.ndim == 3 and len(weight) > 1 and call.function != F.bilinear:
+            raise Failure("a weight holds several matrices, as of experts, whose channels are not told apart")
         held = {"value": result.detach()}
         version, place, read = result._version, self.scene.sample_axis.place(result), self.scene.sample_axis.read
         channels = axis if axis < 0 else axis - result.ndim

@@ -22,14 +22,22 @@ class GradientWatcher(Watcher):
         self.listens = False
         self._hooks: list[Any] = []
 
-    def when_known(self, tensor: Tensor, record: Callable[[Tensor], None]) -> Undo:
-        """Call `record` with the gradient to a tensor, when it is known; returns how to undo that."""
+    def when_known(self, tensor: Tensor, record: Callable[[Tensor], None], in_base: bool = False) -> Undo:
+        """Call `record` with the gradient to a tensor, when it is known; returns how to undo that.
+
+        It is looked up in that to the tensor of which it is a view where it is to be found `in_base`: none comes to a
+        view itself that is overwritten, and only a part to one of several equal ones.
+        """
+        base = tensor._base
+        read: Callable[[Tensor], Tensor] = _unchanged
+        if in_base and base is not None and base.requires_grad:
+            read, tensor = _reader_of_view(tensor, base), base
 
         def hook(gradient: Tensor) -> None:
             if self.listens and self.problem is None:
                 try:
                     with torch.no_grad():
-                        record(gradient)
+                        record(read(gradient))
                 except Failure as failure:
                     self.problem = failure.with_traceback(None)
 
@@ -44,3 +52,18 @@ class GradientWatcher(Watcher):
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
+
+
+def _unchanged(gradient: Tensor) -> Tensor:
+    return gradient
+
+
+def _reader_of_view(view: Tensor, base: Tensor) -> Callable[[Tensor], Tensor]:
+    """Takes the gradient to a view out of that to the tensor that it is a view of."""
+    strides, geometry = base.stride(), (view.shape, view.stride(), view.storage_offset() - base.storage_offset())
+
+    def read(gradient: Tensor) -> Tensor:
+        laid_out = torch.empty_strided(gradient.shape, strides, dtype=gradient.dtype, device=gradient.device)
+        return laid_out.copy_(gradient).as_strided(*geometry)
+
+    return read

@@ -5,8 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from zerocost.engine.calls import Call
+from zerocost.engine.functions import is_in_place
 from zerocost.engine.rows import row_correlation
 from zerocost.engine.signals import Response
+from zerocost.engine.steps import is_equal_view
 from zerocost.engine.watch.base import NO_ACTIVATION, Collector, Undo, check_visible
 from zerocost.engine.watch.blocks import Blocks
 from zerocost.engine.watch.gradients import GradientWatcher
@@ -35,5 +37,6 @@ class Responses(GradientWatcher, Collector):
 
         record(call.input)
         if call.input.requires_grad:
-            undone.append(self.when_known(call.input, record))
+            in_base = is_in_place(call.function, call.kwargs) or is_equal_view(call.input)
+            undone.append(self.when_known(call.input, record, in_base))
         return lambda: [undo() for undo in undone]

@@ -1,0 +1,75 @@
+"""Weights as a network uses them: views and copies of them, and products with them that it adds up by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerocost.engine.functions import CASTS, PRODUCTS
+
+_COPIES = CASTS | PRODUCTS | {"contiguous", "clone"}
+"""Functions that make of a weight one to use in its place, where the shape stays."""
+
+
+def used_weight(value: Any, weights: Container[int]) -> Tensor | None:
+    """The weight of which a matrix is a view, as its transpose or a part is, or a copy; None for any other.
+
+    It may be the same matrix many times, as for a product of batches, or a weight that holds a matrix for each.
+    """
+    if not isinstance(value, Tensor) or value.ndim < 2:
+        return None
+    if id(value) in weights:
+        return value if value.ndim < 4 else None
+    whole = value if value._base is None else value._base
+    owner: Tensor | None = whole if id(whole) in weights else getattr(whole, "_copy_of", None)
+    if value.layout is not torch.strided:
+        return None
+    several = any(size > 1 and step for size, step in zip(value.shape[:-2], value.stride(), strict=False))
+    if owner is None or (several and not value.ndim == owner.ndim == 3):
+        return None
+    size = value.numel() if several else value.shape[-2:].numel()
+    return owner if owner.numel() == size else value
+
+
+def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Container[int]) -> None:
+    """Note on what a call returned that it is a copy of a weight, or that of each column times a number of a row.
+
+    The second is a linear layer by hand, (x[:, None] * w).sum(-1), as soon as it is summed.
+    """
+    if name not in _COPIES or not isinstance(result, Tensor) or not args:
+        return
+    value, other = args[0], args[-1] if name in PRODUCTS else None
+    weight = used_weight(value, weights)
+    if weight is None and other is not None:
+        value, other = other, value
+        weight = used_weight(value, weights)
+    if weight is None:
+        return
+    if not isinstance(other, Tensor) or not other.ndim:
+        if result.shape == value.shape:
+            result._copy_of = weight  # type: ignore[attr-defined]
+    elif other.ndim == result.ndim > 2:
+        made = [axis for axis in (-2, -1) if other.shape[axis] == 1 < value.shape[axis]]
+        shared = -3 - made[0] if len(made) == 1 else 0
+        if shared and other.shape[shared] == value.shape[shared] > 1:
+            result._to_sum = (shared, other, weight)  # type: ignore[attr-defined]
+
+
+def summed_product(product: Any, axis: Any) -> tuple[Tensor, Tensor] | None:
+    """What a product with a weight was made of, the tensor and the weight, if it is summed along the axis they share.
+
+    >>> import torch
+    >>> x, w = torch.zeros(5, 2), torch.zeros(3, 2)
+    >>> product = x[:, None] * w
+    >>> follow_weights("mul", (x[:, None], w), product, {id(w)})
+    >>> [tuple(tensor.shape) for tensor in summed_product(product, -1)]
+    [(5, 1, 2), (3, 2)]
+    """
+    noted: tuple[int, Tensor, Tensor] | None = getattr(product, "_to_sum", None)
+    given = axis[0] if isinstance(axis, tuple | list) and len(axis) == 1 else axis
+    if noted is None or not isinstance(given, int) or given not in (noted[0], noted[0] + product.ndim):
+        return None
+    return noted[1:]
