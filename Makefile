@@ -34,7 +34,7 @@ demo: $(INSTALLED)
 	@echo "Open it in a browser: $(CURDIR)/demo.html"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile  # three for two cores, as many wait for processes of their own
 	@echo "the reference values most sensitive to rounding, rounded as on other processors"
 	ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE $(BIN)/python -m pytest -n 2 \
 	  tests/proxies/test_reference.py -k 'authors_code and not (skip or pool or none)'

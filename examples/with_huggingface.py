@@ -24,5 +24,5 @@ configs = {
     for name, (width, depth) in shapes.items()
 }
 batch = huggingface.tokens(configs["wide"], size=8, length=16)
-table = rank_batch(huggingface.candidates(configs), batch, huggingface.PROXIES, also="non_embedding_params")
+table = rank_batch(huggingface.candidates(configs), batch, also="non_embedding_params")
 print(table.frame.round(3).to_string())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import CheckpointError
 
 from zerocost.base.errors import Failure
 from zerocost.engine.first_elements import FirstElementMode
@@ -40,14 +42,16 @@ def _information(batch: PassInput) -> dict[str, Any]:
 def _measure_cheapest(batch: PassInput) -> dict[str, Any]:
     """The information, by the way that costs least."""
     by_element, together = _cheapest(batch)
-    if together:
+    each = range(batch.samples + 1)
+    if by_element:
         try:
-            return _measure(batch, [0, batch.samples], by_element)
-        except torch.OutOfMemoryError:
-            pass
-        except RuntimeError:  # a part that is checkpointed runs once more, in another way
-            by_element = False
-    return _measure(batch, range(batch.samples + 1), by_element)
+            if together:
+                with suppress(torch.OutOfMemoryError):
+                    return _measure(batch, [0, batch.samples], by_element)
+            return _measure(batch, each, by_element)
+        except CheckpointError:
+            pass  # a checkpointed part runs once more, and then as it is
+    return _measure(batch, each, by_element=False)
 
 
 def _measure(batch: PassInput, bounds: Sequence[int], by_element: bool) -> dict[str, Any]:
