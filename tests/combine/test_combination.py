@@ -278,6 +278,28 @@ def test_the_default_for_whole_numbers_is_that_for_tokens():
     assert as_combination("tokens") is tokens
 
 
+def test_the_default_named_among_others_is_that_for_tokens():
+    ids, numbers = IDS[0], torch.rand(4, 3)
+    assert for_inputs("default, zico(parts=4)", ids) == "tokens,zico(parts=4)"
+    assert for_inputs(["snip", "default"], ids) == ["snip", "tokens"]
+    assert for_inputs("default,params", numbers) == "default,params"
+    assert for_inputs({"snip": 1.0}, ids) == {"snip": 1.0}
+
+
+def test_a_mask_of_floats_leaves_token_ids_what_they_are():
+    ids = IDS[0]
+    assert for_inputs(default, {"ids": ids, "mask": (ids > 3).float()}) is tokens
+    assert for_inputs(default, {"ids": ids, "mask": torch.where(ids > 3, 0.0, -1e9)}) is tokens
+    assert for_inputs(default, (ids > 3).float()) is default
+
+
+def test_the_default_on_token_ids_is_that_for_tokens_in_scores_and_profiles():
+    card = zc.score(embedded(4), IDS, "default")
+    assert {*card.scores, *card.failures} == {*tokens.proxies}
+    found = zc.profile(partial(embedded, 4), IDS, rounds=1)
+    assert "jacob_cov" not in {*found.table["name"], *found.failures}
+
+
 def test_rankings_searches_and_calibrations_of_ids_use_it():
     table = zc.rank({f"w{n}": partial(embedded, n) for n in (4, 8)}, IDS)
     assert list(table.combination.proxies) == list(tokens.proxies)

@@ -245,6 +245,11 @@ def test_tokens_are_below_the_smallest_vocabulary(spec: str, size: int, tmp_path
         ("", "tokens:65", "a takes 64 tokens, but got 65; write tokens:64"),
         ("", "digits:8", "models for causal-lm take token ids, the data holds other numbers; give tokens"),
         ("masked:", "tokens", "unknown task 'masked'; did you mean 'masked-lm'"),
+        (
+            "a.json,hf:",
+            "tokens",
+            "hf: takes one file or one folder, but got 'a.json,hf:.*; put the configurations in a",
+        ),
     ],
 )
 def test_data_that_no_language_model_takes(task: str, spec: str, message: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.combine import Combination
+from zerocost.combine import Combination, default, tokens
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 keras = pytest.importorskip("keras")
@@ -220,6 +220,24 @@ def test_a_batch_of_arrays() -> None:
     for x, y in ((IMAGES, LABELS[:9]), (IMAGES.astype(str), LABELS), (IMAGES, [[1], [1, 2]])):
         with pytest.raises(InputError, match="give batch="):
             draw_batch(x, y, 16, 0, read_unchanged)
+
+
+def texts(hp: Any) -> Any:
+    layers = keras.layers
+    model = keras.Sequential([layers.Embedding(9, hp.Int("width", 2, 4)), layers.Flatten(), layers.Dense(2)])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+
+
+def test_whole_numbers_are_token_ids_where_models_embed_them(tmp_path: Path) -> None:
+    ids, labels = np.arange(40).reshape(8, 5) % 9, np.arange(8) % 2
+    ranked = {}
+    for name, model, inputs in (("texts", texts, ids), ("tables", build, np.arange(512).reshape(8, 64))):
+        made = ZeroCostTuner(model, max_trials=2, train_top=1, objective="val_loss", directory=tmp_path / name)
+        made.search(inputs, labels, verbose=0, validation_data=(inputs, labels))
+        assert made.table is not None
+        ranked[name] = made.table.combination.proxies
+    assert ranked == {"texts": tokens.proxies, "tables": default.proxies}
 
 
 def test_what_cannot_be_used(tmp_path: Path) -> None:

@@ -236,4 +236,4 @@ def test_less_memory_counts_for_a_network_beside_another_proxy():
     nets = {"large": lambda: mlp(64), "small": lambda: mlp(4)}
     table = zc.rank(nets, batch(), "params,peak_memory", batch=8)
     assert table.frame["rank_score"].nunique() == 1
-    assert table.ranked_by == "the log-rank sum of params, peak_memory (less is better)"
+    assert table.ranked_by == "the log-rank sum of params (more is better), peak_memory (less is better)"

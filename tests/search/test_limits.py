@@ -162,6 +162,19 @@ def test_an_architecture_over_a_tight_limit_is_moved_to_one_that_keeps_to_it() -
     assert Limits("total < 4", {"total": total}).repair(WIDE.sample(rng), WIDE, rng) is None
 
 
+def test_an_architecture_without_the_cost_is_furthest_from_the_limit() -> None:
+    def partial_total(arch: Architecture) -> float | Failure:
+        return total(arch) if total(arch) % 2 else Failure("it does not run")
+
+    limits = Limits("total < 4", {"total": partial_total})
+    drawn = [WIDE.sample(np.random.default_rng(seed)) for seed in range(20)]
+    last = max(limits.excess(arch) for arch in drawn)
+    assert {total(arch) % 2 for arch in drawn} == {0, 1}
+    assert all((limits.excess(arch) == last) == (total(arch) % 2 == 0) for arch in drawn)
+    near = min((arch for arch in drawn if total(arch) % 2), key=total)
+    assert f"nearest: {near} (" in limits.refusals({str(arch): str(limits.check(arch)) for arch in drawn}, WIDE)
+
+
 def test_where_nothing_fits_the_answer_names_the_limit_and_the_nearest() -> None:
     limits = Limits("total < 4 and total < 3", {"total": total})
     drawn = [WIDE.sample(np.random.default_rng(seed)) for seed in range(5)]

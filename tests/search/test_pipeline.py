@@ -308,6 +308,8 @@ def test_a_study_in_a_database_is_of_these_settings_and_these_data(tmp_path):
         ({"hardware": "table.csv"}, "hardware must be what benchmarks.get returns"),
         ({"objectives": ""}, "objectives must name what is wanted"),
         ({"objectives": "raspi4_latency"}, "need hardware, a table"),
+        ({"objectives": "default,params"}, "default is several proxies, so it has no value of its own here"),
+        ({"where": "az_nas > 0"}, "az_nas is several proxies, so it has no value of its own here"),
         ({"objectives": "latncy"}, "did you mean 'latency'"),
         ({"warmup": 5}, "for the objective 'accuracy'"),
         ({"objectives": "accuracy", "epochs": 0}, "needs epochs >= 1"),

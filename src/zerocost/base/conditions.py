@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -68,6 +69,8 @@ class Clause:
 
     def excess(self, values: Mapping[str, float]) -> float:
         """How far it is from holding: 0 where it holds, else by what share of the bound it is missed, at least 1e-9.
+
+        It is infinite where a value that counts is NaN.
 
         >>> clause = parse_clauses("a < 2 or b > 4")[0]
         >>> clause.excess({"a": 3.0, "b": 1.0}), clause.excess({"a": 1.0, "b": 1.0})
@@ -162,13 +165,15 @@ def _evaluate_condition(node: ast.expr, values: _Values) -> Any:
 
 
 def _missed_by(node: ast.expr, values: _Values) -> float:
-    """By what share of its bound a condition is missed; 1 where that has no meaning."""
+    """By what share of its bound a condition is missed; 1 where that has no meaning, infinite where a value is NaN."""
     if isinstance(node, ast.BoolOp):
         parts = [Clause("", part).excess(values) for part in node.values]
         return min(parts) if isinstance(node.op, ast.Or) else sum(parts)
     if not isinstance(node, ast.Compare):
         return 1.0
     sides = [float(_evaluate_number(side, values)) for side in (node.left, *node.comparators)]
+    if any(map(math.isnan, sides)):
+        return math.inf
     found = 0.0
     for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
         over = left - right if isinstance(op, ast.Lt | ast.LtE) else right - left

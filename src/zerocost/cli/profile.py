@@ -41,7 +41,7 @@ def profile(
     as_json: Json = False,
 ) -> None:
     """Show where the time of scoring one network goes, in units of one forward and backward pass."""
-    chosen = resolve(as_proxies(proxies))
+    resolve(as_proxies(proxies))
     check_file(flame)
     build = load_object(target)
     if not callable(build):
@@ -49,7 +49,7 @@ def profile(
     source = open_data(data)
     size = batch or usual_size(source)
     drawn = draw_batches(source, size, 1, seed, False)
-    found = profile_model(build, drawn, chosen, rounds=rounds, seed=seed)
+    found = profile_model(build, drawn, proxies, rounds=rounds, seed=seed)
     if as_json:
         print_json(found.to_dict() | {"table": found.table.to_dict("records")})
     else:

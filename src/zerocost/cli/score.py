@@ -27,7 +27,7 @@ from zerocost.cli.common import (
 )
 from zerocost.cli.shell import BAD_INPUT, fail
 from zerocost.cli.tables import cell_text
-from zerocost.combine import as_proxies
+from zerocost.combine import as_proxies, for_inputs
 from zerocost.data import load as open_data
 from zerocost.data.as_batch import separate_targets
 from zerocost.data.batch import usual_size
@@ -68,7 +68,8 @@ def score(
     ] = False,
 ) -> None:
     """Score one untrained network."""
-    seed, chosen = options.seed, resolve(as_proxies(options.proxies))
+    seed = options.seed
+    resolve(as_proxies(options.proxies))
     check_device(options.device)
     of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
     built = keras.load(target) if of_keras else load_object(target)
@@ -79,6 +80,7 @@ def score(
     size = options.batch or usual_size(source)
     batches = draw_batches(source, size, options.batches, seed, options.balanced)
     task = as_task(options.task, source, separate_targets(batches[0]), loss=options.loss, output=options.output)
+    chosen = resolve(as_proxies(for_inputs(options.proxies, separate_targets(batches[0]).inputs)))
     card = score_model(model, batches, chosen, task=task, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
     memory = memory_by_layer(model, batches[0][0]) if layers else None

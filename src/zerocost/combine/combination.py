@@ -15,6 +15,7 @@ from zerocost.base.conditions import join_clauses, parse_clauses
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import Fidelity
 from zerocost.base.files import write_text
+from zerocost.base.units import is_cost
 from zerocost.combine.ranks import METHODS, score_terms
 
 _FORMAT = 1
@@ -98,7 +99,8 @@ class Combination:
     def __str__(self) -> str:
         alike = len({abs(self.weights[name]) for name in self.proxies}) == 1
         weighed = [f"{self.weights[name]:+.3g} {name}" for name in self.proxies]
-        signed = [name if self.weights[name] > 0 else f"{name} (less is better)" for name in self.proxies]
+        mixed = min(self.weights[name] for name in self.proxies) < 0
+        signed = [f"{name}{_direction(name, self.weights[name], mixed)}" for name in self.proxies]
         terms = signed if alike else weighed
         among = "" if self.reference is None else f" among {len(self.reference):,} reference networks"
         return f"{_METHOD_NAMES[self.method]} of {', '.join(terms)}{among}"
@@ -179,6 +181,13 @@ class Combination:
                 f"there are no scores of {', '.join(missing)}; the columns are {', '.join(map(str, scores))}"
             )
         return scores[self.proxies]
+
+
+def _direction(name: str, weight: float, mixed: bool) -> str:
+    """Which way a proxy counts, where that is not what its name lets one expect."""
+    if weight < 0:
+        return " (less is better)"
+    return " (more is better)" if mixed and is_cost(name) else ""
 
 
 def _check_weight(name: str, value: Any) -> float:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 from typing_extensions import TypeIs
 
 from zerocost.combine.combination import Combination, load
-from zerocost.proxies.registry import ProxyNames, resolve
+from zerocost.proxies.registry import ProxyNames, as_items, resolve
 
 _Wanted = TypeVar("_Wanted")
+_DEFAULT, _TOKENS = "default", "tokens"
 
 
 def as_proxies(wanted: Combination | Path | ProxyNames) -> ProxyNames:
@@ -55,19 +56,43 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames
 
 
 def for_inputs(wanted: _Wanted, inputs: Any) -> _Wanted | Combination:
-    """The proxies that are wanted; where that is the default, `tokens` for inputs that are whole numbers.
+    """The proxies that are wanted; for token ids with `tokens` wherever they are the default or name it.
+
+    Inputs are token ids where all are whole numbers, but for masks: inputs of floats that have at most two values.
 
     >>> import torch
     >>> for_inputs("default", torch.zeros(2, 8, dtype=torch.long)) is tokens
     True
+    >>> for_inputs("default,params", {"ids": torch.zeros(2, 8, dtype=torch.long), "mask": torch.ones(2, 8)})
+    'tokens,params'
     """
-    ids = [not value.is_floating_point() for value in tree_leaves(inputs) if isinstance(value, Tensor)]
-    is_default = wanted is default or (isinstance(wanted, str) and wanted.strip() == "default")
-    return tokens if is_default and ids and all(ids) else wanted
+    if isinstance(wanted, Combination):
+        return tokens if wanted is default and _are_ids(inputs) else wanted
+    if isinstance(wanted, Mapping) or not isinstance(wanted, Iterable) or not _are_ids(inputs):
+        return wanted
+    if isinstance(wanted, str) and wanted.strip() == _DEFAULT:
+        return tokens
+    items = [item.strip() if isinstance(item, str) else item for item in as_items(wanted)]
+    if _DEFAULT not in items:
+        return wanted
+    changed = [_TOKENS if item == _DEFAULT else item for item in items]
+    return cast("_Wanted", ",".join(changed) if isinstance(wanted, str) else changed)
 
 
-default = Combination(dict.fromkeys([p.name for p in resolve("default")], 1.0), "consensus")
+def _are_ids(inputs: Any) -> bool:
+    """Whether inputs are whole numbers, and perhaps masks."""
+    values = [value for value in tree_leaves(inputs) if isinstance(value, Tensor)]
+    floats = [value for value in values if value.is_floating_point()]
+    return len(floats) < len(values) and all(map(_is_mask, floats))
+
+
+def _is_mask(value: Tensor) -> bool:
+    """Whether a tensor has at most two values."""
+    return not value.numel() or bool(((value == value.min()) | (value == value.max())).all())
+
+
+default = Combination(dict.fromkeys([p.name for p in resolve(_DEFAULT)], 1.0), "consensus")
 """The combination that rankings and searches use by default; docs/combining.md shows why."""
-tokens = Combination(dict.fromkeys([p.name for p in resolve("tokens")], 1.0), "consensus")
+tokens = Combination(dict.fromkeys([p.name for p in resolve(_TOKENS)], 1.0), "consensus")
 """What takes the place of `default` for token ids, which have no derivative."""
-_NAMED = {"default": default, "tokens": tokens}
+_NAMED = {_DEFAULT: default, _TOKENS: tokens}

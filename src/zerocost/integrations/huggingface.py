@@ -115,6 +115,8 @@ def candidates_and_data(target: str, source: Dataset[Any]) -> tuple[dict[str, Bu
     Raises:
         InputError: as `candidates` does, and for data that some model cannot take.
     """
+    if "," in target and not Path(target).exists():
+        raise InputError(f"hf: takes one file or one folder, but got {target!r}; put the configurations in a folder")
     first, colon, rest = target.partition(":")
     task, place = (first, rest) if colon and not Path(target).exists() else (None, target)
     found = _configurations_and_tasks(place, task)

@@ -19,7 +19,7 @@ from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.engine.proxy import Proxy
 from zerocost.integrations.keras.library import import_keras
 from zerocost.integrations.keras.proposals import build_model, draw_proposals, name_proposals
-from zerocost.integrations.keras.targets import check_loss, draw_batch, target_reader
+from zerocost.integrations.keras.targets import check_loss, draw_batch, embeds, target_reader
 from zerocost.integrations.keras.trained import (
     ORACLE_SETTINGS,
     add_objective,
@@ -123,7 +123,8 @@ class ZeroCostTuner:
         builders = {name: partial(self.build, values) for name, values in self.candidates.items()}
         batch = self.batch
         if isinstance(batch, int):
-            batch = draw_batch(x, y, batch, self.seed, target_reader(self.score_loss, builders.values()))
+            read = target_reader(self.score_loss, builders.values())
+            batch = draw_batch(x, y, batch, self.seed, read, ids=embeds(builders.values()))
         self.table = rank_batch(
             builders, batch, self.combination, also=proxies_in(self.where), loss=self.score_loss, seed=self.seed
         )

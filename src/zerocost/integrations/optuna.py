@@ -13,9 +13,9 @@ from optuna.study import StudyDirection
 from torch import nn
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.combine import as_proxies
+from zerocost.combine import as_proxies, for_inputs
 from zerocost.combine.ranks import log_rank
-from zerocost.data.as_batch import as_batches
+from zerocost.data.as_batch import as_batches, separate_targets
 from zerocost.engine.losses import Loss
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.signals import measured_signals
@@ -69,7 +69,8 @@ def objective(
     >>> study.best_value == study.best_trial.user_attrs["zerocost:scores"]["synflow"]
     True
     """
-    wanted, batches = resolve(as_proxies(proxies)), as_batches(batch)
+    batches = as_batches(batch)
+    wanted = resolve(as_proxies(for_inputs(proxies, separate_targets(batches[0]).inputs)))
 
     def value(trial: optuna.Trial) -> float | tuple[float, ...]:
         if isinstance(trial, optuna.Trial):
@@ -138,8 +139,9 @@ class ScoreFilter:
             raise InputError(f"fraction is the share of trials to skip, at least 0 and below 1, got {self.fraction}")
         if self.warmup < 1:
             raise InputError(f"warmup must be at least 1 trial, got {self.warmup}")
-        object.__setattr__(self, "proxies", resolve(as_proxies(self.proxies)))
         object.__setattr__(self, "batch", as_batches(self.batch))
+        wanted = for_inputs(self.proxies, separate_targets(self.batch[0]).inputs)
+        object.__setattr__(self, "proxies", resolve(as_proxies(wanted)))
 
     def __repr__(self) -> str:
         names = ",".join(self.names)

@@ -27,7 +27,7 @@ def resolve(wanted: ProxyNames) -> list[Proxy]:
     ['snip', 'zico(parts=4)', 'grasp']
     """
     chosen: dict[str, Proxy] = {}
-    for item in _as_items(wanted):
+    for item in as_items(wanted):
         for found in _proxies_of_item(item):
             chosen.setdefault(found.name, found)
     if not chosen:
@@ -35,7 +35,7 @@ def resolve(wanted: ProxyNames) -> list[Proxy]:
     return list(chosen.values())
 
 
-def _as_items(wanted: ProxyNames) -> list[Any]:
+def as_items(wanted: ProxyNames) -> list[Any]:
     """What was named, one by one: the parts of a text, or the elements of a sequence."""
     if isinstance(wanted, str):
         return _split_at_commas(wanted)
@@ -49,7 +49,7 @@ def portable_proxies(wanted: ProxyNames) -> dict[str, str | Proxy]:
     ('paper:zen', ['az_expressivity', 'az_progressivity'])
     """
     found: dict[str, str | Proxy] = {}
-    for item in _as_items(wanted):
+    for item in as_items(wanted):
         for p in _proxies_of_item(item):
             found[p.name] = item if not isinstance(item, str) or ":" in item else p.name
     return found

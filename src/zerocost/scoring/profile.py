@@ -119,7 +119,8 @@ def profile(
     check_seed(seed)
     check_whole("rounds", rounds)
     batches = list(map(separate_targets, as_batches(batch)))
-    chosen, asked = as_task(task, None, batches[0]), resolve(combine.as_proxies(proxies))
+    chosen = as_task(task, None, batches[0])
+    asked = resolve(combine.as_proxies(combine.for_inputs(proxies, batches[0].inputs)))
     model = or_failure(initialise_on, build, seed, None)
     if isinstance(model, Failure):
         raise InputError(str(model))

@@ -104,7 +104,8 @@ def score(
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
     batches = list(map(separate_targets, as_batches(batch)))
     chosen = as_task(task, None, batches[0], loss=loss, output=output)
-    return score_batches(model, batches, plan(resolve(combine.as_proxies(proxies))), chosen, seed)
+    wanted = combine.as_proxies(combine.for_inputs(proxies, batches[0].inputs))
+    return score_batches(model, batches, plan(resolve(wanted)), chosen, seed)
 
 
 def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, task: Task, seed: int) -> ScoreCard:

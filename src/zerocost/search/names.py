@@ -37,13 +37,18 @@ def check_names(
     """
     wanted = list(objectives)
     costs = {*SIZE_PROXIES, "latency", *own_costs, *(table_costs(hardware) if hardware else ())}
-    known = {SCORE, *costs, *proxy_names(), *AGGREGATES, *proxies, *filter(is_metric, wanted)}
+    known = {SCORE, *costs, *proxy_names(), *proxies, *filter(is_metric, wanted)}
     clauses = parse_clauses(where) if where else []
     for clause in clauses:
         clause.holds(dict.fromkeys(clause.names, math.nan))
     for name in (*wanted, *(name for clause in clauses for name in clause.names if name != "rank_score")):
         if name in known:
             continue
+        if name in AGGREGATES:
+            raise InputError(
+                f"{name} is several proxies, so it has no value of its own here; choose proxies={name!r}, and name "
+                "score, which combines them"
+            )
         if not name.isidentifier():
             resolve(name)
             continue

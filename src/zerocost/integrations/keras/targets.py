@@ -22,7 +22,9 @@ _NUMBER_KINDS = "biuf"
 """The kinds of numpy's types that torch has too."""
 
 
-def draw_batch(x: Any, y: Any, size: int, seed: int, read: Callable[[np.ndarray], Tensor | None]) -> Batch:
+def draw_batch(
+    x: Any, y: Any, size: int, seed: int, read: Callable[[np.ndarray], Tensor | None], *, ids: bool = False
+) -> Batch:
     """Draw a batch from arrays of inputs and targets.
 
     Args:
@@ -31,6 +33,7 @@ def draw_batch(x: Any, y: Any, size: int, seed: int, read: Callable[[np.ndarray]
         size: number of samples.
         seed: of the draw.
         read: turns an array of targets into a tensor, or into None.
+        ids: whether whole numbers in `x` are token ids; other inputs become floats.
 
     Raises:
         InputError: data of another form.
@@ -57,7 +60,18 @@ def draw_batch(x: Any, y: Any, size: int, seed: int, read: Callable[[np.ndarray]
             f"{y.shape}; give batch=(inputs, labels) for other data"
         )
     picked = np.random.default_rng(seed).permutation(len(x))[:size]
-    return Batch(torch.from_numpy(x[picked].astype(np.float32)), read(y[picked]))
+    kind = np.int64 if ids and x.dtype.kind in "iu" else np.float32
+    return Batch(torch.from_numpy(x[picked].astype(kind)), read(y[picked]))
+
+
+def embeds(builders: Iterable[Builder]) -> bool:
+    """Whether the first model that can be built has an embedding, so that whole numbers are token ids."""
+    embedding = import_keras().layers.Embedding
+    for build in builders:
+        with suppress(Failure, InputError):
+            model: Any = initialise(build)
+            return any(isinstance(layer, embedding) for layer in model._flatten_layers())
+    return False
 
 
 def target_reader(loss: Loss, builders: Iterable[Builder]) -> Callable[[np.ndarray], Tensor | None]:
