@@ -274,6 +274,7 @@ def test_the_default_for_whole_numbers_is_that_for_tokens():
     ids, numbers = IDS[0], torch.rand(4, 3)
     assert for_inputs("default", {"ids": ids, "mask": ids > 3}) is for_inputs(default, ids) is tokens
     assert for_inputs(default, (ids, numbers)) is for_inputs(default, numbers) is default
+    assert for_inputs("default", torch.ones(2, 3, dtype=torch.complex64)) == "default"
     assert for_inputs("snip", ids) == "snip"
     assert as_combination("tokens") is tokens
 

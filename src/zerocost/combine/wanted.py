@@ -82,12 +82,14 @@ def for_inputs(wanted: _Wanted, inputs: Any) -> _Wanted | Combination:
 def _are_ids(inputs: Any) -> bool:
     """Whether inputs are whole numbers, and perhaps masks."""
     values = [value for value in tree_leaves(inputs) if isinstance(value, Tensor)]
-    floats = [value for value in values if value.is_floating_point()]
-    return len(floats) < len(values) and all(map(_is_mask, floats))
+    others = [value for value in values if value.is_floating_point() or value.is_complex()]
+    return len(others) < len(values) and all(map(_is_mask, others))
 
 
 def _is_mask(value: Tensor) -> bool:
-    """Whether a tensor has at most two values."""
+    """Whether a tensor has at most two real values."""
+    if value.is_complex():
+        return False
     return not value.numel() or bool(((value == value.min()) | (value == value.max())).all())
 
 
