@@ -23,6 +23,7 @@ class Call(NamedTuple):
         kwargs: those given by name.
         channels: of a product with a weight matrix, the axis of the channels in what it returns, where that is not the
             last one.
+        by_rows: of a product with a weight matrix, whether each channel is that of a row, not of a column.
     """
 
     function: Function
@@ -30,6 +31,7 @@ class Call(NamedTuple):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     channels: int = -1
+    by_rows: bool = True
 
     @property
     def input(self) -> Any:
@@ -154,12 +156,22 @@ def _as_layer(one: int, other: int) -> Callable[..., Call | None]:
             return None
         weight = used_weight(args[other], weights)
         if weight is not None:
-            return Call(function, "linear", (args[one], weight), {})
+            return Call(function, "linear", (args[one], weight), {}, by_rows=_is_transposed(args[other], weight))
         weight = used_weight(args[one], weights)
+        if weight is None:
+            return None
         channels = -1 if args[other].ndim == 1 else -2
-        return None if weight is None else Call(function, "linear", (args[other], weight), {}, channels)
+        return Call(
+            function, "linear", (args[other], weight), {}, channels, by_rows=not _is_transposed(args[one], weight)
+        )
 
     return rule
+
+
+def _is_transposed(used: Tensor, weight: Tensor) -> bool:
+    """Whether a matrix that is a view of a weight has its rows as columns."""
+    strided = used.layout is weight.layout is torch.strided
+    return strided and used.stride()[-2:] == weight.stride()[:-3:-1]
 
 
 def _as_biased_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zerocost.base.errors import Failure, describe_error
+from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
 from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
@@ -177,7 +177,7 @@ class Observer(CallMode):
                     except torch.OutOfMemoryError:
                         raise
                     except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
-                        watcher.problem = _as_failure(watcher, error).with_traceback(None)
+                        watcher.problem = watcher.failure(error).with_traceback(None)
                     else:
                         noted += [undo] if undo is not None else []
         finally:
@@ -227,11 +227,3 @@ def _by_sight(watchers: Iterable[Watcher]) -> dict[bool, list[Watcher]]:
     for watcher in watchers:
         found[watcher.sees_activations].append(watcher)
     return found
-
-
-def _as_failure(watcher: Watcher, error: Exception) -> Failure:
-    """The failure of a signal whose measurement raised, as on a network it was not made for."""
-    if isinstance(error, Failure):
-        return error
-    name = watcher.signal or type(watcher).__name__.lower()
-    return Failure(f"{name} cannot be measured on this network: {describe_error(error)}")

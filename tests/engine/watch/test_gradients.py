@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+import zerocost as zc
 from zerocost.base.errors import Failure
 from zerocost.engine.losses import cross_entropy
 from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
 from zerocost.engine.settings import DEFAULT
+from zerocost.engine.watch import channels
 from zerocost.proxies import resolve
 
 N = 5
@@ -107,3 +110,35 @@ def test_samples_hidden_by_vmap_are_a_failure():
             return torch.vmap(lambda row: torch.relu(self.layer(row)))(x.flatten(1))
 
     assert "vmap" in str(responses(Mapped().double(), batch()))
+
+
+class BothWays(nn.Module):
+    """A weight that is used as W and as its transpose."""
+
+    def __init__(self, units, tied):
+        super().__init__()
+        draw = torch.Generator().manual_seed(0)
+        self.weight = nn.Parameter(torch.randn(units, 8, generator=draw, dtype=torch.float64))
+        self.other = None if tied else nn.Parameter(self.weight.detach().clone())
+
+    def forward(self, x):
+        back = self.weight if self.other is None else self.other
+        return (x @ self.weight.t()).relu() @ back
+
+
+@pytest.mark.parametrize("units", [4, 8])
+def test_a_weight_that_is_used_both_ways_has_the_channels_of_two(units):
+    x = torch.randn(N, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    tied, apart = (zc.score(BothWays(units, tied), (x, torch.arange(N)), "fisher,snip") for tied in (True, False))
+    assert tied["fisher"] == pytest.approx(apart["fisher"], rel=1e-12)
+    assert not tied.failures
+
+
+def test_a_watcher_that_raises_costs_its_own_signal_only(monkeypatch):
+    def broken(*_):
+        raise ValueError("no rows here")
+
+    monkeypatch.setattr(channels, "sum_positions", broken)
+    card = zc.score(Net().double(), batch(), "fisher,snip")
+    assert card.failures["fisher"].startswith("channel_saliency cannot be measured on this network: ValueError")
+    assert card["snip"] > 0

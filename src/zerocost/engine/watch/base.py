@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from zerocost.base.errors import Failure
+from zerocost.base.errors import Failure, describe_error
 from zerocost.engine.calls import Call
 from zerocost.engine.functions import (
     BY_HAND,
@@ -153,6 +153,13 @@ class Watcher:
             return self.problem or self.result()
         except Failure as failure:
             return failure
+
+    def failure(self, error: Exception) -> Failure:
+        """The failure of a signal whose measurement raised, as on a network it was not made for."""
+        if isinstance(error, Failure):
+            return error
+        name = self.signal or type(self).__name__.lower()
+        return Failure(f"{name} cannot be measured on this network: {describe_error(error)}")
 
 
 class Collector(Watcher):

@@ -28,7 +28,10 @@ def merge_channels(parts: Sequence[Sequence[ChannelSaliency]], shares: Sequence[
 
 
 class ChannelSaliencies(GradientWatcher):
-    """For each convolution and linear layer, by the identity of its weight, the sum over positions of a·∂L/∂a."""
+    """For each convolution and linear layer, by the identity of its weight, the sum over positions of a·∂L/∂a.
+
+    A weight that is used both ways, as W and as its transpose, is two layers: of its rows and of its columns.
+    """
 
     signal = "channel_saliency"
     sees_activations = False
@@ -37,7 +40,7 @@ class ChannelSaliencies(GradientWatcher):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self.layers: dict[int, ChannelSaliency] = {}
+        self.layers: dict[tuple[int, bool, int], ChannelSaliency] = {}
         self._outputs: dict[int, list[dict[str, Tensor]]] = {}
         self._weights: list[Tensor] = []
 
@@ -69,9 +72,10 @@ class ChannelSaliencies(GradientWatcher):
             if rows is None:
                 return
             values = sum_positions(rows.movedim(channels, -1))
-            known = self.layers.get(id(weight))
+            layer = id(weight), call.by_rows, values.shape[1]
+            known = self.layers.get(layer)
             total = values if known is None else known.values + values
-            self.layers[id(weight)] = ChannelSaliency(total, weight.numel() / values.shape[1])
+            self.layers[layer] = ChannelSaliency(total, weight.numel() / values.shape[1])
 
         undo = self.when_known(result, record)
         return lambda: (undo(), self._outputs.pop(result.untyped_storage().data_ptr(), None))

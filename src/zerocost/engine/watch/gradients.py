@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zerocost.base.errors import Failure
 from zerocost.engine.watch.base import Scene, Undo, Watcher
 
 
@@ -38,8 +37,10 @@ class GradientWatcher(Watcher):
                 try:
                     with torch.no_grad():
                         record(read(gradient))
-                except Failure as failure:
-                    self.problem = failure.with_traceback(None)
+                except torch.OutOfMemoryError:
+                    raise
+                except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
+                    self.problem = self.failure(error).with_traceback(None)
 
         handle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
         self._hooks.append(handle)
