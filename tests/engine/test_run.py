@@ -349,3 +349,13 @@ def test_a_single_sample():
     assert set(failures) == TOKENS | maps | pairs | {"zico", "zico_bc", "epsinas"}
     assert {failures[name] for name in pairs} == {"needs a batch of two samples or more"}
     assert failures["zico"] == "a batch of 1 cannot be cut into 2 batches to compare"
+
+
+def test_weights_without_values_say_so_and_what_needs_none_scores():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 5))
+    shapes = ["params", "flops", "depth", "peak_memory", "training_memory"]
+    values = ["snip", "synflow", "naswot", "l2_norm", "jacob_cov", "zen", "vkdnw", "epsinas", "zico", "gradsign"]
+    card = zc.score(model, (torch.rand(4, 3, 8, 8), torch.arange(4)), shapes + values)
+    assert list(card) == shapes
+    assert all("no values, as they are on the meta device" in card.failures[name] for name in values)

@@ -28,6 +28,11 @@ _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn
 
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
+NO_VALUES = (
+    "the weights have no values, as they are on the meta device; give them some with model.to_empty(device='cpu'), and "
+    "initialise them"
+)
+
 
 class OneValue(Failure):
     """A normalisation layer gets one value a channel (or group), which has no variance."""
@@ -128,7 +133,9 @@ class Network:
         return TIMING.get().clock()
 
     def weights(self) -> list[Tensor]:
-        """Copies of the weight matrices; `Failure` when there are none."""
+        """Copies of the weight matrices; `Failure` when there are none, or they have no values."""
+        if any(p.is_meta for p in self.parameters.values()):
+            raise Failure(NO_VALUES)
         return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
 
     @property

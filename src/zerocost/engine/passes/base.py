@@ -11,7 +11,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.inputs import sample_count, take_samples
 from zerocost.engine.losses import Loss
-from zerocost.engine.network import Network
+from zerocost.engine.network import NO_VALUES, Network
 from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.engine.signals import SIGNALS, SOURCES, Signal, Source, declare
 from zerocost.engine.watch.base import WATCHERS, Watcher
@@ -42,6 +42,7 @@ class Pass(Source):
         twice: whether it differentiates gradients.
         labels: whether it needs labels.
         whole_first: a signal of the whole batch that it starts from, where the batch is run in parts.
+        shapes_only: whether it runs on the meta device, so that weights need no values.
         also: passes whose signals it delivers along the way where it can; then they need not run.
         watchers: watchers that it needs, besides those of the signals that are wanted of it.
     """
@@ -58,11 +59,14 @@ class Pass(Source):
     twice: bool = False
     labels: bool = False
     whole_first: str = ""
+    shapes_only: bool = False
     also: tuple[str, ...] = ()
     watchers: tuple[type[Watcher], ...] = ()
 
     def obstacle(self, network: Network) -> Failure | None:
         """Why it cannot run on a network, if that is known beforehand."""
+        if not self.shapes_only and any(p.is_meta for p in network.parameters.values()):
+            return Failure(NO_VALUES)
         if network.quantised and (self.backwards or self.backward_each):
             return Failure("the network has quantised layers, which have no gradient")
         return None

@@ -56,6 +56,7 @@ add_pass(
         description="one sample, twice, in train mode on the meta device",
         settings=frozenset(),
         by_sample=True,
+        shapes_only=True,
     ),
     Signal("kept_size", "memory of what autograd keeps of one sample for the backward pass: Size"),
 )

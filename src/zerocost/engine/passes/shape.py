@@ -103,6 +103,7 @@ add_pass(
         description="one sample on the meta device: no arithmetic is done",
         settings=frozenset(),
         by_sample=True,
+        shapes_only=True,
     ),
     Signal("multiply_adds", "products of one forward pass on one sample: int"),
     Signal("layer_sizes", "for each convolution and linear layer, positions and channels of its output: ints"),

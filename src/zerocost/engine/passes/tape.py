@@ -30,6 +30,7 @@ add_pass(
         description="one sample on the meta device, its operations written down",
         settings=frozenset(),
         by_sample=True,
+        shapes_only=True,
     ),
     Signal("memory_steps", "what is in memory while each operation runs, weights left out: MemoryStep"),
     Signal("constant_size", "memory of the parameters, buffers and constants that the network reads: Size"),

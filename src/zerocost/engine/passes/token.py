@@ -87,6 +87,7 @@ add_pass(
         description="one token, or one sample that is none, on the meta device",
         settings=frozenset(),
         by_sample=True,
+        shapes_only=True,
     ),
     Signal("active_count", "number of parameters that one token meets: int"),
 )
