@@ -79,8 +79,9 @@ def score(
     source = open_data(data, task=options.task)
     size = options.batch or usual_size(source)
     batches = draw_batches(source, size, options.batches, seed, options.balanced)
-    task = as_task(options.task, source, separate_targets(batches[0]), loss=options.loss, output=options.output)
-    chosen = resolve(as_proxies(for_inputs(options.proxies, separate_targets(batches[0]).inputs)))
+    first = separate_targets(batches[0])
+    task = as_task(options.task, source, first, loss=options.loss, output=options.output)
+    chosen = resolve(as_proxies(for_inputs(options.proxies, first.inputs)))
     card = score_model(model, batches, chosen, task=task, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
     memory = memory_by_layer(model, batches[0][0]) if layers else None

@@ -164,10 +164,10 @@ class FlowMode(ShapeMode):
         if self.see is not None:
             self.see(as_call(function, name, args, kwargs, self.weights))
         result = self.call_in_float64(function, name, args, kwargs)
-        if self.see is not None or self.counts is not None:
-            follow_weights(name, args, result, self.weights)
         if self.counts is not None:
             self.counts.note(function, name, args, kwargs, result)
+        elif self.see is not None:
+            follow_weights(name, args, result, self.weights)
         return result
 
     def opens(self, function: Function) -> None:

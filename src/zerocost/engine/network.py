@@ -63,6 +63,7 @@ class Network:
         self.buffers = unique_tensors(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
+        self.valueless = any(p.is_meta for p in self.parameters.values())
         self.scales = {id(p) for m in self.modules if isinstance(m, _NORMALISATION) for p in _own(m)}
         self.embeddings = {id(p) for m in self.modules if isinstance(m, _EMBEDDINGS) for p in _own(m)}
         self.weight_names = [
@@ -134,7 +135,7 @@ class Network:
 
     def weights(self) -> list[Tensor]:
         """Copies of the weight matrices; `Failure` when there are none, or they have no values."""
-        if any(p.is_meta for p in self.parameters.values()):
+        if self.valueless:
             raise Failure(NO_VALUES)
         return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
 

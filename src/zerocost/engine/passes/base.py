@@ -65,7 +65,7 @@ class Pass(Source):
 
     def obstacle(self, network: Network) -> Failure | None:
         """Why it cannot run on a network, if that is known beforehand."""
-        if not self.shapes_only and any(p.is_meta for p in network.parameters.values()):
+        if network.valueless and not self.shapes_only:
             return Failure(NO_VALUES)
         if network.quantised and (self.backwards or self.backward_each):
             return Failure("the network has quantised layers, which have no gradient")
