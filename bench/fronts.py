@@ -36,7 +36,7 @@ import zerocost as zc
 from strategies import Fidelity, Images, Kept, Proxies, Seeds, Strategies, Truth, accuracies
 from zerocost.base.errors import InputError
 from zerocost.combine import as_combination
-from zerocost.predict import Belief, Features, learn
+from zerocost.predict import Features, learn, next_for_front
 from zerocost.search.objectives import Objectives
 from zerocost.statistics.pareto import fronts, hypervolume
 
@@ -134,29 +134,9 @@ def train_by_learning(
     order: list[str] = []
     while len(order) < budget:
         belief, count = learn(table, score, reached[order]), min(2 if order else 5, budget - len(order))
-        order += belief.next(count) if cost is None else next_for_front(belief, cost, count)
+        others = None if cost is None else -cost[table.index].to_frame()
+        order += belief.next(count) if others is None else next_for_front(belief, others, count)
     return order
-
-
-def next_for_front(belief: Belief, cost: pd.Series[float], count: int) -> list[str]:
-    """The candidates to train next, each the one that promises the most hypervolume."""
-    names, chosen = belief.mean.index, list[str]()
-    promise, costs = (belief.mean + 0.5 * belief.std).to_numpy(), -cost[names].to_numpy()
-    reference = np.array([belief.mean.median(), costs.min()])
-    known = belief.trained.dropna()
-    front = np.column_stack([known, -cost[known.index]])
-    left = ~names.isin(belief.trained.index)
-    for _ in range(count):
-        before = hypervolume(front, reference)
-        gains = [
-            hypervolume(np.vstack([front, [value, at]]), reference) - before if free else -np.inf
-            for value, at, free in zip(promise, costs, left, strict=True)
-        ]
-        place = int(np.argmax(gains))
-        left[place] = False
-        front = np.vstack([front, [belief.mean.iloc[place], costs[place]]])
-        chosen.append(str(names[place]))
-    return chosen
 
 
 def ratios_by_training(

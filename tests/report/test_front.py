@@ -10,6 +10,7 @@ from zerocost.report.search_figures import front_figure
 from zerocost.scoring.card import ScoreCard
 from zerocost.search.objectives import Objectives
 from zerocost.search.pipeline import SearchResult
+from zerocost.tasks import classification, regression
 
 
 @pytest.fixture
@@ -49,6 +50,24 @@ def test_limits_are_budgets_too(five):
     alone = replace(five, objectives=("snip",), front=["e"], settings={"where": "peak_memory < 2kB and snip > 0"})
     assert front_of(alone).names == ["e", "d", "b", "a"]
     assert front_of(replace(alone, settings={})) is None
+
+
+@pytest.mark.parametrize(("task", "best"), [(classification, 0.9), (regression, 0.5)])
+def test_a_budget_for_several_objectives_has_the_front_of_the_trained(make, task, best):
+    values = [0.5, 0.9, 0.7, 0.6]
+    given = replace(make.budgeted(values, [0.55], task), objectives=("score", "params"))
+    trained = dict(zip([run.name for run in given.survivors], values, strict=True))
+    front = front_of(given)
+    assert front.values[task.metric_name].to_dict() == trained
+    assert front.falling == {"params"} | {task.metric_name} - {"accuracy"}
+    assert trained[front.names[0]] == best
+    sizes = given.table.frame["params"]
+    smallest = min(trained, key=sizes.get)
+    assert smallest in front.names
+    section = front_section(given, Names({name: name for name in given.table.frame.index}, ""))
+    assert section.headings[:2] == [task.metric_name, "params"]
+    assert all("trained" in row.marks for row in section.rows)
+    assert "kept" not in [trace.name for trace in section.plots[0].figure.data]
 
 
 def test_hovering_names_the_architecture_in_full(five):

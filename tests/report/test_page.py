@@ -372,7 +372,7 @@ def test_the_accuracy_that_was_searched_for_stands_beside_the_trained_one(make):
     page = Page(render_search(given))
     assert "measured by accuracy" in page.sections["top"]
     assert "accuracy trained accuracy parameters" in words(page.sections["ranking"])
-    assert f"net 3 0.8 {100 * runs[3].accuracy:.1f} % 3" in words(page.sections["ranking"])
+    assert f"net 3 80.0 % {100 * runs[3].accuracy:.1f} % 3" in words(page.sections["ranking"])
 
 
 def test_nothing_passed(make):

@@ -14,7 +14,7 @@ from zerocost.report.names import Names
 POINTS = pd.DataFrame({"params": [1.0, 2.0, 3.0, 4.0], "score": [1.0, 3.0, 2.0, 5.0]}, index=list("abcd"))
 
 
-FRONT = Front(POINTS, ["d", "b", "a"], "b")
+FRONT = Front(POINTS, ["d", "b", "a"], frozenset({"params"}), "b")
 NAMES = Names({name: name for name in "abcd"}, "")
 
 
@@ -34,7 +34,7 @@ def test_steps_bound_what_the_front_dominates(across, shape):
 
 
 def test_a_projected_front_is_not_joined():
-    front = Front(POINTS.assign(depth=1.0), ["d", "b", "a"], None)
+    front = Front(POINTS.assign(depth=1.0), ["d", "b", "a"], frozenset({"params", "depth"}), None)
     assert figures.front_figure(POINTS, front, [], NAMES).data[1].mode == "markers"
 
 
@@ -56,7 +56,7 @@ def test_history_of_a_front_is_a_percentage():
 def test_plots_of_many_stay_light():
     many = pd.DataFrame({"params": np.arange(1.0, 20_001), "score": -np.arange(20_000.0)})
     many.index = many.index.map(str)
-    figure = figures.front_figure(many, Front(many, ["7"], None), [], Names({}, ""))
+    figure = figures.front_figure(many, Front(many, ["7"], frozenset(), None), [], Names({}, ""))
     assert len(figure.data[0].x) <= figures.MOST_POINTS
     assert list(figure.data[1].x) == [8]
 

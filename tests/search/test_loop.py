@@ -20,6 +20,7 @@ from zerocost.search.pipeline import Pipeline, SearchInterrupted, SearchResult, 
 from zerocost.search.plan import make_plan
 from zerocost.search.sizes import size_costs_by
 from zerocost.search.stages import explore_and_refine, follows
+from zerocost.statistics.pareto import hypervolume
 from zerocost.store import Store
 from zerocost.tasks import classification, regression
 from zerocost.train.run import Epoch, Run
@@ -142,6 +143,33 @@ def test_no_further_round_begins_after_the_time_is_over():
     assert len(result.kept) == FIRST
 
 
+def test_with_several_objectives_it_trains_for_the_front():
+    """Accuracy rises with width up to 24, and with fewer extras, so the small ones without extras are on the front."""
+    settings = {"candidates": 100, "trainings": 24}
+    result, rounds = loop(objectives="score,params", strategy="evolution", **settings)
+    alone, _ = loop(strategy="evolution", where="params > 0", **settings)
+    trained = [name for names in rounds for name in names]
+    sizes = result.table.frame["params"]
+    points = {name: (accuracy(name), -sizes[name]) for name in trained}
+    values = np.array(list(points.values()))
+    beaten = [((values >= one).all(1) & (values > one).any(1)).any() for one in values]
+    assert set(result.front) == {name for name, worse in zip(points, beaten, strict=True) if not worse}
+    assert len(result.front) >= 8
+    assert result.kept.frame.index[0] == max(trained, key=accuracy)
+
+    def covered(names):
+        return hypervolume([[accuracy(name), -sizes[name]] for name in names if name in sizes], [0.4, -sizes.max()])
+
+    assert covered(trained) > 1.02 * covered(sizes.index[:24])
+    assert covered(trained) > 1.02 * covered(alone.kept.frame.index)
+
+
+def test_of_several_objectives_all_trainings_may_fail():
+    result, rounds = loop(lambda name: None, objectives="score,params", trainings=7)
+    assert [len(names) for names in rounds] == [5, 2]
+    assert result.front == []
+
+
 @pytest.mark.parametrize("strategy", ["evolution", "local", "reinforce", "tpe"])
 def test_a_strategy_goes_on_by_what_is_expected(strategy):
     result, rounds = loop(strategy=strategy, candidates=48, trainings=15)
@@ -169,8 +197,8 @@ def test_repeated_trainings_say_how_much_is_luck():
         ({"trainings": 5, "epochs": 0}, "a budget of trainings needs epochs >= 1"),
         ({"training_seconds": 0}, "training_seconds must be above 0, but got 0"),
         ({"trainings": 5, "halving": True}, "halving compares candidates of one round"),
-        ({"trainings": 5, "objectives": "score,params"}, "but got objectives score, params; put limits on the others"),
-        ({"trainings": 5, "objectives": "accuracy"}, "one objective that needs no training"),
+        ({"trainings": 5, "objectives": "snip,params"}, "but got objectives snip, params; put limits on costs"),
+        ({"trainings": 5, "objectives": "accuracy"}, "score must be the objective or one of several"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, words):

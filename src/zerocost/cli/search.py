@@ -215,11 +215,11 @@ def _print_result(result: SearchResult) -> None:
             soft_wrap=True,
         )
     print_failures(result.table)
-    if len(result.objectives) > 1:
-        out.print(
-            f"front: {len(result.front)} architectures that no other beats in all of {', '.join(result.objectives)}"
-        )
     learnt = spent_budget(result)
+    if len(result.objectives) > 1:
+        names = [result.task.metric_name if learnt and name == SCORE else name for name in result.objectives]
+        which = "trained architectures" if learnt else "architectures"
+        out.print(f"front: {len(result.front)} {which} that no other beats in all of {', '.join(names)}")
     if learnt:
         print_trained(result)
     elif len(result.kept):

@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from zerocost.predict.belief import Belief, learn
     from zerocost.predict.estimators import ESTIMATORS
     from zerocost.predict.features import Features
+    from zerocost.predict.front import next_for_front
     from zerocost.predict.graph import graph_features
     from zerocost.predict.surrogate import Surrogate
     from zerocost.predict.validation import Validation
 
-__all__ = ["ESTIMATORS", "Belief", "Features", "Surrogate", "Validation", "graph_features", "learn"]
+__all__ = ["ESTIMATORS", "Belief", "Features", "Surrogate", "Validation", "graph_features", "learn", "next_for_front"]
 
 MODULES = {
     "Belief": "belief",
@@ -23,6 +24,7 @@ MODULES = {
     "Validation": "validation",
     "graph_features": "graph",
     "learn": "belief",
+    "next_for_front": "front",
 }
 
 

@@ -16,7 +16,7 @@ _WEIGHTS = {"rank": 2.0, "encoding": 0.6, "count": 0.5}
 """How much each kind of feature is expected to explain of what the score does not."""
 _BEST_QUANTILE = 0.98
 """The quantile that the best score stands for: the order of the very best says little."""
-_EXPLORE = 0.5
+EXPLORE = 0.5
 """How many standard deviations count as much as the expectation."""
 _HEDGE = 4
 """Every so many trainings, one goes to the best by score, in case that what was learnt misleads."""
@@ -66,7 +66,7 @@ class Belief:
         explained, variance = process.explained, process.variance
         chosen: list[int] = []
         for _ in range(min(k, int(left.sum()))):
-            worth = process.mean + _EXPLORE * np.sqrt(np.maximum(variance, 0.0))
+            worth = process.mean + EXPLORE * np.sqrt(np.maximum(variance, 0.0))
             if len(self.trained) and (len(self.trained) + len(chosen)) % _HEDGE == _HEDGE - 1:
                 worth = self._score
             chosen.append(int(np.argmax(np.where(left, worth, -np.inf))))

@@ -14,7 +14,7 @@ from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.front import front_of
 from zerocost.report.gain import Power, Times, best_at_random, spent_budget, trainings_in_order
 from zerocost.report.headline import candidate_count
-from zerocost.report.metric import WrittenMetric
+from zerocost.report.metric import WrittenMetric, formatter_of
 from zerocost.statistics.association import mean_difference
 
 if TYPE_CHECKING:
@@ -144,13 +144,14 @@ def _front_facts(result: SearchResult) -> list[Fact]:
     front = front_of(result)
     if len(result.objectives) < 2 or front is None:
         return []
-    measured = "scored again" if result.earlier else "measured"
-    objectives = fmt.join_words(list(map(progress.with_direction, result.objectives)))
-    note = f"of {len(result.table):,} {measured}, by {objectives}"
+    measured = "trained" if spent_budget(result) else "scored again" if result.earlier else "measured"
+    named = [progress.with_direction(name, name in front.falling) for name in map(str, front.values)]
+    count = len(front.values) if spent_budget(result) else len(result.table)
+    note = f"of {count:,} {measured}, by {fmt.join_words(named)}"
     facts = [Fact("Pareto front", fmt.plural(len(front.names), "architecture"), note)]
     if front.knee:
         [values] = front.values.loc[[front.knee]].to_dict("records")
-        parts = [f"{str(name).replace('_', ' ')} {fmt.formatter_for(str(name))(v)}" for name, v in values.items()]
+        parts = [f"{str(name).replace('_', ' ')} {formatter_of(str(name))(v)}" for name, v in values.items()]
         facts.append(Fact("Knee of the front", front.knee, ", ".join(parts), candidate=front.knee))
     return facts
 
@@ -165,7 +166,7 @@ def _ranked_first(result: SearchResult, ranking: pd.DataFrame) -> list[Fact]:
     names = (
         ["rank_score"] if progress.ranked_by_score(result) else [name for name in result.objectives if name != "params"]
     )
-    parts = [f"{name.replace('_', ' ')} {fmt.formatter_for(name)(first[name])}" for name in names]
+    parts = [f"{name.replace('_', ' ')} {formatter_of(name)(first[name])}" for name in names]
     parts.append(f"{fmt.count(first['params'])} {_size_words(result)}")
     name = str(ranked.index[0])
     fact = Fact("Ranked first", name, f"{', '.join(parts)}; not trained", candidate=name)

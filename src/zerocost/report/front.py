@@ -13,10 +13,12 @@ from zerocost.base.conditions import parse_clauses
 from zerocost.base.units import is_cost
 from zerocost.report import progress
 from zerocost.report import search_figures as figures
+from zerocost.report.frames import SURVIVORS, run_table, trained_table
 from zerocost.report.gain import spent_budget
+from zerocost.report.metric import formatter_of
 from zerocost.report.names import Names, choices
 from zerocost.report.sections import LISTED_ROWS, Plot
-from zerocost.search.objectives import minimised
+from zerocost.search.objectives import SCORE, minimised
 from zerocost.statistics.pareto import fronts, knee
 
 if TYPE_CHECKING:
@@ -30,12 +32,14 @@ class Front:
     Attributes:
         values: the objectives of all that have each of them; of a single objective also the costs that limits name.
         names: those on the front, the best by the first column first.
+        falling: the columns of which less is better, those of `limited` among them.
         knee: the one from which a gain in one objective costs most in the others; None where there is none.
         limited: the costs that limits name and the front is not of, of the same architectures.
     """
 
     values: pd.DataFrame
     names: list[str]
+    falling: frozenset[str]
     knee: str | None
     limited: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -45,7 +49,7 @@ class Front:
         columns = list(map(str, self.values))
         costs = [name for name in columns if is_cost(name)]
         goals = [name for name in columns if name not in costs]
-        both = (sorted(pair, key=lambda name: not minimised(name)) for pair in combinations(columns, 2))
+        both = (sorted(pair, key=lambda name: name not in self.falling) for pair in combinations(columns, 2))
         pairs = product(costs, goals) if costs and goals else ((across, up) for across, up in both)
         return [*pairs, *product(map(str, self.limited), goals or costs)]
 
@@ -85,19 +89,34 @@ class FrontSection:
 
 
 def front_of(result: SearchResult) -> Front | None:
-    """The front of all objectives, or of a single one and the costs that limits name; None without those."""
+    """The front of all objectives, or of a single one and the costs that limits name; None without those.
+
+    Where a budget of trainings was spent for several objectives, it is of the trained, with their metric as the score.
+    """
     values, limited = progress.objective_values(result, result.table), _limited_costs(result)
+    falling = {name for name in map(str, values.columns.union(limited.columns)) if minimised(name)}
     if len(values.columns) == 1:
         values, limited = values.join(limited.drop(columns=values.columns, errors="ignore")), limited.iloc[:, :0]
+    elif spent_budget(result):
+        metric = _trained_metric(result)
+        values = values.rename(columns={SCORE: metric.name}).assign(**{str(metric.name): metric})
+        falling |= {str(metric.name)} if not result.survivors[0].higher_is_better else set()
     values = values.dropna()
     if len(values.columns) < 2 or values.empty:
         return None
-    signed = values * [-1.0 if minimised(str(name)) else 1.0 for name in values]
+    signed = values * [-1.0 if name in falling else 1.0 for name in values]
     first = signed[fronts(signed) == 0].sort_values(str(signed.columns[0]), ascending=False, kind="stable")
     names = list(map(str, first.index))
     place = knee(first)
     apart = limited.drop(columns=values.columns, errors="ignore").loc[values.index]
-    return Front(values, names, None if place is None else names[place], apart)
+    return Front(values, names, frozenset(falling), None if place is None else names[place], apart)
+
+
+def _trained_metric(result: SearchResult) -> pd.Series[float]:
+    """The mean metric of each that the budget was spent on."""
+    trained = trained_table(run_table(result))
+    ours = trained[trained["group"] == SURVIVORS].set_index("name")["metric"]
+    return ours.rename(result.metric_name)
 
 
 def _limited_costs(result: SearchResult) -> pd.DataFrame:
@@ -115,7 +134,8 @@ def front_section(result: SearchResult, names: Names) -> FrontSection | None:
     kept = list(map(str, result.kept.frame.index)) if result.kept.dropped else []
     plots, points = [], front.values.join(front.limited)
     for place, (across, up) in enumerate(front.pairs):
-        figure = figures.front_figure(points[[across, up]], front, kept, names)
+        ringed = kept if len(kept) < len(points) else []
+        figure = figures.front_figure(points[[across, up]], front, ringed, names)
         text = f"{len(front.names):,} of {len(front.values):,} are on the front"
         plots.append(Plot(f"front-{place}", figure, f"{up} against {across}", text))
     return FrontSection(
@@ -128,7 +148,7 @@ def _table(result: SearchResult, front: Front, kept: list[str], names: Names) ->
     listed = front.names[:LISTED_ROWS]
     costs = [str(name) for name in result.table.frame if is_cost(str(name)) and name not in front.values]
     shown = front.values.join(result.table.frame[costs]).loc[listed]
-    formats = {column: fmt.formatter_for(column) for column in map(str, shown)}
+    formats = {column: formatter_of(column) for column in map(str, shown)}
     apart = choices(names.full[name] for name in listed) if names.note else {}
     kind = "trained" if spent_budget(result) else "kept"
     rows = []

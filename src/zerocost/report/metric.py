@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
+from zerocost.base.format import formatter_for
 from zerocost.tasks import Task, classification
 from zerocost.tasks.metrics import is_share
 from zerocost.tasks.text import metric_difference, metric_text
+
+
+def formatter_of(name: str) -> Callable[[float], str]:
+    """The function that writes the values of a metric, a score or a cost.
+
+    >>> formatter_of("accuracy")(0.5).replace("\u00a0", " "), formatter_of("snip")(0.5)
+    ('50.0 %', '0.5')
+    """
+    return partial(metric_text, name) if is_share(name) else formatter_for(name)
 
 
 @dataclass(frozen=True)

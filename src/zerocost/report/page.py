@@ -79,10 +79,14 @@ def render_search(found: SearchResult, power: gain.Power | None = None) -> str:
     front, fidelities = front_section(result, names), search_sections.fidelity_sections(result)
     history, explanation = search_sections.history_section(result), explain_ranking(result)
     learning = training_sections.learning_plots(result, trained)
+    spent = training_sections.trainings_plot(result, trained) if learnt else None
     moves = explanation.plot if explanation else None
     front_plots, history_plot = front.plots if front else [], history.plot if history else None
     untrained = front_plots[0] if front_plots else history_plot
-    picture = (training_sections.trainings_plot(result, trained) if learnt else None) or outcome or untrained
+    several = len(result.objectives) > 1
+    if spent and several and front_plots:
+        learning, spent = [spent, *learning], front_plots[0]
+    picture = spent or outcome or untrained
     below = [*learning, outcome, *front_plots, history_plot, *(step.plot for step in fidelities)]
     plots = [plot for plot in (picture, *below, moves, *relations, correlations, *curves) if plot]
     return render_template(
@@ -99,7 +103,7 @@ def render_search(found: SearchResult, power: gain.Power | None = None) -> str:
         stages=sections.stage_rows(result),
         objectives=fmt.join_words(result.objectives),
         front=front,
-        several=len(result.objectives) > 1,
+        several=several,
         names=names.note,
         history=history,
         fidelities=fidelities,

@@ -40,13 +40,14 @@ def score_combination(result: SearchResult) -> Combination:
     return result.combination or result.table.combination
 
 
-def with_direction(name: str) -> str:
-    """An objective with its direction.
+def with_direction(name: str, less: bool | None = None) -> str:
+    """An objective with its direction, `less` if it is known otherwise than by its name.
 
     >>> with_direction("params"), with_direction("snip")
     ('params (less is better)', 'snip (more is better)')
     """
-    return f"{name} ({'less' if minimised(name) else 'more'} is better)"
+    less = minimised(name) if less is None else less
+    return f"{name} ({'less' if less else 'more'} is better)"
 
 
 def objective_values(result: SearchResult, table: ScoreTable) -> pd.DataFrame:

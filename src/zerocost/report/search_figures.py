@@ -11,13 +11,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from zerocost.base.figures import BLUE, ORANGE, empty_figure, label
-from zerocost.base.format import formatter_for
+from zerocost.base.format import number
 from zerocost.base.units import unit_of
 from zerocost.report.figures import COLOURS, is_wide, range_around
 from zerocost.report.frames import RANDOM, SURVIVORS
-from zerocost.report.metric import WrittenMetric
+from zerocost.report.metric import WrittenMetric, formatter_of
 from zerocost.report.progress import with_direction
 from zerocost.search.objectives import minimised
+from zerocost.tasks.metrics import is_share
 
 if TYPE_CHECKING:
     from zerocost.report.front import Front
@@ -42,7 +43,7 @@ def _hover_texts(points: pd.DataFrame, names: Names | None = None) -> list[str]:
         [
             label(str(name)),
             *(html.escape(line, quote=False) for line in (_wrapped(names.title(str(name))) if names else [])),
-            *(f"{label(c)} {formatter_for(c)(value)}" for c, value in zip(columns, row, strict=True)),
+            *(f"{label(c)} {formatter_of(c)(value)}" for c, value in zip(columns, row, strict=True)),
         ]
         for name, *row in points.itertuples(name=None)
     ]
@@ -62,8 +63,9 @@ def front_figure(points: pd.DataFrame, front: Front, kept: Collection[str], name
     across, up = map(str, points.columns)
     is_front = points.index.isin(front.names)
     on_front, others = points[is_front].sort_values(across), _thin_out(points[~is_front])
-    figure = empty_figure(400, xaxis=_objective_axis(across, points[across]), yaxis=_objective_axis(up, points[up]))
-    steps = {"shape": "hv" if minimised(across) else "vh", "width": 2, "color": FRONT}
+    axes = [_objective_axis(name, points[name], name in front.falling) for name in (across, up)]
+    figure = empty_figure(400, xaxis=axes[0], yaxis=axes[1])
+    steps = {"shape": "hv" if across in front.falling else "vh", "width": 2, "color": FRONT}
     joined = front.is_of((across, up))
     for rows, name, look in (
         (others, "not on the front", {"mode": "markers", "marker": {"color": OTHERS, "size": 6, "opacity": 0.7}}),
@@ -89,14 +91,15 @@ def front_figure(points: pd.DataFrame, front: Front, kept: Collection[str], name
     return figure
 
 
-def _objective_axis(name: str, column: pd.Series[float]) -> dict[str, object]:
+def _objective_axis(name: str, column: pd.Series[float], less: bool) -> dict[str, object]:
     """The axis of an objective, with its unit and its direction."""
     unit, wide = unit_of(name), is_wide(column)
-    least = 2 if unit == "B" else 3 if formatter_for(name) is not formatter_for("") else 6
+    least = 2 if unit == "B" else 3 if formatter_of(name) is not number else 6
     scale = {"type": "log", "exponentformat": "power", "dtick": 1} if wide else {"exponentformat": "SI"}
+    scale |= {"tickformat": ".0%"} if is_share(name) else {}
     suffix = unit if unit == "B" and not wide else f" {unit}" * bool(unit)
     return {
-        "title": label(with_direction(name)),
+        "title": label(with_direction(name, less)),
         **{"nticks": 6, "minexponent": least, "ticksuffix": suffix, **scale},
     }
 
@@ -122,7 +125,7 @@ def history_figure(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:
             hovertemplate="%{text}<extra></extra>",
         )
     shown = best[best.diff().ne(0) | (best.index == best.index[-1])]
-    written = [f"{100 * v:.1f} %" if share else formatter_for(names[0] if len(names) == 1 else "")(v) for v in shown]
+    written = [f"{100 * v:.1f} %" if share else formatter_of(names[0] if len(names) == 1 else "")(v) for v in shown]
     figure.add_scatter(
         x=shown.index,
         y=100 * shown if share else shown,
@@ -138,7 +141,7 @@ def history_figure(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:
 def _progress_axis(names: Sequence[str], proposed: pd.DataFrame) -> dict[str, object]:
     """The vertical axis of `history_figure`."""
     if len(names) == 1:
-        return _objective_axis(names[0], proposed[names[0]])
+        return _objective_axis(names[0], proposed[names[0]], minimised(names[0]))
     if len(names) <= 3:
         return {"title": "hypervolume (% of the final front)", "rangemode": "tozero"}
     return {"title": "architectures on the front", "rangemode": "tozero"}

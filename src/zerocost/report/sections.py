@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from zerocost.base import format as fmt
 from zerocost.report import facts, figures, frames, progress
 from zerocost.report.gain import spent_budget
-from zerocost.report.metric import WrittenMetric
+from zerocost.report.metric import WrittenMetric, formatter_of
 from zerocost.report.names import Names, choices
 from zerocost.statistics.association import Association, association
 
@@ -115,7 +115,7 @@ def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataF
         shown[frames.TRAINED] = None
     scores = [str(name) for name in result.table.frame if name != "rank_score"]
     shown |= dict.fromkeys(["params", *(name for name in result.table.proxies if name in table), *scores])
-    formats = {name: metric.text if name == frames.TRAINED else fmt.formatter_for(name) for name in shown}
+    formats = {name: metric.text if name == frames.TRAINED else formatter_of(name) for name in shown}
     listed = (table.reset_index().index < LISTED_ROWS) | table.index.isin(groups)
     known = choices(names.full[str(name)] for name in table.index[listed]) if names.note else {}
     kind = "trained" if spent_budget(result) else "kept"

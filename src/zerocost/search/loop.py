@@ -11,11 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from zerocost.predict import Belief, Features, learn
+from zerocost.predict import Belief, Features, learn, next_for_front
 from zerocost.scoring.table import ScoreTable
 from zerocost.search.follow import Follower
+from zerocost.search.objectives import SCORE, minimised
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import Expected, SearchResult
+from zerocost.statistics.pareto import fronts
 from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
@@ -40,8 +42,9 @@ def train_by_learning(
     """Train candidates in rounds until the budget is spent; the result keeps what was trained.
 
     Before each round, all that passed the filter have an expected metric, which starts from their score and follows
-    what was trained (`zerocost.predict.learn`). The most promising ones are trained next. Training depends on nothing
-    but candidate, seed and data, so after a break the same call comes to the same choices.
+    what was trained (`zerocost.predict.learn`). The most promising ones are trained next; with several objectives,
+    those that promise the most hypervolume, with the metric in the place of the score. Training depends on nothing but
+    candidate, seed and data, so after a break the same call comes to the same choices.
 
     Args:
         plan: what the search does.
@@ -87,8 +90,18 @@ class _Loop:
         if self.pool is not self.result.kept:
             self.pool = self.result.kept
             self.features = Features(self.plan.space, _PARTS).fit_transform(self.pool.frame[_scores(self.pool)])
+            self.score, self.others = self._objectives(self.pool)
         values = {name: one.value for name, one in self.outcomes.items()}
-        return learn(self.features, self.pool.frame["rank_score"], values, _noise(self.outcomes.values()))
+        return learn(self.features, self.score, values, _noise(self.outcomes.values()))
+
+    def _objectives(self, pool: ScoreTable) -> tuple[pd.Series[float], pd.DataFrame]:
+        """The score of all that passes the filter, and the other objectives, more is better."""
+        objectives = self.plan.objectives
+        if len(objectives.names) == 1:
+            return pool.frame["rank_score"], pd.DataFrame(index=pool.frame.index)
+        values = objectives.values(pool.frame)
+        others = values.drop(columns=SCORE)
+        return values[SCORE], others * [-1.0 if minimised(str(name)) else 1.0 for name in others]
 
     def follow(self, follower: Follower) -> None:
         """Add this round's part of the candidates that may still be scored."""
@@ -101,8 +114,8 @@ class _Loop:
         """What to train next; nothing where all are trained."""
         if len(self.outcomes) == len(self.result.kept):
             return []
-        belief = self.belief
-        chosen = belief.next(min(ROUND if self.outcomes else FIRST, self.budget - len(self.outcomes)))
+        belief, count = self.belief, min(ROUND if self.outcomes else FIRST, self.budget - len(self.outcomes))
+        chosen = belief.next(count) if self.others.empty else next_for_front(belief, self.others, count)
         known = any(np.isfinite(one.value) for one in self.outcomes.values())
         self.result.expected += [_expected(belief, name, self.sign, known) for name in chosen]
         return chosen
@@ -112,7 +125,7 @@ class _Loop:
         self.outcomes |= {name: _outcome([run for run in runs if run.name == name], self.sign) for name in names}
 
     def conclude(self) -> None:
-        """Keep what was trained, best first, and say of all others what is expected."""
+        """Keep what was trained, best first, and its front; say of all others what is expected."""
         belief, pool, metric = self.belief, self.result.kept, self.plan.split.task.metric_name
         values = pd.Series({name: one.value for name, one in self.outcomes.items()}, dtype=float)
         names = [str(name) for name in values.sort_values(ascending=False, kind="stable", na_position="last").index]
@@ -120,6 +133,9 @@ class _Loop:
             str(name): f"not trained: expected {metric_text(metric, self.sign * float(belief.mean[name]))}"
             for name in pool.frame.index.difference(names, sort=False)
         }
+        if not self.others.empty:
+            reached = self.others.join(values.rename(SCORE).dropna(), how="right")
+            self.result.front = list(map(str, reached.index[fronts(reached) == 0]))
         self.result.trust = {str(name): float(value) for name, value in belief.trust.items()}
         self.result.kept = pool.narrow(names, {**pool.dropped, **left})
 

@@ -18,7 +18,7 @@ from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.names import check_names
-from zerocost.search.objectives import ACCURACY
+from zerocost.search.objectives import ACCURACY, SCORE
 from zerocost.search.preparation import describe_inputs, describe_outputs
 from zerocost.search.result import NothingFits, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
@@ -68,10 +68,11 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             raise InputError(f"warmup and moves are for the objective {ACCURACY!r}; without it scores need no guide")
         if trained is not None and self.accuracy is None and not self.epochs:
             raise InputError(f"objective {trained!r} needs epochs >= 1 to train, or a table to look it up in")
-        if self.learns and (trained is not None or len(self.objective_names) > 1):
+        no_score = len(self.objective_names) > 1 and SCORE not in self.objective_names
+        if self.learns and (trained is not None or no_score):
             raise InputError(
-                "a budget of trainings is for one objective that needs no training, such as score, but got objectives "
-                f"{', '.join(self.objective_names)}; put limits on the others in where"
+                "a budget of trainings goes on from a score, so score must be the objective or one of several, but got "
+                f"objectives {', '.join(self.objective_names)}; put limits on costs in where"
             )
         latency_meter(self.latency)
         check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware, self.own_costs)

@@ -122,11 +122,11 @@ def _explore_space(done: Explored, study_storage: str | None) -> None:
 
 
 def follows(plan: SearchPlan, study_storage: str | None) -> bool:
-    """Whether proposals go on between rounds of training: by one process, at one fidelity, of a strategy that learns
-    from any architectures, also those that it did not propose.
+    """Whether proposals go on between rounds of training: by one process, at one fidelity, for one objective, of a
+    strategy that learns from any architectures, also those that it did not propose.
     """
     pipeline = plan.pipeline
-    alone = study_storage is None and len(pipeline.fidelities) == 1
+    alone = study_storage is None and len(pipeline.fidelities) == len(plan.objectives.names) == 1
     return pipeline.learns and alone and pipeline.strategy_name in _FOLLOWING
 
 
