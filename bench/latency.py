@@ -1,12 +1,12 @@
 """Latency by a table of layers against latency measured, and fronts by measured latency against fronts by FLOPs.
 
     python bench/latency.py table
-    python bench/latency.py front
+    python bench/latency.py front [--space macro --data npz:IMAGES.npz]
 
 `table` records a table of layers on random networks of the space `cnn` (`zerocost latency record`) and predicts others
 that were held out. These are measured twice, in two rounds, so that it can be seen how far a measurement is off itself.
 
-`front` searches `cnn` with the objectives score and latency, measured by onnxruntime, and again with score and FLOPs.
+`front` searches a space with the objectives score and latency, measured by onnxruntime, and again with score and FLOPs.
 What is on either front is then measured anew, both fronts mixed, in several rounds, of which the median counts, so that
 no front gains by lucky measurements. The score compares all that either search scored. The hypervolume is that in score
 and logarithm of latency; its reference point is the worst of both fronts.
@@ -14,6 +14,8 @@ and logarithm of latency; its reference point is the worst of both fronts.
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import numpy as np
@@ -102,22 +104,25 @@ def search_front(space: SearchSpace, data: str, cost: str, meter: LatencyMeter, 
 
 @app.command()
 def front(
+    searched: Annotated[str, typer.Option("--space", help="The space to search.")] = "cnn",
     by: By = "onnxruntime:1",
     data: Images = "digits:16",
     proxies: Annotated[str, typer.Option(help="What the score combines.")] = "jacob_cov,log_synflow",
-    strategy: Annotated[str, typer.Option(help="What proposes; of `random` both searches see the same.")] = "evolution",
-    candidates: Annotated[int, typer.Option(min=10, help="Architectures that each search scores.")] = 40,
+    strategy: Annotated[str, typer.Option(help="What proposes; of `random` both searches see the same.")] = "random",
+    candidates: Annotated[int, typer.Option(min=10, help="Architectures that each search scores.")] = 100,
     seeds: Annotated[int, typer.Option(min=2, help="Searches by each cost.")] = 5,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the fronts are measured anew.")] = 3,
 ) -> None:
     """The hypervolume of the fronts by latency and by FLOPs, and their ratio, Markdown."""
     torch.set_num_threads(1)
     source, meter, score_by = zc.data.load(data), latency_meter(by, seconds=0.3), as_combination(proxies)
-    space, image = fit_space("cnn", source)[0], zc.data.draw(source, 1, seed=0).inputs
+    space, image = fit_space(searched, source)[0], zc.data.draw(source, 1, seed=0).inputs
     found: dict[str, list[float]] = {"latency": [], "flops": [], "ratio": []}
     for seed in range(seeds):
         settings = {"proxies": proxies, "candidates": candidates, "seed": seed, "strategy": strategy}
-        results = {cost: search_front(space, data, cost, meter, settings) for cost in ("latency", "flops")}
+        with TemporaryDirectory() as folder:
+            settings["store"] = Path(folder) / "scores.db"
+            results = {cost: search_front(space, data, cost, meter, settings) for cost in ("latency", "flops")}
         scored = pd.concat([result.table.frame[list(score_by.proxies)] for result in results.values()])
         score = score_by(scored[~scored.index.duplicated()]).replace(-np.inf, np.nan)
         names = sorted({name for result in results.values() for name in result.front})
@@ -132,7 +137,7 @@ def front(
         found["flops"].append(volumes["flops"])
         found["ratio"].append(volumes["latency"] / volumes["flops"])
         ERR.print(f"seed {seed}: {volumes}, fronts of {[len(result.front) for result in results.values()]}")
-    print(f"{meter.conditions}; {strategy}, {candidates} candidates each, {seeds} seeds, 95 % intervals\n")
+    print(f"{searched}; {meter.conditions}; {strategy}, {candidates} candidates each, {seeds} seeds, 95 % intervals\n")
     print("| front by | hypervolume |\n|---|---|")
     for cost in ("latency", "flops"):
         print(f"| {cost} | {mean_with_interval(found[cost], 3)} |")
