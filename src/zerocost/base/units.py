@@ -54,7 +54,8 @@ def in_unit_of(names: tuple[str, ...], value: float, unit: str) -> float:
         return value * scale[unit]
     if not any(unit_of(name) in scale for name in names):
         compared = ", ".join(f"{name} ({_KIND_OF.get(unit_of(name), 'a number')})" for name in names) or "no quantity"
-        raise InputError(f"{value:g}{unit} is {kind}, but it is compared with {compared}; leave the unit out")
+        remedy = "leave the unit out, or check the name"
+        raise InputError(f"{value:g}{unit} is {kind}, but it is compared with {compared}; {remedy}")
     own = next(unit_of(name) for name in names if unit_of(name) in scale)
     return value * scale[unit] / scale[own]
 

@@ -27,7 +27,7 @@ from zerocost.cli.common import (
 )
 from zerocost.cli.shell import BAD_INPUT, fail
 from zerocost.cli.tables import cell_text
-from zerocost.combine import as_proxies, for_inputs
+from zerocost.combine import as_proxies, proxies_for
 from zerocost.data import load as open_data
 from zerocost.data.as_batch import separate_targets
 from zerocost.data.batch import usual_size
@@ -81,7 +81,7 @@ def score(
     batches = draw_batches(source, size, options.batches, seed, options.balanced)
     first = separate_targets(batches[0])
     task = as_task(options.task, source, first, loss=options.loss, output=options.output)
-    chosen = resolve(as_proxies(for_inputs(options.proxies, first.inputs)))
+    chosen = proxies_for(options.proxies, first.inputs)
     card = score_model(model, batches, chosen, task=task, seed=seed)
     unusable = nothing_ran(chosen, card.scores)
     memory = memory_by_layer(model, batches[0][0]) if layers else None

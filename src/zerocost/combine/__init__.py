@@ -2,7 +2,7 @@
 
 from zerocost.combine.combination import Combination, load
 from zerocost.combine.ranks import agreement, consensus, log_rank, rank_mean, vote
-from zerocost.combine.wanted import as_combination, as_proxies, default, for_inputs, tokens
+from zerocost.combine.wanted import as_combination, as_proxies, default, for_inputs, proxies_for, tokens
 
 __all__ = [
     "Combination",
@@ -14,6 +14,7 @@ __all__ = [
     "for_inputs",
     "load",
     "log_rank",
+    "proxies_for",
     "rank_mean",
     "tokens",
     "vote",

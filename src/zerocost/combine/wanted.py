@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 from typing_extensions import TypeIs
 
 from zerocost.combine.combination import Combination, load
+from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import ProxyNames, as_items, resolve
 
 _Wanted = TypeVar("_Wanted")
@@ -77,6 +78,16 @@ def for_inputs(wanted: _Wanted, inputs: Any) -> _Wanted | Combination:
         return wanted
     changed = [_TOKENS if item == _DEFAULT else item for item in items]
     return cast("_Wanted", ",".join(changed) if isinstance(wanted, str) else changed)
+
+
+def proxies_for(wanted: Combination | Path | ProxyNames, inputs: Any) -> list[Proxy]:
+    """The proxies that are scored: those of `for_inputs`, found by name.
+
+    >>> import torch
+    >>> [p.name for p in proxies_for("default", torch.zeros(2, 8, dtype=torch.long))]
+    ['log_synflow', 'l2_norm', 'dss', 'az_expressivity']
+    """
+    return resolve(as_proxies(for_inputs(wanted, inputs)))
 
 
 def _are_ids(inputs: Any) -> bool:

@@ -13,7 +13,7 @@ from optuna.study import StudyDirection
 from torch import nn
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.combine import as_proxies, for_inputs
+from zerocost.combine import proxies_for
 from zerocost.combine.ranks import log_rank
 from zerocost.data.as_batch import as_batches, separate_targets
 from zerocost.engine.losses import Loss
@@ -70,7 +70,7 @@ def objective(
     True
     """
     batches = as_batches(batch)
-    wanted = resolve(as_proxies(for_inputs(proxies, separate_targets(batches[0]).inputs)))
+    wanted = proxies_for(proxies, separate_targets(batches[0]).inputs)
 
     def value(trial: optuna.Trial) -> float | tuple[float, ...]:
         if isinstance(trial, optuna.Trial):
@@ -140,8 +140,7 @@ class ScoreFilter:
         if self.warmup < 1:
             raise InputError(f"warmup must be at least 1 trial, got {self.warmup}")
         object.__setattr__(self, "batch", as_batches(self.batch))
-        wanted = for_inputs(self.proxies, separate_targets(self.batch[0]).inputs)
-        object.__setattr__(self, "proxies", resolve(as_proxies(wanted)))
+        object.__setattr__(self, "proxies", proxies_for(self.proxies, separate_targets(self.batch[0]).inputs))
 
     def __repr__(self) -> str:
         names = ",".join(self.names)
@@ -150,7 +149,7 @@ class ScoreFilter:
     @property
     def names(self) -> list[str]:
         """Of the proxies."""
-        return [p.name for p in resolve(as_proxies(self.proxies))]
+        return [p.name for p in resolve(self.proxies)]
 
     def __call__(self, trial: optuna.trial.BaseTrial, model: nn.Module) -> ScoreCard:
         """Score a trial's network.

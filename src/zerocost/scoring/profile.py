@@ -29,7 +29,6 @@ from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.run import neutral_modes
 from zerocost.engine.timing import TIMING, Timing
-from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import Builder, initialise_on, is_network
 from zerocost.scoring.score import score_batches
 from zerocost.tasks.task import Task, as_task
@@ -120,7 +119,7 @@ def profile(
     check_whole("rounds", rounds)
     batches = list(map(separate_targets, as_batches(batch)))
     chosen = as_task(task, None, batches[0])
-    asked = resolve(combine.as_proxies(combine.for_inputs(proxies, batches[0].inputs)))
+    asked = combine.proxies_for(proxies, batches[0].inputs)
     model = or_failure(initialise_on, build, seed, None)
     if isinstance(model, Failure):
         raise InputError(str(model))

@@ -104,8 +104,7 @@ def score(
         raise InputError(f"score() takes a torch.nn.Module, but got {type(model).__name__}; see rank() for builders")
     batches = list(map(separate_targets, as_batches(batch)))
     chosen = as_task(task, None, batches[0], loss=loss, output=output)
-    wanted = combine.as_proxies(combine.for_inputs(proxies, batches[0].inputs))
-    return score_batches(model, batches, plan(resolve(wanted)), chosen, seed)
+    return score_batches(model, batches, plan(combine.proxies_for(proxies, batches[0].inputs)), chosen, seed)
 
 
 def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan, task: Task, seed: int) -> ScoreCard:
