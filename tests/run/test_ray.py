@@ -57,6 +57,18 @@ def test_rankings_and_trainings_are_those_without_ray(cluster):
     assert one == other
 
 
+def test_what_is_tuned_and_calibrated_is_that_without_ray(cluster):
+    where = [{}, {"ray": cluster.address}]
+    digits, small = zc.benchmarks.get("digits"), {"batches": [4], "repeats": [1], "fidelities": ["width=0.1,depth=0.2"]}
+    effort = {"n": 8, "trials": 3, "folds": 2, "rounds": 1}
+    one, other = (zc.tuning.tune(digits, proxies="params,log_synflow", **small, **effort, **place) for place in where)
+    assert (one.combination.as_dict(), one.gain) == (other.combination.as_dict(), other.gain)
+
+    settings = {"proxies": "params,snip", "kendall": 0.6, "fidelities": ["width=0.5"], "networks": 16}
+    one, other = (zc.fidelity.calibrate("cnn", "digits:8", **settings, **place) for place in where)
+    assert one.tried.drop(columns="cost").equals(other.tried.drop(columns="cost"))
+
+
 def test_a_lost_node_costs_only_what_it_was_computing(cluster, noted):
     given = job("snip", noted.name)
     alone = scores(given, TEXTS)

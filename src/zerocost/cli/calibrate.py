@@ -19,9 +19,11 @@ from zerocost.cli.common import (
     Json,
     OptionalBatch,
     Proxies,
+    Ray,
     Seed,
     TaskName,
     Workers,
+    check_place,
     command,
     out,
     print_json,
@@ -58,7 +60,8 @@ class _Place:
     batch: OptionalBatch = None
     seed: Seed = 0
     device: Device = "cpu"
-    workers: Workers = 1
+    workers: Workers = None
+    ray: Ray = None
     store: Annotated[str | None, typer.Option(help="Keep scores in this file or postgresql://… database.")] = None
 
 
@@ -77,6 +80,7 @@ def calibrate(
 ) -> None:
     """Find the cheapest fidelity whose ranking agrees with that of the full networks."""
     check_file(save)
+    check_place(place.device, place.ray)
     found = find_fidelity(own_space(space) if ":" in space else space, data, **vars_of(agreement), **vars_of(place))
     with then_written(lambda: save_if(found, save), as_json):
         if as_json:

@@ -11,15 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import benchmarks, spaces
-from zerocost.base.device import check_device
 from zerocost.base.files import check_file
 from zerocost.base.format import fixed
 from zerocost.cli.common import (
     SPECS,
     Device,
     Json,
+    Ray,
     Seed,
     TaskName,
+    Workers,
+    check_place,
     command,
     out,
     print_json,
@@ -78,7 +80,8 @@ class _TunePlace:
     """Where it runs and is kept."""
 
     device: Device = "cpu"
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes to score in.")] = 1
+    workers: Workers = None
+    ray: Ray = None
     store: Annotated[
         str | None,
         typer.Option(help="Keep scores in this file or postgresql://… database; none in it is computed twice."),
@@ -109,7 +112,7 @@ class _Trained:
 def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace, as_json: Json = False) -> None:
     """Find the weights and settings that rank trained architectures best, and what they gain on others."""
     trained, space, save = given.trained, given.space, place.save
-    check_device(place.device)
+    check_place(place.device, place.ray)
     check_file(save)
     tuned = tune_combination(
         benchmarks.get(trained) if trained in benchmarks.names() else trained,
@@ -122,6 +125,7 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
         repeats=choices.repeats or [1, 3],
         device=place.device,
         workers=place.workers,
+        ray=place.ray,
         store=place.store,
         **vars_of(effort),
     )

@@ -111,7 +111,8 @@ class _Arguments(SettingsGroup):
     batch: int | None = at_least(1, default=None)
     seed: int = at_least(0, default=0)
     store: str | Path | None = None
-    workers: int = at_least(1, default=1)
+    workers: int | None = at_least(1, default=None)
+    ray: str | None = None
     device: str | torch.device | None = None
     task: Task | str | None = None
     progress: StepProgress | bool | None = None
@@ -146,7 +147,8 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
         seed: draws the architectures and the batch, and initialises the networks. The same seed gives the same
             fidelity and τ; measured costs vary.
         store: a file, or the URL of a database, to keep scores in.
-        workers: processes that score full networks.
+        workers: processes that score full networks, as in `rank`.
+        ray: the Ray cluster that scores full networks, as in `rank`.
         device: where networks are scored.
         task: what the networks' outputs are for; by default what the data is certain about.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number of
@@ -168,7 +170,8 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
         if name not in known:
             raise unknown("setting", name, known, "help(zc.fidelity.calibrate)")
     given = _Arguments(space, data, **settings)
-    check_device(given.device)
+    if given.ray is None:
+        check_device(given.device)
     source = data_.load(data, task=task_name(given.task))
     batch = first_batch(source, given.seed)
     task = as_task(given.task, source, batch)
@@ -194,6 +197,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
             store=store,
             device=None if given.device is None else str(given.device),
             workers=given.workers,
+            ray=given.ray,
             seed=given.seed,
         )
         ordered = cheapest_first(runner, _fidelities(given.fidelities, fitted.name) or grid(runner), chosen_on)

@@ -71,6 +71,7 @@ class Runner:
         store: keeps the scores.
         device: where networks are scored.
         workers: processes that score full networks.
+        ray: the Ray cluster that scores full networks.
         seed: the first seed.
     """
 
@@ -82,7 +83,8 @@ class Runner:
     samples: int
     store: Store
     device: str | None
-    workers: int
+    workers: int | None
+    ray: str | None
     seed: int
     sizes: dict[str, dict[str, float]] = field(default_factory=dict)
 
@@ -94,9 +96,10 @@ class Runner:
         return Job(self.space, given, batches, fidelity, self.device, self.task)
 
     @contextmanager
-    def ranking(self, fidelity: Fidelity, workers: int = 1) -> Iterator[_Ranking]:
-        """What ranks architectures at a fidelity."""
-        with Scorer(self.job(fidelity), store=self.store, workers=workers) as scorer:
+    def ranking(self, fidelity: Fidelity) -> Iterator[_Ranking]:
+        """What ranks architectures at a fidelity; at a reduced one in this process."""
+        workers, ray = (self.workers, self.ray) if fidelity == FULL else (1, None)
+        with Scorer(self.job(fidelity), store=self.store, workers=workers, ray=ray) as scorer:
             yield _Ranking(self, scorer)
 
     def seconds(self, fidelity: Fidelity, texts: Sequence[str]) -> float:
@@ -188,7 +191,7 @@ def race(
     runner: Runner, ordered: Sequence[Fidelity], texts: Sequence[str], wanted: float, interval: float
 ) -> Iterator[Agreement]:
     """How well each fidelity agrees, one after the other; the last one yielded agrees if any does."""
-    with runner.ranking(FULL, runner.workers) as full:
+    with runner.ranking(FULL) as full:
         for one in ordered:
             with runner.ranking(one) as reduced:
                 found = _agreement(full, reduced, one, texts, (wanted, interval))
@@ -200,7 +203,7 @@ def race(
 def hold_out(runner: Runner, fidelity: Fidelity, texts: Sequence[str], interval: float) -> Agreement:
     """How well a fidelity agrees on networks that it was not chosen on."""
     with ExitStack() as stack:
-        full, reduced = (stack.enter_context(runner.ranking(*one)) for one in ((FULL, runner.workers), (fidelity, 1)))
+        full, reduced = (stack.enter_context(runner.ranking(one)) for one in (FULL, fidelity))
         return _agreement(full, reduced, fidelity, texts, (-1.0, interval))
 
 

@@ -76,7 +76,8 @@ class ScoringSetup:
         proxies: the proxies to score with.
         store: keeps scores, so that none is computed twice.
         seed: the first seed.
-        workers: processes to score in.
+        workers: processes to score in, as in `rank`.
+        ray: the Ray cluster to score on.
         device: where networks are scored.
         progress: called with "score", the number of networks scored so far and the total.
         task: what the networks' outputs are for.
@@ -87,7 +88,8 @@ class ScoringSetup:
     proxies: Sequence[str | Proxy]
     store: Store
     seed: int = 0
-    workers: int = 1
+    workers: int | None = None
+    ray: str | None = None
     device: str | None = None
     progress: StageProgress | None = None
     task: Task = classification
@@ -119,7 +121,7 @@ def score_settings(
             if scoring.progress:
                 scoring.progress("score", start + done, total)
 
-        with Scorer(job, store=scoring.store, workers=scoring.workers) as scorer:
+        with Scorer(job, store=scoring.store, workers=scoring.workers, ray=scoring.ray) as scorer:
             found = scorer(texts, progress=report)
             names = list(scorer.identities)
         before += len(texts) * count
@@ -141,7 +143,8 @@ def _full_sizes(texts: Sequence[str], scoring: ScoringSetup, names: Sequence[str
         return {}
     inputs, _ = draw_job_batches(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
     found: dict[str, list[float]] = {name: [] for name in names}
-    with size_costs_by(scoring.workers > 1, scoring.space, inputs, scoring.task.output) as known:
+    apart = scoring.ray is not None or scoring.workers not in (None, 1)
+    with size_costs_by(apart, scoring.space, inputs, scoring.task.output) as known:
         for arch in map(scoring.space.parse, texts):
             for name in names:
                 size = known[name](arch)

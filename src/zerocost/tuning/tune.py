@@ -70,7 +70,8 @@ def tune(
     pool: int = 0,
     seed: int = 0,
     store: str | Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
+    ray: str | None = None,
     device: str | torch.device | None = None,
     task: Task | str | None = None,
     progress: StageProgress | bool | None = None,
@@ -103,7 +104,8 @@ def tune(
             among the trained ones.
         seed: seeds every random draw; the first seed of the scores.
         store: a file, or the URL of a database, to keep scores in; none is computed twice.
-        workers: number of processes to score in.
+        workers: number of processes to score in, as in `rank`; it changes no result.
+        ray: the Ray cluster to score on, as in `rank`; it changes no result.
         device: where networks are scored.
         task: what the networks' outputs are for; by default what the data is certain about.
         progress: whether to show bars; by default where stderr is a terminal. Or a function, called with the stage
@@ -126,7 +128,8 @@ def tune(
         raise InputError(f"name the {'space' if space is None else 'data'} that the trained architectures are of")
     _check_at_least(trials=(trials, 2), folds=(folds, 2), rounds=(rounds, 1), n=(n, 1), pool=(pool, 0))
     rules = _check_methods(methods)
-    check_device(device)
+    if ray is None:
+        check_device(device)
     source = data_.load(data, task=task_name(task))
     chosen = as_task(task, source, first_batch(source, seed))
     fitted, _ = fit_space(space, source, chosen)
@@ -139,7 +142,8 @@ def tune(
     where = None if device is None else str(device)
     stages = {"score": "scoring", "tune": "tuning"}
     with report_stages(progress, stages) as report, Store(store) as opened:
-        scoring = ScoringSetup(fitted, source, _proxies_to_score(proxies), opened, seed, workers, where, report, chosen)
+        wanted = _proxies_to_score(proxies)
+        scoring = ScoringSetup(fitted, source, wanted, opened, seed, workers, ray, where, report, chosen)
         frames = score_settings(list(accuracy.index), settings, scoring)
         divisions = list(divide_in_parts(accuracy, folds, rounds, seed))
         found = cross_validate(frames, accuracy, tuner, divisions, lambda done, total: report("tune", done, total))
