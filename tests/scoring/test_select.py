@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +87,22 @@ def test_a_candidate_without_any_score_is_dropped_with_its_failure():
 @pytest.mark.parametrize(("percentile", "names"), [(0, "zyxw"), (50, "zy"), (60, "zy"), (100, "z")])
 def test_percentile_keeps_those_at_or_above(percentile, names):
     assert kept(percentile=percentile, by="a") == list(names)
+
+
+@pytest.mark.parametrize(
+    ("by", "best"),
+    [
+        *(("peak_memory_int8", "z"), ("training_memory(batch=8)", "z"), ("raspi4_latency", "z")),
+        *(("mean_squared_error", "z"), ("params", "w"), ("flops", "w"), ("accuracy", "w")),
+    ],
+)
+def test_of_budgets_costs_and_errors_the_least_are_kept(by, best):
+    scored = table(**FOUR)
+    named = replace(scored, frame=scored.frame.rename(columns={"b": by, "params": "size"}))
+    first = select(named, top=1, by=by)
+    assert list(first.frame.index) == [best]
+    assert list(select(named, percentile=100, by=by).frame.index) == [best]
+    assert first.dropped["x"].startswith("rank 2 by" if best == "w" else "rank 3 by")
 
 
 @pytest.mark.parametrize("percentile", [10, 30, 40, 50, 90])

@@ -8,9 +8,11 @@ import numpy as np
 
 from zerocost.base.conditions import Clause, parse_clauses
 from zerocost.base.errors import InputError
+from zerocost.base.units import is_cost
 from zerocost.base.whole import check_whole
-from zerocost.engine.proxy import names
+from zerocost.engine.proxy import REGISTRY, names
 from zerocost.scoring.table import ScoreTable
+from zerocost.tasks.metrics import lower_is_better
 
 
 def select(
@@ -28,9 +30,11 @@ def select(
         where: conditions on the table's columns, such as ``"snip > 0.05 and params < 2e6"``: comparisons of columns,
             numbers and + - * / of them, joined by ``and``, ``or``, ``not``. A candidate whose score failed does not
             pass a condition on it.
-        percentile: keep those at or above this percentile (0 to 100) of `by` among all that have it.
+        percentile: keep those at this percentile (0 to 100) of `by`, or better, among all that have it, 100 being the
+            best.
         top: keep at most this many, best first by `by`.
-        by: the column that `percentile` and `top` use.
+        by: the column that `percentile` and `top` use. Less of a budget, a latency, an energy or an error is better,
+            more of all else, `params` and `flops` among it.
 
     Returns:
         The survivors, best first; its `dropped` gives for each other candidate the filter that dropped it and why.
@@ -50,7 +54,8 @@ def select(
         check_whole("top", top)
     if percentile is not None and not 0 <= percentile <= 100:
         raise InputError(f"percentile must lie between 0 and 100, but got {percentile}")
-    ordered = values.sort_values(ascending=False, kind="stable")
+    sign = -1 if _less_is_better(by) else 1
+    ordered = (sign * values).sort_values(ascending=False, kind="stable")
     scored = ordered > -math.inf
     kept = list(ordered[scored].index)
     dropped = {name: f"it has no {by}: {_first_failure(table, name)}" for name in ordered[~scored].index}
@@ -65,11 +70,11 @@ def select(
     if percentile is not None:
         limit = ordered[scored].quantile(percentile / 100)
         dropped |= {
-            n: f"{by} = {values[n]:.6g} is below percentile {percentile:g} ({limit:.6g})"
+            n: f"{by} = {values[n]:.6g} is worse than percentile {percentile:g} ({sign * limit:.6g})"
             for n in kept
-            if not values[n] >= limit
+            if not ordered[n] >= limit
         }
-        kept = [name for name in kept if values[name] >= limit]
+        kept = [name for name in kept if ordered[name] >= limit]
     if top is not None:
         for place, name in enumerate(kept[top:], start=top + 1):
             dropped[name] = f"rank {place} by {by}, of which the {'best was' if top == 1 else f'top {top} were'} kept"
@@ -88,6 +93,12 @@ def proxies_in(where: str | None) -> list[str]:
     for part in parts:
         part.holds(every)
     return [name for name in dict.fromkeys(n for part in parts for n in part.names) if name != "rank_score"]
+
+
+def _less_is_better(by: str) -> bool:
+    """Whether less of a column is better: of budgets, and of costs and errors that are no proxies."""
+    proxy = REGISTRY.get(by.partition("(")[0])
+    return is_cost(by) or lower_is_better(by) if proxy is None else proxy.group == "budgets"
 
 
 def _clause_values(clause: Clause, table: ScoreTable, name: str) -> str:
