@@ -15,6 +15,7 @@ from published import NUMBERS, disagreements, published
 from rst import facts, plain
 from sphinx.application import Sphinx
 
+from zerocost.base.fidelity import FULL
 from zerocost.engine.options import format_options
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import REGISTRY, Proxy, formula_options
@@ -76,6 +77,8 @@ def declared(p: Proxy) -> Iterator[tuple[str, str]]:
     if relevant := relevant_settings(p):
         changed = f"``{format_options(p.settings.changed)}``; " if p.settings.changed else ""
         yield "settings", f"{changed}those that matter are {', '.join(relevant)}"
+    if p.shrinks_badly != FULL:
+        yield "shrinks\u00a0badly", f"to ``{p.shrinks_badly}``: see :doc:`/spaces`"
     if p.name in PAPERS:
         base, options = PAPERS[p.name]
         yield "in\u00a0the\u00a0paper", f"``paper:{p.name}``, which is ``{base}({format_options(options)})``"

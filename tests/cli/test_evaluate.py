@@ -79,6 +79,12 @@ def test_digits_stand_in_for_images_that_are_not_at_hand(run, truth):
     assert "scored on digits:32, in place of cifar10 at fidelity" in result.out
 
 
+def test_a_proxy_that_does_not_bear_the_fidelity_is_named(run, truth):
+    options = ("evaluate", "macro", *DATA, "--truth", truth, "--proxies", "jacob_cov,naswot")
+    assert "at width=0.1 jacob_cov loses the order that it has at full size" in run(*options, *SMALL).out
+    assert "loses the order" not in run(*options, *SMALL, "--fidelity", "width=0.5,resolution=8").out
+
+
 def test_an_unknown_benchmark_is_named(run):
     result = run("evaluate", "nasbench202", *DATA)
     assert result.code == 2

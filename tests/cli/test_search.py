@@ -58,6 +58,11 @@ def test_reduced_fidelity_is_part_of_the_provenance(run):
     assert {p["fidelity"] for p in result.json["provenance"].values()} == {"width=0.5,resolution=8"}
 
 
+def test_a_proxy_that_does_not_bear_the_fidelity_is_named(run):
+    result = run("search", *SMALL, "--epochs", 0, "--proxies", "az_trainability,naswot", "--fidelity", "depth=0.5")
+    assert "at depth=0.5 az_trainability loses the order that it has at full size" in result.out
+
+
 def test_a_filter_that_nobody_passes_is_exit_code_1(run, user_file):
     result = run("search", "--space", f"{user_file}:space", *SMALL, "--where", "params < 1")
     assert result.code == 1

@@ -14,7 +14,7 @@ EVERY = [name for name in zc.proxies.names() if name != "swap_regularised"] + ["
 TOKENS = {"dss", "head_confidence", "w_pca"}
 LABELLED = {
     *("snip", "plain", "grad_norm", "fisher", "grasp", "global_grad_norm", "snr_snip"),
-    *("zico", "zico_bc", "gradsign", "knas", "epe_nas", "wrcor"),
+    *("zico", "zico_bc", "l_swag", "gradsign", "knas", "epe_nas", "wrcor"),
 }
 
 
@@ -346,7 +346,7 @@ def test_a_single_sample():
     failures = zc.score(model, (batch()[0][:1], torch.tensor([0])), EVERY).failures
     maps = {"meco", "meco_opt", "meco_modules", "apd", "az_progressivity", "az_trainability"}
     pairs = {"jacob_cov", "epe_nas", "naswot", "naswot_conv", "ntk_condition", "wrcor"}
-    assert set(failures) == TOKENS | maps | pairs | {"zico", "zico_bc", "epsinas"}
+    assert set(failures) == TOKENS | maps | pairs | {"zico", "zico_bc", "l_swag", "epsinas"}
     assert {failures[name] for name in pairs} == {"needs a batch of two samples or more"}
     assert failures["zico"] == "a batch of 1 cannot be cut into 2 batches to compare"
 

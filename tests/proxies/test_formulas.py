@@ -44,6 +44,7 @@ from zerocost.proxies import (
     kv_cache_fp16,
     kv_cache_int8,
     l2_norm,
+    l_swag,
     layer_count,
     linear_regions,
     lnwot,
@@ -175,6 +176,15 @@ BY_HAND: dict[Callable[..., Any], list[tuple[tuple[Any, ...], float]]] = {
     ntk_trace: [((kernel([[2, 1], [1, 6]]),), 2), ((double([9.0]),), 3)],
     linear_regions: [((TWO,), 2), ((TWINS,), 1), ((kernel([[3, 3, 1], [3, 3, 1], [1, 1, 3]]),), 2)],
     swap: [((9,), 9)],
+    l_swag: [
+        # Sizes 1 and 3 of two weights, whatever their signs: deviations 1 and 1. Patterns 1, 2, 5 of two activations.
+        (
+            ([torch.tensor([[[1.0, -1.0]], [[-3.0, 3.0]]])], [torch.tensor([[1, 2, 1]]), torch.tensor([[5, 2]])]),
+            math.log(2) * 3,
+        ),
+        # A weight of deviation ½, and a layer without any, which is left out.
+        (([torch.tensor([[1.0], [2.0]]), torch.ones(2, 3)], [torch.tensor([[1, 2]])]), math.log(2) * 2),
+    ],
     lnwot: [
         (([LayerKernel(0, TWO), LayerKernel(None, TWINS), LayerKernel(1, 2 * TWO)],), 2 * math.log(3) + math.log(4))
     ],
@@ -275,6 +285,10 @@ def test_options_of_formulas() -> None:
     sizes, gradients = [LayerSize(8, 4)], [torch.tensor([[1.0], [3.0]])]
     assert float(zico_bc(gradients, sizes, beta=2)) == pytest.approx(math.log(2) - 2 * math.log(4))
     assert float(zico_bc(gradients, sizes, beta=0)) == float(zico(gradients))
+    layers = [torch.tensor([[1.0], [1 + step]]) for step in (0.5, 0.25, 0.125, 0.0625)]
+    patterns = [torch.tensor([[1, 2]]), torch.tensor([[2, 3]])]  # bins 2, 5, 7 and 10 of depth, and 5 and 10
+    assert float(l_swag(layers, patterns, first=3, last=7)) == pytest.approx((math.log(8) + math.log(16)) * 2)
+    assert float(l_swag(layers, patterns, first=8)) == pytest.approx(math.log(32) * 3)
     assert w_pca([torch.tensor([4.0, 1.0, 1.0])], 1, eta=0.5) == 1
     assert w_pca([torch.tensor([4.0, 1.0, 1.0])], 1, eta=0.7) == 2
     many = torch.cat([ALTERNATING] * 3)  # equal channels in threes: one of six, times 6, is 6 for any one
@@ -289,6 +303,7 @@ def test_options_of_formulas() -> None:
         (non_embedding_params, (0,), "no parameters but embeddings"),
         (depth, (0,), "no convolution or linear layer"),
         (zico, ([torch.ones(2, 3)],), "the same on every batch"),
+        (l_swag, ([torch.ones(2, 3)], [torch.ones(1, 1)]), "the same on every batch"),
         (ntk_condition, (TWINS,), "singular"),
         (ntk_trace, (torch.zeros(2, 2),), "no path"),
         (lnwot, ([LayerKernel(0, TWINS)],), "same signs in every layer"),

@@ -165,6 +165,17 @@ def zico_bc(model: nn.Module) -> float:
     return zico(model) - sum(math.log(positions / math.sqrt(channels)) for positions, channels in sizes)
 
 
+def l_swag(model: nn.Module) -> float:
+    """Over all layers; the patterns are the different columns of signs over the batch, of all ReLUs together."""
+    score = 0.0
+    halves = [weight_gradients(model, INPUTS[half], LABELS[half]) for half in (slice(4), slice(4, 8))]
+    for first, second in zip(*halves, strict=True):
+        deviation = np.stack([first.abs().numpy(), second.abs().numpy()]).std(0)
+        score += np.log((1 / deviation[deviation > 0]).sum())
+    signs = torch.cat([(found > 0).flatten(1) for found in seen(model, nn.ReLU)], dim=1)
+    return float(score) * len(set(map(bytes, signs.T.numpy())))
+
+
 def ntk_trace(model: nn.Module) -> float:
     weights = [p for name, p in model.named_parameters() if name.endswith("weight")]
     assert len(weights) == 7  # four layers and the scales of three BatchNorms
@@ -272,6 +283,7 @@ def w_pca(model: nn.Module) -> float:
 FORMULAS: dict[str, tuple[Callable[[], nn.Module], Callable[[nn.Module], float]]] = {
     "log_synflow": (cnn, log_synflow),
     "zico_bc": (cnn, zico_bc),
+    "l_swag": (cnn, l_swag),
     "ntk_trace": (cnn, ntk_trace),
     "knas": (cnn, knas),
     "meco": (cnn, meco),

@@ -32,7 +32,7 @@ def test_every_registered_name_is_a_public_function_with_a_paper() -> None:
 
 
 def test_an_unknown_name_gives_the_nearest_one() -> None:
-    with pytest.raises(zc.InputError, match=r"unknown proxy 'synfow'; did you mean 'synflow', .* lists all 60"):
+    with pytest.raises(zc.InputError, match=r"unknown proxy 'synfow'; did you mean 'synflow', .* lists all 61"):
         get("synfow")
     with pytest.raises(zc.InputError, match="unknown proxy 'gradnorm'; did you mean 'grad_norm'"):
         registry.resolve("snip, gradnorm")

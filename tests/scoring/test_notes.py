@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from zerocost.base.fidelity import Fidelity
 from zerocost.combine import Combination
-from zerocost.scoring.notes import pool_notes
+from zerocost.engine.proxy import REGISTRY, proxy
+from zerocost.scoring.notes import pool_notes, shrinking_notes
 
 RNG = np.random.default_rng(0)
 NOISE = pd.DataFrame(RNG.normal(size=(200, 5)), columns=[*"abcd", "params"])
@@ -43,3 +45,28 @@ def test_nothing_is_said_of_size_itself_of_few_candidates_or_of_failed_scores():
     assert notes(NOISE, params=1) == []
     assert notes(NOISE.head(9), a=1, b=1, c=1) == []
     assert notes(NOISE.assign(a=np.nan, b=np.nan), a=1, b=1, c=1) == []
+
+
+def test_a_fidelity_is_noted_from_the_size_down_that_a_proxy_declares():
+    assert shrinking_notes(["jacob_cov(repeats=2)", "paper:az_trainability", "naswot"], "depth=0.5,batch=16") == [
+        "at depth=0.5 jacob_cov(repeats=2) and paper:az_trainability lose the order that they have at full size"
+    ]
+    assert shrinking_notes(["jacob_cov"], "width=0.25,batch=8") == [
+        "at width=0.25 jacob_cov loses the order that it has at full size",
+        "at batch=8 jacob_cov loses the order that it has at full size",
+    ]
+    assert shrinking_notes(["jacob_cov", "naswot"], "depth=0.5 > width=0.5,resolution=8") == []
+    assert shrinking_notes(["jacob_cov", "somebody_elses"], "full") == []
+
+
+def test_a_proxy_of_ones_own_can_declare_it():
+    @proxy(paper="mine", shrinks_badly=Fidelity(resolution=16))
+    def of_small_images(weights):
+        """The number of weights."""
+        return len(weights)
+
+    try:
+        assert len(shrinking_notes(["of_small_images"], "resolution=16,width=0.1")) == 1
+        assert shrinking_notes(["of_small_images"], "resolution=17,width=0.1") == []
+    finally:
+        del REGISTRY["of_small_images"]

@@ -186,6 +186,7 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         "below each mean its 95 % interval over architectures and seeds; a failed score counts as the worst",
         f"scored on {evaluation.settings['data']} at fidelity {evaluation.settings['fidelity']}: "
         f"{plural(networks, 'network')} in {seconds(evaluation.seconds)}",
+        *evaluation.notes,
     ):
         out.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
     for reason, group in list(evaluation.failures.groupby("reason"))[:5]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from zerocost.base.fidelity import FULL
 from zerocost.cli.common import Json, command, out, print_json
 from zerocost.engine.proxy import REGISTRY
 
@@ -19,14 +20,17 @@ def proxies(as_json: Json = False) -> None:
                     "paper": p.paper,
                     "higher_is_better": p.higher_is_better,
                     "signals": p.signals,
+                    "shrinks_badly": str(p.shrinks_badly),
                     "summary": p.summary,
                 }
                 for p in REGISTRY.values()
             ]
         )
         return
-    table = Table("proxy", "sign", "signals", "paper", box=None, pad_edge=False)
+    table = Table("proxy", "sign", "signals", "shrinks badly", "paper", box=None, pad_edge=False)
     for p in REGISTRY.values():
-        table.add_row(p.name, "+" if p.higher_is_better else "−", ", ".join(p.signals), p.paper)
+        small = "" if p.shrinks_badly == FULL else str(p.shrinks_badly).replace(",", ", ")
+        table.add_row(p.name, "+" if p.higher_is_better else "−", ", ".join(p.signals), small, p.paper)
     out.print(table)
     out.print("sign −: the formula's value is negated, so that for every score higher is better", style="dim")
+    out.print("shrinks badly: from such sizes down scores lose the order that they have at full size", style="dim")

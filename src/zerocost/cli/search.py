@@ -50,6 +50,7 @@ from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
 from zerocost.report.gain import Power, Times, spent_budget
 from zerocost.report.headline import candidate_count
+from zerocost.scoring.notes import shrinking_notes
 from zerocost.search import pipeline
 from zerocost.search.export import check_export
 from zerocost.search.formats import FORMATS, check_formats
@@ -214,6 +215,8 @@ def _print_result(result: SearchResult) -> None:
             markup=False,
             soft_wrap=True,
         )
+    for note in shrinking_notes(result.table.combination.proxies, str(result.settings["fidelity"])):
+        out.print(note, highlight=False, markup=False, soft_wrap=True)
     print_failures(result.table)
     learnt = spent_budget(result)
     if len(result.objectives) > 1:

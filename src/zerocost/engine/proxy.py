@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.base.whole import is_whole
 from zerocost.engine import catalogue  # noqa: F401  so that every signal a proxy may ask for is known
 from zerocost.engine import settings as settings_
@@ -43,6 +44,7 @@ class Proxy:
         options: values for the formula's own keyword arguments, where they differ from the default.
         repeats: from how many seeds it is measured; its score is the mean.
         group: what it looks at, by which built-in proxies are listed together.
+        shrinks_badly: the sizes from which down its scores lose the order of those at full size; full where none did.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Proxy:
     options: Mapping[str, Any] = field(default_factory=dict)
     repeats: int = 1
     group: str = ""
+    shrinks_badly: Fidelity = FULL
 
     def using(self, **options: Any) -> Proxy:
         """This proxy with other settings of its passes, options of its formula, or `repeats`.
@@ -93,7 +96,12 @@ REGISTRY: dict[str, Proxy] = {}
 
 
 def proxy(
-    *bare: object, paper: str = "", higher_is_better: bool = True, group: str = "", **settings: Any
+    *bare: object,
+    paper: str = "",
+    higher_is_better: bool = True,
+    group: str = "",
+    shrinks_badly: Fidelity = FULL,
+    **settings: Any,
 ) -> Callable[[Formula], Formula]:
     r"""Register a function as a proxy. Its parameter names are the signals it asks for; it returns one number.
 
@@ -105,6 +113,8 @@ def proxy(
         higher_is_better: False where small values are the good ones; scores then carry the formula's value negated, so
             that for every score higher is better.
         group: what the proxy looks at, by which built-in proxies are listed together in the documentation.
+        shrinks_badly: how small networks, images or batches become before its scores lose their order, as in
+            `Fidelity(depth=0.5, batch=8)`. `evaluate` and `search` note it where they score at such a size.
         settings: those of `zerocost.engine.settings.Settings` that its signals need to be measured with.
 
     Raises:
@@ -132,7 +142,9 @@ def proxy(
             raise InputError(f"a proxy is registered by its name, but got {name}: define it with def")
         signals = requested_signals(formula, "proxy")
         REGISTRY[name] = Proxy(
-            name, formula, paper, higher_is_better, signals, summary, Settings(**settings), group=group
+            *(name, formula, paper, higher_is_better, signals, summary, Settings(**settings)),
+            group=group,
+            shrinks_badly=shrinks_badly,
         )
         return formula
 

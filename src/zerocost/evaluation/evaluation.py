@@ -17,6 +17,7 @@ from zerocost.base.result import Result, frame_from_dict, frame_to_dict
 from zerocost.benchmarks.base import Query
 from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, scores_by_seed
+from zerocost.scoring.notes import shrinking_notes
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
 from zerocost.tasks.metrics import truth_falls
@@ -99,6 +100,11 @@ class Evaluation(Result):
         if self.architectures > len(self.truth):
             networks = f"{len(self.truth):,} different networks of {self.architectures:,} architectures"
         return f"{networks}, {plural(len(self.seeds), 'seed')}"
+
+    @property
+    def notes(self) -> list[str]:
+        """Which proxies lose their order at the fidelity."""
+        return shrinking_notes(self.proxies, str(self.settings.get("fidelity", "full")))
 
     @property
     def seeds(self) -> list[int]:

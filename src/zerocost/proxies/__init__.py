@@ -30,6 +30,7 @@ from zerocost.proxies.kv_cache import kv_cache as kv_cache
 from zerocost.proxies.kv_cache import kv_cache_fp16 as kv_cache_fp16
 from zerocost.proxies.kv_cache import kv_cache_int8 as kv_cache_int8
 from zerocost.proxies.l2_norm import l2_norm as l2_norm
+from zerocost.proxies.l_swag import l_swag as l_swag
 from zerocost.proxies.layer_count import layer_count as layer_count
 from zerocost.proxies.linear_regions import linear_regions as linear_regions
 from zerocost.proxies.lnwot import lnwot as lnwot

@@ -3,11 +3,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zerocost.base.fidelity import Fidelity
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024", group="features")
+@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024", group="features", shrinks_badly=Fidelity(depth=0.2))
 def az_expressivity(block_spectra: Tensors) -> Tensor:
     r"""Entropy of the principal components of each block's output, summed: :math:`-\sum_b \sum_i p_{bi} \log p_{bi}`.
 

@@ -4,11 +4,12 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.base.fidelity import Fidelity
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 
 
-@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024", group="features")
+@proxy(paper="Lee and Ham, AZ-NAS, CVPR 2024", group="features", shrinks_badly=Fidelity(depth=0.5, batch=8))
 def az_trainability(block_gains: Tensors) -> Tensor:
     r"""How well gradients keep their size through the blocks, :math:`\frac{1}{B}\sum_b (2 - \sigma_b - 1/\sigma_b)`.
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.base.fidelity import Fidelity
 from zerocost.engine.proxy import proxy
 from zerocost.proxies.reduce import check_several, total
 
@@ -11,6 +12,7 @@ from zerocost.proxies.reduce import check_several, total
 @proxy(
     paper="Mellor et al., 2020 (v1 of NAS Without Training); as in Abdelfattah et al., ICLR 2021",
     group="Jacobians, tangent kernel and Fisher information",
+    shrinks_badly=Fidelity(width=0.25, depth=0.5, batch=8),
 )
 def jacob_cov(input_jacobian: Tensor) -> Tensor:
     r"""Jacobian covariance :math:`-\sum_i \log(\lambda_i + k) + 1/(\lambda_i + k)`, with :math:`k = 10^{-5}`.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -40,13 +42,20 @@ def zico(batch_gradients: Tensors) -> Tensor:
 
 
 def _layer_term(gradients: Tensor) -> Tensor | None:
-    """One layer's term, in float64, a piece of the weights at a time; None where no weight's gradient varies."""
-    rounding = torch.finfo(gradients.dtype).eps / 2
+    """One layer's term, in float64; None where no weight's gradient varies."""
     total = torch.zeros((), dtype=torch.float64, device=gradients.device)
+    for sizes, deviations in sizes_and_deviations(gradients):
+        total += (sizes / deviations).sum()
+    return total.log() if total > 0 else None
+
+
+def sizes_and_deviations(gradients: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """E|g| and σ(g) of a layer's weights over its batches, in float64, a piece of the weights at a time; σ is infinite
+    where it is zero but for rounding."""
+    rounding = torch.finfo(gradients.dtype).eps / 2
     for piece in torch.split(gradients.flatten(1), _PIECE, dim=1):
         rows = piece.double()
         sizes = rows.abs().mean(0)
         apart = rows - rows[0]  # exact where the gradients are close
         deviations = (apart - apart.mean(0)).square_().mean(0).sqrt_()
-        total += (sizes / deviations).where(deviations > rounding * sizes, 0.0).sum()
-    return total.log() if total > 0 else None
+        yield sizes, deviations.where(deviations > rounding * sizes, torch.inf)

@@ -1,11 +1,16 @@
-"""What a pool's own scores say of their worth, without any trained network."""
+"""What can be said of the worth of scores without any trained network."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.base.format import join_words
 from zerocost.combine import Combination, agreement
+from zerocost.engine.proxy import REGISTRY
 
 _LEAST_CANDIDATES = 10
 _ONLY_SIZE = 0.95
@@ -41,3 +46,28 @@ def pool_notes(frame: pd.DataFrame, combination: Combination) -> list[str]:
                 "train a few and learn from them: zerocost search --trainings 20"
             )
     return notes
+
+
+def shrinking_notes(names: Iterable[str], fidelity: str) -> list[str]:
+    """A line for each way in which a fidelity, the last of several, is too small for some of the proxies.
+
+    See `shrinks_badly` of `zerocost.engine.proxy.Proxy`.
+
+    >>> shrinking_notes(["jacob_cov", "az_trainability", "naswot"], "depth=0.2,batch=32")
+    ['at depth=0.2 jacob_cov and az_trainability lose the order that they have at full size']
+    """
+    chosen, notes = Fidelity.parse(fidelity.rpartition(">")[2]), []
+    for kind in ("width", "depth", "resolution", "batch"):
+        size = getattr(chosen, kind)
+        losing = [name for name in names if size is not None and size <= (_least(name, kind) or 0)]
+        if losing:
+            lose = "lose the order that they have" if len(losing) > 1 else "loses the order that it has"
+            notes.append(f"at {kind}={size} {join_words(losing)} {lose} at full size")
+    return notes
+
+
+def _least(name: str, kind: str) -> float | None:
+    """The size from which down a proxy loses its order; None where none is known."""
+    known = REGISTRY.get(name.partition("(")[0].rpartition(":")[2])
+    limit: float | None = None if known is None else getattr(known.shrinks_badly, kind)
+    return None if limit == getattr(FULL, kind) else limit

@@ -69,11 +69,11 @@ class ActivationKernel(ActivationSigns):
         return self.signs or self.kernel
 
 
-class SignPatterns(ActivationSigns):
-    """How many different patterns of signs over the samples the units show."""
+class UnitPatterns(ActivationSigns):
+    """The patterns of signs over the samples that the units of each activation show."""
 
-    signal = "pattern_count"
-    meaning = "number of different sign patterns that units show over the samples: int"
+    signal = "unit_patterns"
+    meaning = "for each activation the sign patterns of its units, as words of 64 samples: ⌈N/64⌉×patterns"
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
@@ -85,10 +85,20 @@ class SignPatterns(ActivationSigns):
         self.words.append(different)
         return partial(remove, self.words, different)
 
-    def result(self) -> int:
+    def result(self) -> Any:
         if not self.words:
             raise Failure(NO_ACTIVATION)
-        return count_columns(torch.cat(self.words, dim=1))
+        return self.words
+
+
+class SignPatterns(UnitPatterns):
+    """How many different patterns of signs over the samples the units show."""
+
+    signal = "pattern_count"
+    meaning = "number of different sign patterns that units show over the samples: int"
+
+    def result(self) -> int:
+        return count_columns(torch.cat(super().result(), dim=1))
 
 
 def pack_columns(signs: Tensor) -> Tensor:
