@@ -145,6 +145,9 @@ class FlowMode(ShapeMode):
         weights: ids of the weight matrices that run.
         keep_normalisation: run normalisation, but not that of the data, as it is.
         counts: has each call counted.
+
+    Attributes:
+        normalised: whether a function that normalises was called.
     """
 
     def __init__(
@@ -157,12 +160,13 @@ class FlowMode(ShapeMode):
     ) -> None:
         super().__init__(originals)
         self.weights = weights
-        self.see, self.counts = see, counts
+        self.see, self.counts, self.normalised = see, counts, False
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.see is not None:
             self.see(as_call(function, name, args, kwargs, self.weights))
+        self.normalised |= name in NORMALISATION
         result = self.call_in_float64(function, name, args, kwargs)
         if self.counts is not None:
             self.counts.note(function, name, args, kwargs, result)

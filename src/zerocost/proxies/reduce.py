@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.signals import Tensors
+
+_PIECE = 2**16  # numbers that the cache holds
 
 
 def total(terms: Iterable[Tensor]) -> Tensor:
@@ -17,6 +20,19 @@ def total(terms: Iterable[Tensor]) -> Tensor:
     7.0
     """
     return torch.stack([term.sum(dtype=torch.float64) for term in terms]).sum()
+
+
+def in_pieces(*layers: Tensors) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors of each layer side by side, flat and a piece at a time.
+
+    What is computed of a piece stays in the cache, where that of a large layer would be written to memory and read
+    back.
+
+    >>> [(w * g).tolist() for w, g in in_pieces([torch.ones(1, 2), torch.ones(1)], [torch.ones(1, 2), torch.zeros(1)])]
+    [[1.0, 1.0], [0.0]]
+    """
+    for tensors in zip(*layers, strict=True):
+        yield from zip(*(torch.split(t.flatten(), _PIECE) for t in tensors), strict=True)
 
 
 def signal_to_noise(values: Tensor) -> Tensor:
