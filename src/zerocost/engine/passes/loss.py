@@ -35,7 +35,7 @@ def mean_loss(graph: SharedGraph) -> Tensor:
     return graph.loss
 
 
-def loss(graph: SharedGraph) -> dict[str, Any]:
+def _loss(graph: SharedGraph) -> dict[str, Any]:
     """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
     mean_loss(graph)
     others = (
@@ -61,7 +61,7 @@ def loss(graph: SharedGraph) -> dict[str, Any]:
 add_pass(
     Pass(
         name="loss",
-        run=loss,
+        run=_loss,
         order=20,
         description="backward of the mean loss to the weight matrices",
         backwards=1,
