@@ -31,6 +31,7 @@ from zerocost.engine.functions import (
 )
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.reads import Reads, left_to_passes
+from zerocost.engine.spelled_out import spelled_out
 from zerocost.engine.used_weights import follow_weights
 
 
@@ -74,10 +75,11 @@ class CallMode(Reads):
         kwargs = kwargs or {}
         if function in _DESCRIBES:
             return function(*args, **kwargs)
-        if function in _BODIES:
+        body = _BODIES.get(function) or spelled_out(function, args, kwargs)
+        if body is not None:
             self.opens(function)
             with self:
-                result = _BODIES[function](*args, **kwargs)
+                result = body(*args, **kwargs)
             if function is torch.autograd.grad:
                 self.note_gradients(args[1] if len(args) > 1 else kwargs["inputs"], result)
             return result

@@ -40,8 +40,10 @@ def _filled(name: str, parameter: Tensor, value: float) -> Tensor:
     """A weight of this value, a bias of zeros, or a copy of any other parameter; in float64."""
     kind = name.rpartition(".")[2]
     if not parameter.is_floating_point() or kind not in ("weight", "bias"):
-        return as_float64(parameter.clone())
-    return torch.full_like(parameter, value if kind == "weight" else 0.0, dtype=torch.float64)
+        copied: Tensor = as_float64(parameter.clone())
+        return copied
+    filled: Tensor = torch.full_like(parameter, value if kind == "weight" else 0.0, dtype=torch.float64)
+    return filled
 
 
 add_pass(
