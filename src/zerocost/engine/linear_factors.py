@@ -92,7 +92,7 @@ def gradients_to(of: Tensor, sources: Sequence[Tensor | _LinearCall], **options:
 def _as_gradient(source: Tensor | _LinearCall, found: Tensor | None) -> Tensor | Factors:
     """The gradient to a weight, out of what autograd found."""
     if isinstance(source, Tensor):
-        return torch.zeros_like(source) if found is None else as_dense([found])[0]
+        return as_dense([torch.zeros_like(source) if found is None else found])[0]
     rows, out = len(source.inputs), len(source.weight)
     return Factors(source.inputs.new_zeros(rows, out) if found is None else found.reshape(rows, out), source.inputs)
 

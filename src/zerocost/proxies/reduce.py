@@ -32,7 +32,7 @@ def in_pieces(*layers: Tensors) -> Iterator[tuple[Tensor, ...]]:
     [[1.0, 1.0], [0.0]]
     """
     for tensors in zip(*layers, strict=True):
-        yield from zip(*(torch.split(t.flatten(), _PIECE) for t in tensors), strict=True)
+        yield from zip(*(torch.split(t.to_dense().flatten(), _PIECE) for t in tensors), strict=True)
 
 
 def signal_to_noise(values: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ def signal_to_noise(values: Tensor) -> Tensor:
     >>> round(signal_to_noise(torch.tensor([1.0, 2.0, 3.0])).item(), 4)
     6.0
     """
-    values = values.double()
+    values = values.to_dense().double()
     deviation = values.std() if values.numel() > 1 else values.new_zeros(())
     return values.sum() / deviation if deviation > 0 else values.sum()
 
