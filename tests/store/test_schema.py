@@ -69,7 +69,9 @@ def test_a_layout_that_is_none_is_refused(tmp_path, version):
     place = tmp_path / "scores.db"
     with Store(place) as kept:
         kept.database.transact(lambda execute: execute(f"UPDATE layout SET version = {version}"), write=True)
-    with pytest.raises(InputError, match="its table layout holds .*; expected the whole number of a layout, 2 or less"):
+    with pytest.raises(
+        InputError, match=r"its table layout holds .*; expected the whole number of a layout, 2 or less"
+    ):
         Store(place)
 
 
