@@ -1,5 +1,7 @@
 """A linear layer in any spelling scores as torch's own, its bias included."""
 
+from __future__ import annotations
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -28,6 +30,11 @@ SPELLINGS = {
     "a copy of the weight": lambda x, w, b: x @ w.T.contiguous() + b,
     "the weight scaled": lambda x, w, b: x @ (1.0 * w).T + b,
     "the weight in another dtype": lambda x, w, b: (x.double() @ w.double().T).float() + b,
+    "multi_dot": lambda x, w, b: torch.linalg.multi_dot([x, w.T]) + b,
+    "addbmm": lambda x, w, b: torch.addbmm(b, x[None], w.T[None]),
+    "vecdot": lambda x, w, b: torch.linalg.vecdot(x[:, None], w) + b,
+    "sparse inputs": lambda x, w, b: torch.sparse.mm(x.to_sparse(), w.T) + b,
+    "a sparse copy of the weight": lambda x, w, b: torch.sparse.mm(w.to_sparse(), x.T).T + b,
     "threshold": lambda x, w, b: x @ w.T - (-b),
 }
 PROXIES = "near,fisher,naswot,naswot_conv,swap,zen,depth,flops,synflow,zico_bc"
@@ -55,6 +62,25 @@ def test_a_linear_layer_in_any_spelling(name, samples):
     batch = torch.randn(samples, 6, generator=torch.Generator().manual_seed(1)), torch.arange(samples) % 4
     expected, found = (zc.score(_Net(layer), batch, PROXIES) for layer in (F.linear, SPELLINGS[name]))
     assert dict(found) == pytest.approx(dict(expected), rel=1e-5) and "near" in found
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda x, w, v: torch.linalg.multi_dot([x, w.T, v.T]),
+        lambda x, w, v: torch.einsum("ni,hi,oh->no", x, w, v),
+        lambda x, w, v: torch.einsum("ni, hi, oh -> on", [x, w, v]).T,
+    ],
+)
+def test_several_products_in_one_call_are_as_many_layers(product):
+    class Several(_Net):
+        def forward(self, x):
+            return self.layer(x, *self.weights)
+
+    batch = torch.randn(9, 6, generator=torch.Generator().manual_seed(1)), torch.arange(9) % 4
+    proxies = "near,fisher,naswot_conv,lnwot,depth,flops,synflow,zico_bc,grasp"
+    expected, found = (zc.score(Several(way), batch, proxies) for way in (lambda x, w, v: x @ w.T @ v.T, product))
+    assert dict(found) == pytest.approx(dict(expected), rel=1e-5) and found["depth"] == 2
 
 
 def test_what_is_added_after_an_activation_is_no_bias():

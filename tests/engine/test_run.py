@@ -359,3 +359,23 @@ def test_weights_without_values_say_so_and_what_needs_none_scores():
     card = zc.score(model, (torch.rand(4, 3, 8, 8), torch.arange(4)), shapes + values)
     assert list(card) == shapes
     assert all("no values, as they are on the meta device" in card.failures[name] for name in values)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_network_that_computes_a_gradient_in_forward_has_one_in_every_pass(given):
+    class Force(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.energy, self.last = nn.Sequential(nn.Linear(6, 8), nn.Softplus(), nn.Linear(8, 1)), nn.Linear(6, 3)
+
+        def forward(self, x):
+            x.requires_grad_()
+            return self.last(torch.autograd.grad(self.energy(x).sum(), x, create_graph=True)[0])
+
+    torch.manual_seed(0)
+    batch = torch.randn(4, 6).requires_grad_(given), torch.arange(4) % 3
+    names = "near,snip,jacob_cov,zen,synflow,gradsign,ntk_trace,flops,peak_memory,training_memory,active_params"
+    model = Force()
+    assert not zc.score(model, batch, names).failures
+    for name in names.split(","):
+        assert zc.score(model, batch, name)[name] == zc.score(model, batch, names)[name]

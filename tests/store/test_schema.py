@@ -64,6 +64,17 @@ def test_a_store_of_a_newer_version_is_refused_and_left_as_it_was(place):
     assert layout(place) == [(3,)]
 
 
+@pytest.mark.parametrize("version", ["'abc'", "NULL", "0", "1.5"])
+def test_a_layout_that_is_none_is_refused(tmp_path, version):
+    place = tmp_path / "scores.db"
+    with Store(place) as kept:
+        kept.database.transact(lambda execute: execute(f"UPDATE layout SET version = {version}"), write=True)
+    with pytest.raises(
+        InputError, match=r"its table layout holds .*; expected the whole number of a layout, 2 or less"
+    ):
+        Store(place)
+
+
 def test_a_migration_that_breaks_leaves_the_old_store(place, monkeypatch):
     from zerocost.store import schema
 

@@ -154,7 +154,9 @@ def test_what_is_no_store_is_bad_input(tmp_path):
             Store(where)
 
 
-@pytest.mark.parametrize(("value", "reason"), [(math.inf, None), (-math.inf, None), ("snip", None), (None, None)])
+@pytest.mark.parametrize(
+    ("value", "reason"), [(math.inf, None), (-math.inf, None), ("snip", None), (None, None), (1.0, "both")]
+)
 def test_a_row_that_is_no_score_is_named(tmp_path, value, reason):
     with Store(tmp_path / "scores.db") as store:
         store.add("made", {("arch", 3, "snip"): Score(1.0, None)})

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch._tensor_str import PRINT_OPTS
 
+from zerocost.base.process_state import kept_process
+
 LOCK = threading.RLock()
 """Held by whoever needs the global random state, torch's defaults or a model to itself: threads take turns."""
 
@@ -114,7 +116,8 @@ def kept_defaults() -> Iterator[None]:
 
 @contextmanager
 def neutral_torch() -> Iterator[None]:
-    """torch as in a new process (float32, CPU, exact products), for one thread at a time; all is given back after.
+    """torch as in a new process (float32, CPU, exact products), for one thread at a time; all is given back after, and
+    so is what the process has one of.
 
     >>> torch.set_default_dtype(torch.float64)
     >>> with neutral_torch():
@@ -124,7 +127,7 @@ def neutral_torch() -> Iterator[None]:
     torch.float64
     >>> torch.set_default_dtype(torch.float32)
     """
-    with LOCK, kept_defaults():
+    with LOCK, kept_process(), kept_defaults():
         if torch.get_default_dtype() != torch.float32:
             torch.set_default_dtype(torch.float32)
         torch.set_float32_matmul_precision("highest")

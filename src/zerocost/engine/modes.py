@@ -31,6 +31,7 @@ from zerocost.engine.functions import (
 )
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.reads import Reads, left_to_passes
+from zerocost.engine.spelled_out import spelled_out
 from zerocost.engine.used_weights import follow_weights
 
 
@@ -74,10 +75,11 @@ class CallMode(Reads):
         kwargs = kwargs or {}
         if function in _DESCRIBES:
             return function(*args, **kwargs)
-        if function in _BODIES:
+        body = _BODIES.get(function) or spelled_out(function, args, kwargs)
+        if body is not None:
             self.opens(function)
             with self:
-                result = _BODIES[function](*args, **kwargs)
+                result = body(*args, **kwargs)
             if function is torch.autograd.grad:
                 self.note_gradients(args[1] if len(args) > 1 else kwargs["inputs"], result)
             return result
@@ -145,6 +147,9 @@ class FlowMode(ShapeMode):
         weights: ids of the weight matrices that run.
         keep_normalisation: run normalisation, but not that of the data, as it is.
         counts: has each call counted.
+
+    Attributes:
+        normalised: whether a function that normalises was called.
     """
 
     def __init__(
@@ -157,12 +162,13 @@ class FlowMode(ShapeMode):
     ) -> None:
         super().__init__(originals)
         self.weights = weights
-        self.see, self.counts = see, counts
+        self.see, self.counts, self.normalised = see, counts, False
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.see is not None:
             self.see(as_call(function, name, args, kwargs, self.weights))
+        self.normalised |= name in NORMALISATION
         result = self.call_in_float64(function, name, args, kwargs)
         if self.counts is not None:
             self.counts.note(function, name, args, kwargs, result)

@@ -239,7 +239,7 @@ class Network:
         def move(value: Any) -> Any:
             if not isinstance(value, Tensor):
                 return value
-            moved = value.to(self.device, self.dtype if value.is_floating_point() else None)
+            moved = value.detach().to(self.device, self.dtype if value.is_floating_point() else None)
             return moved.clone() if moved.is_inference() else moved
 
         return tree_map(move, inputs)

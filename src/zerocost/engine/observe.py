@@ -24,7 +24,8 @@ from zerocost.engine.watch.base import Scene, Undo, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
 _HIDDEN = (
-    "a function of the network is compiled by torch.jit, which hides its calls; use the Python function it was made of"
+    "calls of the network are hidden, as where a function is compiled by torch.jit or as_subclass gives a tensor "
+    "another class; use the Python function it was made of, and plain tensors"
 )
 _LAST_AXIS = {"layer_norm", "rms_norm", "embedding"}
 

@@ -134,7 +134,7 @@ def _record(network: Network, seed: int, tensors: Mapping[str, Tensor], sample: 
     with ExitStack() as stack:
         stack.enter_context(network.fresh(seed, training=False))
         recorder.follow(network)
-        for context in (torch.no_grad(), recorder, whole):
+        for context in (recorder, whole):
             stack.enter_context(context)
         returned = network.run_whole(tensors, sample)
     recorder.tape.outputs = {recorder.value(t).storage for t in _tensors(returned)}

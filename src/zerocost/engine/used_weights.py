@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zerocost.engine.functions import CASTS, PRODUCTS
 
-_COPIES = CASTS | PRODUCTS | {"contiguous", "clone"}
+_COPIES = CASTS | PRODUCTS | {"contiguous", "clone", "to_sparse", "to_sparse_csr"}
 """Functions that make of a weight one to use in its place, where the shape stays."""
 
 
@@ -26,7 +26,7 @@ def used_weight(value: Any, weights: Container[int]) -> Tensor | None:
     whole = value if value._base is None else value._base
     owner: Tensor | None = whole if id(whole) in weights else getattr(whole, "_copy_of", None)
     if value.layout is not torch.strided:
-        return None
+        return owner
     several = any(size > 1 and step for size, step in zip(value.shape[:-2], value.stride(), strict=False))
     if owner is None or (several and not value.ndim == owner.ndim == 3):
         return None

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
+from zerocost.proxies.reduce import in_pieces
 
 
 @proxy(paper="Lin et al., Zen-NAS, ICCV 2021 (their code)", group="gradients of the loss")
@@ -24,4 +25,4 @@ def global_grad_norm(parameter_gradients: Tensors) -> Tensor:
     >>> global_grad_norm([torch.tensor([[3.0]]), torch.tensor([4.0])]).item()
     5.0
     """
-    return torch.stack([g.double().square().sum() for g in parameter_gradients]).sum().sqrt()
+    return torch.stack([g.double().square().sum() for (g,) in in_pieces(parameter_gradients)]).sum().sqrt()

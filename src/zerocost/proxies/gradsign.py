@@ -4,7 +4,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.reduce import total
+from zerocost.proxies.reduce import in_pieces, total
 
 
 @proxy(paper="Zhang and Jia, GradSign, ICLR 2022", group="gradients of the loss")
@@ -25,4 +25,4 @@ def gradsign(sample_gradient_signs: Tensors) -> Tensor:
     >>> gradsign([torch.tensor([[2.0, -4.0]])]).item()
     3.0
     """
-    return total(s.abs() for s in sample_gradient_signs) / sum(s.numel() for s in sample_gradient_signs)
+    return total(s.abs() for (s,) in in_pieces(sample_gradient_signs)) / sum(s.numel() for s in sample_gradient_signs)

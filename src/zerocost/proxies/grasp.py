@@ -4,7 +4,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.reduce import total
+from zerocost.proxies.reduce import in_pieces, total
 
 
 @proxy(paper="Wang et al., GraSP, ICLR 2020; sign as in Abdelfattah et al., ICLR 2021", group="gradients of the loss")
@@ -26,4 +26,4 @@ def grasp(weights: Tensors, hessian_gradients: Tensors) -> Tensor:
     >>> grasp([torch.tensor([[1.0, 2.0]])], [torch.tensor([[3.0, -1.0]])]).item()
     -1.0
     """
-    return -total(w * hg for w, hg in zip(weights, hessian_gradients, strict=True))
+    return -total(w * hg for w, hg in in_pieces(weights, hessian_gradients))

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.reduce import total
+from zerocost.proxies.reduce import in_pieces, total
 
 
 @proxy(paper="Xu et al., KNAS, ICML 2021", group="gradients of the loss")
@@ -26,4 +26,4 @@ def knas(sample_gradient_sums: Tensors, labels: Tensor) -> Tensor:
     >>> knas([torch.tensor([[3.0, 4.0]])], torch.tensor([0, 1, 0, 1, 0])).item()
     1.0
     """
-    return total(g.square() for g in sample_gradient_sums) / len(labels) ** 2
+    return total(g.square() for (g,) in in_pieces(sample_gradient_sums)) / len(labels) ** 2

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.reduce import total
+from zerocost.proxies.reduce import in_pieces, total
 
 
 @proxy(paper="Cavagnero et al., FreeREA, WACV 2023", group="synaptic flow")
@@ -31,8 +31,8 @@ def log_synflow(flow_weights: Tensors, flow_mantissas: Tensors, flow_exponents: 
     0.0
     """
     exponents = flow_exponents or [0] * len(flow_weights)
-    terms = zip(flow_weights, flow_mantissas, exponents, strict=True)
-    return total(w * _log1p(g.abs(), exponent) for w, g, exponent in terms)
+    layers = zip(flow_weights, flow_mantissas, exponents, strict=True)
+    return total(w * _log1p(g.abs(), e) for weight, flow, e in layers for w, g in in_pieces([weight], [flow]))
 
 
 def _log1p(values: Tensor, exponent: int) -> Tensor:

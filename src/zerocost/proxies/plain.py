@@ -4,7 +4,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.reduce import total
+from zerocost.proxies.reduce import in_pieces, total
 
 
 @proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021", group="gradients of the loss")
@@ -25,4 +25,4 @@ def plain(weights: Tensors, weight_gradients: Tensors) -> Tensor:
     >>> plain([torch.tensor([[1.0, -2.0]])], [torch.tensor([[3.0, 0.5]])]).item()
     2.0
     """
-    return total(w * g for w, g in zip(weights, weight_gradients, strict=True))
+    return total(w * g for w, g in in_pieces(weights, weight_gradients))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.signals import Tensors
+
+_PIECE = 2**16  # numbers that the cache holds
 
 
 def total(terms: Iterable[Tensor]) -> Tensor:
@@ -19,13 +22,26 @@ def total(terms: Iterable[Tensor]) -> Tensor:
     return torch.stack([term.sum(dtype=torch.float64) for term in terms]).sum()
 
 
+def in_pieces(*layers: Tensors) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors of each layer side by side, flat and a piece at a time.
+
+    What is computed of a piece stays in the cache, where that of a large layer would be written to memory and read
+    back.
+
+    >>> [(w * g).tolist() for w, g in in_pieces([torch.ones(1, 2), torch.ones(1)], [torch.ones(1, 2), torch.zeros(1)])]
+    [[1.0, 1.0], [0.0]]
+    """
+    for tensors in zip(*layers, strict=True):
+        yield from zip(*(torch.split(t.to_dense().flatten(), _PIECE) for t in tensors), strict=True)
+
+
 def signal_to_noise(values: Tensor) -> Tensor:
     """Sum of a tensor over its standard deviation (n − 1); the sum alone where they are all equal, or one.
 
     >>> round(signal_to_noise(torch.tensor([1.0, 2.0, 3.0])).item(), 4)
     6.0
     """
-    values = values.double()
+    values = values.to_dense().double()
     deviation = values.std() if values.numel() > 1 else values.new_zeros(())
     return values.sum() / deviation if deviation > 0 else values.sum()
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.reduce import total
+from zerocost.proxies.reduce import in_pieces, total
 
 
 @proxy(paper="Lee et al., SNIP, ICLR 2019; summed as in Abdelfattah et al., ICLR 2021", group="gradients of the loss")
@@ -26,4 +26,4 @@ def snip(weights: Tensors, weight_gradients: Tensors) -> Tensor:
     >>> snip([torch.tensor([[1.0, -2.0]])], [torch.tensor([[3.0, 0.5]])]).item()
     4.0
     """
-    return total((w * g).abs() for w, g in zip(weights, weight_gradients, strict=True))
+    return total((w * g).abs() for w, g in in_pieces(weights, weight_gradients))

@@ -25,4 +25,4 @@ def snr_snip(weights: Tensors, weight_gradients: Tensors) -> Tensor:
     >>> round(snr_snip([torch.tensor([[1.0, 2.0]])], [torch.tensor([[1.0, -1.0]])]).item(), 3)
     4.243
     """
-    return total(signal_to_noise((w * g).abs()) for w, g in zip(weights, weight_gradients, strict=True))
+    return total(signal_to_noise((w * g).abs_()) for w, g in zip(weights, weight_gradients, strict=True))

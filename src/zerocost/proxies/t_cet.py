@@ -35,7 +35,7 @@ def t_cet(layer_kernels: Sequence[LayerKernel], flow_weights: Tensors, flow_grad
     4.661
     """
     terms = [
-        log_determinant(layer.kernel) * signal_to_noise((flow_weights[i] * flow_gradients[i]).abs())
+        log_determinant(layer.kernel) * signal_to_noise((flow_weights[i] * flow_gradients[i]).abs_())
         for layer in layer_kernels
         if (i := layer.weight) is not None
     ]

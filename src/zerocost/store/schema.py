@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zerocost.base.errors import InputError
+from zerocost.base.whole import is_whole
 
 if TYPE_CHECKING:
     from zerocost.store.database import Execute
@@ -30,12 +31,14 @@ def prepare(execute: Execute) -> None:
     """Make the tables that are missing, or today's of those that an older version wrote; nothing in them is lost.
 
     Raises:
-        InputError: a newer version wrote them.
+        InputError: a newer version wrote them, or something else.
     """
     execute("CREATE TABLE IF NOT EXISTS layout (version BIGINT)")
     written = execute("SELECT version FROM layout")
     newest = len(_MIGRATIONS) + 1
     version = written[0][0] if written else 1 if execute("SELECT name FROM {tables} WHERE name = 'scores'") else newest
+    if not is_whole(version):
+        raise InputError(f"its table layout holds {version!r}; expected the whole number of a layout, {newest} or less")
     if version > newest:
         raise InputError(
             f"a newer version of zerocost wrote it, with tables of layout {version}, but this one knows up to "

@@ -72,7 +72,7 @@ def _is_score(score: Score) -> bool:
     """Whether what a row holds is a finite number, or a reason in its place."""
     if score.value is None:
         return isinstance(score.reason, str)
-    return isinstance(score.value, int | float) and math.isfinite(score.value)
+    return score.reason is None and isinstance(score.value, int | float) and math.isfinite(score.value)
 
 
 class Store:
@@ -125,9 +125,10 @@ class Store:
         for arch, seed, proxy, value, reason in rows:
             self._check_row(_is_key(arch, seed, proxy), f"score of {proxy!r} for {arch!r}, seed {seed!r}")
             if not _is_score(Score(value, reason)):
+                found = repr(value) if value is None or reason is None else f"{value!r} and the reason {reason!r}"
                 raise ZerocostError(
                     f"the store {self.where} holds no score of {proxy} for architecture {arch}, seed {seed}, but "
-                    f"{value!r}; expected a finite number, or a reason. Delete that row, or use another store"
+                    f"{found}; expected a finite number, or a reason. Delete that row, or use another store"
                 )
         return {(arch, seed, proxy): Score(value, reason) for arch, seed, proxy, value, reason in rows}
 

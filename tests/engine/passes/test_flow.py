@@ -168,6 +168,19 @@ def test_normalisation_that_is_kept_is_that_of_every_kind_and_dropout_is_not():
     assert card["synflow_bn"] == card["synflow"]
 
 
+@pytest.mark.parametrize(("layer", "runs"), [(nn.Tanh(), 1), (nn.BatchNorm2d(4), 2)])
+def test_only_a_network_that_normalises_runs_twice_to_see_what_rounding_does(layer, runs):
+    class Counted(nn.Identity):
+        seen = 0
+
+        def forward(self, x):
+            Counted.seen += 1
+            return x
+
+    zc.score(conv(layer, Counted()), batch(3, 8, 8), "synflow_bn")
+    assert Counted.seen == runs
+
+
 @pytest.mark.parametrize("norm", [nn.BatchNorm2d, nn.InstanceNorm2d])
 def test_what_rounding_decides_is_a_failure(norm):
     torch.manual_seed(0)

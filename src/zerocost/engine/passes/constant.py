@@ -26,7 +26,7 @@ def _constant(batch: PassInput) -> dict[str, Any]:
     inputs = tree_map(as_float64, batch.inputs)
     outputs = []
     for value in _VALUES:
-        parameters = {name: _filled(name, as_float64(p.detach()), value) for name, p in network.parameters.items()}
+        parameters = {name: _filled(name, p.detach(), value) for name, p in network.parameters.items()}
         buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
         with network.fresh(batch.seed, batch.training):
             found = network.run(parameters | buffers, clone_tensors(inputs))
@@ -37,11 +37,13 @@ def _constant(batch: PassInput) -> dict[str, Any]:
 
 
 def _filled(name: str, parameter: Tensor, value: float) -> Tensor:
-    """A weight of this value, a bias of zeros, or a copy of any other parameter."""
+    """A weight of this value, a bias of zeros, or a copy of any other parameter; in float64."""
     kind = name.rpartition(".")[2]
     if not parameter.is_floating_point() or kind not in ("weight", "bias"):
-        return parameter.clone()
-    return torch.full_like(parameter, value if kind == "weight" else 0.0)
+        copied: Tensor = as_float64(parameter.clone())
+        return copied
+    filled: Tensor = torch.full_like(parameter, value if kind == "weight" else 0.0, dtype=torch.float64)
+    return filled
 
 
 add_pass(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from zerocost.base.errors import Failure
 from zerocost.engine.inputs import as_leaves, clone_tensors
 from zerocost.engine.merging import concatenate
@@ -26,11 +24,10 @@ def data(graph: SharedGraph) -> dict[str, Any]:
         for name in network.floating if "parameter_gradients" in batch.wanted else ():
             graph.tensors[name].requires_grad_()
     graph.scene.weights = {id(graph.tensors[name]): place for place, name in enumerate(network.weight_names)}
-    with torch.set_grad_enabled(follow):
-        inputs = clone_tensors(graph.inputs)
-        graph.scene.start(inputs, graph.tensors.values())
-        with graph.observer.watching():
-            outputs = network.run(graph.tensors, inputs)
+    inputs = clone_tensors(graph.inputs)
+    graph.scene.start(inputs, graph.tensors.values())
+    with graph.observer.watching():
+        outputs = network.run(graph.tensors, inputs)
     if graph.runs("perturbed"):
         graph.buffers = {name: graph.tensors[name].detach().clone() for name in network.buffers}
     if outputs.ndim == 0 or len(outputs) != batch.samples:

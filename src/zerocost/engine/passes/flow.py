@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,8 @@ _UNDEFINED = (
     "undefined: normalised with the statistics of one input of ones, {}; "
     "use synflow, where normalisation is the identity"
 )
+_NORMALISED = "normalised"
+"""Beside its signals, a run says under this name whether the network normalises anything."""
 _CANCELS = _UNDEFINED.format("the flow cancels up to rounding")
 
 
@@ -45,9 +48,8 @@ def _flow(batch: PassInput) -> dict[str, Any]:
     gradients overflow or vanish, mantissas are those of a second run in which tensors carry a power of two.
     """
     weights, flows, _, along = _backward(batch, FlowMode)
-    finite = all(bool(g.isfinite().all()) for g in flows)
     obstacle = None
-    if not finite:
+    if not all(map(_is_finite, flows)):
         obstacle = Failure(
             "the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers"
         )
@@ -55,7 +57,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
         obstacle = _NoFlow()
     mantissas: list[Tensor] | Failure = obstacle or flows
     exponents = [0] * len(flows)
-    if obstacle and "flow_mantissas" in batch.wanted and all(bool(w.isfinite().all()) for w in weights):
+    if obstacle and "flow_mantissas" in batch.wanted and all(map(_is_finite, weights)):
         mantissas, exponents = _wide(batch, flows)
     return {
         "flow_weights": weights,
@@ -68,11 +70,11 @@ def _flow(batch: PassInput) -> dict[str, Any]:
 def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int]]:
     """Gradients over a power of two, and its exponents: 0 for each tensor of `flows` that float64 can hold."""
     _, scaled, exponent, _ = _backward(batch, WideRangeMode)
-    if not all(bool(g.isfinite().all()) for g in scaled):
+    if not all(map(_is_finite, scaled)):
         raise Failure("the synaptic flow is not finite: a function of the network overflows float64 (1.8e308)")
     if not any(bool(g.any()) for g in scaled):
         raise _NoFlow()
-    held = [bool(flow.isfinite().all()) and bool(flow.any()) for flow in flows]
+    held = [_is_finite(flow) and bool(flow.any()) for flow in flows]
     mantissas = [flow if plain else wide for flow, wide, plain in zip(flows, scaled, held, strict=True)]
     return mantissas, [0 if plain else exponent for plain in held]
 
@@ -106,7 +108,8 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
             outputs = running.in_range(outputs)
             exponent = running.exponent(outputs)
         flows = gradients(outputs.sum(), weights)
-    along = {} if roles is None else {"weight_roles": roles.result()}
+    along: dict[str, Any] = {} if roles is None else {"weight_roles": roles.result()}
+    along[_NORMALISED] = running.normalised or bool(network.normalisers) or network.hides_calls
     if counts is not None and counts.certain:
         along |= counted
     return [w.detach() for w in weights], [g.detach() for g in flows], exponent, along
@@ -127,6 +130,8 @@ def _defined_flow(batch: PassInput) -> dict[str, Any]:
         return _flow(batch)
     try:
         found = _flow(batch)
+        if not found[_NORMALISED]:
+            return found
         again = _flow(replace(batch, network=_rounded_otherwise(batch.network, stream(batch.seed, "rounding"))))
     except OneValue as failure:
         raise Failure(_UNDEFINED.format("which is one value a channel")) from failure
@@ -162,9 +167,14 @@ def _magnitude(weights: Sequence[Tensor], flows: Sequence[Tensor]) -> Tensor:
     return torch.stack([(w * g).abs().sum() for w, g in zip(weights, flows, strict=True)]).sum()
 
 
+def _is_finite(values: Tensor) -> bool:
+    """Whether all elements are, without a copy of them."""
+    return not values.numel() or all(map(math.isfinite, torch.stack(torch.aminmax(values)).tolist()))
+
+
 def absolute_values(parameter: Tensor) -> Tensor:
     """Absolute values in float64; a copy of an integer parameter."""
-    return as_float64(parameter.abs()) if parameter.is_floating_point() else parameter.clone()
+    return parameter.to(torch.float64, copy=True).abs_() if parameter.is_floating_point() else parameter.clone()
 
 
 add_pass(

@@ -16,13 +16,11 @@ from zerocost.engine.readings import labels
 from zerocost.engine.signals import Signal
 from zerocost.engine.twice import TwiceMode
 
-
-class NoGradient(Failure):
-    """Every gradient is zero."""
+NO_GRADIENT = "no path from the weights to the loss: every gradient is zero"
 
 
-def loss(graph: SharedGraph) -> dict[str, Any]:
-    """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
+def mean_loss(graph: SharedGraph) -> Tensor:
+    """The mean loss of a graph's outputs, and its weights, noted on it."""
     targets = labels(graph.batch.targets)
     graph.weights = graph.batch.network.matrices(graph.tensors)
     with TwiceMode() if graph.twice else nullcontext():
@@ -34,6 +32,12 @@ def loss(graph: SharedGraph) -> dict[str, Any]:
         raise Failure("no path from the weights to the loss")
     if not graph.loss.isfinite().all():
         raise Failure(f"the loss is {graph.loss.detach().item()}")
+    return graph.loss
+
+
+def _loss(graph: SharedGraph) -> dict[str, Any]:
+    """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
+    mean_loss(graph)
     others = (
         [graph.tensors[n] for n in graph.batch.network.floating] if "parameter_gradients" in graph.batch.wanted else []
     )
@@ -46,7 +50,7 @@ def loss(graph: SharedGraph) -> dict[str, Any]:
         )
     graph.gradients = found[: len(graph.weights)]
     if not any(bool(g.any()) for g in graph.gradients):
-        raise NoGradient("no path from the weights to the loss: every gradient is zero")
+        raise Failure(NO_GRADIENT)
     return {
         "loss": graph.loss.detach(),
         "weight_gradients": [g.detach() for g in graph.gradients],
@@ -57,7 +61,7 @@ def loss(graph: SharedGraph) -> dict[str, Any]:
 add_pass(
     Pass(
         name="loss",
-        run=loss,
+        run=_loss,
         order=20,
         description="backward of the mean loss to the weight matrices",
         backwards=1,

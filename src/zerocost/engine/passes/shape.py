@@ -31,6 +31,7 @@ _UNKNOWN_TO_TORCH: dict[Any, Callable[..., int]] = {  # FLOPs by the arguments' 
     _aten.addmv: lambda _, matrix, *__, **___: 2 * prod(matrix),
     _aten.dot: lambda one, *_, **__: 2 * prod(one),
     _aten.addbmm: lambda _, one, other, *__, **___: 2 * prod(one) * other[-1],
+    _aten._sparse_addmm: lambda _, one, other, *__, **___: 2 * prod(one) * other[-1],
     _aten._trilinear: lambda one, weight, other, *_, **__: 2 * one[0] * (prod(weight) + weight[0] * other[-1]),
     _aten.mkldnn_rnn_layer: lambda x, one, other, *_, **__: 2 * x[0] * x[1] * (prod(one) + prod(other)),
     _aten._cudnn_rnn: lambda x, weights, *_, **__: 2 * x[0] * x[1] * sum(prod(w) for w in weights if len(w) == 2),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.graph import gradients
 from zerocost.engine.inputs import clone_tensors
+from zerocost.engine.linear_factors import Factors, LinearCalls, gradients_to
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
 from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal
@@ -29,13 +30,28 @@ def _tangents(batch: PassInput) -> dict[str, Any]:
     if not wanted:
         raise Failure("the network has no weights")
     with network.fresh(batch.seed, batch.training):
-        outputs = check_finite(network.run(tensors, clone_tensors(batch.inputs)))
+        with LinearCalls() as calls:
+            outputs = check_finite(network.run(tensors, clone_tensors(batch.inputs)))
         if len(outputs) != batch.samples or not outputs.requires_grad:
             raise Failure("no path from the weights to the outputs, one row a sample")
         of = outputs.reshape(batch.samples, -1).sum(1)
-        found = [gradients(value, wanted, retain_graph=True) for value in of]
-    kernels = [inner_products([g.reshape(-1) for g in of_one]) for of_one in zip(*found, strict=True)]
+        sources = calls.sources(of, wanted)
+        found = [gradients_to(value, sources, retain_graph=True) for value in of]
+    kernels = [_kernel(of_one) for of_one in zip(*found, strict=True)]
     return {"tangent_kernel": torch.stack(kernels).sum(0), BACKWARD_COUNT: len(found)}
+
+
+def _kernel(found: Sequence[Tensor | Factors]) -> Tensor:
+    """Inner products of all pairs of gradients to one weight, N×N in float64.
+
+    Those of δᵢᵀx and δⱼᵀx, which share x, are those of δᵢ and (xxᵀ)δⱼ.
+    """
+    factors = [gradient for gradient in found if isinstance(gradient, Factors)]
+    if not factors:
+        return inner_products([gradient.reshape(-1) for gradient in found if isinstance(gradient, Tensor)])
+    x = factors[0].inputs.double()
+    deltas = torch.stack([factor.outputs for factor in factors]).double()
+    return deltas.flatten(1) @ ((x @ x.T) @ deltas).flatten(1).T
 
 
 def inner_products(rows: list[Tensor]) -> Tensor:

@@ -104,7 +104,7 @@ class LastFeatures(Watcher):
     def before(self, call: Call) -> None:
         if call.name == "linear" and self.scene.sample_axis.reaches(call.input):
             given = _read_or_failure(self.scene.rows, call.input)
-            self.given = given if isinstance(given, Failure) else given.detach().clone()
+            self.given = given if isinstance(given, Failure) else given.detach().to_dense().clone()
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
         if not _is_map(call) or not self.scene.sample_axis.reaches(result):

@@ -1,0 +1,70 @@
+"""What a process has one of beside torch's state: put back after code of others has run."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def _directory() -> Path | None:
+    """The working directory; None where it is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return None
+
+
+def _change_directory(path: Path | None) -> None:
+    if path is not None:
+        os.chdir(path)
+
+
+def _set_environment(variables: Mapping[str, str]) -> None:
+    for name in os.environ.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+def _handle_interrupt(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread() and handler is not None:
+        signal.signal(signal.SIGINT, handler)
+
+
+_STATE: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+    (_directory, _change_directory),
+    (lambda: dict(os.environ), _set_environment),
+    (np.geterr, lambda errors: np.seterr(**errors)),
+    (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+    (sys.getrecursionlimit, sys.setrecursionlimit),
+    (lambda: signal.getsignal(signal.SIGINT), _handle_interrupt),
+)
+"""How each is read and set."""
+
+
+@contextmanager
+def kept_process() -> Iterator[None]:
+    """The working directory, the environment, numpy's handling of errors, garbage collection, the recursion limit and
+    the handler of Ctrl-C are afterwards as before.
+
+    >>> before = Path.cwd()
+    >>> with kept_process():
+    ...     os.chdir("/")
+    >>> Path.cwd() == before
+    True
+    """
+    before = [get() for get, _ in _STATE]
+    try:
+        yield
+    finally:
+        for (get, put), value in zip(_STATE, before, strict=True):
+            if get() != value:
+                put(value)

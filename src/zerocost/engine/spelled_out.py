@@ -1,0 +1,74 @@
+"""Products of several matrices in one call, as the products of two that they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zerocost.engine.functions import Function
+
+
+def spelled_out(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
+    """What to run in place of a function that multiplies several matrices, so that each product is a call by itself;
+    None for any other.
+
+    >>> x, w, v = torch.ones(1, 2), torch.ones(2, 3), torch.ones(3, 4)
+    >>> spelled_out(torch.linalg.multi_dot, ([x, w, v],), {})([x, w, v])
+    tensor([[6., 6., 6., 6.]])
+    """
+    if function not in _SPELLED_OUT or "out" in kwargs:
+        return None
+    if function is torch.einsum:
+        return _einsum if _has_several(*args) else None
+    return _SPELLED_OUT[function]
+
+
+def _multi_dot(matrices: Sequence[Tensor]) -> Tensor:
+    """From the left, which is the cheapest order for a few samples in the first matrix."""
+    return reduce(torch.matmul, matrices)
+
+
+def _chain_matmul(*matrices: Tensor) -> Tensor:
+    return _multi_dot(matrices)
+
+
+def _addbmm(input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
+    """The sum over a batch of matrices as one product of longer rows."""
+    rows, columns = batch1.movedim(0, 1).flatten(1), batch2.flatten(0, 1)
+    return torch.addmm(input, rows, columns, beta=beta, alpha=alpha)
+
+
+def _vecdot(x: Tensor, y: Tensor, *, dim: int = -1) -> Tensor:
+    return ((x.conj() if x.is_complex() else x) * y).sum(dim)
+
+
+def _has_several(equation: Any, *operands: Any) -> bool:
+    """Whether an einsum names three operands or more, each by letters."""
+    return isinstance(equation, str) and equation.count(",") > 1 and "->" in equation and "." not in equation
+
+
+def _einsum(equation: str, *operands: Any) -> Tensor:
+    """One operand after the other, from the left, as torch does it."""
+    left = list(operands[0] if len(operands) == 1 else operands)
+    given, output = equation.replace(" ", "").split("->")
+    terms = given.split(",")
+    while len(terms) > 2:
+        later = {*output}.union(*terms[2:])
+        kept = "".join(letter for letter in dict.fromkeys(terms[0] + terms[1]) if letter in later)
+        left[:2] = [torch.einsum(f"{terms[0]},{terms[1]}->{kept}", *left[:2])]
+        terms[:2] = [kept]
+    return torch.einsum(f"{terms[0]},{terms[1]}->{output}", *left)
+
+
+_SPELLED_OUT: dict[Function, Function] = {
+    torch.linalg.multi_dot: _multi_dot,
+    torch.chain_matmul: _chain_matmul,
+    torch.addbmm: _addbmm,
+    Tensor.addbmm: _addbmm,
+    torch.linalg.vecdot: _vecdot,
+    torch.einsum: _einsum,
+}
