@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from rich.table import Table
 
 from zerocost.base.fidelity import FULL
@@ -12,6 +14,7 @@ from zerocost.engine.proxy import REGISTRY
 @command
 def proxies(as_json: Json = False) -> None:
     """List the zero-cost proxies with paper, sign and the signals they need."""
+    known = sorted(REGISTRY.values(), key=attrgetter("name"))
     if as_json:
         print_json(
             [
@@ -23,12 +26,12 @@ def proxies(as_json: Json = False) -> None:
                     "shrinks_badly": str(p.shrinks_badly),
                     "summary": p.summary,
                 }
-                for p in REGISTRY.values()
+                for p in known
             ]
         )
         return
     table = Table("proxy", "sign", "signals", "shrinks badly", "paper", box=None, pad_edge=False)
-    for p in REGISTRY.values():
+    for p in known:
         small = "" if p.shrinks_badly == FULL else str(p.shrinks_badly).replace(",", ", ")
         table.add_row(p.name, "+" if p.higher_is_better else "−", ", ".join(p.signals), small, p.paper)
     out.print(table)
