@@ -3,13 +3,13 @@
     python bench/loop.py score SCORES/nasbench201.csv --data npz:IMAGES.npz
     python bench/loop.py compare SCORES TRUTHS [--tables nasbench201,macro]
     python bench/loop.py predict SCORES TRUTHS
-    python bench/loop.py whole SCORES/nasbench201.csv TRUTH.csv
+    python bench/loop.py whole SCORES/nasbench201.csv TRUTH.csv [--share 0.5]
 
 `score` scores each network of NAS-Bench-201 once, at a reduced fidelity, from seed 0; parameters are those of the full
 networks. The other tables in SCORES are those of `bench/ranking.py score`. `compare` draws pools of 1,000 candidates,
 or half of a smaller table; candidates are "trained" by looking up their accuracy (the mean over seeds), 5, then 5 more,
 and so on. `predict` learns from BERT-like encoders drawn at random and ranks the others. `whole` has all networks of
-NAS-Bench-201 as candidates.
+NAS-Bench-201 as candidates, or a share of them, drawn anew each time.
 """
 
 from __future__ import annotations
@@ -72,28 +72,32 @@ def tables(scores: Path, truths: Path, wanted: list[str]) -> Iterator[Trained]:
             yield of_space(f"{name}, {task}", benchmark.space, found, truth)
 
 
-def loop(table: Trained, pool: list[str], score: pd.Series[float], first: list[str], size: int) -> list[str]:
+def loop(table: Trained, features: pd.DataFrame, score: pd.Series[float], first: list[str], size: int) -> list[str]:
     """What is trained, in order: `size` at a time, after those that are given."""
-    features, order = table.features(pool), list(first)
-    if not score.any():
-        features = features.loc[:, ~features.columns.str.startswith(("rank:", "failed:"))]
+    order = list(first)
     while len(order) < max(COUNTS):
         order += learn(features, score, table.accuracy[order]).next(size)
     return order
+
+
+def structure_of(features: pd.DataFrame) -> pd.DataFrame:
+    """The features that no score tells."""
+    return features.loc[:, ~features.columns.str.startswith(("rank:", "failed:"))]
 
 
 def orders(table: Trained, pool: list[str], rng: np.random.Generator) -> dict[str, list[str]]:
     """What each way trains, in order."""
     score, random = table.score(pool), [pool[i] for i in rng.permutation(len(pool))]
     best = lambda values: list(values.sort_values(ascending=False, kind="stable").index)  # noqa: E731
-    nothing, first = pd.Series(0.0, pool), learn(table.features(pool), score, {}).next(5)
+    features, nothing = table.features(pool), pd.Series(0.0, pool)
+    first = learn(features, score, {}).next(5)
     return {
         "random": random,
         "most parameters": best(table.size[pool]),
         "best scores": best(score),
-        "surrogate on structure alone, rounds of 5": loop(table, pool, nothing, random[:5], 5),
-        "learning, rounds of 5": loop(table, pool, score, first, 5),
-        LEARNING: loop(table, pool, score, first, 2),
+        "surrogate on structure alone, rounds of 5": loop(table, structure_of(features), nothing, random[:5], 5),
+        "learning, rounds of 5": loop(table, features, score, first, 5),
+        LEARNING: loop(table, features, score, first, 2),
     }
 
 
@@ -166,7 +170,7 @@ def predict(scores: Path, truths: Path, draws: Annotated[int, typer.Option(min=2
     (table,) = tables(scores, truths, ["bert"])
     every = list(table.accuracy.index)
     features, size, scored = table.features(every), table.size, table.score(every)
-    counts, structure = features.filter(like="count:"), features.loc[:, ~features.columns.str.startswith("rank:")]
+    counts, structure = features.filter(like="count:"), structure_of(features)
     ways: dict[str, Callable[[list[str]], pd.Series[float]]] = {
         "parameters": lambda names: size,
         "the default score": lambda names: scored,
@@ -194,8 +198,13 @@ def predict(scores: Path, truths: Path, draws: Annotated[int, typer.Option(min=2
 
 
 @app.command()
-def whole(scores: Path, truth: Path, draws: Annotated[int, typer.Option(min=2)] = 20) -> None:
-    """Test accuracy of what is found among all networks of NAS-Bench-201, one cell of each set of twins, Markdown.
+def whole(
+    scores: Path,
+    truth: Path,
+    draws: Annotated[int, typer.Option(min=2)] = 20,
+    share: Annotated[float, typer.Option(help="Of the networks, as many are candidates, drawn at random.")] = 1.0,
+) -> None:
+    """Test accuracy of what is found among the networks of NAS-Bench-201, one cell of each set of twins, Markdown.
 
     A training gives the accuracy of one training seed, drawn at random. The network of the highest one is judged by its
     mean over seeds.
@@ -205,14 +214,16 @@ def whole(scores: Path, truth: Path, draws: Annotated[int, typer.Option(min=2)] 
     pool = [text for text in known.distinct() if text in found.index]
     mean = benchmark.truth(**query)[pool]
     each = pd.DataFrame({seed: benchmark.truth(**query | {"seed": seed}) for seed in benchmark.seeds}).reindex(pool)
-    print(f"{len(pool):,} networks, the best {mean.max():.2f}\n")
+    size = round(share * len(pool))
+    print(f"{size:,} of {len(pool):,} networks, the best of all {mean.max():.2f}\n")
     print("| way | 5 | 10 | 20 |\n|---|---|---|---|")
     cells: dict[str, list[list[float]]] = {}
     for draw in range(draws):
         rng = np.random.default_rng(draw)
-        picked = each.apply(lambda row, rng=rng: rng.choice(row.dropna()), axis=1)
-        table = of_space("nasbench201", benchmark.space, found.loc[pool], picked)
-        for way, order in orders(table, pool, rng).items():
+        drawn = [pool[i] for i in rng.permutation(len(pool))[:size]]
+        picked = each.loc[drawn].apply(lambda row, rng=rng: rng.choice(row.dropna()), axis=1)
+        table = of_space("nasbench201", benchmark.space, found.loc[drawn], picked)
+        for way, order in orders(table, drawn, rng).items():
             best = [str(picked[order[:count]].idxmax()) for count in COUNTS]
             cells.setdefault(way, []).append([float(mean[name]) for name in best])
     for way, values in cells.items():

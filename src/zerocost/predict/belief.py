@@ -14,12 +14,8 @@ from zerocost.predict.process import Part, Process, Values, fit_process
 
 _WEIGHTS = {"rank": 2.0, "encoding": 0.6, "count": 0.5}
 """How much each kind of feature is expected to explain of what the score does not."""
-_BEST_QUANTILE = 0.98
+_BEST_QUANTILE = 0.95
 """The quantile that the best score stands for: the order of the very best says little."""
-EXPLORE = 0.5
-"""How many standard deviations count as much as the expectation."""
-_HEDGE = 4
-"""Every so many trainings, one goes to the best by score, in case that what was learnt misleads."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,6 @@ class Belief:
     trained: pd.Series[float]
     trust: pd.Series[float]
     _process: Process = field(repr=False)
-    _score: Values = field(repr=False)
 
     @property
     def best(self) -> str:
@@ -56,9 +51,8 @@ class Belief:
     def next(self, k: int = 1) -> list[str]:
         """The `k` candidates to train next, as many as are left, best first.
 
-        Each has the highest expectation plus half a standard deviation. The deviation is what is left of it once those
-        chosen before are known, so that a batch is no set of near-twins. After something was trained, every fourth is
-        the best left by score, in case that what was learnt misleads.
+        Each has the highest expectation plus one standard deviation. The deviation is what is left of it once those
+        chosen before are known, so that a batch is no set of near-twins.
         """
         if k < 1:
             raise InputError(f"k must be at least 1, but got {k}")
@@ -66,9 +60,7 @@ class Belief:
         explained, variance = process.explained, process.variance
         chosen: list[int] = []
         for _ in range(min(k, int(left.sum()))):
-            worth = process.mean + EXPLORE * np.sqrt(np.maximum(variance, 0.0))
-            if len(self.trained) and (len(self.trained) + len(chosen)) % _HEDGE == _HEDGE - 1:
-                worth = self._score
+            worth = process.mean + np.sqrt(np.maximum(variance, 0.0))
             chosen.append(int(np.argmax(np.where(left, worth, -np.inf))))
             left[chosen[-1]] = False
             more = process.explained_by(chosen[-1], explained)
@@ -91,7 +83,8 @@ def learn(
     each proxy, the counts of operations (both linear) and encodings (Gaussian). The level :math:`m` is integrated out.
     The slope :math:`r`, the weights :math:`w_k`, the noise :math:`\nu` and the unit :math:`\sigma` are means over a
     grid, weighted by the likelihood of the accuracies, so that the score is left only as far as these say. Before two
-    accuracies differ, they are the means of the grid, and the unit is 1.
+    accuracies differ, they are the means of the grid, and the unit is 1. Features `failed:…` are left out: a rare
+    failure is no reason to train.
 
     A failed training counts as the lowest of the other accuracies. The result depends on the arguments alone: after a
     break, a loop goes on from the accuracies it has.
@@ -144,15 +137,14 @@ def learn(
         trained=known,
         trust=trust,
         _process=process,
-        _score=quantiles,
     )
 
 
 def _parts(features: pd.DataFrame) -> dict[str, Part]:
     """The parts of the covariance, by kind of feature."""
-    kinds = np.array(["count" if kind == "failed" else kind for kind in (str(n).partition(":")[0] for n in features)])
+    kinds = np.array([str(name).partition(":")[0] for name in features])
     parts: dict[str, Part] = {}
-    for kind in dict.fromkeys(kinds.tolist()):
+    for kind in dict.fromkeys(kinds[kinds != "failed"].tolist()):
         if kind not in _WEIGHTS:
             raise unknown("kind of feature", kind, _WEIGHTS)
         values, radial = features.loc[:, kinds == kind].to_numpy(np.float64), kind == "encoding"

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from zerocost.base.errors import InputError
-from zerocost.predict.belief import EXPLORE, Belief
+from zerocost.predict.belief import Belief
 from zerocost.statistics.pareto import Floats, fronts, hypervolume
 
 _MARGIN = 0.1
@@ -48,7 +48,7 @@ def next_for_front(belief: Belief, others: pd.DataFrame, k: int = 1) -> list[str
     for place in np.flatnonzero(~np.isfinite(beside).all(axis=1))[:1]:
         raise InputError(f"{names[place]!r} lacks an objective; leave out candidates that do")
     expected = np.column_stack([belief.mean, beside])
-    promised = np.column_stack([belief.mean + EXPLORE * belief.std, beside])
+    promised = np.column_stack([belief.mean + belief.std / 2, beside])
     worst = beside.min(axis=0) - _MARGIN * np.ptp(beside, axis=0)
     reference = np.array([belief.mean.median(), *worst])
     trained = belief.trained.dropna()

@@ -13,7 +13,7 @@ Values = npt.NDArray[np.float64]
 
 _EMPHASIS = 4.0
 """How many times more or less than expected each part may explain."""
-_SLOPES = np.array([0.0, 1.0, 2.0, 4.0])
+_SLOPES = np.array([0.0, 1.0, 2.0])
 """Units that the mean may rise with one standard deviation of the score."""
 _NOISES = np.array([0.03, 0.1, 0.3])
 """Variances, in units, of what neither score nor parts explain."""
