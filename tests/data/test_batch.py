@@ -190,6 +190,13 @@ def test_a_good_batch_passes():
             Batch(torch.tensor([[0.0], [float("nan")]])),
             "1 of 2 input values are NaN or infinite, the first in sample 1",
         ),
+        (Batch(torch.ones(2, 3).to_sparse()), "got one that is sparse; make it dense"),
+        (
+            Batch(torch.nested.nested_tensor([torch.ones(2), torch.ones(3)], layout=torch.jagged)),
+            "got one that is nested",
+        ),
+        (Batch([torch.ones(2), torch.ones(2, device="meta")]), "got one that is without values"),
+        (Batch(torch.ones(2, 3), torch.ones(2).to_sparse()), "got one that is sparse"),
         (Batch({"a": torch.zeros(2), "b": torch.tensor([0.0, float("-inf")])}), "NaN or infinite"),
         (Batch(torch.zeros(2, 3), torch.zeros(3)), r"2 inputs need 2 targets, got targets of shape \(3,\)"),
         (Batch(torch.zeros(2, 3), torch.tensor(0)), r"2 inputs need 2 targets, got targets of shape \(\)"),

@@ -132,8 +132,8 @@ def validate(batch: Batch, classes: int | None = None) -> None:
         classes: number of outputs of the network; None does not check labels.
 
     Raises:
-        InputError: a batch without tensors or samples, NaN or infinite inputs, a number of targets that is not the
-            number of inputs, or labels that are not whole numbers in [0, classes).
+        InputError: a batch without tensors or samples, sparse or nested ones, NaN or infinite inputs, a number of
+            targets that is not the number of inputs, or labels that are not whole numbers in [0, classes).
 
     >>> validate(Batch(torch.zeros(2, 3), torch.tensor([0, 10])), classes=10)
     Traceback (most recent call last):
@@ -145,6 +145,8 @@ def validate(batch: Batch, classes: int | None = None) -> None:
             f"the inputs of a batch must hold tensors, got {type(batch.inputs).__name__}; "
             "zerocost.data.draw makes a batch of data"
         )
+    for tensor in [*tensors, *_tensors(batch.targets)]:
+        _check_kind(tensor)
     count = next((len(tensor) for tensor in tensors if tensor.ndim), 0)
     if count == 0:
         raise InputError(f"the batch is empty: inputs of shape {tuple(tensors[0].shape)}")
@@ -165,6 +167,14 @@ def validate(batch: Batch, classes: int | None = None) -> None:
             f"labels must be in 0..{classes - 1} for a network with {classes} outputs, got {describe_values(outside)}; "
             "count labels from 0 and give the network an output for each class"
         )
+
+
+def _check_kind(tensor: Tensor) -> None:
+    """`InputError` for a tensor whose values cannot be read in place."""
+    kinds = {"nested": tensor.is_nested, "sparse": tensor.layout is not torch.strided, "without values": tensor.is_meta}
+    found = next((kind for kind, applies in kinds.items() if applies), None)
+    if found is not None:
+        raise InputError(f"a batch must hold dense tensors with values, got one that is {found}; make it dense")
 
 
 def _bytes_in(sample: Any) -> int:
