@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from zerocost.base.fidelity import Fidelity
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import ChannelSaliency
 from zerocost.proxies.reduce import total
@@ -12,6 +13,7 @@ from zerocost.proxies.reduce import total
 @proxy(
     paper="Theis et al., 2018; Turner et al., BlockSwap, ICLR 2020; as in Abdelfattah et al., ICLR 2021",
     group="gradients of the loss",
+    shrinks_badly=Fidelity(depth=0.2),
 )
 def fisher(channel_saliency: Sequence[ChannelSaliency]) -> Tensor:
     r"""Fisher saliency of the channels, summed over channels and layers.

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zerocost.base.fidelity import Fidelity
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import total
 
 
-@proxy(paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021", group="gradients of the loss")
+@proxy(
+    paper="Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021",
+    group="gradients of the loss",
+    shrinks_badly=Fidelity(depth=0.2),
+)
 def grad_norm(weight_gradients: Tensors) -> Tensor:
     r"""Gradient norm :math:`\sum_l \lVert\partial L/\partial W_l\rVert_2`, summed over weight matrices.
 

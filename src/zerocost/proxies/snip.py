@@ -2,12 +2,17 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zerocost.base.fidelity import Fidelity
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 from zerocost.proxies.reduce import in_pieces, total
 
 
-@proxy(paper="Lee et al., SNIP, ICLR 2019; summed as in Abdelfattah et al., ICLR 2021", group="gradients of the loss")
+@proxy(
+    paper="Lee et al., SNIP, ICLR 2019; summed as in Abdelfattah et al., ICLR 2021",
+    group="gradients of the loss",
+    shrinks_badly=Fidelity(depth=0.2),
+)
 def snip(weights: Tensors, weight_gradients: Tensors) -> Tensor:
     r"""Connection sensitivity :math:`\sum_k |w_k\,\partial L/\partial w_k|`.
 

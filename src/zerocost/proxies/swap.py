@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+from zerocost.base.fidelity import Fidelity
 from zerocost.engine.proxy import proxy
 
 
-@proxy(paper="Peng et al., SWAP-NAS, ICLR 2024", group="activations")
+@proxy(paper="Peng et al., SWAP-NAS, ICLR 2024", group="activations", shrinks_badly=Fidelity(batch=8))
 def swap(pattern_count: int) -> int:
     r"""Number of sample-wise activation patterns: of different columns of the samples × units matrix of signs.
 
