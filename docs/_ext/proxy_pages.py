@@ -68,7 +68,10 @@ def proxy_page(p: Proxy) -> str:
 def declared(p: Proxy) -> Iterator[tuple[str, str]]:
     """What is known of a proxy without reading its docstring."""
     yield "paper", p.paper
-    yield "sign", "higher is better" if p.higher_is_better else "lower is better; the score is the value negated"
+    if p.group == "budgets":
+        yield "sign", "lower is better; it has the weight −1 in a ranking"
+    else:
+        yield "sign", "higher is better" if p.higher_is_better else "lower is better; the score is the value negated"
     yield "signals", "; ".join(f"``{name}``, {plain(SIGNALS[name].meaning)}" for name in p.signals)
     yield "passes", cost(p)
     yield "labels", "needed" if labelled(p) else "not needed"

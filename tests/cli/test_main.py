@@ -70,7 +70,10 @@ def test_proxies_lists_every_proxy(run):
     listed = run("proxies", "--json").json
     assert [p["name"] for p in listed] == zc.proxies.names()
     assert all(p["paper"] and p["summary"] and p["signals"] for p in listed)
-    assert all(name in run("proxies").out for name in zc.proxies.names())
+    shown = run("proxies").out
+    assert all(name in shown for name in zc.proxies.names())
+    signs = {line.split()[0]: line.split()[1] for line in shown.splitlines() if line.strip()}
+    assert [signs[name] for name in ("flash_int8", "ntk_condition", "params")] == ["less", "−", "+"]
 
 
 def test_explain_counts_the_runs(run):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 from rich.table import Table
 
 from zerocost.base.fidelity import FULL
 from zerocost.cli.common import Json, command, out, print_json
-from zerocost.engine.proxy import REGISTRY
+from zerocost.engine.proxy import REGISTRY, names
 
 
 @command
 def proxies(as_json: Json = False) -> None:
     """List the zero-cost proxies with paper, sign and the signals they need."""
-    known = sorted(REGISTRY.values(), key=attrgetter("name"))
+    known = [REGISTRY[name] for name in names()]
     if as_json:
         print_json(
             [
@@ -22,6 +20,7 @@ def proxies(as_json: Json = False) -> None:
                     "name": p.name,
                     "paper": p.paper,
                     "higher_is_better": p.higher_is_better,
+                    "group": p.group,
                     "signals": p.signals,
                     "shrinks_badly": str(p.shrinks_badly),
                     "summary": p.summary,
@@ -33,7 +32,9 @@ def proxies(as_json: Json = False) -> None:
     table = Table("proxy", "sign", "signals", "shrinks badly", "paper", box=None, pad_edge=False)
     for p in known:
         small = "" if p.shrinks_badly == FULL else str(p.shrinks_badly).replace(",", ", ")
-        table.add_row(p.name, "+" if p.higher_is_better else "−", ", ".join(p.signals), small, p.paper)
+        sign = "less" if p.group == "budgets" else "+" if p.higher_is_better else "−"
+        table.add_row(p.name, sign, ", ".join(p.signals), small, p.paper)
     out.print(table)
     out.print("sign −: the formula's value is negated, so that for every score higher is better", style="dim")
+    out.print("less: a budget, of which less is better; it has the weight −1 in a ranking", style="dim")
     out.print("shrinks badly: from such sizes down scores lose the order that they have at full size", style="dim")

@@ -164,12 +164,12 @@ def get(name: str) -> Proxy:
 
 
 def names() -> list[str]:
-    """Names of all registered proxies, built-in ones first.
+    """Names of all registered proxies, in alphabetical order.
 
     >>> "snip" in names()
     True
     """
-    return list(REGISTRY)
+    return sorted(REGISTRY)
 
 
 def formula_options(formula: Callable[..., Any]) -> dict[str, Any]:
