@@ -49,10 +49,19 @@ def block_gains(maps: Sequence[BlockMap], seed: int) -> list[Tensor]:
         if back.shape == out.shape and torch.equal(back, out):
             raise Failure("a block hands its input on unchanged, for which the authors' code gives −∞")
         found.append(
-            torch.linalg.matrix_norm(channels_in_rows(back, out.shape) @ _channels_last(out), ord=2)
-            / _count_positions(out)
+            _largest_singular_value(channels_in_rows(back, out.shape) @ _channels_last(out)) / _count_positions(out)
         )
     return found[::-1]
+
+
+def _largest_singular_value(matrix: Tensor) -> Tensor:
+    """By the eigenvalues of the smaller Gram matrix, which cost half of a decomposition and are as exact for it.
+
+    >>> round(_largest_singular_value(torch.tensor([[3.0, 0.0], [0.0, -4.0]]).double()).item(), 12)
+    4.0
+    """
+    tall = len(matrix) > matrix.shape[1]
+    return torch.linalg.eigvalsh(matrix.T @ matrix if tall else matrix @ matrix.T)[-1].clamp(min=0).sqrt()
 
 
 def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
