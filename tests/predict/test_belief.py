@@ -205,6 +205,7 @@ def test_twenty_thousand_candidates_take_less_than_a_second() -> None:
         ({"features": X.add_prefix("colour:")}, "unknown kind of feature 'colour'"),
         ({"features": X[[]]}, "nothing to learn from"),
         ({"features": X[:0]}, "nothing to learn from"),
+        ({"features": X[[]].assign(**{"failed:snip": 0.0})}, "nothing to learn from"),
         ({"features": X.replace(X.iloc[0, 0], np.nan)}, "finite"),
         ({"features": pd.concat([X, X[:1]])}, "features has candidate 'net0' twice"),
         ({"score": pd.concat([SCORE, SCORE[:1]])}, "score has candidate 'net0' twice"),

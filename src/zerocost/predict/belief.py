@@ -180,8 +180,8 @@ def _noises(noise: float | Mapping[str, float] | pd.Series[float], known: pd.Ser
 
 def _check(features: pd.DataFrame, score: pd.Series[float], known: pd.Series[float]) -> None:
     """`InputError` for candidates, scores or accuracies that cannot be used."""
-    if not features.size:
-        raise InputError("there is nothing to learn from: features must have a row and a column at least")
+    if features.empty or all(str(name).startswith("failed:") for name in features):
+        raise InputError("there is nothing to learn from: features must have a row and a column that is no failed:…")
     if not np.isfinite(features.to_numpy(np.float64)).all():
         raise InputError("features must be finite numbers; Features fills in those of failed scores")
     for what, index in (("features", features.index), ("score", score.index)):
