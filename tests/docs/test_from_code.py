@@ -57,7 +57,7 @@ def test_a_proxy_page_has_paper_signals_passes_and_code(pages: ModuleType) -> No
     assert get("grasp").paper in page
     assert "``hessian_gradients``" in page
     assert "data, loss, curvature: 1 forward, 2 backward, when scored alone" in page
-    assert "return -total(w * hg for w, hg in zip(weights, hessian_gradients, strict=True))" in page
+    assert "return -total(w * hg for w, hg in in_pieces(weights, hessian_gradients))" in page
     assert '"""' not in page
 
 

@@ -60,6 +60,15 @@ def test_it_is_shown_plotted_and_read_back():
     assert again.table.equals(found.table) and again.unit == found.unit
 
 
+def test_lazy_layers_get_weights_as_in_score():
+    def lazy():
+        return nn.Sequential(nn.LazyConv2d(4, 3), nn.ReLU(), nn.Flatten(), nn.LazyLinear(4))
+
+    for given in (lazy, lazy()):
+        found = profile(given, BATCH, "snip", rounds=1)
+        assert not found.failures and "loss" in found.table["name"].tolist()
+
+
 def test_bad_input_says_what_is_wrong():
     with pytest.raises(InputError, match="rounds must be at least 1"):
         profile(build, BATCH, rounds=0)

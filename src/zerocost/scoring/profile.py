@@ -23,6 +23,7 @@ from zerocost.base.torch_state import neutral_torch
 from zerocost.base.whole import check_whole
 from zerocost.data.as_batch import as_batches, separate_targets
 from zerocost.data.batch import Batch
+from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
 from zerocost.engine.plan import plan
@@ -120,7 +121,7 @@ def profile(
     batches = list(map(separate_targets, as_batches(batch)))
     chosen = as_task(task, None, batches[0])
     asked = combine.proxies_for(proxies, batches[0].inputs)
-    model = or_failure(initialise_on, build, seed, None)
+    model = or_failure(lambda: materialised(initialise_on(build, seed, None), batches[0].inputs, seed))
     if isinstance(model, Failure):
         raise InputError(str(model))
     measure = _Measure(model, batches, chosen, seed)

@@ -61,7 +61,8 @@ def _largest_singular_value(matrix: Tensor) -> Tensor:
     4.0
     """
     tall = len(matrix) > matrix.shape[1]
-    return torch.linalg.eigvalsh(matrix.T @ matrix if tall else matrix @ matrix.T)[-1].clamp(min=0).sqrt()
+    values: Tensor = torch.linalg.eigvalsh(matrix.T @ matrix if tall else matrix @ matrix.T)
+    return values[-1].clamp(min=0).sqrt()
 
 
 def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
