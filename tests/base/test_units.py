@@ -45,10 +45,29 @@ def test_clauses_keep_the_text_and_the_names_as_they_were_written() -> None:
         ("latency < 3kB", r"compared with latency \(a time\)"),
         ("flash < 3ms", r"3ms is a time, but it is compared with flash \(a size in bytes\)"),
         ("flash < 3kb", "cannot read the condition"),
-        ("flash < 3 @kB", "it has an @"),
+        ("flash < 3 ** kB", r"it has \*\*"),
+        ("flash < 256kB and", "condition 'flash < 256kB and': invalid syntax"),
         ("2ms < 3ms", "compared with no quantity"),
     ],
 )
 def test_a_unit_of_another_kind_is_an_error(where: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_clauses(where)
+
+
+@pytest.mark.parametrize(
+    ("where", "values", "holds"),
+    [
+        ("change > -1k", {"change": -999.0}, True),
+        ("change > -1k", {"change": -1001.0}, False),
+        ("change > +1k", {"change": 1001.0}, True),
+        ("-2kB < flash < 2 * 3kB", {"flash": 5999.0}, True),
+        ("flash < 2 * 3kB", {"flash": 6001.0}, False),
+        ("flash / 2kB < 3", {"flash": 5999.0}, True),
+        ("1MB - flash > 1kB", {"flash": 998_000.0}, True),
+    ],
+)
+def test_numbers_with_units_are_numbers_in_any_sum(where: str, values: dict[str, float], holds: bool) -> None:
+    [clause] = parse_clauses(where)
+    assert bool(clause.holds(values)) == holds
+    assert clause.text == where

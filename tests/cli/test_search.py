@@ -60,7 +60,29 @@ def test_reduced_fidelity_is_part_of_the_provenance(run):
 
 def test_a_proxy_that_does_not_bear_the_fidelity_is_named(run):
     result = run("search", *SMALL, "--epochs", 0, "--proxies", "az_trainability,naswot", "--fidelity", "depth=0.5")
-    assert "at depth=0.5 az_trainability loses the order that it has at full size" in result.out
+    note = "at depth=0.5 az_trainability loses the order that it has at full size"
+    assert note in result.out
+    options = ("--proxies", "az_trainability", "--fidelity", "depth=0.5 > full", "--json")
+    steps = run("search", *SMALL, "--epochs", 0, *options)
+    assert steps.json["notes"] == [note]
+
+
+def test_the_front_of_what_was_trained_comes_first_with_its_costs(run, user_file):
+    options = (*SMALL, "--trainings", 5, "--objectives", "score,flops")
+    result = run("search", "--space", f"{user_file}:space", *options)
+    assert result.code == 0, result.err
+    assert "that no other beats in all of accuracy, flops" in result.out
+    assert "trained, 5 of 6, the front first" in result.out
+    assert "flops" in result.out.partition("the front first")[2].splitlines()[1]
+
+
+def test_without_a_training_that_ended_well_the_exit_code_is_1(run, user_file, tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("def loss(outputs, targets):\n    raise ValueError('no loss today')\n")
+    options = (*SMALL, "--proxies", "naswot", "--loss", f"{broken}:loss", "--trainings", 3)
+    result = run("search", "--space", f"{user_file}:space", *options)
+    assert result.code == 1
+    assert "no training ended well, so there is no best network: " in result.err and "no loss today" in result.err
 
 
 def test_a_filter_that_nobody_passes_is_exit_code_1(run, user_file):

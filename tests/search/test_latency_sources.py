@@ -71,6 +71,13 @@ def test_a_command_that_fails_is_a_named_failure(tmp_path: Path, body: str, reas
         latency_meter(command(tmp_path, body)).measure(nn.Linear(4, 8), SAMPLE)
 
 
+def test_less_than_no_time_is_a_named_failure() -> None:
+    space = zc.spaces.get("cnn")
+    cost = measured_latency(space, torch.zeros(1, 3, 16, 16), latency_meter(lambda model, sample: -3.0))
+    found = cost(next(iter(space)))
+    assert isinstance(found, Failure) and str(found) == "the latency is -3 ms, which is less than nothing"
+
+
 def test_a_function_is_given_the_network_and_a_sample() -> None:
     def joules(model: nn.Module, sample: Tensor) -> float:
         return model.weight.numel() / len(sample)

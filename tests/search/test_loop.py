@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 
@@ -113,6 +114,7 @@ def test_failed_trainings_come_last_and_are_avoided():
 def test_all_trainings_may_fail():
     result, rounds = loop(lambda name: None, trainings=7)
     assert [len(names) for names in rounds] == [5, 2]
+    assert set(result.kept.dropped.values()) == {"not trained"}
     assert all(one.mean is None for one in result.expected)
     assert len(result.kept) == 7
 
@@ -197,8 +199,8 @@ def test_repeated_trainings_say_how_much_is_luck():
         ({"trainings": 5, "epochs": 0}, "a budget of trainings needs epochs >= 1"),
         ({"training_seconds": 0}, "training_seconds must be above 0, but got 0"),
         ({"trainings": 5, "halving": True}, "halving compares candidates of one round"),
-        ({"trainings": 5, "objectives": "snip,params"}, "but got objectives snip, params; put limits on costs"),
-        ({"trainings": 5, "objectives": "accuracy"}, "score must be the objective or one of several"),
+        ({"trainings": 5, "objectives": "snip,params"}, "but got objectives snip, params; name score among them"),
+        ({"trainings": 5, "objectives": "accuracy"}, "leave out accuracy, which trainings are judged by"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, words):
@@ -229,6 +231,30 @@ def test_a_search_goes_on_where_it_was_interrupted_and_trains_nothing_twice(tmp_
     assert len(whole.survivors) == 7
     assert len(whole.random) == 2
     assert SearchResult.from_dict(whole.to_dict()).expected == whole.expected
+
+
+def test_what_was_trained_before_an_interruption_is_kept_in_the_first_round_too():
+    settings = {"candidates": 8, "keep": 1, "trainings": 6, "epochs": 1, "proxies": "params", "batch": 16}
+
+    def stop(stage, done, _):
+        if (stage, done) == ("train", 3):
+            raise KeyboardInterrupt
+
+    with pytest.raises(SearchInterrupted) as stopped:
+        search(space, "digits:8", progress=stop, objectives="score,params", **settings)
+    result = stopped.value.result
+    trained = {run.name for run in result.survivors}
+    assert len(trained) >= 2
+    assert set(result.kept.frame.index) == trained
+    assert result.front and set(result.front) <= trained
+
+
+def test_of_equally_good_networks_the_best_is_on_the_front():
+    result, _ = loop(lambda name: 0.5, objectives="score,params", trainings=9)
+    runs = [Run.of(name, 0, [Epoch(1, 1.0, 1.0, 0.5, 0.1)]) for name in result.kept.frame.index]
+    assert len(result.front) == 1
+    assert replace(result, survivors=runs).best in result.front
+    assert replace(result, survivors=runs[::-1]).best in result.front
 
 
 def test_more_random_picks_than_candidates_are_as_many_as_there_are():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from zerocost.base.errors import InputError
 from zerocost.combine import as_combination
 from zerocost.search.objectives import Objectives, minimised, read_objectives
 
@@ -35,6 +36,12 @@ def test_one_that_lacks_an_objective_has_no_fitness_and_is_on_no_front():
 def test_sizes_latencies_and_energies_are_made_small(name):
     assert minimised(name)
     assert Objectives((name, "snip")).directions == ["minimize", "maximize"]
+
+
+@pytest.mark.parametrize("wrong", [3, object(), ["params"], None])
+def test_what_is_no_name_and_no_function_is_no_objective(wrong):
+    with pytest.raises(InputError, match="objectives are names and functions"):
+        read_objectives(["score", wrong])
 
 
 def test_names_are_read_from_a_text_or_a_sequence_each_once():

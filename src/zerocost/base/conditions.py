@@ -32,8 +32,9 @@ _EXAMPLE = "write for example 'snip > 0.05 and params < 2e6'"
 _DEEPEST = 100
 """How deep a condition may be nested; a sum of n numbers is n − 1 deep."""
 _WITH_UNIT = re.compile(rf"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)( ?)({'|'.join(UNITS)})\b")
-_MARK = "@"
-"""Between a number and its unit in the text that Python reads, where it is an operator that conditions do not have."""
+_MARK = "**"
+"""Between a number and its unit in the text that Python reads: an operator that conditions do not have, and that binds
+tighter than all others."""
 _Values = Mapping[str, Any]
 """A number, or an array of them, for each name; NaN for a missing value."""
 
@@ -89,9 +90,10 @@ def parse_clauses(where: str) -> list[Clause]:
     >>> bool(parse_clauses("latency < 0.5s")[0].holds({"latency": 400}))
     True
     """
-    if "@" in where:
-        raise InputError(f"cannot read the condition {where!r:.200}: it has an @; {_EXAMPLE}")
-    where = _WITH_UNIT.sub(rf"\1{_MARK}\2\3", where.strip())
+    given = where.strip()
+    if _MARK in given:
+        raise InputError(f"cannot read the condition {given!r:.200}: it has {_MARK}; {_EXAMPLE}")
+    where = _WITH_UNIT.sub(rf"\1{_MARK}\2\3", given)
     try:
         tree = ast.parse(where, mode="eval").body
         depth = _depth(tree)
@@ -99,12 +101,12 @@ def parse_clauses(where: str) -> list[Clause]:
         reason = error.msg
         if reason == "invalid decimal literal":
             reason = f"a number is followed by what is no unit; the units are {', '.join(UNITS)}"
-        raise InputError(f"cannot read the condition {where!r:.200}: {reason}; {_EXAMPLE}") from None
+        raise InputError(f"cannot read the condition {given!r:.200}: {reason}; {_EXAMPLE}") from None
     except (RecursionError, MemoryError, ValueError) as error:  # what Python says of very deep texts, or of a null
         reason = str(error) or "it is nested too deeply"
-        raise InputError(f"cannot read the condition {where!r:.200}: {reason}; {_EXAMPLE}") from None
+        raise InputError(f"cannot read the condition {given!r:.200}: {reason}; {_EXAMPLE}") from None
     if depth > _DEEPEST:
-        raise InputError(f"the condition {where!r:.60}… is nested {depth} deep, at most {_DEEPEST} is possible")
+        raise InputError(f"the condition {given!r:.60}… is nested {depth} deep, at most {_DEEPEST} is possible")
     parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
     texts = [(ast.get_source_segment(where, part) or where).replace(_MARK, "") for part in parts]
     return [Clause(text, _Converted().visit(part)) for text, part in zip(texts, parts, strict=True)]
@@ -131,7 +133,7 @@ class _Converted(ast.NodeTransformer):
 
 def _number_and_unit(node: ast.AST) -> tuple[Any, ast.Name] | None:
     """The two parts of a number with a unit; None for anything else."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) and isinstance(node.right, ast.Name):
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and isinstance(node.right, ast.Name):
         return node.left, node.right
     return None
 
@@ -194,8 +196,9 @@ def _evaluate_number(node: ast.expr, values: _Values) -> Any:
         return np.asarray(values[node.id], dtype=np.float64)
     if isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
         return _ARITHMETIC[type(node.op)](_evaluate_number(node.left, values), _evaluate_number(node.right, values))
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_evaluate_number(node.operand, values)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        value = _evaluate_number(node.operand, values)
+        return -value if isinstance(node.op, ast.USub) else value
     raise InputError(f"cannot use {ast.unparse(node)!r} in a condition; columns, numbers and + - * / are understood")
 
 

@@ -10,6 +10,7 @@ import typer
 
 from zerocost import data as data_
 from zerocost import spaces
+from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
 from zerocost.base.format import fixed, percent
 from zerocost.base.progress import report_steps
@@ -47,6 +48,8 @@ def record(data: Data, recording: _Recording) -> None:
     `zerocost search --latency TABLE.json` then needs no device.
     """
     check_file(recording.out, "the table")
+    if recording.out.suffix != ".json":
+        raise InputError(f"the table is JSON, so give a .json file, but got {recording.out}")
     loaded = data_.load(data)
     given = own_space(recording.space) if ":" in recording.space else recording.space
     space, _ = fit_space(given, loaded)

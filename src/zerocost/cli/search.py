@@ -12,6 +12,7 @@ import typer
 from zerocost import benchmarks, report, spaces
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
+from zerocost.base.format import plural
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.benchmarks import Benchmark
 from zerocost.cli.common import (
@@ -50,7 +51,6 @@ from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
 from zerocost.report.gain import Power, Times, spent_budget
 from zerocost.report.headline import candidate_count
-from zerocost.scoring.notes import shrinking_notes
 from zerocost.search import pipeline
 from zerocost.search.export import check_export
 from zerocost.search.formats import FORMATS, check_formats
@@ -194,6 +194,8 @@ def _fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy], refus
     if not len(result.kept):
         reason = next(iter(result.kept.dropped.values()), "no candidates")
         fail(f"no candidate passed the filter, so nothing was trained; the best one: {reason}", NOTHING_FOUND)
+    if result.survivors and result.best is None:
+        fail(f"no training ended well, so there is no best network: {result.survivors[0].failure}", NOTHING_FOUND)
 
 
 def _load_table(space: str, path: Path | None) -> Benchmark | None:
@@ -215,14 +217,14 @@ def _print_result(result: SearchResult) -> None:
             markup=False,
             soft_wrap=True,
         )
-    for note in shrinking_notes(result.table.combination.proxies, str(result.settings["fidelity"])):
+    for note in (note for table in (*result.earlier, result.table) for note in table.notes):
         out.print(note, highlight=False, markup=False, soft_wrap=True)
     print_failures(result.table)
     learnt = spent_budget(result)
     if len(result.objectives) > 1:
         names = [result.task.metric_name if learnt and name == SCORE else name for name in result.objectives]
-        which = "trained architectures" if learnt else "architectures"
-        out.print(f"front: {len(result.front)} {which} that no other beats in all of {', '.join(names)}")
+        which = plural(len(result.front), "trained architecture" if learnt else "architecture")
+        out.print(f"front: {which} that no other beats in all of {', '.join(names)}")
     if learnt:
         print_trained(result)
     elif len(result.kept):
@@ -262,6 +264,7 @@ def _result_dict(result: SearchResult) -> dict[str, object]:
         "settings": result.settings,
         "stages": [vars(stage) for stage in result.stages],
         **ranking_dict(result.kept, result.table),
+        "notes": [note for table in (*result.earlier, result.table) for note in table.notes],
         "front": result.front,
         "order": result.order,
         "rejected": result.rejected,

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, plural, shorten
-from zerocost.base.units import unit_of
+from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.common import out
 from zerocost.combine import Combination
 from zerocost.report.frames import run_table, trained_table
@@ -179,16 +179,19 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run], title: str =
 def print_trained(result: SearchResult, limit: int = 5) -> None:
     """The best of what a budget was spent on, with what was expected of each just before its training."""
     metric, trainings = WrittenMetric.of(result.task), trainings_in_order(result, trained_table(run_table(result)))
-    rows = trainings.set_index("name").loc[result.kept.frame.index].join(result.kept.frame["params"])
-    out.print(f"\n[bold]trained, {len(rows)} of {len(result.table)}, best first[/bold]", highlight=False)
+    costs = dict.fromkeys([*(name for name in result.objectives if is_cost(name)), "params"])
+    rows = trainings.set_index("name").loc[result.kept.frame.index].join(result.kept.frame[[*costs]])
+    if len(result.objectives) > 1:  # the front first
+        rows = rows.assign(front=rows.index.isin(result.front)).sort_values("front", ascending=False, kind="stable")
+    order = "best first" if len(result.objectives) == 1 else "the front first"
+    out.print(f"\n[bold]trained, {len(rows)} of {len(result.table)}, {order}[/bold]", highlight=False)
     shown = Table("", box=None, pad_edge=False)
     shown.add_column("candidate", overflow="fold")
-    for title in (metric.words, "expected", "params"):
+    for title in (metric.words, "expected", *costs):
         shown.add_column(title, justify="right")
     for place, (name, row) in enumerate(rows.head(limit).iterrows(), start=1):
-        reached, expected, params = map(float, row[["metric", "mean", "params"]])
-        numbers = (metric.text(reached), metric.text(expected), cell_text(params, "params"))
-        shown.add_row(str(place), escape(str(name)), *numbers)
+        numbers = [metric.text(float(row[column])) for column in ("metric", "mean")]
+        shown.add_row(str(place), escape(str(name)), *numbers, *(cell_text(float(row[c]), c) for c in costs))
     out.print(shown)
     if len(rows) > limit:
         out.print(f"… and {len(rows) - limit} more; --json gives all", style="dim")

@@ -162,7 +162,7 @@ def _as_dataset(data: Any) -> Dataset[Any]:
         if all(isinstance(one, Tensor | np.ndarray) for one in leaves) and isinstance(
             targets, Tensor | np.ndarray | None
         ):
-            made = as_inputs(inputs) if len(leaves) == 1 else tree_map(_as_input, inputs)
+            made = as_inputs(inputs) if leaves[0] is inputs else tree_map(_as_input, inputs)
             count = len(tree_leaves(made)[0])
             if any(len(one) != count for one in tree_leaves(made)):
                 raise InputError("the inputs of one batch must have the same number of samples")

@@ -18,6 +18,7 @@ from zerocost.benchmarks.base import Query
 from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, scores_by_seed
 from zerocost.scoring.notes import shrinking_notes
+from zerocost.spaces import Fidelity
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
 from zerocost.tasks.metrics import truth_falls
@@ -104,7 +105,8 @@ class Evaluation(Result):
     @property
     def notes(self) -> list[str]:
         """Which proxies lose their order at the fidelity."""
-        return shrinking_notes(self.proxies, str(self.settings.get("fidelity", "full")))
+        fidelity = Fidelity.parse(str(self.settings.get("fidelity", "full")))
+        return shrinking_notes(self.proxies, fidelity, self.settings.get("batch", 64))
 
     @property
     def seeds(self) -> list[int]:

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import norm, rankdata
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.whole import check_whole
 from zerocost.predict.process import Part, Process, Values, fit_process
 
 _WEIGHTS = {"rank": 2.0, "encoding": 0.6, "count": 0.5}
@@ -54,8 +55,7 @@ class Belief:
         Each has the highest expectation plus one standard deviation. The deviation is what is left of it once those
         chosen before are known, so that a batch is no set of near-twins.
         """
-        if k < 1:
-            raise InputError(f"k must be at least 1, but got {k}")
+        check_whole("k", k)
         process, left = self._process, ~self.mean.index.isin(self.trained.index)
         explained, variance = process.explained, process.variance
         chosen: list[int] = []

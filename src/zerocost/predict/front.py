@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from zerocost.base.errors import InputError
+from zerocost.base.whole import check_whole
 from zerocost.predict.belief import Belief
 from zerocost.statistics.pareto import Floats, fronts, hypervolume
 
@@ -41,10 +42,11 @@ def next_for_front(belief: Belief, others: pd.DataFrame, k: int = 1) -> list[str
     >>> sorted(size[chosen].astype(int).tolist())
     [19, 24, 27, 28]
     """
-    if k < 1:
-        raise InputError(f"k must be at least 1, but got {k}")
+    check_whole("k", k)
+    if not isinstance(others, pd.DataFrame) or not others.index.is_unique:
+        raise InputError("others must be a data frame with one row for each candidate")
     names = belief.mean.index
-    beside: Floats = others.reindex(names).to_numpy(np.float64)
+    beside: Floats = others.reindex(names).apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
     for place in np.flatnonzero(~np.isfinite(beside).all(axis=1))[:1]:
         raise InputError(f"{names[place]!r} lacks an objective; leave out candidates that do")
     expected = np.column_stack([belief.mean, beside])

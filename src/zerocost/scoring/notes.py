@@ -48,17 +48,17 @@ def pool_notes(frame: pd.DataFrame, combination: Combination) -> list[str]:
     return notes
 
 
-def shrinking_notes(names: Iterable[str], fidelity: str) -> list[str]:
-    """A line for each way in which a fidelity, the last of several, is too small for some of the proxies.
+def shrinking_notes(names: Iterable[str], fidelity: Fidelity, batch: int) -> list[str]:
+    """A line for each way in which a fidelity is too small for some of the proxies.
 
-    See `shrinks_badly` of `zerocost.engine.proxy.Proxy`.
+    See `shrinks_badly` of `zerocost.engine.proxy.Proxy`. `batch` is that of a fidelity that names none.
 
-    >>> shrinking_notes(["jacob_cov", "az_trainability", "naswot"], "depth=0.2,batch=32")
+    >>> shrinking_notes(["jacob_cov", "az_trainability", "naswot"], Fidelity(depth=0.2), 32)
     ['at depth=0.2 jacob_cov and az_trainability lose the order that they have at full size']
     """
-    chosen, notes = Fidelity.parse(fidelity.rpartition(">")[2]), []
+    names, notes = list(names), []
     for kind in ("width", "depth", "resolution", "batch"):
-        size = getattr(chosen, kind)
+        size = getattr(fidelity, kind) or (batch if kind == "batch" else None)
         losing = [name for name in names if size is not None and size <= (_least(name, kind) or 0)]
         if losing:
             lose = "lose the order that they have" if len(losing) > 1 else "loses the order that it has"

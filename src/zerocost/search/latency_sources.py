@@ -121,6 +121,8 @@ def measured_latency(
         key = space.canonical(arch)
         if key not in known and key not in failed:
             found = or_failure(measure, arch)
+            if isinstance(found, Timing) and found.median < 0:
+                found = Failure(f"the latency is {found.median:g} ms, which is less than nothing")
             if isinstance(found, Failure):
                 failed[key] = Failure(str(found))
             else:

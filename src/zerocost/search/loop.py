@@ -85,6 +85,11 @@ class _Loop:
         return late or len(self.outcomes) >= self.budget
 
     @property
+    def is_informed(self) -> bool:
+        """Whether any training has ended well."""
+        return any(np.isfinite(one.value) for one in self.outcomes.values())
+
+    @property
     def belief(self) -> Belief:
         """What is expected of all that passes the filter."""
         if self.pool is not self.result.kept:
@@ -116,8 +121,7 @@ class _Loop:
             return []
         belief, count = self.belief, min(ROUND if self.outcomes else FIRST, self.budget - len(self.outcomes))
         chosen = belief.next(count) if self.others.empty else next_for_front(belief, self.others, count)
-        known = any(np.isfinite(one.value) for one in self.outcomes.values())
-        self.result.expected += [_expected(belief, name, self.sign, known) for name in chosen]
+        self.result.expected += [_expected(belief, name, self.sign, self.is_informed) for name in chosen]
         return chosen
 
     def learn(self, names: Iterable[str], runs: Sequence[Run]) -> None:
@@ -126,11 +130,14 @@ class _Loop:
 
     def conclude(self) -> None:
         """Keep what was trained, best first, and its front; say of all others what is expected."""
+        self.learn(dict.fromkeys(run.name for run in self.result.survivors), self.result.survivors)
         belief, pool, metric = self.belief, self.result.kept, self.plan.split.task.metric_name
         values = pd.Series({name: one.value for name, one in self.outcomes.items()}, dtype=float)
         names = [str(name) for name in values.sort_values(ascending=False, kind="stable", na_position="last").index]
         left = {
             str(name): f"not trained: expected {metric_text(metric, self.sign * float(belief.mean[name]))}"
+            if self.is_informed
+            else "not trained"
             for name in pool.frame.index.difference(names, sort=False)
         }
         if not self.others.empty:

@@ -53,5 +53,9 @@ def check_names(
             resolve(name)
             continue
         hint = "" if hardware else ". Latencies and energies of other devices need hardware, a table"
+        if is_metric(name):
+            raise InputError(
+                f"{name} is known of trained networks alone, and conditions are checked before; name it in objectives"
+            )
         listed = unknown("quantity", name, {ACCURACY, *known}, "`zerocost proxies`")
         raise InputError(f"{listed}{hint}")

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from zerocost.base.errors import InputError
 from zerocost.base.units import is_cost
 from zerocost.base.user_code import FileFunction
 from zerocost.combine import Combination
@@ -128,6 +129,8 @@ def read_objectives(objectives: Iterable[str | OwnCost] | OwnCost | str) -> dict
         objectives = objectives.split(",")
     found: dict[str, str | OwnCost] = {}
     for one in [objectives] if callable(objectives) else objectives:
+        if not isinstance(one, str) and not callable(one):
+            raise InputError(f"objectives are names and functions of an architecture, but got {one!r:.60}")
         function = _function_in(one.strip()) if isinstance(one, str) else one
         name = cost_name(function) if function else str(one).strip()
         found |= {name: function or name} if name else {}

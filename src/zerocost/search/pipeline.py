@@ -70,9 +70,10 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             raise InputError(f"objective {trained!r} needs epochs >= 1 to train, or a table to look it up in")
         no_score = len(self.objective_names) > 1 and SCORE not in self.objective_names
         if self.learns and (trained is not None or no_score):
+            wrong = f"leave out {trained}, which trainings are judged by" if trained else "name score among them"
             raise InputError(
-                "a budget of trainings goes on from a score, so score must be the objective or one of several, but got "
-                f"objectives {', '.join(self.objective_names)}; put limits on costs in where"
+                "a budget of trainings goes on from the objective score, alone or beside costs, but got objectives "
+                f"{', '.join(self.objective_names)}; {wrong}"
             )
         latency_meter(self.latency)
         check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware, self.own_costs)

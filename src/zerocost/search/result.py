@@ -103,10 +103,11 @@ class SearchResult(Result):
 
     @property
     def best(self) -> str | None:
-        """The survivor of the best mean metric over its training seeds; None before training."""
+        """The survivor of the best mean metric over its training seeds, of equal ones on the front; None before
+        training."""
         found = _mean_metrics(self.survivors)
-        pick = max if all(run.higher_is_better for run in self.survivors) else min
-        return pick(found, key=lambda name: found[name], default=None)
+        sign = 1 if all(run.higher_is_better for run in self.survivors) else -1
+        return max(found, key=lambda name: (sign * found[name], name in self.front), default=None)
 
     @property
     def metric_name(self) -> str:

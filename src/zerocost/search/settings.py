@@ -208,7 +208,7 @@ class Stopping(SettingsGroup):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.seconds is not None and not self.seconds > 0:
+        if self.seconds is not None and not (isinstance(self.seconds, int | float) and self.seconds > 0):
             raise InputError(f"seconds must be above 0, but got {self.seconds!r}")
 
 
@@ -239,8 +239,9 @@ class Training(SettingsGroup):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_logger(self.logger)
-        if self.training_seconds is not None and not self.training_seconds > 0:
-            raise InputError(f"training_seconds must be above 0, but got {self.training_seconds!r}")
+        limit = self.training_seconds
+        if limit is not None and not (isinstance(limit, int | float) and limit > 0):
+            raise InputError(f"training_seconds must be above 0, but got {limit!r}")
         if self.learns and not self.epochs:
             raise InputError("a budget of trainings needs epochs >= 1")
         if self.learns and self.halving:
