@@ -67,6 +67,19 @@ def test_a_proxy_that_does_not_bear_the_fidelity_is_named(run):
     assert steps.json["notes"] == [note]
 
 
+def test_a_space_that_cannot_shrink_is_not_searched_at_a_first_fidelity_that_scores_nothing(run, tmp_path):
+    file = tmp_path / "rigid.py"
+    file.write_text(
+        "from torch import nn\ndef space(choose):\n"
+        "    width = choose.int('width', 1, 9)\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(192, width), nn.ReLU(), nn.Linear(width, 10))\n"
+    )
+    options = ("--candidates", 5, "--keep", 1, "--epochs", 0, "--fidelity", "depth=0.2 > full", "--proxies", "snip")
+    result = run("search", "--space", f"{file}:space", "--data", "digits:8", *options)
+    assert result.code == 2
+    assert "no candidate could be scored: " in result.err
+
+
 def test_the_front_of_what_was_trained_comes_first_with_its_costs(run, user_file):
     options = (*SMALL, "--trainings", 5, "--objectives", "score,flops")
     result = run("search", "--space", f"{user_file}:space", *options)

@@ -45,6 +45,12 @@ def test_a_batch_without_targets_is_inputs_alone():
     assert load(Batch(torch.rand(4, 3))).targets is None
 
 
+def test_inputs_by_name_may_be_a_single_one():
+    ids = torch.arange(6).reshape(3, 2)
+    inputs, target = load(({"input_ids": ids}, torch.arange(3)))[1]
+    assert inputs["input_ids"].tolist() == [2, 3] and int(target) == 1
+
+
 def test_a_dataset_is_returned_as_it_is_and_a_loader_gives_its_own():
     dataset = TensorDataset(torch.rand(4, 3), torch.arange(4))
     assert load(dataset) is dataset

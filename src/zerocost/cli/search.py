@@ -189,8 +189,9 @@ def _fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy], refus
     """Fail where a search ended without a survivor, and say why."""
     if not len(result.table):
         fail(refusals, NOTHING_FOUND)
-    if nothing_ran(chosen, result.table.scored) and "score" in result.objectives:
-        fail(f"no candidate could be scored: {result.table.failures['reason'].iloc[0]}", BAD_INPUT)
+    for table in (*result.earlier, result.table):
+        if nothing_ran(chosen, table.scored) and "score" in result.objectives:
+            fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
     if not len(result.kept):
         reason = next(iter(result.kept.dropped.values()), "no candidates")
         fail(f"no candidate passed the filter, so nothing was trained; the best one: {reason}", NOTHING_FOUND)
@@ -217,9 +218,10 @@ def _print_result(result: SearchResult) -> None:
             markup=False,
             soft_wrap=True,
         )
-    for note in (note for table in (*result.earlier, result.table) for note in table.notes):
-        out.print(note, highlight=False, markup=False, soft_wrap=True)
-    print_failures(result.table)
+    for table in (*result.earlier, result.table):
+        for note in table.notes:
+            out.print(note, highlight=False, markup=False, soft_wrap=True)
+        print_failures(table)
     learnt = spent_budget(result)
     if len(result.objectives) > 1:
         names = [result.task.metric_name if learnt and name == SCORE else name for name in result.objectives]
@@ -265,6 +267,7 @@ def _result_dict(result: SearchResult) -> dict[str, object]:
         "stages": [vars(stage) for stage in result.stages],
         **ranking_dict(result.kept, result.table),
         "notes": [note for table in (*result.earlier, result.table) for note in table.notes],
+        "failures": [one for table in (*result.earlier, result.table) for one in table.failures.to_dict("records")],
         "front": result.front,
         "order": result.order,
         "rejected": result.rejected,
