@@ -109,7 +109,7 @@ def front(
     data: Images = "digits:16",
     proxies: Annotated[str, typer.Option(help="What the score combines.")] = "jacob_cov,log_synflow",
     strategy: Annotated[str, typer.Option(help="What proposes; of `random` both searches see the same.")] = "random",
-    candidates: Annotated[int, typer.Option(min=10, help="Architectures that each search scores.")] = 100,
+    candidates: Annotated[int, typer.Option(min=10, help="Architectures that each search scores.")] = 60,
     seeds: Annotated[int, typer.Option(min=2, help="Searches by each cost.")] = 5,
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the fronts are measured anew.")] = 3,
 ) -> None:
