@@ -81,8 +81,11 @@ def test_digits_stand_in_for_images_that_are_not_at_hand(run, truth):
 
 def test_a_proxy_that_does_not_bear_the_fidelity_is_named(run, truth):
     options = ("evaluate", "macro", *DATA, "--truth", truth, "--proxies", "jacob_cov,naswot")
-    assert "at width=0.1 jacob_cov loses the order that it has at full size" in run(*options, *SMALL).out
-    assert "loses the order" not in run(*options, *SMALL, "--fidelity", "width=0.5,resolution=8").out
+    found = run(*options, *SMALL).out
+    assert "at width=0.1 jacob_cov loses the order that it has at full size" in found
+    assert "at batch=4 jacob_cov loses the order that it has at full size" in found
+    enough = (*SMALL, "--fidelity", "width=0.5,resolution=8", "--batch", 9)
+    assert "loses the order" not in run(*options, *enough).out
 
 
 def test_an_unknown_benchmark_is_named(run):

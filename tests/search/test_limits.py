@@ -102,7 +102,7 @@ def test_a_function_that_does_neither_is_named(function: Callable[[Architecture]
         ("parms < 3", "unknown cost 'parms'; did you mean 'params'"),
         ("params <", "cannot read the condition"),
         ("params", "as a condition"),
-        ("params ** 2 < 3", "columns, numbers and"),
+        ("params ** 2 < 3", r"it has \*\*"),
     ],
 )
 def test_a_condition_that_cannot_be_used_is_refused_at_once(where: str, message: str) -> None:

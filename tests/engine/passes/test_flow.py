@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import zerocost as zc
+from zerocost.engine.network import Network
 
 
 def batch(*shape, n=4):
@@ -169,7 +170,9 @@ def test_normalisation_that_is_kept_is_that_of_every_kind_and_dropout_is_not():
 
 
 @pytest.mark.parametrize(("layer", "runs"), [(nn.Tanh(), 1), (nn.BatchNorm2d(4), 2)])
-def test_only_a_network_that_normalises_runs_twice_to_see_what_rounding_does(layer, runs):
+def test_only_a_network_that_normalises_runs_twice_to_see_what_rounding_does(monkeypatch, layer, runs):
+    monkeypatch.setattr(Network, "hides_calls", False)  # it is true where another test has scripted a function
+
     class Counted(nn.Identity):
         seen = 0
 
