@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.fidelity import Fidelity
 from zerocost.base.files import write_text
 from zerocost.base.format import plural
 from zerocost.base.result import Result, frame_from_dict, frame_to_dict
@@ -18,7 +19,6 @@ from zerocost.benchmarks.base import Query
 from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, scores_by_seed
 from zerocost.scoring.notes import shrinking_notes
-from zerocost.spaces import Fidelity
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
 from zerocost.tasks.metrics import truth_falls

@@ -52,7 +52,7 @@ def select(
     values = table.column(by)
     if top is not None:
         check_whole("top", top)
-    if percentile is not None and not (isinstance(percentile, int | float) and 0 <= percentile <= 100):
+    if percentile is not None and not (isinstance(percentile, int | float | np.number) and 0 <= percentile <= 100):
         raise InputError(f"percentile must be a number between 0 and 100, but got {percentile!r}")
     sign = -1 if _less_is_better(by) else 1
     ordered = (sign * values).sort_values(ascending=False, kind="stable")

@@ -103,8 +103,7 @@ class SearchResult(Result):
 
     @property
     def best(self) -> str | None:
-        """The survivor of the best mean metric over its training seeds, of equal ones on the front; None before
-        training."""
+        """The survivor of the best mean metric over its seeds, of equal ones one on the front; None before training."""
         found = _mean_metrics(self.survivors)
         sign = 1 if all(run.higher_is_better for run in self.survivors) else -1
         return max(found, key=lambda name: (sign * found[name], name in self.front), default=None)

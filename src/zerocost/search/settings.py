@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset
 
@@ -208,7 +209,7 @@ class Stopping(SettingsGroup):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.seconds is not None and not (isinstance(self.seconds, int | float) and self.seconds > 0):
+        if self.seconds is not None and not (isinstance(self.seconds, int | float | np.number) and self.seconds > 0):
             raise InputError(f"seconds must be above 0, but got {self.seconds!r}")
 
 
@@ -240,7 +241,7 @@ class Training(SettingsGroup):
         super().__post_init__()
         check_logger(self.logger)
         limit = self.training_seconds
-        if limit is not None and not (isinstance(limit, int | float) and limit > 0):
+        if limit is not None and not (isinstance(limit, int | float | np.number) and limit > 0):
             raise InputError(f"training_seconds must be above 0, but got {limit!r}")
         if self.learns and not self.epochs:
             raise InputError("a budget of trainings needs epochs >= 1")
