@@ -68,7 +68,7 @@ def proxy_page(p: Proxy) -> str:
 def declared(p: Proxy) -> Iterator[tuple[str, str]]:
     """What is known of a proxy without reading its docstring."""
     yield "paper", p.paper
-    if p.group == "budgets":
+    if p.is_budget:
         yield "sign", "lower is better; it has the weight −1 in a ranking"
     else:
         yield "sign", "higher is better" if p.higher_is_better else "lower is better; the score is the value negated"

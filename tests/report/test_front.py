@@ -70,6 +70,11 @@ def test_a_budget_for_several_objectives_has_the_front_of_the_trained(make, task
     assert "kept" not in [trace.name for trace in section.plots[0].figure.data]
 
 
+def test_a_budget_that_was_interrupted_before_its_first_training_has_no_front(make):
+    given = replace(make.budgeted([0.5], [0.55]), objectives=("score", "params"), survivors=[])
+    assert front_of(given) is None
+
+
 def test_hovering_names_the_architecture_in_full(five):
     result, names = with_short_names(rename(five, {name: f"{name}=1,depth=2,width=16,norm=batch" for name in "abcde"}))
     front = front_of(result)

@@ -8,7 +8,8 @@ import pytest
 
 from zerocost.base.errors import InputError
 from zerocost.combine import as_combination
-from zerocost.search.objectives import Objectives, minimised, read_objectives
+from zerocost.search.objectives import Objectives, read_objectives
+from zerocost.tasks.metrics import minimised
 
 JUDGED = pd.DataFrame(
     {"snip": [1.0, 3.0, 2.0, np.nan], "naswot": [1.0, 2.0, 3.0, np.nan], "params": [10.0, 30.0, 30.0, 5.0]},

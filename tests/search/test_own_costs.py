@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from zerocost.base.errors import Failure
-from zerocost.search.objectives import minimised, read_objectives
+from zerocost.search.objectives import read_objectives
 from zerocost.search.own_costs import own_cost
 from zerocost.spaces import Architecture
+from zerocost.tasks.metrics import minimised
 
 ARCH = Architecture("a", ())
 

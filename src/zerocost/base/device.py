@@ -13,3 +13,9 @@ def check_device(device: str | torch.device | None) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {str(device)!r} cannot be used: {first_line(error)}") from None
+
+
+def check_place(device: str | torch.device | None, ray: str | None) -> None:
+    """`InputError` for a device that this machine does not have, unless a cluster does the work."""
+    if ray is None:
+        check_device(device)

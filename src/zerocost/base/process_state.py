@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,9 @@ def _handle_interrupt(handler: Any) -> None:
         signal.signal(signal.SIGINT, handler)
 
 
-_STATE: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+State = Sequence[tuple[Callable[[], Any], Callable[[Any], object]]]
+"""How some values are read and set, one after the other."""
+_PROCESS: State = (
     (_directory, _change_directory),
     (lambda: dict(os.environ), _set_environment),
     (np.geterr, lambda errors: np.seterr(**errors)),
@@ -47,7 +49,18 @@ _STATE: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (sys.getrecursionlimit, sys.setrecursionlimit),
     (lambda: signal.getsignal(signal.SIGINT), _handle_interrupt),
 )
-"""How each is read and set."""
+
+
+@contextmanager
+def kept(state: State) -> Iterator[None]:
+    """Values that are afterwards as before; only what has changed is set."""
+    before = [get() for get, _ in state]
+    try:
+        yield
+    finally:
+        for (get, put), value in zip(state, before, strict=True):
+            if get() != value:
+                put(value)
 
 
 @contextmanager
@@ -61,10 +74,5 @@ def kept_process() -> Iterator[None]:
     >>> Path.cwd() == before
     True
     """
-    before = [get() for get, _ in _STATE]
-    try:
+    with kept(_PROCESS):
         yield
-    finally:
-        for (get, put), value in zip(_STATE, before, strict=True):
-            if get() != value:
-                put(value)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch._tensor_str import PRINT_OPTS
 
-from zerocost.base.process_state import kept_process
+from zerocost.base.process_state import State, kept, kept_process
 
 LOCK = threading.RLock()
 """Held by whoever needs the global random state, torch's defaults or a model to itself: threads take turns."""
@@ -68,7 +68,7 @@ def _restore_filters(before: tuple[list[Any], list[Any]]) -> None:
 
 
 _PRECISION_SWITCHES = tuple(_precision_switches())
-_DEFAULTS: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
+_DEFAULTS: State = (
     (torch.get_default_dtype, torch.set_default_dtype),
     (_default_device, torch.set_default_device),
     (partial(_or_none, torch.get_float32_matmul_precision), _set_matmul_precision),
@@ -105,13 +105,8 @@ def kept_defaults() -> Iterator[None]:
     >>> torch.get_default_dtype()
     torch.float32
     """
-    before = [get() for get, _ in _DEFAULTS]
-    try:
+    with kept(_DEFAULTS):
         yield
-    finally:
-        for (get, put), value in zip(_DEFAULTS, before, strict=True):
-            if get() != value:
-                put(value)
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from zerocost.cli.common import (
     Seed,
     TaskName,
     Workers,
-    check_place,
     command,
     out,
     print_json,
@@ -80,7 +79,6 @@ def calibrate(
 ) -> None:
     """Find the cheapest fidelity whose ranking agrees with that of the full networks."""
     check_file(save)
-    check_place(place.device, place.ray)
     found = find_fidelity(own_space(space) if ":" in space else space, data, **vars_of(agreement), **vars_of(place))
     with then_written(lambda: save_if(found, save), as_json):
         if as_json:

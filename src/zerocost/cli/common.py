@@ -17,7 +17,6 @@ import pandas as pd
 import typer
 from rich.console import Console
 
-from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file, write_text
 from zerocost.base.result import Result, check_parquet, write_parquet
@@ -93,12 +92,6 @@ Ray = Annotated[
         "for a new one on this machine. Needs the extra ray.",
     ),
 ]
-
-
-def check_place(device: str, ray: str | None) -> None:
-    """`InputError` for a device that this machine does not have, unless others do the work."""
-    if ray is None:
-        check_device(device)
 
 
 Explain = Annotated[

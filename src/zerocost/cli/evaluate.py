@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import benchmarks
+from zerocost.base.device import check_place
 from zerocost.base.files import check_file, check_folder
 from zerocost.base.format import fixed, plural, seconds
 from zerocost.benchmarks import Benchmark, Query
@@ -26,7 +27,6 @@ from zerocost.cli.common import (
     Scale,
     TaskName,
     Workers,
-    check_place,
     command,
     out,
     print_json,

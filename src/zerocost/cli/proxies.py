@@ -32,7 +32,7 @@ def proxies(as_json: Json = False) -> None:
     table = Table("proxy", "sign", "signals", "shrinks badly", "paper", box=None, pad_edge=False)
     for p in known:
         small = "" if p.shrinks_badly == FULL else str(p.shrinks_badly).replace(",", ", ")
-        sign = "less" if p.group == "budgets" else "+" if p.higher_is_better else "−"
+        sign = "less" if p.is_budget else "+" if p.higher_is_better else "−"
         table.add_row(p.name, sign, ", ".join(p.signals), small, p.paper)
     out.print(table)
     out.print("sign −: the formula's value is negated, so that for every score higher is better", style="dim")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from zerocost.base.device import check_place
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
 from zerocost.base.format import plural
@@ -25,7 +26,6 @@ from zerocost.cli.common import (
     TableFiles,
     TaskOptions,
     Workers,
-    check_place,
     command,
     nothing_ran,
     out,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from zerocost import benchmarks, report, spaces
+from zerocost.base.device import check_place
 from zerocost.base.errors import InputError
 from zerocost.base.files import check_file
 from zerocost.base.format import plural
@@ -26,7 +27,6 @@ from zerocost.cli.common import (
     Report,
     TableFiles,
     TaskName,
-    check_place,
     command,
     nothing_ran,
     out,

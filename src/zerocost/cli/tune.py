@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import benchmarks, spaces
+from zerocost.base.device import check_place
 from zerocost.base.files import check_file
 from zerocost.base.format import fixed
 from zerocost.cli.common import (
@@ -21,7 +22,6 @@ from zerocost.cli.common import (
     Seed,
     TaskName,
     Workers,
-    check_place,
     command,
     out,
     print_json,

@@ -53,7 +53,7 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames
         return load(str(wanted).strip())
     if isinstance(wanted, str) and wanted.strip() in _NAMED:
         return _NAMED[wanted.strip()]
-    return Combination({p.name: -1.0 if p.group == "budgets" else 1.0 for p in resolve(wanted)})
+    return Combination({p.name: -1.0 if p.is_budget else 1.0 for p in resolve(wanted)})
 
 
 def for_inputs(wanted: _Wanted, inputs: Any) -> _Wanted | Combination:

@@ -59,6 +59,11 @@ class Proxy:
     group: str = ""
     shrinks_badly: Fidelity = FULL
 
+    @property
+    def is_budget(self) -> bool:
+        """Whether less of it is better where it is ranked by; its score is not negated."""
+        return self.group == "budgets"
+
     def using(self, **options: Any) -> Proxy:
         """This proxy with other settings of its passes, options of its formula, or `repeats`.
 

@@ -13,13 +13,14 @@ from zerocost.base.conditions import parse_clauses
 from zerocost.base.units import is_cost
 from zerocost.report import progress
 from zerocost.report import search_figures as figures
-from zerocost.report.frames import SURVIVORS, run_table, trained_table
-from zerocost.report.gain import spent_budget
+from zerocost.report.frames import run_table, trained_table
+from zerocost.report.gain import spent_budget, trainings_in_order
 from zerocost.report.metric import formatter_of
 from zerocost.report.names import Names, choices
 from zerocost.report.sections import LISTED_ROWS, Plot
-from zerocost.search.objectives import SCORE, minimised
+from zerocost.search.objectives import SCORE
 from zerocost.statistics.pareto import fronts, knee
+from zerocost.tasks.metrics import minimised
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
@@ -98,9 +99,10 @@ def front_of(result: SearchResult) -> Front | None:
     if len(values.columns) == 1:
         values, limited = values.join(limited.drop(columns=values.columns, errors="ignore")), limited.iloc[:, :0]
     elif spent_budget(result):
-        metric = _trained_metric(result)
-        values = values.rename(columns={SCORE: metric.name}).assign(**{str(metric.name): metric})
-        falling |= {str(metric.name)} if not result.survivors[0].higher_is_better else set()
+        metric = result.metric_name
+        reached = trainings_in_order(result, trained_table(run_table(result))).set_index("name")["metric"]
+        values = values.rename(columns={SCORE: metric}).assign(**{metric: reached})
+        falling |= set() if all(run.higher_is_better for run in result.survivors) else {metric}
     values = values.dropna()
     if len(values.columns) < 2 or values.empty:
         return None
@@ -110,13 +112,6 @@ def front_of(result: SearchResult) -> Front | None:
     place = knee(first)
     apart = limited.drop(columns=values.columns, errors="ignore").loc[values.index]
     return Front(values, names, frozenset(falling), None if place is None else names[place], apart)
-
-
-def _trained_metric(result: SearchResult) -> pd.Series[float]:
-    """The mean metric of each that the budget was spent on."""
-    trained = trained_table(run_table(result))
-    ours = trained[trained["group"] == SURVIVORS].set_index("name")["metric"]
-    return ours.rename(result.metric_name)
 
 
 def _limited_costs(result: SearchResult) -> pd.DataFrame:

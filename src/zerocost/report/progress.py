@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from zerocost.combine import Combination
-from zerocost.search.objectives import SCORE, Objectives, minimised
+from zerocost.search.objectives import SCORE, Objectives
 from zerocost.statistics.association import Association, association
 from zerocost.statistics.pareto import Floats, hypervolume
+from zerocost.tasks.metrics import minimised
 
 if TYPE_CHECKING:
     from zerocost.scoring.table import ScoreTable

@@ -17,8 +17,7 @@ from zerocost.report.figures import COLOURS, is_wide, range_around
 from zerocost.report.frames import RANDOM, SURVIVORS
 from zerocost.report.metric import WrittenMetric, formatter_of
 from zerocost.report.progress import with_direction
-from zerocost.search.objectives import minimised
-from zerocost.tasks.metrics import is_share
+from zerocost.tasks.metrics import is_share, minimised
 
 if TYPE_CHECKING:
     from zerocost.report.front import Front

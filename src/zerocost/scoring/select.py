@@ -8,11 +8,10 @@ import numpy as np
 
 from zerocost.base.conditions import Clause, parse_clauses
 from zerocost.base.errors import InputError
-from zerocost.base.units import is_cost
 from zerocost.base.whole import check_whole
 from zerocost.engine.proxy import REGISTRY, names
 from zerocost.scoring.table import ScoreTable
-from zerocost.tasks.metrics import lower_is_better
+from zerocost.tasks.metrics import minimised
 
 
 def select(
@@ -98,7 +97,7 @@ def proxies_in(where: str | None) -> list[str]:
 def _less_is_better(by: str) -> bool:
     """Whether less of a column is better: of budgets, and of costs and errors that are no proxies."""
     proxy = REGISTRY.get(by.partition("(")[0])
-    return is_cost(by) or lower_is_better(by) if proxy is None else proxy.group == "budgets"
+    return minimised(by) if proxy is None else proxy.is_budget
 
 
 def _clause_values(clause: Clause, table: ScoreTable, name: str) -> str:

@@ -14,7 +14,7 @@ import pandas as pd
 from zerocost.predict import Belief, Features, learn, next_for_front
 from zerocost.scoring.table import ScoreTable
 from zerocost.search.follow import Follower
-from zerocost.search.objectives import SCORE, minimised
+from zerocost.search.objectives import SCORE
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import Expected, SearchResult
 from zerocost.statistics.pareto import fronts
@@ -104,9 +104,8 @@ class _Loop:
         objectives = self.plan.objectives
         if len(objectives.names) == 1:
             return pool.frame["rank_score"], pd.DataFrame(index=pool.frame.index)
-        values = objectives.values(pool.frame)
-        others = values.drop(columns=SCORE)
-        return values[SCORE], others * [-1.0 if minimised(str(name)) else 1.0 for name in others]
+        values = objectives.more_is_better(pool.frame)
+        return values[SCORE], values.drop(columns=SCORE)
 
     def follow(self, follower: Follower) -> None:
         """Add this round's part of the candidates that may still be scored."""

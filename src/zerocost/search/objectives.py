@@ -10,25 +10,15 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base.errors import InputError
-from zerocost.base.units import is_cost
 from zerocost.base.user_code import FileFunction
 from zerocost.combine import Combination
 from zerocost.engine.proxy import REGISTRY
 from zerocost.search.own_costs import OwnCost, cost_name
-from zerocost.statistics.pareto import Floats, crowded_fitness, fronts
-from zerocost.tasks.metrics import METRICS, lower_is_better
+from zerocost.statistics.pareto import crowded_fitness, fronts
+from zerocost.tasks.metrics import METRICS, minimised
 
 SCORE = "score"
 ACCURACY = "accuracy"
-
-
-def minimised(name: str) -> bool:
-    """Whether less of it is better: of costs, whatever the device in front of their names, and of errors.
-
-    >>> minimised("params"), minimised("raspi4_latency"), minimised("mean_squared_error"), minimised("snip")
-    (True, True, True, False)
-    """
-    return lower_is_better(name) or is_cost(name)
 
 
 def is_metric(name: str) -> bool:
@@ -98,22 +88,21 @@ class Objectives:
 
         NaN for one that lacks an objective.
         """
-        values = self._more_is_better(measured)
+        values = self.more_is_better(measured).to_numpy()
         found = values[:, 0] if len(self.names) == 1 else crowded_fitness(values)
         return pd.Series(np.where(np.isfinite(values).all(axis=1), found, np.nan), index=measured.index)
 
     def front(self, measured: pd.DataFrame) -> list[str]:
         """Those that no other is better than, the best alone where there is one objective, in the order measured."""
-        values = self._more_is_better(measured)
+        values = self.more_is_better(measured).to_numpy()
         known = np.isfinite(values).all(axis=1)
         if not known.any():
             return []
         return [str(name) for name in measured.index[(fronts(values) == 0) & known]]
 
-    def _more_is_better(self, measured: pd.DataFrame) -> Floats:
-        signs = [-1.0 if minimised(name) else 1.0 for name in self.names]
-        values: Floats = self.values(measured).to_numpy(dtype=np.float64) * signs
-        return values
+    def more_is_better(self, measured: pd.DataFrame) -> pd.DataFrame:
+        """`values`, negated where less is better."""
+        return self.values(measured) * [-1.0 if minimised(name) else 1.0 for name in self.names]
 
 
 def read_objectives(objectives: Iterable[str | OwnCost] | OwnCost | str) -> dict[str, str | OwnCost]:

@@ -191,6 +191,11 @@ class Proposals(SettingsGroup):
         return self.strategy if isinstance(self.strategy, str) else type(self.strategy).__name__
 
 
+def _check_seconds(name: str, seconds: float | None) -> None:
+    if seconds is not None and not (isinstance(seconds, int | float | np.number) and seconds > 0):
+        raise InputError(f"{name} must be above 0, but got {seconds!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stopping(SettingsGroup):
     """When proposing ends.
@@ -209,8 +214,7 @@ class Stopping(SettingsGroup):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.seconds is not None and not (isinstance(self.seconds, int | float | np.number) and self.seconds > 0):
-            raise InputError(f"seconds must be above 0, but got {self.seconds!r}")
+        _check_seconds("seconds", self.seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,9 +244,7 @@ class Training(SettingsGroup):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_logger(self.logger)
-        limit = self.training_seconds
-        if limit is not None and not (isinstance(limit, int | float | np.number) and limit > 0):
-            raise InputError(f"training_seconds must be above 0, but got {limit!r}")
+        _check_seconds("training_seconds", self.training_seconds)
         if self.learns and not self.epochs:
             raise InputError("a budget of trainings needs epochs >= 1")
         if self.learns and self.halving:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from zerocost.base.errors import Failure, unknown
+from zerocost.base.units import is_cost
 from zerocost.data.as_batch import class_numbers
 from zerocost.engine.losses import IGNORED, as_logits, fit_targets, next_tokens
 
@@ -71,13 +72,22 @@ def is_share(name: str) -> bool:
     return name in METRICS and METRICS[name].share
 
 
-def lower_is_better(name: str) -> bool:
+def _lower_is_better(name: str) -> bool:
     """Whether a name is that of a metric of which less is better.
 
-    >>> lower_is_better("mean_squared_error"), lower_is_better("accuracy"), lower_is_better("snip")
+    >>> _lower_is_better("mean_squared_error"), _lower_is_better("accuracy"), _lower_is_better("snip")
     (True, False, False)
     """
     return name in METRICS and not METRICS[name].higher_is_better
+
+
+def minimised(name: str) -> bool:
+    """Whether less of it is better: of costs, whatever the device in front of their names, and of errors.
+
+    >>> minimised("params"), minimised("raspi4_latency"), minimised("mean_squared_error"), minimised("snip")
+    (True, True, True, False)
+    """
+    return _lower_is_better(name) or is_cost(name)
 
 
 def truth_falls(name: str) -> bool:
@@ -87,7 +97,7 @@ def truth_falls(name: str) -> bool:
     [True, True, False, False]
     """
     metric = re.sub(r"^(train|training|val|valid|validation|test)_", "", name)
-    return lower_is_better(metric) or re.search(r"(?<!neg_)(loss|error)$", metric) is not None
+    return _lower_is_better(metric) or re.search(r"(?<!neg_)(loss|error)$", metric) is not None
 
 
 class Meter:

@@ -212,7 +212,7 @@ def check_dead(names: Sequence[str]) -> None:
 
     What a network costs may be 0.
     """
-    costs = {proxy.name for proxy in resolve(names) if proxy.group == "budgets"}
+    costs = {proxy.name for proxy in resolve(names) if proxy.is_budget}
     for name, value in score_specimen(names, ZOO["dead"]).items():
         assert value != 0 or name in costs, (
             f"{name} is 0 for a network without a path from input to output; fail with the reason"

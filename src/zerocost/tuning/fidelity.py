@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from zerocost import data as data_
-from zerocost.base.device import check_device
+from zerocost.base.device import check_place
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import check_space
 from zerocost.base.files import write_text
@@ -170,8 +170,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
         if name not in known:
             raise unknown("setting", name, known, "help(zc.fidelity.calibrate)")
     given = _Arguments(space, data, **settings)
-    if given.ray is None:
-        check_device(given.device)
+    check_place(given.device, given.ray)
     source = data_.load(data, task=task_name(given.task))
     batch = first_batch(source, given.seed)
     task = as_task(given.task, source, batch)

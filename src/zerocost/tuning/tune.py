@@ -13,7 +13,7 @@ from torch import nn
 
 from zerocost import combine
 from zerocost import data as data_
-from zerocost.base.device import check_device
+from zerocost.base.device import check_place
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import check_space
 from zerocost.base.progress import StageProgress, report_stages
@@ -128,8 +128,7 @@ def tune(
         raise InputError(f"name the {'space' if space is None else 'data'} that the trained architectures are of")
     _check_at_least(trials=(trials, 2), folds=(folds, 2), rounds=(rounds, 1), n=(n, 1), pool=(pool, 0))
     rules = _check_methods(methods)
-    if ray is None:
-        check_device(device)
+    check_place(device, ray)
     source = data_.load(data, task=task_name(task))
     chosen = as_task(task, source, first_batch(source, seed))
     fitted, _ = fit_space(space, source, chosen)
