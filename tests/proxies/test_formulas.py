@@ -248,7 +248,7 @@ BY_HAND: dict[Callable[..., Any], list[tuple[tuple[Any, ...], float]]] = {
         # Stable ranks 2 and 4/3; of two filters, L1 norms 3 and 4, L2 norms √5 and 4. Linear layers do not count.
         (
             (
-                [torch.tensor([1.0, 1.0]), torch.tensor([3.0, 1.0])],
+                [torch.tensor([2.0, 1.0]).sqrt(), torch.tensor([4.0, 3.0]).sqrt()],
                 [torch.tensor([[[1.0, -2.0]], [[4.0, 0.0]]]), torch.ones(5, 5)],
             ),
             (2 + 4 / 3) * 3.5 / ((math.sqrt(5) + 4) / 2),

@@ -30,18 +30,15 @@ def between(model, x):
     return outputs
 
 
-def test_batch_norm_spectra_are_squared_singular_values(watched):
+def test_batch_norm_norms_are_of_samples_and_positions_by_channels(watched):
     torch.manual_seed(0)
     model = nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(192, 5), nn.BatchNorm1d(5))
     outputs = between(model, images())
-    for found, matrix in zip(
-        watched("batch_norm_spectra", model, images()), (rows(outputs[0]), outputs[3]), strict=True
-    ):
-        values = torch.zeros(len(found))
-        singular = torch.linalg.svdvals(matrix)[: len(found)] ** 2
-        values[: len(singular)] = singular
-        assert torch.allclose(found.float(), values, rtol=1e-4, atol=1e-3)
-    assert "no BatchNorm" in str(watched("batch_norm_spectra", nn.ReLU(), images()))
+    found = watched("batch_norm_norms", model, images())
+    for norms, matrix in zip(found, (rows(outputs[0]), outputs[3]), strict=True):
+        expected = torch.stack([torch.linalg.matrix_norm(matrix), torch.linalg.matrix_norm(matrix, 2)])
+        assert torch.allclose(norms.float(), expected, rtol=1e-5)
+    assert "no BatchNorm" in str(watched("batch_norm_norms", nn.ReLU(), images()))
 
 
 @pytest.mark.parametrize("shape", [(3, 7), (7, 3), (5, 5)])

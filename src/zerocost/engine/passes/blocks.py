@@ -13,6 +13,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.graph import check_whole
+from zerocost.engine.largest import largest_singular_value
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import Signal
@@ -48,21 +49,9 @@ def block_gains(maps: Sequence[BlockMap], seed: int) -> list[Tensor]:
         back = before.as_map(gradient)
         if back.shape == out.shape and torch.equal(back, out):
             raise Failure("a block hands its input on unchanged, for which the authors' code gives −∞")
-        found.append(
-            _largest_singular_value(channels_in_rows(back, out.shape) @ _channels_last(out)) / _count_positions(out)
-        )
+        scaled = channels_in_rows(back, out.shape) @ _channels_last(out)
+        found.append(largest_singular_value(scaled) / _count_positions(out))
     return found[::-1]
-
-
-def _largest_singular_value(matrix: Tensor) -> Tensor:
-    """By the eigenvalues of the smaller Gram matrix, which cost half of a decomposition and are as exact for it.
-
-    >>> round(_largest_singular_value(torch.tensor([[3.0, 0.0], [0.0, -4.0]]).double()).item(), 12)
-    4.0
-    """
-    tall = len(matrix) > matrix.shape[1]
-    values: Tensor = torch.linalg.eigvalsh(matrix.T @ matrix if tall else matrix @ matrix.T)
-    return values[-1].clamp(min=0).sqrt()
 
 
 def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Eigenvalues of what layers and blocks hand on."""
+"""Eigenvalues and norms of what layers and blocks hand on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
 from zerocost.engine.functions import MOVES
+from zerocost.engine.largest import largest_singular_value
 from zerocost.engine.places import SamplePlace
 from zerocost.engine.watch.base import Collector, Scene, Undo, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
@@ -43,12 +44,12 @@ class FeedForwardSpectra(Collector):
         return result.ndim > 2 or (isinstance(place, SamplePlace) and place.before * place.after > 1)
 
 
-class BatchNormSpectra(Collector):
-    """For each BatchNorm output M, samples and positions in rows by channels, the eigenvalues of MᵀM, largest first."""
+class BatchNormNorms(Collector):
+    """For each BatchNorm output, samples and positions in rows by channels, its Frobenius and its spectral norm."""
 
-    signal = "batch_norm_spectra"
+    signal = "batch_norm_norms"
     sees_activations = False
-    meaning = "for each BatchNorm output M (samples and positions × C), eigenvalues of MᵀM"
+    meaning = "for each BatchNorm output M (samples and positions × C), ‖M‖ of Frobenius and ‖M‖₂: two numbers"
     nothing_seen = "no BatchNorm was seen"
 
     def after(self, call: Call, result: Tensor) -> None:
@@ -57,7 +58,7 @@ class BatchNormSpectra(Collector):
             found = self.scene.map(result)
             if found is not None:
                 matrix = found.movedim(1, -1).flatten(0, -2).double()
-                self.values.append(torch.linalg.eigvalsh(matrix.T @ matrix).flip(0).clamp(min=0))
+                self.values.append(torch.stack([matrix.norm(), largest_singular_value(matrix)]))
 
 
 class BlockSpectra(Watcher):
