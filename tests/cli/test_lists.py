@@ -22,3 +22,8 @@ def test_all_are_listed_as_a_table_and_as_json(run, command, names):
 def test_spaces_have_their_size(run):
     sizes = {row["space"]: row["architectures"] for row in run("spaces", "--json").json}
     assert sizes["nasbench201"] == 15625 and "15,625" in run("spaces").out
+
+
+def test_proxies_say_from_which_sizes_down_they_lose_their_order(run):
+    sizes = {row["name"]: row["shrinks_badly"] for row in run("proxies", "--json").json}
+    assert sizes["params"] is None and sizes["fisher"] == "depth=0.2"

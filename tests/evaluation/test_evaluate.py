@@ -143,6 +143,12 @@ def test_agreement_and_regrets():
     assert curves.loc[1, "random"] == pytest.approx(made.truth.max() - made.truth.mean())
 
 
+@pytest.mark.parametrize(("n", "k"), [(3, 1), (9, 4), (12, 6)])
+def test_of_few_networks_the_first_half_at_most_is_looked_at(n, k):
+    found = evaluate(proxies="params", n=n, k=None, resamples=9)
+    assert found.settings["k"] == k and f"regret@{k}" in found.table
+
+
 def test_tables_are_written(evaluated, tmp_path):
     evaluated.to_csv(tmp_path / "table.csv")
     back = pd.read_csv(tmp_path / "table.csv", index_col="score")

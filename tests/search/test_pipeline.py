@@ -225,7 +225,7 @@ def test_a_store_keeps_scores_for_the_next_search_which_is_the_same(scored, tmp_
 def test_the_best_are_scored_again_at_each_fidelity(scored):
     stages = [zc.Fidelity(batch=8), zc.Fidelity(batch=16), FULL]
     result = search(space, "digits:8", fidelity=stages, reduction=2, **{**FAST, "candidates": 8})
-    assert [len(table) for table in [*result.earlier, result.table]] == [8, 4, 2]
+    assert [len(table) for table in result.tables] == [8, 4, 2]
     for lower, higher in zip([*result.earlier], [*result.earlier[1:], result.table], strict=True):
         assert set(higher.frame.index) == set(lower.frame.index[: len(higher)])
     assert [name for _, name in scored].count("full") == 2

@@ -55,8 +55,13 @@ class _Truth:
     epochs: Annotated[int | None, typer.Option(help="Epochs of training to compare at.")] = None
     n: Annotated[int, typer.Option("--n", min=3, help="Different networks to draw and score, twins once.")] = 200
     k: Annotated[
-        int, typer.Option("--k", min=1, help="Highest scores that precision, best rank and regret look at.")
-    ] = 10
+        int | None,
+        typer.Option(
+            "--k",
+            min=1,
+            help="Highest scores that precision, best rank and regret look at. By default 10, at most half of them.",
+        ),
+    ] = None
     resamples: Annotated[
         int | None,
         typer.Option(

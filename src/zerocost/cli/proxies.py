@@ -22,7 +22,7 @@ def proxies(as_json: Json = False) -> None:
                     "higher_is_better": p.higher_is_better,
                     "group": p.group,
                     "signals": p.signals,
-                    "shrinks_badly": str(p.shrinks_badly),
+                    "shrinks_badly": None if p.shrinks_badly == FULL else str(p.shrinks_badly),
                     "summary": p.summary,
                 }
                 for p in known

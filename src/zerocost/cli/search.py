@@ -189,7 +189,7 @@ def _fail_without_survivors(result: SearchResult, chosen: Sequence[Proxy], refus
     """Fail where a search ended without a survivor, and say why."""
     if not len(result.table):
         fail(refusals, NOTHING_FOUND)
-    for table in (*result.earlier, result.table):
+    for table in result.tables:
         if nothing_ran(chosen, table.scored) and "score" in result.objectives:
             fail(f"no candidate could be scored: {table.failures['reason'].iloc[0]}", BAD_INPUT)
     if not len(result.kept):
@@ -218,7 +218,7 @@ def _print_result(result: SearchResult) -> None:
             markup=False,
             soft_wrap=True,
         )
-    for table in (*result.earlier, result.table):
+    for table in result.tables:
         for note in table.notes:
             out.print(note, highlight=False, markup=False, soft_wrap=True)
         print_failures(table)
@@ -266,8 +266,8 @@ def _result_dict(result: SearchResult) -> dict[str, object]:
         "settings": result.settings,
         "stages": [vars(stage) for stage in result.stages],
         **ranking_dict(result.kept, result.table),
-        "notes": [note for table in (*result.earlier, result.table) for note in table.notes],
-        "failures": [one for table in (*result.earlier, result.table) for one in table.failures.to_dict("records")],
+        "notes": [note for table in result.tables for note in table.notes],
+        "failures": [one for table in result.tables for one in table.failures.to_dict("records")],
         "front": result.front,
         "order": result.order,
         "rejected": result.rejected,

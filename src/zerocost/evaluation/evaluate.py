@@ -58,7 +58,7 @@ def evaluate(
     batches: int = 1,
     balanced: bool = False,
     fidelity: Fidelity | str | None = None,
-    k: int = 10,
+    k: int | None = None,
     resamples: int | None = None,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -104,7 +104,7 @@ def evaluate(
         balanced: draw equally many samples of each class.
         fidelity: score scaled-down networks; parameters and FLOPs are then theirs too. Full size unless the
             combination has its own.
-        k: number of highest scores that `precision@k` and the like pick.
+        k: number of highest scores that `precision@k` and the like pick; by default 10, and at most half of them.
         resamples: number of bootstrap resamples; by default 1,000, and 200 for more than 2,000 networks, whose
             intervals are narrow.
         seed: draws the architectures and the resamples, and is the first seed of the scores.
@@ -132,7 +132,7 @@ def evaluate(
     >>> float(found.table.loc["params", "spearman"])
     1.0
     """
-    _check_positive(seeds=seeds, resamples=1 if resamples is None else resamples, k=k, n=n)
+    _check_positive(seeds=seeds, resamples=1 if resamples is None else resamples, k=1 if k is None else k, n=n)
     if resamples is not None and resamples > _MOST_RESAMPLES:
         raise InputError(f"{resamples:,} resamples are too many, at most {_MOST_RESAMPLES:,} are possible")
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
@@ -147,6 +147,7 @@ def evaluate(
         raise InputError(f"{n:,} networks are too many: {table.name} has {len(known):,} architectures; ask for fewer")
     networks = _draw_networks(table.space, list(known.index), n, seed)
     drawn = known[list(networks)]
+    k = k or max(1, min(10, len(drawn) // 2))
     if len(drawn) < max(3, k):
         raise InputError(
             f"{len(drawn)} architectures are too few for k={k}; draw at least {max(3, k)}, or choose a smaller k"

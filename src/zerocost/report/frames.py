@@ -123,7 +123,7 @@ def exclusions(result: SearchResult, ranking: pd.DataFrame) -> pd.DataFrame:
         ("untrained" if reason.startswith(UNTRAINED) else "dropped", str(name), "", reason)
         for name, reason in dropped.items()
     ]
-    failures = pd.concat([table.failures for table in [*result.earlier, result.table]]).astype(str).drop_duplicates()
+    failures = pd.concat([table.failures for table in result.tables]).astype(str).drop_duplicates()
     rows += [("scoring", *failure) for failure in failures.itertuples(index=False, name=None)]
     rows += [
         ("training", run.name, f"seed {run.seed}", run.failure or "no metric was recorded")
@@ -134,7 +134,7 @@ def exclusions(result: SearchResult, ranking: pd.DataFrame) -> pd.DataFrame:
 
 
 def _left_behind(result: SearchResult) -> list[tuple[str, str, str, str]]:
-    tables = [*result.earlier, result.table]
+    tables = result.tables
     rows = []
     for (low, high), fidelity in zip(pairwise(tables), progress.table_fidelities(result), strict=False):
         again, ranks = set(high.frame.index), low.frame["rank_score"].rank(ascending=False, method="min")

@@ -62,7 +62,7 @@ def objective_values(result: SearchResult, table: ScoreTable) -> pd.DataFrame:
 
 def values_as_proposed(result: SearchResult) -> pd.DataFrame:
     """`objective_values` of all architectures, in the order proposed, at the first fidelity."""
-    return objective_values(result, [*result.earlier, result.table][0]).reindex(result.order)
+    return objective_values(result, result.tables[0]).reindex(result.order)
 
 
 def best_so_far(proposed: pd.DataFrame) -> pd.Series[float]:
@@ -142,7 +142,7 @@ class _FidelityStep(NamedTuple):
 
 def fidelity_steps(result: SearchResult) -> list[_FidelityStep]:
     """The steps from each fidelity to the next; sizes, which are equal at both, are left out."""
-    tables, names = [*result.earlier, result.table], table_fidelities(result)
+    tables, names = result.tables, table_fidelities(result)
     return [_compare_fidelities(result, *pair, *at) for pair, at in zip(pairwise(tables), pairwise(names), strict=True)]
 
 

@@ -109,6 +109,11 @@ class SearchResult(Result):
         return max(found, key=lambda name: (sign * found[name], name in self.front), default=None)
 
     @property
+    def tables(self) -> list[ScoreTable]:
+        """The tables of all fidelities, in the order of scoring."""
+        return [*self.earlier, self.table]
+
+    @property
     def metric_name(self) -> str:
         """What runs were compared by; "accuracy" before training."""
         return next((run.metric_name for run in self.survivors), "accuracy")
