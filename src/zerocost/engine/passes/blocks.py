@@ -56,8 +56,8 @@ def block_gains(maps: Sequence[BlockMap], seed: int) -> list[Tensor]:
 
 def random_signs(like: Tensor, generator: torch.Generator) -> Tensor:
     """±1, each as likely, in the shape of a tensor."""
-    bits = torch.randint(2, like.shape, generator=generator)
-    return (2 * bits - 1).to(like.device, like.dtype)
+    bits = torch.randint(2, like.shape, generator=generator, dtype=like.dtype)
+    return bits.mul_(2).sub_(1).to(like.device)
 
 
 def _channels_last(found: Tensor) -> Tensor:
