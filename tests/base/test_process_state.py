@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ CHANGES = {
     "directory": lambda: os.chdir("/"),
     "environment": lambda: os.environ.update({"ZEROCOST_TEST": "1", "HOME": "/nowhere"}),
     "variable taken away": lambda: os.environ.pop("HOME", None),
+    "output": lambda: setattr(sys, "stdout", io.StringIO()),
+    "errors": lambda: setattr(sys, "stderr", io.StringIO()),
+    "numpy's print options": lambda: np.set_printoptions(precision=2),
     "numpy errors": lambda: np.seterr(all="raise"),
     "garbage collection": gc.disable,
     "recursion limit": lambda: sys.setrecursionlimit(3000),
@@ -30,7 +34,7 @@ CHANGES = {
 def state():
     return (
         *(Path.cwd(), dict(os.environ), np.geterr(), gc.isenabled(), sys.getrecursionlimit()),
-        signal.getsignal(signal.SIGINT),
+        *(signal.getsignal(signal.SIGINT), sys.stdout, sys.stderr, np.get_printoptions()),
     )
 
 

@@ -186,3 +186,31 @@ def test_a_sparse_embedding_scores_like_a_dense_one():
     tokens = torch.randint(5, (6, 3), generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
     names = ["snip", "grad_norm", "synflow", "grasp"]
     assert dict(zc.score(Words(True), tokens, names)) == pytest.approx(dict(zc.score(Words(False), tokens, names)))
+
+
+@pytest.mark.parametrize(
+    "end", [nn.Softmax(1), nn.Softmax(-1), lambda x: x.T.softmax(0).T, lambda x: x.softmax(1)[:, :]]
+)
+def test_the_sum_of_a_softmax_has_no_gradient(end):
+    proxies = "synflow,log_synflow,jacob_cov,epe_nas,ntk_trace"
+    card = zc.score(Between(lambda x: x), batch(), proxies)
+    assert not card.failures
+
+    class Ended(Between):
+        def forward(self, x):
+            return end(super().forward(x))
+
+    failures = zc.score(Ended(lambda x: x), batch(), proxies).failures
+    assert failures.keys() == card.keys()
+    assert all("ends in a softmax" in reason for reason in failures.values())
+
+
+@pytest.mark.parametrize(
+    "end", [nn.LogSoftmax(1), lambda x: x.softmax(1) * torch.arange(3), lambda x: x.softmax(1)[:, :2]]
+)
+def test_what_is_made_of_a_softmax_has_one(end):
+    class Ended(Between):
+        def forward(self, x):
+            return end(super().forward(x))
+
+    assert not zc.score(Ended(lambda x: x), batch(), "synflow,jacob_cov,ntk_trace", loss=lambda y, _: y.mean()).failures

@@ -41,7 +41,9 @@ class Branches(nn.Module):
 
 @pytest.mark.parametrize("proxy", ["snip", "naswot", "jacob_cov", "ntk_trace", "snip(initialisation=kaiming)"])
 def test_weights_that_no_pass_read_are_named(proxy):
-    assert zc.score(Branches(), BATCH, proxy).provenance["unused"] == SPARE
+    card = zc.score(Branches(), BATCH, proxy)
+    assert card.provenance["unused"] == SPARE
+    assert "no pass read spare.weight and spare.bias" in repr(card)
 
 
 def test_what_one_mode_alone_reads_is_unused_in_the_other():

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
+from torch.nn.modules import module as modules
+from torch.overrides import TorchFunctionMode
+from torch.utils import _device
 
 import zerocost as zc
 from zerocost.base.torch_state import kept_defaults
@@ -16,6 +22,22 @@ CHANGES = {
     "precision": lambda: torch.set_float32_matmul_precision("medium"),
     "determinism": lambda: torch.use_deterministic_algorithms(True),
     "gradients": lambda: torch.set_grad_enabled(False),
+    "tiny numbers": lambda: torch.set_flush_denormal(True),
+    "autocast": lambda: torch.set_autocast_enabled("cpu", True),
+}
+
+
+class Doubles(TorchFunctionMode):
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        return 2 * result if function is F.linear else result
+
+
+LEAKS = {
+    **CHANGES,
+    "device of a block": lambda: torch.device("meta").__enter__(),
+    "mode": lambda: Doubles().__enter__(),
+    "hook on all modules": lambda: modules.register_module_forward_hook(lambda module, given, result: 2 * result),
 }
 
 
@@ -33,7 +55,9 @@ def batch():
 def defaults():
     return (
         *(torch.get_default_dtype(), torch.get_default_device(), torch.get_float32_matmul_precision()),
-        *(torch.are_deterministic_algorithms_enabled(), torch.is_grad_enabled()),
+        *(torch.are_deterministic_algorithms_enabled(), torch.is_grad_enabled(), sys.float_info.min * 0.5 == 0),
+        *(torch.is_autocast_enabled("cpu"), torch.overrides._get_current_function_mode_stack(), _device.CURRENT_DEVICE),
+        dict(modules._global_forward_hooks),
     )
 
 
@@ -81,3 +105,30 @@ def test_a_network_that_sets_a_default_does_not_leave_it_so(name):
     assert {p: found.get(p) for p in ("snip", "synflow", "zico", "grasp")} == {
         p: expected.get(p) for p in ("snip", "synflow", "zico", "grasp")
     }
+
+
+@pytest.mark.parametrize("name", LEAKS)
+@pytest.mark.parametrize("when", ["built", "run"])
+def test_what_one_candidate_leaves_behind_changes_no_other(name, when):
+    class Leaks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = conv_net()
+            if when == "built":
+                LEAKS[name]()
+
+        def forward(self, x):
+            x = self.inner(x)
+            if when == "run":
+                LEAKS[name]()
+            return x
+
+    def ranked(candidates):
+        return zc.rank(candidates, "digits:8", "snip,synflow,naswot", batch=16).frame.loc["last"].to_dict()
+
+    expected, before = ranked({"first": conv_net, "last": conv_net}), defaults()
+    found = ranked({"first": Leaks, "last": conv_net})
+    assert {p: found[p] for p in ("snip", "synflow", "naswot")} == {
+        p: expected[p] for p in ("snip", "synflow", "naswot")
+    }
+    assert defaults() == before

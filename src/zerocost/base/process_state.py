@@ -39,12 +39,18 @@ def _handle_interrupt(handler: Any) -> None:
         signal.signal(signal.SIGINT, handler)
 
 
+def _set_streams(streams: Sequence[Any]) -> None:
+    sys.stdin, sys.stdout, sys.stderr = streams
+
+
 State = Sequence[tuple[Callable[[], Any], Callable[[Any], object]]]
 """How some values are read and set, one after the other."""
 _PROCESS: State = (
     (_directory, _change_directory),
     (lambda: dict(os.environ), _set_environment),
+    (lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
     (np.geterr, lambda errors: np.seterr(**errors)),
+    (np.get_printoptions, lambda options: np.set_printoptions(**options)),
     (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
     (sys.getrecursionlimit, sys.setrecursionlimit),
     (lambda: signal.getsignal(signal.SIGINT), _handle_interrupt),
@@ -65,8 +71,8 @@ def kept(state: State) -> Iterator[None]:
 
 @contextmanager
 def kept_process() -> Iterator[None]:
-    """The working directory, the environment, numpy's handling of errors, garbage collection, the recursion limit and
-    the handler of Ctrl-C are afterwards as before.
+    """The working directory, the environment, the standard streams, numpy's handling of errors and its print options,
+    garbage collection, the recursion limit and the handler of Ctrl-C are afterwards as before.
 
     >>> before = Path.cwd()
     >>> with kept_process():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,6 +12,9 @@ from typing import Any
 
 import torch
 from torch._tensor_str import PRINT_OPTS
+from torch.nn.modules import module as modules
+from torch.overrides import _get_current_function_mode_stack, _pop_mode, _push_mode
+from torch.utils import _device
 
 from zerocost.base.process_state import State, kept, kept_process
 
@@ -67,10 +71,43 @@ def _restore_filters(before: tuple[list[Any], list[Any]]) -> None:
             used[:] = filters
 
 
+def _function_modes() -> tuple[list[Any], Any]:
+    """The modes that see the calls of this thread, the innermost last, and the device of `with torch.device`."""
+    return _get_current_function_mode_stack(), _device.CURRENT_DEVICE  # type: ignore[no-untyped-call]
+
+
+def _set_function_modes(before: tuple[list[Any], Any]) -> None:
+    for _ in _get_current_function_mode_stack():  # type: ignore[no-untyped-call]
+        _pop_mode()  # type: ignore[no-untyped-call]
+    for mode in before[0]:
+        _push_mode(mode)  # type: ignore[no-untyped-call]
+    _device.CURRENT_DEVICE = before[1]
+
+
+def _set_hooks(before: list[dict[Any, Any]]) -> None:
+    for hooks, saved in zip(_HOOKS, before, strict=True):
+        hooks.clear()
+        hooks.update(saved)
+
+
+def _set_cpu_autocast(before: tuple[bool, torch.dtype]) -> None:
+    torch.set_autocast_enabled("cpu", before[0])
+    torch.set_autocast_dtype("cpu", before[1])
+
+
+_LEAST = sys.float_info.min
+_HOOKS: list[dict[Any, Any]] = [
+    v for name, v in vars(modules).items() if name.startswith("_global_") and isinstance(v, dict)
+]
+"""Those on all modules of the process, by kind."""
 _PRECISION_SWITCHES = tuple(_precision_switches())
 _DEFAULTS: State = (
     (torch.get_default_dtype, torch.set_default_dtype),
     (_default_device, torch.set_default_device),
+    (_function_modes, _set_function_modes),
+    (lambda: [dict(hooks) if hooks else {} for hooks in _HOOKS], _set_hooks),
+    (lambda: _LEAST / 2 == 0, torch.set_flush_denormal),
+    (lambda: (torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")), _set_cpu_autocast),
     (partial(_or_none, torch.get_float32_matmul_precision), _set_matmul_precision),
     (partial(_or_none, lambda: torch.backends.cudnn.allow_tf32), _allow_cudnn_tf32),
     *((partial(getattr, owner, name), partial(setattr, owner, name)) for owner, name, _ in _PRECISION_SWITCHES),
@@ -97,8 +134,9 @@ _DEFAULTS: State = (
 
 @contextmanager
 def kept_defaults() -> Iterator[None]:
-    """torch's defaults are afterwards as before: dtype, device, precision of products, determinism, gradient and
-    anomaly mode, number of threads, print options, and the switches of oneDNN and cuDNN; also the filters of warnings.
+    """torch's defaults are afterwards as before: dtype, device, precision of products, determinism, gradient, anomaly
+    and autocast mode, modes that see calls, hooks on all modules, flushing of tiny numbers, number of threads, print
+    options, and the switches of oneDNN and cuDNN; also the filters of warnings.
 
     >>> with kept_defaults():
     ...     torch.set_default_dtype(torch.float64)
@@ -125,6 +163,7 @@ def neutral_torch() -> Iterator[None]:
     with LOCK, kept_process(), kept_defaults():
         if torch.get_default_dtype() != torch.float32:
             torch.set_default_dtype(torch.float32)
+        torch.set_flush_denormal(False)
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
         for owner, name, exact in reversed(_PRECISION_SWITCHES):

@@ -113,6 +113,8 @@ def score(
             style="dim",
             highlight=False,
         )
+        if card.unused_note:
+            out.print(card.unused_note, style="dim", highlight=False, markup=False)
         if memory is not None:
             out.print(_memory_table(memory))
     if unusable:

@@ -12,6 +12,11 @@ from torch.autograd.function import once_differentiable
 
 from zerocost.base.errors import Failure
 
+_REARRANGES = {
+    *("ViewBackward", "UnsafeViewBackward", "ReshapeAliasBackward", "SqueezeBackward", "UnsqueezeBackward"),
+    *("TransposeBackward", "PermuteBackward", "TBackward", "CloneBackward", "AliasBackward", "ToCopyBackward"),
+}
+"""Nodes of functions after which the elements are the same, in another form."""
 _ONCE = once_differentiable(lambda _: None).__code__
 
 
@@ -27,6 +32,21 @@ def check_whole(of: Tensor) -> None:
     if "CheckpointFunction" in (function.__name__ for function in custom_functions(of)):
         raise Failure(
             "the network uses activation checkpointing that hides gradients; call checkpoint(…, use_reentrant=False)"
+        )
+
+
+def check_sum(outputs: Tensor) -> None:
+    """`Failure` for the outputs of a softmax, whose sum is constant, so that its gradients are but rounding.
+
+    >>> check_sum(torch.ones(1, 2, requires_grad=True).log_softmax(1))
+    """
+    node = outputs.grad_fn
+    while node is not None and node.name().rstrip("0123456789") in _REARRANGES:
+        node = node.next_functions[0][0]
+    if node is not None and node.name() == "SoftmaxBackward0":
+        raise Failure(
+            "the network ends in a softmax, whose outputs sum to 1 whatever the weights, so that their sum has no "
+            "gradient; leave the softmax out, as losses expect logits"
         )
 
 

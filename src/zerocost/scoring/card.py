@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from zerocost.base.format import plural, seconds
+from zerocost.base.format import join_words, plural, seconds
 from zerocost.base.result import Result
 
 if TYPE_CHECKING:
@@ -66,6 +66,13 @@ class ScoreCard(Result, Mapping[str, float]):
         """Time spent in all passes."""
         return sum(p.milliseconds for p in self.passes)
 
+    @property
+    def unused_note(self) -> str:
+        """Which parameters no pass read, in words; empty where all were read, or none ran."""
+        unused = self.provenance.get("unused") or []
+        rest = [plural(len(unused) - 3, "other")] if len(unused) > 3 else []
+        return f"no pass read {join_words([*unused[:3], *rest])}" if unused else ""
+
     def to_frame(self) -> pd.DataFrame:
         """One row a proxy: its score, its spread over repeats, and why it failed; NaN where there is none."""
         names = [*self.scores, *self.failures]
@@ -92,7 +99,8 @@ class ScoreCard(Result, Mapping[str, float]):
     def _headline(self) -> str:
         failed = f", {len(self.failures)} failed" if self.failures else ""
         ran = f"; {plural(len(self.passes), 'pass', 'passes')} in {seconds(self.milliseconds / 1000)}"
-        return f"ScoreCard: {plural(len(self.scores), 'score')}{failed}{ran if self.passes else ''}"
+        unused = f"; {self.unused_note}" if self.unused_note else ""
+        return f"ScoreCard: {plural(len(self.scores), 'score')}{failed}{ran if self.passes else ''}{unused}"
 
     def _shown(self) -> pd.DataFrame:
         """The table without the columns that are empty."""

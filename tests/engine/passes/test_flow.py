@@ -201,3 +201,20 @@ def test_normalisation_of_one_value_that_is_kept_is_a_failure():
     card = zc.score(model, batch(4), "synflow,synflow_bn,synflow_bn(mode=eval)")
     assert list(card.scores) == ["synflow"]
     assert all("one value a channel" in reason for reason in card.failures.values())
+
+
+@pytest.mark.parametrize("last", [nn.Tanh(), nn.Sigmoid(), nn.ReLU6(), nn.Hardtanh()], ids=lambda m: type(m).__name__)
+def test_a_bounded_function_that_is_saturated_is_named(last):
+    model = nn.Sequential(conv(), last)
+    with torch.no_grad():
+        model[0][0].weight.mul_(1000)
+    failures = zc.score(model, batch(3, 8, 8), "synflow,log_synflow").failures
+    assert failures.keys() == {"synflow", "log_synflow"}
+    assert all("is saturated" in reason and "without it" in reason for reason in failures.values())
+
+
+def test_a_network_of_zeros_has_no_path_whatever_ends_it():
+    model = nn.Sequential(conv(), nn.Tanh())
+    for p in model.parameters():
+        p.data.zero_()
+    assert "no path" in zc.score(model, batch(3, 8, 8), "synflow").failures["synflow"]

@@ -72,6 +72,37 @@ def test_a_feed_forward_layer_may_multiply_from_the_left():
     assert dict(score(Left)) == dict(score(nn.Linear)) != {}
 
 
+class Conv1D(nn.Linear):
+    """A linear layer as GPT-2 writes it: tokens merged with samples, and the weight transposed."""
+
+    def __init__(self, before, after):
+        super().__init__(before, after)
+        self.weight = nn.Parameter(self.weight.detach().T.contiguous())
+
+    def forward(self, x):
+        return torch.addmm(self.bias, x.view(-1, x.shape[-1]), self.weight).view(*x.shape[:-1], -1)
+
+
+class Cast(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).double().float()
+
+
+@pytest.mark.parametrize("kind", [Conv1D, Cast])
+def test_a_feed_forward_layer_may_be_reshaped_or_cast_before_its_activation(kind):
+    def score(linear):
+        torch.manual_seed(0)
+        model = nn.Sequential(linear(8, 6), nn.ReLU(), nn.Flatten(), nn.Linear(30, 3))
+        return zc.score(model, tokens(), "w_pca")
+
+    assert dict(score(kind)) == dict(score(nn.Linear)) != {}
+
+
+def test_heads_of_attention_are_no_hidden_units(watched):
+    model = nn.Sequential(nn.Linear(8, 6), nn.Unflatten(2, (3, 2)), nn.ReLU())
+    assert "no feed-forward layer" in str(watched("feed_forward_spectra", model, tokens()))
+
+
 def test_an_activation_in_place_is_seen_before_it_writes(watched):
     torch.manual_seed(0)
     one, other = (nn.Sequential(nn.Linear(8, 6), nn.ReLU(inplace=i)) for i in (False, True))

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.graph import gradients
+from zerocost.engine.graph import check_sum, gradients
 from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.modes import FlowMode, as_float64
@@ -34,11 +34,26 @@ _NORMALISED = "normalised"
 _CANCELS = _UNDEFINED.format("the flow cancels up to rounding")
 
 
+_SATURATED = (
+    "every synaptic flow is zero: a bounded function (tanh, sigmoid, softmax, ReLU6) is saturated by an input of ones "
+    "through absolute weights; score the network without it"
+)
+_BOUNDED = {"tanh", "sigmoid", "softmax", "erf", "hardtanh", "hardsigmoid", "relu6", "clamp", "clamp_max", "minimum"}
+
+
 class _NoFlow(Failure):
     """Every synaptic flow is zero."""
 
     def __init__(self) -> None:
         super().__init__("no path from input to output: every synaptic flow is zero")
+
+
+class _UnboundedMode(FlowMode):
+    """`FlowMode` in which bounded functions are the identity."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.skipped = self.skipped | _BOUNDED
 
 
 def _flow(batch: PassInput) -> dict[str, Any]:
@@ -54,7 +69,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
             "the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers"
         )
     elif not any(bool(g.any()) for g in flows):
-        obstacle = _NoFlow()
+        obstacle = _no_flow(batch)
     mantissas: list[Tensor] | Failure = obstacle or flows
     exponents = [0] * len(flows)
     if obstacle and "flow_mantissas" in batch.wanted and all(map(_is_finite, weights)):
@@ -73,10 +88,16 @@ def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int
     if not all(map(_is_finite, scaled)):
         raise Failure("the synaptic flow is not finite: a function of the network overflows float64 (1.8e308)")
     if not any(bool(g.any()) for g in scaled):
-        raise _NoFlow()
+        raise _no_flow(batch)
     held = [_is_finite(flow) and bool(flow.any()) for flow in flows]
     mantissas = [flow if plain else wide for flow, wide, plain in zip(flows, scaled, held, strict=True)]
     return mantissas, [0 if plain else exponent for plain in held]
+
+
+def _no_flow(batch: PassInput) -> Failure:
+    """Why every flow is zero."""
+    _, flows, *_ = _backward(batch, _UnboundedMode)
+    return Failure(_SATURATED) if any(bool(g.any()) for g in flows) else _NoFlow()
 
 
 def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], list[Tensor], int, dict[str, Any]]:
@@ -103,6 +124,7 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
         counted = {} if counts is None else counts.signals(outputs)
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
+        check_sum(outputs)
         exponent = 0
         if isinstance(running, WideRangeMode):
             outputs = running.in_range(outputs)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from zerocost.base.errors import Failure
-from zerocost.engine.graph import gradients
+from zerocost.engine.graph import check_sum, gradients
 from zerocost.engine.merging import concatenate
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
@@ -23,6 +23,7 @@ def _jacobian(graph: SharedGraph) -> dict[str, Any]:
         raise Failure("the input is not floating-point: there is no derivative to it")
     if not graph.outputs.requires_grad:
         raise Failure("no path from input to output: the outputs do not depend on the input")
+    check_sum(graph.outputs)
     rows = gradients(graph.outputs.sum(), inputs, retain_graph=graph.continues_after("jacobian"))
     return {"input_jacobian": torch.cat([r.reshape(len(r), -1) for r in rows], dim=1)}
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.graph import check_sum
 from zerocost.engine.inputs import clone_tensors
 from zerocost.engine.linear_factors import Factors, LinearCalls, gradients_to
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
@@ -34,6 +35,7 @@ def _tangents(batch: PassInput) -> dict[str, Any]:
             outputs = check_finite(network.run(tensors, clone_tensors(batch.inputs)))
         if len(outputs) != batch.samples or not outputs.requires_grad:
             raise Failure("no path from the weights to the outputs, one row a sample")
+        check_sum(outputs)
         of = outputs.reshape(batch.samples, -1).sum(1)
         sources = calls.sources(of, wanted)
         found = [gradients_to(value, sources, retain_graph=True) for value in of]

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import MOVES
+from zerocost.engine.functions import CASTS
 from zerocost.engine.largest import largest_singular_value
 from zerocost.engine.places import SamplePlace
+from zerocost.engine.products import is_layout
 from zerocost.engine.watch.base import Collector, Scene, Undo, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
 
@@ -33,7 +34,7 @@ class FeedForwardSpectra(Collector):
         return self.keep(covariance_spectrum(self.hidden.movedim(self.channels, -1).flatten(0, -2)))
 
     def after(self, call: Call, result: Tensor) -> None:
-        if self._are_tokens(call, result) or (call.name in MOVES and call.input is self.hidden):
+        if self._are_tokens(call, result) or self._is_moved(call, result):
             self.hidden, self.channels = result, self.scene.channel_axis
 
     def _are_tokens(self, call: Call, result: Tensor) -> bool:
@@ -42,6 +43,14 @@ class FeedForwardSpectra(Collector):
             return False
         place = self.scene.sample_axis.place(result)
         return result.ndim > 2 or (isinstance(place, SamplePlace) and place.before * place.after > 1)
+
+    def _is_moved(self, call: Call, result: Tensor) -> bool:
+        """Whether a call only puts the hidden units into another shape or dtype."""
+        hidden = self.hidden
+        if hidden is None or call.input is not hidden or not (call.name in CASTS or is_layout(call, result)):
+            return False
+        same = result.shape[self.scene.channel_axis] == hidden.shape[self.channels]
+        return same and result.numel() == hidden.numel()
 
 
 class BatchNormNorms(Collector):
