@@ -31,7 +31,7 @@ def with_initialisation(network: Network, how: str, seed: int) -> Network:
     if any(p.is_complex() for p in network.parameters.values()):
         raise Failure("the network has complex parameters, which this initialisation does not know")
     generator = stream(seed, "weights")
-    assert network.places is not None  # known before the tensors change
+    assert network.places is not None and network.views is not None  # known before the tensors change
     drawn = copy.copy(network)
     drawn.parameters = {
         name: _initial_parameter(name, p, network, how, generator) for name, p in network.parameters.items()

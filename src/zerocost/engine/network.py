@@ -21,6 +21,7 @@ from zerocost.engine.inputs import call
 from zerocost.engine.normalisers import find_normalisers
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.engine.reads import seeing_calls
+from zerocost.engine.shared_memory import memory, order_of_axes, unique_tensors, without_transposes
 from zerocost.engine.timing import TIMING
 from zerocost.engine.walk import named_modules
 
@@ -63,6 +64,7 @@ class Network:
         self.buffers = unique_tensors(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
+        self.parameters = without_transposes(self.parameters)
         self.valueless = any(p.is_meta for p in self.parameters.values())
         self.scales = {id(p) for m in self.modules if isinstance(m, _NORMALISATION) for p in _own(m)}
         self.embeddings = {id(p) for m in self.modules if isinstance(m, _EMBEDDINGS) for p in _own(m)}
@@ -72,13 +74,12 @@ class Network:
             if p.ndim >= 2 and (p.is_floating_point() or p.is_complex()) and id(p) not in self.scales
         ]
         self.names = {id(t): name for name, t in self.tensors.items()}
-        self.originals = frozenset(self.names)
         self.read: dict[bool, set[str]] = {}  # parameters that a run has read, in train mode (True) and in eval mode
 
     @cached_property
     def snapshot(self) -> Snapshot:
         """The model's state before its first pass."""
-        return Snapshot(self.model, self.originals)
+        return Snapshot(self.model, frozenset(self.names))
 
     @cached_property
     def places(self) -> list[tuple[Any, Any, str]]:
@@ -89,6 +90,20 @@ class Network:
             for held in (module._parameters, module._buffers):
                 listed += [(held, key, tensor) for key, tensor in list(held.items()) if tensor is not None]
         return [(holder, key, self.names[id(t)]) for holder, key, t in listed if id(t) in self.names]
+
+    @cached_property
+    def views(self) -> list[tuple[Any, Any, str, tuple[int, ...] | None]]:
+        """Each place where another tensor is kept that begins where a parameter does: that parameter's name, and the
+        order of its axes that the tensor is, None for any other view."""
+        others = [place for place in self.snapshot.places if id(place.tensor) not in self.names]
+        owners = {memory(p): name for name, p in self.parameters.items()} if others else {}
+        known = [(p, owners[key]) for p in others if (key := memory(p.tensor)) in owners]
+        return [(p.holder, p.key, name, order_of_axes(p.tensor, self.parameters[name])) for p, name in known]
+
+    @cached_property
+    def originals(self) -> frozenset[int]:
+        """Ids of the model's own tensors, which a pass must not read."""
+        return frozenset(self.names).union(id(holder[key]) for holder, key, _, _ in self.views)
 
     @cached_property
     def normalisers(self) -> dict[nn.Module, int]:
@@ -208,6 +223,9 @@ class Network:
         """`run`, with everything that the network returns."""
         for holder, key, name in self.places:
             holder[key] = tensors[name]
+        for holder, key, name, order in self.views:
+            if order is not None:
+                holder[key] = tensors[name].permute(order)
         try:
             with kept_defaults(), self._seen(tensors):
                 returned = call(self.model, inputs)
@@ -261,16 +279,6 @@ def unwrap(model: nn.Module) -> nn.Module:
 def _own(module: nn.Module) -> list[Tensor]:
     """A module's own parameters, without those of its parts."""
     return [p for p in module._parameters.values() if p is not None]
-
-
-def unique_tensors(modules: Mapping[str, nn.Module], kind: str) -> dict[str, Tensor]:
-    """Parameters or buffers of all modules by name, shared ones once."""
-    found: dict[int, tuple[str, Tensor]] = {}
-    for prefix, module in modules.items():
-        for name, tensor in getattr(module, kind).items():
-            if tensor is not None:
-                found.setdefault(id(tensor), (f"{prefix}.{name}" if prefix else name, tensor))
-    return dict(found.values())
 
 
 def _count_inputs(error: BaseException, inputs: Any) -> str:
