@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import utils
-from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import parametrizations, parametrize, prune
 
 import zerocost as zc
 from zerocost.engine.effective_weights import effective_weights
@@ -106,3 +106,15 @@ def test_a_layer_is_no_block_whatever_hangs_on_it(marked: bool) -> None:
     found, expected = zc.score(other, batch, proxies), zc.score(plain, batch, proxies)
     for name in proxies:
         assert found[name] == pytest.approx(expected[name], rel=1e-4), name
+
+
+@pytest.mark.parametrize("way", ["weight_norm", "orthogonal"])
+def test_weights_that_the_caller_has_cached_are_not_taken(way):
+    model, batch = net(way), (torch.rand(8, 3, 8, 8), torch.arange(8) % 4)
+    expected = zc.score(model, batch, "snip,synflow,jacob_cov")
+    with parametrize.cached():
+        model(batch[0])
+        kept = dict(parametrize._cache)
+        found = zc.score(model, batch, "snip,synflow,jacob_cov")
+        assert kept and parametrize._cache.keys() == kept.keys() and parametrize._cache_enabled == 1
+    assert dict(found) == dict(expected) and not found.failures

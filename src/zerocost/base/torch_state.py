@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch._tensor_str import PRINT_OPTS
 from torch.nn.modules import module as modules
+from torch.nn.utils import parametrize
 from torch.overrides import _get_current_function_mode_stack, _pop_mode, _push_mode
 from torch.utils import _device
 
@@ -117,6 +118,10 @@ _DEFAULTS: State = (
         lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
         lambda mode: torch.autograd.set_detect_anomaly(*mode),
     ),
+    *(
+        (partial(getattr, parametrize, name), partial(setattr, parametrize, name))
+        for name in ("_cache_enabled", "_cache")
+    ),
     (torch.get_num_threads, torch.set_num_threads),
     (lambda: dict(vars(PRINT_OPTS)), vars(PRINT_OPTS).update),
     (_warning_filters, _restore_filters),
@@ -164,6 +169,7 @@ def neutral_torch() -> Iterator[None]:
         if torch.get_default_dtype() != torch.float32:
             torch.set_default_dtype(torch.float32)
         torch.set_flush_denormal(False)
+        parametrize._cache_enabled = 0
         torch.set_float32_matmul_precision("highest")
         torch.backends.cudnn.allow_tf32 = False
         for owner, name, exact in reversed(_PRECISION_SWITCHES):

@@ -1,5 +1,5 @@
-"""A model's tensors, those once that it has in several places: the same, or in the same memory with their axes in another
-order, as a transposed weight."""
+"""A model's tensors, those once that it has in several places: the same, or in the same memory with their axes in
+another order, as a transposed weight."""
 
 from __future__ import annotations
 
