@@ -127,3 +127,27 @@ def test_each_step_names_its_layer_and_operation() -> None:
         ("1", "relu", 3),
         ("2", "addmm", 3 + 9),
     ]
+
+
+@pytest.mark.parametrize(
+    ("norm", "like"),
+    [
+        (nn.BatchNorm2d(8, track_running_stats=False), nn.BatchNorm2d(8)),
+        (nn.InstanceNorm2d(8, affine=True), nn.InstanceNorm2d(8, affine=True, track_running_stats=True)),
+        (nn.GroupNorm(8, 8), nn.GroupNorm(1, 8)),
+    ],
+    ids=lambda norm: type(norm).__name__,
+)
+def test_normalisation_of_one_value_takes_memory_too(norm, like):
+    proxies = "peak_memory,flash,active_params,kv_cache,params,flops"
+
+    def score(layer):
+        model = nn.Sequential(nn.Conv2d(3, 8, 4), layer, nn.ReLU(), nn.Flatten(), nn.Linear(8, 4))
+        return zc.score(model, torch.rand(8, 3, 4, 4), proxies)
+
+    one, other = score(norm), score(like)
+    assert not one.failures
+    assert {name: one[name] for name in ("params", "flops", "active_params", "kv_cache")} == {
+        name: other[name] for name in ("params", "flops", "active_params", "kv_cache")
+    }
+    assert one["peak_memory"] > 0

@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from zerocost.engine.functions import Function
-from zerocost.engine.modes import CallMode
+from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.network import Network
 from zerocost.engine.on_meta import on_meta
 from zerocost.engine.walk import named_modules
@@ -222,9 +223,41 @@ class _WholeCalls(CallMode):
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in _WHOLE and not self.recorder.within:
             return self.recorder.whole(name, partial(function, *args, **kwargs), (args, kwargs))
-        return function(*args, **kwargs)
+        return _OF_ONE_VALUE.get(function, function)(*args, **kwargs)
 
 
+def _batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    return torch.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, True)
+
+
+def _instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    return torch.instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, True)
+
+
+_OF_ONE_VALUE: dict[Function, Function] = {
+    F.batch_norm: _batch_norm,
+    F.instance_norm: _instance_norm,
+    F.group_norm: group_norm,
+}
+"""Normalisation that torch refuses for one value a channel, which takes as much memory as that of more."""
 _ALSO_POINTWISE = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"} | {
     *("cudnn_batch_norm", "batch_norm_with_update", "hardswish", "hardsigmoid", "native_dropout", "masked_fill"),
 }

@@ -86,7 +86,10 @@ def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int
     """Gradients over a power of two, and its exponents: 0 for each tensor of `flows` that float64 can hold."""
     _, scaled, exponent, _ = _backward(batch, WideRangeMode)
     if not all(map(_is_finite, scaled)):
-        raise Failure("the synaptic flow is not finite: a function of the network overflows float64 (1.8e308)")
+        raise Failure(
+            "the synaptic flow is not finite: a function of the network overflows float64 (1.8e308), or takes the "
+            "variance of the one input"
+        )
     if not any(bool(g.any()) for g in scaled):
         raise _no_flow(batch)
     held = [_is_finite(flow) and bool(flow.any()) for flow in flows]
