@@ -29,6 +29,7 @@ def weighted_bag(weight, share):
 
 FUNCTIONS = {
     "hardsigmoid": (lambda x: F.hardsigmoid(2 * x), [(3, 4)]),
+    "hardsigmoid in place": (lambda x: F.hardsigmoid(2 * x, inplace=True), [(3, 4)]),
     "flash attention": (flash, [(2, 2, 5, 4)] * 3),
     "cdist": (torch.cdist, [(4, 3), (5, 3)]),
     "cdist of order 1": (lambda a, b: torch.cdist(a, b, p=1.0), [(4, 3), (5, 3)]),

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from zerocost.engine.functions import Function, function_name
+from zerocost.engine.functions import Function, function_name, is_in_place
 
 
 def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -119,8 +119,10 @@ def call_twice(function: Function, name: str, args: tuple[Any, ...], kwargs: dic
     if name in _RECURRENT:
         with torch.backends.cudnn.flags(enabled=False):
             return function(*args, **kwargs)
-    if name not in _IN_STEPS or kwargs.get("inplace") or not torch.is_grad_enabled():
+    if name not in _IN_STEPS or not torch.is_grad_enabled():
         return function(*args, **kwargs)
+    if is_in_place(function, kwargs):
+        return args[0].copy_(_apply(F.hardsigmoid, _hardsigmoid, (args[0].clone(),), {}))
     return _apply(function, _IN_STEPS[name], args, kwargs)
 
 
