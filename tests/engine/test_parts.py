@@ -86,6 +86,55 @@ def test_quantised_layers_are_named_where_a_gradient_is_needed(plain):
     assert card["naswot"] == plain["naswot"]
 
 
+def test_weights_of_quantised_layers_cannot_be_set():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = torch.ao.quantization.quantize_dynamic(net(part()), {nn.Linear})
+        failures = zc.score(model, BATCH, "epsinas,zen(initialisation=gaussian),naswot").failures
+    assert failures.keys() == {"epsinas", "zen(initialisation=gaussian)"}
+    assert all("whose weights cannot be set" in reason for reason in failures.values())
+
+
+def prepared_for_quantisation(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.qconfig = torch.ao.quantization.get_default_qat_qconfig("fbgemm")
+        prepared = torch.ao.quantization.prepare_qat(model)
+        prepared(torch.randn(8, 8))
+        return prepared
+
+
+def test_layers_with_fake_quantisation_have_weights_of_their_own():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    batch = torch.randn(8, 8), torch.arange(8) % 4
+    found, expected = (zc.score(m, batch, "t_cet,near") for m in (prepared_for_quantisation(model), model))
+    assert not found.failures and dict(found) == pytest.approx(dict(expected), rel=0.05)
+
+
+def test_a_convolution_may_cast_its_weight():
+    class Cast(nn.Conv2d):
+        def forward(self, x):
+            return F.conv2d(x, self.weight.double().float() * 1.0, self.bias)
+
+    found, expected = (
+        zc.score(net(nn.Sequential(kind(3, 8, 3), nn.ReLU())), BATCH, "t_cet,lnwot,naswot_conv,fisher,depth")
+        for kind in (Cast, nn.Conv2d)
+        if torch.manual_seed(0)
+    )
+    assert not found.failures and dict(found) == pytest.approx(dict(expected), rel=1e-6)
+
+
+class Casting(Net):
+    def forward(self, x):
+        return super().forward(x.float())
+
+
+def test_a_network_that_casts_has_outputs_of_equal_weights():
+    one, other = (zc.score(net(part(), kind), BATCH, "epsinas") for kind in (Casting, Net))
+    assert dict(one) == dict(other) and one.failures == other.failures
+
+
 class Asking(Net):
     def forward(self, x):
         return super().forward(x.requires_grad_())
@@ -146,13 +195,8 @@ def test_synaptic_flow_through_experts_without_a_kernel_for_float64():
 def test_synaptic_flow_of_a_network_prepared_for_quantisation():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.qconfig = torch.ao.quantization.get_default_qat_qconfig("fbgemm")
-        prepared = torch.ao.quantization.prepare_qat(model)
-        prepared(torch.randn(8, 8))
-        batch = torch.randn(8, 8), torch.arange(8) % 4
-        card = zc.score(prepared, batch, "synflow,snip,naswot")
+    batch = torch.randn(8, 8), torch.arange(8) % 4
+    card = zc.score(prepared_for_quantisation(model), batch, "synflow,snip,naswot")
     assert not card.failures
     assert card["synflow"] == pytest.approx(zc.score(model, batch, "synflow")["synflow"], rel=1e-12)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.network import Network
+from zerocost.engine.network import FIXED, Network
 
 _DEVIATION: dict[str, Callable[[int], float]] = {
     "gaussian": lambda fan_in: 1.0,
@@ -30,6 +30,8 @@ def with_initialisation(network: Network, how: str, seed: int) -> Network:
         return network
     if any(p.is_complex() for p in network.parameters.values()):
         raise Failure("the network has complex parameters, which this initialisation does not know")
+    if network.quantised:
+        raise Failure(FIXED)
     generator = stream(seed, "weights")
     assert network.places is not None and network.views is not None  # known before the tensors change
     drawn = copy.copy(network)

@@ -169,7 +169,7 @@ class FlowMode(ShapeMode):
         if self.see is not None:
             self.see(as_call(function, name, args, kwargs, self.weights))
         self.normalised |= name in NORMALISATION
-        result = self.call_in_float64(function, name, args, kwargs)
+        result = _in_float64(super().call, function, name, args, kwargs)
         if self.counts is not None:
             self.counts.note(function, name, args, kwargs, result)
         elif self.see is not None:
@@ -180,21 +180,35 @@ class FlowMode(ShapeMode):
         if self.counts is not None and function is torch.autograd.grad:
             self.counts.certain = False  # its products are not calls
 
-    def call_in_float64(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a call returns, in float64."""
-        if function in _NARROWING:
-            return args[0].double()
-        if not is_in_place(function, kwargs):
-            args = tuple(map(as_float64, args))
-            kwargs = {key: as_float64(value) for key, value in kwargs.items()}
-        function = _IN_FLOAT64.get(name, function)
-        try:
-            return as_float64(super().call(function, name, args, kwargs))
-        except RuntimeError:
-            narrow = tree_map(_as_float32, (args, kwargs))  # a kernel that float64 is unknown to
-            with suppress(RuntimeError):
-                return as_float64(super().call(function, name, *narrow))
-            raise
+
+class Float64Mode(CallMode):
+    """Runs everything in float64, also where a network asks for a narrower type."""
+
+    def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _in_float64(_plain_call, function, name, args, kwargs)
+
+
+def _plain_call(function: Function, _: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return function(*args, **kwargs)
+
+
+def _in_float64(
+    run: Callable[..., Any], function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """What a call returns that is run by `run`, in float64."""
+    if function in _NARROWING:
+        return args[0].double()
+    if not is_in_place(function, kwargs):
+        args = tuple(map(as_float64, args))
+        kwargs = {key: as_float64(value) for key, value in kwargs.items()}
+    function = _IN_FLOAT64.get(name, function)
+    try:
+        return as_float64(run(function, name, args, kwargs))
+    except RuntimeError:
+        narrow = tree_map(_as_float32, (args, kwargs))  # a kernel that float64 is unknown to
+        with suppress(RuntimeError):
+            return as_float64(run(function, name, *narrow))
+        raise
 
 
 def group_norm(

@@ -263,6 +263,7 @@ class Network:
         return tree_map(move, inputs)
 
 
+FIXED = "the network has quantised layers, whose weights cannot be set"
 COMPILED = "a part of the network is compiled by torch.jit, which hides its calls; score the network it was made of"
 
 

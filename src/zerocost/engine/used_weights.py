@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerocost.engine.functions import CASTS, PRODUCTS
+from zerocost.engine.functions import CASTS, FAKE_QUANTISATION, PRODUCTS
 
-_COPIES = CASTS | PRODUCTS | {"contiguous", "clone", "to_sparse", "to_sparse_csr"}
+_COPIES = CASTS | PRODUCTS | FAKE_QUANTISATION | {"contiguous", "clone", "to_sparse", "to_sparse_csr"}
 """Functions that make of a weight one to use in its place, where the shape stays."""
 
 
@@ -42,7 +42,8 @@ def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Conta
     if name not in _COPIES or not isinstance(result, Tensor) or not args:
         return
     value, other = args[0], args[-1] if name in PRODUCTS else None
-    weight = used_weight(value, weights)
+    weight = value if id(value) in weights else getattr(value, "_copy_of", None)
+    weight = used_weight(value, weights) if weight is None else weight
     if weight is None and other is not None:
         value, other = other, value
         weight = used_weight(value, weights)

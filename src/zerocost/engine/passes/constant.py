@@ -10,7 +10,8 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.inputs import clone_tensors
-from zerocost.engine.modes import as_float64
+from zerocost.engine.modes import Float64Mode, as_float64
+from zerocost.engine.network import FIXED
 from zerocost.engine.passes.base import OF_BATCH, Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
 
@@ -23,12 +24,14 @@ def _constant(batch: PassInput) -> dict[str, Any]:
     In float32 what distinguishes samples is lost beside what they have in common.
     """
     network = batch.network
+    if network.quantised:
+        raise Failure(FIXED)
     inputs = tree_map(as_float64, batch.inputs)
     outputs = []
     for value in _VALUES:
         parameters = {name: _filled(name, p.detach(), value) for name, p in network.parameters.items()}
         buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
-        with network.fresh(batch.seed, batch.training):
+        with network.fresh(batch.seed, batch.training), Float64Mode(network.originals):
             found = network.run(parameters | buffers, clone_tensors(inputs))
         if not bool(found.isfinite().all()):
             raise Failure("the outputs are not finite where all weights are equal")

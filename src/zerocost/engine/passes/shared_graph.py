@@ -67,7 +67,9 @@ class SharedGraph:
 def check_finite(outputs: Tensor) -> Tensor:
     """The outputs; `Failure` where one is not a number, or not finite."""
     if not outputs.isfinite().all():
-        alone = "; this pass runs one sample, which has no variance" if len(outputs) == 1 and outputs.isnan().any() else ""
+        alone = (
+            "; this pass runs one sample, which has no variance" if len(outputs) == 1 and outputs.isnan().any() else ""
+        )
         raise Failure(
             f"the outputs are not finite: activations overflow {str(outputs.dtype).removeprefix('torch.')}, "
             f"or the weights are not numbers{alone}"

@@ -33,7 +33,8 @@ class LayerKernels(Watcher):
         signs = self.scene.rows(result, result > 0)
         if signs is None:
             return None
-        weight, kernel = call.argument(1, "weight"), sign_agreement(signs.flatten(1))
+        given, kernel = call.argument(1, "weight"), sign_agreement(signs.flatten(1))
+        weight = getattr(given, "_copy_of", given)
         known = self.layers.get(id(weight))
         self.layers[id(weight)] = Layer(weight, kernel if known is None else known.kernel + kernel)
         return partial(self.forget, id(weight), known)
