@@ -4,6 +4,7 @@ import gc
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 import warnings
@@ -46,6 +47,16 @@ def test_what_a_block_changes_comes_back(change):
         assert state() != before
         raise ZeroDivisionError
     assert state() == before
+
+
+def test_standard_streams_that_are_closed_are_opened_again():
+    script = (
+        "import sys\nfrom zerocost.base.process_state import kept_process\n"
+        "with kept_process():\n    sys.stdout.close()\n    sys.stderr.close()\n"
+        "print('é')\nprint('and there', file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=True)
+    assert (ran.stdout, ran.stderr) == ("é\n", "and there\n")
 
 
 def test_another_thread_leaves_the_handler_of_ctrl_c_alone():

@@ -77,6 +77,33 @@ def raising():
     raise RuntimeError("no such luck")
 
 
+def half_a_list():
+    yield build
+    raise RuntimeError("no more")
+
+
+class Printing(Net):
+    def forward(self, x):
+        print("printed by a network")
+        return super().forward(x)
+
+
+def printing_network():
+    return Printing()
+
+
+def printing():
+    return {"printing": Printing, "w4": lambda: Net(4)}
+
+
+def with_half_a_character():
+    raise RuntimeError("half a \\ud800 character")
+
+
+def with_a_long_reason():
+    raise RuntimeError("x" * 100_000)
+
+
 number = 3
 """
 

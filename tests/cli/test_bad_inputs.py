@@ -133,6 +133,9 @@ MODELS = [
 CANDIDATES = [
     "mine.py:leaving",
     "mine.py:with_control_characters",
+    "mine.py:with_half_a_character",
+    "mine.py:with_a_long_reason",
+    "mine.py:half_a_list",
     "mine.py:nothing",
     "mine.py:number",
     "mine.py:only_broken",

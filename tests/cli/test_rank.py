@@ -182,3 +182,10 @@ def test_what_hugging_face_cannot_use_is_one_line(run, configs, target, data, me
 def test_without_proxies_the_order_is_that_of_the_default_combination(run, user_file):
     shown = run("rank", f"{user_file}:candidates", "--data", "digits:8", "--batch", 8)
     assert f"best first by {default}" in " ".join(shown.out.split())
+
+
+@pytest.mark.parametrize("command", ["rank", "score"])
+def test_json_is_all_that_is_on_stdout(run, user_file, command):
+    name = "printing" if command == "rank" else "printing_network"
+    result = run(command, f"{user_file}:{name}", *DATA, "--proxies", "snip", "--json")
+    assert result.code == 0 and result.json and "printed by a network" in result.err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LONGEST = 1000
 _NEAREST = 3
 """Names that a message proposes in place of one that does not exist."""
 
@@ -69,5 +70,15 @@ def describe_error(error: BaseException) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message."""
-    return (str(error).strip() or "(no message)").splitlines()[0]
+    """The first line of an error's message, shortened, in characters that can be written anywhere.
+
+    >>> first_line(ValueError("half a \\ud800 pair")), len(first_line(ValueError("x" * 10_000)))
+    ('half a \\\\ud800 pair', 1000)
+    """
+    try:
+        text = str(error).strip()
+    except Exception:  # noqa: BLE001  errors of others may fail to say what they are
+        text = ""
+    line = (text or "(no message)").splitlines()[0]
+    line = line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    return line.encode(errors="backslashreplace").decode()

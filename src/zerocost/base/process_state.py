@@ -39,16 +39,32 @@ def _handle_interrupt(handler: Any) -> None:
         signal.signal(signal.SIGINT, handler)
 
 
-def _set_streams(streams: Sequence[Any]) -> None:
-    sys.stdin, sys.stdout, sys.stderr = streams
+def _streams() -> list[tuple[str, Any, bool]]:
+    """The standard streams, and whether each is closed."""
+    return [(name, stream, getattr(stream, "closed", True)) for name in _STREAMS for stream in [getattr(sys, name)]]
 
 
+def _set_streams(streams: Sequence[tuple[str, Any, bool]]) -> None:
+    for name, stream, closed in streams:
+        own = stream is getattr(sys, f"__{name}__")
+        setattr(sys, name, _opened_again(name, stream) if own and not closed and stream.closed else stream)
+
+
+def _opened_again(name: str, stream: Any) -> Any:
+    """A standard stream that was closed, as another one to its file, which is open still."""
+    number, mode = _STREAMS[name]
+    opened = open(number, mode, encoding=stream.encoding, errors=stream.errors, closefd=False)  # noqa: SIM115
+    setattr(sys, f"__{name}__", opened)
+    return opened
+
+
+_STREAMS = {"stdin": (0, "r"), "stdout": (1, "w"), "stderr": (2, "w")}
 State = Sequence[tuple[Callable[[], Any], Callable[[Any], object]]]
 """How some values are read and set, one after the other."""
 _PROCESS: State = (
     (_directory, _change_directory),
     (lambda: dict(os.environ), _set_environment),
-    (lambda: (sys.stdin, sys.stdout, sys.stderr), _set_streams),
+    (_streams, _set_streams),
     (np.geterr, lambda errors: np.seterr(**errors)),
     (np.get_printoptions, lambda options: np.set_printoptions(**options)),
     (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),

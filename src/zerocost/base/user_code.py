@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from zerocost.base.errors import InputError, unknown
+from zerocost.base.errors import InputError, describe_error, unknown
 
 _PREFIX = "zerocost_user_"
 
@@ -45,7 +45,7 @@ def load_object(target: str) -> Any:
         del sys.modules[spec.name]
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise InputError(f"importing {path} raised {type(error).__name__}: {error}") from error
+        raise InputError(f"importing {path} raised {describe_error(error)}") from error
     finally:
         sys.path.pop(0)
     if not hasattr(module, name):

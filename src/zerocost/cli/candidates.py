@@ -63,8 +63,8 @@ def _candidates_of(value: Any, name: str) -> dict[str, Builder | nn.Module]:
     try:
         with seeded(0):
             made = value()
-    except KeyboardInterrupt:
+            return {name: value} if is_network(made) else as_builders(made)
+    except (KeyboardInterrupt, InputError):
         raise
     except BaseException as error:
         raise InputError(f"{name}() raised {describe_error(error)}") from error
-    return {name: value} if is_network(made) else as_builders(made)

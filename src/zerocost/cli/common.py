@@ -8,10 +8,11 @@ import math
 import os
 import sys
 from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TextIO
 
 import pandas as pd
 import typer
@@ -111,6 +112,8 @@ OutputPlace = Annotated[
     str | None,
     typer.Option(help="The tensor in what a network returns: a key, an attribute, a place such as 0, or FILE.py:NAME."),
 ]
+_JSON: ContextVar[TextIO | None] = ContextVar("json", default=None)
+"""Where JSON is printed to, if not to `sys.stdout`."""
 Report = Annotated[Path | None, typer.Option("--report", help="Write an HTML report to this file.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for other programs, instead of tables.")]
 
@@ -172,11 +175,23 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def run(**values: Any) -> None:
-        function(**gather(values))
+        with _stdout_for_json() if values.get("as_json") else nullcontext():
+            function(**gather(values))
 
     run.__signature__ = signature  # type: ignore[attr-defined]
     run.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
     return run
+
+
+@contextmanager
+def _stdout_for_json() -> Iterator[None]:
+    """Inside, what anybody but `print_json` prints, as networks may, goes to stderr."""
+    token = _JSON.set(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _JSON.reset(token)
 
 
 def nothing_ran(proxies: Iterable[Proxy], scored: Container[str]) -> bool:
@@ -197,7 +212,7 @@ def print_json(value: Any) -> None:
             return None
         return item if isinstance(item, str | int | float | bool | None) else str(item)
 
-    sys.stdout.write(json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
+    (_JSON.get() or sys.stdout).write(json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
 
 
 class _Saved(Protocol):

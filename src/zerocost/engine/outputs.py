@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerocost.base.errors import Failure, InputError
+from zerocost.base.errors import Failure, InputError, describe_error
 
 COMMON = ("logits", "out", "sample", "last_hidden_state")
 """Entries that libraries keep a network's output under, in the order in which they are looked for."""
@@ -74,8 +74,8 @@ class OutputPicker:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise Failure(f"there is no output {self.found!r} in {_describe(returned)} ({reason})") from error
+            where = f"there is no output {self.found!r} in {_describe(returned)}"
+            raise Failure(f"{where} ({describe_error(error)})") from error
         if isinstance(found, Tensor):
             return found
         raise Failure(

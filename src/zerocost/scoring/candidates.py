@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from typing_extensions import TypeIs
 
-from zerocost.base.errors import Failure, InputError
+from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.scoring.adapters import find_adapter
@@ -114,7 +114,7 @@ def initialise(build: Builder | nn.Module, seed: int = 0) -> nn.Module:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever it is, the others go on
-        raise Failure(f"building the network raised {type(error).__name__}: {error}") from error
+        raise Failure(f"building the network raised {describe_error(error)}") from error
     if not is_network(model):
         raise InputError(f"a candidate must build a torch.nn.Module, but got {type(model).__name__}")
     return model

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from functools import cache
 from typing import Any
 
-from zerocost.base.errors import Failure, InputError
+from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.benchmarks.base import Benchmark
 from zerocost.search.latency import Timing
 from zerocost.search.latency_sources import LatencyMeter, measured_latency
@@ -81,6 +81,6 @@ def accuracy_function(source: Accuracy) -> Cost:
             return error
         except Exception as error:
             name = getattr(source, "__name__", type(source).__name__)
-            raise InputError(f"accuracy function {name} failed for {arch}: {type(error).__name__}: {error}") from error
+            raise InputError(f"accuracy function {name} failed for {arch}: {describe_error(error)}") from error
 
     return accuracy

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import numpy as np
 
 from zerocost.base.conditions import Clause, join_clauses, parse_clauses
-from zerocost.base.errors import Failure, InputError, unknown
+from zerocost.base.errors import Failure, InputError, first_line, unknown
 from zerocost.base.units import unit_of
 from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture, SearchSpace
@@ -143,7 +143,7 @@ def _reason_against(function: Limit, arch: Architecture) -> str | None:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise InputError(f"limit {name} raised {type(error).__name__} for {arch}: {error}") from error
+        raise InputError(f"limit {name} raised {type(error).__name__} for {arch}: {first_line(error)}") from error
     if isinstance(answer, str):
         return answer
     if answer is not None and not isinstance(answer, bool):
