@@ -8,7 +8,7 @@ from zerocost.base.errors import InputError
 from zerocost.store.urls import as_url, display_url
 
 
-@pytest.mark.parametrize("where", [None, "sqlite://", "sqlite:///:memory:"])
+@pytest.mark.parametrize("where", [None, "sqlite://", "sqlite:///:memory:", ":memory:"])
 def test_memory_has_no_database_name(where):
     assert (as_url(where).drivername, as_url(where).database) == ("sqlite", None)
 
@@ -39,7 +39,13 @@ def test_another_url_is_bad_input_and_its_password_not_shown(where, message):
     assert "pa55word" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("where", "reason"), [("", "no name"), (" ", "no name"), ("sqlite://x", "write sqlite:///x")])
+BAD_NAMES = [
+    *(("", "no name"), (" ", "no name"), ("sqlite://x", "write sqlite:///x"), (5, "of type int")),
+    *((b"scores.db", "of type bytes"), ("a\0.db", "no file name has"), ("a\ud800.db", "no file name has")),
+]
+
+
+@pytest.mark.parametrize(("where", "reason"), BAD_NAMES)
 def test_what_would_be_kept_nowhere_is_refused(where, reason):
     with pytest.raises(InputError, match=reason):
         as_url(where)

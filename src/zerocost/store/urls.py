@@ -22,8 +22,13 @@ def as_url(where: str | Path | None) -> URL:
     >>> as_url("scores.db").database, as_url("postgres://me:secret@here/scores").drivername
     ('scores.db', 'postgresql+psycopg')
     """
+    if not isinstance(where, str | Path | None):
+        raise InputError(f"a store of scores cannot be of type {type(where).__name__}; {_EXPECTED}")
     if where is not None and not str(where).strip():
         raise InputError(f"there is no name for the store of scores; {_EXPECTED}")
+    if "\0" in str(where) or not _can_be_encoded(str(where)):
+        raise InputError(f"the store {str(where)!r} has a character that no file name has; {_EXPECTED}")
+    where = None if str(where) == ":memory:" else where
     if where is None or "://" not in str(where):
         return URL.create("sqlite", database=None if where is None else str(where))
     text = str(where)
@@ -42,6 +47,15 @@ def as_url(where: str | Path | None) -> URL:
         raise InputError(f"sqlite://{url.host} names a host, which SQLite has none of; write sqlite:///{url.host}")
     memory = kind == "sqlite" and url.database in (None, "", ":memory:")
     return as_url(None) if memory else url.set(drivername=_DRIVERS[kind])
+
+
+def _can_be_encoded(name: str) -> bool:
+    """Whether a name is text that UTF-8 holds."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def display_url(url: URL) -> str:
