@@ -86,6 +86,19 @@ def test_ctrl_c_while_it_loads_is_one_line():
     assert (process.returncode, *streams) == (130, "", "error: interrupted\n")
 
 
+@pytest.mark.parametrize("when", ["parse_args", "resolve_command", "invoke"])
+def test_ctrl_c_while_options_are_read_is_one_line(when):
+    script = (
+        "import os, signal, sys\nfrom zerocost.cli.main import app, main\nfrom zerocost.cli.shell import Shell\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"class Stopped(Shell):\n    def {when}(self, *given):\n        os.kill(os.getpid(), signal.SIGINT)\n"
+        f"        return super().{when}(*given)\n"
+        "app.info.cls = Stopped\nsys.argv = ['zerocost', 'data']\nmain()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "error: interrupted\n")
+
+
 SEARCH = ("search", "--data", "digits:8", "--candidates", 2, "--keep", 1, "--epochs", 0, "--batch", 4)
 
 

@@ -1,4 +1,5 @@
-"""Ctrl-C while the shell command is loading or has ended: it ends at once, with one line, as nothing is to be kept."""
+"""Ctrl-C while the shell command is loading, reads its options or has ended: it ends at once, with one line, as
+nothing is to be kept."""
 
 from __future__ import annotations
 
@@ -36,6 +37,12 @@ def exit_at_interrupt() -> None:
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if usual and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _exit)
+
+
+def raise_at_interrupt() -> None:
+    """From now on Ctrl-C raises `KeyboardInterrupt` again, where it would end the process at once."""
+    if signal.getsignal(signal.SIGINT) is _exit:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _exit(_number: int, _frame: FrameType | None) -> None:

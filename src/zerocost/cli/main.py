@@ -70,6 +70,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the shell command."""
+    exit_at_interrupt()  # until a subcommand runs
     gc.freeze()  # what was imported stays, so that it need not be searched for garbage again and again
     try:
         app()

@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 
 from zerocost.base.errors import DiskFullError, ZerocostError, describe_nearest, unknown
 from zerocost.base.files import write_error
-from zerocost.base.interrupt import INTERRUPTED
+from zerocost.base.interrupt import INTERRUPTED, raise_at_interrupt
 
 NOTHING_FOUND, FULL, BAD_INPUT, TERMINATED = 1, 1, 2, 143
 err = Console(stderr=True)
@@ -35,6 +35,7 @@ class Shell(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the subcommand; what it raises becomes the line."""
         with _one_line():
+            raise_at_interrupt()
             return super().invoke(ctx)
 
     def main(self, *args: Any, **extra: Any) -> Any:
