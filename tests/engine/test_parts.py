@@ -117,17 +117,38 @@ def test_a_convolution_may_cast_its_weight():
         def forward(self, x):
             return F.conv2d(x, self.weight.double().float() * 1.0, self.bias)
 
-    found, expected = (
-        zc.score(net(nn.Sequential(kind(3, 8, 3), nn.ReLU())), BATCH, "t_cet,lnwot,naswot_conv,fisher,depth")
-        for kind in (Cast, nn.Conv2d)
-        if torch.manual_seed(0)
-    )
+    def score(kind):
+        torch.manual_seed(0)
+        model = net(nn.Sequential(kind(3, 8, 3), nn.ReLU()))
+        return zc.score(model, BATCH, "t_cet,lnwot,naswot_conv,fisher,depth")
+
+    found, expected = score(Cast), score(nn.Conv2d)
     assert not found.failures and dict(found) == pytest.approx(dict(expected), rel=1e-6)
 
 
 class Casting(Net):
     def forward(self, x):
         return super().forward(x.float())
+
+
+def test_a_convolution_may_use_the_weight_of_a_linear_layer():
+    class Pointwise(nn.Linear):
+        def forward(self, x):
+            return F.conv2d(x, self.weight[:, :, None, None], self.bias)
+
+    class Moved(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+    def score(kind):
+        torch.manual_seed(0)
+        layer = kind(8, 8)
+        model = net(nn.Sequential(layer, nn.ReLU(), nn.Conv2d(8, 8, 3), layer, nn.ReLU()))
+        images = torch.randn(8, 8, 6, 6, generator=torch.Generator().manual_seed(0))
+        return zc.score(model, (images, BATCH[1]), "t_cet,fisher")
+
+    found, expected = score(Pointwise), score(Moved)
+    assert not found.failures and dict(found) == pytest.approx(dict(expected), rel=1e-5)
 
 
 def test_a_network_that_casts_has_outputs_of_equal_weights():

@@ -169,7 +169,7 @@ class LayerCounts:
         return {
             "multiply_adds": self.multiply_adds,
             "weight_depth": self._behind((outputs,)),
-            "layer_sizes": self.sizes or Failure(NO_LAYER),
+            "layer_sizes": list(self.sizes) or Failure(NO_LAYER),
         }
 
 

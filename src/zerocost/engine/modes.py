@@ -150,6 +150,7 @@ class FlowMode(ShapeMode):
 
     Attributes:
         normalised: whether a function that normalises was called.
+        again: whether a part of the network runs once more when gradients are sent back, as a checkpointed one does.
     """
 
     def __init__(
@@ -162,13 +163,14 @@ class FlowMode(ShapeMode):
     ) -> None:
         super().__init__(originals)
         self.weights = weights
-        self.see, self.counts, self.normalised = see, counts, False
+        self.see, self.counts, self.normalised, self.again = see, counts, False, False
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.see is not None:
             self.see(as_call(function, name, args, kwargs, self.weights))
         self.normalised |= name in NORMALISATION
+        self.again = self.again or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
         result = _in_float64(super().call, function, name, args, kwargs)
         if self.counts is not None:
             self.counts.note(function, name, args, kwargs, result)

@@ -59,6 +59,16 @@ def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Conta
             result._to_sum = (shared, other, weight)  # type: ignore[attr-defined]
 
 
+def whole_weight(value: Tensor) -> Tensor:
+    """The weight of which a layer's is a view of all rows, or a copy; any other as it is."""
+    base = value if value._base is None else value._base
+    whole: Tensor = getattr(base, "_copy_of", base)
+    if whole is value or value.layout is not torch.strided or value.numel() != whole.numel():
+        return value
+    rows = value.shape[:1] == base.shape[:1] and value.stride()[:1] == base.stride()[:1]
+    return whole if rows else value
+
+
 def summed_product(product: Any, axis: Any) -> tuple[Tensor, Tensor] | None:
     """What a product with a weight was made of, the tensor and the weight, if it is summed along the axis they share.
 

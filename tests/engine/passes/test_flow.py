@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import zerocost as zc
 from zerocost.engine.network import Network
@@ -218,3 +219,22 @@ def test_a_network_of_zeros_has_no_path_whatever_ends_it():
     for p in model.parameters():
         p.data.zero_()
     assert "no path" in zc.score(model, batch(3, 8, 8), "synflow").failures["synflow"]
+
+
+@pytest.mark.parametrize("blocks", [2, 700])
+def test_a_checkpointed_part_runs_again_as_it_ran(blocks):
+    class Net(nn.Module):
+        def __init__(self, checkpointed):
+            super().__init__()
+            torch.manual_seed(0)
+            parts = [nn.Sequential(nn.Linear(16, 16), nn.LayerNorm(16), nn.ReLU()) for _ in range(blocks)]
+            self.parts, self.checkpointed = nn.ModuleList(parts), checkpointed
+
+        def forward(self, x):
+            for part in self.parts:
+                x = checkpoint(part, x, use_reentrant=False) if self.checkpointed else part(x)
+            return x
+
+    proxies = "synflow,log_synflow,t_cet,dss,zico_bc,flops,depth" if blocks < 10 else "log_synflow,flops"
+    one, other = (zc.score(Net(checkpointed), batch(16), proxies) for checkpointed in (True, False))
+    assert dict(one) == dict(other) and one.failures == other.failures and one["log_synflow"] > 0

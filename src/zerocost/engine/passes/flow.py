@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -124,7 +125,7 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
         counts = LayerCounts(ids, tensors, inputs) if wanted and not network.hides_calls else None
         with mode(network.originals, see, ids, kept, counts) as running:
             outputs = network.run(tensors, inputs)
-        counted = {} if counts is None else counts.signals(outputs)
+        counted = counts.signals(outputs) if counts is not None and counts.certain else {}
         if not outputs.requires_grad:
             raise Failure("no path from input to output: the outputs do not depend on the weights")
         check_sum(outputs)
@@ -132,11 +133,11 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
         if isinstance(running, WideRangeMode):
             outputs = running.in_range(outputs)
             exponent = running.exponent(outputs)
-        flows = gradients(outputs.sum(), weights)
-    along: dict[str, Any] = {} if roles is None else {"weight_roles": roles.result()}
+        total = outputs.sum()
+        with running if running.again else nullcontext():
+            flows = gradients(total, weights)
+    along: dict[str, Any] = counted if roles is None else counted | {"weight_roles": roles.result()}
     along[_NORMALISED] = running.normalised or bool(network.normalisers) or network.hides_calls
-    if counts is not None and counts.certain:
-        along |= counted
     return [w.detach() for w in weights], [g.detach() for g in flows], exponent, along
 
 

@@ -14,6 +14,7 @@ from zerocost.engine.calls import Call
 from zerocost.engine.functions import CHANNEL_AXIS, is_in_place
 from zerocost.engine.rows import sum_positions
 from zerocost.engine.signals import ChannelSaliency
+from zerocost.engine.used_weights import whole_weight
 from zerocost.engine.watch.base import NO_LAYER, Scene, Undo, check_visible
 from zerocost.engine.watch.gradients import GradientWatcher
 
@@ -61,6 +62,7 @@ class ChannelSaliencies(GradientWatcher):
         held = {"value": result.detach()}
         version, place, read = result._version, self.scene.sample_axis.place(result), self.scene.sample_axis.read
         channels = axis if axis < 0 else axis - result.ndim
+        weight = whole_weight(weight)
         self._weights.append(weight)  # its id stays its own as long as it lives
         self._outputs.setdefault(result.untyped_storage().data_ptr(), []).append(held)
 

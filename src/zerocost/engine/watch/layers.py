@@ -12,6 +12,7 @@ from zerocost.engine.calls import Call
 from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.rows import sign_agreement
 from zerocost.engine.signals import LayerKernel
+from zerocost.engine.used_weights import whole_weight
 from zerocost.engine.watch.base import NO_LAYER, Scene, Undo, Watcher, check_visible
 
 
@@ -33,8 +34,7 @@ class LayerKernels(Watcher):
         signs = self.scene.rows(result, result > 0)
         if signs is None:
             return None
-        given, kernel = call.argument(1, "weight"), sign_agreement(signs.flatten(1))
-        weight = getattr(given, "_copy_of", given)
+        weight, kernel = whole_weight(call.argument(1, "weight")), sign_agreement(signs.flatten(1))
         known = self.layers.get(id(weight))
         self.layers[id(weight)] = Layer(weight, kernel if known is None else known.kernel + kernel)
         return partial(self.forget, id(weight), known)
