@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from zerocost.engine.functions import Function
-from zerocost.engine.modes import CallMode, group_norm
+from zerocost.engine.modes import CallMode
 from zerocost.engine.network import Network
 from zerocost.engine.on_meta import on_meta
 from zerocost.engine.walk import named_modules
@@ -226,37 +227,14 @@ class _WholeCalls(CallMode):
         return _OF_ONE_VALUE.get(function, function)(*args, **kwargs)
 
 
-def _batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    return torch.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, True)
+def _unchecked(function: Any) -> Function:
+    """A function of torch.nn.functional that does not check how many values it is given a channel."""
+    checks = dict.fromkeys(("_verify_batch_size", "_verify_spatial_size"), lambda _: None)
+    namespace = {**function.__globals__, **checks}
+    return types.FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
 
 
-def _instance_norm(
-    input: Tensor,
-    running_mean: Tensor | None = None,
-    running_var: Tensor | None = None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    use_input_stats: bool = True,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    return torch.instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, True)
-
-
-_OF_ONE_VALUE: dict[Function, Function] = {
-    F.batch_norm: _batch_norm,
-    F.instance_norm: _instance_norm,
-    F.group_norm: group_norm,
-}
+_OF_ONE_VALUE: dict[Function, Function] = {f: _unchecked(f) for f in (F.batch_norm, F.instance_norm, F.group_norm)}
 """Normalisation that torch refuses for one value a channel, which takes as much memory as that of more."""
 _ALSO_POINTWISE = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"} | {
     *("cudnn_batch_norm", "batch_norm_with_update", "hardswish", "hardsigmoid", "native_dropout", "masked_fill"),
