@@ -193,15 +193,14 @@ def print_table(rows: pd.DataFrame, seconds: float, tested: bool, digits: int) -
     last = best[TRAININGS]
     picks = rows[rows["way"] == RANDOM].set_index("seed")["value"]
     middle = picks.groupby(level=0).mean()
-    heads = ["way", "scores cost", *map(str, COUNTS), f"learning is better by, at {TRAININGS}"]
+    heads = ["way", "scores cost", *map(str, COUNTS), *(f"learning is better by, at {n}" for n in COUNTS[1:])]
     heads += ["tested", "random needs"] if tested else ["random needs"]
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for way, own in rows.groupby("way", sort=False):
         cells = [f"{own['scoring'].mean() / seconds:.1f}"]
         cells += [interval(sign * best[count].loc[way], digits) for count in COUNTS]
-        cells += [
-            "–" if way == LEARNING else interval(sign * (last.loc[LEARNING] - last.loc[way]), digits, signed=True)
-        ]
+        gains = [best[count].loc[LEARNING] - best[count].loc[way] for count in COUNTS[1:]]
+        cells += ["–" if way == LEARNING else interval(gain, digits, signed=True) for gain in gains]
         if tested:
             chosen = own.reset_index(drop=True).groupby("seed")["value"].idxmax()
             cells += [interval(own.reset_index(drop=True).loc[chosen, "test"], digits)]
