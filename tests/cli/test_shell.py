@@ -126,6 +126,7 @@ def test_a_wrong_use_says_what_is_near_and_where_to_read(run):
     )
     unknown = run("rank", "x.py:y", "--data", "digits", "--btach", 3).err
     assert unknown.startswith("error: unknown option '--btach'; did you mean '--batch', '--batches'")
+    assert "(darts); a space is given as --space NAME; " in run("search", "darts", "--data", "digits").err
     missing = run("rank", "x.py:y").err
     assert missing.startswith("error: missing option '--data'; ")
     assert missing.endswith("rank --help` explains\n")

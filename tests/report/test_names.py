@@ -50,3 +50,11 @@ def test_everything_that_names_a_candidate_is_renamed(make):
 def test_a_single_architecture_keeps_its_choices():
     assert choices(["depth=2,width=8"]) == {"depth=2,width=8": "depth=2, width=8"}
     assert choices([]) == {}
+
+
+def test_cells_that_differ_are_told_without_what_all_share():
+    one, other = (f"Genotype(normal=[('skip', {i}), ('pool', 1)], concat=[2, 3])" for i in (0, 1))
+    assert choices([one, other]) == {
+        one: "normal=[('skip', 0), ('pool', 1)]",
+        other: "normal=[('skip', 1), ('pool', 1)]",
+    }

@@ -91,11 +91,18 @@ def _one_line() -> Iterator[None]:
 def _usage_text(error: Any) -> str:
     """A wrong use of options in one line, with where to read about them."""
     option, command = getattr(error, "option_name", None), error.ctx.command_path if error.ctx else "zerocost"
+    known = [name for one in _parameters(error) for name in one.opts if name.startswith("--")]
     if option and hasattr(error, "possibilities"):
-        known = [name for one in error.ctx.command.get_params(error.ctx) for name in one.opts if name.startswith("--")]
         return f"unknown option {option!r}; {describe_nearest(option, known, f'`{command} --help`')}"
     text = error.format_message().rstrip(".")
+    if "unexpected extra argument" in text and "--space" in known:
+        text += "; a space is given as --space NAME"
     return f"{text[:1].lower()}{text[1:]}; `{command} --help` explains"
+
+
+def _parameters(error: Any) -> list[Any]:
+    """The options and arguments of the command that was used wrongly."""
+    return error.ctx.command.get_params(error.ctx) if error.ctx else []
 
 
 def _open_streams() -> None:

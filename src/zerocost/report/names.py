@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 20
 """Letters of a name that needs no shorter one."""
+_CALL, _COMMAS = re.compile(r"^\w+\((.*)\)$"), re.compile(r", *(?=\w+=)")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def with_short_names(result: SearchResult) -> tuple[SearchResult, Names]:
 
 
 def choices(names: Iterable[str]) -> dict[str, str]:
-    """What tells architectures from each other: of `depth=2,width=8,…` the choices that differ.
+    """What tells architectures from each other: of `depth=2,width=8,…` or `Cell(a=[…], b=[…])` the choices that differ.
 
     A name of another form is kept whole.
 
@@ -68,8 +70,8 @@ def choices(names: Iterable[str]) -> dict[str, str]:
 
 
 def _parts(name: str) -> list[str]:
-    """The choices of an architecture that is written as `name=value,…`; none of another."""
-    parts = name.split(",")
+    """The choices of an architecture that is written as `name=value,…`, or a call with these; none of another."""
+    parts = _COMMAS.split(_CALL.sub(r"\1", name))
     return parts if all(part.count("=") == 1 for part in parts) else []
 
 

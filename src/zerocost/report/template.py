@@ -16,7 +16,7 @@ from plotly.io.json import to_json_plotly
 from zerocost.base.figures import TEMPLATES
 from zerocost.report.sections import Plot
 
-_BREAKS = re.compile(r"(?<=[,;|+(\[])(?=\S)")
+_BREAKS = re.compile(r"(?<=[,;|+\[])(?=\S)|(?<=\w\()")
 """Where a long name may go on in the next line."""
 
 

@@ -19,9 +19,11 @@ def metric_text(name: str, value: float | None) -> str:
 def metric_difference(name: str, value: float) -> str:
     """A difference of two values of a metric, always signed: of shares in percentage points.
 
-    >>> metric_difference("accuracy", 0.0481), metric_difference("mean_squared_error", -12.5)
-    ('+4.8', '−12.5')
+    >>> metric_difference("accuracy", 0.0481), metric_difference("accuracy", -0.0001)
+    ('+4.8', '+0.0')
+    >>> metric_difference("mean_squared_error", -12.5)
+    '−12.5'
     """
     if is_share(name):
-        return f"{100 * value:+.1f}".replace("-", "−")
+        return f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−")
     return ("+" if value >= 0 else "") + number(value)
