@@ -36,10 +36,12 @@ from zerocost.store import Store
 from zerocost.tasks import TASKS
 
 PARTS = tuple(default.proxies)
-FORMER = tuple("meco" if name == "meco_opt" else name for name in PARTS)
+WITHOUT_ZEN = tuple(name for name in PARTS if name != "zen")
+INSTEAD = ("naswot", "naswot_conv", "swap", "lnwot", "az_expressivity", "l2_norm")
+FORMER = tuple("meco" if name == "meco_opt" else name for name in WITHOUT_ZEN)
 EXPRESSIVE = tuple("az_expressivity" if name == "az_trainability" else name for name in PARTS)
-SINGLE = ("params", "flops", "naswot", "swap", "meco", "meco_opt", "jacob_cov", "log_synflow", "az_trainability")
-SCORED = tuple(dict.fromkeys([*PARTS, *FORMER, *SINGLE, "az_expressivity", "lnwot", "l2_norm"]))
+SINGLE = ("params", "flops", "naswot", "swap", "meco", "zen", "meco_opt", "jacob_cov", "log_synflow", "az_trainability")
+SCORED = tuple(dict.fromkeys([*PARTS, *FORMER, *SINGLE, *INSTEAD]))
 
 Way = Callable[[pd.DataFrame], "pd.Series[float]"]
 Scored = tuple[pd.DataFrame, list["pd.Series[float]"]]
@@ -64,6 +66,14 @@ def equal(parts: tuple[str, ...], method: str) -> Way:
     return Combination(dict.fromkeys(parts, 1.0), method)
 
 
+def one_round(scores: pd.DataFrame) -> pd.Series[float]:
+    """Consensus in which each proxy's agreement is that with the plain mean rank of the others."""
+    ranks = scores[[*PARTS]].rank()
+    rest = {name: ranks.drop(columns=name).mean(axis=1) for name in PARTS}
+    found = {name: max(0.0, np.nan_to_num(ranks[name].corr(rest[name], "spearman"))) for name in PARTS}
+    return Combination(found)(scores)
+
+
 def consensus_of_rest(size: str) -> Way:
     """Consensus on ranks from which a straight line in the rank of size was taken."""
 
@@ -86,8 +96,10 @@ WAYS: dict[str, Way] = {
     "vote": equal(PARTS, "vote"),
     "spectral meta-learner": lambda scores: spectral(scores[[*PARTS]]),
     "consensus given size": consensus_of_rest("params"),
+    "consensus, agreement in one round": one_round,
+    "consensus without `zen`": equal(WITHOUT_ZEN, "consensus"),
+    **{f"consensus, `{name}` for `zen`": equal((*WITHOUT_ZEN, name), "consensus") for name in INSTEAD},
     "the former default (log-rank, `meco`)": equal(FORMER, "log_rank"),
-    "its parts by consensus": equal(FORMER, "consensus"),
     "consensus, `az_expressivity` for `az_trainability`": equal(EXPRESSIVE, "consensus"),
 }
 

@@ -61,17 +61,28 @@ def test_no_score_at_all_comes_last():
     assert log_rank(pd.DataFrame({"a": []}, dtype=float)).empty
 
 
-def test_agreement_is_spearmans_correlation_with_the_mean_rank_of_the_others():
+def test_agreement_is_spearmans_correlation_with_the_mean_of_the_others_by_their_own_agreement():
     rng = np.random.default_rng(0)
-    truth = rng.normal(size=60)
-    scores = pd.DataFrame(
-        {name: truth + noise * rng.normal(size=60) for name, noise in zip("abcd", (0.2, 0.5, 1, 9), strict=True)}
-    )
+    truth = rng.normal(size=400)
+    noises = {"a": 0.2, "b": 0.5, "c": 1, "d": 9, "e": 9}
+    scores = pd.DataFrame({name: truth + noise * rng.normal(size=400) for name, noise in noises.items()})
     scores.loc[::7, "b"] = np.nan
-    ranks = scores.rank() / scores.notna().sum()
-    for name, found in agreement(scores).items():
-        expected = ranks[name].corr(ranks.drop(columns=name).mean(axis=1).round(12), method="spearman")
-        assert found == pytest.approx(max(0, expected))
+    ranks, found = scores.rank() / scores.notna().sum(), agreement(scores)
+    for name, value in found.items():
+        others = pd.Series(found).drop(name)
+        sums = ranks[others.index].mul(others).sum(axis=1) / ranks[others.index].notna().mul(others).sum(axis=1)
+        assert value == pytest.approx(max(0, ranks[name].corr(sums, method="spearman")), abs=0.01)
+
+
+def test_noise_is_no_measure_for_the_rest():
+    rng = np.random.default_rng(1)
+    truth = rng.normal(size=300)
+    good = {name: truth + 0.5 * rng.normal(size=300) for name in "ab"}
+    noise = {f"noise{k}": rng.normal(size=300) for k in range(4)}
+    found = agreement(pd.DataFrame({**good, **noise}))
+    alone = pd.DataFrame(good).corr("spearman").loc["a", "b"]
+    assert min(found["a"], found["b"]) > 0.9 * alone
+    assert max(found[name] for name in noise) < 0.2
 
 
 def test_consensus_leaves_out_what_agrees_with_nothing_and_keeps_a_reference():
