@@ -55,7 +55,8 @@ def test_the_table_compares_kept_scores(bench: ModuleType, tmp_path: Path, capsy
     truth.to_csv(tmp_path / "transnas101-macro-sample.csv")
     bench.SPACES = ("transnas_macro",)
     for head in (bench.CLASSIFIED, *bench.HEADS):
-        scores = pd.DataFrame(rng.random((len(texts), 10)), texts, [*bench.PROXIES, "params"])
+        columns = [*bench.PROXIES, "params"]
+        scores = pd.DataFrame(rng.random((len(texts), len(columns))), texts, columns)
         if head == "normal":
             scores["az_trainability"] = np.nan
             scores["naswot"] = truth["normal"]
