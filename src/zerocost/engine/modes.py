@@ -35,9 +35,9 @@ from zerocost.engine.spelled_out import spelled_out
 from zerocost.engine.used_weights import follow_weights
 
 
-def _without_dispatch(function: Function) -> Function:
-    """A Python-level torch function without its dispatch check, so that a mode can run its body."""
-    namespace = {**function.__globals__, "has_torch_function": lambda _: False}
+def without_checks(function: Any, *checks: str) -> Function:
+    """A Python-level torch function whose calls of some functions of its module do nothing."""
+    namespace = {**function.__globals__, **dict.fromkeys(checks, lambda _: False)}
     body = types.FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
     body.__kwdefaults__ = function.__kwdefaults__
     return body
@@ -49,9 +49,8 @@ _DESCRIBES = {
     *(Tensor.shape.__get__, Tensor.ndim.__get__, Tensor.device.__get__),  # type: ignore[attr-defined]
 }
 """Functions that look at the form of a tensor: frequent, and of no interest."""
-_BODIES = {
-    _ATTENTION: _without_dispatch(_ATTENTION),
-    torch.autograd.grad: _without_dispatch(torch.autograd.grad),  # runs checkpointed parts of the network once more
+_BODIES = {  # without dispatch, so that a mode can run them; `grad` runs checkpointed parts of the network once more
+    function: without_checks(function, "has_torch_function") for function in (_ATTENTION, torch.autograd.grad)
 }
 
 

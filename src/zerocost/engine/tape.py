@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from zerocost.engine.functions import Function
-from zerocost.engine.modes import CallMode
+from zerocost.engine.modes import CallMode, without_checks
 from zerocost.engine.network import Network
 from zerocost.engine.on_meta import on_meta
 from zerocost.engine.walk import named_modules
@@ -227,14 +226,10 @@ class _WholeCalls(CallMode):
         return _OF_ONE_VALUE.get(function, function)(*args, **kwargs)
 
 
-def _unchecked(function: Any) -> Function:
-    """A function of torch.nn.functional that does not check how many values it is given a channel."""
-    checks = dict.fromkeys(("_verify_batch_size", "_verify_spatial_size"), lambda _: None)
-    namespace = {**function.__globals__, **checks}
-    return types.FunctionType(function.__code__, namespace, function.__name__, function.__defaults__)
-
-
-_OF_ONE_VALUE: dict[Function, Function] = {f: _unchecked(f) for f in (F.batch_norm, F.instance_norm, F.group_norm)}
+_OF_ONE_VALUE: dict[Function, Function] = {
+    function: without_checks(function, "_verify_batch_size", "_verify_spatial_size")
+    for function in (F.batch_norm, F.instance_norm, F.group_norm)
+}
 """Normalisation that torch refuses for one value a channel, which takes as much memory as that of more."""
 _ALSO_POINTWISE = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"} | {
     *("cudnn_batch_norm", "batch_norm_with_update", "hardswish", "hardsigmoid", "native_dropout", "masked_fill"),

@@ -74,7 +74,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
     mantissas: list[Tensor] | Failure = obstacle or flows
     exponents = [0] * len(flows)
     if obstacle and "flow_mantissas" in batch.wanted and all(map(_is_finite, weights)):
-        mantissas, exponents = _wide(batch, flows)
+        mantissas, exponents = _wide(batch, flows, obstacle)
     return {
         "flow_weights": weights,
         "flow_gradients": obstacle or flows,
@@ -83,8 +83,11 @@ def _flow(batch: PassInput) -> dict[str, Any]:
     } | along
 
 
-def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int]]:
-    """Gradients over a power of two, and its exponents: 0 for each tensor of `flows` that float64 can hold."""
+def _wide(batch: PassInput, flows: list[Tensor], obstacle: Failure) -> tuple[list[Tensor], list[int]]:
+    """Gradients over a power of two, and its exponents: 0 for each tensor of `flows` that float64 can hold.
+
+    `obstacle` says what is wrong with `flows`.
+    """
     _, scaled, exponent, _ = _backward(batch, WideRangeMode)
     if not all(map(_is_finite, scaled)):
         raise Failure(
@@ -92,7 +95,7 @@ def _wide(batch: PassInput, flows: list[Tensor]) -> tuple[list[Tensor], list[int
             "variance of the one input"
         )
     if not any(bool(g.any()) for g in scaled):
-        raise _no_flow(batch)
+        raise obstacle if all(map(_is_finite, flows)) else _no_flow(batch)
     held = [_is_finite(flow) and bool(flow.any()) for flow in flows]
     mantissas = [flow if plain else wide for flow, wide, plain in zip(flows, scaled, held, strict=True)]
     return mantissas, [0 if plain else exponent for plain in held]
