@@ -32,6 +32,15 @@ def few_threads() -> Iterator[None]:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For what is compared with other processes, each of which has one thread: more threads round otherwise."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def registries() -> Iterator[None]:
     """Forget the proxies, signals, passes, watchers and readings that a test registers."""
     before = [(table, dict(table)) for table in (REGISTRY, SIGNALS, SOURCES, PASSES, WATCHERS, READINGS)]

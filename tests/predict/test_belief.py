@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm, rankdata
 
 from zerocost import spaces
 from zerocost.base.errors import InputError
@@ -166,7 +167,7 @@ def test_the_process_is_that_of_a_textbook() -> None:
     points = RNG.normal(size=(12, 3))
     places, targets = np.array([1, 4, 6, 9]), np.array([1.0, 3.0, 2.0, 5.0])
     process = fit_process([Part(points, 1.0, False)], points[:, 0], places, targets, np.zeros(4))
-    weight, (_, noise, slope, unit) = process.unknowns.weights[0], process.unknowns
+    weight, (_, noise, slope, unit, *_) = process.unknowns.weights[0], process.unknowns
     covariance = weight * points @ points.T
     seen = np.linalg.inv(covariance[np.ix_(places, places)] + noise * np.eye(4))
     left = targets / unit - slope * points[places, 0]
@@ -177,6 +178,31 @@ def test_the_process_is_that_of_a_textbook() -> None:
     assert np.allclose(process.variance, variance)
     rise = process.slopes(0) / points.std(0)
     assert np.allclose(points @ rise, covariance[:, places] @ seen @ (left - level))
+    level_left = 1 - covariance[:, places] @ seen.sum(1)
+    assert np.allclose(process.level_variance, level_left**2 / seen.sum())
+    score_level = seen.sum(0) @ points[places, 0] / seen.sum()
+    score_left = points[:, 0] - score_level - covariance[:, places] @ seen @ (points[places, 0] - score_level)
+    assert np.allclose(process.score_left, score_left)
+
+
+def test_deviations_are_those_of_what_training_gives() -> None:
+    """Drawn from the model itself, with a rise with the score that differs: as many are within them as should be."""
+    quantiles, errors = norm.ppf((rankdata(SCORE) - 0.5) / len(SCORE)), []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        rises = rng.normal(size=5) / 2
+        truth = pd.Series(rng.choice([0.0, 1.0, 2.0]) * quantiles + X @ rises + rng.normal(size=60) / 3, NAMES)
+        trained = truth[rng.permutation(NAMES)[:12]]
+        belief, rest = learn(X, SCORE, trained), truth.drop(trained.index)
+        errors += list((rest - belief.mean[rest.index]) / belief.std[rest.index])
+    assert 0.6 < np.mean(np.abs(errors) < 1) < 0.8
+    assert np.mean(np.abs(errors) < 2) > 0.9
+
+
+def test_failures_teach_beside_one_success() -> None:
+    failed = dict.fromkeys(NAMES[:6], np.nan)
+    belief = learn(X, 0 * SCORE, failed | {NAMES[30]: 0.9})
+    assert belief.mean[NAMES[30]] > belief.mean[NAMES[:6]].max() + 0.1
 
 
 def test_features_of_a_space() -> None:

@@ -21,7 +21,7 @@ def known(count=40, trained=(3, 30), seed=0):
 
 def test_the_first_is_the_one_that_promises_the_most_hypervolume():
     belief, others = known()
-    promise = belief.mean + belief.std / 2
+    promise = belief.hoped
     reference = [belief.mean.median(), others["params"].min() - 0.1 * 39]
     front = [[value, others["params"][name]] for name, value in belief.trained.items()]
     gains = {

@@ -57,6 +57,7 @@ def test_rankings_and_trainings_are_those_without_ray(cluster):
     assert one == other
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_what_is_tuned_and_calibrated_is_that_without_ray(cluster):
     where = [{}, {"ray": cluster.address}]
     digits, small = zc.benchmarks.get("digits"), {"batches": [4], "repeats": [1], "fidelities": ["width=0.1,depth=0.2"]}
@@ -69,6 +70,7 @@ def test_what_is_tuned_and_calibrated_is_that_without_ray(cluster):
     assert one.tried.drop(columns="cost").equals(other.tried.drop(columns="cost"))
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_lost_node_costs_only_what_it_was_computing(cluster, noted):
     given = job("snip", noted.name)
     alone = scores(given, TEXTS)

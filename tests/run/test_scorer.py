@@ -104,6 +104,7 @@ def test_workers_are_counted_from_one():
         scores(job("params"), workers=0)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_network_that_ends_its_process_costs_itself_alone(tmp_path):
     class Ends(nn.Linear):
         def forward(self, x):

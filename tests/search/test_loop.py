@@ -145,6 +145,45 @@ def test_no_further_round_begins_after_the_time_is_over():
     assert len(result.kept) == FIRST
 
 
+def test_seconds_of_training_are_those_of_the_runs_so_that_a_second_call_comes_to_the_same():
+    """Each run took 0.1 s, now or before a break."""
+    _, rounds = loop(trainings=None, training_seconds=0.85)
+    assert [len(names) for names in rounds] == [FIRST, ROUND, ROUND]
+    assert len(loop(trainings=7, training_seconds=0.85)[0].kept) == 7
+
+
+def test_nothing_is_expected_before_two_trainings_differ():
+    for metric, budget in ((accuracy, 1), (lambda _: 0.5, 9), (lambda _: None, 9)):
+        result, _ = loop(metric, trainings=budget)
+        assert set(result.kept.dropped.values()) == {"not trained"}
+        assert all(one.mean is None for one in result.expected)
+        assert result.trust == {}
+
+
+def test_no_share_above_1_is_expected():
+    """Accuracy rises so steeply with width that a straight line goes beyond."""
+    result, _ = loop(lambda name: min(1.0, 0.2 + choices(name)["width"] / 10), trainings=12)
+    assert max(one.mean for one in result.expected if one.mean is not None) <= 1
+
+
+def test_the_last_fidelity_has_as_many_candidates_as_are_to_be_trained():
+    result, rounds = loop(fidelity="batch=8 > batch=16", candidates=20, trainings=9, keep=2)
+    assert sum(map(len, rounds)) == 9 <= len(result.table)
+
+
+def test_limits_of_proposing_hold_between_the_rounds():
+    every = loop(strategy="evolution", candidates=30)[0]
+    some = loop(strategy="evolution", candidates=30, trials=20)[0]
+    halted = loop(strategy="evolution", candidates=30, trials=9)[0]
+    assert len(every.table) == 30 and len(some.table) <= 20 and len(halted.table) <= 9
+
+
+def test_with_seconds_alone_proposals_keep_up_with_the_trainings():
+    """Half of the candidates are proposed while about as many are trained as the time allows."""
+    result, rounds = loop(strategy="evolution", candidates=40, trainings=None, training_seconds=0.95)
+    assert len(result.table) == 40 and sum(map(len, rounds)) == 10
+
+
 def test_with_several_objectives_it_trains_for_the_front():
     """Accuracy rises with width up to 24, and with fewer extras, so the small ones without extras are on the front."""
     settings = {"candidates": 100, "trainings": 24}

@@ -148,6 +148,8 @@ def test_interrupted_while_training_keeps_the_runs_and_goes_on_from_there(tmp_pa
         ({"keep": 0}, "keep must be at least 1"),
         ({"proxies": "snipp"}, "did you mean 'snip'"),
         ({"batch": 10_000}, "1438"),
+        ({"accuracy": lambda arch: 1.0}, "for the objective 'accuracy', but the objectives are score; name accuracy"),
+        ({"accuracy": lambda arch: 1.0, "trainings": 3}, "see zerocost.predict.learn"),
     ],
 )
 def test_bad_settings_say_what_is_wrong(settings, message):

@@ -108,6 +108,7 @@ def trained(origin: Origin) -> nn.Module:
     return model.eval()
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_networks_load_where_there_is_no_zerocost(tmp_path: Path, own: Path) -> None:
     rng = np.random.default_rng(0)
     mlp = {"features": 4, "outputs": 2, "categories": (3, 2)}

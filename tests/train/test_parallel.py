@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -21,14 +20,6 @@ Build = Callable[[], nn.Module]
 def told(runs: list[Run]) -> list[Run]:
     """Runs without what differs from time to time."""
     return [replace(run, seconds=0.0, epochs=tuple(replace(one, seconds=0.0) for one in run.epochs)) for run in runs]
-
-
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.usefixtures("one_thread")

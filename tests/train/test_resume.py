@@ -151,6 +151,7 @@ train({"a": build}, train=data, epochs=5, batch_size=16, workdir=sys.argv[1], de
 """
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_killed_run_goes_on_to_the_same_result(data: TensorDataset, build: Build, tmp_path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "killed"], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()

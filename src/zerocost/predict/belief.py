@@ -25,7 +25,8 @@ class Belief:
 
     Attributes:
         mean: the expected accuracy of each candidate.
-        std: the standard deviation of what training it would give.
+        std: the standard deviation of what training it would give, by what is known of the level, the unit and the rise
+            with the score.
         trained: the accuracies that were learnt from, NaN where a training failed.
         trust: by how much the expectation rises with one standard deviation of the score, and of each proxy's rank
             beyond that.
@@ -36,6 +37,12 @@ class Belief:
     trained: pd.Series[float]
     trust: pd.Series[float]
     _process: Process = field(repr=False)
+
+    @property
+    def hoped(self) -> pd.Series[float]:
+        """The expectation plus half a standard deviation, as if level, unit and the rise with the score were known."""
+        process = self._process
+        return self.mean + np.sqrt(process.variance + process.unknowns.noise) * process.unknowns.unit / 2
 
     @property
     def best(self) -> str:
@@ -83,11 +90,11 @@ def learn(
     each proxy, the counts of operations (both linear) and encodings (Gaussian). The level :math:`m` is integrated out.
     The slope :math:`r`, the weights :math:`w_k`, the noise :math:`\nu` and the unit :math:`\sigma` are means over a
     grid, weighted by the likelihood of the accuracies, so that the score is left only as far as these say. Before two
-    accuracies differ, they are the means of the grid, and the unit is 1. Features `failed:…` are left out: a rare
-    failure is no reason to train.
+    accuracies differ, they are the means of the grid, and the unit is 1, so that only the order says something.
+    Features `failed:…` are left out: a rare failure is no reason to train.
 
-    A failed training counts as the lowest of the other accuracies. The result depends on the arguments alone: after a
-    break, a loop goes on from the accuracies it has.
+    A failed training counts as the lowest of the other accuracies, or as one less where these do not differ. The result
+    depends on the arguments alone: after a break, a loop goes on from the accuracies it has.
 
     Args:
         features: one row a candidate, as from `Features(space, ("proxies", "encoding", "counts"))`.
@@ -115,7 +122,7 @@ def learn(
     _check(features, score, known)
     targets = known.to_numpy()
     failed = np.isnan(targets)
-    targets = np.where(failed, 0.0 if failed.all() else np.min(targets, initial=np.inf, where=~failed), targets)
+    targets = np.where(failed, _of_failures(targets[~failed]), targets)
     parts = _parts(features)
     scores = np.asarray(score.loc[features.index].fillna(-np.inf), np.float64)
     quantiles = _normal_quantiles(scores[:, None], _BEST_QUANTILE)[:, 0]
@@ -133,11 +140,18 @@ def learn(
         trust = pd.concat([trust, pd.Series(process.slopes(list(parts).index("rank")) * unit, names)])
     return Belief(
         mean=pd.Series(process.mean * unit, index),
-        std=pd.Series(np.sqrt(process.variance + process.unknowns.noise) * unit, index),
+        std=pd.Series(np.sqrt(process.spread) * unit, index),
         trained=known,
         trust=trust,
         _process=process,
     )
+
+
+def _of_failures(accuracies: Values) -> float:
+    """What a failed training counts as, beside the accuracies of the others."""
+    if not len(accuracies):
+        return 0.0
+    return float(accuracies.min()) - float(np.ptp(accuracies) == 0)
 
 
 def _parts(features: pd.DataFrame) -> dict[str, Part]:

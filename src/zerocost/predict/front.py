@@ -50,7 +50,7 @@ def next_for_front(belief: Belief, others: pd.DataFrame, k: int = 1) -> list[str
     for place in np.flatnonzero(~np.isfinite(beside).all(axis=1))[:1]:
         raise InputError(f"{names[place]!r} lacks an objective; leave out candidates that do")
     expected = np.column_stack([belief.mean, beside])
-    promised = np.column_stack([belief.mean + belief.std / 2, beside])
+    promised = np.column_stack([belief.hoped, beside])
     worst = beside.min(axis=0) - _MARGIN * np.ptp(beside, axis=0)
     reference = np.array([belief.mean.median(), *worst])
     trained = belief.trained.dropna()

@@ -49,12 +49,23 @@ class Part(NamedTuple):
 
 
 class _Unknowns(NamedTuple):
-    """The weight of each part, the variance of the noise and the slope of the score, in units; and the unit."""
+    """What the evidence says about the unknowns.
+
+    Attributes:
+        weights: of each part, in units.
+        noise: the variance of the noise, in units.
+        slope: of the score, in units.
+        unit: what they are in.
+        unit_variance: the mean of the squared unit, in units.
+        slope_variance: how uncertain the rise with the score is, in units.
+    """
 
     weights: Values
     noise: float
     slope: float
     unit: float
+    unit_variance: float = 1.0
+    slope_variance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,8 @@ class Process:
         residuals: the covariance's inverse times what the score does not explain, one value an observation.
         mean: the expectation at each candidate.
         explained: observations × candidates; the sum of squares is the variance that the observations explain.
+        level_variance: how uncertain the common level leaves each candidate.
+        score_left: what of the score at each candidate the observations do not explain.
     """
 
     parts: Sequence[Part]
@@ -76,6 +89,15 @@ class Process:
     residuals: Values
     mean: Values
     explained: Values
+    level_variance: Values
+    score_left: Values
+
+    @property
+    def spread(self) -> Values:
+        """The variance of what training each candidate would give, that of the unknowns included."""
+        unknowns = self.unknowns
+        known_unit = self.variance + self.level_variance + unknowns.noise
+        return unknowns.unit_variance * known_unit + unknowns.slope_variance * self.score_left**2
 
     @property
     def variance(self) -> Values:
@@ -114,11 +136,20 @@ def fit_process(
     every, ones = np.arange(len(score)), np.ones(len(places))
     explained = np.linalg.solve(factor, _covariance(parts, unknowns.weights, places, every))
     left = targets / unknowns.unit - unknowns.slope * score[places]
-    white = np.linalg.solve(factor, np.stack([ones, left], 1))
-    level = white[:, 0] @ white[:, 1] / (white[:, 0] @ white[:, 0]) if len(places) else 0.0
-    rest = white[:, 1] - level * white[:, 0]
-    mean = level + unknowns.slope * score + rest @ explained
-    return Process(parts, unknowns, places, np.linalg.solve(factor.T, rest), mean, explained)
+    white = np.linalg.solve(factor, np.stack([ones, left, score[places]], 1))
+    weight = white[:, 0] @ white[:, 0] or 1.0
+    level, score_level = white[:, 0] @ white[:, 1:] / weight
+    rest, score_rest = (white[:, 1:] - white[:, :1] * [level, score_level]).T
+    return Process(
+        parts,
+        unknowns,
+        places,
+        residuals=np.linalg.solve(factor.T, rest),
+        mean=level + unknowns.slope * score + rest @ explained,
+        explained=explained,
+        level_variance=(1 - white[:, 0] @ explained) ** 2 / weight,
+        score_left=score - score_level - score_rest @ explained,
+    )
 
 
 def _covariance(parts: Sequence[Part], weights: Values, rows: npt.ArrayLike, columns: npt.ArrayLike) -> Values:
@@ -170,9 +201,13 @@ def _weighted_means(weights: Values, kernels: Values, score: Values, targets: Va
     share = np.exp(likelihood - likelihood.max())
     share /= share.sum()
     each = share.sum((1, 2)).reshape(len(weights), len(_NOISES))
+    unit = float(np.exp((share.sum(2) * np.log(units)).sum()))
+    rises = units[:, :, None] * _SLOPES / unit
     return _Unknowns(
         weights=np.exp(each.sum(1) @ np.log(weights)),
         noise=float(np.exp(each.sum(0) @ np.log(_NOISES))),
         slope=float(share.sum((0, 1)) @ _SLOPES),
-        unit=float(np.exp((share.sum(2) * np.log(units)).sum())),
+        unit=unit,
+        unit_variance=float((share.sum(2) * units**2).sum()) / unit**2,
+        slope_variance=float((share * rises**2).sum() - (share * rises).sum() ** 2),
     )

@@ -12,8 +12,7 @@ from zerocost.samplers.strategies import make_sampler, quiet_optuna
 from zerocost.samplers.suggest import ARCHITECTURE
 from zerocost.search.explore import ROUND_SIZE, Proposer, explore
 from zerocost.search.result import SearchResult
-from zerocost.search.settings import Stopping
-from zerocost.search.stages import Explored
+from zerocost.search.stages import Explored, first_half, stopping
 
 
 class Follower:
@@ -32,11 +31,12 @@ class Follower:
         self.explored, self.result = explored, result
         self.trials: dict[str, FrozenTrial] = {}
         self.count, self.seconds = 0, 0.0
+        self.ended = len(explored.found.measured) < first_half(explored.plan.pipeline)
 
     @property
     def left(self) -> int:
-        """How many more may be measured."""
-        return self.explored.plan.pipeline.candidates - len(self.explored.found.measured)
+        """How many more may be measured; none where exploring had ended before its first half was."""
+        return 0 if self.ended else self.explored.plan.pipeline.candidates - len(self.explored.found.measured)
 
     def propose(self, expected: pd.Series[float], count: int) -> int:
         """Measure more architectures, at most `count` and a round of proposals; how many there were.
@@ -47,10 +47,14 @@ class Follower:
         """
         explored, plan = self.explored, self.explored.plan
         found, before, start = explored.found, len(explored.found.measured), time.perf_counter()
+        wanted, limit = before + min(count, self.left, ROUND_SIZE), plan.pipeline.seconds
+        seconds = None if limit is None else limit - explored.exploring - self.seconds
+        if seconds is not None and seconds <= 0:
+            return 0
         found.stopped, found.idle = "", 0
         explored.study = self._study_by(expected)
-        stopping = Stopping(candidates=before + min(count, self.left, ROUND_SIZE))
-        proposer = Proposer(plan.space, explored.study, plan.objectives, stopping, plan.limits.check, found=found)
+        until = stopping(plan.pipeline, candidates=wanted, seconds=seconds)
+        proposer = Proposer(plan.space, explored.study, plan.objectives, until, plan.limits.check, found=found)
         explore(proposer, explored.timed)
         explored.tables = [plan.table(found.measured, plan.pipeline.fidelities[0], explored.seconds)]
         now = explored.result()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, variance
@@ -18,6 +18,7 @@ from zerocost.search.objectives import SCORE
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import Expected, SearchResult
 from zerocost.statistics.pareto import fronts
+from zerocost.tasks.metrics import is_share
 from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
@@ -52,9 +53,9 @@ def train_by_learning(
         train: trains candidates by name, and returns their runs.
         follower: adds candidates between rounds, in equal parts; None adds none.
     """
-    loop, start = _Loop(plan, result), time.monotonic()
+    loop = _Loop(plan, result)
     try:
-        while not loop.is_over(time.monotonic() - start):
+        while loop.left > 0:
             if loop.outcomes and follower is not None:
                 loop.follow(follower)
             chosen = loop.choose()
@@ -72,22 +73,26 @@ class _Loop:
     plan: SearchPlan
     result: SearchResult
     outcomes: dict[str, _Outcome] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def __post_init__(self) -> None:
         self.budget = self.plan.pipeline.trainings or self.plan.pipeline.candidates
         self.sign = 1 if self.plan.split.task.higher_is_better else -1
         self.pool: ScoreTable | None = None
 
-    def is_over(self, seconds: float) -> bool:
-        """Whether the budget is spent."""
-        limit = self.plan.pipeline.training_seconds
-        late = limit is not None and bool(self.outcomes) and seconds >= limit
-        return late or len(self.outcomes) >= self.budget
+    @property
+    def left(self) -> int:
+        """How many more trainings the budget pays for; those before a break have cost their time, too."""
+        known, limit = len(self.outcomes), self.plan.pipeline.training_seconds
+        left = self.budget - known
+        if limit is None or not self.seconds:
+            return left
+        return min(left, math.ceil((limit - self.seconds) / self.seconds * known))
 
     @property
     def is_informed(self) -> bool:
-        """Whether any training has ended well."""
-        return any(np.isfinite(one.value) for one in self.outcomes.values())
+        """Whether two trainings have ended well, and differently: before that, only an order is expected."""
+        return len({one.value for one in self.outcomes.values() if np.isfinite(one.value)}) > 1
 
     @property
     def belief(self) -> Belief:
@@ -109,8 +114,7 @@ class _Loop:
 
     def follow(self, follower: Follower) -> None:
         """Add this round's part of the candidates that may still be scored."""
-        rounds = -(-(self.budget - len(self.outcomes)) // ROUND)
-        quota = -(-follower.left // rounds)
+        quota = math.ceil(follower.left / math.ceil(self.left / ROUND))
         while quota > 0 and (added := follower.propose(self.belief.mean, quota)):
             quota -= added
 
@@ -118,14 +122,26 @@ class _Loop:
         """What to train next; nothing where all are trained."""
         if len(self.outcomes) == len(self.result.kept):
             return []
-        belief, count = self.belief, min(ROUND if self.outcomes else FIRST, self.budget - len(self.outcomes))
+        belief, count = self.belief, min(ROUND if self.outcomes else FIRST, self.left)
         chosen = belief.next(count) if self.others.empty else next_for_front(belief, self.others, count)
-        self.result.expected += [_expected(belief, name, self.sign, self.is_informed) for name in chosen]
+        known = self.is_informed
+        self.result.expected += [
+            Expected(name, self.expected(belief, name), float(belief.std[name]))
+            if known
+            else Expected(name, None, None)
+            for name in chosen
+        ]
         return chosen
+
+    def expected(self, belief: Belief, name: str) -> float:
+        """The metric that is expected of a candidate; a share is from 0 to 1."""
+        value = self.sign * float(belief.mean[name])
+        return min(max(value, 0.0), 1.0) if is_share(self.plan.split.task.metric_name) else value
 
     def learn(self, names: Iterable[str], runs: Sequence[Run]) -> None:
         """Take in what training gave."""
         self.outcomes |= {name: _outcome([run for run in runs if run.name == name], self.sign) for name in names}
+        self.seconds += sum(run.seconds for run in runs)
 
     def conclude(self) -> None:
         """Keep what was trained, best first, and its front; say of all others what is expected."""
@@ -134,7 +150,7 @@ class _Loop:
         values = pd.Series({name: one.value for name, one in self.outcomes.items()}, dtype=float)
         names = [str(name) for name in values.sort_values(ascending=False, kind="stable", na_position="last").index]
         left = {
-            str(name): f"not trained: expected {metric_text(metric, self.sign * float(belief.mean[name]))}"
+            str(name): f"not trained: expected {metric_text(metric, self.expected(belief, str(name)))}"
             if self.is_informed
             else "not trained"
             for name in pool.frame.index.difference(names, sort=False)
@@ -142,20 +158,14 @@ class _Loop:
         if not self.others.empty:
             reached = self.others.join(values.rename(SCORE).dropna(), how="right")
             self.result.front = list(map(str, reached.index[fronts(reached) == 0]))
-        self.result.trust = {str(name): float(value) for name, value in belief.trust.items()}
+        trust = belief.trust if self.is_informed else belief.trust.iloc[:0]
+        self.result.trust = {str(name): float(value) for name, value in trust.items()}
         self.result.kept = pool.narrow(names, {**pool.dropped, **left})
 
 
 def _scores(pool: ScoreTable) -> list[str]:
     """The columns to learn from: the scores that rank, and the sizes."""
     return list(dict.fromkeys([*pool.proxies, *(name for name in ("params", "flops") if name in pool.frame)]))
-
-
-def _expected(belief: Belief, name: str, sign: int, known: bool) -> Expected:
-    """What is expected of a candidate; only its place by score before anything is known of the metric."""
-    if not known:
-        return Expected(name, None, None)
-    return Expected(name, sign * float(belief.mean[name]), float(belief.std[name]))
 
 
 def _outcome(runs: Iterable[Run], sign: int) -> _Outcome:

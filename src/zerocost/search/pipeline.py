@@ -68,6 +68,12 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             raise InputError(f"warmup and moves are for the objective {ACCURACY!r}; without it scores need no guide")
         if trained is not None and self.accuracy is None and not self.epochs:
             raise InputError(f"objective {trained!r} needs epochs >= 1 to train, or a table to look it up in")
+        if trained is None and self.accuracy is not None:
+            raise InputError(
+                f"what accuracy is looked up in is for the objective {ACCURACY!r}, but the objectives are "
+                f"{', '.join(self.objective_names)}; name {ACCURACY} among them, or leave it out; to learn from "
+                "accuracies of your own, see zerocost.predict.learn"
+            )
         no_score = len(self.objective_names) > 1 and SCORE not in self.objective_names
         if self.learns and (trained is not None or no_score):
             wrong = f"leave out {trained}, which trainings are judged by" if trained else "name score among them"

@@ -225,7 +225,7 @@ class Training(SettingsGroup):
         keep: survivors to train, beside as many random picks; with a budget of trainings, only the random picks.
         trainings: a budget. The first few are chosen by score, the next by what those trained so far have taught, until
             so many candidates are trained. By default the best `keep` by score are trained at once.
-        training_seconds: choose no further candidates after this many seconds of training.
+        training_seconds: choose no further candidates after this many seconds of epochs, those of all processes added.
         epochs: epochs of training; 0 stops after the filter.
         training_seeds: trainings of each survivor, with seeds 0, 1, ….
         halving: train by successive halving: all a little, the best third three times as long, and so on.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optuna import Study
 
@@ -41,6 +41,7 @@ class Explored:
         study: where proposals were made.
         measure: measures at the first fidelity.
         seconds: time spent on it.
+        exploring: time spent on proposing and measuring.
     """
 
     plan: SearchPlan
@@ -51,6 +52,7 @@ class Explored:
     study: Study | None = None
     measure: Measure | None = None
     seconds: float = 0.0
+    exploring: float = 0.0
 
     def timed(self, archs: Sequence[Architecture]) -> Iterator[Measurement]:
         """What `measure` gives; adds the time that it takes."""
@@ -105,18 +107,18 @@ def _explore_space(done: Explored, study_storage: str | None) -> None:
     try:
         done.measure, done.study = plan.measure(fidelity), make_study(plan, study_storage)
         shared = study_storage is not None
-        stopping = _first_half(plan.pipeline) if follows(plan, study_storage) else plan.pipeline
+        half = stopping(plan.pipeline, candidates=first_half(plan.pipeline))
+        until = half if follows(plan, study_storage) else plan.pipeline
         limits = plan.limits
-        proposer = Proposer(
-            plan.space, done.study, plan.objectives, stopping, limits.check, limits.repair, shared, found
-        )
+        proposer = Proposer(plan.space, done.study, plan.objectives, until, limits.check, limits.repair, shared, found)
         explore(proposer, done.timed, partial(done.progress, "score"))
     finally:
         refused = f", {len(found.rejected):,} over a limit" if found.rejected else ""
         known = f", {found.repeats:,} known already" if found.repeats else ""
         strategy, end = plan.pipeline.strategy_name, found.stopped or "interrupted"
         detail = f"proposals of strategy {strategy}{refused}{known}; {end}"
-        done.stages.append(Stage("sample", found.proposals, time.perf_counter() - start - done.seconds, detail))
+        done.exploring = time.perf_counter() - start
+        done.stages.append(Stage("sample", found.proposals, done.exploring - done.seconds, detail))
         done.stages.append(Stage("score", len(found.measured), done.seconds, plan.describe(fidelity)))
         done.tables.append(plan.table(found.measured, fidelity, done.seconds))
 
@@ -130,17 +132,21 @@ def follows(plan: SearchPlan, study_storage: str | None) -> bool:
     return pipeline.learns and alone and pipeline.strategy_name in _FOLLOWING
 
 
-def _first_half(pipeline: Pipeline) -> Stopping:
-    """When exploring ends before any training, where it goes on afterwards."""
-    half = {"candidates": math.ceil(pipeline.candidates / 2)}
-    return Stopping(**{one.name: getattr(pipeline, one.name) for one in fields(Stopping)} | half)
+def stopping(pipeline: Pipeline, **others: Any) -> Stopping:
+    """When exploring ends, with other values for some of it."""
+    return Stopping(**{one.name: getattr(pipeline, one.name) for one in fields(Stopping)} | others)
+
+
+def first_half(pipeline: Pipeline) -> int:
+    """How many candidates are measured before any training, where exploring goes on afterwards."""
+    return math.ceil(pipeline.candidates / 2)
 
 
 def _score_again(done: Explored, fidelity: Fidelity) -> None:
     """Measure the best of the last table again, at the next fidelity."""
     plan, start = done.plan, time.perf_counter()
-    last = done.tables[-1].frame
-    count = max(plan.pipeline.keep, math.ceil(len(last) / plan.pipeline.reduction))
+    last, wanted = done.tables[-1].frame, max(plan.pipeline.keep, plan.pipeline.trainings or 0)
+    count = max(wanted, math.ceil(len(last) / plan.pipeline.reduction))
     best = [str(name) for name in last.index[:count]]
     measured: dict[str, Measurement] = {}
     try:
