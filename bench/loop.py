@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 import nasbench201_scores as known
 import zerocost as zc
 from tables import CONVOLUTIONAL, open_table, read_scores, truth_columns
-from zerocost.combine import default
+from zerocost.combine import Combination, default, tokens
 from zerocost.predict import Features, learn
 from zerocost.spaces import SearchSpace
 
@@ -53,13 +53,15 @@ class Trained(NamedTuple):
     accuracy: pd.Series[float]
 
 
-def of_space(name: str, space: SearchSpace, scores: pd.DataFrame, accuracy: pd.Series[float]) -> Trained:
-    """A table of a space's architectures, with the scores of the default combination."""
-    columns = list(dict.fromkeys([*default.proxies, "params"]))
+def of_space(
+    name: str, space: SearchSpace, scores: pd.DataFrame, accuracy: pd.Series[float], ranked_by: Combination = default
+) -> Trained:
+    """A table of a space's architectures, with the scores of a combination."""
+    columns = list(dict.fromkeys([*ranked_by.proxies, "params"]))
     return Trained(
         name,
         lambda names: Features(space, PARTS).fit_transform(scores.loc[names, columns]),
-        lambda names: default(scores.loc[names]),
+        lambda names: ranked_by(scores.loc[names]),
         scores["params"],
         accuracy[scores.index],
     )
@@ -69,7 +71,8 @@ def tables(scores: Path, truths: Path, wanted: list[str]) -> Iterator[Trained]:
     for name in wanted:
         found, benchmark = read_scores(name, scores), open_table(name, truths)
         for task, truth in truth_columns(benchmark, name, found.index).items():
-            yield of_space(f"{name}, {task}", benchmark.space, found, truth)
+            ranked_by = tokens if name in ("bert", "gpt") else default
+            yield of_space(f"{name}, {task}", benchmark.space, found, truth, ranked_by)
 
 
 def loop(table: Trained, features: pd.DataFrame, score: pd.Series[float], first: list[str], size: int) -> list[str]:
@@ -123,6 +126,7 @@ def compare(
     truths: Path,
     wanted: Annotated[str, typer.Option("--tables", help="Which tables.")] = ",".join([*CONVOLUTIONAL, "bert", "gpt"]),
     seeds: Annotated[int, typer.Option(min=2, help="Pools of each table.")] = 20,
+    first: Annotated[int, typer.Option(help="The first seed.")] = 0,
 ) -> None:
     """Regret (the best accuracy of the pool less that of the best trained) after 5, 10 and 20 trainings, Markdown.
 
@@ -133,7 +137,7 @@ def compare(
         every = list(table.accuracy.dropna().index)
         found: dict[str, list[list[float]]] = {}
         deviations = []
-        for seed in range(seeds):
+        for seed in range(first, first + seeds):
             rng = np.random.default_rng(seed)
             size = min(POOL, len(every) // 2)
             pool = [every[i] for i in rng.choice(len(every), size, replace=False)]
@@ -149,6 +153,8 @@ def compare(
             print_regrets(way, np.array(regrets), digits)
             tasks = relative.setdefault(way, {}).setdefault(table.name.split(",")[0], [])
             tasks.append(np.array(regrets) / np.array(deviations)[:, None])
+        for way in ("most parameters", "best scores"):
+            print_regrets(f"{way}, less the last", np.array(found[way]) - found[LEARNING], digits)
     means = {way: np.mean([np.mean(tasks, 0) for tasks in spaces.values()], 0) for way, spaces in relative.items()}
     print(f"\n**All**, in standard deviations\n\n{HEAD}")
     for way, regrets in means.items():

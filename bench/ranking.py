@@ -27,7 +27,7 @@ import nasbench201_scores as known
 import zerocost as zc
 from tables import CONVOLUTIONAL, FIDELITIES, FIDELITY, TRANSFORMERS, open_table, read_scores, truth_columns
 from transformer_scores import SETTINGS, Setting
-from zerocost.combine import Combination, default
+from zerocost.combine import Combination, default, tokens
 from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.statistics.bootstrap import resampled_places
@@ -41,7 +41,8 @@ INSTEAD = ("naswot", "naswot_conv", "swap", "lnwot", "az_expressivity", "l2_norm
 FORMER = tuple("meco" if name == "meco_opt" else name for name in WITHOUT_ZEN)
 EXPRESSIVE = tuple("az_expressivity" if name == "az_trainability" else name for name in PARTS)
 SINGLE = ("params", "flops", "naswot", "swap", "meco", "zen", "meco_opt", "jacob_cov", "log_synflow", "az_trainability")
-SCORED = tuple(dict.fromkeys([*PARTS, *FORMER, *SINGLE, *INSTEAD]))
+COMPARED = tuple(dict.fromkeys([*PARTS, *FORMER, *SINGLE, *INSTEAD]))
+SCORED = tuple(dict.fromkeys([*COMPARED, *tokens.proxies]))
 
 Way = Callable[[pd.DataFrame], "pd.Series[float]"]
 Scored = tuple[pd.DataFrame, list["pd.Series[float]"]]
@@ -123,7 +124,7 @@ def learnt(tables: Mapping[str, Scored], name: str, penalty: float = 10.0) -> pd
 
 def evidence(frame: pd.DataFrame) -> np.ndarray:
     """The quantile of each proxy's rank, 0 where it has none, and these times the proxy's agreement with the rest."""
-    known_ones = frame[[*SCORED]].astype(float).fillna(-np.inf)
+    known_ones = frame[[*COMPARED]].astype(float).fillna(-np.inf)
     quantiles = normal_quantiles(known_ones.to_numpy()) * (known_ones.nunique() > 1).to_numpy()
     agreed = zc.combine.agreement(known_ones.rank())
     return np.hstack([quantiles, quantiles * [agreed.get(name, 0.0) for name in SCORED]])
