@@ -104,6 +104,14 @@ def test_a_budget_of_a_metric_of_which_less_is_better(capsys, monkeypatch):
     assert lines[5] == "Training 1 of 2 was the first as good as the best of 1 random pick, 5."
 
 
+def test_interrupted_before_its_first_training_a_budget_has_no_tables(capsys):
+    found = budget({"x": 0.4, "y": 0.7}, {}, tasks.classification)
+    found.survivors, found.kept = [], found.kept.narrow([], {})
+    print_trained(found)
+    print_budget(found)
+    assert capsys.readouterr().out == ""
+
+
 def test_trained_candidates_stand_with_what_was_expected_of_them(capsys):
     print_trained(budget({"x": 0.4, "[y]": 0.7, "z": 0.6}, {"v": 0.5}, tasks.classification), limit=2)
     lines = [line.rstrip().replace("\N{NO-BREAK SPACE}%", "") for line in capsys.readouterr().out.splitlines()]

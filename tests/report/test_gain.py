@@ -8,11 +8,7 @@ import pytest
 
 import zerocost as zc
 from zerocost.base.errors import InputError
-from zerocost.report import frames, gain
-
-
-def trained(result):
-    return frames.trained_table(frames.run_table(result))
+from zerocost.report import gain
 
 
 @pytest.mark.parametrize(("higher", "best"), [(True, max), (False, min)])
@@ -23,7 +19,7 @@ def test_the_best_at_random_is_the_mean_best_of_all_subsets(higher, best):
 
 
 def test_no_random_picks_have_no_best(make):
-    assert gain.best_at_random(replace(make.budgeted([0.5], [0.6]), random=[]), trained(make.budgeted([0.5], []))).empty
+    assert gain.best_at_random(replace(make.budgeted([0.5], [0.6]), random=[])).empty
 
 
 @pytest.mark.parametrize(
@@ -31,7 +27,7 @@ def test_no_random_picks_have_no_best(make):
 )
 def test_the_best_so_far_follows_the_direction_of_the_metric(make, task, best):
     result = make.budgeted([0.5, 0.4, 0.7, 0.6], [0.5], task)
-    found = gain.trainings_in_order(result, trained(result))
+    found = gain.trainings_in_order(result)
     assert found["best"].to_list() == best and found.index.to_list() == [1, 2, 3, 4]
     assert found["mean"].isna().to_list() == [True, True, False, False]
 
@@ -40,9 +36,14 @@ def test_a_failed_training_leaves_the_best_as_it_was(make):
     result = make.budgeted([0.5, 0.4, 0.7], [0.5])
     failed = replace(result.survivors[0], failure="out of memory")
     result = replace(result, survivors=[failed, *result.survivors[1:]])
-    found = gain.trainings_in_order(result, trained(result))
+    found = gain.trainings_in_order(result)
     assert found["metric"].isna().to_list() == [True, False, False]
     assert found["best"].fillna(0).to_list() == [0, 0.4, 0.7]
+
+
+def test_what_was_chosen_and_never_trained_is_no_training(make):
+    result = make.budgeted([0.5, 0.4, 0.7], [])
+    assert gain.trainings_in_order(replace(result, survivors=result.survivors[:1]))["best"].to_list() == [0.5]
 
 
 def test_training_everything_is_estimated_from_the_epochs_of_random_picks(make):

@@ -128,14 +128,14 @@ def test_a_budget_was_interrupted_where_its_trainings_or_random_picks_are_missin
 )
 def test_a_budget_is_compared_with_the_best_random_pick_in_the_direction_of_the_metric(make, values, picks, task, said):
     result = make.budgeted(values, picks, task)
-    text = headline.budget_verdict(result, frames.trained_table(frames.run_table(result)))
+    text = headline.budget_verdict(result)
     assert text.startswith(said)
 
 
 def test_there_is_no_verdict_on_a_budget_without_one_or_without_random_picks(make, result):
-    assert headline.budget_verdict(result, frames.trained_table(frames.run_table(result))) == ""
+    assert headline.budget_verdict(result) == ""
     alone = replace(make.budgeted([0.5], [0.6]), random=[])
-    assert headline.budget_verdict(alone, frames.trained_table(frames.run_table(alone))) == ""
+    assert headline.budget_verdict(alone) == ""
 
 
 def test_the_sentence_on_a_budget_does_not_say_kept(make):

@@ -16,7 +16,7 @@ def trained(result):
 
 
 def test_the_picture_of_a_budget_is_the_best_so_far_beside_random(make):
-    plot = trainings_plot(result := make.budgeted([0.5, 0.4, 0.7], [0.4, 0.6]), trained(result))
+    plot = trainings_plot(make.budgeted([0.5, 0.4, 0.7], [0.4, 0.6]))
     each, best, random = plot.figure.data
     assert list(each.y) == pytest.approx([50, 40, 70])
     assert list(best.y) == pytest.approx([50, 50, 70]) and best.line.shape == "hv"
@@ -24,17 +24,17 @@ def test_the_picture_of_a_budget_is_the_best_so_far_beside_random(make):
 
 
 def test_less_is_better_is_drawn_as_it_is(make):
-    plot = trainings_plot(result := make.budgeted([5.0, 4.0, 7.0], [4.0, 6.0], zc.tasks.regression), trained(result))
+    plot = trainings_plot(result := make.budgeted([5.0, 4.0, 7.0], [4.0, 6.0], zc.tasks.regression))
     assert list(plot.figure.data[1].y) == [5.0, 4.0, 4.0]
     assert list(plot.figure.data[2].y) == [5.0, 4.0]
     assert "less is better" in plot.figure.layout.yaxis.title.text
-    _, trust = learning_plots(result, trained(result))
+    _, trust = learning_plots(result)
     assert trust.figure.layout.xaxis.title.text == "reduction of expected mean squared error"
 
 
 def test_what_was_expected_stands_beside_what_came(make):
     result = make.budgeted([0.5, 0.4, 0.7, 0.9], [0.4])
-    expected, trust = learning_plots(result, trained(result))
+    expected, trust = learning_plots(result)
     before, came = expected.figure.data
     assert list(before.x) == [3, 4] and list(before.error_y.array) == pytest.approx([20, 20])
     assert list(came.x) == [1, 2, 3, 4]
@@ -43,8 +43,8 @@ def test_what_was_expected_stands_beside_what_came(make):
 
 
 def test_without_a_budget_there_is_neither(make, result):
-    assert trainings_plot(result, trained(result)) is None
-    assert learning_plots(result, trained(result)) == []
+    assert trainings_plot(result) is None
+    assert learning_plots(result) == []
 
 
 def test_trained_candidates_of_a_budget_come_in_their_order_and_with_what_was_expected(make):

@@ -13,7 +13,6 @@ from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, plural, s
 from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.common import out
 from zerocost.combine import Combination
-from zerocost.report.frames import run_table, trained_table
 from zerocost.report.gain import best_at_random, trainings_in_order
 from zerocost.report.headline import budget_verdict
 from zerocost.report.metric import WrittenMetric
@@ -178,7 +177,9 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run], title: str =
 
 def print_trained(result: SearchResult, limit: int = 5) -> None:
     """The best of what a budget was spent on, with what was expected of each just before its training."""
-    metric, trainings = WrittenMetric.of(result.task), trainings_in_order(result, trained_table(run_table(result)))
+    metric, trainings = WrittenMetric.of(result.task), trainings_in_order(result)
+    if trainings.empty:
+        return
     costs = dict.fromkeys([*(name for name in result.objectives if is_cost(name)), "params"])
     rows = trainings.set_index("name").loc[result.kept.frame.index].join(result.kept.frame[[*costs]])
     if len(result.objectives) > 1:  # the front first
@@ -199,8 +200,10 @@ def print_trained(result: SearchResult, limit: int = 5) -> None:
 
 def print_budget(result: SearchResult) -> None:
     """The best so far after 1, 2, 5, 10, … trainings beside as many random picks, and what the scores are worth."""
-    metric, trained = WrittenMetric.of(result.task), trained_table(run_table(result))
-    best, random = trainings_in_order(result, trained)["best"], best_at_random(result, trained)
+    metric = WrittenMetric.of(result.task)
+    best, random = trainings_in_order(result)["best"], best_at_random(result)
+    if best.empty:
+        return
     steps = [step * 10**power for power in range(5) for step in (1, 2, 5) if step * 10**power < len(best)]
     shown = Table("trainings", box=None, pad_edge=False)
     for step in (*steps, len(best)):
@@ -215,7 +218,7 @@ def print_budget(result: SearchResult) -> None:
         saved = "" if metric.higher_is_better else " saved"
         what = f"a standard deviation is worth, in {unit}expected {metric.words}{saved}"
         out.print(f"{what}: {', '.join(gains)}", highlight=False, soft_wrap=True)
-    verdict = budget_verdict(result, trained)
+    verdict = budget_verdict(result)
     if verdict:
         out.print(verdict, highlight=False, markup=False, soft_wrap=True)
 

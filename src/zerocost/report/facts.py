@@ -53,7 +53,7 @@ def search_facts(
         return [*_front_facts(result), *_ranked_first(result, ranking), *_time_facts(result, power)]
     answer = [*_front_facts(result), _best_trained(result, survivors if len(survivors) else random, ranking)]
     if spent_budget(result):
-        answer += _best_against_random(result, trained, metric)
+        answer += _best_against_random(result, metric)
     if len(survivors) and len(random):
         answer.append(_gain(survivors, random, metric))
     return [*answer, *_time_facts(result, power)]
@@ -88,9 +88,9 @@ def _gain(survivors: pd.DataFrame, random: pd.DataFrame, metric: WrittenMetric) 
     return Fact("Survivors minus random picks", value, f"{metric.words}, mean {means}{direction}; {note}")
 
 
-def _best_against_random(result: SearchResult, trained: pd.DataFrame, metric: WrittenMetric) -> list[Fact]:
+def _best_against_random(result: SearchResult, metric: WrittenMetric) -> list[Fact]:
     """The best of as many trainings as there are random picks, beside the best of those."""
-    random, best = best_at_random(result, trained), trainings_in_order(result, trained)["best"]
+    random, best = best_at_random(result), trainings_in_order(result)["best"]
     count = min(len(random), len(best))
     if not count:
         return []

@@ -11,7 +11,7 @@ import pandas as pd
 
 from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
-from zerocost.report.frames import RANDOM, SURVIVORS
+from zerocost.report.frames import RANDOM, SURVIVORS, run_table, trained_table
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
@@ -23,20 +23,24 @@ def spent_budget(result: SearchResult) -> bool:
     return bool(result.expected)
 
 
-def trainings_in_order(result: SearchResult, trained: pd.DataFrame) -> pd.DataFrame:
+def trainings_in_order(result: SearchResult) -> pd.DataFrame:
     """One row a candidate that a budget was spent on, in order: name, expected mean and std, metric, best so far.
 
-    `trained` is that of `frames.trained_table`. A metric is NaN where training failed.
+    A metric is NaN where training failed. What was chosen and not yet trained has no row.
     """
+    trained = trained_table(run_table(result))
     ours = trained[trained["group"] == SURVIVORS].set_index("name")["metric"]
-    frame = pd.DataFrame(result.expected, columns=["name", "mean", "std"]).astype({"mean": float, "std": float})
+    spent = {run.name for run in result.survivors}
+    frame = pd.DataFrame([one for one in result.expected if one.name in spent], columns=["name", "mean", "std"])
+    frame = frame.astype({"mean": float, "std": float})
     metric = frame["name"].map(ours).astype(float)
     best = (metric.cummax() if result.task.higher_is_better else metric.cummin()).ffill()
     return frame.assign(metric=metric, best=best).set_axis(np.arange(1, len(frame) + 1))
 
 
-def best_at_random(result: SearchResult, trained: pd.DataFrame) -> pd.Series[float]:
+def best_at_random(result: SearchResult) -> pd.Series[float]:
     """The expected best of each number of random picks, as far as there are picks."""
+    trained = trained_table(run_table(result))
     picks = trained[trained["group"] == RANDOM].groupby("name")["metric"].mean()
     return expected_best(picks.to_list(), result.task.higher_is_better)
 

@@ -76,10 +76,10 @@ def interruption_note(result: SearchResult) -> str:
     return "" if result.random else "Training was interrupted before the random picks."
 
 
-def budget_verdict(result: SearchResult, trained: pd.DataFrame) -> str:
+def budget_verdict(result: SearchResult) -> str:
     """With which training the best random pick was reached; empty without both."""
-    metric, random = WrittenMetric.of(result.task), best_at_random(result, trained)
-    best = trainings_in_order(result, trained)["best"].dropna()
+    metric, random = WrittenMetric.of(result.task), best_at_random(result)
+    best = trainings_in_order(result)["best"].dropna()
     if best.empty or random.empty:
         return ""
     sign, goal = 1 if metric.higher_is_better else -1, random.iloc[-1]

@@ -50,20 +50,20 @@ def outcome_plot(result: SearchResult, trained: pd.DataFrame, runs: pd.DataFrame
     return Plot("outcome", figure, f"Validation {metric.words} by group", "; ".join(means))
 
 
-def trainings_plot(result: SearchResult, trained: pd.DataFrame) -> Plot | None:
+def trainings_plot(result: SearchResult) -> Plot | None:
     """The best so far against the trainings spent; None without a budget of trainings."""
-    trainings = gain.trainings_in_order(result, trained)
+    trainings = gain.trainings_in_order(result)
     if trainings["metric"].isna().all():
         return None
-    metric, random = WrittenMetric.of(result.task), gain.best_at_random(result, trained)
+    metric, random = WrittenMetric.of(result.task), gain.best_at_random(result)
     text = "The dotted line is the mean best of as many of the random picks." if len(random) else ""
     figure = search_figures.trainings_figure(trainings, random, metric)
     return Plot("trainings", figure, f"Best {metric.words} so far, against trainings spent", text)
 
 
-def learning_plots(result: SearchResult, trained: pd.DataFrame) -> list[Plot]:
+def learning_plots(result: SearchResult) -> list[Plot]:
     """What was expected and what came, and what the scores are worth; none without an expectation."""
-    trainings, metric = gain.trainings_in_order(result, trained), WrittenMetric.of(result.task)
+    trainings, metric = gain.trainings_in_order(result), WrittenMetric.of(result.task)
     known = trainings.dropna(subset=["mean", "metric"])
     if known.empty:
         return []
