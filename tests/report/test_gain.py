@@ -18,6 +18,23 @@ def test_the_best_at_random_is_the_mean_best_of_all_subsets(higher, best):
     assert gain.expected_best(values, higher).to_numpy() == pytest.approx(every)
 
 
+def test_a_failed_pick_is_a_training_spent_but_has_no_best():
+    values = [0.4, np.nan, 0.7, np.nan, 0.5]
+    every = [
+        np.mean([np.nanmax(some) for some in combinations(values, n) if np.isfinite(some).any()]) for n in range(1, 6)
+    ]
+    assert gain.expected_best(values, True).to_numpy() == pytest.approx(every)
+    assert gain.expected_best([np.nan, np.nan], True).empty
+
+
+def test_failed_random_picks_count_among_the_trainings_at_random(make):
+    result = make.budgeted([0.5], [0.4, 0.6, 0.8])
+    failed = replace(result.random[0], failure="out of memory")
+    found = gain.best_at_random(replace(result, random=[failed, *result.random[1:]]))
+    assert found.index.to_list() == [1, 2, 3] and found.iloc[-1] == 0.8
+    assert found.iloc[1] == pytest.approx((0.6 + 0.8 + 0.8) / 3)
+
+
 def test_no_random_picks_have_no_best(make):
     assert gain.best_at_random(replace(make.budgeted([0.5], [0.6]), random=[])).empty
 

@@ -39,24 +39,31 @@ def trainings_in_order(result: SearchResult) -> pd.DataFrame:
 
 
 def best_at_random(result: SearchResult) -> pd.Series[float]:
-    """The expected best of each number of random picks, as far as there are picks."""
-    trained = trained_table(run_table(result))
-    picks = trained[trained["group"] == RANDOM].groupby("name")["metric"].mean()
+    """The expected best of each number of random picks, those that failed among them, as far as there are picks."""
+    runs = run_table(result)
+    picks = runs[runs["group"] == RANDOM].groupby("name")["metric"].mean()
     return expected_best(picks.to_list(), result.task.higher_is_better)
 
 
 def expected_best(values: list[float], higher_is_better: bool) -> pd.Series[float]:
-    r"""The mean best of all subsets of 1, 2, … values: :math:`\sum_i v_{(i)} \binom{m-i}{n-1} / \binom{m}{n}`.
+    r"""The mean best of all subsets of 1, 2, … of m values: :math:`\sum_i v_{(i)} \binom{m-i}{n-1} / \binom{m}{n}`.
+
+    NaN is what a failed training gave. It counts among the m, but subsets of nothing else have no best and are left out.
 
     >>> expected_best([1.0, 2.0, 3.0], True).to_list()
     [2.0, 2.6666666666666665, 3.0]
+    >>> expected_best([1.0, math.nan, 3.0], True).to_list()
+    [2.0, 2.3333333333333335, 3.0]
     """
-    ordered, m = sorted(values, reverse=higher_is_better), len(values)
+    ordered, m = sorted((value for value in values if not math.isnan(value)), reverse=higher_is_better), len(values)
+    failed = m - len(ordered)
     means = [
-        sum(value * math.comb(m - i, n - 1) for i, value in enumerate(ordered, start=1)) / math.comb(m, n)
+        sum(value * math.comb(m - i, n - 1) for i, value in enumerate(ordered, start=1))
+        / (math.comb(m, n) - math.comb(failed, n))
         for n in range(1, m + 1)
+        if ordered
     ]
-    return pd.Series(means, index=range(1, m + 1), dtype=float)
+    return pd.Series(means, index=range(1, len(means) + 1), dtype=float)
 
 
 @dataclass(frozen=True)
