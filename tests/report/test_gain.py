@@ -63,6 +63,45 @@ def test_what_was_chosen_and_never_trained_is_no_training(make):
     assert gain.trainings_in_order(replace(result, survivors=result.survivors[:1]))["best"].to_list() == [0.5]
 
 
+def from_seed(seed, runs):
+    return [replace(run, seed=seed) for run in runs]
+
+
+def two_seeds(make, survivors, picks):
+    """A search that trained its survivors from seeds 0 and 1; each seed has its own random picks."""
+    first, second = (make.budgeted(*pair) for pair in zip(survivors, picks, strict=True))
+    again = (
+        from_seed(1, second.survivors),
+        from_seed(1, [replace(run, name=f"{run.name} too") for run in second.random]),
+    )
+    return replace(first, survivors=[*first.survivors, *again[0]], random=[*first.random, *again[1]])
+
+
+def test_survivors_are_compared_with_the_random_picks_of_the_same_seed(make):
+    result = two_seeds(make, ([0.4, 0.6, 0.5], [0.7, 0.5, 0.8]), ([0.5, 0.3], [0.8, 0.6]))
+    found = gain.trainings_in_order(result)
+    assert found["metric"].to_list() == pytest.approx([0.55, 0.55, 0.65])
+    assert found["best"].to_list() == pytest.approx([0.55, 0.65, 0.7])
+    assert gain.best_at_random(result).to_dict() == pytest.approx({1: 0.55, 2: 0.65})
+    assert gain.seeds_note(result) == ", mean over 2 seeds"
+
+
+def test_a_seed_without_random_picks_is_not_compared(make):
+    result = two_seeds(make, ([0.4, 0.6], [0.9, 0.9]), ([0.5, 0.3], []))
+    assert gain.trainings_in_order(result)["best"].to_list() == [0.4, 0.6]
+    assert gain.best_at_random(result).index.to_list() == [1, 2] and gain.seeds_note(result) == ""
+    alone = replace(result, random=[])
+    assert gain.trainings_in_order(alone)["best"].to_list() == pytest.approx([0.65, 0.75])
+
+
+def test_where_every_training_failed_there_is_no_best(make):
+    result = make.budgeted([0.5, 0.6], [0.5])
+    failed = [replace(run, failure="out of memory") for run in result.survivors]
+    found = gain.trainings_in_order(replace(result, survivors=failed))
+    assert len(found) == 2 and found[["metric", "best"]].isna().all(axis=None)
+    assert gain.trainings_in_order(replace(result, survivors=[])).empty
+
+
 def test_training_everything_is_estimated_from_the_epochs_of_random_picks(make):
     result = make.budgeted([0.5, 0.6, 0.7], [0.5, 0.6])
     slow = [replace(run, seconds=10.0) for run in result.survivors]

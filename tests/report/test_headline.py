@@ -132,6 +132,15 @@ def test_a_budget_is_compared_with_the_best_random_pick_in_the_direction_of_the_
     assert text.startswith(said)
 
 
+def test_with_several_seeds_a_budget_is_compared_seed_by_seed(make):
+    found = make.budgeted([0.93, 0.954], [0.95, 0.94])
+    again = make.budgeted([0.94, 0.9554], [0.955, 0.93])
+    other = [[replace(run, seed=1) for run in runs] for runs in (again.survivors, again.random)]
+    both = replace(found, survivors=[*found.survivors, *other[0]], random=[*found.random, *other[1]])
+    said = "Training 2 of 2 was the first as good as the best of 2 random picks, 95.2 %, mean over 2 seeds."
+    assert headline.budget_verdict(both).replace("\N{NO-BREAK SPACE}", " ") == said
+
+
 def test_there_is_no_verdict_on_a_budget_without_one_or_without_random_picks(make, result):
     assert headline.budget_verdict(result) == ""
     alone = replace(make.budgeted([0.5], [0.6]), random=[])

@@ -13,7 +13,7 @@ from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, plural, s
 from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.common import out
 from zerocost.combine import Combination
-from zerocost.report.gain import best_at_random, trainings_in_order
+from zerocost.report.gain import best_at_random, seeds_note, trainings_in_order
 from zerocost.report.headline import budget_verdict
 from zerocost.report.metric import WrittenMetric
 from zerocost.scoring.explanation import Explanation
@@ -205,7 +205,7 @@ def print_budget(result: SearchResult) -> None:
     if best.empty:
         return
     steps = [step * 10**power for power in range(5) for step in (1, 2, 5) if step * 10**power < len(best)]
-    shown = Table("trainings", box=None, pad_edge=False)
+    shown = Table(f"trainings{seeds_note(result)}", box=None, pad_edge=False)
     for step in (*steps, len(best)):
         shown.add_column(str(step), justify="right")
     for title, series in (("best so far", best), ("mean best of as many random picks", random)):

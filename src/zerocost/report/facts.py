@@ -12,7 +12,7 @@ from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.front import front_of
-from zerocost.report.gain import Power, Times, best_at_random, spent_budget, trainings_in_order
+from zerocost.report.gain import Power, Times, best_at_random, seeds_note, spent_budget, trainings_in_order
 from zerocost.report.headline import candidate_count
 from zerocost.report.metric import WrittenMetric, formatter_of
 from zerocost.statistics.association import mean_difference
@@ -96,7 +96,13 @@ def _best_against_random(result: SearchResult, metric: WrittenMetric) -> list[Fa
         return []
     pair = " against ".join(map(metric.text, (best.iloc[count - 1], random.iloc[count - 1])))
     at_random = f"the mean best of {count} random picks" if count < len(random) else "the best of as many random picks"
-    return [Fact(f"Best of the first {fmt.plural(count, 'training')}", pair, f"{metric.words}, {at_random}")]
+    return [
+        Fact(
+            f"Best of the first {fmt.plural(count, 'training')}",
+            pair,
+            f"{metric.words}, {at_random}{seeds_note(result)}",
+        )
+    ]
 
 
 def _time_facts(result: SearchResult, power: Power | None) -> list[Fact]:

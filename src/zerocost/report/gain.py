@@ -11,7 +11,7 @@ import pandas as pd
 
 from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
-from zerocost.report.frames import RANDOM, SURVIVORS, run_table, trained_table
+from zerocost.report.frames import RANDOM, SURVIVORS, run_table
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
@@ -26,23 +26,48 @@ def spent_budget(result: SearchResult) -> bool:
 def trainings_in_order(result: SearchResult) -> pd.DataFrame:
     """One row a candidate that a budget was spent on, in order: name, expected mean and std, metric, best so far.
 
-    A metric is NaN where training failed. What was chosen and not yet trained has no row.
+    The metric is the mean over seeds, NaN where training failed. The best so far is that of each of the
+    `compared_seeds`, and of these the mean. What was chosen and not yet trained has no row.
     """
-    trained = trained_table(run_table(result))
-    ours = trained[trained["group"] == SURVIVORS].set_index("name")["metric"]
-    spent = {run.name for run in result.survivors}
-    frame = pd.DataFrame([one for one in result.expected if one.name in spent], columns=["name", "mean", "std"])
-    frame = frame.astype({"mean": float, "std": float})
-    metric = frame["name"].map(ours).astype(float)
-    best = (metric.cummax() if result.task.higher_is_better else metric.cummin()).ffill()
-    return frame.assign(metric=metric, best=best).set_axis(np.arange(1, len(frame) + 1))
+    runs = run_table(result)
+    ours = runs[runs["group"] == SURVIVORS]
+    spent = [one for one in result.expected if one.name in set(ours["name"])]
+    frame = pd.DataFrame(spent, columns=["name", "mean", "std"]).astype({"mean": float, "std": float})
+    by_seed = ours.pivot_table(index="name", columns="seed", values="metric").reindex(frame["name"]).astype(float)
+    compared = by_seed[compared_seeds(result)]
+    best = (compared.cummax() if result.task.higher_is_better else compared.cummin()).ffill().mean(axis=1, skipna=False)
+    frame = frame.assign(metric=by_seed.mean(axis=1).to_numpy(), best=best.to_numpy())
+    return frame.set_axis(np.arange(1, len(frame) + 1))
 
 
 def best_at_random(result: SearchResult) -> pd.Series[float]:
-    """The expected best of each number of random picks, those that failed among them, as far as there are picks."""
+    """The expected best of each number of random picks of one seed, the mean over the `compared_seeds`.
+
+    Picks that failed are among them. It goes as far as there are picks of each seed.
+    """
     runs = run_table(result)
-    picks = runs[runs["group"] == RANDOM].groupby("name")["metric"].mean()
-    return expected_best(picks.to_list(), result.task.higher_is_better)
+    picks = runs[runs["group"] == RANDOM]
+    bests = [
+        expected_best(picks["metric"][picks["seed"] == seed].to_list(), result.task.higher_is_better)
+        for seed in compared_seeds(result)
+    ]
+    return pd.concat(bests, axis=1).mean(axis=1, skipna=False).dropna() if bests else pd.Series(dtype=float)
+
+
+def compared_seeds(result: SearchResult) -> list[int]:
+    """The training seeds from which both a survivor and a random pick were trained; without picks those of survivors.
+
+    Each seed draws its own picks, which are single runs, so survivors are compared with them seed by seed.
+    """
+    finished = run_table(result).dropna(subset=["metric"])
+    ours, picks = (set(finished["seed"][finished["group"] == group]) for group in (SURVIVORS, RANDOM))
+    return sorted(ours & picks or ours)
+
+
+def seeds_note(result: SearchResult) -> str:
+    """That the best so far and that of random picks are means over several seeds, in words; empty for one seed."""
+    count = len(compared_seeds(result))
+    return f", mean over {count} seeds" if count > 1 else ""
 
 
 def expected_best(values: list[float], higher_is_better: bool) -> pd.Series[float]:

@@ -9,7 +9,7 @@ import pandas as pd
 from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report.frames import RANDOM, SURVIVORS, UNTRAINED
-from zerocost.report.gain import best_at_random, spent_budget, trainings_in_order
+from zerocost.report.gain import best_at_random, seeds_note, spent_budget, trainings_in_order
 from zerocost.report.metric import ACCURACY, WrittenMetric
 from zerocost.statistics.association import mean_difference
 
@@ -84,7 +84,8 @@ def budget_verdict(result: SearchResult) -> str:
         return ""
     sign, goal = 1 if metric.higher_is_better else -1, random.iloc[-1]
     reached = best.index[sign * best >= sign * goal]
-    total, picks = best.index[-1], f"the best of {fmt.plural(len(random), 'random pick')}, {metric.text(goal)}"
+    total, seeds = best.index[-1], seeds_note(result)
+    picks = f"the best of {fmt.plural(len(random), 'random pick')}, {metric.text(goal)}{seeds}"
     if len(reached):
         return f"Training {reached[0]} of {total} was the first as good as {picks}."
     return f"None of {fmt.plural(total, 'training')} was as good as {picks}."

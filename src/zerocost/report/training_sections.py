@@ -58,7 +58,8 @@ def trainings_plot(result: SearchResult) -> Plot | None:
     metric, random = WrittenMetric.of(result.task), gain.best_at_random(result)
     text = "The dotted line is the mean best of as many of the random picks." if len(random) else ""
     figure = search_figures.trainings_figure(trainings, random, metric)
-    return Plot("trainings", figure, f"Best {metric.words} so far, against trainings spent", text)
+    title = f"Best {metric.words} so far, against trainings spent{gain.seeds_note(result)}"
+    return Plot("trainings", figure, title, text)
 
 
 def learning_plots(result: SearchResult) -> list[Plot]:
