@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from zerocost import tasks
 from zerocost.cli import tables
+from zerocost.cli.runs import print_failed_runs
 from zerocost.cli.tables import print_budget, print_explanation, print_trained
 from zerocost.combine import Combination
 from zerocost.scoring.card import ScoreCard
@@ -102,6 +105,16 @@ def test_a_budget_of_a_metric_of_which_less_is_better(capsys, monkeypatch):
     assert lines[2].split()[-2:] == ["4", "4"]
     assert lines[4].startswith("a standard deviation is worth, in expected mean squared error saved: score +0.25")
     assert lines[5] == "Training 1 of 2 was the first as good as the best of 1 random pick, 5."
+
+
+def test_a_training_that_failed_is_said_to_have_failed_once(capsys):
+    found = budget({"x": 0.4, "y": 0.7}, {}, tasks.classification)
+    found.survivors[0] = failed = replace(found.survivors[0], failure="out of memory")
+    print_trained(found)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["2", "x", "failed", "–", "3,000"]
+    print_failed_runs([*found.survivors, failed, replace(failed, seed=1)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"training x (seed {seed}) failed: out of memory" for seed in (0, 1)]
 
 
 def test_interrupted_before_its_first_training_a_budget_has_no_tables(capsys):

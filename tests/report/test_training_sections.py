@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -8,11 +9,8 @@ import zerocost as zc
 from zerocost.report import frames
 from zerocost.report.names import with_short_names
 from zerocost.report.page import render_search
+from zerocost.report.sections import ranking_section
 from zerocost.report.training_sections import learning_plots, trained_section, trainings_plot
-
-
-def trained(result):
-    return frames.trained_table(frames.run_table(result))
 
 
 def test_the_picture_of_a_budget_is_the_best_so_far_beside_random(make):
@@ -49,16 +47,36 @@ def test_without_a_budget_there_is_neither(make, result):
 
 def test_trained_candidates_of_a_budget_come_in_their_order_and_with_what_was_expected(make):
     result, names = with_short_names(make.budgeted([0.5, 0.4, 0.7], [0.4]))
-    table = trained_section(result, trained(result), frames.ranking_table(result), names)
+    table = trained_section(result, frames.ranking_table(result), names)
     assert table.headings == ["accuracy", "expected", "parameters"]
     assert [row.name for row in table.rows] == [*result.kept.frame.index, result.random[0].name]
     cells = [[cell.replace("\N{NO-BREAK SPACE}", " ") for cell in row.cells[:2]] for row in table.rows]
     assert cells == [["50.0 %", "–"], ["40.0 %", "–"], ["70.0 %", "50.0 %"], ["40.0 %", "–"]]
 
 
+def test_a_training_that_failed_is_listed_as_failed_and_not_as_trained(make):
+    result = make.budgeted([0.5, 0.4, 0.7], [0.4, 0.6])
+    broken = [replace(runs[0], failure="out of memory") for runs in (result.survivors, result.random)]
+    result = replace(result, survivors=[broken[0], *result.survivors[1:]], random=[broken[1], result.random[1]])
+    ranking = frames.ranking_table(result)
+    names = with_short_names(result)[1]
+    table = trained_section(result, ranking, names)
+    assert [row.cells[0].split("\N{NO-BREAK SPACE}")[0] for row in table.rows] == [
+        "failed",
+        "40.0",
+        "70.0",
+        "60.0",
+        "failed",
+    ]
+    rows = ranking_section(result, ranking, frames.trained_table(frames.run_table(result)), names).rows
+    marks = {row.name: row.marks for row in rows}
+    assert [marks[run.name] for run in result.survivors] == [["failed"], ["trained"], ["trained"]]
+    assert [marks[run.name] for run in result.random] == [["random pick", "failed"], ["random pick"]]
+
+
 def test_trained_candidates_are_otherwise_the_best_first(result):
     short, names = with_short_names(result)
-    table = trained_section(short, trained(short), frames.ranking_table(short), names)
+    table = trained_section(short, frames.ranking_table(short), names)
     ours = [float(row.cells[0].split("\N{NO-BREAK SPACE}")[0]) for row in table.rows if row.group == frames.SURVIVORS]
     assert ours == sorted(ours, reverse=True) and len(ours) == 5
     assert table.headings == ["accuracy", "parameters", "choices that differ"]

@@ -191,7 +191,8 @@ def print_trained(result: SearchResult, limit: int = 5) -> None:
     for title in (metric.words, "expected", *costs):
         shown.add_column(title, justify="right")
     for place, (name, row) in enumerate(rows.head(limit).iterrows(), start=1):
-        numbers = [metric.text(float(row[column])) for column in ("metric", "mean")]
+        reached = float(row["metric"])
+        numbers = ["failed" if math.isnan(reached) else metric.text(reached), metric.text(float(row["mean"]))]
         shown.add_row(str(place), escape(str(name)), *numbers, *(cell_text(float(row[c]), c) for c in costs))
     out.print(shown)
     if len(rows) > limit:

@@ -175,7 +175,8 @@ def _ranked_first(result: SearchResult, ranking: pd.DataFrame) -> list[Fact]:
     parts = [f"{name.replace('_', ' ')} {formatter_of(name)(first[name])}" for name in names]
     parts.append(f"{fmt.count(first['params'])} {_size_words(result)}")
     name = str(ranked.index[0])
-    fact = Fact("Ranked first", name, f"{', '.join(parts)}; not trained", candidate=name)
+    trained = "no training ended well" if result.survivors else "not trained"
+    fact = Fact("Ranked first", name, f"{', '.join(parts)}; {trained}", candidate=name)
     if len(result.kept.frame) or not result.kept.dropped:
         return [fact]
     return [Fact("Kept", "none", "no candidate passed the filter; the reasons are under Dropped"), fact]

@@ -27,21 +27,21 @@ def trainings_in_order(result: SearchResult) -> pd.DataFrame:
     """One row a candidate that a budget was spent on, in order: name, expected mean and std, metric, best so far.
 
     The metric is the mean over seeds, NaN where training failed. The best so far is that of each of the
-    `compared_seeds`, and of these the mean. What was chosen and not yet trained has no row.
+    seeds that are compared, and of these the mean. What was chosen and not yet trained has no row.
     """
     runs = run_table(result)
     ours = runs[runs["group"] == SURVIVORS]
     spent = [one for one in result.expected if one.name in set(ours["name"])]
     frame = pd.DataFrame(spent, columns=["name", "mean", "std"]).astype({"mean": float, "std": float})
     by_seed = ours.pivot_table(index="name", columns="seed", values="metric").reindex(frame["name"]).astype(float)
-    compared = by_seed[compared_seeds(result)]
+    compared = by_seed[_compared_seeds(result)]
     best = (compared.cummax() if result.task.higher_is_better else compared.cummin()).ffill().mean(axis=1, skipna=False)
     frame = frame.assign(metric=by_seed.mean(axis=1).to_numpy(), best=best.to_numpy())
     return frame.set_axis(np.arange(1, len(frame) + 1))
 
 
 def best_at_random(result: SearchResult) -> pd.Series[float]:
-    """The expected best of each number of random picks of one seed, the mean over the `compared_seeds`.
+    """The expected best of each number of random picks of one seed, the mean over the seeds that are compared.
 
     Picks that failed are among them. It goes as far as there are picks of each seed.
     """
@@ -49,12 +49,12 @@ def best_at_random(result: SearchResult) -> pd.Series[float]:
     picks = runs[runs["group"] == RANDOM]
     bests = [
         expected_best(picks["metric"][picks["seed"] == seed].to_list(), result.task.higher_is_better)
-        for seed in compared_seeds(result)
+        for seed in _compared_seeds(result)
     ]
     return pd.concat(bests, axis=1).mean(axis=1, skipna=False).dropna() if bests else pd.Series(dtype=float)
 
 
-def compared_seeds(result: SearchResult) -> list[int]:
+def _compared_seeds(result: SearchResult) -> list[int]:
     """The training seeds from which both a survivor and a random pick were trained; without picks those of survivors.
 
     Each seed draws its own picks, which are single runs, so survivors are compared with them seed by seed.
@@ -66,14 +66,14 @@ def compared_seeds(result: SearchResult) -> list[int]:
 
 def seeds_note(result: SearchResult) -> str:
     """That the best so far and that of random picks are means over several seeds, in words; empty for one seed."""
-    count = len(compared_seeds(result))
+    count = len(_compared_seeds(result))
     return f", mean over {count} seeds" if count > 1 else ""
 
 
 def expected_best(values: list[float], higher_is_better: bool) -> pd.Series[float]:
     r"""The mean best of all subsets of 1, 2, … of m values: :math:`\sum_i v_{(i)} \binom{m-i}{n-1} / \binom{m}{n}`.
 
-    NaN is what a failed training gave. It counts among the m, but subsets of nothing else have no best and are left out.
+    NaN is what a failed training gave. It counts among the m, but a subset of nothing else has no best and is left out.
 
     >>> expected_best([1.0, 2.0, 3.0], True).to_list()
     [2.0, 2.6666666666666665, 3.0]

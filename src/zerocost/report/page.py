@@ -109,7 +109,7 @@ def render_search(found: SearchResult, power: gain.Power | None = None) -> str:
         fidelities=fidelities,
         stopped=int((runs["state"] == frames.STOPPED).sum()),
         outcome=outcome,
-        trained=training_sections.trained_section(result, trained, ranking, names),
+        trained=training_sections.trained_section(result, ranking, names),
         ranking=sections.ranking_section(result, ranking, trained, names),
         explanation=explanation,
         relations=relations,

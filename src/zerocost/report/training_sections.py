@@ -77,22 +77,25 @@ def learning_plots(result: SearchResult) -> list[Plot]:
     ]
 
 
-def trained_section(
-    result: SearchResult, trained: pd.DataFrame, ranking: pd.DataFrame, names: Names
-) -> _TrainedSection:
-    """Every trained candidate, best first, and what tells it from the others; of a budget in the order of training."""
+def trained_section(result: SearchResult, ranking: pd.DataFrame, names: Names) -> _TrainedSection:
+    """Every trained candidate, best first, and what tells it from the others; of a budget in the order of training.
+
+    Those whose training failed are among them.
+    """
+    trained = frames.trained_table(frames.run_table(result), failed=True)
     metric, expected = WrittenMetric.of(result.task), {one.name: one.mean for one in result.expected}
     places = {name: place for place, name in enumerate(expected)}
     sign = -1 if metric.higher_is_better else 1
     columns = (trained[column].tolist() for column in ("group", "name", "metric", "sd"))
     values = sorted(
         zip(*columns, strict=True),
-        key=lambda row: (row[0] == frames.RANDOM, places.get(row[1], len(places)), sign * row[2]),
+        key=lambda row: (row[0] == frames.RANDOM, places.get(row[1], len(places)), math.isnan(row[2]), sign * row[2]),
     )
     apart = choices(names.full[name] for _, name, _, _ in values)
     rows = []
     for group, name, value, sd in values:
-        cells = [metric.text(value) + ("" if math.isnan(sd) else f" ± {metric.text(sd)}")]
+        reached = frames.FAILED if math.isnan(value) else metric.text(value)
+        cells = [reached + ("" if math.isnan(sd) else f" ± {metric.text(sd)}")]
         if expected:
             cells.append(metric.text(expected.get(name) if group == frames.SURVIVORS else None))
         cells.append(fmt.count(ranking["params"].get(name)))
