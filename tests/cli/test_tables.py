@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from zerocost import tasks
-from zerocost.cli import tables
 from zerocost.cli.runs import print_failed_runs
 from zerocost.cli.tables import print_budget, print_explanation, print_trained
 from zerocost.combine import Combination
+from zerocost.report import gain
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
@@ -83,7 +83,7 @@ def budget(values: dict[str, float], picks: dict[str, float], task: Task) -> Sea
 
 
 def test_a_budget_is_the_best_so_far_beside_as_many_random_picks(capsys, monkeypatch):
-    monkeypatch.setattr(tables, "_TRUSTED", 3)
+    monkeypatch.setattr(gain, "_ENOUGH_FOR_TRUST", 3)
     print_budget(budget({"x": 0.4, "y": 0.7, "z": 0.6}, {"v": 0.5, "w": 0.6}, tasks.classification))
     lines = [line.rstrip().replace("\N{NO-BREAK SPACE}%", "") for line in capsys.readouterr().out.splitlines()]
     assert lines[1].split() == ["trainings", "1", "2", "3"]
@@ -99,7 +99,7 @@ def test_few_trainings_say_nothing_of_scores(capsys):
 
 
 def test_a_budget_of_a_metric_of_which_less_is_better(capsys, monkeypatch):
-    monkeypatch.setattr(tables, "_TRUSTED", 2)
+    monkeypatch.setattr(gain, "_ENOUGH_FOR_TRUST", 2)
     print_budget(budget({"x": 4.0, "y": 7.0}, {"v": 5.0}, tasks.regression))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[2].split()[-2:] == ["4", "4"]

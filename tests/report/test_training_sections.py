@@ -22,22 +22,32 @@ def test_the_picture_of_a_budget_is_the_best_so_far_beside_random(make):
 
 
 def test_less_is_better_is_drawn_as_it_is(make):
-    plot = trainings_plot(result := make.budgeted([5.0, 4.0, 7.0], [4.0, 6.0], zc.tasks.regression))
+    plot = trainings_plot(make.budgeted([5.0, 4.0, 7.0], [4.0, 6.0], zc.tasks.regression))
     assert list(plot.figure.data[1].y) == [5.0, 4.0, 4.0]
     assert list(plot.figure.data[2].y) == [5.0, 4.0]
     assert "less is better" in plot.figure.layout.yaxis.title.text
-    _, trust = learning_plots(result)
+    _, trust = learning_plots(make.budgeted([5.0] * 8, [4.0], zc.tasks.regression))
     assert trust.figure.layout.xaxis.title.text == "reduction of expected mean squared error"
 
 
 def test_what_was_expected_stands_beside_what_came(make):
-    result = make.budgeted([0.5, 0.4, 0.7, 0.9], [0.4])
-    expected, trust = learning_plots(result)
+    expected, trust = learning_plots(make.budgeted([0.5, 0.4, 0.7, 0.9, 0.9, 0.9, 0.9, 0.9], [0.4]))
     before, came = expected.figure.data
-    assert list(before.x) == [3, 4] and list(before.error_y.array) == pytest.approx([20, 20])
-    assert list(came.x) == [1, 2, 3, 4]
-    assert expected.text == "1 of 2 came within two standard deviations"
+    assert list(before.x) == [3, 4, 5, 6, 7, 8] and list(before.error_y.array) == pytest.approx([20] * 6)
+    assert list(came.x) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert expected.text == "1 of 6 came within two standard deviations"
     assert list(trust.figure.data[0].x) == pytest.approx([2, -1]) and list(trust.figure.data[0].y) == ["score", "snip"]
+
+
+def test_what_scores_are_worth_is_shown_from_eight_trainings_on_that_ended_well(make):
+    result = make.budgeted([0.5] * 8, [0.4])
+    assert [plot.id for plot in learning_plots(result)] == ["expected", "trust"]
+    assert "The bar of the score" in render_search(result)
+    failed = replace(result.survivors[-1], failure="out of memory")
+    result = replace(result, survivors=[*result.survivors[:-1], failed])
+    assert [plot.id for plot in learning_plots(result)] == ["expected"]
+    assert "which scores are trusted now" not in render_search(result)
+    assert "The bar of the score" not in render_search(result)
 
 
 def test_without_a_budget_there_is_neither(make, result):

@@ -13,7 +13,7 @@ from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, plural, s
 from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.common import out
 from zerocost.combine import Combination
-from zerocost.report.gain import best_at_random, seeds_note, trainings_in_order
+from zerocost.report.gain import best_at_random, known_trust, seeds_note, trainings_in_order
 from zerocost.report.headline import budget_verdict
 from zerocost.report.metric import WrittenMetric
 from zerocost.scoring.explanation import Explanation
@@ -22,8 +22,6 @@ from zerocost.search.pipeline import SearchResult
 from zerocost.tasks.metrics import is_share
 from zerocost.train.run import Run
 
-_TRUSTED = 8
-"""Fewest trainings of which it is said what they tell about scores."""
 _MOST_COLUMNS = 6
 """Proxies whose moves are shown, at most."""
 
@@ -213,8 +211,8 @@ def print_budget(result: SearchResult) -> None:
         shown.add_row(title, *(metric.text(series.get(step)) for step in (*steps, len(best))))
     out.print("")
     out.print(shown)
-    gains = [f"{escape(name)} {metric.difference(value)}" for name, value in result.trust.items()]
-    if gains and len(result.expected) >= _TRUSTED:
+    gains = [f"{escape(name)} {metric.difference(value)}" for name, value in known_trust(result).items()]
+    if gains:
         unit = "points of " if metric.scale == 100 else ""
         saved = "" if metric.higher_is_better else " saved"
         what = f"a standard deviation is worth, in {unit}expected {metric.words}{saved}"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
     from zerocost.train.run import Run
 
+_ENOUGH_FOR_TRUST = 8
+"""Fewest trainings that ended well of which it is said what they tell about scores."""
+
 
 def spent_budget(result: SearchResult) -> bool:
     """Whether each round of trainings was chosen by what those before it had taught."""
@@ -38,6 +41,12 @@ def trainings_in_order(result: SearchResult) -> pd.DataFrame:
     best = (compared.cummax() if result.task.higher_is_better else compared.cummin()).ffill().mean(axis=1, skipna=False)
     frame = frame.assign(metric=by_seed.mean(axis=1).to_numpy(), best=best.to_numpy())
     return frame.set_axis(np.arange(1, len(frame) + 1))
+
+
+def known_trust(result: SearchResult) -> dict[str, float]:
+    """By how much the expectation rises with the score and each proxy; nothing where too few trainings ended well."""
+    enough = trainings_in_order(result)["metric"].count() >= _ENOUGH_FOR_TRUST
+    return result.trust if enough else {}
 
 
 def best_at_random(result: SearchResult) -> pd.Series[float]:

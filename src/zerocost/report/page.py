@@ -100,6 +100,7 @@ def render_search(found: SearchResult, power: gain.Power | None = None) -> str:
         verdict=headline.budget_verdict(result) or headline.survivors_verdict(trained, metric),
         picture=picture,
         learning=learning,
+        trusted=bool(gain.known_trust(result)),
         stages=sections.stage_rows(result),
         objectives=fmt.join_words(result.objectives),
         front=front,

@@ -63,18 +63,18 @@ def trainings_plot(result: SearchResult) -> Plot | None:
 
 
 def learning_plots(result: SearchResult) -> list[Plot]:
-    """What was expected and what came, and what the scores are worth; none without an expectation."""
+    """What was expected and what came, and what the scores are worth, as far as that is known."""
     trainings, metric = gain.trainings_in_order(result), WrittenMetric.of(result.task)
     known = trainings.dropna(subset=["mean", "metric"])
     if known.empty:
         return []
     within = int(((known["metric"] - known["mean"]).abs() <= 2 * known["std"]).sum())
     text = f"{within} of {len(known)} came within two standard deviations"
-    trust = pd.Series(result.trust, dtype=float)
-    return [
-        Plot("expected", search_figures.expectation_figure(trainings, metric), "Expected and reached", text),
-        Plot("trust", search_figures.trust_figure(trust, metric), "What the scores are worth now"),
-    ]
+    plots = [Plot("expected", search_figures.expectation_figure(trainings, metric), "Expected and reached", text)]
+    if trust := gain.known_trust(result):
+        figure = search_figures.trust_figure(pd.Series(trust, dtype=float), metric)
+        plots.append(Plot("trust", figure, "What the scores are worth now"))
+    return plots
 
 
 def trained_section(result: SearchResult, ranking: pd.DataFrame, names: Names) -> _TrainedSection:
