@@ -150,7 +150,7 @@ def test_there_is_no_verdict_on_a_budget_without_one_or_without_random_picks(mak
 def test_the_sentence_on_a_budget_does_not_say_kept(make):
     found = make.budgeted([0.5, 0.6, 0.7], [0.5])
     text = headline.search_sentence(found, frames.ranking_table(found), frames.run_table(found))
-    assert "scored with 1 proxy, 3 survivors (3 runs) and 1 random pick (1 run) trained, in 12.0" in text
+    assert "scored with 1 proxy, 3 survivors (3 runs) and 1 random pick (1 run) trained, in 19.0" in text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.front import front_of
 from zerocost.report.gain import Power, Times, best_at_random, seeds_note, spent_budget, trainings_in_order
-from zerocost.report.headline import candidate_count
 from zerocost.report.metric import WrittenMetric, formatter_of
 from zerocost.statistics.association import mean_difference
 
@@ -107,7 +106,7 @@ def _best_against_random(result: SearchResult, metric: WrittenMetric) -> list[Fa
 
 def _time_facts(result: SearchResult, power: Power | None) -> list[Fact]:
     """Where the time went, how long training everything would have taken, and the energy of the difference."""
-    times = Times.of(result, candidate_count(result))
+    times = Times.of(result)
     facts = [Fact("Time", times.summary, times.note)] if result.stages else []
     return facts if power is None else [*facts, _energy_fact(times, power)]
 
@@ -115,8 +114,8 @@ def _time_facts(result: SearchResult, power: Power | None) -> list[Fact]:
 def _energy_fact(times: Times, power: Power) -> Fact:
     """The energy of the time that training everything would have taken beyond that of the search."""
     if times.saved is None:
-        reason = "every candidate was trained" if times.survivors else "nothing was trained, so no epoch was timed"
-        return Fact("Energy saved", "none" if times.survivors else "unknown", reason)
+        reason = "every candidate was trained" if times.source else "nothing was trained, so no epoch was timed"
+        return Fact("Energy saved", "none" if times.source else "unknown", reason)
     picks = ", its random picks counted," if times.random else ""
     energy, time = power.drawn(abs(times.saved)), fmt.seconds(abs(times.saved))
     against = f"than training all {times.candidates:,} would have, at {power.source}"

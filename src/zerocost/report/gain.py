@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pandas as pd
 from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
 from zerocost.report.frames import RANDOM, SURVIVORS, run_table
+from zerocost.report.progress import candidate_names
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
@@ -102,16 +104,20 @@ def expected_best(values: list[float], higher_is_better: bool) -> pd.Series[floa
 
 @dataclass(frozen=True)
 class Times:
-    """Where the time of a search went, in seconds.
+    """Where the time of a search went, in seconds of wall time.
+
+    The time of training is divided by epochs. Where it is less than these took, as when several trained at once or an
+    earlier call trained a part, `added_up` is true, and times of training are those of the epochs, added up.
 
     Attributes:
         scoring: all that came before training.
-        survivors: the epochs of survivors.
-        random: the epochs of random picks that are no survivors.
+        survivors: the training of survivors.
+        random: the training of random picks that are no survivors.
         candidates: how many were measured in all.
-        everything: what their epochs would have taken, by the mean of those measured; None without any, or where all
-            were trained.
-        source: whose epochs were measured for that.
+        everything: what training all of them would have taken: the time of those trained, and for each epoch of the
+            others the mean of those timed; None without any of these, or where all were trained.
+        source: whose epochs were timed for that; empty where none were.
+        added_up: whether times of training are not wall time.
     """
 
     scoring: float
@@ -120,25 +126,34 @@ class Times:
     candidates: int
     everything: float | None
     source: str
+    added_up: bool
 
     @classmethod
-    def of(cls, result: SearchResult, candidates: int) -> Times:
-        """The times of a search that measured so many candidates."""
+    def of(cls, result: SearchResult) -> Times:
+        """The times of a search."""
         survivors, picks = _by_run(result.survivors), _by_run(result.random)
-        measured = [run for run in (picks or survivors).values() if run.epochs]
+        outside = {key: run for key, run in picks.items() if key not in survivors}
+        epochs, epochs_outside = _seconds(survivors.values()) + _seconds(outside.values()), _seconds(outside.values())
+        train = sum(stage.seconds for stage in result.stages if stage.name == "train")
+        added_up = train < epochs
+        scale = 1.0 if added_up or not epochs else train / epochs
+        candidates, random = set(candidate_names(result)), scale * epochs_outside
+        known = {**survivors, **{key: run for key, run in outside.items() if key[0] in candidates}}
+        timed = [run for run in (picks or survivors).values() if run.epochs]
+        own = (epochs if added_up else train) - random
+        left = _epochs_left(result, len(candidates), known.values())
         every = None
-        if measured and len({name for name, _ in survivors}) < candidates:
-            epoch = sum(run.seconds for run in measured) / sum(len(run.epochs) for run in measured)
-            longest = max(len(run.epochs) for run in (*survivors.values(), *measured))
-            epochs = int(result.settings.get("epochs", longest))
-            every = epoch * epochs * candidates * int(result.settings.get("training_seeds", 1))
+        if timed and left > 0:
+            picked = scale * _seconds(run for key, run in known.items() if key in outside)
+            every = own + picked + left * _seconds(timed) / sum(len(run.epochs) for run in timed)
         return cls(
             sum(stage.seconds for stage in result.stages if stage.name != "train"),
-            sum(run.seconds for run in survivors.values()),
-            sum(run.seconds for key, run in picks.items() if key not in survivors),
-            candidates,
+            own,
+            random,
+            len(candidates),
             every,
-            "random picks" if picks else "survivors",
+            ("random picks" if picks else "survivors") if timed else "",
+            added_up,
         )
 
     @property
@@ -149,7 +164,8 @@ class Times:
     @property
     def summary(self) -> str:
         """How long scoring and the training of survivors took, in words."""
-        trained = f", trained in {fmt.seconds(self.survivors)}" if self.survivors else ""
+        kind = ", its epochs added up" if self.added_up else ""
+        trained = f", trained in {fmt.seconds(self.survivors)}{kind}" if self.survivors else ""
         return f"scored in {fmt.seconds(self.scoring)}{trained}"
 
     @property
@@ -158,7 +174,7 @@ class Times:
         parts = [f"the random picks took {fmt.seconds(self.random)} more"] if self.random else []
         if self.everything is not None:
             everything = f"{fmt.plural(self.candidates, 'candidate')} would have taken {fmt.seconds(self.everything)}"
-            parts.append(f"training all {everything}, by the mean epoch of the {self.source}")
+            parts.append(f"training all {everything}, the untrained by the mean epoch of the {self.source}")
         return "; ".join(parts)
 
 
@@ -203,6 +219,18 @@ class Power:
         grams = energy * self.grams_per_kwh
         mass = (grams / 1000, "kg") if grams >= 1000 else (grams, "g")
         return f"{text}, {fmt.number(mass[0], 3)}{fmt.SPACE}{mass[1]} of CO₂"
+
+
+def _epochs_left(result: SearchResult, candidates: int, trained: Iterable[Run]) -> int:
+    """How many more epochs training all candidates from each seed takes; none of a run that failed."""
+    runs = list(trained)
+    epochs = int(result.settings.get("epochs", max((len(run.epochs) for run in runs), default=0)))
+    done = sum(len(run.epochs) if run.failure is None else epochs for run in runs)
+    return candidates * epochs * int(result.settings.get("training_seeds", 1)) - done
+
+
+def _seconds(runs: Iterable[Run]) -> float:
+    return sum(run.seconds for run in runs)
 
 
 def _by_run(runs: list[Run]) -> dict[tuple[str, int], Run]:

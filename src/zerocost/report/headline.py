@@ -43,7 +43,7 @@ def search_sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFr
 
 def candidate_count(result: SearchResult) -> int:
     """The number of candidates measured in all."""
-    return len(result.order) or len(result.table)
+    return len(progress.candidate_names(result))
 
 
 def _how_ranked(result: SearchResult) -> str:
