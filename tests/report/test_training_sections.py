@@ -82,6 +82,7 @@ def test_a_training_that_failed_is_listed_as_failed_and_not_as_trained(make):
     marks = {row.name: row.marks for row in rows}
     assert [marks[run.name] for run in result.survivors] == [["failed"], ["trained"], ["trained"]]
     assert [marks[run.name] for run in result.random] == [["random pick", "failed"], ["random pick"]]
+    assert not any(row.dropped for row in rows if row.marks) and all(row.dropped for row in rows if not row.marks)
 
 
 def test_trained_candidates_are_otherwise_the_best_first(result):

@@ -130,7 +130,8 @@ def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataF
         marks += ["random pick"] * (frames.RANDOM in groups.get(name, []))
         marks += ["stopped"] * (name in stopped) + ["failed"] * (name in failed)
         full = names.title(str(name))
-        rows.append(_RankingRow(str(name), full, known.get(full, ""), cells, marks, values["dropped"]))
+        why = "" if name in groups and values["dropped"].startswith(frames.UNTRAINED) else values["dropped"]
+        rows.append(_RankingRow(str(name), full, known.get(full, ""), cells, marks, why))
     titles = {**_NAMES, frames.TRAINED: f"trained {metric.words}"}
     columns = [titles.get(column, column) for column in formats]
     has_status = any(row.marks or row.dropped for row in rows)
