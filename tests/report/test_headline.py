@@ -13,11 +13,12 @@ from zerocost.search.pipeline import Stage
 from zerocost.statistics.association import Association
 
 
-def trained(survivors: list[float], random: list[float]) -> pd.DataFrame:
+def trained(survivors: list[float], random: list[float], seed: int = 0) -> pd.DataFrame:
     rows = [(SURVIVORS, f"s{i}", a) for i, a in enumerate(survivors)] + [
         (RANDOM, f"r{i}", a) for i, a in enumerate(random)
     ]
-    return pd.DataFrame(rows, columns=["group", "name", "metric"])
+    frame = pd.DataFrame(rows, columns=["group", "name", "metric"]).astype({"metric": float})
+    return frame.assign(seed=seed, state="finished")
 
 
 @pytest.mark.parametrize(
@@ -37,8 +38,15 @@ def test_verdict_says_what_the_interval_allows(survivors, random, said):
 
 def test_verdict_names_a_random_pick_above_every_survivor():
     text = headline.survivors_verdict(trained([0.7, 0.72], [0.6, 0.75]))
-    assert "The best random pick, r1, reached 75.0\N{NO-BREAK SPACE}%, above every survivor." in text
+    assert "A random pick, r1, reached 75.0\N{NO-BREAK SPACE}%, above every survivor." in text
     assert "above every survivor" not in headline.survivors_verdict(trained([0.7, 0.76], [0.6, 0.75]))
+
+
+def test_a_random_pick_is_set_beside_the_survivors_of_its_own_seed():
+    first, second = trained([0.7, 0.72], [0.6, 0.71]), trained([0.8, 0.76], [0.77, 0.5], seed=1)
+    assert "every survivor" not in headline.survivors_verdict(pd.concat([first, second]))
+    second = trained([0.8, 0.76], [0.81, 0.5], seed=1)
+    assert "above every survivor from the same seed" in headline.survivors_verdict(pd.concat([first, second]))
 
 
 def test_a_survivor_that_was_also_picked_is_not_above_itself():

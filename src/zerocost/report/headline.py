@@ -8,7 +8,7 @@ import pandas as pd
 
 from zerocost.base import format as fmt
 from zerocost.report import progress
-from zerocost.report.frames import RANDOM, SURVIVORS, UNTRAINED
+from zerocost.report.frames import RANDOM, SURVIVORS, UNTRAINED, trained_table
 from zerocost.report.gain import best_at_random, seeds_note, spent_budget, trainings_in_order
 from zerocost.report.metric import ACCURACY, WrittenMetric
 from zerocost.statistics.association import mean_difference
@@ -91,8 +91,13 @@ def budget_verdict(result: SearchResult) -> str:
     return f"None of {fmt.plural(total, 'training')} was as good as {picks}."
 
 
-def survivors_verdict(trained: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> str:
-    """What the comparison of survivors with random picks shows; empty without both groups."""
+def survivors_verdict(runs: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> str:
+    """What the comparison of survivors with random picks shows; empty without both groups.
+
+    `runs` is that of `frames.run_table`. A random pick is a single run, so it is above every survivor where no run of
+    one from the same seed is as good.
+    """
+    trained = trained_table(runs)
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
     if survivors.empty or random.empty:
         return ""
@@ -107,9 +112,11 @@ def survivors_verdict(trained: pd.DataFrame, metric: WrittenMetric = ACCURACY) -
         text = f"Survivors trained worse than random picks: the interval excludes 0 ({sizes})."
     else:
         text = f"The interval includes 0: this search does not show that the filter beats a random pick ({sizes})."
-    good = sign * random["metric"] > (sign * survivors["metric"]).max()
-    above = random[~random["name"].isin(survivors["name"]) & good]
+    ours, picks = (runs[runs["group"] == group].dropna(subset=["metric"]) for group in (SURVIVORS, RANDOM))
+    good = sign * picks["metric"] > picks["seed"].map((sign * ours["metric"]).groupby(ours["seed"]).max())
+    above = picks[~picks["name"].isin(survivors["name"]) & good]
     if len(above):
         best, side = above.iloc[metric.best(above["metric"])], "above" if metric.higher_is_better else "below"
-        text += f" The best random pick, {best['name']}, reached {metric.text(best['metric'])}, {side} every survivor."
+        same = " from the same seed" if ours["seed"].nunique() > 1 else ""
+        text += f" A random pick, {best['name']}, reached {metric.text(best['metric'])}, {side} every survivor{same}."
     return text
