@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from zerocost import tasks
-from zerocost.cli import tables
+from zerocost.cli.runs import print_failed_runs
 from zerocost.cli.tables import print_budget, print_explanation, print_trained
 from zerocost.combine import Combination
+from zerocost.report import gain
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
@@ -80,7 +83,7 @@ def budget(values: dict[str, float], picks: dict[str, float], task: Task) -> Sea
 
 
 def test_a_budget_is_the_best_so_far_beside_as_many_random_picks(capsys, monkeypatch):
-    monkeypatch.setattr(tables, "_TRUSTED", 3)
+    monkeypatch.setattr(gain, "_ENOUGH_FOR_TRUST", 3)
     print_budget(budget({"x": 0.4, "y": 0.7, "z": 0.6}, {"v": 0.5, "w": 0.6}, tasks.classification))
     lines = [line.rstrip().replace("\N{NO-BREAK SPACE}%", "") for line in capsys.readouterr().out.splitlines()]
     assert lines[1].split() == ["trainings", "1", "2", "3"]
@@ -96,12 +99,30 @@ def test_few_trainings_say_nothing_of_scores(capsys):
 
 
 def test_a_budget_of_a_metric_of_which_less_is_better(capsys, monkeypatch):
-    monkeypatch.setattr(tables, "_TRUSTED", 2)
+    monkeypatch.setattr(gain, "_ENOUGH_FOR_TRUST", 2)
     print_budget(budget({"x": 4.0, "y": 7.0}, {"v": 5.0}, tasks.regression))
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[2].split()[-2:] == ["4", "4"]
     assert lines[4].startswith("a standard deviation is worth, in expected mean squared error saved: score +0.25")
     assert lines[5] == "Training 1 of 2 was the first as good as the best of 1 random pick, 5."
+
+
+def test_a_training_that_failed_is_said_to_have_failed_once(capsys):
+    found = budget({"x": 0.4, "y": 0.7}, {}, tasks.classification)
+    found.survivors[0] = failed = replace(found.survivors[0], failure="out of memory")
+    print_trained(found)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["2", "x", "failed", "–", "3,000"]
+    print_failed_runs([*found.survivors, failed, replace(failed, seed=1)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"training x (seed {seed}) failed: out of memory" for seed in (0, 1)]
+
+
+def test_interrupted_before_its_first_training_a_budget_has_no_tables(capsys):
+    found = budget({"x": 0.4, "y": 0.7}, {}, tasks.classification)
+    found.survivors, found.kept = [], found.kept.narrow([], {})
+    print_trained(found)
+    print_budget(found)
+    assert capsys.readouterr().out == ""
 
 
 def test_trained_candidates_stand_with_what_was_expected_of_them(capsys):

@@ -170,11 +170,12 @@ def budgeted(values: list[float], picks: list[float], task: Task = classificatio
         epochs = tuple(Epoch(epoch, 1.0, 1.0, value, 2.0) for epoch in (1, 2))
         return Run.of(name, 0, epochs, metric_name=task.metric_name, higher_is_better=task.higher_is_better)
 
+    seconds = 4.0 * (len(values) + len(picks))
     left = dict.fromkeys(table.frame.index[len(values) :], "not trained: expected 0.5")
     return SearchResult(
         **{"space": "cnn", "table": table, "kept": table.narrow(names, left), "task": task},
         **{"survivors": list(map(trained, names, values)), "random": list(map(trained, others, picks))},
-        **{"stages": [Stage("score", 20, 3.0, ""), Stage("filter", 20, 0.0, ""), Stage("train", 9, 9.0, "")]},
+        **{"stages": [Stage("score", 20, 3.0, ""), Stage("filter", 20, 0.0, ""), Stage("train", 9, seconds, "")]},
         **{"settings": {"strategy": "random", "trainings": len(values), "epochs": 2}, "order": list(table.frame.index)},
         **{"expected": [Expected(n, *((None, None) if i < 2 else (0.5, 0.1))) for i, n in enumerate(names)]},
         **{"trust": {"score": 0.02, "snip": -0.01}},

@@ -8,11 +8,7 @@ import pytest
 
 import zerocost as zc
 from zerocost.base.errors import InputError
-from zerocost.report import frames, gain
-
-
-def trained(result):
-    return frames.trained_table(frames.run_table(result))
+from zerocost.report import gain
 
 
 @pytest.mark.parametrize(("higher", "best"), [(True, max), (False, min)])
@@ -22,8 +18,25 @@ def test_the_best_at_random_is_the_mean_best_of_all_subsets(higher, best):
     assert gain.expected_best(values, higher).to_numpy() == pytest.approx(every)
 
 
+def test_a_failed_pick_is_a_training_spent_but_has_no_best():
+    values = [0.4, np.nan, 0.7, np.nan, 0.5]
+    every = [
+        np.mean([np.nanmax(some) for some in combinations(values, n) if np.isfinite(some).any()]) for n in range(1, 6)
+    ]
+    assert gain.expected_best(values, True).to_numpy() == pytest.approx(every)
+    assert gain.expected_best([np.nan, np.nan], True).empty
+
+
+def test_failed_random_picks_count_among_the_trainings_at_random(make):
+    result = make.budgeted([0.5], [0.4, 0.6, 0.8])
+    failed = replace(result.random[0], failure="out of memory")
+    found = gain.best_at_random(replace(result, random=[failed, *result.random[1:]]))
+    assert found.index.to_list() == [1, 2, 3] and found.iloc[-1] == 0.8
+    assert found.iloc[1] == pytest.approx((0.6 + 0.8 + 0.8) / 3)
+
+
 def test_no_random_picks_have_no_best(make):
-    assert gain.best_at_random(replace(make.budgeted([0.5], [0.6]), random=[]), trained(make.budgeted([0.5], []))).empty
+    assert gain.best_at_random(replace(make.budgeted([0.5], [0.6]), random=[])).empty
 
 
 @pytest.mark.parametrize(
@@ -31,7 +44,7 @@ def test_no_random_picks_have_no_best(make):
 )
 def test_the_best_so_far_follows_the_direction_of_the_metric(make, task, best):
     result = make.budgeted([0.5, 0.4, 0.7, 0.6], [0.5], task)
-    found = gain.trainings_in_order(result, trained(result))
+    found = gain.trainings_in_order(result)
     assert found["best"].to_list() == best and found.index.to_list() == [1, 2, 3, 4]
     assert found["mean"].isna().to_list() == [True, True, False, False]
 
@@ -40,35 +53,119 @@ def test_a_failed_training_leaves_the_best_as_it_was(make):
     result = make.budgeted([0.5, 0.4, 0.7], [0.5])
     failed = replace(result.survivors[0], failure="out of memory")
     result = replace(result, survivors=[failed, *result.survivors[1:]])
-    found = gain.trainings_in_order(result, trained(result))
+    found = gain.trainings_in_order(result)
     assert found["metric"].isna().to_list() == [True, False, False]
     assert found["best"].fillna(0).to_list() == [0, 0.4, 0.7]
 
 
-def test_training_everything_is_estimated_from_the_epochs_of_random_picks(make):
+def test_what_was_chosen_and_never_trained_is_no_training(make):
+    result = make.budgeted([0.5, 0.4, 0.7], [])
+    assert gain.trainings_in_order(replace(result, survivors=result.survivors[:1]))["best"].to_list() == [0.5]
+
+
+def from_seed(seed, runs):
+    return [replace(run, seed=seed) for run in runs]
+
+
+def two_seeds(make, survivors, picks):
+    """A search that trained its survivors from seeds 0 and 1; each seed has its own random picks."""
+    first, second = (make.budgeted(*pair) for pair in zip(survivors, picks, strict=True))
+    again = (
+        from_seed(1, second.survivors),
+        from_seed(1, [replace(run, name=f"{run.name} too") for run in second.random]),
+    )
+    return replace(first, survivors=[*first.survivors, *again[0]], random=[*first.random, *again[1]])
+
+
+def test_survivors_are_compared_with_the_random_picks_of_the_same_seed(make):
+    result = two_seeds(make, ([0.4, 0.6, 0.5], [0.7, 0.5, 0.8]), ([0.5, 0.3], [0.8, 0.6]))
+    found = gain.trainings_in_order(result)
+    assert found["metric"].to_list() == pytest.approx([0.55, 0.55, 0.65])
+    assert found["best"].to_list() == pytest.approx([0.55, 0.65, 0.7])
+    assert gain.best_at_random(result).to_dict() == pytest.approx({1: 0.55, 2: 0.65})
+    assert gain.seeds_note(result) == ", mean over 2 seeds"
+
+
+def test_a_seed_without_random_picks_is_not_compared(make):
+    result = two_seeds(make, ([0.4, 0.6], [0.9, 0.9]), ([0.5, 0.3], []))
+    assert gain.trainings_in_order(result)["best"].to_list() == [0.4, 0.6]
+    assert gain.best_at_random(result).index.to_list() == [1, 2] and gain.seeds_note(result) == ""
+    alone = replace(result, random=[])
+    assert gain.trainings_in_order(alone)["best"].to_list() == pytest.approx([0.65, 0.75])
+
+
+def test_where_every_training_failed_there_is_no_best(make):
+    result = make.budgeted([0.5, 0.6], [0.5])
+    failed = [replace(run, failure="out of memory") for run in result.survivors]
+    found = gain.trainings_in_order(replace(result, survivors=failed))
+    assert len(found) == 2 and found[["metric", "best"]].isna().all(axis=None)
+    assert gain.trainings_in_order(replace(result, survivors=[])).empty
+
+
+def test_training_everything_takes_what_the_trained_took_and_the_mean_epoch_of_random_picks_for_the_others(make):
     result = make.budgeted([0.5, 0.6, 0.7], [0.5, 0.6])
     slow = [replace(run, seconds=10.0) for run in result.survivors]
-    times = gain.Times.of(replace(result, survivors=[*slow, slow[0]]), 20)
-    assert (times.scoring, times.survivors, times.random, times.everything) == (3.0, 30.0, 8.0, 20 * 4.0)
-    assert times.source == "random picks"
-    alone = gain.Times.of(replace(result, survivors=slow, random=[], settings={"epochs": 6, "training_seeds": 2}), 20)
-    assert (alone.random, alone.everything, alone.source) == (0, 20 * 2 * 6 * 5.0, "survivors")
+    stages = [replace(stage, seconds=38.0 if stage.name == "train" else stage.seconds) for stage in result.stages]
+    times = gain.Times.of(replace(result, survivors=slow, stages=stages))
+    assert (times.scoring, times.survivors, times.random) == (3.0, 30.0, 8.0)
+    assert (times.everything, times.source) == (30.0 + 8.0 + 15 * 4.0, "random picks")
+    settings = {"epochs": 6, "training_seeds": 2}
+    alone = gain.Times.of(replace(result, survivors=slow, random=[], settings=settings, stages=stages[:-1]))
+    assert (alone.random, alone.source) == (0, "survivors")
+    assert alone.everything == 30.0 + (20 * 2 * 6 - 6) * 5.0
+
+
+def test_training_everything_never_takes_less_than_a_part_of_it_took(make):
+    result = make.budgeted([0.5, 0.6, 0.7], [0.5])
+    slow = [replace(run, seconds=100.0) for run in result.survivors]
+    times = gain.Times.of(replace(result, survivors=slow))
+    assert times.everything == 300.0 + 4.0 + 16 * 4.0
+
+
+def test_random_picks_that_are_no_candidates_are_no_part_of_training_everything(make):
+    result = make.budgeted([0.5, 0.6], [0.5])
+    outside = replace(result, random=[replace(run, name="elsewhere") for run in result.random])
+    assert gain.Times.of(result).everything == 20 * 4.0
+    assert gain.Times.of(outside).everything == 20 * 4.0
+    slow = replace(outside, random=[replace(run, seconds=8.0) for run in outside.random])
+    assert gain.Times.of(slow).everything == 2 * 4.0 + 18 * 8.0
+
+
+def test_a_training_that_failed_is_not_done_again_to_train_everything(make):
+    result = make.budgeted([0.5, 0.6], [0.5])
+    failed = replace(result.survivors[0], epochs=(), seconds=0.0, failure="out of memory")
+    times = gain.Times.of(replace(result, survivors=[failed, result.survivors[1]], stages=result.stages[:-1]))
+    assert times.everything == 4.0 + 4.0 + 17 * 4.0
+
+
+def test_times_of_training_are_wall_time_where_it_is_known(make):
+    result = make.budgeted([0.5, 0.6, 0.7], [0.5])
+    times = gain.Times.of(replace(result, stages=[replace(stage, seconds=32.0) for stage in result.stages[-1:]]))
+    assert (times.survivors, times.random, times.everything) == (24.0, 8.0, 32.0 + 16 * 2 * 2.0)
+    assert times.summary.replace("\N{NO-BREAK SPACE}", " ").endswith("trained in 24.0 s")
+
+
+def test_where_epochs_took_longer_than_this_call_they_are_added_up(make):
+    result = make.budgeted([0.5, 0.6, 0.7], [0.5])
+    times = gain.Times.of(replace(result, stages=[replace(stage, seconds=1.0) for stage in result.stages[-1:]]))
+    assert (times.survivors, times.random, times.everything) == (12.0, 4.0, 80.0)
+    assert times.summary.replace("\N{NO-BREAK SPACE}", " ").endswith("trained in 12.0 s, its epochs added up")
 
 
 def test_a_random_pick_that_survived_is_not_counted_twice(make):
     result = make.budgeted([0.5, 0.6], [0.5])
-    times = gain.Times.of(replace(result, random=[*result.random, result.survivors[0]]), 20)
+    times = gain.Times.of(replace(result, random=[*result.random, result.survivors[0]]))
     assert (times.survivors, times.random) == (8.0, 4.0)
 
 
 def test_nothing_trained_takes_no_time(make):
-    times = gain.Times.of(make.ranked_only(3, ["snip"]), 3)
+    times = gain.Times.of(make.ranked_only(3, ["snip"]))
     assert (times.everything, times.note) == (None, "")
 
 
 def test_energy_and_co2_are_those_of_the_stated_power(make):
     result = make.searched()
-    times = gain.Times.of(replace(result, earlier=[], survivors=make.searched().survivors[:1], random=[]), 60)
+    times = gain.Times.of(replace(result, earlier=[], survivors=make.searched().survivors[:1], random=[]))
     assert times.saved == times.everything - times.scoring - times.survivors
     hour = gain.Power.of(500.0, 3000.0).drawn(7200.0)
     assert hour.replace("\N{NO-BREAK SPACE}", " ") == "1 kWh, 3 kg of CO₂"

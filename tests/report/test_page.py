@@ -258,6 +258,8 @@ def test_every_run_failed(make):
     runs = [Run.of(name, 0, [], failure="out of memory") for name in result.kept.frame.index]
     page = Page(render_search(replace(result, survivors=runs)))
     assert "Ranked first" in page.sections["answer"]
+    assert "no training ended well" in page.sections["answer"]
+    assert words(page.sections["trained"]).count("failed") == 2
     assert "out of memory 2 seed 0" in words(page.sections["lost"])
     assert "curves" not in page.sections
 

@@ -93,8 +93,8 @@ def print_runs(runs: Sequence[Run], scores: Mapping[str, float] | None = None) -
 
 
 def print_failed_runs(runs: Iterable[Run]) -> None:
-    """The trainings that failed, with the reason."""
-    for run in runs:
+    """The trainings that failed, with the reason; one that was a survivor and a random pick is told once."""
+    for run in {(run.name, run.seed): run for run in runs}.values():
         if run.failure:
             line = f"training {run.name} (seed {run.seed}) failed: {run.failure}"
             out.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -13,8 +13,7 @@ from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, plural, s
 from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.common import out
 from zerocost.combine import Combination
-from zerocost.report.frames import run_table, trained_table
-from zerocost.report.gain import best_at_random, trainings_in_order
+from zerocost.report.gain import best_at_random, known_trust, seeds_note, trainings_in_order
 from zerocost.report.headline import budget_verdict
 from zerocost.report.metric import WrittenMetric
 from zerocost.scoring.explanation import Explanation
@@ -23,8 +22,6 @@ from zerocost.search.pipeline import SearchResult
 from zerocost.tasks.metrics import is_share
 from zerocost.train.run import Run
 
-_TRUSTED = 8
-"""Fewest trainings of which it is said what they tell about scores."""
 _MOST_COLUMNS = 6
 """Proxies whose moves are shown, at most."""
 
@@ -178,7 +175,9 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run], title: str =
 
 def print_trained(result: SearchResult, limit: int = 5) -> None:
     """The best of what a budget was spent on, with what was expected of each just before its training."""
-    metric, trainings = WrittenMetric.of(result.task), trainings_in_order(result, trained_table(run_table(result)))
+    metric, trainings = WrittenMetric.of(result.task), trainings_in_order(result)
+    if trainings.empty:
+        return
     costs = dict.fromkeys([*(name for name in result.objectives if is_cost(name)), "params"])
     rows = trainings.set_index("name").loc[result.kept.frame.index].join(result.kept.frame[[*costs]])
     if len(result.objectives) > 1:  # the front first
@@ -190,7 +189,8 @@ def print_trained(result: SearchResult, limit: int = 5) -> None:
     for title in (metric.words, "expected", *costs):
         shown.add_column(title, justify="right")
     for place, (name, row) in enumerate(rows.head(limit).iterrows(), start=1):
-        numbers = [metric.text(float(row[column])) for column in ("metric", "mean")]
+        reached = float(row["metric"])
+        numbers = ["failed" if math.isnan(reached) else metric.text(reached), metric.text(float(row["mean"]))]
         shown.add_row(str(place), escape(str(name)), *numbers, *(cell_text(float(row[c]), c) for c in costs))
     out.print(shown)
     if len(rows) > limit:
@@ -199,23 +199,25 @@ def print_trained(result: SearchResult, limit: int = 5) -> None:
 
 def print_budget(result: SearchResult) -> None:
     """The best so far after 1, 2, 5, 10, … trainings beside as many random picks, and what the scores are worth."""
-    metric, trained = WrittenMetric.of(result.task), trained_table(run_table(result))
-    best, random = trainings_in_order(result, trained)["best"], best_at_random(result, trained)
+    metric = WrittenMetric.of(result.task)
+    best, random = trainings_in_order(result)["best"], best_at_random(result)
+    if best.empty:
+        return
     steps = [step * 10**power for power in range(5) for step in (1, 2, 5) if step * 10**power < len(best)]
-    shown = Table("trainings", box=None, pad_edge=False)
+    shown = Table(f"trainings{seeds_note(result)}", box=None, pad_edge=False)
     for step in (*steps, len(best)):
         shown.add_column(str(step), justify="right")
     for title, series in (("best so far", best), ("mean best of as many random picks", random)):
         shown.add_row(title, *(metric.text(series.get(step)) for step in (*steps, len(best))))
     out.print("")
     out.print(shown)
-    gains = [f"{escape(name)} {metric.difference(value)}" for name, value in result.trust.items()]
-    if gains and len(result.expected) >= _TRUSTED:
+    gains = [f"{escape(name)} {metric.difference(value)}" for name, value in known_trust(result).items()]
+    if gains:
         unit = "points of " if metric.scale == 100 else ""
         saved = "" if metric.higher_is_better else " saved"
         what = f"a standard deviation is worth, in {unit}expected {metric.words}{saved}"
         out.print(f"{what}: {', '.join(gains)}", highlight=False, soft_wrap=True)
-    verdict = budget_verdict(result, trained)
+    verdict = budget_verdict(result)
     if verdict:
         out.print(verdict, highlight=False, markup=False, soft_wrap=True)
 

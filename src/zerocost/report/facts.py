@@ -12,8 +12,7 @@ from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.front import front_of
-from zerocost.report.gain import Power, Times, best_at_random, spent_budget, trainings_in_order
-from zerocost.report.headline import candidate_count
+from zerocost.report.gain import Power, Times, best_at_random, seeds_note, spent_budget, trainings_in_order
 from zerocost.report.metric import WrittenMetric, formatter_of
 from zerocost.statistics.association import mean_difference
 
@@ -53,7 +52,7 @@ def search_facts(
         return [*_front_facts(result), *_ranked_first(result, ranking), *_time_facts(result, power)]
     answer = [*_front_facts(result), _best_trained(result, survivors if len(survivors) else random, ranking)]
     if spent_budget(result):
-        answer += _best_against_random(result, trained, metric)
+        answer += _best_against_random(result, metric)
     if len(survivors) and len(random):
         answer.append(_gain(survivors, random, metric))
     return [*answer, *_time_facts(result, power)]
@@ -88,20 +87,26 @@ def _gain(survivors: pd.DataFrame, random: pd.DataFrame, metric: WrittenMetric) 
     return Fact("Survivors minus random picks", value, f"{metric.words}, mean {means}{direction}; {note}")
 
 
-def _best_against_random(result: SearchResult, trained: pd.DataFrame, metric: WrittenMetric) -> list[Fact]:
+def _best_against_random(result: SearchResult, metric: WrittenMetric) -> list[Fact]:
     """The best of as many trainings as there are random picks, beside the best of those."""
-    random, best = best_at_random(result, trained), trainings_in_order(result, trained)["best"]
+    random, best = best_at_random(result), trainings_in_order(result)["best"]
     count = min(len(random), len(best))
     if not count:
         return []
     pair = " against ".join(map(metric.text, (best.iloc[count - 1], random.iloc[count - 1])))
     at_random = f"the mean best of {count} random picks" if count < len(random) else "the best of as many random picks"
-    return [Fact(f"Best of the first {fmt.plural(count, 'training')}", pair, f"{metric.words}, {at_random}")]
+    return [
+        Fact(
+            f"Best of the first {fmt.plural(count, 'training')}",
+            pair,
+            f"{metric.words}, {at_random}{seeds_note(result)}",
+        )
+    ]
 
 
 def _time_facts(result: SearchResult, power: Power | None) -> list[Fact]:
     """Where the time went, how long training everything would have taken, and the energy of the difference."""
-    times = Times.of(result, candidate_count(result))
+    times = Times.of(result)
     facts = [Fact("Time", times.summary, times.note)] if result.stages else []
     return facts if power is None else [*facts, _energy_fact(times, power)]
 
@@ -109,8 +114,8 @@ def _time_facts(result: SearchResult, power: Power | None) -> list[Fact]:
 def _energy_fact(times: Times, power: Power) -> Fact:
     """The energy of the time that training everything would have taken beyond that of the search."""
     if times.saved is None:
-        reason = "every candidate was trained" if times.survivors else "nothing was trained, so no epoch was timed"
-        return Fact("Energy saved", "none" if times.survivors else "unknown", reason)
+        reason = "every candidate was trained" if times.source else "nothing was trained, so no epoch was timed"
+        return Fact("Energy saved", "none" if times.source else "unknown", reason)
     picks = ", its random picks counted," if times.random else ""
     energy, time = power.drawn(abs(times.saved)), fmt.seconds(abs(times.saved))
     against = f"than training all {times.candidates:,} would have, at {power.source}"
@@ -169,7 +174,8 @@ def _ranked_first(result: SearchResult, ranking: pd.DataFrame) -> list[Fact]:
     parts = [f"{name.replace('_', ' ')} {formatter_of(name)(first[name])}" for name in names]
     parts.append(f"{fmt.count(first['params'])} {_size_words(result)}")
     name = str(ranked.index[0])
-    fact = Fact("Ranked first", name, f"{', '.join(parts)}; not trained", candidate=name)
+    trained = "no training ended well" if result.survivors else "not trained"
+    fact = Fact("Ranked first", name, f"{', '.join(parts)}; {trained}", candidate=name)
     if len(result.kept.frame) or not result.kept.dropped:
         return [fact]
     return [Fact("Kept", "none", "no candidate passed the filter; the reasons are under Dropped"), fact]

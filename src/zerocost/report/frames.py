@@ -52,13 +52,13 @@ def run_table(result: SearchResult) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"metric": float})
 
 
-def trained_table(table: pd.DataFrame) -> pd.DataFrame:
+def trained_table(table: pd.DataFrame, failed: bool = False) -> pd.DataFrame:
     """One row a group and trained candidate: mean metric over seeds, its standard deviation, number of seeds.
 
-    `table` is that of `run_table`.
+    `table` is that of `run_table`. With `failed`, candidates of which every run failed have a row too.
     """
-    finished = table.dropna(subset=["metric"])
-    grouped = finished.groupby(["group", "name"], sort=False)["metric"]
+    ended = table[table["state"].isin([FINISHED, FAILED] if failed else [FINISHED])]
+    grouped = ended.groupby(["group", "name"], sort=False)["metric"]
     return grouped.agg(metric="mean", sd="std", seeds="count").reset_index()
 
 

@@ -13,7 +13,6 @@ from zerocost.base.conditions import parse_clauses
 from zerocost.base.units import is_cost
 from zerocost.report import progress
 from zerocost.report import search_figures as figures
-from zerocost.report.frames import run_table, trained_table
 from zerocost.report.gain import spent_budget, trainings_in_order
 from zerocost.report.metric import formatter_of
 from zerocost.report.names import Names, choices
@@ -100,7 +99,7 @@ def front_of(result: SearchResult) -> Front | None:
         values, limited = values.join(limited.drop(columns=values.columns, errors="ignore")), limited.iloc[:, :0]
     elif spent_budget(result):
         metric = result.metric_name
-        reached = trainings_in_order(result, trained_table(run_table(result))).set_index("name")["metric"]
+        reached = trainings_in_order(result).set_index("name")["metric"]
         values = values.rename(columns={SCORE: metric}).assign(**{metric: reached})
         falling |= set() if all(run.higher_is_better for run in result.survivors) else {metric}
     values = values.dropna()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,15 @@ import pandas as pd
 
 from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
-from zerocost.report.frames import RANDOM, SURVIVORS
+from zerocost.report.frames import RANDOM, SURVIVORS, run_table
+from zerocost.report.progress import candidate_names
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
     from zerocost.train.run import Run
+
+_ENOUGH_FOR_TRUST = 8
+"""Fewest trainings that ended well of which it is said what they tell about scores."""
 
 
 def spent_budget(result: SearchResult) -> bool:
@@ -23,50 +28,96 @@ def spent_budget(result: SearchResult) -> bool:
     return bool(result.expected)
 
 
-def trainings_in_order(result: SearchResult, trained: pd.DataFrame) -> pd.DataFrame:
+def trainings_in_order(result: SearchResult) -> pd.DataFrame:
     """One row a candidate that a budget was spent on, in order: name, expected mean and std, metric, best so far.
 
-    `trained` is that of `frames.trained_table`. A metric is NaN where training failed.
+    The metric is the mean over seeds, NaN where training failed. The best so far is that of each of the
+    seeds that are compared, and of these the mean. What was chosen and not yet trained has no row.
     """
-    ours = trained[trained["group"] == SURVIVORS].set_index("name")["metric"]
-    frame = pd.DataFrame(result.expected, columns=["name", "mean", "std"]).astype({"mean": float, "std": float})
-    metric = frame["name"].map(ours).astype(float)
-    best = (metric.cummax() if result.task.higher_is_better else metric.cummin()).ffill()
-    return frame.assign(metric=metric, best=best).set_axis(np.arange(1, len(frame) + 1))
+    runs = run_table(result)
+    ours = runs[runs["group"] == SURVIVORS]
+    spent = [one for one in result.expected if one.name in set(ours["name"])]
+    frame = pd.DataFrame(spent, columns=["name", "mean", "std"]).astype({"mean": float, "std": float})
+    by_seed = ours.pivot_table(index="name", columns="seed", values="metric").reindex(frame["name"]).astype(float)
+    compared = by_seed[_compared_seeds(result)]
+    best = (compared.cummax() if result.task.higher_is_better else compared.cummin()).ffill().mean(axis=1, skipna=False)
+    frame = frame.assign(metric=by_seed.mean(axis=1).to_numpy(), best=best.to_numpy())
+    return frame.set_axis(np.arange(1, len(frame) + 1))
 
 
-def best_at_random(result: SearchResult, trained: pd.DataFrame) -> pd.Series[float]:
-    """The expected best of each number of random picks, as far as there are picks."""
-    picks = trained[trained["group"] == RANDOM].groupby("name")["metric"].mean()
-    return expected_best(picks.to_list(), result.task.higher_is_better)
+def known_trust(result: SearchResult) -> dict[str, float]:
+    """By how much the expectation rises with the score and each proxy; nothing where too few trainings ended well."""
+    enough = trainings_in_order(result)["metric"].count() >= _ENOUGH_FOR_TRUST
+    return result.trust if enough else {}
+
+
+def best_at_random(result: SearchResult) -> pd.Series[float]:
+    """The expected best of each number of random picks of one seed, the mean over the seeds that are compared.
+
+    Picks that failed are among them. It goes as far as there are picks of each seed.
+    """
+    runs = run_table(result)
+    picks = runs[runs["group"] == RANDOM]
+    bests = [
+        expected_best(picks["metric"][picks["seed"] == seed].to_list(), result.task.higher_is_better)
+        for seed in _compared_seeds(result)
+    ]
+    return pd.concat(bests, axis=1).mean(axis=1, skipna=False).dropna() if bests else pd.Series(dtype=float)
+
+
+def _compared_seeds(result: SearchResult) -> list[int]:
+    """The training seeds from which both a survivor and a random pick were trained; without picks those of survivors.
+
+    Each seed draws its own picks, which are single runs, so survivors are compared with them seed by seed.
+    """
+    finished = run_table(result).dropna(subset=["metric"])
+    ours, picks = (set(finished["seed"][finished["group"] == group]) for group in (SURVIVORS, RANDOM))
+    return sorted(ours & picks or ours)
+
+
+def seeds_note(result: SearchResult) -> str:
+    """That the best so far and that of random picks are means over several seeds, in words; empty for one seed."""
+    count = len(_compared_seeds(result))
+    return f", mean over {count} seeds" if count > 1 else ""
 
 
 def expected_best(values: list[float], higher_is_better: bool) -> pd.Series[float]:
-    r"""The mean best of all subsets of 1, 2, … values: :math:`\sum_i v_{(i)} \binom{m-i}{n-1} / \binom{m}{n}`.
+    r"""The mean best of all subsets of 1, 2, … of m values: :math:`\sum_i v_{(i)} \binom{m-i}{n-1} / \binom{m}{n}`.
+
+    NaN is what a failed training gave. It counts among the m, but a subset of nothing else has no best and is left out.
 
     >>> expected_best([1.0, 2.0, 3.0], True).to_list()
     [2.0, 2.6666666666666665, 3.0]
+    >>> expected_best([1.0, math.nan, 3.0], True).to_list()
+    [2.0, 2.3333333333333335, 3.0]
     """
-    ordered, m = sorted(values, reverse=higher_is_better), len(values)
+    ordered, m = sorted((value for value in values if not math.isnan(value)), reverse=higher_is_better), len(values)
+    failed = m - len(ordered)
     means = [
-        sum(value * math.comb(m - i, n - 1) for i, value in enumerate(ordered, start=1)) / math.comb(m, n)
+        sum(value * math.comb(m - i, n - 1) for i, value in enumerate(ordered, start=1))
+        / (math.comb(m, n) - math.comb(failed, n))
         for n in range(1, m + 1)
+        if ordered
     ]
-    return pd.Series(means, index=range(1, m + 1), dtype=float)
+    return pd.Series(means, index=range(1, len(means) + 1), dtype=float)
 
 
 @dataclass(frozen=True)
 class Times:
-    """Where the time of a search went, in seconds.
+    """Where the time of a search went, in seconds of wall time.
+
+    The time of training is divided by epochs. Where it is less than these took, as when several trained at once or an
+    earlier call trained a part, `added_up` is true, and times of training are those of the epochs, added up.
 
     Attributes:
         scoring: all that came before training.
-        survivors: the epochs of survivors.
-        random: the epochs of random picks that are no survivors.
+        survivors: the training of survivors.
+        random: the training of random picks that are no survivors.
         candidates: how many were measured in all.
-        everything: what their epochs would have taken, by the mean of those measured; None without any, or where all
-            were trained.
-        source: whose epochs were measured for that.
+        everything: what training all of them would have taken: the time of those trained, and for each epoch of the
+            others the mean of those timed; None without any of these, or where all were trained.
+        source: whose epochs were timed for that; empty where none were.
+        added_up: whether times of training are not wall time.
     """
 
     scoring: float
@@ -75,25 +126,34 @@ class Times:
     candidates: int
     everything: float | None
     source: str
+    added_up: bool
 
     @classmethod
-    def of(cls, result: SearchResult, candidates: int) -> Times:
-        """The times of a search that measured so many candidates."""
+    def of(cls, result: SearchResult) -> Times:
+        """The times of a search."""
         survivors, picks = _by_run(result.survivors), _by_run(result.random)
-        measured = [run for run in (picks or survivors).values() if run.epochs]
+        outside = {key: run for key, run in picks.items() if key not in survivors}
+        epochs, epochs_outside = _seconds(survivors.values()) + _seconds(outside.values()), _seconds(outside.values())
+        train = sum(stage.seconds for stage in result.stages if stage.name == "train")
+        added_up = train < epochs
+        scale = 1.0 if added_up or not epochs else train / epochs
+        candidates, random = set(candidate_names(result)), scale * epochs_outside
+        known = {**survivors, **{key: run for key, run in outside.items() if key[0] in candidates}}
+        timed = [run for run in (picks or survivors).values() if run.epochs]
+        own = (epochs if added_up else train) - random
+        left = _epochs_left(result, len(candidates), known.values())
         every = None
-        if measured and len({name for name, _ in survivors}) < candidates:
-            epoch = sum(run.seconds for run in measured) / sum(len(run.epochs) for run in measured)
-            longest = max(len(run.epochs) for run in (*survivors.values(), *measured))
-            epochs = int(result.settings.get("epochs", longest))
-            every = epoch * epochs * candidates * int(result.settings.get("training_seeds", 1))
+        if timed and left > 0:
+            picked = scale * _seconds(run for key, run in known.items() if key in outside)
+            every = own + picked + left * _seconds(timed) / sum(len(run.epochs) for run in timed)
         return cls(
             sum(stage.seconds for stage in result.stages if stage.name != "train"),
-            sum(run.seconds for run in survivors.values()),
-            sum(run.seconds for key, run in picks.items() if key not in survivors),
-            candidates,
+            own,
+            random,
+            len(candidates),
             every,
-            "random picks" if picks else "survivors",
+            ("random picks" if picks else "survivors") if timed else "",
+            added_up,
         )
 
     @property
@@ -104,7 +164,8 @@ class Times:
     @property
     def summary(self) -> str:
         """How long scoring and the training of survivors took, in words."""
-        trained = f", trained in {fmt.seconds(self.survivors)}" if self.survivors else ""
+        kind = ", its epochs added up" if self.added_up else ""
+        trained = f", trained in {fmt.seconds(self.survivors)}{kind}" if self.survivors else ""
         return f"scored in {fmt.seconds(self.scoring)}{trained}"
 
     @property
@@ -113,7 +174,7 @@ class Times:
         parts = [f"the random picks took {fmt.seconds(self.random)} more"] if self.random else []
         if self.everything is not None:
             everything = f"{fmt.plural(self.candidates, 'candidate')} would have taken {fmt.seconds(self.everything)}"
-            parts.append(f"training all {everything}, by the mean epoch of the {self.source}")
+            parts.append(f"training all {everything}, the untrained by the mean epoch of the {self.source}")
         return "; ".join(parts)
 
 
@@ -158,6 +219,18 @@ class Power:
         grams = energy * self.grams_per_kwh
         mass = (grams / 1000, "kg") if grams >= 1000 else (grams, "g")
         return f"{text}, {fmt.number(mass[0], 3)}{fmt.SPACE}{mass[1]} of CO₂"
+
+
+def _epochs_left(result: SearchResult, candidates: int, trained: Iterable[Run]) -> int:
+    """How many more epochs training all candidates from each seed takes; none of a run that failed."""
+    runs = list(trained)
+    epochs = int(result.settings.get("epochs", max((len(run.epochs) for run in runs), default=0)))
+    done = sum(len(run.epochs) if run.failure is None else epochs for run in runs)
+    return candidates * epochs * int(result.settings.get("training_seeds", 1)) - done
+
+
+def _seconds(runs: Iterable[Run]) -> float:
+    return sum(run.seconds for run in runs)
 
 
 def _by_run(runs: list[Run]) -> dict[tuple[str, int], Run]:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from zerocost.base import format as fmt
 from zerocost.report import progress
-from zerocost.report.frames import RANDOM, SURVIVORS, UNTRAINED
-from zerocost.report.gain import best_at_random, spent_budget, trainings_in_order
+from zerocost.report.frames import RANDOM, SURVIVORS, UNTRAINED, trained_table
+from zerocost.report.gain import best_at_random, seeds_note, spent_budget, trainings_in_order
 from zerocost.report.metric import ACCURACY, WrittenMetric
 from zerocost.statistics.association import mean_difference
 
@@ -43,7 +43,7 @@ def search_sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFr
 
 def candidate_count(result: SearchResult) -> int:
     """The number of candidates measured in all."""
-    return len(result.order) or len(result.table)
+    return len(progress.candidate_names(result))
 
 
 def _how_ranked(result: SearchResult) -> str:
@@ -76,22 +76,28 @@ def interruption_note(result: SearchResult) -> str:
     return "" if result.random else "Training was interrupted before the random picks."
 
 
-def budget_verdict(result: SearchResult, trained: pd.DataFrame) -> str:
+def budget_verdict(result: SearchResult) -> str:
     """With which training the best random pick was reached; empty without both."""
-    metric, random = WrittenMetric.of(result.task), best_at_random(result, trained)
-    best = trainings_in_order(result, trained)["best"].dropna()
+    metric, random = WrittenMetric.of(result.task), best_at_random(result)
+    best = trainings_in_order(result)["best"].dropna()
     if best.empty or random.empty:
         return ""
     sign, goal = 1 if metric.higher_is_better else -1, random.iloc[-1]
     reached = best.index[sign * best >= sign * goal]
-    total, picks = best.index[-1], f"the best of {fmt.plural(len(random), 'random pick')}, {metric.text(goal)}"
+    total, seeds = best.index[-1], seeds_note(result)
+    picks = f"the best of {fmt.plural(len(random), 'random pick')}, {metric.text(goal)}{seeds}"
     if len(reached):
         return f"Training {reached[0]} of {total} was the first as good as {picks}."
     return f"None of {fmt.plural(total, 'training')} was as good as {picks}."
 
 
-def survivors_verdict(trained: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> str:
-    """What the comparison of survivors with random picks shows; empty without both groups."""
+def survivors_verdict(runs: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> str:
+    """What the comparison of survivors with random picks shows; empty without both groups.
+
+    `runs` is that of `frames.run_table`. A random pick is a single run, so it is above every survivor where no run of
+    one from the same seed is as good.
+    """
+    trained = trained_table(runs)
     survivors, random = (trained[trained["group"] == group] for group in (SURVIVORS, RANDOM))
     if survivors.empty or random.empty:
         return ""
@@ -106,9 +112,11 @@ def survivors_verdict(trained: pd.DataFrame, metric: WrittenMetric = ACCURACY) -
         text = f"Survivors trained worse than random picks: the interval excludes 0 ({sizes})."
     else:
         text = f"The interval includes 0: this search does not show that the filter beats a random pick ({sizes})."
-    good = sign * random["metric"] > (sign * survivors["metric"]).max()
-    above = random[~random["name"].isin(survivors["name"]) & good]
+    ours, picks = (runs[runs["group"] == group].dropna(subset=["metric"]) for group in (SURVIVORS, RANDOM))
+    good = sign * picks["metric"] > picks["seed"].map((sign * ours["metric"]).groupby(ours["seed"]).max())
+    above = picks[~picks["name"].isin(survivors["name"]) & good]
     if len(above):
         best, side = above.iloc[metric.best(above["metric"])], "above" if metric.higher_is_better else "below"
-        text += f" The best random pick, {best['name']}, reached {metric.text(best['metric'])}, {side} every survivor."
+        same = " from the same seed" if ours["seed"].nunique() > 1 else ""
+        text += f" A random pick, {best['name']}, reached {metric.text(best['metric'])}, {side} every survivor{same}."
     return text

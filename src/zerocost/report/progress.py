@@ -31,6 +31,11 @@ def is_search(result: SearchResult) -> bool:
     return "strategy" in result.settings
 
 
+def candidate_names(result: SearchResult) -> list[str]:
+    """All candidates that were measured."""
+    return result.order or list(map(str, result.table.frame.index))
+
+
 def ranked_by_score(result: SearchResult) -> bool:
     """Whether candidates are ranked by the combined score alone."""
     return result.objectives == (SCORE,)

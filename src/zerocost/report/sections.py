@@ -105,10 +105,12 @@ def stage_rows(result: SearchResult) -> list[tuple[str, str, float, str, str]]:
 
 def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataFrame, names: Names) -> _RankingSection:
     """The best `LISTED_ROWS` candidates and every trained one."""
-    groups = trained.groupby("name")["group"].agg(list).to_dict()
+    runs, metric = frames.run_table(result), WrittenMetric.of(result.task)
+    ended = frames.trained_table(runs, failed=True)
+    groups = ended.groupby("name")["group"].agg(list).to_dict()
+    failed = set(groups) - set(trained["name"])
     kept = set(result.kept.frame.index) if result.kept.dropped else set()
     front = set(result.front) if len(result.objectives) > 1 else set()
-    runs, metric = frames.run_table(result), WrittenMetric.of(result.task)
     stopped = set(runs["name"][runs["state"] == frames.STOPPED]) - set(groups)
     shown = dict.fromkeys(["rank_score"] if progress.ranked_by_score(result) else result.objectives)
     if len(trained):
@@ -118,15 +120,18 @@ def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataF
     formats = {name: metric.text if name == frames.TRAINED else formatter_of(name) for name in shown}
     listed = (table.reset_index().index < LISTED_ROWS) | table.index.isin(groups)
     known = choices(names.full[str(name)] for name in table.index[listed]) if names.note else {}
-    kind = "trained" if spent_budget(result) else "kept"
+    budget = spent_budget(result)
     rows = []
     for name, values in table[listed].iterrows():
         cells = [_cell(values["rank"], lambda v: f"{v:.0f}")]
         cells += [_cell(values[column], write) for column, write in formats.items()]
-        marks = ["front"] * (name in front) + [kind] * (name in kept)
-        marks += ["random pick"] * (frames.RANDOM in groups.get(name, [])) + ["stopped"] * (name in stopped)
+        is_trained = budget and name in kept and name not in failed
+        marks = ["front"] * (name in front) + ["trained"] * is_trained + ["kept"] * (name in kept and not budget)
+        marks += ["random pick"] * (frames.RANDOM in groups.get(name, []))
+        marks += ["stopped"] * (name in stopped) + ["failed"] * (name in failed)
         full = names.title(str(name))
-        rows.append(_RankingRow(str(name), full, known.get(full, ""), cells, marks, values["dropped"]))
+        why = "" if name in groups and values["dropped"].startswith(frames.UNTRAINED) else values["dropped"]
+        rows.append(_RankingRow(str(name), full, known.get(full, ""), cells, marks, why))
     titles = {**_NAMES, frames.TRAINED: f"trained {metric.words}"}
     columns = [titles.get(column, column) for column in formats]
     has_status = any(row.marks or row.dropped for row in rows)

@@ -50,48 +50,52 @@ def outcome_plot(result: SearchResult, trained: pd.DataFrame, runs: pd.DataFrame
     return Plot("outcome", figure, f"Validation {metric.words} by group", "; ".join(means))
 
 
-def trainings_plot(result: SearchResult, trained: pd.DataFrame) -> Plot | None:
+def trainings_plot(result: SearchResult) -> Plot | None:
     """The best so far against the trainings spent; None without a budget of trainings."""
-    trainings = gain.trainings_in_order(result, trained)
+    trainings = gain.trainings_in_order(result)
     if trainings["metric"].isna().all():
         return None
-    metric, random = WrittenMetric.of(result.task), gain.best_at_random(result, trained)
+    metric, random = WrittenMetric.of(result.task), gain.best_at_random(result)
     text = "The dotted line is the mean best of as many of the random picks." if len(random) else ""
     figure = search_figures.trainings_figure(trainings, random, metric)
-    return Plot("trainings", figure, f"Best {metric.words} so far, against trainings spent", text)
+    title = f"Best {metric.words} so far, against trainings spent{gain.seeds_note(result)}"
+    return Plot("trainings", figure, title, text)
 
 
-def learning_plots(result: SearchResult, trained: pd.DataFrame) -> list[Plot]:
-    """What was expected and what came, and what the scores are worth; none without an expectation."""
-    trainings, metric = gain.trainings_in_order(result, trained), WrittenMetric.of(result.task)
+def learning_plots(result: SearchResult) -> list[Plot]:
+    """What was expected and what came, and what the scores are worth, as far as that is known."""
+    trainings, metric = gain.trainings_in_order(result), WrittenMetric.of(result.task)
     known = trainings.dropna(subset=["mean", "metric"])
     if known.empty:
         return []
     within = int(((known["metric"] - known["mean"]).abs() <= 2 * known["std"]).sum())
     text = f"{within} of {len(known)} came within two standard deviations"
-    trust = pd.Series(result.trust, dtype=float)
-    return [
-        Plot("expected", search_figures.expectation_figure(trainings, metric), "Expected and reached", text),
-        Plot("trust", search_figures.trust_figure(trust, metric), "What the scores are worth now"),
-    ]
+    plots = [Plot("expected", search_figures.expectation_figure(trainings, metric), "Expected and reached", text)]
+    if trust := gain.known_trust(result):
+        figure = search_figures.trust_figure(pd.Series(trust, dtype=float), metric)
+        plots.append(Plot("trust", figure, "What the scores are worth now"))
+    return plots
 
 
-def trained_section(
-    result: SearchResult, trained: pd.DataFrame, ranking: pd.DataFrame, names: Names
-) -> _TrainedSection:
-    """Every trained candidate, best first, and what tells it from the others; of a budget in the order of training."""
+def trained_section(result: SearchResult, ranking: pd.DataFrame, names: Names) -> _TrainedSection:
+    """Every trained candidate, best first, and what tells it from the others; of a budget in the order of training.
+
+    Those whose training failed are among them.
+    """
+    trained = frames.trained_table(frames.run_table(result), failed=True)
     metric, expected = WrittenMetric.of(result.task), {one.name: one.mean for one in result.expected}
     places = {name: place for place, name in enumerate(expected)}
     sign = -1 if metric.higher_is_better else 1
     columns = (trained[column].tolist() for column in ("group", "name", "metric", "sd"))
     values = sorted(
         zip(*columns, strict=True),
-        key=lambda row: (row[0] == frames.RANDOM, places.get(row[1], len(places)), sign * row[2]),
+        key=lambda row: (row[0] == frames.RANDOM, places.get(row[1], len(places)), math.isnan(row[2]), sign * row[2]),
     )
     apart = choices(names.full[name] for _, name, _, _ in values)
     rows = []
     for group, name, value, sd in values:
-        cells = [metric.text(value) + ("" if math.isnan(sd) else f" ± {metric.text(sd)}")]
+        reached = frames.FAILED if math.isnan(value) else metric.text(value)
+        cells = [reached + ("" if math.isnan(sd) else f" ± {metric.text(sd)}")]
         if expected:
             cells.append(metric.text(expected.get(name) if group == frames.SURVIVORS else None))
         cells.append(fmt.count(ranking["params"].get(name)))
