@@ -41,7 +41,11 @@ def same(a: Belief, b: Belief) -> bool:
 def test_nothing_trained_leaves_the_order_of_the_score() -> None:
     belief = learn(X, SCORE, {})
     assert list(belief.mean.sort_values().index) == list(SCORE.sort_values().index)
-    assert belief.next() == [(belief.mean + np.sqrt(belief._process.variance)).idxmax()]
+    best = list(SCORE.sort_values(ascending=False).index)
+    assert belief.next(5)[:3] == best[:3] and not set(belief.next(5)[3:]) <= set(best[:5])
+    few = learn(X, SCORE, FEW)
+    left = few.mean.drop(FEW.index).index
+    assert few.next() == [(few.mean + np.sqrt(few._process.variance) * few._process.unknowns.unit)[left].idxmax()]
     with pytest.raises(InputError, match="none of 0 trainings"):
         _ = belief.best
 
@@ -238,6 +242,12 @@ def test_twenty_thousand_candidates_take_less_than_a_second() -> None:
         ({"score": SCORE[1:]}, "'net0' has no score"),
         ({"trained": {"other": 1.0}}, "'other' was trained but is no candidate"),
         ({"noise": -1.0}, "at least 0"),
+        ({"features": X.to_numpy()}, "features must be a DataFrame"),
+        ({"features": X.set_axis(range(60)), "score": SCORE.set_axis(range(60))}, "named by text, but got 0"),
+        ({"score": SCORE.to_dict()}, "score must be a Series"),
+        ({"trained": ["net0"]}, "trained must be a number for each candidate"),
+        ({"trained": {"net0": "much"}}, "trained must be a number for each candidate"),
+        ({"noise": "much"}, "standard deviation"),
         ({"noise": {"net3": 1.0}}, "no value for 7 trained candidates, such as 'net14'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ _WEIGHTS = {"rank": 2.0, "encoding": 0.6, "count": 0.5}
 """How much each kind of feature is expected to explain of what the score does not."""
 _BEST_QUANTILE = 0.95
 """The quantile that the best score stands for: the order of the very best says little."""
+_BY_SCORE = 0.6
+"""The share of the first trainings that goes by score alone."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,16 @@ class Belief:
         """The `k` candidates to train next, as many as are left, best first.
 
         Each has the highest expectation plus one standard deviation. The deviation is what is left of it once those
-        chosen before are known, so that a batch is no set of near-twins.
+        chosen before are known, so that a batch is no set of near-twins. Before any training, the first three fifths
+        have the highest expectation alone, which is that of the score.
         """
         check_whole("k", k)
         process, left = self._process, ~self.mean.index.isin(self.trained.index)
         explained, variance = process.explained, process.variance
+        by_score = math.ceil(_BY_SCORE * k) if self.trained.empty else 0
         chosen: list[int] = []
-        for _ in range(min(k, int(left.sum()))):
-            worth = process.mean + np.sqrt(np.maximum(variance, 0.0))
+        for place in range(min(k, int(left.sum()))):
+            worth = process.mean + (0.0 if place < by_score else np.sqrt(np.maximum(variance, 0.0)))
             chosen.append(int(np.argmax(np.where(left, worth, -np.inf))))
             left[chosen[-1]] = False
             more = process.explained_by(chosen[-1], explained)
@@ -104,8 +109,8 @@ def learn(
             candidate.
 
     Raises:
-        InputError: features of an unknown kind, a candidate that is there twice or has no score, a trained one that is
-            no candidate, or noise that is negative or missing.
+        InputError: features of an unknown kind, names that are no text, a candidate that is there twice or has no
+            score, a trained one that is no candidate, or noise that is no number, negative or missing.
 
     >>> names = [f"net{i}" for i in range(50)]
     >>> width, depth = np.arange(50) % 10, np.arange(50) // 10
@@ -118,11 +123,12 @@ def learn(
     >>> belief.best, accuracy.idxmax()
     ('net40', 'net40')
     """
-    known = pd.Series(dict(trained), dtype=float).replace([np.inf, -np.inf], np.nan)
+    _check_kinds(features, score)
+    known = _as_series("trained", trained).replace([np.inf, -np.inf], np.nan)
     _check(features, score, known)
-    targets = known.to_numpy()
+    targets: Values = np.array(known, np.float64)
     failed = np.isnan(targets)
-    targets = np.where(failed, _of_failures(targets[~failed]), targets)
+    targets[failed] = _of_failures(targets[~failed])
     parts = _parts(features)
     scores = np.asarray(score.loc[features.index].fillna(-np.inf), np.float64)
     quantiles = _normal_quantiles(scores[:, None], _BEST_QUANTILE)[:, 0]
@@ -148,7 +154,7 @@ def learn(
 
 
 def _of_failures(accuracies: Values) -> float:
-    """What a failed training counts as, beside the accuracies of the others."""
+    """What a failed training counts as, beside the accuracies of others."""
     if not len(accuracies):
         return 0.0
     return float(accuracies.min()) - float(np.ptp(accuracies) == 0)
@@ -181,15 +187,35 @@ def _normal_quantiles(values: Values, best: float) -> Values:
 def _noises(noise: float | Mapping[str, float] | pd.Series[float], known: pd.Series[float]) -> Values:
     """The standard deviation of each accuracy."""
     if isinstance(noise, Mapping | pd.Series):
+        noise = _as_series("noise", noise)
         missing = [name for name in known.index if name not in noise]
         if missing:
             raise InputError(f"noise has no value for {len(missing)} trained candidates, such as {missing[0]!r}")
         values = np.array([noise[name] for name in known.index], np.float64)
     else:
-        values = np.full(len(known), float(noise))
+        values = np.full(len(known), noise if isinstance(noise, int | float | np.number) else np.nan, np.float64)
     if not (np.isfinite(values) & (values >= 0)).all():
         raise InputError("noise must be a standard deviation of at least 0 for each trained candidate")
     return values
+
+
+def _as_series(what: str, values: Mapping[str, float] | pd.Series[float]) -> pd.Series[float]:
+    """Numbers by candidate; `InputError` for anything else."""
+    try:
+        return pd.Series(dict(values), dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{what} must be a number for each candidate, by its name, but got {values!r}") from None
+
+
+def _check_kinds(features: pd.DataFrame, score: pd.Series[float]) -> None:
+    """`InputError` for anything but a frame and a series of candidates by name."""
+    if not isinstance(features, pd.DataFrame):
+        raise InputError(f"features must be a DataFrame, a row a candidate, but got {type(features).__name__}")
+    if not isinstance(score, pd.Series):
+        raise InputError(f"score must be a Series, a number a candidate, but got {type(score).__name__}")
+    for name in features.index:
+        if not isinstance(name, str):
+            raise InputError(f"candidates must be named by text, but got {name!r}; use frame.index.astype(str)")
 
 
 def _check(features: pd.DataFrame, score: pd.Series[float], known: pd.Series[float]) -> None:

@@ -28,7 +28,7 @@ _OPTUNA: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: TPESampler(seed=seed, multivariate=True, group=True),
     "nsga2": lambda seed: NSGAIISampler(seed=seed),
     "cmaes": lambda seed: CmaEsSampler(seed=seed),
-    "gp": lambda seed: GPSampler(seed=seed, deterministic_objective=True),
+    "gp": lambda seed: GPSampler(seed=seed, deterministic_objective=True, warn_independent_sampling=False),
 }
 _ONE_OBJECTIVE = ("cmaes",)
 
