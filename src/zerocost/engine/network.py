@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -127,9 +128,11 @@ class Network:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the first floating-point parameter; torch's default for a model without any."""
-        floating = (t.dtype for t in self.parameters.values() if t.is_floating_point())
-        return next(floating, torch.get_default_dtype())
+        """The dtype of most weight matrices but embeddings, else of most parameters; torch's default without any."""
+        floating = [p for p in self.parameters.values() if p.is_floating_point()]
+        weights = [p for p in floating if p.ndim >= 2 and id(p) not in self.embeddings]
+        counts = Counter(p.dtype for p in weights or floating)
+        return max(counts, key=counts.__getitem__, default=torch.get_default_dtype())
 
     @property
     def frozen(self) -> list[str]:
