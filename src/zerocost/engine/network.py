@@ -20,6 +20,7 @@ from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
 from zerocost.engine.inputs import call
 from zerocost.engine.normalisers import find_normalisers
+from zerocost.engine.one_thread import one_thread
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.engine.reads import seeing_calls
 from zerocost.engine.shared_memory import memory, order_of_axes, unique_tensors, without_transposes
@@ -248,10 +249,11 @@ class Network:
 
     @contextmanager
     def _seen(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-        """Run in a mode that leaves graphs to the passes; note the parameters that are read by the first run."""
-        with seeing_calls() as reads:
+        """Run in a mode that leaves graphs to the passes; note, by the first run, the parameters that are read."""
+        first = self.model.training not in self.read
+        with seeing_calls() as reads, one_thread(m for m in self.modules if first and m not in self.compiled):
             yield
-        if self.model.training not in self.read:
+        if first:
             self.read[self.model.training] = {name for name in self.parameters if id(tensors[name]) in reads.ids}
 
     def prepare(self, inputs: Any) -> Any:
