@@ -139,6 +139,7 @@ CANDIDATES = [
     "mine.py:nothing",
     "mine.py:number",
     "mine.py:only_broken",
+    "lazy.py:candidates",
     "mine.py:bild",
     "gone.py:candidates",
 ]
@@ -253,6 +254,7 @@ def folder(tmp_path_factory) -> Path:
         "mine.py": USER_FILE,
         "syntax.py": "def build(:\n",
         "raises.py": "raise RuntimeError('two\\nlines')\n",
+        "lazy.py": "class Lazy(dict):\n    def items(self):\n        raise ImportError\ncandidates = Lazy(a=1)\n",
         "deep.py": "def build():\n    return build()\n",
         "text.txt": "this is no file of any kind\n",
         "text.keras": "this is no model\n",

@@ -85,6 +85,29 @@ def test_parquet_holds_the_same(file, tmp_path):
     assert torch.equal(one.images[0], other.images[0]) and torch.equal(one.images[1], other.images[1])
 
 
+def test_missing_truth_values_are_the_mean(tmp_path):
+    pytest.importorskip("pyarrow")
+    truths = pd.array([True, None, False, None], dtype="boolean")
+    pd.DataFrame({"a": truths, "y": [0, 1, 0, 1]}).to_parquet(tmp_path / "truths.parquet")
+    table = load(f"parquet:{tmp_path / 'truths.parquet'}:y")
+    assert table.images[:, 0].tolist() == [1, 0, -1, 0]
+
+
+@pytest.mark.parametrize("column", ["a", "y"])
+def test_a_column_of_lists_is_refused(column, tmp_path):
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"a": [1, 2], "y": [0, 1]} | {column: [[1, 2], [3, 4]]}).to_parquet(tmp_path / "lists.parquet")
+    with pytest.raises(InputError, match=f"column '{column}' holds several values in a row"):
+        load(f"parquet:{tmp_path / 'lists.parquet'}:y")
+
+
+def test_a_constant_column_is_0_whatever_its_value(tmp_path):
+    path = tmp_path / "constant.csv"
+    path.write_text("a,b,y\n" + "\n".join(f"{'' if i == 0 else 1234567.1},{i},{i % 2}" for i in range(12)))
+    table = load(f"csv:{path}:y")
+    assert table.images[:, 0].tolist() == [0] * 12
+
+
 @pytest.mark.parametrize(
     ("text", "spec", "reason"),
     [
@@ -94,6 +117,7 @@ def test_parquet_holds_the_same(file, tmp_path):
         ("a,y\ninf,2\n", "csv:{}:y", "column 'a' of .* holds infinite values"),
         ("", "csv:{}:y", "cannot be read as a table: EmptyDataError"),
         ("a,y\n", "csv:{}:y", "has no rows"),
+        ("a,y\n1,0,9\n2,1,5\n", "csv:{}:y", "a row has more values than the header has names"),
         ("y\n1\n", "csv:{}:y", "no column to predict from"),
     ],
 )

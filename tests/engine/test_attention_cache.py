@@ -46,3 +46,32 @@ def test_keys_and_values_of_shared_heads_count_once(kind: str, groups: int) -> N
 def test_a_network_without_attention_keeps_nothing() -> None:
     gated = nn.Sequential(nn.Linear(4, 3), nn.Softmax(1), nn.Linear(3, 2))
     assert zc.score(gated, torch.rand(2, 4), "kv_cache")["kv_cache"] == 0
+
+
+class Chunks(Attention):
+    """The same attention of some queries after others."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self.queries(x).unflatten(-1, (HEADS, SIZE)).transpose(1, 2)
+        k, v = (t.unflatten(-1, (HEADS, SIZE)).transpose(1, 2) for t in self.pairs(x).chunk(2, -1))
+        return torch.cat([self.some(part, k, v, end) for end, part in enumerate(q.split(1, 2), 1)], 2)
+
+    def some(self, q: Tensor, k: Tensor, v: Tensor, end: int) -> Tensor:
+        if self.kind == "by hand":
+            return (q @ k.mT).softmax(-1) @ v
+        if self.kind == "exp":
+            weights = (q @ k.mT).exp()
+            return weights / weights.sum(-1, keepdim=True) @ v
+        if self.kind == "log":
+            return F.log_softmax(q @ k.mT, -1).exp() @ v
+        if self.kind == "by head":
+            heads = [F.scaled_dot_product_attention(q[:, i], k[:, i], v[:, i]) for i in range(HEADS)]
+            return torch.stack(heads, 1)
+        seen = slice(end if self.kind == "causal" else None)
+        return F.scaled_dot_product_attention(q, k[:, :, seen], v[:, :, seen])
+
+
+@pytest.mark.parametrize("kind", ["by hand", "exp", "log", "by head", "causal", "whole"])
+def test_keys_and_values_count_once_whatever_queries_meet_them(kind: str) -> None:
+    card = zc.score(Chunks(kind), torch.rand(2, TOKENS, 8), "kv_cache")
+    assert card["kv_cache"] == 4 * 2 * HEADS * SIZE

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import random
 from collections import OrderedDict, deque
 
@@ -113,3 +114,45 @@ def test_places_hold_every_occurrence_of_a_tensor(copied):
     for place in places:
         place.holder[place.key] = None
     assert model.layer.weight is None and model.tied.weight is None and model.alias == [None]
+
+
+class Cache:
+    """A plain object with attributes, of which a class inherits slots."""
+
+    __slots__ = ("key", "unset")
+
+    def __init__(self):
+        self.key = None
+
+
+class Counting(Cache):
+    def __init__(self):
+        super().__init__()
+        self.count, self.tensor = 0, torch.zeros(1)
+
+
+def test_attributes_of_plain_objects_are_put_back():
+    model = nn.Identity()
+    model.cache = cache = Counting()
+    snapshot = Snapshot(model)
+    cache.key, cache.unset, cache.count, cache.added = torch.ones(1), 1, 1, 1
+    cache.tensor += 1
+    snapshot.put_back()
+    assert (cache.key, cache.count, cache.tensor.item()) == (None, 0, 0)
+    assert not hasattr(cache, "unset") and not hasattr(cache, "added")
+
+
+def test_tensors_in_plain_objects_are_places():
+    model = nn.Identity()
+    model.cache = Counting()
+    model.cache.key = torch.ones(1)
+    assert {id(place.tensor) for place in Snapshot(model).places} == {id(model.cache.key), id(model.cache.tensor)}
+
+
+def test_objects_of_libraries_are_not_looked_into():
+    model = nn.Identity()
+    model.logger = logging.getLogger("zerocost.tests.guard")
+    snapshot = Snapshot(model)
+    model.logger.seen = 1
+    snapshot.put_back()
+    assert model.logger.seen == 1

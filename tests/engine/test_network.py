@@ -74,12 +74,21 @@ def test_a_weight_read_through_a_list_or_dictionary_counts_like_one_read_from_it
     assert dict(one) == dict(other) == dict(plain) == dict(zc.score(mlp(), batch(), names))
 
 
-def test_dtype_and_device_are_those_of_the_first_parameter():
+def test_dtype_and_device_are_those_of_the_parameters():
     network = Network(mlp().to(torch.bfloat16))
     assert (network.dtype, network.device) == (torch.bfloat16, torch.device("cpu"))
     images, labels = network.prepare((torch.rand(2, 3, dtype=torch.float64), torch.tensor([0, 1])))
     assert (images.dtype, labels.dtype) == (torch.bfloat16, torch.int64)
     assert Network(nn.Flatten()).dtype == torch.float32
+
+
+def test_the_dtype_is_that_of_most_weight_matrices():
+    table, layers = nn.Embedding(9, 3).half(), [nn.Linear(3, 3) for _ in range(3)]
+    assert Network(nn.Sequential(table, layers[0])).dtype == torch.float32
+    model = nn.ParameterList([nn.Parameter(torch.ones(9, 3, dtype=torch.half))])
+    assert Network(nn.ModuleList([model, *layers])).dtype == torch.float32
+    normalised = nn.Sequential(layers[0].half(), *(nn.LayerNorm(3) for _ in range(3)))
+    assert Network(normalised).dtype == torch.float16
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

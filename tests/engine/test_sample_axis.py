@@ -189,7 +189,7 @@ def test_rows_that_are_picked_one_by_one_cannot_be_told_apart():
 
 
 def test_a_part_of_the_samples_is_named_so():
-    model = Lambda(lambda x: torch.cat([half.relu() for half in x.chunk(2)]).tanh())
+    model = Lambda(lambda x: x[:2].relu() * x[2:])
     x = images(4)
     places = Places(model, x)
     with places:
@@ -198,8 +198,24 @@ def test_a_part_of_the_samples_is_named_so():
         places.axis.rows(last)
 
 
-def ghost_norm(x, layer):
-    return torch.relu(layer(torch.cat([part * 1 for part in x.flatten(1).chunk(2)])))
+def swapped_parts(x, layer):
+    return torch.relu(layer(torch.cat([part * 1 for part in reversed(x.flatten(1).chunk(2))])))
+
+
+def parts_in_another_order(x, layer):
+    return torch.relu(layer(torch.cat([part.flip(0) for part in x.flatten(1).chunk(2)])))
+
+
+def parts_side_by_side(x, layer):
+    return torch.cat([layer(part) for part in x.flatten(1).chunk(2)], 1).relu()
+
+
+def parts_added_up(x, layer):
+    return torch.cat([layer(part).sum(0) for part in x.flatten(1).chunk(2)]).relu()
+
+
+def parts_as_long_as_channels(x, layer):
+    return torch.cat([(part @ part.T).relu() for part in x.flatten(1).chunk(2)])
 
 
 def backwards(x, layer):
@@ -220,7 +236,10 @@ def squeezed(x, layer):
     return torch.relu(x)
 
 
-@pytest.mark.parametrize("forward", [ghost_norm, backwards, one_of_two, patches_as_samples, squeezed])
+PARTS = [swapped_parts, parts_in_another_order, parts_side_by_side, parts_added_up, parts_as_long_as_channels]
+
+
+@pytest.mark.parametrize("forward", [*PARTS, backwards, one_of_two, patches_as_samples, squeezed])
 def test_samples_that_are_cut_apart_are_never_left_out_in_silence(forward):
     model, x = Lambda(forward, nn.Linear(64, 4)), images(4, c=1)
     places = Places(model, x)
@@ -237,9 +256,12 @@ def test_samples_that_are_cut_apart_are_never_left_out_in_silence(forward):
         (lambda x, layer: torch.stack([layer(x[i].flatten()) for i in range(4)], -1), SamplePlace(1)),
         (lambda x, layer: torch.cat([layer(one.flatten(1)) for one in x.split(1)]), SamplePlace(0)),
         (lambda x, layer: torch.cat([layer(x[i, 0]).relu() for i in range(4)]), SamplePlace(0, after=8)),
+        (lambda x, layer: torch.cat([layer(part) for part in x.flatten(1).chunk(2)]), SamplePlace(0)),
+        (lambda x, layer: torch.cat([layer(part).T for part in x.flatten(1).split([2, 2])], -1), SamplePlace(1)),
+        (lambda x, layer: torch.cat([layer(x[a:b].flatten(1)) for a, b in ((0, 3), (3, 4))]), SamplePlace(0)),
     ],
 )
-def test_samples_that_a_loop_runs_alone_are_told_apart_when_they_are_joined(loop, place):
+def test_samples_that_a_loop_runs_alone_or_in_parts_are_told_apart_when_they_are_joined(loop, place):
     layer = nn.Linear(8, 4) if place.after > 1 else nn.Linear(64, 4)
     assert check(Lambda(lambda x, layer: loop(x, layer).relu(), layer), images(4, c=1))[-1] == place
 

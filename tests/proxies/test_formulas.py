@@ -319,6 +319,8 @@ def test_options_of_formulas() -> None:
         (epe_nas, (torch.randn(2, 3), torch.zeros(2)), "one class a sample"),
         (epe_nas, (torch.ones(2, 3), torch.arange(2)), "correlates with no other"),
         (vkdnw, (torch.zeros(4, 4, dtype=torch.float64),), "Fisher information is 0"),
+        (epsinas, ([torch.tensor([1.0, 1 + 1e-13], dtype=torch.float64), torch.arange(2)],), "all outputs are equal"),
+        (epsinas, ([torch.arange(2), torch.tensor([1e-14, 2e-14])],), "all outputs are equal"),
         (apd, ([torch.ones(2)], [torch.ones(2, 2)]), "needs convolutions"),
         (dss, ([torch.ones(1, 2)], [torch.ones(1, 2)], ["linear"]), "needs attention"),
     ],

@@ -58,13 +58,12 @@ def _candidates_of(value: Any, name: str) -> dict[str, Builder | nn.Module]:
     """The candidates that one name stands for."""
     if isinstance(value, type) and issubclass(value, nn.Module):
         return {name: value}
-    if not callable(value) or isinstance(value, Mapping | nn.Module):
-        return as_builders({name: value} if isinstance(value, nn.Module) else value)
+    called = callable(value) and not isinstance(value, Mapping | nn.Module)
     try:
         with seeded(0):
-            made = value()
+            made = value() if called else value
             return {name: value} if is_network(made) else as_builders(made)
     except (KeyboardInterrupt, InputError):
         raise
     except BaseException as error:
-        raise InputError(f"{name}() raised {describe_error(error)}") from error
+        raise InputError(f"{name}{'()' * called} raised {describe_error(error)}") from error

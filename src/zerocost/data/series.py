@@ -12,7 +12,7 @@ from torch import Tensor
 from zerocost.base.errors import InputError
 from zerocost.base.result import check_parquet
 from zerocost.data.paths import parse_path, parse_positive_int
-from zerocost.data.table import column_of, read_frame
+from zerocost.data.table import column_of, read_csv, read_frame
 from zerocost.data.tensors import TensorData
 
 _USAGE = "series:FILE:TARGET:LENGTH:AHEAD, such as series:load.csv:demand:24:6"
@@ -87,7 +87,7 @@ def load_series(argument: str) -> _Windows:
     parquet = path.endswith(".parquet")
     if parquet:
         check_parquet()
-    frame = read_frame(parse_path(path, _USAGE), pd.read_parquet if parquet else pd.read_csv)
+    frame = read_frame(parse_path(path, _USAGE), pd.read_parquet if parquet else read_csv)
     target: pd.Series[Any] = column_of(frame, name, path)
     if not pd.api.types.is_numeric_dtype(target):
         raise InputError(f"column {name!r} of {path} holds texts; a series needs numbers")

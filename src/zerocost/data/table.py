@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,8 @@ class Table(TensorData):
     ) -> None:
         self.columns, self.target = columns, target
         every = torch.arange(len(columns)) if rows is None else rows
+        for column in (target, *(columns[name] for name in columns)):
+            _check_single(column)
         texts = [str(name) for name in columns if not pd.api.types.is_numeric_dtype(columns[name])]
         self.left_out = [name for name in texts if _are_names(columns[name])]
         self.numbers = [str(name) for name in columns if str(name) not in texts]
@@ -73,7 +76,7 @@ class Table(TensorData):
         """The numbers, the categories, or both."""
         parts = []
         if self.numbers:
-            values = torch.from_numpy(np.array(self.columns[self.numbers], dtype=np.float64))
+            values = torch.from_numpy(self.columns[self.numbers].to_numpy(np.float64, copy=True, na_value=np.nan))
             scaled, self.mean, self.std = _standardised(values, rows)
             parts.append(scaled)
         if self.categories:
@@ -113,7 +116,7 @@ def load_csv(argument: str) -> Table:
     Raises:
         InputError: no such file or column, or a file that is no such table.
     """
-    return _load_table(argument, "csv:FILE:TARGET", pd.read_csv)
+    return _load_table(argument, "csv:FILE:TARGET", read_csv)
 
 
 def load_parquet(argument: str) -> Table:
@@ -146,7 +149,17 @@ def _load_table(argument: str, usage: str, read: Callable[[Path], pd.DataFrame])
     return Table(frame.drop(columns=name), target)
 
 
-def read_frame(path: Path, read: Callable[[Path], pd.DataFrame] = pd.read_csv) -> pd.DataFrame:
+def read_csv(path: Path) -> pd.DataFrame:
+    """A CSV file with a header."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(path, index_col=False)  # by default pandas shifts the columns of longer rows
+        except pd.errors.ParserWarning as error:
+            raise ValueError("a row has more values than the header has names; give each column a name") from error
+
+
+def read_frame(path: Path, read: Callable[[Path], pd.DataFrame] = read_csv) -> pd.DataFrame:
     """The table of a file; `InputError` where it cannot be read or has no rows."""
     try:
         frame = read(path)
@@ -165,6 +178,14 @@ def column_of(frame: pd.DataFrame, name: str, path: str) -> pd.Series[Any]:
     if name not in frame:
         raise unknown(f"column of {path}", name, map(str, frame))
     return frame[name]
+
+
+def _check_single(column: pd.Series[Any]) -> None:
+    """`InputError` where a row holds several values."""
+    if column.dtype == object and not column.map(pd.api.types.is_hashable).all():
+        raise InputError(
+            f"column {column.name!r} holds several values in a row, such as a list; give each its own column"
+        )
 
 
 def _are_names(column: pd.Series[Any]) -> bool:
@@ -197,7 +218,8 @@ def _numbers(target: pd.Series[Any]) -> Tensor:
 def _standardised(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Columns with mean 0 and deviation 1 over some of the rows, 0 where one is missing; and what these were."""
     known = values[rows]
-    mean = known.nanmean(0).nan_to_num()
+    middle = known.nanmedian(0).values.nan_to_num()  # of which a constant column differs by exactly 0
+    mean = middle + (known - middle).nanmean(0).nan_to_num()
     deviation = (known - mean).square().nanmean(0).sqrt().nan_to_num()
     deviation = torch.where(deviation > 0, deviation, 1.0)
     return ((values - mean) / deviation).nan_to_num().float(), mean, deviation

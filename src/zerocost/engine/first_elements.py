@@ -65,9 +65,11 @@ class _LinearLayer(NamedTuple):
 
 
 def _as_layer(function: Function, axis: int, args: Sequence[Any], kwargs: dict[str, Any]) -> _LinearLayer | None:
-    """A call of a layer on a batch; None for another."""
+    """A call of a layer on a batch; None for another, and inside torch.vmap."""
     inputs, weight, *options = args
     if weight.ndim < 2 or inputs.ndim < weight.ndim or not inputs.is_floating_point():
+        return None
+    if torch._C._functorch.maybe_current_level() is not None:
         return None
     weight, bias = weight.detach(), options[0] if options else kwargs.get("bias")
     one = torch.zeros_like(weight[:1, :1], memory_format=torch.contiguous_format)

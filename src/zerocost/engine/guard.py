@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator, MutableMapping
 from functools import lru_cache
 from operator import is_
-from types import FunctionType, NoneType
+from types import FunctionType, MemberDescriptorType, NoneType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +33,8 @@ class _SaveMethod(NamedTuple):
 
 class Snapshot:
     """Everything mutable that hangs on a model's attributes, its submodules' included: dictionaries (of parameters,
-    hooks, anything), lists, sets, tensors, arrays and random generators. What other objects hold is not looked into.
+    hooks, anything), lists, sets, tensors, arrays, random generators, and objects with attributes. Objects of Python's
+    own library, torch, NumPy and Lightning are not looked into, nor are classes.
 
     Args:
         model: the model.
@@ -53,11 +55,11 @@ class Snapshot:
         self.places: list[_Place] = []
         self._saved: list[tuple[_SaveMethod, Any, Any]] = []
         self._empty: list[Any] = []  # most of all containers: a module has a dozen for hooks
-        seen = {id(vars(model))}
+        seen = {id(model)}
         holders: list[Any] = [vars(model)]
         for holder in holders:  # grows while it is walked
             self._save(holder)
-            for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            for key, value in holder.items() if isinstance(holder, (dict, _Slots)) else enumerate(holder):
                 kind = _save_method(type(value))  # type: ignore[arg-type]
                 if kind is None:
                     continue
@@ -66,14 +68,15 @@ class Snapshot:
                     continue
                 if kind is _TENSOR and not isinstance(holder, tuple):
                     self.places.append(_Place(holder, key, value))
-                inner = vars(value) if kind is _MODULE else value
-                if id(inner) in seen or id(inner) in copied:
+                if id(value) in seen or id(value) in copied:
                     continue
-                seen.add(id(inner))
-                if kind in (_MODULE, _DICTIONARY, _SEQUENCE):
-                    holders.append(inner)
+                seen.add(id(value))
+                if kind is _OBJECT:
+                    holders += _attributes(value)
+                elif kind in (_MODULE, _DICTIONARY, _SEQUENCE):
+                    holders.append(vars(value) if kind is _MODULE else value)
                 else:
-                    self._save(inner)
+                    self._save(value)
 
     def _save(self, value: Any) -> None:
         kind = _save_method(type(value))  # type: ignore[arg-type]
@@ -89,10 +92,42 @@ class Snapshot:
             kind.put_back(value, contents)
 
 
+class _Slots(MutableMapping[MemberDescriptorType, Any]):
+    """The attributes of an object that `__slots__` declares, by their descriptors."""
+
+    def __init__(self, owner: Any) -> None:
+        self._owner = owner
+
+    def __getitem__(self, slot: MemberDescriptorType) -> Any:
+        try:
+            return slot.__get__(self._owner)
+        except AttributeError as error:
+            raise KeyError(slot) from error
+
+    def __setitem__(self, slot: MemberDescriptorType, value: Any) -> None:
+        slot.__set__(self._owner, value)
+
+    def __delitem__(self, slot: MemberDescriptorType) -> None:
+        slot.__delete__(self._owner)
+
+    def __iter__(self) -> Iterator[MemberDescriptorType]:
+        return (slot for slot in _slots(type(self._owner)) if slot in self)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _attributes(value: Any) -> list[Any]:
+    """What holds the attributes of an object."""
+    named = getattr(value, "__dict__", None)
+    slots = _Slots(value)
+    return [*([named] if isinstance(named, dict) else []), *([slots] if slots else [])]
+
+
 def _restore_container(value: Any, contents: Any) -> None:
     """Put the elements of a container back, unless it holds the very same ones."""
     keys = len(value) == len(contents) and all(map(is_, value, contents))
-    if keys and (not isinstance(value, dict) or all(map(is_, value.values(), contents.values()))):
+    if keys and (not isinstance(value, (dict, _Slots)) or all(map(is_, value.values(), contents.values()))):
         return
     value.clear()
     (value.extend if isinstance(value, list | deque) else value.update)(contents)
@@ -113,6 +148,7 @@ _MODULE = _SaveMethod(vars, _restore_container)
 _TENSOR = _SaveMethod(_copy_values, _restore_values)
 _DICTIONARY = _SaveMethod(dict, _restore_container)
 _SEQUENCE = _SaveMethod(list, _restore_container)
+_OBJECT = _SaveMethod(_attributes, _restore_container)
 _CONTAINERS = {dict, OrderedDict, list, set, deque}
 _SAVE_METHODS: dict[type, _SaveMethod | None] = {
     **dict.fromkeys((bool, int, float, str, NoneType, FunctionType), None),  # never looked into, so known at once
@@ -121,6 +157,8 @@ _SAVE_METHODS: dict[type, _SaveMethod | None] = {
     nn.Parameter: _TENSOR,
     dict: _DICTIONARY,
     OrderedDict: _DICTIONARY,
+    _Slots: _DICTIONARY,
+    SimpleNamespace: _OBJECT,
     list: _SEQUENCE,
     tuple: _SEQUENCE,
     deque: _SEQUENCE,
@@ -135,7 +173,21 @@ _SAVE_METHODS: dict[type, _SaveMethod | None] = {
 }
 
 
+_NOT_LOOKED_INTO = {*sys.stdlib_module_names, "torch", "numpy", "lightning", "lightning_fabric", "pytorch_lightning"}
+"""Packages whose objects do not belong to one network alone, such as a logger, a pool of threads or a trainer."""
+
+
 @lru_cache(1_000)
 def _save_method(kind: type) -> _SaveMethod | None:
     """How a value of a type is saved; None for one that does not change, or is not looked into."""
-    return next((_SAVE_METHODS[k] for k in kind.__mro__ if k in _SAVE_METHODS), None)
+    known = next((k for k in kind.__mro__ if k in _SAVE_METHODS), None)
+    if known is not None:
+        return _SAVE_METHODS[known]
+    own = not issubclass(kind, type) and kind.__module__.partition(".")[0] not in _NOT_LOOKED_INTO
+    return _OBJECT if own and (kind.__dictoffset__ or _slots(kind)) else None
+
+
+@lru_cache(1_000)
+def _slots(kind: type) -> list[MemberDescriptorType]:
+    """The attributes that the `__slots__` of a class and of those it inherits from declare."""
+    return [slot for k in kind.__mro__ for slot in vars(k).values() if isinstance(slot, MemberDescriptorType)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,6 +20,7 @@ from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
 from zerocost.engine.inputs import call
 from zerocost.engine.normalisers import find_normalisers
+from zerocost.engine.one_thread import one_thread
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.engine.reads import seeing_calls
 from zerocost.engine.shared_memory import memory, order_of_axes, unique_tensors, without_transposes
@@ -127,9 +129,11 @@ class Network:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the first floating-point parameter; torch's default for a model without any."""
-        floating = (t.dtype for t in self.parameters.values() if t.is_floating_point())
-        return next(floating, torch.get_default_dtype())
+        """The dtype of most weight matrices but embeddings, else of most parameters; torch's default without any."""
+        floating = [p for p in self.parameters.values() if p.is_floating_point()]
+        weights = [p for p in floating if p.ndim >= 2 and id(p) not in self.embeddings]
+        counts = Counter(p.dtype for p in weights or floating)
+        return max(counts, key=counts.__getitem__, default=torch.get_default_dtype())
 
     @property
     def frozen(self) -> list[str]:
@@ -245,10 +249,11 @@ class Network:
 
     @contextmanager
     def _seen(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-        """Run in a mode that leaves graphs to the passes; note the parameters that are read by the first run."""
-        with seeing_calls() as reads:
+        """Run in a mode that leaves graphs to the passes; note, by the first run, the parameters that are read."""
+        first = self.model.training not in self.read
+        with seeing_calls() as reads, one_thread(m for m in self.modules if first and m not in self.compiled):
             yield
-        if self.model.training not in self.read:
+        if first:
             self.read[self.model.training] = {name for name in self.parameters if id(tensors[name]) in reads.ids}
 
     def prepare(self, inputs: Any) -> Any:

@@ -52,10 +52,12 @@ class NoPlace(NamedTuple):
     Attributes:
         reason: why not, where rows of samples are in the tensor; None where it holds no rows of them.
         sample: which one it is computed from, where that is one alone.
+        part: the first sample that it is computed from and the one behind the last, where they are a part in order.
     """
 
     reason: str | None = None
     sample: int | None = None
+    part: tuple[int, int] | None = None
 
 
 CONSTANT = NoPlace()
@@ -105,6 +107,8 @@ def _place_of(picked: Tensor, samples: int) -> SamplePlace | NoPlace:
         numbers = torch.arange(samples, device=picked.device).repeat_interleave(after).repeat(before)
         if not rest and bool((lines == numbers[:, None]).all()):
             return SamplePlace(axis, before, after)
+        if bool((lines == order[:1, None] + torch.arange(length, device=picked.device)[:, None]).all()):
+            return _PART._replace(part=(int(order[0]), int(order[-1]) + 1))
     return GATHERED if picked._base is None else _PART  # a chunk or slice is a view
 
 
@@ -119,14 +123,23 @@ def probe_of(tensor: Tensor, place: SamplePlace | NoPlace | None) -> Tensor:
 def together(places: Sequence[SamplePlace | NoPlace | None]) -> NoPlace:
     """What is computed from several tensors of which none has all samples, some of them picked rows."""
     found = {place for place in places if isinstance(place, NoPlace) and place.reason}
-    alone = len(found) == 1 and not any(isinstance(place, SamplePlace) for place in places)
-    return found.pop() if alone else GATHERED
+    if any(isinstance(place, SamplePlace) for place in places):
+        return GATHERED
+    return (
+        found.pop() if len(found) == 1 else _PART if {place.reason for place in found} == {_PART.reason} else GATHERED
+    )
 
 
 def without_samples(
-    tensors: Sequence[Tensor], places: Sequence[SamplePlace | NoPlace | None], results: Sequence[Tensor]
+    tensors: Sequence[Tensor],
+    places: Sequence[SamplePlace | NoPlace | None],
+    results: Sequence[Tensor],
+    ordered: bool = True,
 ) -> list[SamplePlace | NoPlace | None]:
-    """The places in what is computed from tensors of which none has the samples in rows that can be told apart."""
+    """The places in what is computed from tensors of which none has the samples in rows that can be told apart.
+
+    `ordered` is whether the call leaves rows in their order.
+    """
     if None in places:
         return [None] * len(results)
     found = next((place for place in places if place is not CONSTANT), CONSTANT)
@@ -134,20 +147,38 @@ def without_samples(
         shape = tensors[places.index(SPLIT)].shape
         return [SPLIT if result.shape == shape else None for result in results]
     lost = any(isinstance(place, NoPlace) and place.reason for place in places)
-    return [together(places) if lost else found] * len(results)
+    place = together(places) if lost else found
+    part = place.part if isinstance(place, NoPlace) else None
+    if part is None:
+        return [place] * len(results)
+    return [place if ordered and _axis_of(part, result) is not None else _PART for result in results]
+
+
+def _axis_of(part: tuple[int, int], tensor: Tensor) -> int | None:
+    """The axis along which a tensor has a part of the samples; None if its shape does not tell."""
+    found = [axis for axis, length in enumerate(tensor.shape) if length == part[1] - part[0]]
+    return found[0] if len(found) == 1 else None
 
 
 def gathered_in_order(
     tensors: Sequence[Tensor], places: Sequence[SamplePlace | NoPlace | None], name: str, axis: int, samples: int
 ) -> SamplePlace | None:
-    """Where the samples are once tensors of one sample each are joined, if that is all of them in their order."""
-    if [getattr(place, "sample", None) for place in places] != list(range(samples)):
+    """Where the samples are once tensors of one or some of them each are joined, if that is all in their order."""
+    if name != "stack":
+        axis %= tensors[0].ndim
+    stop, lengths = 0, set()
+    for tensor, place in zip(tensors, places, strict=True):
+        if not isinstance(place, NoPlace):
+            return None
+        alone = place.sample is not None
+        start, end = (place.sample, place.sample + 1) if place.sample is not None else place.part or (-1, -1)
+        if start != stop or (not alone and (name == "stack" or _axis_of((start, end), tensor) != axis)):
+            return None
+        stop = end
+        lengths.add(1 if name == "stack" else tensor.shape[axis] // (end - start))
+    if stop != samples or len(lengths) > 1:
         return None
-    if name == "stack":
-        return SamplePlace(axis % (tensors[0].ndim + 1))
-    axis %= tensors[0].ndim
-    lengths = {tensor.shape[axis] for tensor in tensors}
-    return SamplePlace(axis, after=lengths.pop()) if len(lengths) == 1 else None
+    return SamplePlace(axis % (tensors[0].ndim + 1)) if name == "stack" else SamplePlace(axis, after=lengths.pop())
 
 
 def stayed(place: SamplePlace, old: Sequence[int], new: Sequence[int]) -> SamplePlace | None:

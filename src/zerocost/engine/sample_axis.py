@@ -69,6 +69,7 @@ _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 _MIXES = {"as_strided", "rot90", "cov", "corrcoef", "kron"}
 """Functions after which the samples may be along any axis."""
 _LAYOUT = RESHAPES | _MOVES
+_REORDERS = _GATHERS | _SCATTERS | _ORDERS | _MIXES
 _SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES
 
 
@@ -163,7 +164,7 @@ class SampleAxis:
             axis = given_axis(args, kwargs, 0)
             places = [gathered_in_order(given, known, name, axis, self.samples) or together(known)]
         elif source is None:
-            places = without_samples(given, known, results)
+            places = without_samples(given, known, results, ordered=name not in _REORDERS)
         elif name in _SCATTERS and not isinstance(known[0], SamplePlace):
             places = [None] * len(results)
         elif lost and name not in SUMS:  # what is added to rows in order is in order again

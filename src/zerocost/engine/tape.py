@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -81,6 +81,7 @@ class Value(NamedTuple):
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     offset: int
+    is_complex: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         key = self._known.setdefault(storage_key(tensor), len(self._known))
         if key not in self.tape.sizes:
             self.tape.sizes[key] = size_of(tensor)
-        return Value(key, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()))
+        return Value(key, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()), tensor.is_complex())
 
 
 class _WholeCalls(CallMode):
@@ -237,6 +238,20 @@ _ALSO_POINTWISE = {"native_batch_norm", "_native_batch_norm_legit", "_native_bat
 """Operators that torch does not tag as pointwise though in eval mode they are."""
 
 
-def _tensors(nest: Any) -> Iterable[Tensor]:
-    """The dense tensors in a nest."""
-    return [leaf for leaf in tree_leaves(nest) if isinstance(leaf, Tensor) and leaf.layout == torch.strided]
+def _tensors(nest: Any) -> list[Tensor]:
+    """The tensors in a nest, a sparse or nested one by the dense ones that it is made of."""
+    return [part for leaf in tree_leaves(nest) if isinstance(leaf, Tensor) for part in _dense_parts(leaf)]
+
+
+def _dense_parts(tensor: Any) -> list[Tensor]:
+    if tensor.is_nested:
+        return [tensor.values(), tensor.offsets()] if tensor.layout == torch.jagged else [tensor.values()]
+    if tensor.layout == torch.strided:
+        return [tensor]
+    if tensor.layout == torch.sparse_coo:
+        return [tensor._indices(), tensor._values()]
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return [tensor.crow_indices(), tensor.col_indices(), tensor.values()]
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return [tensor.ccol_indices(), tensor.row_indices(), tensor.values()]
+    return []

@@ -166,6 +166,31 @@ def test_without_a_second_derivative_it_goes_by_class():
     assert torch.isfinite(torch.tensor(card["vkdnw"]))
 
 
+@pytest.mark.parametrize("classes", [3, 40])
+def test_sparse_gradients_of_an_embedding_are_as_dense_ones(classes):
+    def model(sparse):
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Embedding(10, 6, sparse=sparse), nn.Flatten(), nn.Linear(12, classes)).double()
+
+    tokens = torch.arange(6).reshape(3, 2)
+    assert torch.equal(information(model(True), tokens), information(model(False), tokens))
+
+
+def test_a_layer_inside_vmap_has_its_derivatives():
+    class Mapped(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return torch.vmap(self.layer)(x)
+
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 40)).double()
+    mapped = nn.Sequential(Mapped(plain[0]), plain[1], Mapped(plain[2]))
+    assert torch.allclose(information(mapped, features()), information(plain, features()), rtol=1e-9)
+
+
 def test_it_is_symmetric_and_positive_semidefinite_and_a_mean_over_samples():
     whole = information(network(), inputs())
     assert torch.allclose(whole, whole.T) and float(torch.linalg.eigvalsh(whole).min()) > -1e-12
@@ -214,4 +239,6 @@ def test_what_cannot_be_had_is_a_failure():
     broken = nn.Linear(2, 3)
     with torch.no_grad():
         broken.bias.fill_(torch.inf)
+    alone = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3, track_running_stats=False))
+    assert "BatchNorm has no variance" in zc.score(alone, x, "vkdnw").failures["vkdnw"]
     assert "outputs are not finite" in zc.score(broken, x, "vkdnw").failures["vkdnw"]

@@ -57,3 +57,37 @@ def test_without_tokens_it_is_what_a_sample_meets() -> None:
     tied = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
     tied[2].weight = tied[0].weight
     assert zc.score(tied, torch.rand(2, 4), "active_params")["active_params"] == 16 + 2 * 4
+
+
+class Kinds(nn.Module):
+    """A layer whose weight is read as a sparse, nested or complex tensor."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind, self.layer, self.pairs = kind, nn.Linear(4, 4), nn.Parameter(torch.randn(2, 2, 2))
+        self.whole = nn.Parameter(torch.randn(3, 2, 2, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind in ("sparse", "sparse rows"):
+            weight = self.layer.weight
+            return torch.sparse.mm(weight.to_sparse() if self.kind == "sparse" else weight.to_sparse_csr(), x.T).T
+        if self.kind == "nested":
+            return self.layer(torch.nested.nested_tensor_from_jagged(x, torch.tensor([0, len(x)]))).values()
+        if self.kind == "complex":
+            x = torch.complex(x[:, :2], x[:, 2:]) @ torch.view_as_complex(self.pairs)
+        else:
+            x = torch.complex(x[:, :2], x[:, 2:]) @ self.whole[0]
+        return torch.cat([x.real, x.imag], -1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "size"),  # the nested one keeps two offsets of 8 bytes; of three complex matrices all are kept
+    [("sparse", 16, 64), ("sparse rows", 16, 64), ("nested", 20, 96), ("complex", 8, 32), ("one of three", 4, 96)],
+)
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_weights_of_any_layout_count(kind: str, count: int, size: int) -> None:
+    assert dict(zc.score(Kinds(kind), torch.rand(3, 4), "active_params,flash")) == {
+        "active_params": count,
+        "flash": size,
+    }

@@ -13,7 +13,7 @@ from torch.utils.checkpoint import CheckpointError
 
 from zerocost.base.errors import Failure
 from zerocost.engine.first_elements import FirstElementMode
-from zerocost.engine.graph import check_whole, differentiable_once
+from zerocost.engine.graph import as_dense, check_whole, differentiable_once
 from zerocost.engine.inputs import clone_tensors, take_samples
 from zerocost.engine.modes import GroupNormMode
 from zerocost.engine.network import OneValue
@@ -35,8 +35,14 @@ def _information(batch: PassInput) -> dict[str, Any]:
     try:
         return _measure_cheapest(batch)
     except OneValue:
-        with GroupNormMode():
-            return _measure_cheapest(batch)
+        try:
+            with GroupNormMode():
+                return _measure_cheapest(batch)
+        except OneValue as error:
+            raise Failure(
+                "samples run one by one, and BatchNorm has no variance of the one value a channel of a sample; use "
+                "larger inputs, or running statistics and mode=eval"
+            ) from error
 
 
 def _measure_cheapest(batch: PassInput) -> dict[str, Any]:
@@ -126,7 +132,7 @@ def _element_by_element(logits: Tensor, wanted: Sequence[Tensor], steps: Sequenc
         logits, [*wanted, *steps], u, create_graph=True, allow_unused=True, materialize_grads=True
     )
     columns: list[Tensor] = []
-    for weight, step in zip(found[: len(wanted)], found[len(wanted) :], strict=True):
+    for weight, step in zip(as_dense(found[: len(wanted)]), found[len(wanted) :], strict=True):
         first = weight.flatten()[0] + step + 0 * u.sum()
         columns += torch.autograd.grad(first, u, retain_graph=True)
     return torch.stack(columns, dim=-1)
@@ -137,7 +143,7 @@ def _class_by_class(outputs: Tensor, wanted: list[Tensor]) -> Tensor:
     rows = []
     for output in outputs:
         found = torch.autograd.grad(output, wanted, retain_graph=True, allow_unused=True, materialize_grads=True)
-        rows.append(torch.stack([g.reshape(-1)[0] for g in found]))
+        rows.append(torch.stack([g.reshape(-1)[0] for g in as_dense(found)]))
     return torch.stack(rows)
 
 

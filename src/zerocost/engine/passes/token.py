@@ -47,15 +47,15 @@ def _active_count(tape: Tape, parameters: dict[str, Tensor]) -> int:
     Of stacked matrices, of three or more axes, those that are read count; of others all, and of the biases beside
     stacked matrices the same share.
     """
-    shapes = {storage: parameters[name].shape for storage, name in tape.constants.items() if name in parameters}
-    parts: dict[int, dict[object, int]] = {}
+    known = {storage: parameters[name] for storage, name in tape.constants.items() if name in parameters}
+    shapes = {storage: parameter.shape for storage, parameter in known.items()}
+    parts: dict[int, dict[object, float]] = {}
     for operation in tape.operations:
         for value in operation.reads:
             if value.storage in shapes:
-                shape = shapes[value.storage]
-                parts.setdefault(value.storage, {})[(value.offset, value.shape)] = _numbers_read(
-                    operation, value, shape
-                )
+                read = _numbers_read(operation, value, shapes[value.storage])
+                width = (1 + value.is_complex) / (1 + known[value.storage].is_complex())
+                parts.setdefault(value.storage, {})[(value.offset, value.shape)] = read * width
     total, shares = 0.0, dict[tuple[str, int], float]()
     for storage in sorted(parts, key=lambda one: -len(shapes[one])):
         shape, module = shapes[storage], tape.constants[storage].rpartition(".")[0]
