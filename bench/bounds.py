@@ -4,9 +4,9 @@
 
 SCORES is that of `bench/ranking.py score`. A ridge regression, its penalty chosen by generalised cross-validation, is
 fitted to nine tenths of a table's truth and predicts the last tenth, for each tenth in turn, of five random splits. It
-reads the structure (encoding and counts of operations), or this and the ranks by the default's proxies. Spearman's
+reads the structure (encoding and counts of operations), or this and the ranks by the proxies of the default. Spearman's
 correlation with the truth, means over a table's tasks and its splits, decoders within each width; in brackets the least
-and the most of the splits. Beside it, the default score, which reads no truth.
+and the most of the splits. Beside it, the default score, which reads no truth; `tokens` for encoders and decoders.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import zerocost as zc
 from ranking import read_tables
 from tables import open_table
 from transformer_scores import SETTINGS
-from zerocost.combine import default
+from zerocost.combine import default, tokens
 from zerocost.predict import Features
 
 SPLITS = 5
@@ -48,11 +48,12 @@ def print_bounds(truths: Path, scores: Path) -> None:
     for name, (frame, columns) in read_tables(truths, scores).items():
         kind = name.split()[0]
         space = zc.spaces.get(kind, **SETTINGS[kind].sizes) if kind in SETTINGS else open_table(kind, truths).space
-        scored = default(frame)
+        ranked_by = tokens if kind in ("bert", "gpt") else default
+        scored = ranked_by(frame)
         plain = np.mean([spearmanr(scored, column, nan_policy="omit").statistic for column in columns])
         cells = [f"{plain:.2f}"]
         for parts in READS.values():
-            features = Features(space, parts).fit_transform(frame[[*default.proxies]])
+            features = Features(space, parts).fit_transform(frame[[*ranked_by.proxies]])
             found = [np.mean([from_truth(features, column, split) for column in columns]) for split in range(SPLITS)]
             cells.append(f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})")
         print("|", " | ".join([name, str(len(frame)), *cells]), "|", flush=True)
