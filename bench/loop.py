@@ -4,17 +4,19 @@
     python bench/loop.py compare SCORES TRUTHS [--tables nasbench201,macro]
     python bench/loop.py predict SCORES TRUTHS
     python bench/loop.py whole SCORES/nasbench201.csv TRUTH.csv [--share 0.5]
+    python bench/loop.py deviations SCORES TRUTHS [--tables nasbench201,macro]
 
 `score` scores each network of NAS-Bench-201 once, at a reduced fidelity, from seed 0; parameters are those of the full
 networks. The other tables in SCORES are those of `bench/ranking.py score`. `compare` draws pools of 1,000 candidates,
 or half of a smaller table; candidates are "trained" by looking up their accuracy (the mean over seeds), 5, then 5 more,
 and so on. `predict` learns from BERT-like encoders drawn at random and ranks the others. `whole` has all networks of
-NAS-Bench-201 as candidates, or a share of them, drawn anew each time.
+NAS-Bench-201 as candidates, or a share of them, drawn anew each time. `deviations` says how many accuracies are within
+one and two standard deviations of what was expected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -83,6 +85,14 @@ def loop(table: Trained, features: pd.DataFrame, score: pd.Series[float], first:
     return order
 
 
+def pools(table: Trained, seeds: Iterable[int]) -> Iterator[tuple[np.random.Generator, list[str]]]:
+    """For each seed a generator, and the candidates that it has drawn."""
+    every = list(table.accuracy.dropna().index)
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        yield rng, [every[i] for i in rng.choice(len(every), min(POOL, len(every) // 2), replace=False)]
+
+
 def structure_of(features: pd.DataFrame) -> pd.DataFrame:
     """The features that no score tells."""
     return features.loc[:, ~features.columns.str.startswith(("rank:", "failed:"))]
@@ -134,25 +144,21 @@ def compare(
     """
     relative: dict[str, dict[str, list[np.ndarray]]] = {}
     for table in tables(scores, truths, wanted.split(",")):
-        every = list(table.accuracy.dropna().index)
         found: dict[str, list[list[float]]] = {}
-        deviations = []
-        for seed in range(first, first + seeds):
-            rng = np.random.default_rng(seed)
-            size = min(POOL, len(every) // 2)
-            pool = [every[i] for i in rng.choice(len(every), size, replace=False)]
+        spreads = []
+        for rng, pool in pools(table, range(first, first + seeds)):
             best = table.accuracy[pool].max()
-            deviations.append(table.accuracy[pool].std())
+            spreads.append(table.accuracy[pool].std())
             for way, order in orders(table, pool, rng).items():
                 regret = [best - table.accuracy[order[:count]].max() for count in COUNTS]
                 found.setdefault(way, []).append(regret)
-        print(f"\n**{table.name}**, pools of {size:,} of {len(every):,}\n")
+        print(f"\n**{table.name}**, pools of {len(pool):,} of {table.accuracy.count():,}\n")
         print(HEAD)
         for way, regrets in found.items():
             digits = 2 - int(np.floor(np.log10(np.mean(np.array(found["random"])) + 1e-9)))
             print_regrets(way, np.array(regrets), digits)
             tasks = relative.setdefault(way, {}).setdefault(table.name.split(",")[0], [])
-            tasks.append(np.array(regrets) / np.array(deviations)[:, None])
+            tasks.append(np.array(regrets) / np.array(spreads)[:, None])
         for way in ("most parameters", "best scores"):
             print_regrets(f"{way}, less the last", np.array(found[way]) - found[LEARNING], digits)
     means = {way: np.mean([np.mean(tasks, 0) for tasks in spaces.values()], 0) for way, spaces in relative.items()}
@@ -201,6 +207,33 @@ def predict(scores: Path, truths: Path, draws: Annotated[int, typer.Option(min=2
             ]
             cells.append(known.mean_with_interval(found, 3))
         print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
+
+
+@app.command()
+def deviations(
+    scores: Path,
+    truths: Path,
+    wanted: Annotated[str, typer.Option("--tables", help="Which tables.")] = ",".join([*CONVOLUTIONAL, "bert", "gpt"]),
+    seeds: Annotated[int, typer.Option(min=2, help="Pools of each table.")] = 20,
+) -> None:
+    """How many accuracies are within one and two deviations of what was expected, means over tasks and pools."""
+    print("| table | chosen next, within 1 | within 2 | others after 20, within 1 | within 2 |\n|---|---|---|---|---|")
+    found: dict[str, list[list[float]]] = {}
+    for table in tables(scores, truths, wanted.split(",")):
+        for _, pool in pools(table, range(seeds)):
+            features, score = table.features(pool), table.score(pool)
+            order, errors = learn(features, score, {}).next(5), []
+            while len(order) < max(COUNTS):
+                belief = learn(features, score, table.accuracy[order])
+                chosen = belief.next(2)
+                errors += list(((table.accuracy - belief.mean) / belief.std)[chosen].abs())
+                order += chosen
+            belief = learn(features, score, table.accuracy[order[: max(COUNTS)]])
+            left = ((table.accuracy - belief.mean) / belief.std)[pool].drop(order).abs()
+            shares = [float(np.mean(np.array(group) < limit)) for group in (errors, left) for limit in (1, 2)]
+            found.setdefault(table.name.split(",")[0], []).append(shares)
+    for name, rows in found.items():
+        print(f"| {name} | " + " | ".join(f"{100 * share:.0f} %" for share in np.mean(rows, 0)) + " |")
 
 
 @app.command()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -13,6 +14,7 @@ from torch.utils.data import TensorDataset
 from zerocost.base.errors import InputError
 from zerocost.base.pool import Pool, WorkerDied
 from zerocost.train import Run, train
+from zerocost.train.parallel import kept_processes
 
 Build = Callable[[], nn.Module]
 
@@ -38,6 +40,23 @@ def test_processes_give_the_same_runs(data: TensorDataset, build: Build, tmp_pat
     )
     again = train(candidates, workdir=place["workdir"], **settings)
     assert again[:2] == together[:2]  # read, not trained again
+
+
+def test_processes_go_on_to_the_next_training_where_they_are_kept(data: TensorDataset, build, tmp_path: Path) -> None:
+    def noting() -> nn.Module:
+        with (tmp_path / "processes").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return build()
+
+    def processes() -> int:
+        return len(set((tmp_path / "processes").read_text().split()))
+
+    with kept_processes():
+        first = [train({name: noting}, train=data, epochs=1, workers=2)[0].metric for name in "ab"]
+        assert processes() == 1
+        train({"c": noting}, train=data, epochs=2, workers=2)
+        assert processes() == 2  # other settings
+    assert [train({name: build}, train=data, epochs=1)[0].metric for name in "ab"] == first
 
 
 def test_a_run_whose_process_dies_has_failed(data: TensorDataset, build: Build, monkeypatch) -> None:

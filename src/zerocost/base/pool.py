@@ -124,14 +124,18 @@ class Pool:
 
     def answers(self, calls: Iterable[tuple[Any, ...]]) -> Generator[Any]:
         """What `ask` gives for the arguments of each call, in their order; the pool is closed with the last one."""
-        waiting = deque[tuple[Future[Any], tuple[Any, ...]]]()
         with closing(self):
-            for arguments in calls:
-                waiting.append((self.submit(*arguments), arguments))
-                while waiting and (waiting[0][0].done() or len(waiting) >= max(_AHEAD, self.room)):
-                    yield self._outcome(*waiting.popleft())
-            while waiting:
+            yield from self.each(calls)
+
+    def each(self, calls: Iterable[tuple[Any, ...]]) -> Generator[Any]:
+        """The same, and the workers wait for more calls."""
+        waiting = deque[tuple[Future[Any], tuple[Any, ...]]]()
+        for arguments in calls:
+            waiting.append((self.submit(*arguments), arguments))
+            while waiting and (waiting[0][0].done() or len(waiting) >= max(_AHEAD, self.room)):
                 yield self._outcome(*waiting.popleft())
+        while waiting:
+            yield self._outcome(*waiting.popleft())
 
     def close(self) -> None:
         """End the worker processes, whatever they are doing."""

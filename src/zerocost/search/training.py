@@ -65,9 +65,11 @@ def train_both(
             add(result.survivors, chosen, each)
         return result.survivors[before:]
 
+    from zerocost.train.parallel import kept_processes
+
     start = time.perf_counter()
     try:
-        with tracking:
+        with tracking, kept_processes():
             if training.learns:
                 train_by_learning(plan, result, train_survivors, follower)
             else:

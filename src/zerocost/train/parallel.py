@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, NamedTuple
 
 from torch import nn
 
 from zerocost.base.errors import Failure
+from zerocost.base.pool import Pool
+from zerocost.base.worker import Function, load
 from zerocost.base.workers import Workers
 from zerocost.scoring.candidates import Builder
 from zerocost.train.isolate import isolate_lightning
@@ -19,6 +22,7 @@ from zerocost.train.settings import TrainingSetup
 from zerocost.train.tracking import Tracking
 
 _Candidates = Mapping[str, Builder | nn.Module]
+_KEPT: ContextVar[list[tuple[Workers, TrainingSetup, Pool]] | None] = ContextVar("kept", default=None)
 
 
 class _Begun(NamedTuple):
@@ -51,8 +55,9 @@ def in_processes(
     """
     sent = setup._replace(progress=_report_nothing, tracking=Tracking(None))
     task = setup.settings.task
-    with closing(workers.pool(partial(_set_up, dict(candidates), sent)).answers(tasks)) as found:
-        for (name, seed), answer in zip(tasks, found, strict=True):
+    calls = ((name, seed, Function.of(partial(_as_it_is, candidates[name]))) for name, seed in tasks)
+    with _pool(workers, sent) as pool:
+        for (name, seed), answer in zip(tasks, pool.each(calls), strict=True):
             if isinstance(answer, Failure):
                 failed = {"failure": str(answer), "metric_name": task.metric_name}
                 yield Run.of(name, seed, [], None, **failed, higher_is_better=task.higher_is_better)
@@ -73,14 +78,57 @@ def _report(run: Run, begun: _Begun | None, setup: TrainingSetup) -> None:
     setup.tracking.end(run)
 
 
-def _set_up(candidates: _Candidates, setup: TrainingSetup) -> Callable[[str, int], tuple[Run, _Begun | None]]:
-    """In a worker process: the function that trains the candidate of a name from a seed."""
+@contextmanager
+def kept_processes() -> Iterator[None]:
+    """Inside the block, processes go on from one training to the next one on the same data with the same settings."""
+    kept: list[tuple[Workers, TrainingSetup, Pool]] = []
+    token = _KEPT.set(kept)
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+        for *_, pool in kept:
+            pool.close()
 
-    def train(name: str, seed: int) -> tuple[Run, _Begun | None]:
+
+@contextmanager
+def _pool(workers: Workers, setup: TrainingSetup) -> Iterator[Pool]:
+    """Processes that train, those before where they are kept."""
+    kept = _KEPT.get()
+    if kept is None:
+        with closing(workers.pool(partial(_set_up, setup))) as pool:
+            yield pool
+        return
+    for other, before, pool in kept:
+        if other == workers and _alike(before, setup):
+            yield pool
+            return
+    kept.append((workers, setup, workers.pool(partial(_set_up, setup))))
+    yield kept[-1][-1]
+
+
+def _alike(one: TrainingSetup, other: TrainingSetup) -> bool:
+    """Whether the runs of two calls share everything."""
+
+    def told(setup: TrainingSetup) -> tuple[Any, ...]:
+        data = setup.train.fingerprint, setup.validation.fingerprint
+        return *data, setup.settings, setup.workdir, setup.device, setup.stop
+
+    return told(one) == told(other)
+
+
+def _as_it_is(candidate: Builder | nn.Module) -> Builder | nn.Module:
+    return candidate
+
+
+def _set_up(setup: TrainingSetup) -> Callable[[str, int, Function], tuple[Run, _Begun | None]]:
+    """In a worker process: the function that trains a candidate from a seed."""
+
+    def train(name: str, seed: int, candidate: Function) -> tuple[Run, _Begun | None]:
         notes = _Notes(None)
         try:
             with isolate_lightning(setup.device):
-                run = train_once(name, candidates[name], seed, setup._replace(tracking=notes))
+                run = train_once(name, load(candidate), seed, setup._replace(tracking=notes))
         except CallbackError as error:
             raise error.error from None
         return run, notes.begun
