@@ -29,6 +29,15 @@ CHANNEL_AXIS = {
 SUMS = {"add", "iadd", "radd"}
 MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
 """Functions that put axes in another order."""
+RESHAPES = {
+    *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
+    *("contiguous", "unsafe_view"),
+}
+GATHERS = {
+    *("getitem", "index_select", "gather", "take_along_dim", "masked_select", "take"),
+    *("select", "narrow", "chunk", "split", "split_with_sizes", "tensor_split", "unbind"),
+}
+"""Functions that pick rows: where the samples have no place in what they return, rows are in another order."""
 CASTS = {"float", "double", "half", "bfloat16", "to", "type", "type_as"}
 POOLING = {f"{adaptive}{kind}_pool{d}d" for adaptive in ("", "adaptive_") for kind in ("max", "avg") for d in (1, 2, 3)}
 DROPOUT = {

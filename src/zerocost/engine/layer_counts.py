@@ -21,10 +21,10 @@ from zerocost.engine.functions import (
     NORMALISATION,
     POOLING,
     PREPARATION,
+    RESHAPES,
     Function,
     is_in_place,
 )
-from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.signals import LayerSize
 from zerocost.engine.used_weights import follow_weights
 from zerocost.engine.watch.base import NO_LAYER

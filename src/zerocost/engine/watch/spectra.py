@@ -35,7 +35,7 @@ class FeedForwardSpectra(Collector):
 
     def after(self, call: Call, result: Tensor) -> None:
         if self._are_tokens(call, result) or self._is_moved(call, result):
-            self.hidden, self.channels = result, self.scene.channel_axis
+            self.hidden, self.channels = result, self.scene.channels(result)
 
     def _are_tokens(self, call: Call, result: Tensor) -> bool:
         """Whether a call is a linear layer on tokens, which may be merged with the samples."""
@@ -49,7 +49,7 @@ class FeedForwardSpectra(Collector):
         hidden = self.hidden
         if hidden is None or call.input is not hidden or not (call.name in CASTS or is_layout(call, result)):
             return False
-        same = result.shape[self.scene.channel_axis] == hidden.shape[self.channels]
+        same = result.shape[self.scene.channels(result)] == hidden.shape[self.channels]
         return same and result.numel() == hidden.numel()
 
 
