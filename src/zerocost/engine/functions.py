@@ -27,7 +27,7 @@ CHANNEL_AXIS = {
     "linear": -1,
 }
 SUMS = {"add", "iadd", "radd"}
-MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
+MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "t", "T", "mT", "H", "mH"}
 """Functions that put axes in another order."""
 RESHAPES = {
     *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
