@@ -60,9 +60,8 @@ class ChannelSaliencies(GradientWatcher):
         if call.name == "linear" and weight.ndim == 3 and len(weight) > 1 and call.function != F.bilinear:
             raise Failure("a weight holds several matrices, as of experts, whose channels are not told apart")
         held = {"value": result.detach()}
-        version, place, read = result._version, self.scene.sample_axis.place(result), self.scene.sample_axis.read
-        channels = axis if axis < 0 else axis - result.ndim
-        weight = whole_weight(weight)
+        version, place, read = result._version, self.scene.sample_axis.place(result), self.scene.sample_axis.read_map
+        weight, made = whole_weight(weight), result.shape[axis]  # of all samples where they share a grouped convolution
         self._weights.append(weight)  # its id stays its own as long as it lives
         self._outputs.setdefault(result.untyped_storage().data_ptr(), []).append(held)
 
@@ -70,14 +69,14 @@ class ChannelSaliencies(GradientWatcher):
             value = held["value"]
             if value._version != version and "kept" not in held:
                 raise Failure("a layer's output was overwritten in place by an operation that cannot be observed")
-            rows = read(place, value * gradient)
-            if rows is None:
+            found = read(place, axis, value * gradient)
+            if found is None:
                 return
-            values = sum_positions(rows.movedim(channels, -1))
+            values = sum_positions(found.movedim(1, -1))
             layer = id(weight), call.by_rows, values.shape[1]
             known = self.layers.get(layer)
             total = values if known is None else known.values + values
-            self.layers[layer] = ChannelSaliency(total, weight.numel() / values.shape[1])
+            self.layers[layer] = ChannelSaliency(total, weight.numel() / made)
 
         undo = self.when_known(result, record)
         return lambda: (undo(), self._outputs.pop(result.untyped_storage().data_ptr(), None))
