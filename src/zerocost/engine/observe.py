@@ -161,7 +161,9 @@ class Observer(CallMode):
             scene.note_channels(result, call.channel_axis if layer else -1 if call.name in _LAST_AXIS else 1)
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
         elif is_layout(call, result):
-            scene.note_channels(result, channel_axis_after(call, result, scene.channels(call.input)))
+            scene.channel_axis = channel_axis_after(call, result, scene.channels(call.input))
+            if axis.channels(call.input) is not None:
+                axis.note_channels(result, scene.channel_axis)
         elif axis.channels(result) is None:
             known = axis.channels(first_tensor(call))
             if known is not None:
