@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import ELEMENTWISE, GATHERS, RESHAPES, SUMS, Function, is_in_place
+from zerocost.engine.functions import CREATES, ELEMENTWISE, GATHERS, RESHAPES, SUMS, Function, is_in_place
 from zerocost.engine.places import (
     CONSTANT,
     FIRST,
@@ -60,8 +60,7 @@ _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 _MIXES = {"as_strided", "rot90", "cov", "corrcoef", "kron"}
 """Functions after which the samples may be along any axis."""
 _LAYOUT = RESHAPES | _MOVES
-_UNKNOWN = (None, None, None)
-_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES
+_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES | CREATES
 
 
 class SampleAxis:
@@ -97,12 +96,12 @@ class SampleAxis:
 
     def channels(self, tensor: Tensor) -> int | None:
         """The axis of the channels in a tensor; None where it is not known."""
-        owner, _, axis = getattr(tensor, "_samples_at", _UNKNOWN)
+        owner, _, axis = getattr(tensor, "_samples_at", (None, None, None))
         return axis if owner is self else None
 
     def _known(self, tensor: Tensor) -> SamplePlace | NoPlace | None:
         """What was noted on a tensor; None for one of unknown history."""
-        owner, place, _ = getattr(tensor, "_samples_at", _UNKNOWN)
+        owner, place, _ = getattr(tensor, "_samples_at", (None, None, None))
         return place if owner is self else None
 
     def place(self, tensor: Tensor) -> SamplePlace | NoPlace:
@@ -157,7 +156,7 @@ class SampleAxis:
         results = _tensors((result,))
         if not results:
             return
-        given, in_place = _tensors((args, kwargs)), is_in_place(function, kwargs)
+        given, in_place = [] if name in CREATES else _tensors((args, kwargs)), is_in_place(function, kwargs)
         known = [self._known(tensor) for tensor in given]
         lost = any(isinstance(place, NoPlace) and place.reason and place is not SPLIT for place in known)
         source = next(
