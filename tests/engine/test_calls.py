@@ -69,6 +69,26 @@ def test_addmm_of_a_transposed_weight_is_the_layer_of_that_weight():
     assert score(Added).scores == pytest.approx(score(nn.Linear).scores) and "t_cet" in score(Added)
 
 
+@pytest.mark.parametrize(
+    "back",
+    [lambda x, w: F.linear(x, w.t()), lambda x, w: F.linear(x, w.t().contiguous())],
+    ids=["a view", "a copy"],
+)
+def test_linear_with_the_transpose_of_a_tied_weight_is_a_product_with_the_weight(back):
+    class Tied(nn.Module):
+        def __init__(self, back):
+            super().__init__()
+            torch.manual_seed(0)
+            self.back, self.layer, self.head = back, nn.Linear(5, 9, bias=False), nn.Linear(5, 3)
+
+        def forward(self, x):
+            return self.head(torch.relu(self.back(torch.relu(self.layer(x)), self.layer.weight)))
+
+    batch = BATCH[0][:, 0].float(), BATCH[1]
+    one, other = (zc.score(Tied(way), batch, LAYERS) for way in (back, torch.matmul))
+    assert one.scores == pytest.approx(other.scores) and "t_cet" in one
+
+
 def test_a_product_with_what_is_no_weight_is_no_layer():
     class Graph(nn.Module):
         def __init__(self):

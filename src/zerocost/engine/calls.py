@@ -202,10 +202,15 @@ def _as_summed(function: Function, args: Any, kwargs: Any, _: Container[int]) ->
     return None if given is None or call.argument(2, "keepdim") else Call(function, "linear", given, {})
 
 
-def _as_flipped_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
-    flipped = len(args) == 2 and used_weight(args[1], weights) is None
-    weight = used_weight(args[0], weights) if flipped else None
-    return None if weight is None else Call(function, "linear", (args[1], weight), {}, -2)
+def _as_linear(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
+    if len(args) < 2 or id(args[1]) in weights:
+        return None
+    weight = used_weight(args[1], weights)
+    if weight is None:
+        weight = used_weight(args[0], weights) if len(args) == 2 else None
+        return None if weight is None else Call(function, "linear", (args[1], weight), {}, -2)
+    by_rows = args[1].shape == weight.shape and not _is_transposed(args[1], weight)
+    return Call(function, "linear", (args[0], weight, *args[2:]), kwargs, by_rows=by_rows)
 
 
 def _as_tensordot(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
@@ -250,7 +255,7 @@ _RULES: dict[str, Callable[..., Call | None]] = {
     "max": _as_largest,
     **dict.fromkeys(("matmul", "linalg_matmul", "mm", "sparse_mm", "bmm", "mv", "inner"), _as_layer(0, 1)),
     "rmatmul": _as_layer(1, 0),
-    "linear": _as_flipped_layer,
+    "linear": _as_linear,
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), _as_biased_layer),
     "bilinear": _as_bilinear,
     "sum": _as_summed,
