@@ -89,6 +89,46 @@ def test_linear_with_the_transpose_of_a_tied_weight_is_a_product_with_the_weight
     assert one.scores == pytest.approx(other.scores) and "t_cet" in one
 
 
+HEADS = {
+    "einsum": (
+        lambda x, w: torch.einsum("btd,hkd->bthk", x, w.view(2, 4, 8)).flatten(2),
+        lambda x, w: torch.einsum("bthk,dhk->btd", x.unflatten(-1, (2, 4)), w.view(8, 2, 4)),
+    ),
+    "einsum, heads before tokens": (
+        lambda x, w: torch.einsum("btd,hkd->bhtk", x, w.view(2, 4, 8)).transpose(1, 2).flatten(2),
+        lambda x, w: torch.einsum("dhk,bhtk->btd", w.view(8, 2, 4), x.unflatten(-1, (2, 4)).transpose(1, 2)),
+    ),
+    "tensordot": (
+        lambda x, w: torch.tensordot(x, w.view(2, 4, 8), dims=([2], [2])).flatten(2),
+        lambda x, w: torch.tensordot(x.unflatten(-1, (2, 4)), w.view(8, 2, 4), dims=([2, 3], [1, 2])),
+    ),
+    "tensordot, weight first": (
+        lambda x, w: torch.tensordot(w.view(2, 4, 8), x, dims=([2], [2])).permute(2, 3, 0, 1).flatten(2),
+        lambda x, w: torch.tensordot(w.view(8, 2, 4), x.unflatten(-1, (2, 4)), dims=([1, 2], [2, 3])).movedim(0, -1),
+    ),
+}
+
+
+@pytest.mark.parametrize("ways", HEADS.values(), ids=HEADS.keys())
+def test_a_product_with_a_weight_of_heads_is_a_linear_layer(ways):
+    class Net(nn.Module):
+        def __init__(self, split, joined):
+            super().__init__()
+            torch.manual_seed(0)
+            self.split, self.joined = split, joined
+            self.query, self.out, self.head = (nn.Linear(8, n, bias=False) for n in (8, 8, 3))
+
+        def forward(self, x):
+            x = torch.relu(self.split(x, self.query.weight))
+            return self.head(torch.relu(self.joined(x, self.out.weight)).mean(1))
+
+    batch = torch.randn(6, 5, 8, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3
+    one, other = (zc.score(Net(*way), batch, LAYERS) for way in (ways, (F.linear, F.linear)))
+    assert "channels are not told apart" in one.failures["fisher"]
+    names = ("depth", "lnwot", "naswot_conv", "t_cet", "zico_bc")
+    assert [one[name] for name in names] == pytest.approx([other[name] for name in names])
+
+
 def test_a_product_with_what_is_no_weight_is_no_layer():
     class Graph(nn.Module):
         def __init__(self):

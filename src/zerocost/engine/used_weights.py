@@ -34,6 +34,18 @@ def used_weight(value: Any, weights: Container[int]) -> Tensor | None:
     return owner if owner.numel() == size else value
 
 
+def heads_weight(value: Tensor, weights: Container[int]) -> Tensor | None:
+    """The weight that a tensor of heads × width × size is, or is a view of as a whole; None for any other.
+
+    >>> weight = torch.zeros(6, 4)
+    >>> heads_weight(weight.view(2, 3, 4), {id(weight)}) is weight
+    True
+    """
+    whole = value if value._base is None else value._base
+    owner: Tensor | None = whole if id(whole) in weights else getattr(whole, "_copy_of", None)
+    return owner if value.ndim == 3 and owner is not None and owner.numel() == value.numel() else None
+
+
 def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Container[int]) -> None:
     """Note on what a call returned that it is a copy of a weight, or that of each column times a number of a row.
 

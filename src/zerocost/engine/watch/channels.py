@@ -64,8 +64,10 @@ class ChannelSaliencies(GradientWatcher):
         if not result.requires_grad:
             used = id(weight) in self.scene.weights and weight.requires_grad
             return self.when_known(weight, lambda _: self._unseen.add(id(weight))) if used else None
-        if call.name == "linear" and weight.ndim == 3 and len(weight) > 1 and call.function != F.bilinear:
-            raise Failure("a weight holds several matrices, as of experts, whose channels are not told apart")
+        if call.heads or (
+            call.name == "linear" and weight.ndim == 3 and len(weight) > 1 and call.function != F.bilinear
+        ):
+            raise Failure("a weight holds several matrices, as of experts or heads, whose channels are not told apart")
         held = {"value": result.detach()}
         version, place, read = result._version, self.scene.sample_axis.place(result), self.scene.sample_axis.read_map
         weight, made = whole_weight(weight), result.shape[axis]  # of all samples where they share a grouped convolution
