@@ -52,7 +52,7 @@ class FeedForwardSpectra(Collector):
         channels = self._hidden_units(call.input)
         if channels is None or not (call.name in CASTS or is_layout(call, result)):
             return False
-        same = result.shape[self.scene.channels(result)] == call.input.shape[channels]
+        same: bool = result.shape[self.scene.channels(result)] == call.input.shape[channels]
         return same and result.numel() == call.input.numel()
 
 
