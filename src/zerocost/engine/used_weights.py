@@ -71,8 +71,10 @@ def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Conta
             result._to_sum = (shared, other, weight)  # type: ignore[attr-defined]
 
 
-def whole_weight(value: Tensor) -> Tensor:
+def whole_weight(value: Tensor, weights: Container[int]) -> Tensor:
     """The weight of which a layer's is a view of all rows, or a copy; any other as it is."""
+    if id(value) in weights:  # a tensor of a class of its own is a view of its numbers
+        return value
     base = value if value._base is None else value._base
     whole: Tensor = getattr(base, "_copy_of", base)
     if whole is value or value.layout is not torch.strided or value.numel() != whole.numel():

@@ -70,7 +70,8 @@ class ChannelSaliencies(GradientWatcher):
             raise Failure("a weight holds several matrices, as of experts or heads, whose channels are not told apart")
         held = {"value": result.detach()}
         version, place, read = result._version, self.scene.sample_axis.place(result), self.scene.sample_axis.read_map
-        weight, made = whole_weight(weight), result.shape[axis]  # of all samples where they share a grouped convolution
+        made = result.shape[axis]  # of all samples where they share a grouped convolution
+        weight = whole_weight(weight, self.scene.weights)
         self._weights.append(weight)  # its id stays its own as long as it lives
         self._outputs.setdefault(result.untyped_storage().data_ptr(), []).append(held)
 
