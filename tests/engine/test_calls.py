@@ -129,6 +129,18 @@ def test_a_product_with_a_weight_of_heads_is_a_linear_layer(ways):
     assert [one[name] for name in names] == pytest.approx([other[name] for name in names])
 
 
+@pytest.mark.parametrize("name", ["@", "einsum", "tensordot", "from the left"])
+def test_a_weight_with_an_adapter_added_is_a_linear_layer(name):
+    class Adapted(Product):
+        def forward(self, x):
+            return self.product(x, self.weight + torch.ones(len(self.weight), 1).double() @ self.weight[:1])
+
+    expected, found = (
+        zc.score(net(lambda a, b: Adapted(a, b, PRODUCTS[n], False)), BATCH, LAYERS) for n in ("linear", name)
+    )
+    assert found.scores == pytest.approx(expected.scores)
+
+
 def test_a_product_with_what_is_no_weight_is_no_layer():
     class Graph(nn.Module):
         def __init__(self):

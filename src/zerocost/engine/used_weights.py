@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerocost.engine.functions import CASTS, FAKE_QUANTISATION, PRODUCTS
+from zerocost.engine.functions import CASTS, FAKE_QUANTISATION, PRODUCTS, SUMS
 
-_COPIES = CASTS | PRODUCTS | FAKE_QUANTISATION | {"contiguous", "clone", "to_sparse", "to_sparse_csr"}
+_COPIES = CASTS | PRODUCTS | SUMS | FAKE_QUANTISATION | {"contiguous", "clone", "to_sparse", "to_sparse_csr"}
 """Functions that make of a weight one to use in its place, where the shape stays."""
 
 
@@ -49,11 +49,15 @@ def heads_weight(value: Tensor, weights: Container[int]) -> Tensor | None:
 def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Container[int]) -> None:
     """Note on what a call returned that it is a copy of a weight, or that of each column times a number of a row.
 
+    A weight with another matrix added, as an adapter's, is a copy, too.
+
     The second is a linear layer by hand, (x[:, None] * w).sum(-1), as soon as it is summed.
     """
     if name not in _COPIES or not isinstance(result, Tensor) or not args:
         return
-    value, other = args[0], args[-1] if name in PRODUCTS else None
+    value, other = args[0], args[-1] if name in PRODUCTS or name in SUMS else None
+    if name in SUMS and not (isinstance(other, Tensor) and result.ndim == 2 and other.shape == value.shape):
+        return
     weight = value if id(value) in weights else getattr(value, "_copy_of", None)
     weight = used_weight(value, weights) if weight is None else weight
     if weight is None and other is not None:
@@ -61,7 +65,7 @@ def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Conta
         weight = used_weight(value, weights)
     if weight is None:
         return
-    if not isinstance(other, Tensor) or not other.ndim:
+    if not isinstance(other, Tensor) or not other.ndim or name in SUMS:
         if result.shape == value.shape:
             result._copy_of = weight  # type: ignore[attr-defined]
     elif other.ndim == result.ndim > 2:
