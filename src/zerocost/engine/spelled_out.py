@@ -66,18 +66,9 @@ def _einsum(equation: str, *operands: Any) -> Tensor:
     return torch.einsum(f"{terms[0]},{terms[1]}->{output}", *left)
 
 
-def _convolution(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    output_padding: Any,
-    groups: int,
-) -> Tensor:
+def _convolution(x: Tensor, weight: Tensor, bias: Any, *how: Any) -> Tensor:
     """The convolution of as many axes as the weight has."""
+    stride, padding, dilation, transposed, output_padding, groups = how
     kind = f"conv{'_transpose' if transposed else ''}{weight.ndim - 2}d"
     rest = (output_padding, groups, dilation) if transposed else (dilation, groups)
     result: Tensor = getattr(F, kind)(x, weight, bias, stride, padding, *rest)
@@ -88,24 +79,19 @@ def _layer_norm(x: Tensor, shape: Any, weight: Any, bias: Any, eps: float) -> tu
     return F.layer_norm(x, shape, weight, bias, eps), None, None
 
 
-def _group_norm(
-    x: Tensor, weight: Any, bias: Any, samples: int, channels: int, positions: int, groups: int, eps: float
-) -> tuple[Any, ...]:
+def _group_norm(x: Tensor, weight: Any, bias: Any, *how: Any) -> tuple[Any, ...]:
+    *_, groups, eps = how
     return F.group_norm(x, groups, weight, bias, eps), None, None
 
 
-def _batch_norm(
-    x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, momentum: float, eps: float
-) -> tuple[Any, ...]:
-    return F.batch_norm(x, mean, variance, weight, bias, False, momentum, eps), None, None
+def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, *how: float) -> tuple[Any, ...]:
+    return F.batch_norm(x, mean, variance, weight, bias, False, *how), None, None
 
 
-def _batch_norm_in_training(
-    x: Tensor, weight: Any, bias: Any, mean: Tensor, variance: Tensor, training: bool, momentum: float, eps: float
-) -> tuple[Any, ...]:
+def _batch_norm_in_training(x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, *how: Any) -> tuple[Any, ...]:
     """With the running statistics as they are afterwards."""
     mean, variance = mean.clone(), variance.clone()
-    return F.batch_norm(x, mean, variance, weight, bias, training, momentum, eps), None, None, mean, variance
+    return F.batch_norm(x, mean, variance, weight, bias, *how), None, None, mean, variance
 
 
 _ATEN = torch.ops.aten
