@@ -69,6 +69,78 @@ def test_addmm_of_a_transposed_weight_is_the_layer_of_that_weight():
     assert score(Added).scores == pytest.approx(score(nn.Linear).scores) and "t_cet" in score(Added)
 
 
+@pytest.mark.parametrize(
+    "back",
+    [lambda x, w: F.linear(x, w.t()), lambda x, w: F.linear(x, w.t().contiguous())],
+    ids=["a view", "a copy"],
+)
+def test_linear_with_the_transpose_of_a_tied_weight_is_a_product_with_the_weight(back):
+    class Tied(nn.Module):
+        def __init__(self, back):
+            super().__init__()
+            torch.manual_seed(0)
+            self.back, self.layer, self.head = back, nn.Linear(5, 9, bias=False), nn.Linear(5, 3)
+
+        def forward(self, x):
+            return self.head(torch.relu(self.back(torch.relu(self.layer(x)), self.layer.weight)))
+
+    batch = BATCH[0][:, 0].float(), BATCH[1]
+    one, other = (zc.score(Tied(way), batch, LAYERS) for way in (back, torch.matmul))
+    assert one.scores == pytest.approx(other.scores) and "t_cet" in one
+
+
+HEADS = {
+    "einsum": (
+        lambda x, w: torch.einsum("btd,hkd->bthk", x, w.view(2, 4, 8)).flatten(2),
+        lambda x, w: torch.einsum("bthk,dhk->btd", x.unflatten(-1, (2, 4)), w.view(8, 2, 4)),
+    ),
+    "einsum, heads before tokens": (
+        lambda x, w: torch.einsum("btd,hkd->bhtk", x, w.view(2, 4, 8)).transpose(1, 2).flatten(2),
+        lambda x, w: torch.einsum("dhk,bhtk->btd", w.view(8, 2, 4), x.unflatten(-1, (2, 4)).transpose(1, 2)),
+    ),
+    "tensordot": (
+        lambda x, w: torch.tensordot(x, w.view(2, 4, 8), dims=([2], [2])).flatten(2),
+        lambda x, w: torch.tensordot(x.unflatten(-1, (2, 4)), w.view(8, 2, 4), dims=([2, 3], [1, 2])),
+    ),
+    "tensordot, weight first": (
+        lambda x, w: torch.tensordot(w.view(2, 4, 8), x, dims=([2], [2])).permute(2, 3, 0, 1).flatten(2),
+        lambda x, w: torch.tensordot(w.view(8, 2, 4), x.unflatten(-1, (2, 4)), dims=([1, 2], [2, 3])).movedim(0, -1),
+    ),
+}
+
+
+@pytest.mark.parametrize("ways", HEADS.values(), ids=HEADS.keys())
+def test_a_product_with_a_weight_of_heads_is_a_linear_layer(ways):
+    class Net(nn.Module):
+        def __init__(self, split, joined):
+            super().__init__()
+            torch.manual_seed(0)
+            self.split, self.joined = split, joined
+            self.query, self.out, self.head = (nn.Linear(8, n, bias=False) for n in (8, 8, 3))
+
+        def forward(self, x):
+            x = torch.relu(self.split(x, self.query.weight))
+            return self.head(torch.relu(self.joined(x, self.out.weight)).mean(1))
+
+    batch = torch.randn(6, 5, 8, generator=torch.Generator().manual_seed(1)), torch.arange(6) % 3
+    one, other = (zc.score(Net(*way), batch, LAYERS) for way in (ways, (F.linear, F.linear)))
+    assert "channels are not told apart" in one.failures["fisher"]
+    names = ("depth", "lnwot", "naswot_conv", "t_cet", "zico_bc")
+    assert [one[name] for name in names] == pytest.approx([other[name] for name in names])
+
+
+@pytest.mark.parametrize("name", ["@", "einsum", "tensordot", "from the left"])
+def test_a_weight_with_an_adapter_added_is_a_linear_layer(name):
+    class Adapted(Product):
+        def forward(self, x):
+            return self.product(x, self.weight + torch.ones(len(self.weight), 1).double() @ self.weight[:1])
+
+    def score(product):
+        return zc.score(net(lambda a, b: Adapted(a, b, product, False)), BATCH, LAYERS).scores
+
+    assert score(PRODUCTS[name]) == pytest.approx(score(F.linear))
+
+
 def test_a_product_with_what_is_no_weight_is_no_layer():
     class Graph(nn.Module):
         def __init__(self):

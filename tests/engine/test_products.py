@@ -11,6 +11,7 @@ import zerocost as zc
 
 SPELLINGS = {
     "(W xT)T + b": lambda x, w, b: (w @ x.T).T + b,
+    "t(W t(x)) + b": lambda x, w, b: (w @ x.t()).t() + b,
     "(W xT + b)T": lambda x, w, b: (w @ x.T + b[:, None]).T,
     "a vector each": lambda x, w, b: (w @ x[..., None])[..., 0] + b,
     "bmm": lambda x, w, b: torch.bmm(w.expand(len(x), -1, -1), x[..., None]).squeeze(-1) + b,

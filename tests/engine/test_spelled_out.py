@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
+import zerocost as zc
 from zerocost.engine.spelled_out import spelled_out
 
 
@@ -42,3 +44,38 @@ def test_the_products_of_two_give_what_the_call_gives(function, args, kwargs):
 )
 def test_other_calls_are_left_to_torch(function, args, kwargs):
     assert spelled_out(function, args, kwargs) is None
+
+
+ATEN = torch.ops.aten
+MAPS, VECTOR = random(2, 4, 5, 5), random(4)
+DECOMPOSED = [
+    (ATEN.convolution.default, (MAPS, random(6, 2, 3, 3), None, [2, 1], [1, 0], [1, 1], False, [0, 0], 2)),
+    (ATEN.convolution.default, (MAPS, random(4, 6, 3, 3), random(6), [2, 1], [1, 1], [1, 1], True, [1, 0], 1)),
+    (ATEN.convolution.default, (MAPS.flatten(2), random(6, 4, 3), random(6), [1], [1], [2], False, [0], 1)),
+    (ATEN.native_layer_norm.default, (MAPS, [5], random(5), None, 1e-5)),
+    (ATEN.native_group_norm.default, (MAPS, VECTOR, VECTOR, 2, 4, 25, 2, 1e-5)),
+    (ATEN._native_batch_norm_legit_no_training.default, (MAPS, VECTOR, None, VECTOR, VECTOR.abs(), 0.1, 1e-5)),
+    (ATEN._native_batch_norm_legit_functional.default, (MAPS, None, None, VECTOR, VECTOR.abs(), True, 0.1, 1e-5)),
+]
+
+
+@pytest.mark.parametrize(("function", "args"), DECOMPOSED)
+def test_a_decomposed_layer_is_the_layer(function, args):
+    found, expected = (call(*args) for call in (spelled_out(function, args, {}), function))
+    for one, other in zip(*([r] if isinstance(r, torch.Tensor) else r for r in (found, expected)), strict=True):
+        assert one is None or torch.allclose(one, other, rtol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # torch's own, as it exports
+def test_a_decomposed_network_scores_as_the_one_it_was():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.LayerNorm(16))
+    model = nn.Sequential(model, nn.Linear(16, 3)).eval()
+    x = torch.randn(6, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    exported = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("n", min=1, max=99)},))
+    proxies = "synflow,log_synflow,depth,flops,fisher,lnwot"
+    found, expected = (
+        zc.score(m, (x, torch.arange(6) % 3), proxies) for m in (exported.run_decompositions().module(), model)
+    )
+    names = ("synflow", "log_synflow", "depth", "flops", "lnwot")
+    assert [found[name] for name in names] == pytest.approx([expected[name] for name in names])

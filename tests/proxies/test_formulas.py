@@ -545,3 +545,19 @@ def test_epe_nas_does_not_depend_on_the_order_of_samples_or_the_names_of_classes
     order = permutation(seed, samples)
     assert float(epe_nas(jacobian[order], labels[order])) == pytest.approx(expected, rel=1e-9)
     assert float(epe_nas(jacobian, 7 - 3 * labels)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_layer_whose_flow_is_rounding_errors_adds_nothing_to_ratios():
+    weights, layer = [w.abs() for w in W], torch.tensor([[1e-15, 0.0, 3e-16]], dtype=torch.float64)
+    gradients = [g.abs() for g in G]
+    expected = float(snr_synflow(weights, gradients))
+    found = float(snr_synflow([*weights, torch.ones_like(layer)], [*gradients, layer]))
+    assert found == expected
+    kernels = [LayerKernel(i, TWO) for i in range(len(weights) + 1)]
+    expected = float(t_cet(kernels[:-1], weights, gradients))
+    assert float(t_cet(kernels, [*weights, torch.ones_like(layer)], [*gradients, layer])) == expected
+
+
+def test_flows_that_only_decay_from_layer_to_layer_keep_their_ratios():
+    layers = [10.0 ** (-8 * i) * torch.tensor([[1.0, 2.0]], dtype=torch.float64) for i in range(4)]
+    assert float(snr_synflow([torch.ones(1, 2)] * 4, layers)) == pytest.approx(4 * 3 / math.sqrt(0.5))

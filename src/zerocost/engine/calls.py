@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, function_name, is_rectifier
-from zerocost.engine.used_weights import summed_product, used_weight
+from zerocost.engine.used_weights import heads_weight, summed_product, used_weight
 
 
 class Call(NamedTuple):
@@ -24,6 +24,7 @@ class Call(NamedTuple):
         channels: of a product with a weight matrix, the axis of the channels in what it returns, where that is not the
             last one.
         by_rows: of a product with a weight matrix, whether each channel is that of a row, not of a column.
+        heads: of a product with a weight of heads × width × size, the other axis of its channels, as those of heads.
     """
 
     function: Function
@@ -32,6 +33,7 @@ class Call(NamedTuple):
     kwargs: dict[str, Any]
     channels: int = -1
     by_rows: bool = True
+    heads: tuple[int, ...] = ()
 
     @property
     def input(self) -> Any:
@@ -202,20 +204,30 @@ def _as_summed(function: Function, args: Any, kwargs: Any, _: Container[int]) ->
     return None if given is None or call.argument(2, "keepdim") else Call(function, "linear", given, {})
 
 
-def _as_flipped_layer(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
-    flipped = len(args) == 2 and used_weight(args[1], weights) is None
-    weight = used_weight(args[0], weights) if flipped else None
-    return None if weight is None else Call(function, "linear", (args[1], weight), {}, -2)
+def _as_linear(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
+    if len(args) < 2 or id(args[1]) in weights:
+        return None
+    weight = used_weight(args[1], weights)
+    if weight is None:
+        weight = used_weight(args[0], weights) if len(args) == 2 else None
+        return None if weight is None else Call(function, "linear", (args[1], weight), {}, -2)
+    by_rows = args[1].shape == weight.shape and not _is_transposed(args[1], weight)
+    return Call(function, "linear", (args[0], weight, *args[2:]), kwargs, by_rows=by_rows)
 
 
 def _as_tensordot(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
     call = Call(function, "tensordot", args, kwargs)
     dims = call.argument(2, "dims", 2)
     joined = dims if isinstance(dims, int) else len(dims[0]) if isinstance(dims[0], list | tuple) else 1
-    found = _as_layer(0, 1)(function, args, kwargs, weights)
-    if found is None or joined != 1:
-        return None
-    return found if found.input is args[0] else found._replace(channels=0)
+    found = _as_layer(0, 1)(function, args, kwargs, weights) if joined == 1 else None
+    if found is not None and found.argument(1, "weight").ndim == 2:
+        return found if found.input is args[0] else found._replace(channels=0)
+    for place in (1, 0):
+        weight = heads_weight(args[place], weights)
+        if weight is not None and joined in (1, 2):
+            last = -1 if place else 2 - joined
+            return Call(function, "linear", (args[1 - place], weight), {}, last, heads=(last - 1,) * (2 - joined))
+    return None
 
 
 def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
@@ -230,14 +242,15 @@ def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[in
     if terms[0] == terms[1] == output and len({*letters_out}) == len(letters_out):
         return Call(torch.mul, "mul", tuple(operands), {})
     for place in (1, 0):
-        weight, letters, others = used_weight(operands[place], weights), {*terms[place]}, {*terms[1 - place]}
-        made = letters - others
+        value, letters, others = operands[place], {*terms[place]}, {*terms[1 - place]}
         apart = letters & others & {*output}  # a matrix for each
-        if weight is None or len(letters - apart) != 2 or len(made) != 1 or len(apart) > 1 or not made < {*output}:
+        weight = used_weight(value, weights) if apart or len(letters) == 2 else heads_weight(value, weights)
+        made = letters - others
+        if weight is None or len(apart) > 1 or not made or made == letters - apart or not made < {*output}:
             continue
-        channels = output.index(*made) - len(output)
-        if "." not in output[channels:]:
-            return Call(function, "linear", (operands[1 - place], weight), {}, channels)
+        *heads, channels = sorted(output.index(letter) - len(output) for letter in made)
+        if "." not in output[min(channels, *heads, -1) :]:
+            return Call(function, "linear", (operands[1 - place], weight), {}, channels, heads=tuple(heads))
     return None
 
 
@@ -250,7 +263,7 @@ _RULES: dict[str, Callable[..., Call | None]] = {
     "max": _as_largest,
     **dict.fromkeys(("matmul", "linalg_matmul", "mm", "sparse_mm", "bmm", "mv", "inner"), _as_layer(0, 1)),
     "rmatmul": _as_layer(1, 0),
-    "linear": _as_flipped_layer,
+    "linear": _as_linear,
     **dict.fromkeys(("addmm", "baddbmm", "addmv"), _as_biased_layer),
     "bilinear": _as_bilinear,
     "sum": _as_summed,

@@ -24,6 +24,7 @@ from zerocost.engine.functions import (
     PRODUCTS,
     SUMS,
     Function,
+    is_cap,
     is_rectifier,
 )
 from zerocost.engine.steps import Line, Step, common_step, read, roots, step_of
@@ -137,7 +138,7 @@ def _judge(step: Step, given: Sequence[Step]) -> _Verdict:
     assert step.line is not None and step.above is not None
     name, one = step.line.name, len(given) == 1
     named = is_rectifier(name, step.line.args, step.line.kwargs)
-    turned = name in _NEGATIONS and given[0].line is not None and given[0].line.name in CAPS | _LOG_SIGMOIDS
+    turned = name in _NEGATIONS and given[0].line is not None and _may_be_turned(given[0].line)
     if one and not (step.active or name in HINGES or turned or (named and step.above.above is not None)):
         return _NOTHING
     if name not in _LAST and not named:
@@ -154,10 +155,15 @@ def _judge(step: Step, given: Sequence[Step]) -> _Verdict:
             return _Verdict(GATE, root, None, inner)
         if verdict.kind or not kind:
             continue
-        extended = _all_through(step, inner)
+        extended = _all_through(step, [s for s in inner if s.activation and s.activation.call.is_activation])
         if not named and (extended is None or kind not in (BY_HAND, _kind_of(extended))):
             verdict = _Verdict(BY_HAND, root, extended, inner)
     return verdict
+
+
+def _may_be_turned(line: Line) -> bool:
+    """Whether a call may be that of an activation upside down."""
+    return line.name in _LOG_SIGMOIDS or is_cap(*line[1:])
 
 
 def _all_through(step: Step, inner: Sequence[Step]) -> Step | None:

@@ -27,8 +27,19 @@ CHANNEL_AXIS = {
     "linear": -1,
 }
 SUMS = {"add", "iadd", "radd"}
-MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "T", "mT", "H", "mH"}
+MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "adjoint", "t", "T", "mT", "H", "mH"}
 """Functions that put axes in another order."""
+RESHAPES = {
+    *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
+    *("contiguous", "unsafe_view"),
+}
+GATHERS = {
+    *("getitem", "index_select", "gather", "take_along_dim", "masked_select", "take"),
+    *("select", "narrow", "chunk", "split", "split_with_sizes", "tensor_split", "unbind"),
+}
+"""Functions that pick rows: where the samples have no place in what they return, rows are in another order."""
+CREATES = {"new_zeros", "new_ones", "new_full", "new_empty"}
+"""Methods that take of a tensor only its kind."""
 CASTS = {"float", "double", "half", "bfloat16", "to", "type", "type_as"}
 POOLING = {f"{adaptive}{kind}_pool{d}d" for adaptive in ("", "adaptive_") for kind in ("max", "avg") for d in (1, 2, 3)}
 DROPOUT = {
@@ -93,6 +104,16 @@ def is_rectifier(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bo
         return False
     bounds = [*args[1:2], *(kwargs[bound] for bound in ("min", "min_val", "threshold") if bound in kwargs)]
     return any(isinstance(bound, int | float) and bound == 0 for bound in bounds)
+
+
+def is_cap(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call only bounds numbers from above.
+
+    >>> is_cap("clamp", (None,), {"max": 0}), is_cap("clamp", (None, 0), {})
+    (True, False)
+    """
+    lowest = args[1] if len(args) > 1 else kwargs.get("min")
+    return name in CAPS or (name in ("clamp", "clip") and lowest is None)
 
 
 def is_in_place(function: Function, kwargs: dict[str, Any]) -> bool:

@@ -21,10 +21,10 @@ from zerocost.engine.functions import (
     NORMALISATION,
     POOLING,
     PREPARATION,
+    RESHAPES,
     Function,
     is_in_place,
 )
-from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.signals import LayerSize
 from zerocost.engine.used_weights import follow_weights
 from zerocost.engine.watch.base import NO_LAYER
@@ -119,7 +119,7 @@ class LayerCounts:
             if name == "sum":
                 self.multiply_adds += args[0].numel()
                 self.summed += args[0].numel()
-            channels = result.shape[call.channel_axis]
+            channels = prod(result.shape[axis] for axis in (call.channel_axis, *call.heads))
             if result.numel():  # not so for an expert that no token of the sample goes to
                 self.sizes.append(LayerSize(result.numel() // channels, channels))
         written = args[:1] if result is None or is_in_place(function, kwargs) else ()

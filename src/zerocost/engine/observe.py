@@ -16,7 +16,7 @@ from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
 from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.normalisers import normalised
-from zerocost.engine.products import Product, channel_axis_after, is_layout
+from zerocost.engine.products import Product, channel_axis_after, first_tensor, is_layout
 from zerocost.engine.timing import TIMING
 from zerocost.engine.twice import call_twice
 from zerocost.engine.used_weights import follow_weights
@@ -101,7 +101,7 @@ class Observer(CallMode):
         if isinstance(result, Tensor) and result.numel():
             follow_weights(name, args, result, self.scene.weights)
             if axis.reaches(result):
-                self._note_layout(one, result)
+                self._note_channels(one, result)
             seen = self.finder.shown(step, result, axis) if step and self.finder else result
             noted_after = self._show("after", self._after[True], call, seen) if self._after[True] else []
             if self._after[False]:
@@ -142,7 +142,7 @@ class Observer(CallMode):
         with self.scene.inside_hook():
             if given is not None and isinstance(result, Tensor):
                 call = Call(F.layer_norm, "layer_norm", (given,), {})
-                self.scene.channel_axis = self.scene.normalisers[module]
+                self.scene.note_channels(result, self.scene.normalisers[module])
                 self._show("after", self._after[True], call, result)
                 self._show("after", self._after[False], call, result)
                 if self.finder:
@@ -153,14 +153,21 @@ class Observer(CallMode):
         function = group_norm if function is F.group_norm else function
         return call_twice(function, name, args, kwargs) if self.twice else function(*args, **kwargs)
 
-    def _note_layout(self, call: Call, result: Tensor) -> None:
+    def _note_channels(self, call: Call, result: Tensor) -> None:
         """Note where channels are after a call, and whether it ties samples together."""
-        if is_layout(call, result):
-            self.scene.channel_axis = channel_axis_after(call, result, self.scene.channel_axis)
+        scene, axis = self.scene, self.scene.sample_axis
         if call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.name == "embedding":
             layer = call.name in CHANNEL_AXIS
-            self.scene.channel_axis = call.channel_axis if layer else -1 if call.name in _LAST_AXIS else 1
+            scene.note_channels(result, call.channel_axis if layer else -1 if call.name in _LAST_AXIS else 1)
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
+        elif is_layout(call, result):
+            scene.channel_axis = channel_axis_after(call, result, scene.channels(call.input))
+            if axis.channels(call.input) is not None:
+                axis.note_channels(result, scene.channel_axis)
+        elif axis.channels(result) is None:
+            known = axis.channels(first_tensor(call))
+            if known is not None:
+                axis.note_channels(result, channel_axis_after(call, result, known))
 
     def _show(self, moment: str, watchers: Sequence[Watcher], *values: Any) -> list[Undo]:
         """Show a call to watchers; returns how to undo what they noted."""

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import CASTS, MOVES, SUMS
+from zerocost.engine.functions import CASTS, MOVES, RESHAPES, SUMS
 from zerocost.engine.places import SamplePlace, reshaped
-from zerocost.engine.sample_axis import RESHAPES
 from zerocost.engine.watch.base import Undo
 
 _PICKS = {"getitem", "select"}
@@ -71,14 +70,20 @@ def is_layout(call: Call, result: Tensor) -> bool:
     return call.name in MOVES or call.name in RESHAPES or (call.name in _PICKS and result.ndim != call.input.ndim)
 
 
+def first_tensor(call: Call) -> Any:
+    """The first argument, or the first of a list of tensors that it is."""
+    given = call.input
+    return given[0] if isinstance(given, list | tuple) and given else given
+
+
 def channel_axis_after(call: Call, result: Tensor, axis: int) -> int:
-    """Where the channels are once a call has moved or merged axes: from the end where they are last.
+    """Where the channels are once a call has moved, merged, dropped or added axes: from the end where they are last.
 
     >>> x = torch.zeros(2, 8, 8, 3)
     >>> channel_axis_after(Call(torch.permute, "permute", (x, (0, 3, 1, 2)), {}), x.permute(0, 3, 1, 2), -1)
     1
     """
-    given = call.input
+    given = first_tensor(call)
     if min(given.ndim, result.ndim) < 2:
         return axis
     place = axis % given.ndim
@@ -90,8 +95,9 @@ def channel_axis_after(call: Call, result: Tensor, axis: int) -> int:
     else:
         probe = torch.empty(*range(100, 100 + given.ndim), device="meta")  # every axis has a size of its own
         kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
+        first = probe if given is call.input else [probe]
         try:
-            place = call.function(probe, *call.args[1:], **kwargs).shape.index(100 + place)
-        except (ValueError, IndexError, RuntimeError):  # picked one by one, or the channels themselves
+            place = call.function(first, *call.args[1:], **kwargs).shape.index(100 + place)
+        except Exception:  # noqa: BLE001  picked one by one, the channels themselves, or not to be had on meta
             return axis
     return -1 if place == result.ndim - 1 and place != 1 else place

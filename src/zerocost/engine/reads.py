@@ -4,8 +4,8 @@ that weights which no pass has read can be named."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils.hooks import RemovableHandle
 
+from zerocost.engine.checkpoints import without_reentry
 from zerocost.engine.functions import Function, function_name
 
 _DESCRIPTIONS = (bool, int, torch.Size, torch.dtype, torch.device, torch.layout)
@@ -86,8 +87,10 @@ def _ids(values: Iterable[Any]) -> list[int]:
     return found
 
 
-def seeing_calls() -> AbstractContextManager[Reads]:
-    """The mode that sees all calls already, or else one of its own inside the block."""
+@contextmanager
+def seeing_calls() -> Iterator[Reads]:
+    """The mode that sees all calls already, or else one of its own inside the block; no checkpoint hides any there."""
     modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
     seeing = next((mode for mode in modes if isinstance(mode, Reads)), None)
-    return nullcontext(seeing) if seeing else Reads()
+    with without_reentry(), nullcontext(seeing) if seeing else Reads() as reads:
+        yield reads

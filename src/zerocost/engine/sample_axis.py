@@ -2,7 +2,7 @@
 
 A tensor that no sample reaches (a standardised weight, position embeddings, a table of relative positions) is constant,
 whatever its shape. In any other the samples have a place that moves with the calls: transposed, merged into windows or
-with tokens, split again.
+with tokens, split again. The axis of the channels is kept along with it, by calls that leave the axes as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import ELEMENTWISE, SUMS, Function, is_in_place
+from zerocost.engine.functions import CREATES, ELEMENTWISE, GATHERS, RESHAPES, SUMS, Function, is_in_place
 from zerocost.engine.places import (
     CONSTANT,
     FIRST,
@@ -41,21 +41,12 @@ from zerocost.engine.places import (
     without_samples,
 )
 
-RESHAPES = {
-    *("reshape", "view", "flatten", "unflatten", "ravel", "view_as", "reshape_as", "squeeze", "unsqueeze"),
-    *("contiguous", "unsafe_view"),
-}
 _MOVES = {
     *("matmul", "rmatmul", "mm", "bmm", "mv", "dot", "addmm", "addbmm", "baddbmm", "tensordot", "einsum"),
     *("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "T", "mT", "H", "mH", "adjoint"),
     *("getitem", "select", "narrow", "chunk", "split", "tensor_split", "unbind"),
     *("index_select", "gather", "take_along_dim", "repeat_interleave", "embedding"),
 }
-_GATHERS = {
-    *("getitem", "index_select", "gather", "take_along_dim", "masked_select", "take"),
-    *("select", "narrow", "chunk", "split", "split_with_sizes", "tensor_split", "unbind"),
-}
-"""Functions that pick rows: where the samples have no place in what they return, rows are in another order."""
 _JOINS = {"cat", "concat", "concatenate", "stack"}
 _JOINED_ALONG = {"vstack": 0, "row_stack": 0, "hstack": 1, "column_stack": 1, "dstack": 2}
 _SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scatter_add", "masked_scatter"}
@@ -70,7 +61,7 @@ _MIXES = {"as_strided", "rot90", "cov", "corrcoef", "kron"}
 """Functions after which the samples may be along any axis."""
 _LAYOUT = RESHAPES | _MOVES
 _REORDERS = _GATHERS | _SCATTERS | _ORDERS | _MIXES
-_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES
+_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES | CREATES
 
 
 class SampleAxis:
@@ -93,12 +84,25 @@ class SampleAxis:
         for tensor in _tensors((inputs,)):
             self._note(tensor, FIRST if tuple(tensor.shape[:1]) == (samples,) else CONSTANT)
 
-    def _note(self, tensor: Tensor, place: SamplePlace | NoPlace | None) -> None:
-        tensor._samples_at = (self, place)  # type: ignore[attr-defined]
+    def _note(self, tensor: Tensor, place: SamplePlace | NoPlace | None, given: Sequence[Tensor] = ()) -> None:
+        axis = self.channels(tensor)
+        for one in given:
+            if axis is None and one.ndim == tensor.ndim:
+                axis = self.channels(one)
+        tensor._samples_at = (self, place, axis)  # type: ignore[attr-defined]
+
+    def note_channels(self, tensor: Tensor, axis: int) -> None:
+        """Note the axis of the channels in a tensor."""
+        tensor._samples_at = (self, self._known(tensor), axis)  # type: ignore[attr-defined]
+
+    def channels(self, tensor: Tensor) -> int | None:
+        """The axis of the channels in a tensor; None where it is not known."""
+        owner, _, axis = getattr(tensor, "_samples_at", (None, None, None))
+        return axis if owner is self else None
 
     def _known(self, tensor: Tensor) -> SamplePlace | NoPlace | None:
         """What was noted on a tensor; None for one of unknown history."""
-        owner, place = getattr(tensor, "_samples_at", (None, None))
+        owner, place, _ = getattr(tensor, "_samples_at", (None, None, None))
         return place if owner is self else None
 
     def place(self, tensor: Tensor) -> SamplePlace | NoPlace:
@@ -153,7 +157,7 @@ class SampleAxis:
         results = _tensors((result,))
         if not results:
             return
-        given, in_place = _tensors((args, kwargs)), is_in_place(function, kwargs)
+        given, in_place = [] if name in CREATES else _tensors((args, kwargs)), is_in_place(function, kwargs)
         known = [self._known(tensor) for tensor in given]
         lost = any(isinstance(place, NoPlace) and place.reason and place is not SPLIT for place in known)
         source = next(
@@ -175,7 +179,7 @@ class SampleAxis:
             places = self._moved(function, name, args, kwargs, source, results)
         places = unless_unclear(places, known, results, self.samples)
         for tensor, place in zip(results, places, strict=True):
-            self._note(tensor, place)
+            self._note(tensor, place, given)
             self._lost |= isinstance(place, NoPlace) and place.reason is not None and place is not SPLIT
         base = getattr(args[0], "_base", None) if args and in_place else None
         if base is not None and self._known(base) is CONSTANT and places[0] is not CONSTANT:
@@ -242,7 +246,7 @@ class SampleAxis:
         if name in _RECURRENT:
             states: list[SamplePlace | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
             return [stayed(place, shape, results[0].shape), *states]
-        likely: list[SamplePlace | NoPlace | None] = [GATHERED if name in _GATHERS else None] * len(results)
+        likely: list[SamplePlace | NoPlace | None] = [GATHERED if name in GATHERS else None] * len(results)
         if name not in _MOVES and name not in _COPIES:
             likely = [stayed(place, shape, tensor.shape) for tensor in results]
             leads = source is _tensors((args, kwargs))[0] or name in ELEMENTWISE
@@ -250,7 +254,7 @@ class SampleAxis:
                 return likely
         found = self._on_meta(function, name, args, kwargs)
         found = found if found is not None and len(found) == len(results) else likely
-        picks = GATHERED in found and name in _GATHERS and bool(args) and source is args[0]
+        picks = GATHERED in found and name in GATHERS and bool(args) and source is args[0]
         picked = pick_samples(function, args, kwargs, place, self.samples) if picks else []
         return picked or found
 
@@ -274,9 +278,9 @@ def _multiple(shape: Sequence[int], place: SamplePlace, name: str) -> SamplePlac
     """The place that a probe's shape shows."""
     axes = [axis for axis, length in enumerate(shape) if length and length % PRIME == 0]
     if len(axes) != 1:
-        return GATHERED if name in _GATHERS or axes else REDUCED
+        return GATHERED if name in GATHERS or axes else REDUCED
     copies, rest = divmod(shape[axes[0]] // PRIME, place.before * place.after)
-    if rest or copies < 1 or (copies > 1 and name in _GATHERS):
+    if rest or copies < 1 or (copies > 1 and name in GATHERS):
         return GATHERED
     if name in _COPIES:
         return SamplePlace(axes[0], place.before * copies, place.after)

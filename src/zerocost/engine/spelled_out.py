@@ -1,4 +1,5 @@
-"""Products of several matrices in one call, as the products of two that they are made of."""
+"""Functions as others that the rest of the engine knows: products of several matrices in one call as products of two,
+and what an exported part is decomposed into as the layers that it was."""
 
 from __future__ import annotations
 
@@ -7,14 +8,15 @@ from functools import reduce
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from zerocost.engine.functions import Function
 
 
 def spelled_out(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
-    """What to run in place of a function that multiplies several matrices, so that each product is a call by itself;
-    None for any other.
+    """What to run in place of a function that multiplies several matrices, so that each product is a call by itself, or
+    of a layer that torch.export has decomposed; None for any other.
 
     >>> x, w, v = torch.ones(1, 2), torch.ones(2, 3), torch.ones(3, 4)
     >>> spelled_out(torch.linalg.multi_dot, ([x, w, v],), {})([x, w, v])
@@ -64,6 +66,35 @@ def _einsum(equation: str, *operands: Any) -> Tensor:
     return torch.einsum(f"{terms[0]},{terms[1]}->{output}", *left)
 
 
+def _convolution(x: Tensor, weight: Tensor, bias: Any, *how: Any) -> Tensor:
+    """The convolution of as many axes as the weight has."""
+    stride, padding, dilation, transposed, output_padding, groups = how
+    kind = f"conv{'_transpose' if transposed else ''}{weight.ndim - 2}d"
+    rest = (output_padding, groups, dilation) if transposed else (dilation, groups)
+    result: Tensor = getattr(F, kind)(x, weight, bias, stride, padding, *rest)
+    return result
+
+
+def _layer_norm(x: Tensor, shape: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, ...]:
+    return F.layer_norm(x, shape, weight, bias, eps), None, None
+
+
+def _group_norm(x: Tensor, weight: Any, bias: Any, *how: Any) -> tuple[Any, ...]:
+    *_, groups, eps = how
+    return F.group_norm(x, groups, weight, bias, eps), None, None
+
+
+def _batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, *how: float) -> tuple[Any, ...]:
+    return F.batch_norm(x, mean, variance, weight, bias, False, *how), None, None
+
+
+def _batch_norm_in_training(x: Tensor, weight: Any, bias: Any, mean: Any, variance: Any, *how: Any) -> tuple[Any, ...]:
+    """With the running statistics as they are afterwards."""
+    mean, variance = mean.clone(), variance.clone()
+    return F.batch_norm(x, mean, variance, weight, bias, *how), None, None, mean, variance
+
+
+_ATEN = torch.ops.aten
 _SPELLED_OUT: dict[Function, Function] = {
     torch.linalg.multi_dot: _multi_dot,
     torch.chain_matmul: _chain_matmul,
@@ -71,4 +102,9 @@ _SPELLED_OUT: dict[Function, Function] = {
     Tensor.addbmm: _addbmm,
     torch.linalg.vecdot: _vecdot,
     torch.einsum: _einsum,
+    _ATEN.convolution.default: _convolution,
+    _ATEN.native_layer_norm.default: _layer_norm,
+    _ATEN.native_group_norm.default: _group_norm,
+    _ATEN._native_batch_norm_legit_no_training.default: _batch_norm,
+    _ATEN._native_batch_norm_legit_functional.default: _batch_norm_in_training,
 }

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zerocost.engine.functions import CASTS, FAKE_QUANTISATION, PRODUCTS
+from zerocost.engine.functions import CASTS, FAKE_QUANTISATION, PRODUCTS, SUMS
 
-_COPIES = CASTS | PRODUCTS | FAKE_QUANTISATION | {"contiguous", "clone", "to_sparse", "to_sparse_csr"}
+_COPIES = CASTS | PRODUCTS | SUMS | FAKE_QUANTISATION | {"contiguous", "clone", "to_sparse", "to_sparse_csr"}
 """Functions that make of a weight one to use in its place, where the shape stays."""
 
 
@@ -34,14 +34,30 @@ def used_weight(value: Any, weights: Container[int]) -> Tensor | None:
     return owner if owner.numel() == size else value
 
 
+def heads_weight(value: Tensor, weights: Container[int]) -> Tensor | None:
+    """The weight that a tensor of heads × width × size is, or is a view of as a whole; None for any other.
+
+    >>> weight = torch.zeros(6, 4)
+    >>> heads_weight(weight.view(2, 3, 4), {id(weight)}) is weight
+    True
+    """
+    whole = value if value._base is None else value._base
+    owner: Tensor | None = whole if id(whole) in weights else getattr(whole, "_copy_of", None)
+    return owner if value.ndim == 3 and owner is not None and owner.numel() == value.numel() else None
+
+
 def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Container[int]) -> None:
     """Note on what a call returned that it is a copy of a weight, or that of each column times a number of a row.
+
+    A weight with another matrix added, as an adapter's, is a copy, too.
 
     The second is a linear layer by hand, (x[:, None] * w).sum(-1), as soon as it is summed.
     """
     if name not in _COPIES or not isinstance(result, Tensor) or not args:
         return
-    value, other = args[0], args[-1] if name in PRODUCTS else None
+    value, other = args[0], args[-1] if name in PRODUCTS or name in SUMS else None
+    if name in SUMS and not (isinstance(other, Tensor) and result.ndim == 2 and other.shape == value.shape):
+        return
     weight = value if id(value) in weights else getattr(value, "_copy_of", None)
     weight = used_weight(value, weights) if weight is None else weight
     if weight is None and other is not None:
@@ -49,7 +65,7 @@ def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Conta
         weight = used_weight(value, weights)
     if weight is None:
         return
-    if not isinstance(other, Tensor) or not other.ndim:
+    if not isinstance(other, Tensor) or not other.ndim or name in SUMS:
         if result.shape == value.shape:
             result._copy_of = weight  # type: ignore[attr-defined]
     elif other.ndim == result.ndim > 2:
@@ -59,8 +75,10 @@ def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Conta
             result._to_sum = (shared, other, weight)  # type: ignore[attr-defined]
 
 
-def whole_weight(value: Tensor) -> Tensor:
+def whole_weight(value: Tensor, weights: Container[int]) -> Tensor:
     """The weight of which a layer's is a view of all rows, or a copy; any other as it is."""
+    if id(value) in weights:  # a tensor of a class of its own is a view of its numbers
+        return value
     base = value if value._base is None else value._base
     whole: Tensor = getattr(base, "_copy_of", base)
     if whole is value or value.layout is not torch.strided or value.numel() != whole.numel():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -10,6 +11,8 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.signals import Tensors
 
+_ROUNDING = 1e-12
+"""A layer's flow over that of the next larger one, where it is no more than the rounding errors of float64."""
 _PIECE = 2**16  # numbers that the cache holds
 
 
@@ -41,9 +44,29 @@ def signal_to_noise(values: Tensor) -> Tensor:
     >>> round(signal_to_noise(torch.tensor([1.0, 2.0, 3.0])).item(), 4)
     6.0
     """
+    return _sum_and_ratio(values)[1]
+
+
+def flows_to_noise(layers: Iterable[Tensor]) -> list[Tensor]:
+    """`signal_to_noise` of each layer's flows; zero for layers that are apart from all larger ones by their rounding.
+
+    Such a layer has no flow but for rounding errors, as queries and keys have none where all tokens are equal.
+
+    >>> [round(ratio.item(), 4) for ratio in flows_to_noise([torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1e-15, 0])])]
+    [6.0, 0.0]
+    """
+    sums, ratios = zip(*map(_sum_and_ratio, layers), strict=True)
+    falling = sorted(map(float, sums), reverse=True)
+    floor = next((larger for larger, smaller in pairwise(falling) if smaller < _ROUNDING * larger), 0.0)
+    return [ratio if size >= floor else torch.zeros_like(ratio) for size, ratio in zip(sums, ratios, strict=True)]
+
+
+def _sum_and_ratio(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of a tensor, and `signal_to_noise`."""
     values = values.to_dense().double()
     deviation = values.std() if values.numel() > 1 else values.new_zeros(())
-    return values.sum() / deviation if deviation > 0 else values.sum()
+    size = values.sum()
+    return size, size / deviation if deviation > 0 else size
 
 
 def check_several(rows: Tensor) -> None:

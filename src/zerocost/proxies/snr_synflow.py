@@ -4,7 +4,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.reduce import signal_to_noise, total
+from zerocost.proxies.reduce import flows_to_noise, total
 
 
 @proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", group="synaptic flow")
@@ -12,7 +12,7 @@ def snr_synflow(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     r"""Synaptic flow over its spread by layer, :math:`\sum_l \sum_{k \in l} s_k / \mathrm{std}(s)_l`.
 
     :math:`s_k = |\,|w_k|\,\partial R/\partial |w_k|\,|` are the saliencies of `synflow`; std is that of a sample (n −
-    1). A layer of equal saliencies adds their sum.
+    1). A layer of equal saliencies adds their sum, one whose saliencies are rounding errors nothing.
 
     Args:
         flow_weights: absolute values of the weight matrices.
@@ -25,4 +25,4 @@ def snr_synflow(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     >>> round(snr_synflow([torch.tensor([[1.0, 2.0]])], [torch.tensor([[1.0, 1.0]])]).item(), 3)
     4.243
     """
-    return total(signal_to_noise((w * g).abs_()) for w, g in zip(flow_weights, flow_gradients, strict=True))
+    return total(flows_to_noise((w * g).abs_() for w, g in zip(flow_weights, flow_gradients, strict=True)))

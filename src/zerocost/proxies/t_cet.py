@@ -8,7 +8,7 @@ from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import LayerKernel, Tensors
 from zerocost.proxies.lnwot import log_determinant
-from zerocost.proxies.reduce import signal_to_noise, total
+from zerocost.proxies.reduce import flows_to_noise, total
 
 
 @proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", group="activations", mode="eval")
@@ -34,11 +34,8 @@ def t_cet(layer_kernels: Sequence[LayerKernel], flow_weights: Tensors, flow_grad
     >>> round(t_cet([kernel], [torch.tensor([[1.0, 2.0]])], [torch.ones(1, 2)]).item(), 3)
     4.661
     """
-    terms = [
-        log_determinant(layer.kernel) * signal_to_noise((flow_weights[i] * flow_gradients[i]).abs_())
-        for layer in layer_kernels
-        if (i := layer.weight) is not None
-    ]
+    ratios = flows_to_noise((w * g).abs_() for w, g in zip(flow_weights, flow_gradients, strict=True))
+    terms = [log_determinant(k.kernel) * ratios[k.weight] for k in layer_kernels if k.weight is not None]
     if not terms:
         raise Failure("no layer that was seen has a weight matrix of its own")
     if not any(bool(term) for term in terms):

@@ -49,6 +49,20 @@ def test_each_kernel_is_that_of_the_layers_own_outputs_and_names_its_weight():
         assert torch.equal(layer.kernel, sign_agreement((output > 0).flatten(1)))
 
 
+def test_a_weight_of_a_class_of_its_own_is_the_networks():
+    class Own(torch.Tensor):
+        pass
+
+    def score(kind):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 3))
+        for layer in (model[0], model[2]):
+            layer.weight = nn.Parameter(layer.weight.data.as_subclass(kind))
+        return zc.score(model, batch(8), "t_cet,lnwot,fisher")
+
+    assert dict(score(Own)) == pytest.approx(dict(score(torch.Tensor))) and "t_cet" in score(Own)
+
+
 def test_a_layer_called_twice_has_one_kernel_the_sum_of_both():
     class Twice(nn.Module):
         def __init__(self):

@@ -153,3 +153,48 @@ def test_what_compile_wraps_a_module_in_is_no_module_of_the_network(watched):
     with torch.compiler.set_stance("force_eager"):
         found = watched("module_maps", nn.Sequential(torch.compile(net[0]), torch.compile(net[1])), x)
     assert len(found) == len(expected) == 3 and all(map(torch.equal, found, expected))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        lambda y, layer: layer(y.mean((2, 3))),
+        lambda y, layer: y.permute(0, 2, 3, 1).shape,
+        lambda y, layer: F.layer_norm(y, y.shape[-1:]),
+    ],
+    ids=["a layer", "a look at another layout", "a normalisation"],
+)
+def test_what_is_called_beside_a_map_leaves_its_channels_where_they_are(watched, beside):
+    conv, layer = nn.Conv2d(3, 6, 3), nn.Linear(6, 2)
+
+    def network(x, conv, layer):
+        y = conv(x)
+        beside(y, layer)
+        return F.relu(y)
+
+    x = images()
+    expected = F.relu(conv(x))[0].flatten(1)
+    assert torch.equal(watched("sample_maps", Calls(network, conv, layer), x)[-1], expected)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda y: y.unsqueeze(1).sum(1),
+        lambda y: torch.stack([y, y]).mean(0),
+        lambda y: torch.stack([y, y], 1)[:, 0],
+        lambda y: torch.cat([y, y]).chunk(2)[0],
+    ],
+    ids=["unsqueeze", "stack and mean", "stack and pick", "cat and chunk"],
+)
+def test_channels_are_followed_through_axes_that_come_and_go(watched, way):
+    conv, layer = nn.Conv2d(3, 6, 3), nn.Linear(6, 2)
+
+    def network(x, conv, layer):
+        y = conv(x)
+        layer(y.mean((2, 3)))
+        return F.relu(way(y))
+
+    x = images()
+    expected = F.relu(conv(x))[0].flatten(1)
+    assert torch.equal(watched("sample_maps", Calls(network, conv, layer), x)[-1], expected)

@@ -48,6 +48,23 @@ def test_a_spectrum_is_that_of_the_covariance_largest_first(shape):
     assert torch.allclose(covariance_spectrum(x), expected.clamp(min=0), atol=1e-12)
 
 
+def test_a_feed_forward_layer_is_seen_whatever_runs_before_its_activation(watched):
+    class Gated(nn.Module):
+        def __init__(self, gate_first):
+            super().__init__()
+            torch.manual_seed(0)
+            self.gate, self.up, self.gate_first = nn.Linear(8, 12), nn.Linear(8, 12), gate_first
+
+        def forward(self, x):
+            if self.gate_first:
+                return torch.nn.functional.silu(self.gate(x)) * self.up(x)
+            gate, up = self.gate(x), self.up(x)
+            return torch.nn.functional.silu(gate) * up
+
+    one, other = (watched("feed_forward_spectra", Gated(first), tokens()) for first in (True, False))
+    assert len(one) == len(other) == 1 and torch.equal(one[0], other[0])
+
+
 @pytest.mark.parametrize("activation", ["relu", "gelu"])
 def test_feed_forward_layers_are_seen_before_their_activation(watched, activation):
     torch.manual_seed(0)

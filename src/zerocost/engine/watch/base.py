@@ -42,7 +42,7 @@ class Scene:
         seed: for watchers that draw random numbers, from a generator of their own.
         weights: for the id of each weight matrix that runs, its place among the network's weight matrices.
         block: the number of the block that runs; 0 before the first one.
-        channel_axis: where the channels of the last layer are by now.
+        channel_axis: where channels are in a tensor of unknown history: as in what the last layer or move returned.
         in_hook: whether what is called now is a hook's doing, not the network's.
         sample_axis: where the samples are in each tensor.
         hidden: why the calls of the network cannot be seen; None where they can.
@@ -78,8 +78,18 @@ class Scene:
 
     def map(self, values: Tensor) -> Tensor | None:
         """`values` as N×C×positions, N×C where there is one position; None where no sample reaches them."""
-        found = self.sample_axis.read_map(self.sample_axis.place(values), self.channel_axis, values)
+        found = self.sample_axis.read_map(self.sample_axis.place(values), self.channels(values), values)
         return found if found is None or found.ndim < 3 else found.flatten(2)
+
+    def channels(self, values: Tensor) -> int:
+        """The axis of the channels in a tensor."""
+        known = self.sample_axis.channels(values)
+        return self.channel_axis if known is None else known
+
+    def note_channels(self, values: Tensor, axis: int) -> None:
+        """Note where a layer or a move has put the channels in what it returned."""
+        self.channel_axis = axis
+        self.sample_axis.note_channels(values, axis)
 
     def rows(self, tensor: Tensor, values: Tensor | None = None) -> Tensor | None:
         """A tensor (or `values`, of its shape) with the sample axis in front; None where no sample reaches it."""

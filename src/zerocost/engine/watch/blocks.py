@@ -127,7 +127,7 @@ class Blocks(Watcher):
         return partial(remove, self.activations, found)
 
     def _as_block_map(self, tensor: Tensor) -> BlockMap:
-        samples, channels = self.scene.sample_axis, self.scene.channel_axis
+        samples, channels = self.scene.sample_axis, self.scene.channels(tensor)
         place = samples.place(tensor)
 
         def as_map(values: Tensor) -> Tensor:

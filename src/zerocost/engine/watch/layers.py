@@ -34,7 +34,7 @@ class LayerKernels(Watcher):
         signs = self.scene.rows(result, result > 0)
         if signs is None:
             return None
-        weight, kernel = whole_weight(call.argument(1, "weight")), sign_agreement(signs.flatten(1))
+        weight, kernel = whole_weight(call.argument(1, "weight"), self.scene.weights), sign_agreement(signs.flatten(1))
         known = self.layers.get(id(weight))
         self.layers[id(weight)] = Layer(weight, kernel if known is None else known.kernel + kernel)
         return partial(self.forget, id(weight), known)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -11,7 +13,7 @@ from zerocost.engine.functions import CASTS
 from zerocost.engine.largest import largest_singular_value
 from zerocost.engine.places import SamplePlace
 from zerocost.engine.products import is_layout
-from zerocost.engine.watch.base import Collector, Scene, Undo, Watcher, check_visible
+from zerocost.engine.watch.base import Collector, Undo, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
 
 
@@ -22,20 +24,21 @@ class FeedForwardSpectra(Collector):
     meaning = "for each feed-forward layer of tokens, eigenvalues of the covariance of its hidden units"
     nothing_seen = "no feed-forward layer was seen: a linear layer on tokens, and an activation after it"
 
-    def __init__(self, scene: Scene) -> None:
-        super().__init__(scene)
-        self.hidden: Tensor | None = None
-        self.channels = -1
-
     def before(self, call: Call) -> Undo | None:
-        if not call.is_activation or call.input is not self.hidden or self.hidden is None:
+        channels = self._hidden_units(call.input) if call.is_activation else None
+        if channels is None:
             return None
-        check_visible(self.hidden)
-        return self.keep(covariance_spectrum(self.hidden.movedim(self.channels, -1).flatten(0, -2)))
+        check_visible(call.input)
+        return self.keep(covariance_spectrum(call.input.movedim(channels, -1).flatten(0, -2)))
 
     def after(self, call: Call, result: Tensor) -> None:
         if self._are_tokens(call, result) or self._is_moved(call, result):
-            self.hidden, self.channels = result, self.scene.channel_axis
+            result._hidden_units = (self, self.scene.channels(result))  # type: ignore[attr-defined]
+
+    def _hidden_units(self, tensor: Any) -> int | None:
+        """The axis of the hidden units in what a linear layer has made of tokens; None for any other tensor."""
+        owner, axis = getattr(tensor, "_hidden_units", (None, None))
+        return axis if owner is self else None
 
     def _are_tokens(self, call: Call, result: Tensor) -> bool:
         """Whether a call is a linear layer on tokens, which may be merged with the samples."""
@@ -46,11 +49,11 @@ class FeedForwardSpectra(Collector):
 
     def _is_moved(self, call: Call, result: Tensor) -> bool:
         """Whether a call only puts the hidden units into another shape or dtype."""
-        hidden = self.hidden
-        if hidden is None or call.input is not hidden or not (call.name in CASTS or is_layout(call, result)):
+        channels = self._hidden_units(call.input)
+        if channels is None or not (call.name in CASTS or is_layout(call, result)):
             return False
-        same = result.shape[self.scene.channel_axis] == hidden.shape[self.channels]
-        return same and result.numel() == hidden.numel()
+        same: bool = result.shape[self.scene.channels(result)] == call.input.shape[channels]
+        return same and result.numel() == call.input.numel()
 
 
 class BatchNormNorms(Collector):
