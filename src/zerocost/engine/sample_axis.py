@@ -60,7 +60,7 @@ _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 _MIXES = {"as_strided", "rot90", "cov", "corrcoef", "kron"}
 """Functions after which the samples may be along any axis."""
 _LAYOUT = RESHAPES | _MOVES
-_REORDERS = _GATHERS | _SCATTERS | _ORDERS | _MIXES
+_REORDERS = GATHERS | _SCATTERS | _ORDERS | _MIXES
 _SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES | CREATES
 
 
