@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,8 +17,6 @@ _WEIGHTS = {"rank": 2.0, "encoding": 0.6, "count": 0.5}
 """How much each kind of feature is expected to explain of what the score does not."""
 _BEST_QUANTILE = 0.95
 """The quantile that the best score stands for: the order of the very best says little."""
-_BY_SCORE = 0.6
-"""The share of the first trainings that goes by score alone."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +60,14 @@ class Belief:
         """The `k` candidates to train next, as many as are left, best first.
 
         Each has the highest expectation plus one standard deviation. The deviation is what is left of it once those
-        chosen before are known, so that a batch is no set of near-twins. Before any training, the first three fifths
-        have the highest expectation alone, which is that of the score.
+        chosen before are known, so that a batch is no set of near-twins.
         """
         check_whole("k", k)
         process, left = self._process, ~self.mean.index.isin(self.trained.index)
         explained, variance = process.explained, process.variance
-        by_score = math.ceil(_BY_SCORE * k) if self.trained.empty else 0
         chosen: list[int] = []
-        for place in range(min(k, int(left.sum()))):
-            worth = process.mean + (0.0 if place < by_score else np.sqrt(np.maximum(variance, 0.0)))
+        for _ in range(min(k, int(left.sum()))):
+            worth = process.mean + np.sqrt(np.maximum(variance, 0.0))
             chosen.append(int(np.argmax(np.where(left, worth, -np.inf))))
             left[chosen[-1]] = False
             more = process.explained_by(chosen[-1], explained)
