@@ -548,7 +548,7 @@ def test_epe_nas_does_not_depend_on_the_order_of_samples_or_the_names_of_classes
 
 
 def test_a_layer_whose_flow_is_rounding_errors_adds_nothing_to_ratios():
-    weights, layer = [w.abs() for w in W], torch.tensor([[1e-15, 0.0, 3e-16]], dtype=torch.float64)
+    weights, layer = [w.abs() for w in W], torch.tensor([[1e-15, 0.0, -3e-16]], dtype=torch.float64)
     gradients = [g.abs() for g in G]
     expected = float(snr_synflow(weights, gradients))
     found = float(snr_synflow([*weights, torch.ones_like(layer)], [*gradients, layer]))
@@ -556,6 +556,12 @@ def test_a_layer_whose_flow_is_rounding_errors_adds_nothing_to_ratios():
     kernels = [LayerKernel(i, TWO) for i in range(len(weights) + 1)]
     expected = float(t_cet(kernels[:-1], weights, gradients))
     assert float(t_cet(kernels, [*weights, torch.ones_like(layer)], [*gradients, layer])) == expected
+
+
+def test_a_layer_of_a_small_flow_keeps_its_ratio_beside_much_larger_ones():
+    small = torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    layers = [1e117 * small, small, 1e140 * torch.tensor([[1.0, -2.0]], dtype=torch.float64)]
+    assert float(snr_synflow([torch.ones(1, 2)] * 3, layers)) == pytest.approx(3 * 3 / math.sqrt(0.5))
 
 
 def test_flows_that_only_decay_from_layer_to_layer_keep_their_ratios():

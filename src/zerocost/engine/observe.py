@@ -160,14 +160,12 @@ class Observer(CallMode):
             layer = call.name in CHANNEL_AXIS
             scene.note_channels(result, call.channel_axis if layer else -1 if call.name in _LAST_AXIS else 1)
             self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
-        elif is_layout(call, result):
-            scene.channel_axis = channel_axis_after(call, result, scene.channels(call.input))
-            if axis.channels(call.input) is not None:
-                axis.note_channels(result, scene.channel_axis)
-        elif axis.channels(result) is None:
+        elif (moved := is_layout(call, result)) or axis.channels(result) is None:
             known = axis.channels(first_tensor(call))
             if known is not None:
-                axis.note_channels(result, channel_axis_after(call, result, known))
+                found = channel_axis_after(call, result, known)
+                axis.note_channels(result, found)
+                scene.channel_axis = found if moved and found is not None else scene.channel_axis
 
     def _show(self, moment: str, watchers: Sequence[Watcher], *values: Any) -> list[Undo]:
         """Show a call to watchers; returns how to undo what they noted."""

@@ -62,7 +62,7 @@ class Product(NamedTuple):
         if call.input is not self.result or not is_layout(call, result) or result.numel() != self.result.numel():
             return None
         axis = channel_axis_after(call, result, self.call.channel_axis)
-        return Product.of(self.call._replace(channels=axis), result, self.undone)
+        return None if axis is None else Product.of(self.call._replace(channels=axis), result, self.undone)
 
 
 def is_layout(call: Call, result: Tensor) -> bool:
@@ -76,8 +76,10 @@ def first_tensor(call: Call) -> Any:
     return given[0] if isinstance(given, list | tuple) and given else given
 
 
-def channel_axis_after(call: Call, result: Tensor, axis: int) -> int:
+def channel_axis_after(call: Call, result: Tensor, axis: int) -> int | None:
     """Where the channels are once a call has moved, merged, dropped or added axes: from the end where they are last.
+
+    None where they are in several axes, or merged with one before them.
 
     >>> x = torch.zeros(2, 8, 8, 3)
     >>> channel_axis_after(Call(torch.permute, "permute", (x, (0, 3, 1, 2)), {}), x.permute(0, 3, 1, 2), -1)
@@ -89,8 +91,8 @@ def channel_axis_after(call: Call, result: Tensor, axis: int) -> int:
     place = axis % given.ndim
     if call.name in RESHAPES:
         found = reshaped(SamplePlace(place), given.shape, result.shape, given.shape[place])
-        if found is None or found.before * found.after > 1:
-            return axis
+        if found is None or found.before > 1:
+            return None
         place = found.axis
     else:
         probe = torch.empty(*range(100, 100 + given.ndim), device="meta")  # every axis has a size of its own

@@ -91,8 +91,8 @@ class SampleAxis:
                 axis = self.channels(one)
         tensor._samples_at = (self, place, axis)  # type: ignore[attr-defined]
 
-    def note_channels(self, tensor: Tensor, axis: int) -> None:
-        """Note the axis of the channels in a tensor."""
+    def note_channels(self, tensor: Tensor, axis: int | None) -> None:
+        """Note the axis of the channels in a tensor, or that it is not known."""
         tensor._samples_at = (self, self._known(tensor), axis)  # type: ignore[attr-defined]
 
     def channels(self, tensor: Tensor) -> int | None:

@@ -48,17 +48,24 @@ def signal_to_noise(values: Tensor) -> Tensor:
 
 
 def flows_to_noise(layers: Iterable[Tensor]) -> list[Tensor]:
-    """`signal_to_noise` of each layer's flows; zero for layers that are apart from all larger ones by their rounding.
+    """`signal_to_noise` of the sizes of each layer's flows; zero for a layer whose flows are rounding errors.
 
-    Such a layer has no flow but for rounding errors, as queries and keys have none where all tokens are equal.
+    Such a layer is apart from all larger ones by their rounding, as queries and keys are where all tokens are equal,
+    and has flows of both signs: where weights and inputs are positive, a flow that is only small has one sign.
 
-    >>> [round(ratio.item(), 4) for ratio in flows_to_noise([torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1e-15, 0])])]
-    [6.0, 0.0]
+    >>> layers = [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1e-15, -1e-15]), torch.tensor([1e-15, 3e-15])]
+    >>> [round(ratio.item(), 4) for ratio in flows_to_noise(layers)]
+    [6.0, 0.0, 2.8284]
     """
-    sums, ratios = zip(*map(_sum_and_ratio, layers), strict=True)
-    falling = sorted(map(float, sums), reverse=True)
+    found = [(*_sum_and_ratio(flows.abs()), _has_both_signs(flows)) for flows in layers]
+    falling = sorted((float(size) for size, *_ in found), reverse=True)
     floor = next((larger for larger, smaller in pairwise(falling) if smaller < _ROUNDING * larger), 0.0)
-    return [ratio if size >= floor else torch.zeros_like(ratio) for size, ratio in zip(sums, ratios, strict=True)]
+    return [torch.zeros_like(ratio) if mixed and size < floor else ratio for size, ratio, mixed in found]
+
+
+def _has_both_signs(flows: Tensor) -> bool:
+    flows = flows.to_dense()
+    return bool((flows < 0).any() and (flows > 0).any())
 
 
 def _sum_and_ratio(values: Tensor) -> tuple[Tensor, Tensor]:

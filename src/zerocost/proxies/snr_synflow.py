@@ -25,4 +25,4 @@ def snr_synflow(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     >>> round(snr_synflow([torch.tensor([[1.0, 2.0]])], [torch.tensor([[1.0, 1.0]])]).item(), 3)
     4.243
     """
-    return total(flows_to_noise((w * g).abs_() for w, g in zip(flow_weights, flow_gradients, strict=True)))
+    return total(flows_to_noise(w * g for w, g in zip(flow_weights, flow_gradients, strict=True)))

@@ -34,7 +34,7 @@ def t_cet(layer_kernels: Sequence[LayerKernel], flow_weights: Tensors, flow_grad
     >>> round(t_cet([kernel], [torch.tensor([[1.0, 2.0]])], [torch.ones(1, 2)]).item(), 3)
     4.661
     """
-    ratios = flows_to_noise((w * g).abs_() for w, g in zip(flow_weights, flow_gradients, strict=True))
+    ratios = flows_to_noise(w * g for w, g in zip(flow_weights, flow_gradients, strict=True))
     terms = [log_determinant(k.kernel) * ratios[k.weight] for k in layer_kernels if k.weight is not None]
     if not terms:
         raise Failure("no layer that was seen has a weight matrix of its own")

@@ -198,3 +198,21 @@ def test_channels_are_followed_through_axes_that_come_and_go(watched, way):
     x = images()
     expected = F.relu(conv(x))[0].flatten(1)
     assert torch.equal(watched("sample_maps", Calls(network, conv, layer), x)[-1], expected)
+
+
+def test_channels_that_were_shuffled_are_found_again(watched):
+    conv = nn.Conv2d(3, 6, 3)
+    model = Calls(lambda x, conv: conv(x).view(4, 2, 3, 6, 6).transpose(1, 2).reshape(4, 6, 6, 6), conv)
+    x = images()
+    assert torch.equal(watched("module_maps", model, x)[-1], model(x)[0].flatten(1))
+
+
+def test_a_sum_of_patches_and_what_a_layer_makes_of_them_has_the_layers_channels(watched):
+    def network(x, conv, layer):
+        y = conv(x).reshape(4 * 6 * 3, 2, 3, 2).transpose(1, 2).reshape(4, 6, 9, 4)
+        patches = y.transpose(1, 3).reshape(4 * 4, 9, 6)
+        return patches + layer(patches)
+
+    model, x = Calls(network, nn.Conv2d(3, 6, 3), nn.Linear(6, 6)), images()
+    expected = model(x)[:4].flatten(0, 1).T
+    assert torch.equal(watched("module_maps", model, x)[-1], expected)
