@@ -24,9 +24,8 @@ from sklearn.preprocessing import StandardScaler
 
 import zerocost as zc
 from ranking import read_tables
-from tables import open_table
+from tables import default_for, open_table
 from transformer_scores import SETTINGS
-from zerocost.combine import default, tokens
 from zerocost.predict import Features
 
 SPLITS = 5
@@ -48,7 +47,7 @@ def print_bounds(truths: Path, scores: Path) -> None:
     for name, (frame, columns) in read_tables(truths, scores).items():
         kind = name.split()[0]
         space = zc.spaces.get(kind, **SETTINGS[kind].sizes) if kind in SETTINGS else open_table(kind, truths).space
-        ranked_by = tokens if kind in ("bert", "gpt") else default
+        ranked_by = default_for(kind)
         scored = ranked_by(frame)
         plain = np.mean([spearmanr(scored, column, nan_policy="omit").statistic for column in columns])
         cells = [f"{plain:.2f}"]

@@ -31,8 +31,8 @@ from sklearn.preprocessing import StandardScaler
 
 import nasbench201_scores as known
 import zerocost as zc
-from tables import CONVOLUTIONAL, open_table, read_scores, truth_columns
-from zerocost.combine import Combination, default, tokens
+from tables import CONVOLUTIONAL, OF_TOKENS, default_for, open_table, read_scores, truth_columns
+from zerocost.combine import Combination, default
 from zerocost.predict import Features, learn
 from zerocost.spaces import SearchSpace
 
@@ -41,6 +41,10 @@ POOL = 1000
 PARTS = ("proxies", "encoding", "counts")
 LEARNING = "learning, 5, then rounds of 2"
 HEAD = "| regret after | " + " | ".join(map(str, COUNTS)) + " |\n|---|" + "---|" * len(COUNTS)
+
+Tables = Annotated[str, typer.Option("--tables", help="Which tables.")]
+EVERY = ",".join([*CONVOLUTIONAL, *OF_TOKENS])
+Seeds = Annotated[int, typer.Option(min=2, help="Pools of each table.")]
 
 app = typer.Typer(add_completion=False)
 
@@ -73,8 +77,7 @@ def tables(scores: Path, truths: Path, wanted: list[str]) -> Iterator[Trained]:
     for name in wanted:
         found, benchmark = read_scores(name, scores), open_table(name, truths)
         for task, truth in truth_columns(benchmark, name, found.index).items():
-            ranked_by = tokens if name in ("bert", "gpt") else default
-            yield of_space(f"{name}, {task}", benchmark.space, found, truth, ranked_by)
+            yield of_space(f"{name}, {task}", benchmark.space, found, truth, default_for(name))
 
 
 def loop(table: Trained, features: pd.DataFrame, score: pd.Series[float], first: list[str], size: int) -> list[str]:
@@ -134,8 +137,8 @@ def score(
 def compare(
     scores: Path,
     truths: Path,
-    wanted: Annotated[str, typer.Option("--tables", help="Which tables.")] = ",".join([*CONVOLUTIONAL, "bert", "gpt"]),
-    seeds: Annotated[int, typer.Option(min=2, help="Pools of each table.")] = 20,
+    wanted: Tables = EVERY,
+    seeds: Seeds = 20,
     first: Annotated[int, typer.Option(help="The first seed.")] = 0,
 ) -> None:
     """Regret (the best accuracy of the pool less that of the best trained) after 5, 10 and 20 trainings, Markdown.
@@ -213,8 +216,8 @@ def predict(scores: Path, truths: Path, draws: Annotated[int, typer.Option(min=2
 def deviations(
     scores: Path,
     truths: Path,
-    wanted: Annotated[str, typer.Option("--tables", help="Which tables.")] = ",".join([*CONVOLUTIONAL, "bert", "gpt"]),
-    seeds: Annotated[int, typer.Option(min=2, help="Pools of each table.")] = 20,
+    wanted: Tables = EVERY,
+    seeds: Seeds = 20,
 ) -> None:
     """How many accuracies are within one and two deviations of what was expected, means over tasks and pools."""
     print("| table | chosen next, within 1 | within 2 | others after 20, within 1 | within 2 |\n|---|---|---|---|---|")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 import zerocost as zc
+from zerocost.combine import Combination, default, tokens
 from zerocost.tasks.metrics import truth_falls
 
 FILES = {
@@ -22,6 +23,7 @@ FILES = {
     "pit": "pit-vit-sample.csv",
 }
 TRANSFORMERS = ("bert", "gpt", "vit", "pit")
+OF_TOKENS = ("bert", "gpt")
 CONVOLUTIONAL = tuple(name for name in FILES if name not in TRANSFORMERS)
 FIDELITY = "width=0.5,resolution=16,batch=32"
 FIDELITIES = {"digits": "batch=32"}
@@ -30,6 +32,11 @@ FIDELITIES = {"digits": "batch=32"}
 def open_table(name: str, truths: Path) -> zc.benchmarks.Benchmark:
     """A benchmark, from its file unless it comes with zerocost."""
     return zc.benchmarks.get(name, truths / FILES[name] if FILES[name] else None)
+
+
+def default_for(name: str) -> Combination:
+    """What a search ranks the networks of a table by, unless it is told."""
+    return tokens if name in OF_TOKENS else default
 
 
 def read_scores(name: str, scores: Path) -> pd.DataFrame:

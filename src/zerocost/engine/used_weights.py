@@ -23,8 +23,7 @@ def used_weight(value: Any, weights: Container[int]) -> Tensor | None:
         return None
     if id(value) in weights:
         return value if value.ndim < 4 else None
-    whole = value if value._base is None else value._base
-    owner: Tensor | None = whole if id(whole) in weights else getattr(whole, "_copy_of", None)
+    owner = _owner(value, weights)
     if value.layout is not torch.strided:
         return owner
     several = any(size > 1 and step for size, step in zip(value.shape[:-2], value.stride(), strict=False))
@@ -41,17 +40,21 @@ def heads_weight(value: Tensor, weights: Container[int]) -> Tensor | None:
     >>> heads_weight(weight.view(2, 3, 4), {id(weight)}) is weight
     True
     """
-    whole = value if value._base is None else value._base
-    owner: Tensor | None = whole if id(whole) in weights else getattr(whole, "_copy_of", None)
+    owner = _owner(value, weights)
     return owner if value.ndim == 3 and owner is not None and owner.numel() == value.numel() else None
+
+
+def _owner(value: Tensor, weights: Container[int]) -> Tensor | None:
+    """The weight of which a tensor is a view, whole or in part, or a view of a copy; None for any other."""
+    whole = value if value._base is None else value._base
+    return whole if id(whole) in weights else getattr(whole, "_copy_of", None)
 
 
 def follow_weights(name: str, args: tuple[Any, ...], result: Any, weights: Container[int]) -> None:
     """Note on what a call returned that it is a copy of a weight, or that of each column times a number of a row.
 
-    A weight with another matrix added, as an adapter's, is a copy, too.
-
-    The second is a linear layer by hand, (x[:, None] * w).sum(-1), as soon as it is summed.
+    The second is a linear layer by hand, (x[:, None] * w).sum(-1), as soon as it is summed. A weight with another
+    matrix added, as an adapter's, is a copy, too.
     """
     if name not in _COPIES or not isinstance(result, Tensor) or not args:
         return
