@@ -16,7 +16,7 @@ from zerocost.base.errors import InputError
 from zerocost.run import Scorer
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.follow import Follower
-from zerocost.search.loop import FIRST, ROUND, train_by_learning
+from zerocost.search.loop import FIRST, train_by_learning
 from zerocost.search.pipeline import Pipeline, SearchInterrupted, SearchResult, search
 from zerocost.search.plan import make_plan
 from zerocost.search.sizes import size_costs_by
@@ -70,12 +70,17 @@ def loop(metric=accuracy, task=classification, **settings) -> tuple[SearchResult
 
 def test_the_budget_is_spent_in_rounds_and_nothing_is_trained_twice():
     result, rounds = loop()
-    assert [len(names) for names in rounds] == [FIRST] + [ROUND] * 5
+    assert [len(names) for names in rounds] == [FIRST] + [2] * 5
     trained = [name for names in rounds for name in names]
     assert len(set(trained)) == 15
     assert [one.name for one in result.expected] == trained
     assert all(one.mean is None and one.std is None for one in result.expected[:FIRST])
     assert all(0.3 < one.mean < 1.2 and one.std > 0 for one in result.expected[FIRST:])
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(1, [5] + [1] * 10), (4, [5, 4, 4, 2]), (8, [8, 7])])
+def test_rounds_have_the_size_that_is_asked_for(size, sizes):
+    assert [len(names) for names in loop(round_size=size)[1]] == sizes
 
 
 def test_what_was_trained_is_kept_best_first_and_of_others_it_is_said_what_is_expected():
@@ -148,7 +153,7 @@ def test_no_further_round_begins_after_the_time_is_over():
 def test_seconds_of_training_are_those_of_the_runs_so_that_a_second_call_comes_to_the_same():
     """Each run took 0.1 s, now or before a break."""
     _, rounds = loop(trainings=None, training_seconds=0.85)
-    assert [len(names) for names in rounds] == [FIRST, ROUND, ROUND]
+    assert [len(names) for names in rounds] == [FIRST, 2, 2]
     assert len(loop(trainings=7, training_seconds=0.85)[0].kept) == 7
 
 

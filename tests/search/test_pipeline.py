@@ -36,6 +36,12 @@ def test_survivors_and_random_picks_are_trained_alike(found):
     assert all(len(run.epochs) == 1 and run.failure is None for run in [*found.survivors, *found.random])
 
 
+def test_all_seeds_of_a_survivor_are_trained_with_it(found):
+    assert [(run.name, run.seed) for run in found.survivors] == [
+        (name, seed) for name in found.kept.frame.index for seed in (0, 1)
+    ]
+
+
 def test_the_best_is_the_survivor_of_the_highest_mean_accuracy(found):
     means = {name: sum(run.accuracy for run in found.survivors if run.name == name) for name in found.kept.frame.index}
     assert found.best == max(means, key=means.get)

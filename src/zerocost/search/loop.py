@@ -23,9 +23,7 @@ from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
 FIRST = 5
-"""Trainings of the first round, chosen by score and spread over the candidates."""
-ROUND = 2
-"""Trainings of each further round. It does not follow the number of processes, and so neither does the result."""
+"""Trainings of the first round at least, chosen by score and spread over the candidates."""
 _PARTS = ("proxies", "encoding", "counts")
 
 
@@ -114,7 +112,7 @@ class _Loop:
 
     def follow(self, follower: Follower) -> None:
         """Add this round's part of the candidates that may still be scored."""
-        quota = math.ceil(follower.left / math.ceil(self.left / ROUND))
+        quota = math.ceil(follower.left / math.ceil(self.left / self.plan.pipeline.round_size))
         while quota > 0 and (added := follower.propose(self.belief.mean, quota)):
             quota -= added
 
@@ -122,7 +120,8 @@ class _Loop:
         """What to train next; nothing where all are trained."""
         if len(self.outcomes) == len(self.result.kept):
             return []
-        belief, count = self.belief, min(ROUND if self.outcomes else FIRST, self.left)
+        size = self.plan.pipeline.round_size
+        belief, count = self.belief, min(size if self.outcomes else max(FIRST, size), self.left)
         chosen = belief.next(count) if self.others.empty else next_for_front(belief, self.others, count)
         known = self.is_informed
         self.result.expected += [

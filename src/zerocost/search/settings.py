@@ -226,6 +226,7 @@ class Training(SettingsGroup):
         trainings: a budget. The first few are chosen by score, the next by what those trained so far have taught, until
             so many candidates are trained. By default the best `keep` by score are trained at once.
         training_seconds: choose no further candidates after this many seconds of epochs, those of all processes added.
+        round_size: with a budget, candidates chosen at once after the first round, which has five at least.
         epochs: epochs of training; 0 stops after the filter.
         training_seeds: trainings of each survivor, with seeds 0, 1, ….
         halving: train by successive halving: all a little, the best third three times as long, and so on.
@@ -236,6 +237,7 @@ class Training(SettingsGroup):
     keep: int = at_least(1, default=5)
     trainings: int | None = at_least(1, default=None)
     training_seconds: float | None = None
+    round_size: int = at_least(1, default=2)
     epochs: int = at_least(0, default=8)
     training_seeds: int = at_least(1, default=1)
     halving: bool = False
@@ -262,14 +264,12 @@ class Place(SettingsGroup):
 
     Attributes:
         device: where to score, measure latency and train: cpu, cuda, cuda:1, …
-        workers: processes to score in, with one torch thread each. They also train the candidates of a round at once;
-            those that share a GPU do not. The result does not depend on it, save the last digits of a metric that more
-            threads would train. By default one, or with device cuda one for each GPU; on Ray one for each CPU, or GPU,
-            of the cluster.
+        workers: processes to score in, with one torch thread each. They also train candidates of a round at once, but
+            not on one GPU. Results do not depend on it, save the last digits of a metric that more threads would
+            train. By default one; with device cuda one for each GPU; on Ray one for each CPU, or GPU, of the cluster.
         ray: score and train on a Ray cluster: auto for the one that this machine belongs to, its address as HOST:PORT,
             or local for a new one on this machine. Needs the extra ray.
-        seed: the same seed gives the same result. It draws the split, the architectures, the batch and the random
-            picks, and initialises the networks.
+        seed: the same one gives the same result: split, architectures, batch, first weights and random picks.
     """
 
     device: str | torch.device | None = None

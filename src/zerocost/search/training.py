@@ -16,7 +16,7 @@ from zerocost.base.format import plural
 from zerocost.base.progress import StageProgress
 from zerocost.scoring.candidates import Builder
 from zerocost.search.follow import Follower
-from zerocost.search.loop import FIRST, ROUND, train_by_learning
+from zerocost.search.loop import FIRST, train_by_learning
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Training
@@ -61,8 +61,7 @@ def train_both(
         chosen = {str(name): result.table.candidates[str(name)] for name in names}
         before = len(result.survivors)
         tracking.parameters = _tracked_parameters(result, chosen)
-        for each in [seeds] if training.halving else [[seed] for seed in seeds]:
-            add(result.survivors, chosen, each)
+        add(result.survivors, chosen, seeds)
         return result.survivors[before:]
 
     from zerocost.train.parallel import kept_processes
@@ -91,7 +90,8 @@ def train_both(
 
 def _describe(training: Training, picks: int) -> str:
     """What was trained, and how long, in words."""
-    rounds = f"in rounds of {FIRST}, then {ROUND}, " if training.learns else ""
+    size = training.round_size
+    rounds = f"in rounds of {max(FIRST, size)}, then {size}, " if training.learns else ""
     kind = "successive halving, at most " if training.halving else ""
     length = f"{plural(training.epochs, 'epoch')}, {plural(training.training_seeds, 'seed')}"
     return f"survivors {rounds}and {picks if training.learns else 'as many'} random picks, {kind}{length}"
@@ -123,7 +123,7 @@ class _GroupTrainer:
     finished: dict[tuple[str, int], Run] = field(default_factory=dict)
 
     def train(self, candidates: _Candidates, seeds: Sequence[int]) -> list[Run]:
-        """The runs of one group; without halving it has one seed."""
+        """The runs of one group."""
         from zerocost.train import train
         from zerocost.train.halving import halving
 
@@ -137,15 +137,15 @@ class _GroupTrainer:
         }
         if training.halving:
             return halving(candidates, **settings)
-        [seed] = seeds
-        new = {name: build for name, build in candidates.items() if (name, seed) not in self.finished}
+        wanted = [(name, seed) for name in candidates for seed in seeds]
+        new = {name: candidates[name] for name, seed in wanted if (name, seed) not in self.finished}
         try:
             runs = train(new, **settings) if new else []
         except TrainingInterrupted as stop:
-            known = [self.finished[name, seed] for name in candidates if name not in new]
+            known = [self.finished[name, seed] for name, seed in wanted if name not in new]
             raise TrainingInterrupted([*known, *stop.runs]) from None
         self.finished |= {(run.name, run.seed): run for run in runs}
-        return [self.finished[name, seed] for name in candidates]
+        return [self.finished[one] for one in wanted]
 
 
 class _EpochCount:
