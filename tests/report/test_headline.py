@@ -95,6 +95,26 @@ def test_an_interrupted_search_says_so(found, changes, said):
     assert bool(headline.interruption_note(replace(found, **changes))) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (30, "An accuracy of 70.0 % on 30 validation samples means 52.1 % to 83.3 % on new ones (95 %)."),
+        (10_000, ""),
+        (None, ""),
+    ],
+)
+def test_few_validation_samples_leave_the_best_accuracy_uncertain(make, count, said):
+    result = replace(make.budgeted([0.5, 0.7, 0.6], [0.5]), settings={"validation_samples": count})
+    assert headline.luck_note(result).replace("\N{NO-BREAK SPACE}", " ") == said
+
+
+def test_of_an_error_no_interval_is_known(make):
+    result = replace(
+        make.budgeted([0.5, 0.7], [0.5], zc.tasks.TASKS["regression"]), settings={"validation_samples": 30}
+    )
+    assert not headline.luck_note(result)
+
+
 def test_interrupted_training_counts_the_runs_done(found):
     text = headline.interruption_note(replace(found, survivors=found.survivors[:2]))
     assert "2 of 5 runs of survivors were finished" in text

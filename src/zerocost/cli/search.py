@@ -50,6 +50,7 @@ from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
 from zerocost.report.gain import Power, Times, spent_budget
+from zerocost.report.headline import luck_note
 from zerocost.search import pipeline
 from zerocost.search.export import check_export
 from zerocost.search.formats import FORMATS, check_formats
@@ -243,6 +244,8 @@ def _print_result(result: SearchResult) -> None:
         if None not in best and best[0] != best[1] and _best_of(best, result.task) == best[0]:
             reached = metric_text(result.task.metric_name, best[0])
             out.print(f"a random pick reached {reached}, better than any survivor", highlight=False, markup=False)
+        if luck := luck_note(result):
+            out.print(luck, highlight=False, markup=False, soft_wrap=True)
     times = Times.of(result)
     if result.survivors:
         out.print("; ".join(filter(None, (times.summary, times.note))), highlight=False, markup=False, soft_wrap=True)

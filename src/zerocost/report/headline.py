@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -15,6 +16,9 @@ from zerocost.statistics.association import mean_difference
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
+
+_LITTLE_LUCK = 0.05
+"""Widths of an accuracy's interval up to which nothing is said of it."""
 
 
 def search_sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame) -> str:
@@ -89,6 +93,22 @@ def budget_verdict(result: SearchResult) -> str:
     if len(reached):
         return f"Training {reached[0]} of {total} was the first as good as {picks}."
     return f"None of {fmt.plural(total, 'training')} was as good as {picks}."
+
+
+def luck_note(result: SearchResult) -> str:
+    """The Wilson interval of the best accuracy, where few validation samples leave it wide; else empty."""
+    values = [run.metric for run in result.survivors if run.name == result.best and run.metric is not None]
+    count = result.settings.get("validation_samples")
+    if not values or not count or (result.task.name, result.metric_name) != ("classification", "accuracy"):
+        return ""
+    from scipy.stats import binomtest
+
+    value = fmean(values)
+    low, high = binomtest(round(value * count), count).proportion_ci(0.95, "wilson")
+    if high - low <= _LITTLE_LUCK:
+        return ""
+    text, samples = WrittenMetric.of(result.task).text, fmt.plural(count, "validation sample")
+    return f"An accuracy of {text(value)} on {samples} means {text(low)} to {text(high)} on new ones (95{fmt.SPACE}%)."
 
 
 def survivors_verdict(runs: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> str:

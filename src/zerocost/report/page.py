@@ -98,6 +98,7 @@ def render_search(found: SearchResult, power: gain.Power | None = None) -> str:
         apart=choices(names.full.values()),
         metric=metric.words,
         verdict=headline.budget_verdict(result) or headline.survivors_verdict(runs, metric),
+        luck=headline.luck_note(result),
         picture=picture,
         learning=learning,
         trusted=bool(gain.known_trust(result)),

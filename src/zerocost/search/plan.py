@@ -118,6 +118,7 @@ class SearchPlan:
             "where": pipeline.conditions,
             "fidelity": " > ".join(map(str, pipeline.fidelities)),
             "device": pipeline.device_name,
+            "validation_samples": len(self.split.validation),  # type: ignore[arg-type]
         }
         task, own = self.split.task, {"task", "loss", "metric", "output"}
         texts |= {"task": task.name, "loss": task.loss_name, "metric": task.metric_name}
