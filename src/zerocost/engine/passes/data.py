@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from zerocost.base.errors import Failure
+from zerocost.base.format import plural
 from zerocost.engine.inputs import as_leaves, clone_tensors
 from zerocost.engine.merging import concatenate
 from zerocost.engine.passes.base import Pass, add_pass
@@ -32,7 +33,7 @@ def data(graph: SharedGraph) -> dict[str, Any]:
         graph.buffers = {name: graph.tensors[name].detach().clone() for name in network.buffers}
     if outputs.ndim == 0 or len(outputs) != batch.samples:
         raise Failure(
-            f"the network returned shape {tuple(outputs.shape)} for {batch.samples} samples; "
+            f"the network returned shape {tuple(outputs.shape)} for {plural(batch.samples, 'sample')}; "
             "the first axis must be the samples"
         )
     graph.outputs = check_finite(outputs)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.checkpoint import CheckpointError
 
 from zerocost.base.errors import Failure
+from zerocost.base.format import plural
 from zerocost.engine.first_elements import FirstElementMode
 from zerocost.engine.graph import as_dense, check_whole, differentiable_once
 from zerocost.engine.inputs import clone_tensors, take_samples
@@ -115,9 +116,8 @@ def _logits(batch: PassInput, tensors: dict[str, Tensor], start: int, stop: int)
     """The logits of some samples."""
     outputs = check_finite(batch.network.run(tensors, clone_tensors(take_samples(batch.inputs, start, stop))))
     if outputs.ndim != 2 or outputs.shape[1] < 2 or len(outputs) != stop - start:
-        raise Failure(
-            f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for {stop - start} samples"
-        )
+        samples = plural(stop - start, "sample")
+        raise Failure(f"needs class logits N×C, the network returned shape {tuple(outputs.shape)} for {samples}")
     check_whole(outputs)
     if torch.is_grad_enabled() and not outputs.requires_grad:
         raise Failure("no path from the weights to the outputs")
