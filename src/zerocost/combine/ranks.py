@@ -82,7 +82,7 @@ def log_rank(
 def rank_mean(
     scores: pd.DataFrame, weights: Mapping[str, float] | None = None, reference: pd.DataFrame | None = None
 ) -> pd.Series[float]:
-    r"""Weighted mean of relative ranks, :math:`\sum_m |w_m| r_m / n \,/\, \sum_m |w_m|`,, over the scores it has.
+    r"""Weighted mean of relative ranks, :math:`\sum_m |w_m| r_m / n \,/\, \sum_m |w_m|`, over the scores it has.
 
     Takes the arguments of `log_rank`. Values are from 0 to 1, and −∞ for a candidate with no score at all.
 
