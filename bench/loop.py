@@ -5,20 +5,23 @@
     python bench/loop.py predict SCORES TRUTHS
     python bench/loop.py whole SCORES/nasbench201.csv TRUTH.csv [--share 0.5]
     python bench/loop.py deviations SCORES TRUTHS [--tables nasbench201,macro]
+    python bench/loop.py weights SCORES TRUTHS
 
 `score` scores each network of NAS-Bench-201 once, at a reduced fidelity, from seed 0; parameters are those of the full
 networks. The other tables in SCORES are those of `bench/ranking.py score`. `compare` draws pools of 1,000 candidates,
 or half of a smaller table; candidates are "trained" by looking up their accuracy (the mean over seeds), 5, then 5 more,
 and so on. `predict` learns from BERT-like encoders drawn at random and ranks the others. `whole` has all networks of
 NAS-Bench-201 as candidates, or a share of them, drawn anew each time. `deviations` says how many accuracies are within
-one and two standard deviations of what was expected.
+one and two standard deviations of what was expected. `weights` compares what the prior expects of each kind of feature.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Annotated, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -33,7 +36,7 @@ import nasbench201_scores as known
 import zerocost as zc
 from tables import CONVOLUTIONAL, OF_TOKENS, default_for, open_table, read_scores, truth_columns
 from zerocost.combine import Combination, default
-from zerocost.predict import Features, learn
+from zerocost.predict import Features, belief, learn
 from zerocost.spaces import SearchSpace
 
 COUNTS = (5, 10, 20)
@@ -227,16 +230,51 @@ def deviations(
             features, score = table.features(pool), table.score(pool)
             order, errors = learn(features, score, {}).next(5), []
             while len(order) < max(COUNTS):
-                belief = learn(features, score, table.accuracy[order])
-                chosen = belief.next(2)
-                errors += list(((table.accuracy - belief.mean) / belief.std)[chosen].abs())
+                expected = learn(features, score, table.accuracy[order])
+                chosen = expected.next(2)
+                errors += list(((table.accuracy - expected.mean) / expected.std)[chosen].abs())
                 order += chosen
-            belief = learn(features, score, table.accuracy[order[: max(COUNTS)]])
-            left = ((table.accuracy - belief.mean) / belief.std)[pool].drop(order).abs()
+            expected = learn(features, score, table.accuracy[order[: max(COUNTS)]])
+            left = ((table.accuracy - expected.mean) / expected.std)[pool].drop(order).abs()
             shares = [float(np.mean(np.array(group) < limit)) for group in (errors, left) for limit in (1, 2)]
             found.setdefault(table.name.split(",")[0], []).append(shares)
     for name, rows in found.items():
         print(f"| {name} | " + " | ".join(f"{100 * share:.0f} %" for share in np.mean(rows, 0)) + " |")
+
+
+@app.command()
+def weights(
+    scores: Path,
+    truths: Path,
+    wanted: Tables = EVERY,
+    seeds: Seeds = 20,
+    first: Annotated[int, typer.Option(help="The first seed.")] = 100,
+) -> None:
+    """Regret by the weights of ranks, encodings and counts, and by those that are best on all other spaces, Markdown.
+
+    In standard deviations of the pool's accuracy, means over spaces and, in each, over tasks. The best have the least
+    sum of regrets, each divided by that of all weights in the mean.
+    """
+    choices = [*product((0.25, 0.5, 1.0, 2.0), (0.3, 0.6, 1.2), (0.125, 0.25, 0.5))]
+    found: dict[str, list[np.ndarray]] = {}  # by space, for each task: choices × counts
+    for table in tables(scores, truths, wanted.split(",")):
+        regrets = np.zeros((len(choices), len(COUNTS)))
+        for _, pool in pools(table, range(first, first + seeds)):
+            accuracy, features, score = table.accuracy[pool], table.features(pool), table.score(pool)
+            for place, choice in enumerate(choices):
+                with patch.dict(belief._WEIGHTS, dict(zip(("rank", "encoding", "count"), choice, strict=True))):
+                    order = loop(table, features, score, learn(features, score, {}).next(5), 2)
+                bests = [accuracy.max() - accuracy[order[:count]].max() for count in COUNTS]
+                regrets[place] += np.array(bests) / accuracy.std() / seeds
+        found.setdefault(table.name.split(",")[0], []).append(regrets)
+    each = {space: np.mean(tasks, 0) for space, tasks in found.items()}
+    best = lambda spaces: int(np.argmin((sum(spaces) / np.maximum(np.mean(sum(spaces), 0), 1e-9)).sum(1)))  # noqa: E731
+    print("| ranks | encodings | counts | 5 | 10 | 20 |\n|---|---|---|---|---|---|")
+    for choice, regrets in zip(choices, np.mean(list(each.values()), 0), strict=True):
+        print("| " + " | ".join([*map(str, choice), *(f"{regret:.3f}" for regret in regrets)]) + " |")
+    chosen = {space: best([rest for other, rest in each.items() if other != space]) for space in each}
+    print("\nBest on all other spaces: " + ", ".join(f"{space} {choices[place]}" for space, place in chosen.items()))
+    print("So chosen: " + ", ".join(f"{x:.3f}" for x in np.mean([each[space][chosen[space]] for space in each], 0)))
 
 
 @app.command()

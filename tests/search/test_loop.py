@@ -166,8 +166,8 @@ def test_nothing_is_expected_before_two_trainings_differ():
 
 
 def test_no_share_above_1_is_expected():
-    """Accuracy rises so steeply with width that a straight line goes beyond."""
-    result, _ = loop(lambda name: min(1.0, 0.2 + choices(name)["width"] / 10), trainings=12)
+    """Accuracy rises so steeply with extra that a straight line goes beyond."""
+    result, _ = loop(lambda name: min(1.0, 0.2 + choices(name)["extra"] / 5), trainings=12)
     assert max(one.mean for one in result.expected if one.mean is not None) <= 1
 
 

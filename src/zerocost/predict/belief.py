@@ -13,7 +13,7 @@ from zerocost.base.errors import InputError, unknown
 from zerocost.base.whole import check_whole
 from zerocost.predict.process import Part, Process, Values, fit_process
 
-_WEIGHTS = {"rank": 2.0, "encoding": 0.6, "count": 0.5}
+_WEIGHTS = {"rank": 0.5, "encoding": 0.6, "count": 0.25}
 """How much each kind of feature is expected to explain of what the score does not."""
 _BEST_QUANTILE = 0.95
 """The quantile that the best score stands for: the order of the very best says little."""
