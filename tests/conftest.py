@@ -20,8 +20,10 @@ hypothesis.settings.register_profile("no deadline", parent=hypothesis.settings()
 hypothesis.settings.load_profile("no deadline")
 
 
-def pytest_collection_finish() -> None:
-    """What was imported stays: each search for garbage, as Keras asks for often, would go through it again."""
+@pytest.fixture(autouse=True, scope="module")
+def swept() -> None:
+    """What is there by now stays: each search for garbage, as Keras asks for often, would go through it again."""
+    gc.collect()
     gc.freeze()
 
 
