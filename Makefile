@@ -1,6 +1,6 @@
 # make demo    search a space on real images and write demo.html
 # make test    all tests, the most sensitive ones also as on other processors
-# make check   style, types, import layers, documentation, examples
+# make check   style, types, import layers, documentation, examples; make -j2 check runs two of them at a time
 # make bench   what zerocost costs, measured on this machine, into bench/results.json (minutes)
 # make ranking TRUTHS=FOLDER IMAGES=npz:FILE   ways of combining scores, over the tables of trained networks there (an hour)
 # make reference   every recorded value of the authors' code against ours, into docs/reference.md (minutes)
@@ -12,11 +12,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 # Networks this small run no faster on two threads, and many times slower where other work shares the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test check bench ranking reference docs clean
+# Where it is set, each of the many processes that the tests start would compile all it imports again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: install demo test check style types examples bench ranking reference docs clean
 
 install: $(INSTALLED)
 	@echo "zerocost is in .venv; next: make demo, test, check, bench, ranking, reference, docs or clean"
@@ -26,7 +30,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  echo "zerocost needs Python 3.11 or newer; '$(PYTHON)' is not. Name one that is: make PYTHON=python3.12" >&2; exit 1; }
 	@echo "installing into .venv (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(PIP) pip  # Python's own is older and takes three times as long
+	@$(PIP) --no-compile -e '.[dev]'
+	@$(BIN)/python -m compileall -qq -j 0 -x '/tests/|/testing/_internal/' .venv/lib  # on all cores; pip uses one
 	@touch $@
 
 demo: $(INSTALLED)
@@ -39,11 +45,17 @@ test: $(INSTALLED)
 	ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE $(BIN)/python -m pytest -n 2 \
 	  tests/proxies/test_reference.py -k 'authors_code and not (skip or pool or none)'
 
-check: $(INSTALLED) docs
+check: docs style types examples
+
+style: $(INSTALLED)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+examples: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 --dist load tests/examples
 
 bench: $(INSTALLED)

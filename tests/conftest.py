@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import uuid
 from collections.abc import Iterator
@@ -17,6 +18,13 @@ from zerocost.engine.watch.base import WATCHERS
 os.environ.pop("COLUMNS", None)  # the width of whoever's terminal runs the tests
 hypothesis.settings.register_profile("no deadline", parent=hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def swept() -> None:
+    """What is there by now stays: each search for garbage, as Keras asks for often, would go through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

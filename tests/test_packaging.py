@@ -119,3 +119,5 @@ def test_slow_libraries_are_not_imported_before_they_are_needed() -> None:
     slow = "scipy.stats sklearn plotly optuna pytorch_lightning sqlalchemy keras transformers ray"
     code = f"import sys, zerocost; print([name for name in '{slow}'.split() if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+    code = code.replace("sys, zerocost", "sys, zerocost.cli.main").replace(slow, "scipy sklearn optuna")
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"

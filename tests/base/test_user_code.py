@@ -18,6 +18,14 @@ def test_a_file_may_import_its_neighbours(tmp_path: Path) -> None:
     assert sys.path == before
 
 
+def test_a_file_that_changed_within_a_second_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for value in (3, 4):
+        (tmp_path / "mine.py").write_text(f"value = {value}")
+        assert load_object(f"{tmp_path}/mine.py:value") == value
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [

@@ -34,13 +34,14 @@ def load_object(target: str) -> Any:
     if not file.is_file():
         raise InputError(f"no such file: {path}")
     spec = importlib.util.spec_from_file_location(f"{_PREFIX}{file.stem}", file.resolve())
-    if spec is None or spec.loader is None:
+    if spec is None:
         raise InputError(f"{path} is not a Python file; expected FILE.py:NAME")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     sys.path.insert(0, str(file.resolve().parent))
     try:
-        spec.loader.exec_module(module)
+        # Not by the loader, which takes a file that changed within a second and has its old size for unchanged.
+        exec(compile(file.read_bytes(), str(file.resolve()), "exec", dont_inherit=True), vars(module))
     except BaseException as error:
         del sys.modules[spec.name]
         if isinstance(error, KeyboardInterrupt):

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -283,7 +282,7 @@ def _vocabulary_size(config: Any, name: str) -> int:
     return size
 
 
-def _import_transformers() -> ModuleType:
+def _import_transformers() -> Any:
     """The package transformers; `MissingExtraError` without it."""
     try:
         import transformers

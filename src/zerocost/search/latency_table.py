@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from zerocost.base.errors import Failure, InputError, describe_error
@@ -24,6 +23,7 @@ from zerocost.engine.lazy import materialised
 from zerocost.search.latency_sources import LatencyMeter
 from zerocost.search.sizes import build_network, first_sample
 from zerocost.spaces import SearchSpace
+from zerocost.statistics.ranking import spearman
 
 _Numbers = npt.NDArray[np.float64]
 _FIELDS = ("conditions", "layers", "scale", "each", "offset")
@@ -200,7 +200,7 @@ def _error(predicted: _Numbers, measured: _Numbers) -> dict[str, float]:
     relative = np.abs(predicted / measured - 1)
     return {
         "networks": len(measured),
-        "spearman": float(spearmanr(predicted, measured).statistic),
+        "spearman": float(spearman(predicted, measured)),
         "median_relative_error": float(np.median(relative)),
         "largest_relative_error": float(relative.max()),
     }
