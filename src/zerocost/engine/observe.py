@@ -81,6 +81,7 @@ class Observer(CallMode):
             if self.follows:
                 self.scene.sample_axis.follow(function, name, args, kwargs, result)
             return result
+        self.scene.ran.append(function)
         if not self.hidden and any(map(self._is_of_hidden_call, args)):
             self._hide()
         axis, layer, self.unbiased = self.scene.sample_axis, self.unbiased, None
@@ -159,7 +160,9 @@ class Observer(CallMode):
         if call.name in CHANNEL_AXIS or call.name in NORMALISATION or call.name == "embedding":
             layer = call.name in CHANNEL_AXIS
             scene.note_channels(result, call.channel_axis if layer else -1 if call.name in _LAST_AXIS else 1)
-            self.batch_norm |= call.name == "batch_norm" and bool(call.argument(5, "training", False))
+            if call.name == "batch_norm":
+                scene.batch_norms.add(len(scene.ran) - 1)
+                self.batch_norm |= bool(call.argument(5, "training", False))
         elif (moved := is_layout(call, result)) or axis.channels(result) is None:
             known = axis.channels(first_tensor(call))
             if known is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
+from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
 from zerocost.engine.watch.base import MAPPING, Collector, Scene, Undo, Watcher, check_visible
 
 
@@ -90,15 +90,36 @@ class Neurons(Collector):
         return lambda: (undo(), self.generator.set_state(state))
 
 
+class Features(NamedTuple):
+    """A map of all samples, N×C×positions.
+
+    Attributes:
+        values: the map.
+        call: the place in `Scene.ran` of the call that returned it; None where it is not what one call returned.
+        shape: that of what the call returned.
+        read: reads the map of that.
+    """
+
+    values: Tensor
+    call: int | None
+    shape: torch.Size
+    read: Callable[[Tensor], Tensor | None]
+
+
 class LastFeatures(Watcher):
-    """The last map before pooling, N×C×positions; in a network without maps, what its last layer is given."""
+    """The last map before pooling, N×C×positions; in a network without maps, what its last layer is given.
+
+    Attributes:
+        last: the last map so far.
+        given: what the last linear layer so far was given.
+    """
 
     signal = "features"
     meaning = "the last map before pooling: N×C×positions, or N×C without a map"
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self.last: Tensor | Failure | None = None
+        self.last: Features | Failure | None = None
         self.given: Tensor | Failure | None = None
 
     def before(self, call: Call) -> None:
@@ -110,20 +131,23 @@ class LastFeatures(Watcher):
         if not _is_map(call) or not self.scene.sample_axis.reaches(result):
             return None
         check_visible(result)
-        found, before = _read_or_failure(self.scene.map, result), self.last
+        scene, before = self.scene, self.last
+        read = partial(scene.map_at, scene.sample_axis.place(result), scene.channels(result))
+        found = _read_or_failure(read, result)
         if isinstance(found, Failure):
             self.last = found if result.ndim > 2 else before
         elif found.ndim > 2 and found.shape[2] > 1:
-            self.last = found.detach().clone()
+            itself = call.function is scene.ran[-1] and call.name != BY_HAND
+            self.last = Features(found.detach().clone(), len(scene.ran) - 1 if itself else None, result.shape, read)
         return partial(self.replace, self.last, before)
 
-    def replace(self, last: Tensor | Failure | None, before: Tensor | Failure | None) -> None:
+    def replace(self, last: Features | Failure | None, before: Features | Failure | None) -> None:
         """Go back to the features before, unless there are others by now."""
         if self.last is last:
             self.last = before
 
     def result(self) -> Tensor:
-        found = self.given if self.last is None else self.last
+        found = self.last.values if isinstance(self.last, Features) else self.last or self.given
         if found is None:
             raise Failure("no features were seen: the network has neither maps nor a linear layer")
         if isinstance(found, Failure):
