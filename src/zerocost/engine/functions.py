@@ -123,7 +123,12 @@ def is_in_place(function: Function, kwargs: dict[str, Any]) -> bool:
     >>> is_in_place(torch.relu_, {}), is_in_place(torch.relu, {}), is_in_place(torch.relu, {"inplace": True})
     (True, False, True)
     """
+    return _is_named_in_place(function) or bool(kwargs.get("inplace"))
+
+
+@lru_cache(10_000)
+def _is_named_in_place(function: Function) -> bool:
     name = getattr(function, "__name__", "").partition(".")[0]
     if name.startswith("__"):
         return name == "__setitem__" or (name.startswith("__i") and name not in ("__init__", "__invert__", "__int__"))
-    return name.endswith("_") or bool(kwargs.get("inplace"))
+    return name.endswith("_")

@@ -134,7 +134,7 @@ class SampleAxis:
         axis = -1 if self._hides_sample(place, values) else place.axis
         channels %= values.ndim
         second = 1 if channels == axis else channels + (channels < axis) + rows.ndim - values.ndim
-        return rows.movedim(second, 1)
+        return rows if second == 1 else rows.movedim(second, 1)
 
     def _hides_sample(self, place: SamplePlace, values: Tensor) -> bool:
         """Whether a tensor of the one sample that there is has no axis for it alone."""

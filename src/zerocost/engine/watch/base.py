@@ -89,7 +89,7 @@ class Scene:
     def map_at(self, place: SamplePlace | NoPlace, channels: int, values: Tensor) -> Tensor | None:
         """`map` of values that have the samples at `place` and channels along an axis."""
         found = self.sample_axis.read_map(place, channels, values)
-        return found if found is None or found.ndim < 3 else found.flatten(2)
+        return found if found is None or found.ndim <= 3 else found.flatten(2)
 
     def channels(self, values: Tensor) -> int:
         """The axis of the channels in a tensor."""

@@ -122,12 +122,10 @@ class LastFeatures(Watcher):
         self.last: Features | Failure | None = None
         self.given: Tensor | Failure | None = None
 
-    def before(self, call: Call) -> None:
+    def after(self, call: Call, result: Tensor) -> Undo | None:
         if call.name == "linear" and self.scene.sample_axis.reaches(call.input):
             given = _read_or_failure(self.scene.rows, call.input)
             self.given = given if isinstance(given, Failure) else given.detach().to_dense().clone()
-
-    def after(self, call: Call, result: Tensor) -> Undo | None:
         if not _is_map(call) or not self.scene.sample_axis.reaches(result):
             return None
         check_visible(result)
