@@ -83,6 +83,8 @@ def next_step(
 
     named = {key: _each(replaced, value) for key, value in kwargs.items()}
     line = Line(function, name, tuple([_each(replaced, value) for value in args]), named)
+    if not given:
+        return None, _NOTHING
     above = common_step(given)
     if above is None:
         return _product(line, given)
