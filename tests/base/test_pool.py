@@ -138,3 +138,14 @@ def test_each_worker_sees_a_gpu_of_its_own(monkeypatch):
         return os.environ["CUDA_VISIBLE_DEVICES"]
 
     assert set(workers.pool(lambda: seen).answers([()] * 8)) == {"3", "5"}
+
+
+def test_a_worker_keeps_memory_that_was_freed_unless_the_user_says_how_much(monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
+
+    def seen():
+        return [os.environ.get(f"MALLOC_{name}_THRESHOLD_") for name in ("TRIM", "MMAP")]
+
+    with closing(Workers(1).pool(lambda: seen)) as pool:
+        assert pool.submit().result() == ["1000000", str(2**25)]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -43,6 +46,34 @@ def test_a_convolution_has_the_shape_that_torch_says_or_none_where_torch_raises(
 @pytest.mark.parametrize(
     "call",
     [
+        Call(F.linear, "linear", (meta(4, 5, 3), meta(2, 3), meta(2)), {}),
+        Call(F.linear, "linear", (meta(4, 3),), {"weight": meta(2, 3), "bias": None}),
+        Call(F.adaptive_avg_pool1d, "adaptive_avg_pool1d", (meta(4, 5, 8), 3), {}),
+        Call(F.adaptive_avg_pool2d, "adaptive_avg_pool2d", (meta(4, 5, 8, 8), (1, 3)), {}),
+        Call(F.adaptive_avg_pool3d, "adaptive_avg_pool3d", (meta(5, 8, 8, 8),), {"output_size": 1}),
+        Call(torch.mul, "mul", (meta(4, 3), 2.0), {}),
+    ],
+    ids=lambda call: call.name,
+)
+def test_other_functions_have_the_shape_that_torch_says(call):
+    found, wanted = quick_result(call), call.function(*call.args, **call.kwargs)
+    assert (found.shape, found.dtype, found.device) == (wanted.shape, wanted.dtype, wanted.device)
+
+
+def test_the_compiler_of_torch_is_not_imported_to_count():
+    script = """
+import sys, torch, zerocost as zc
+space = zc.spaces.get("nasbench201")
+model = space.build(next(iter(space)), zc.Fidelity(width=0.5, depth=0.2))
+assert zc.score(model, torch.rand(2, 3, 8, 8), "flops")["flops"]
+sys.exit("torch._dynamo" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
         Call(F.conv2d, "conv2d", (meta(3, 8, 8), meta(4, 3, 3, 3)), {}),
         Call(F.conv2d, "conv2d", (meta(1, 3, 8, 8), meta(4, 3, 3, 3)), {"padding": "same"}),
         Call(F.conv2d, "conv2d", (meta(1, 4, 8, 8), meta(4, 3, 3, 3)), {}),
@@ -52,7 +83,10 @@ def test_a_convolution_has_the_shape_that_torch_says_or_none_where_torch_raises(
         Call(torch.add, "add", (meta(3, dtype=torch.int64), 1.0), {}),
         Call(torch.add, "add", (meta(3), 1j), {}),
         Call(torch.add, "add", (meta(3), meta(3)), {"out": meta(3)}),
-        Call(F.linear, "linear", (meta(1, 3), meta(2, 3)), {}),
+        Call(F.linear, "linear", (meta(1, 3), meta(2, 4)), {}),
+        Call(F.linear, "linear", (meta(1, 3), meta(3)), {}),
+        Call(F.adaptive_avg_pool2d, "adaptive_avg_pool2d", (meta(1, 3, 8, 8), (None, 1)), {}),
+        Call(torch.relu, "relu", (meta(1, 3),), {}),
     ],
     ids=lambda call: f"{call.name} of {', '.join(str(tuple(getattr(a, 'shape', ()))) for a in call.args)}",
 )

@@ -75,15 +75,16 @@ def next_step(
 
     def replaced(value: Any) -> Any:
         nonlocal kept
-        if isinstance(value, list | tuple):  # of tensors that are stacked
-            return tuple(map(replaced, value))
         if not isinstance(value, Tensor) or value.ndim == 0 or not reaches(value) or value.is_inference():
             return value
         given.append(step_of(value))
         kept = value
         return given[-1]
 
-    line = Line(function, name, tuple(map(replaced, args)), {key: replaced(v) for key, v in kwargs.items()})
+    named = {key: _each(replaced, value) for key, value in kwargs.items()}
+    line = Line(function, name, tuple([_each(replaced, value) for value in args]), named)
+    if not given:
+        return None, _NOTHING
     above = common_step(given)
     if above is None:
         return _product(line, given)
@@ -97,6 +98,14 @@ def next_step(
         if found is None or any(s.activation is not None and s.activation.call.is_activation for s in found[1]):
             return None, _NOTHING  # a residual connection around an activation
     return step, _judge(step, given)
+
+
+def _each(replaced: Callable[[Any], Any], value: Any) -> Any:
+    """A value replaced, or each of a list of tensors that are stacked.
+
+    Not a part of what replaces them, which would keep itself, and the last tensor, until garbage is collected.
+    """
+    return tuple(map(replaced, value)) if isinstance(value, list | tuple) else replaced(value)
 
 
 def _is_active(given: Sequence[Step]) -> bool:

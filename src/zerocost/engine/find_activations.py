@@ -115,8 +115,9 @@ class ActivationFinder:
                 self.open.append(activation)
 
     def _close(self) -> None:
-        """The network has gone on: what was shown stays."""
+        """The network has gone on: what was shown stays, but for the input, which may be the result in place."""
         for activation in self.open:
             activation.closed = True
             activation.before, activation.after = [], []
+            activation.call = activation.call._replace(args=(None, *activation.call.args[1:]))
         self.open.clear()

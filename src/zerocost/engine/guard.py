@@ -85,9 +85,8 @@ class Snapshot:
 
     def put_back(self) -> None:
         """Restore whatever has changed."""
-        for container in self._empty:
-            if container:
-                container.clear()
+        for container in filter(None, self._empty):
+            container.clear()
         for kind, value, contents in self._saved:
             kind.put_back(value, contents)
 

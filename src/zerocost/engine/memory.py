@@ -148,7 +148,7 @@ def _run_passes(graph: SharedGraph, passes: Sequence[str], milliseconds: dict[st
     network = graph.batch.network
     with network.fresh(graph.batch.seed, graph.batch.training):
         for name in passes:
-            start, state = network.clock(), generator_state(network.device)
+            start, state = network.clock(), generator_state(network.device) if name == "data" else b""
             blocked = next((failed[before] for before in PASSES[name].continues if before in failed), None)
             found = blocked or PASSES[name].obstacle(network) or attempt(PASSES[name].run, graph)
             graph.draws_random |= name == "data" and generator_state(network.device) != state

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
@@ -125,7 +126,7 @@ class Network:
     @property
     def device(self) -> torch.device:
         """Where the first parameter (or buffer) lies; the CPU for a model without any."""
-        return next((t.device for t in self.tensors.values()), torch.device("cpu"))
+        return next((t.device for t in chain(self.parameters.values(), self.buffers.values())), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:

@@ -4,7 +4,7 @@ that weights which no pass has read can be named."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -77,11 +77,10 @@ class Reads(TorchFunctionMode):
         return ids
 
 
-def _ids(values: Iterable[Any]) -> list[int]:
+def _ids(values: Collection[Any]) -> list[int]:
     """The ids of some values, and of those in lists, tuples and dictionaries among them."""
-    found = []
+    found = list(map(id, values))
     for value in values:
-        found.append(id(value))
         if isinstance(value, _NESTS):
             found += _ids(value.values() if isinstance(value, dict) else value)
     return found

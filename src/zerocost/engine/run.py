@@ -14,7 +14,6 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.base.torch_state import neutral_torch
 from zerocost.engine.effective_weights import effective_weights
 from zerocost.engine.initialise import with_initialisation
 from zerocost.engine.inputs import noise_like, take_samples
@@ -71,7 +70,8 @@ def measure(
     seed: int,
     output: Output = None,
 ) -> MeasuredSignals:
-    """Run each pass of a plan once, and return the signals that they deliver under each of its settings.
+    """Run each pass of a plan once, and return the signals that they deliver under each of its settings; inside
+    `neutral_torch`.
 
     The model is left as it was. Each pass starts from `seed`, so that a signal does not depend on which others are
     asked for; repeat i starts from `seed + i`. Only proxies that compare batches see more than the first of `batches`.
@@ -79,7 +79,7 @@ def measure(
     Raises `InputError` for a batch that no model could be scored on; what cannot be had of this model is a `Failure`
     among the signals.
     """
-    with neutral_torch(), ExitStack() as stack:
+    with ExitStack() as stack:
         opened = attempt(stack.enter_context, effective_weights(model))
         network = opened if isinstance(opened, Failure) else attempt(Network, model, output)
         if isinstance(network, Failure):

@@ -134,7 +134,7 @@ class SampleAxis:
         axis = -1 if self._hides_sample(place, values) else place.axis
         channels %= values.ndim
         second = 1 if channels == axis else channels + (channels < axis) + rows.ndim - values.ndim
-        return rows.movedim(second, 1)
+        return rows if second == 1 else rows.movedim(second, 1)
 
     def _hides_sample(self, place: SamplePlace, values: Tensor) -> bool:
         """Whether a tensor of the one sample that there is has no axis for it alone."""
@@ -149,7 +149,7 @@ class SampleAxis:
         """Note the places in what a call returned, or wrote into its first argument."""
         if name == "get":  # a property, such as Tensor.T
             name = function.__self__.__name__  # type: ignore[attr-defined]
-        if name not in _SPECIAL and not self._lost and self._stays(name, args, result):
+        if name not in _SPECIAL and not self._lost and self._stays(name, args, kwargs, result):
             return
         if name == "setitem":
             self._written(args)
@@ -185,13 +185,13 @@ class SampleAxis:
         if base is not None and self._known(base) is CONSTANT and places[0] is not CONSTANT:
             self._note(base, None)  # samples were written into a part of it
 
-    def _stays(self, name: str, args: tuple[Any, ...], result: Any) -> bool:
+    def _stays(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> bool:
         """Note, for one result, that samples stay where they are in the first argument that has them, if they can.
 
         Most calls are of this kind, so that it has to be quick.
         """
         if not isinstance(result, Tensor) or (args and result is args[0]):
-            return False
+            return isinstance(result, Tensor) and not _tensors((args[1:], kwargs))
         for value in args:
             noted = getattr(value, "_samples_at", None)
             if noted is not None and noted[0] is self and isinstance(noted[1], SamplePlace):

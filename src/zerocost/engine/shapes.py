@@ -1,4 +1,5 @@
-"""The results of frequent functions on the meta device, whose kernels there are slow: torch has them in Python."""
+"""The results of frequent functions on the meta device, whose kernels there are slow: torch has them in Python, and
+imports its compiler, which takes a second, for the first of some of them."""
 
 from __future__ import annotations
 
@@ -11,13 +12,13 @@ from zerocost.engine.calls import Call
 from zerocost.engine.functions import PRODUCTS, SUMS
 
 _DIMENSIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
+_POOLINGS = {"adaptive_avg_pool1d": 1, "adaptive_avg_pool2d": 2, "adaptive_avg_pool3d": 3}
 _PAIRS = SUMS | PRODUCTS
 
 
 def quick_result(call: Call) -> Tensor | None:
-    """What a convolution, or a sum or product of equal shapes or with a number, returns on the meta device.
-
-    None for any other call.
+    """What a convolution, a linear layer, an adaptive average, or a sum or product of equal shapes or with a number,
+    returns on the meta device; None for any other call.
 
     >>> images, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
     >>> quick_result(Call(torch.conv2d, "conv2d", (images, weight, None, 2), {})).shape
@@ -25,6 +26,10 @@ def quick_result(call: Call) -> Tensor | None:
     """
     if call.name in _DIMENSIONS:
         return _convolved(call, _DIMENSIONS[call.name])
+    if call.name in _POOLINGS:
+        return _pooled(call, _POOLINGS[call.name])
+    if call.name == "linear":
+        return _mapped(call)
     return _paired(*call.args) if call.name in _PAIRS and len(call.args) == 2 and not call.kwargs else None
 
 
@@ -43,6 +48,20 @@ def _convolved(call: Call, dimensions: int) -> Tensor | None:
         )
     ]
     return inputs.new_empty(inputs.shape[0], weight.shape[0], *shape) if min(shape) > 0 else None
+
+
+def _pooled(call: Call, dimensions: int) -> Tensor | None:
+    inputs: Tensor = call.argument(0, "input")
+    sizes = _as_tuple(call.argument(1, "output_size"), dimensions)
+    if sizes is None or None in sizes or not _alike(inputs, inputs) or inputs.ndim <= dimensions:
+        return None
+    return inputs.new_empty(*inputs.shape[:-dimensions], *sizes)
+
+
+def _mapped(call: Call) -> Tensor | None:
+    inputs, weight = call.argument(0, "input"), call.argument(1, "weight")
+    known = _alike(inputs, weight) and inputs.ndim > 1 and weight.ndim == 2 and inputs.shape[-1] == weight.shape[1]
+    return inputs.new_empty(*inputs.shape[:-1], weight.shape[0]) if known else None
 
 
 def _paired(one: Any, other: Any) -> Tensor | None:

@@ -177,31 +177,44 @@ def roots(step: Step) -> Iterator[Step]:
         above = above.above
 
 
-def read(step: Step, root: Step) -> tuple[tuple[FormulaLine, ...], list[Step]] | None:
-    """A step as a formula in `root`, one line a step, and the steps in between; None for one too long."""
-    places, between = {id(root): 0}, list[Step]()
-    lines: list[FormulaLine] = []
+class _Reading(NamedTuple):
+    """A step as a formula, as far as it is read.
 
-    def at(value: Any) -> Any:
+    Attributes:
+        places: by the ids of steps, their places in the formula.
+        lines: its lines.
+        steps: the step of each line.
+    """
+
+    places: dict[int, int]
+    lines: list[FormulaLine]
+    steps: list[Step]
+
+    def at(self, value: Any) -> Any:
+        """A value of a call as it is in the formula."""
         if isinstance(value, Tensor):
             return Filled(value.detach().flatten()[0].item())
         if isinstance(value, tuple):
-            return tuple(map(at, value))
+            return tuple(map(self.at, value))
         if not isinstance(value, Step):
             return value
-        if id(value) not in places:
-            if value.line is None or len(lines) >= _MOST_STEPS:
+        if id(value) not in self.places:
+            if value.line is None or len(self.lines) >= _MOST_STEPS:
                 raise OverflowError
             function, name, args, kwargs = value.line
-            line = (function, name, tuple(map(at, args)), tuple((key, at(v)) for key, v in kwargs.items()))
-            lines.append(line)
-            between.append(value)
-            places[id(value)] = len(lines)
-        return At(places[id(value)])
+            named = tuple((key, self.at(v)) for key, v in kwargs.items())
+            self.lines.append((function, name, tuple(map(self.at, args)), named))
+            self.steps.append(value)
+            self.places[id(value)] = len(self.lines)
+        return At(self.places[id(value)])
 
+
+def read(step: Step, root: Step) -> tuple[tuple[FormulaLine, ...], list[Step]] | None:
+    """A step as a formula in `root`, one line a step, and the steps in between; None for one too long."""
+    reading = _Reading({id(root): 0}, [], [])
     try:
-        at(step)
-        hash(formula := tuple(lines))
+        reading.at(step)
+        hash(formula := tuple(reading.lines))
     except (OverflowError, TypeError, IndexError, RuntimeError):
         return None
-    return formula, between[:-1]
+    return formula, reading.steps[:-1]

@@ -8,6 +8,7 @@ import pandas as pd
 from torch import nn
 
 from zerocost.base.errors import Failure, InputError
+from zerocost.base.torch_state import neutral_torch
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
 from zerocost.engine.lazy import materialised
@@ -51,7 +52,9 @@ def memory_by_layer(model: nn.Module, inputs: Any) -> pd.DataFrame:
         raise InputError(f"memory_by_layer() takes a torch.nn.Module, but got {type(model).__name__}")
     wanted = plan(resolve("peak_memory"))
     batch = as_batch(Batch(inputs, None))
-    found = measure(materialised(model, batch.inputs), [batch], wanted, classification.loss, seed=0)
+    made = materialised(model, batch.inputs)
+    with neutral_torch():
+        found = measure(made, [batch], wanted, classification.loss, seed=0)
     steps = found.under(wanted.proxies[0].settings)["memory_steps"]
     if isinstance(steps, Failure):
         raise steps

@@ -116,11 +116,12 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
     owned = or_failure(materialised, model, batches[0].inputs, seed)
     if isinstance(owned, Failure):
         return ScoreCard({}, {p.name: str(owned) for p in steps.proxies})
-    found = measure(owned, batches, steps, task.loss, seed, task.output)
-    device = torch.device(found.device)
-    scopes: dict[Settings, dict[str, Any]] = {}
-    with neutral_torch(), neutral_modes(device), torch.no_grad():
-        values = {p.name: _compute_repeats(p, found, scopes, seed, device) for p in steps.proxies}
+    with neutral_torch():
+        found = measure(owned, batches, steps, task.loss, seed, task.output)
+        device = torch.device(found.device)
+        scopes: dict[Settings, dict[str, Any]] = {}
+        with neutral_modes(device), torch.no_grad():
+            values = {p.name: _compute_repeats(p, found, scopes, seed, device) for p in steps.proxies}
     inputs, targets = batches[0]
     return ScoreCard(
         scores={name: v.mean for name, v in values.items() if not isinstance(v, Failure)},

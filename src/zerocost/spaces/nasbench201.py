@@ -76,10 +76,9 @@ class Cell(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        nodes = [x]
-        for node in (1, 2, 3):
-            edges = [(layer, source) for layer, (source, to) in zip(self.layers, EDGES, strict=True) if to == node]
-            nodes.append(reduce(torch.add, [layer(nodes[source]) for layer, source in edges]))
+        nodes, layers = [x], iter(self.layers)
+        for _ in range(3):
+            nodes.append(reduce(torch.add, [next(layers)(node) for node in nodes]))
         return nodes[-1]
 
 

@@ -132,6 +132,14 @@ def test_no_path_is_a_failure():
     assert "no path" in zc.score(nn.Sequential(Cut(torch.relu), Detach()), batch(4), "synflow").failures["synflow"]
 
 
+def test_without_a_flow_layers_are_counted_along_its_pass_all_the_same():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Threshold(1e9, 0.0), nn.Linear(4, 3))
+    alone, together = (zc.score(model, batch(4), names) for names in ("flops", "flops,log_synflow,synflow"))
+    assert set(together.failures) == {"log_synflow", "synflow"}
+    assert together["flops"] == alone["flops"]
+    assert [one.name for one in together.passes] == ["flow"]
+
+
 class Detach(nn.Module):
     def forward(self, x):
         return x.detach()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -121,7 +122,7 @@ class PassInput:
         """Whether the network runs in train mode."""
         return self.settings.mode == "train"
 
-    @property
+    @cached_property
     def samples(self) -> int:
         """Number of samples."""
         return sample_count(self.inputs)

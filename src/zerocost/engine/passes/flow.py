@@ -74,7 +74,10 @@ def _flow(batch: PassInput) -> dict[str, Any]:
     mantissas: list[Tensor] | Failure = obstacle or flows
     exponents = [0] * len(flows)
     if obstacle and "flow_mantissas" in batch.wanted and all(map(_is_finite, weights)):
-        mantissas, exponents = _wide(batch, flows, obstacle)
+        try:
+            mantissas, exponents = _wide(batch, flows, obstacle)
+        except Failure as failure:
+            mantissas = failure.with_traceback(None)
     return {
         "flow_weights": weights,
         "flow_gradients": obstacle or flows,

@@ -21,7 +21,9 @@ from zerocost.engine.functions import (
     NORMALISATION,
     RECTIFIERS,
     SUMS,
+    Function,
 )
+from zerocost.engine.places import NoPlace, SamplePlace
 from zerocost.engine.sample_axis import SampleAxis
 from zerocost.engine.signals import Signal, declare
 
@@ -47,6 +49,8 @@ class Scene:
         sample_axis: where the samples are in each tensor.
         hidden: why the calls of the network cannot be seen; None where they can.
         in_parts: whether this is a part of a batch, so that a watcher keeps what its `merge` can put together.
+        ran: the functions that were shown so far.
+        batch_norms: places in `ran` of BatchNorms that samples reach.
     """
 
     samples: int
@@ -59,6 +63,8 @@ class Scene:
     in_hook: bool = False
     in_parts: bool = False
     hidden: Failure | None = None
+    ran: list[Function] = field(default_factory=list)
+    batch_norms: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.start((), ())
@@ -78,8 +84,12 @@ class Scene:
 
     def map(self, values: Tensor) -> Tensor | None:
         """`values` as N×C×positions, N×C where there is one position; None where no sample reaches them."""
-        found = self.sample_axis.read_map(self.sample_axis.place(values), self.channels(values), values)
-        return found if found is None or found.ndim < 3 else found.flatten(2)
+        return self.map_at(self.sample_axis.place(values), self.channels(values), values)
+
+    def map_at(self, place: SamplePlace | NoPlace, channels: int, values: Tensor) -> Tensor | None:
+        """`map` of values that have the samples at `place` and channels along an axis."""
+        found = self.sample_axis.read_map(place, channels, values)
+        return found if found is None or found.ndim <= 3 else found.flatten(2)
 
     def channels(self, values: Tensor) -> int:
         """The axis of the channels in a tensor."""
@@ -145,6 +155,9 @@ class Watcher:
         Returns, of an activation, how to undo what was noted.
         """
         return None
+
+    def before_write(self, values: Sequence[Any]) -> None:
+        """Called with the arguments of a function before it runs, where it may write into one of them."""
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
         """Called with the tensor that a function returned. A `Failure` that it raises becomes the signal.

@@ -18,6 +18,12 @@ class BatchNormVariances(Collector):
 
     def after(self, call: Call, result: Tensor) -> None:
         if call.name == "batch_norm" and self.scene.sample_axis.reaches(result):
-            running = call.argument(2, "running_var")
-            variance = call.input.movedim(1, -1).flatten(0, -2).var(0) if running is None else running
-            self.values.append(variance.detach().double().mean())
+            self.values.append(mean_variance(call))
+
+
+def mean_variance(call: Call) -> Tensor:
+    """The mean over channels of a BatchNorm's running variance after a call; of the batch where none is kept."""
+    running = call.argument(2, "running_var")
+    variance = call.input.movedim(1, -1).flatten(0, -2).var(0) if running is None else running
+    mean: Tensor = variance.detach().double().mean()
+    return mean
