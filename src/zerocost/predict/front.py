@@ -40,7 +40,7 @@ def next_for_front(belief: Belief, others: pd.DataFrame, k: int = 1) -> list[str
     >>> belief = learn(pd.DataFrame({"count:size": size}), size, {})
     >>> chosen = next_for_front(belief, pd.DataFrame({"params": -size}), k=4)
     >>> sorted(size[chosen].astype(int).tolist())
-    [19, 24, 27, 28]
+    [18, 23, 27, 29]
     """
     check_whole("k", k)
     if not isinstance(others, pd.DataFrame) or not others.index.is_unique:
