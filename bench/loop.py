@@ -10,7 +10,7 @@
 `score` scores each network of NAS-Bench-201 once, at a reduced fidelity, from seed 0; parameters are those of the full
 networks. The other tables in SCORES are those of `bench/ranking.py score`. `compare` draws pools of 1,000 candidates,
 or half of a smaller table; candidates are "trained" by looking up their accuracy (the mean over seeds), 5, then 5 more,
-and so on. `predict` learns from BERT-like encoders drawn at random and ranks the others. `whole` has all networks of
+and so on. `predict` learns from encoders or decoders drawn at random and ranks the others. `whole` has all networks of
 NAS-Bench-201 as candidates, or a share of them, drawn anew each time. `deviations` says how many accuracies are within
 one and two standard deviations of what was expected. `weights` compares what the prior expects of each kind of feature.
 """
@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import torch
 import typer
-from scipy.stats import spearmanr
+from scipy.stats import norm, spearmanr
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -184,13 +184,21 @@ def print_regrets(way: str, regrets: np.ndarray, digits: int) -> None:
 
 @app.command()
 def predict(scores: Path, truths: Path, draws: Annotated[int, typer.Option(min=2)] = 30) -> None:
-    """Spearman's correlation on the encoders of NAS-Bench-BERT that were not trained."""
-    (table,) = tables(scores, truths, ["bert"])
-    every = list(table.accuracy.index)
-    features, size, scored = table.features(every), table.size, table.score(every)
+    """Spearman's correlation on the encoders of NAS-Bench-BERT and the decoders of GPT-S that were not trained."""
+    for table in tables(scores, truths, list(OF_TOKENS)):
+        print(f"\n**{table.name}**, {table.accuracy.count()}\n\n| trained | 20 | 40 |\n|---|---|---|")
+        for way, expect in expectations(table).items():
+            cells = [known.mean_with_interval(held_out(table, expect, n, draws), 3) for n in (20, 40)]
+            print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
+
+
+def expectations(table: Trained) -> dict[str, Callable[[list[str]], pd.Series[float]]]:
+    """What each way expects of all networks of a table, from the trained ones."""
+    every = list(table.accuracy.dropna().index)
+    features, scored = table.features(every), table.score(every)
     counts, structure = features.filter(like="count:"), structure_of(features)
-    ways: dict[str, Callable[[list[str]], pd.Series[float]]] = {
-        "parameters": lambda names: size,
+    return {
+        "parameters": lambda names: table.size,
         "the default score": lambda names: scored,
         "ridge on counts": lambda names: pd.Series(
             make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 20)))
@@ -199,20 +207,24 @@ def predict(scores: Path, truths: Path, draws: Annotated[int, typer.Option(min=2
             every,
         ),
         "learn": lambda names: learn(features, scored, table.accuracy[names]).mean,
+        "learn from normal quantiles": lambda names: learn(features, scored, quantiles(table.accuracy[names])).mean,
         "learn, structure alone": lambda names: learn(structure, 0 * scored, table.accuracy[names]).mean,
     }
-    print("| trained | 20 | 40 |\n|---|---|---|")
-    for way, expect in ways.items():
-        cells = []
-        for n in (20, 40):
-            drawn = [list(np.random.default_rng(seed).choice(every, n, replace=False)) for seed in range(draws)]
-            rest = [[one for one in every if one not in set(names)] for names in drawn]
-            found = [
-                float(spearmanr(expect(names)[others], table.accuracy[others]).statistic)
-                for names, others in zip(drawn, rest, strict=True)
-            ]
-            cells.append(known.mean_with_interval(found, 3))
-        print(f"| {way} | " + " | ".join(cells) + " |", flush=True)
+
+
+def quantiles(values: pd.Series[float]) -> pd.Series[float]:
+    """The normal quantile of each value's rank."""
+    return pd.Series(norm.ppf((values.rank() - 0.5) / len(values)), values.index)
+
+
+def held_out(table: Trained, expect: Callable[[list[str]], pd.Series[float]], n: int, draws: int) -> list[float]:
+    """The correlation on the other networks, when n drawn at random are trained, for each draw."""
+    every, found = list(table.accuracy.dropna().index), []
+    for seed in range(draws):
+        drawn = list(np.random.default_rng(seed).choice(every, n, replace=False))
+        others = [one for one in every if one not in set(drawn)]
+        found.append(float(spearmanr(expect(drawn)[others], table.accuracy[others]).statistic))
+    return found
 
 
 @app.command()
