@@ -56,8 +56,6 @@ DIFFERENCES = {"sub", "isub", "rsub", "subtract"}
 HINGES = {"where", "maximum", "max", "amax", "fmax", "masked_fill", "log", "log1p", "logaddexp", "logsumexp"}
 """Functions that may be the last step of an activation, though they are given one tensor only."""
 CAPS = {"minimum", "min", "amin", "fmin", "clamp_max"}
-_EXPOSES = {"numpy", "array", "dlpack", "to_dlpack", "data_ptr", "storage", "untyped_storage", "typed_storage"}
-"""Functions by which others get at the memory of a tensor."""
 ELEMENTWISE = {
     *(CASTS | PRODUCTS | DIFFERENCES | HINGES | CAPS | SUMS | RECTIFIERS | CLAMPS),
     *("rdiv", "rtruediv", "neg", "negative", "abs", "absolute", "reciprocal", "sign", "pow", "ipow", "rpow", "square"),
@@ -126,17 +124,6 @@ def is_in_place(function: Function, kwargs: dict[str, Any]) -> bool:
     (True, False, True)
     """
     return _is_named_in_place(function) or bool(kwargs.get("inplace"))
-
-
-def may_write(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a call may write into a tensor that it is given, but for running statistics.
-
-    >>> import torch.nn.functional as F
-    >>> may_write(F.dropout, "dropout", (None, 0.5, True, True), {}), may_write(F.relu, "relu", (None,), {})
-    (True, False)
-    """
-    asked = name not in NORMALISATION and any(value is True for value in args)
-    return asked or name in _EXPOSES or "out" in kwargs or is_in_place(function, kwargs)
 
 
 @lru_cache(10_000)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
 from zerocost.engine.find_activations import ActivationFinder
-from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function, may_write
+from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
 from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.products import Product, channel_axis_after, first_tensor, is_layout
@@ -73,14 +73,14 @@ class Observer(CallMode):
         seeing = [watcher for watcher in self.watchers.values() if watcher.sees_activations]
         self.finder = ActivationFinder(seeing) if seeing else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
-        self._keepers = [w for w in self.watchers.values() if type(w).before_write is not Watcher.before_write]
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._keepers and may_write(function, name, args, kwargs):
-            self._show("before_write", self._keepers, (*args, *kwargs.values()))
         if not self.follows or self.scene.in_hook:
-            return self._run_unwatched(function, name, args, kwargs)
+            result = self.run(function, name, args, kwargs)
+            if self.follows:
+                self.scene.sample_axis.follow(function, name, args, kwargs, result)
+            return result
         self.scene.ran.append(function)
         if not self.hidden and any(map(self._is_of_hidden_call, args)):
             self._hide()
@@ -114,12 +114,6 @@ class Observer(CallMode):
             elif layer is not None:
                 self.unbiased = layer.moved(one, result) if axis.reaches(result) else layer
         return returned
-
-    def _run_unwatched(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        result = self.run(function, name, args, kwargs)
-        if self.follows:
-            self.scene.sample_axis.follow(function, name, args, kwargs, result)
-        return result
 
     def note_gradients(self, inputs: Tensor | Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         for tensor, gradient in zip([inputs] if isinstance(inputs, Tensor) else inputs, gradients, strict=True):

@@ -156,9 +156,6 @@ class Watcher:
         """
         return None
 
-    def before_write(self, values: Sequence[Any]) -> None:
-        """Called with the arguments of a function before it runs, where it may write into one of them."""
-
     def after(self, call: Call, result: Tensor) -> Undo | None:
         """Called with the tensor that a function returned. A `Failure` that it raises becomes the signal.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -91,34 +90,20 @@ class Neurons(Collector):
         return lambda: (undo(), self.generator.set_state(state))
 
 
-_LOST = "the network overwrites the last map in a way that cannot be seen, as by a kernel; let it write into a copy"
-
-
-@dataclass(eq=False)
-class Features:
+class Features(NamedTuple):
     """A map of all samples, N×C×positions.
 
     Attributes:
         values: the map.
-        version: of the map as the network has it; None once it is copied.
         call: the place in `Scene.ran` of the call that returned it; None where it is not what one call returned.
         shape: that of what the call returned.
         read: reads the map of that.
     """
 
     values: Tensor
-    version: int | None
     call: int | None
     shape: torch.Size
     read: Callable[[Tensor], Tensor | None]
-
-    def keep(self) -> Tensor:
-        """Copy the map, so that it stays as it is."""
-        if self.version not in (None, self.values._version):
-            raise Failure(_LOST)
-        if self.version is not None:
-            self.values, self.version = self.values.clone(), None
-        return self.values
 
 
 class LastFeatures(Watcher):
@@ -137,13 +122,6 @@ class LastFeatures(Watcher):
         self.last: Features | Failure | None = None
         self.given: Tensor | Failure | None = None
 
-    def before_write(self, values: Sequence[Any]) -> None:
-        last = self.last
-        if isinstance(last, Features) and last.version is not None:
-            given = [t for v in values for t in (v if isinstance(v, list | tuple) else (v,)) if isinstance(t, Tensor)]
-            if any(_may_share(last.values, tensor) for tensor in given):
-                last.keep()
-
     def after(self, call: Call, result: Tensor) -> Undo | None:
         if call.name == "linear" and self.scene.sample_axis.reaches(call.input):
             given = _read_or_failure(self.scene.rows, call.input)
@@ -158,9 +136,7 @@ class LastFeatures(Watcher):
             self.last = found if result.ndim > 2 else before
         elif found.ndim > 2 and found.shape[2] > 1:
             itself = call.function is scene.ran[-1] and call.name != BY_HAND
-            values = found.detach().clone() if found.is_inference() else found.detach()
-            version = None if found.is_inference() else values._version
-            self.last = Features(values, version, len(scene.ran) - 1 if itself else None, result.shape, read)
+            self.last = Features(found.detach().clone(), len(scene.ran) - 1 if itself else None, result.shape, read)
         return partial(self.replace, self.last, before)
 
     def replace(self, last: Features | Failure | None, before: Features | Failure | None) -> None:
@@ -169,7 +145,7 @@ class LastFeatures(Watcher):
             self.last = before
 
     def result(self) -> Tensor:
-        found = self.last.keep() if isinstance(self.last, Features) else self.last or self.given
+        found = self.last.values if isinstance(self.last, Features) else self.last or self.given
         if found is None:
             raise Failure("no features were seen: the network has neither maps nor a linear layer")
         if isinstance(found, Failure):
@@ -203,14 +179,6 @@ def _is_map(call: Call) -> bool:
         return call.name in MAPPING
     tensors = [v for v in (*call.args, *call.kwargs.values()) if isinstance(v, Tensor) and v.numel() > 1]
     return len(tensors) > 1
-
-
-def _may_share(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors may have their numbers in the same memory."""
-    try:
-        return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
-    except RuntimeError:  # sparse, or inside torch.func
-        return True
 
 
 def _read_or_failure(read: Callable[[Tensor], Any], values: Tensor) -> Any:
