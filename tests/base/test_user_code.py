@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import py_compile
 import sys
 from pathlib import Path
 
@@ -57,3 +58,10 @@ def test_a_function_of_a_file_is_read_again_in_another_process(tmp_path):
     assert function.__name__ == "double" and function == FileFunction(function.target)
     with pytest.raises(InputError, match="NUMBER is a int, expected a function"):
         FileFunction(f"{tmp_path / 'mine.py'}:NUMBER")
+
+
+def test_a_compiled_file_is_loaded(tmp_path):
+    source = tmp_path / "mine.py"
+    source.write_text("number = 5\n")
+    compiled = py_compile.compile(str(source), cfile=str(tmp_path / "mine.pyc"))
+    assert load_object(f"{compiled}:number") == 5

@@ -98,7 +98,11 @@ def test_an_interrupted_search_says_so(found, changes, said):
 @pytest.mark.parametrize(
     ("count", "said"),
     [
-        (30, "An accuracy of 70.0 % on 30 validation samples means 52.1 % to 83.3 % on new ones (95 %)."),
+        (
+            30,
+            "On 30 validation samples, an accuracy of 70.0 % is known to 52.1 % to 83.3 % (95 %); the best of several "
+            "tends to be lucky.",
+        ),
         (10_000, ""),
         (None, ""),
     ],

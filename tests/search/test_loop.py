@@ -16,7 +16,7 @@ from zerocost.base.errors import InputError
 from zerocost.run import Scorer
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.follow import Follower
-from zerocost.search.loop import FIRST, train_by_learning
+from zerocost.search.loop import train_by_learning
 from zerocost.search.pipeline import Pipeline, SearchInterrupted, SearchResult, search
 from zerocost.search.plan import make_plan
 from zerocost.search.sizes import size_costs_by
@@ -25,6 +25,8 @@ from zerocost.statistics.pareto import hypervolume
 from zerocost.store import Store
 from zerocost.tasks import classification, regression
 from zerocost.train.run import Epoch, Run
+
+FIRST = 5
 
 
 def space(choose):
@@ -81,6 +83,13 @@ def test_the_budget_is_spent_in_rounds_and_nothing_is_trained_twice():
 @pytest.mark.parametrize(("size", "sizes"), [(1, [5] + [1] * 10), (4, [5, 4, 4, 2]), (8, [8, 7])])
 def test_rounds_have_the_size_that_is_asked_for(size, sizes):
     assert [len(names) for names in loop(round_size=size)[1]] == sizes
+
+
+@pytest.mark.parametrize("settings", [{"trainings": 5}, {"trainings": 8, "round_size": 9}])
+def test_a_strategy_proposes_all_candidates_before_a_single_round(settings):
+    result, rounds = loop(strategy="evolution", candidates=30, **settings)
+    assert len(rounds) == 1
+    assert len(result.table) == 30
 
 
 def test_what_was_trained_is_kept_best_first_and_of_others_it_is_said_what_is_expected():

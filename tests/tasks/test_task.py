@@ -59,6 +59,13 @@ def test_parts_are_replaced_and_the_rest_stays():
     assert Task(loss=F.l1_loss, metric=torchmetrics.R2Score()).metric_name == "R2Score"
 
 
+def test_a_metric_of_torchmetrics_is_measured_not_the_loss():
+    meter = Task(loss=F.mse_loss, metric=torchmetrics.MeanAbsoluteError()).meter()
+    assert meter is not None
+    meter.update(torch.tensor([1.0, 2.0]), torch.tensor([4.0, 2.0]))
+    assert meter.compute() == 1.5
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,21 +35,26 @@ def load_object(target: str) -> Any:
     if not file.is_file():
         raise InputError(f"no such file: {path}")
     spec = importlib.util.spec_from_file_location(f"{_PREFIX}{file.stem}", file.resolve())
-    if spec is None:
+    if spec is None or spec.loader is None:
         raise InputError(f"{path} is not a Python file; expected FILE.py:NAME")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(file.resolve().parent))
+    folder = str(file.resolve().parent)
+    sys.path.insert(0, folder)
     try:
-        # Not by the loader, which takes a file that changed within a second and has its old size for unchanged.
-        exec(compile(file.read_bytes(), str(file.resolve()), "exec", dont_inherit=True), vars(module))
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        if isinstance(spec.loader, SourceFileLoader):
+            # Not by the loader, which takes a file that changed within a second and has its old size for unchanged.
+            exec(compile(file.read_bytes(), str(file.resolve()), "exec", dont_inherit=True), vars(module))
+        else:
+            spec.loader.exec_module(module)
     except BaseException as error:
-        del sys.modules[spec.name]
+        sys.modules.pop(spec.name, None)
         if isinstance(error, KeyboardInterrupt):
             raise
         raise InputError(f"importing {path} raised {describe_error(error)}") from error
     finally:
-        sys.path.pop(0)
+        if folder in sys.path:
+            sys.path.remove(folder)
     if not hasattr(module, name):
         raise unknown(f"name in {path}:", name, _usable_names(module))
     return getattr(module, name)

@@ -99,7 +99,8 @@ def luck_note(result: SearchResult) -> str:
     """The Wilson interval of the best accuracy, where few validation samples leave it wide; else empty."""
     values = [run.metric for run in result.survivors if run.name == result.best and run.metric is not None]
     count = result.settings.get("validation_samples")
-    if not values or not count or (result.task.name, result.metric_name) != ("classification", "accuracy"):
+    counted = result.task.name == "classification" and isinstance(result.task.metric, str)
+    if not values or not count or not counted or result.metric_name != "accuracy":
         return ""
     from scipy.stats import binomtest
 
@@ -108,7 +109,8 @@ def luck_note(result: SearchResult) -> str:
     if high - low <= _LITTLE_LUCK:
         return ""
     text, samples = WrittenMetric.of(result.task).text, fmt.plural(count, "validation sample")
-    return f"An accuracy of {text(value)} on {samples} means {text(low)} to {text(high)} on new ones (95{fmt.SPACE}%)."
+    interval = f"{text(low)} to {text(high)} (95{fmt.SPACE}%)"
+    return f"On {samples}, an accuracy of {text(value)} is known to {interval}; the best of several tends to be lucky."
 
 
 def survivors_verdict(runs: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> str:

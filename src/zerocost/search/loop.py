@@ -17,13 +17,12 @@ from zerocost.search.follow import Follower
 from zerocost.search.objectives import SCORE
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import Expected, SearchResult
+from zerocost.search.stages import first_round
 from zerocost.statistics.pareto import fronts
 from zerocost.tasks.metrics import is_share
 from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
-FIRST = 5
-"""Trainings of the first round at least, chosen by score and spread over the candidates."""
 _PARTS = ("proxies", "encoding", "counts")
 
 
@@ -120,8 +119,9 @@ class _Loop:
         """What to train next; nothing where all are trained."""
         if len(self.outcomes) == len(self.result.kept):
             return []
-        size = self.plan.pipeline.round_size
-        belief, count = self.belief, min(size if self.outcomes else max(FIRST, size), self.left)
+        pipeline = self.plan.pipeline
+        size = pipeline.round_size if self.outcomes else first_round(pipeline)
+        belief, count = self.belief, min(size, self.left)
         chosen = belief.next(count) if self.others.empty else next_for_front(belief, self.others, count)
         known = self.is_informed
         self.result.expected += [

@@ -18,13 +18,15 @@ from zerocost.search.explore import Exploration, Proposer, explore
 from zerocost.search.measure import Measure, Measurement
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
-from zerocost.search.settings import Stopping
+from zerocost.search.settings import Stopping, Training
 from zerocost.search.study import make_study
 from zerocost.spaces import Architecture, Fidelity
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import Pipeline
 
+_FIRST = 5
+"""Trainings of the first round at least."""
 _FOLLOWING = ("evolution", "local", "reinforce", "tpe", "gp")
 
 
@@ -129,7 +131,17 @@ def follows(plan: SearchPlan, study_storage: str | None) -> bool:
     """
     pipeline = plan.pipeline
     alone = study_storage is None and len(pipeline.fidelities) == len(plan.objectives.names) == 1
-    return pipeline.learns and alone and pipeline.strategy_name in _FOLLOWING
+    return pipeline.learns and not in_one_round(pipeline) and alone and pipeline.strategy_name in _FOLLOWING
+
+
+def first_round(training: Training) -> int:
+    """Trainings of the first round, chosen by score and spread over the candidates."""
+    return max(_FIRST, training.round_size)
+
+
+def in_one_round(training: Training) -> bool:
+    """Whether the first round spends the budget of trainings."""
+    return training.trainings is not None and training.trainings <= first_round(training)
 
 
 def stopping(pipeline: Pipeline, **others: Any) -> Stopping:

@@ -16,10 +16,11 @@ from zerocost.base.format import plural
 from zerocost.base.progress import StageProgress
 from zerocost.scoring.candidates import Builder
 from zerocost.search.follow import Follower
-from zerocost.search.loop import FIRST, train_by_learning
+from zerocost.search.loop import train_by_learning
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Training
+from zerocost.search.stages import first_round, in_one_round
 from zerocost.spaces import distinct
 from zerocost.train.run import Run, TrainingInterrupted
 from zerocost.train.settings import resolve_device
@@ -90,8 +91,8 @@ def train_both(
 
 def _describe(training: Training, picks: int) -> str:
     """What was trained, and how long, in words."""
-    size = training.round_size
-    rounds = f"in rounds of {max(FIRST, size)}, then {size}, " if training.learns else ""
+    rounds = f"in rounds of {first_round(training)}, then {training.round_size}, "
+    rounds = "in one round, " if in_one_round(training) else rounds if training.learns else ""
     kind = "successive halving, at most " if training.halving else ""
     length = f"{plural(training.epochs, 'epoch')}, {plural(training.training_seeds, 'seed')}"
     return f"survivors {rounds}and {picks if training.learns else 'as many'} random picks, {kind}{length}"

@@ -106,7 +106,8 @@ class Task:
 
     def meter(self) -> Meter | None:
         """What measures the metric; None where it is the loss."""
-        return None if self.metric == LOSS else Meter(self.metric, self.form)
+        by_loss = isinstance(self.metric, str) and self.metric == LOSS  # metrics of torchmetrics are equal to anything
+        return None if by_loss else Meter(self.metric, self.form)
 
     def targets(self, targets: Tensor | None) -> Tensor | None:
         """Targets as the loss takes them: for cross-entropy class numbers, else as they are."""
