@@ -122,8 +122,8 @@ class Meter:
         """Add a batch."""
         if isinstance(self.given, str):
             outputs, targets = _FORMS[self.form](outputs, targets)
-        if self.given == "perplexity":
-            outputs, targets = outputs[None], targets[None]
+            if self.given == "perplexity":
+                outputs, targets = outputs[None], targets[None]
         if self.metric is None:
             self.metric = _make_metric(self.given, self.form, outputs)
         self.metric = self.metric.to(outputs.device)
