@@ -27,13 +27,14 @@ import numpy as np
 import pandas as pd
 import torch
 import typer
-from scipy.stats import norm, spearmanr
+from scipy.stats import spearmanr
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import nasbench201_scores as known
 import zerocost as zc
+from ranking import normal_quantiles
 from tables import CONVOLUTIONAL, OF_TOKENS, default_for, open_table, read_scores, truth_columns
 from zerocost.combine import Combination, default
 from zerocost.predict import Features, belief, learn
@@ -48,6 +49,7 @@ HEAD = "| regret after | " + " | ".join(map(str, COUNTS)) + " |\n|---|" + "---|"
 Tables = Annotated[str, typer.Option("--tables", help="Which tables.")]
 EVERY = ",".join([*CONVOLUTIONAL, *OF_TOKENS])
 Seeds = Annotated[int, typer.Option(min=2, help="Pools of each table.")]
+First = Annotated[int, typer.Option(help="The first seed.")]
 
 app = typer.Typer(add_completion=False)
 
@@ -142,7 +144,7 @@ def compare(
     truths: Path,
     wanted: Tables = EVERY,
     seeds: Seeds = 20,
-    first: Annotated[int, typer.Option(help="The first seed.")] = 0,
+    first: First = 0,
 ) -> None:
     """Regret (the best accuracy of the pool less that of the best trained) after 5, 10 and 20 trainings, Markdown.
 
@@ -153,11 +155,9 @@ def compare(
         found: dict[str, list[list[float]]] = {}
         spreads = []
         for rng, pool in pools(table, range(first, first + seeds)):
-            best = table.accuracy[pool].max()
             spreads.append(table.accuracy[pool].std())
             for way, order in orders(table, pool, rng).items():
-                regret = [best - table.accuracy[order[:count]].max() for count in COUNTS]
-                found.setdefault(way, []).append(regret)
+                found.setdefault(way, []).append(regrets_of(table.accuracy[pool], order))
         print(f"\n**{table.name}**, pools of {len(pool):,} of {table.accuracy.count():,}\n")
         print(HEAD)
         for way, regrets in found.items():
@@ -173,6 +173,11 @@ def compare(
         print_regrets(way, regrets, 3)
     for way, regrets in means.items():
         print_regrets(f"{way}, less the last", regrets - means[LEARNING], 3)
+
+
+def regrets_of(accuracy: pd.Series[float], order: list[str]) -> list[float]:
+    """The best accuracy of a pool less that of the first 5, 10 and 20 in order."""
+    return [float(accuracy.max() - accuracy[order[:count]].max()) for count in COUNTS]
 
 
 def print_regrets(way: str, regrets: np.ndarray, digits: int) -> None:
@@ -214,7 +219,7 @@ def expectations(table: Trained) -> dict[str, Callable[[list[str]], pd.Series[fl
 
 def quantiles(values: pd.Series[float]) -> pd.Series[float]:
     """The normal quantile of each value's rank."""
-    return pd.Series(norm.ppf((values.rank() - 0.5) / len(values)), values.index)
+    return pd.Series(normal_quantiles(values.to_numpy()), values.index)
 
 
 def held_out(table: Trained, expect: Callable[[list[str]], pd.Series[float]], n: int, draws: int) -> list[float]:
@@ -260,7 +265,7 @@ def weights(
     truths: Path,
     wanted: Tables = EVERY,
     seeds: Seeds = 20,
-    first: Annotated[int, typer.Option(help="The first seed.")] = 100,
+    first: First = 100,
 ) -> None:
     """Regret by the weights of ranks, encodings and counts, and by those that are best on all other spaces, Markdown.
 
@@ -276,8 +281,7 @@ def weights(
             for place, choice in enumerate(choices):
                 with patch.dict(belief._WEIGHTS, dict(zip(("rank", "encoding", "count"), choice, strict=True))):
                     order = loop(table, features, score, learn(features, score, {}).next(5), 2)
-                bests = [accuracy.max() - accuracy[order[:count]].max() for count in COUNTS]
-                regrets[place] += np.array(bests) / accuracy.std() / seeds
+                regrets[place] += np.array(regrets_of(accuracy, order)) / accuracy.std() / seeds
         found.setdefault(table.name.split(",")[0], []).append(regrets)
     each = {space: np.mean(tasks, 0) for space, tasks in found.items()}
     best = lambda spaces: int(np.argmin((sum(spaces) / np.maximum(np.mean(sum(spaces), 0), 1e-9)).sum(1)))  # noqa: E731

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -97,14 +96,12 @@ def budget_verdict(result: SearchResult) -> str:
 
 def luck_note(result: SearchResult) -> str:
     """The Wilson interval of the best accuracy, where few validation samples leave it wide; else empty."""
-    values = [run.metric for run in result.survivors if run.name == result.best and run.metric is not None]
-    count = result.settings.get("validation_samples")
+    value, count = result.best_metric, result.settings.get("validation_samples")
     counted = result.task.name == "classification" and isinstance(result.task.metric, str)
-    if not values or not count or not counted or result.metric_name != "accuracy":
+    if value is None or not count or not counted or result.metric_name != "accuracy":
         return ""
     from scipy.stats import binomtest
 
-    value = fmean(values)
     low, high = binomtest(round(value * count), count).proportion_ci(0.95, "wilson")
     if high - low <= _LITTLE_LUCK:
         return ""

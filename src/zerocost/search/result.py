@@ -109,6 +109,11 @@ class SearchResult(Result):
         return max(found, key=lambda name: (sign * found[name], name in self.front), default=None)
 
     @property
+    def best_metric(self) -> float | None:
+        """The mean metric of the best over its seeds; None before training."""
+        return _mean_metrics(self.survivors).get(self.best or "")
+
+    @property
     def tables(self) -> list[ScoreTable]:
         """The tables of all fidelities, in the order of scoring."""
         return [*self.earlier, self.table]
@@ -163,7 +168,7 @@ class SearchResult(Result):
 
     def _headline(self) -> str:
         runs = len(self.survivors) + len(self.random)
-        value = _mean_metrics(self.survivors).get(self.best or "")
+        value = self.best_metric
         best = ""
         if value is not None:
             best = f"; best survivor {self.best}, {self.metric_name} {metric_text(self.metric_name, value)}"

@@ -126,8 +126,8 @@ def _explore_space(done: Explored, study_storage: str | None) -> None:
 
 
 def follows(plan: SearchPlan, study_storage: str | None) -> bool:
-    """Whether proposals go on between rounds of training: by one process, at one fidelity, for one objective, of a
-    strategy that learns from any architectures, also those that it did not propose.
+    """Whether proposals go on between rounds of training, of which there are several: by one process, at one fidelity,
+    for one objective, of a strategy that learns from any architectures, also those that it did not propose.
     """
     pipeline = plan.pipeline
     alone = study_storage is None and len(pipeline.fidelities) == len(plan.objectives.names) == 1

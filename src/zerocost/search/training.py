@@ -91,8 +91,9 @@ def train_both(
 
 def _describe(training: Training, picks: int) -> str:
     """What was trained, and how long, in words."""
-    rounds = f"in rounds of {first_round(training)}, then {training.round_size}, "
-    rounds = "in one round, " if in_one_round(training) else rounds if training.learns else ""
+    rounds = f"in rounds of {first_round(training)}, then {training.round_size}, " if training.learns else ""
+    if in_one_round(training):
+        rounds = "in one round, "
     kind = "successive halving, at most " if training.halving else ""
     length = f"{plural(training.epochs, 'epoch')}, {plural(training.training_seeds, 'seed')}"
     return f"survivors {rounds}and {picks if training.learns else 'as many'} random picks, {kind}{length}"
