@@ -10,6 +10,7 @@ def test_a_fidelity_is_found_saved_and_taken_by_evaluate(run, user_file, tmp_pat
     given = ["--data", "digits:8", "--space", "cnn", "--proxies", "snip,params", "--networks", 12, "--kendall", 0.1]
     done = run("calibrate", *given, "--interval", 0.9, "--fidelity", "width=0.5,batch=8", "--batch", 32, "--save", file)
     assert done.code == 0 and "width=0.5,batch=8" in done.out and "wrote" in done.out, done
+    assert "τ of each proxy with itself at full size: snip" in done.out and "params 1.00" in done.out
     assert Fidelity.parse(str(file)) == Fidelity(width=0.5, batch=8)
     short = ["--n", 3, "--k", 1, "--seeds", 1, "--proxies", "snip", "--resamples", 2, "--json"]
     found = run("evaluate", "digits", *short, "--fidelity", file)

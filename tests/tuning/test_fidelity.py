@@ -54,6 +54,14 @@ def test_the_cheapest_that_agrees_is_found_and_measured_on_other_networks(monkey
     ]
     assert found.kendall == pytest.approx(kendalltau(*params).statistic)
     assert (found.low, found.high) == kendall_interval(found.kendall, found.networks)
+    assert found.parts == {"params": found.kendall}
+
+
+def test_each_proxy_is_compared_with_itself_at_full_size():
+    settings = SHORT | {"proxies": "l2_norm,plain", "fidelities": ["width=0.5"], "kendall": 0.01, "networks": 60}
+    found = zc.fidelity.calibrate(net, "digits:8", **settings)
+    assert list(found.parts) == ["l2_norm", "plain"]
+    assert found.parts["l2_norm"] > found.kendall > found.parts["plain"]
 
 
 def test_the_same_seed_gives_the_same_fidelity_and_workers_change_nothing(tmp_path):
@@ -71,7 +79,7 @@ def test_full_size_is_the_answer_where_nothing_cheaper_agrees():
     found = zc.fidelity.calibrate(
         net, "digits:8", kendall=0.99, fidelities=["width=0.05"], **SHORT | {"proxies": "snip"}
     )
-    assert (found.fidelity, found.networks, found.cost, len(found.tried)) == (FULL, 0, 1, 1)
+    assert (found.fidelity, found.networks, found.cost, len(found.tried), found.parts) == (FULL, 0, 1, 1, {})
     assert math.isnan(found.kendall) and "use full size" in str(found)
 
 

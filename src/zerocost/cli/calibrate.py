@@ -100,3 +100,6 @@ def _print_calibrated(found: Calibrated) -> None:
     if len(found.tried):
         out.print(table, highlight=False)
     out.print(found.verdict, highlight=False, markup=False, soft_wrap=True)
+    if len(found.parts) > 1:
+        each = ", ".join(f"{name} {fixed(tau)}" for name, tau in found.parts.items())
+        out.print(f"τ of each proxy with itself at full size: {each}", highlight=False, markup=False, soft_wrap=True)

@@ -54,6 +54,8 @@ class Calibrated:
         networks: how many networks that was measured on.
         cost: CPU time of scoring there, as a share of full size.
         wanted: the τ that was asked for.
+        parts: τ of each proxy's own ranking with that at full size, on the same networks; NaN where all its scores are
+            equal, and empty where full size is the answer. Sizes count at full size.
         tried: one row a fidelity that was tried, the cheapest first: `networks`, `kendall`, `low` and `high` on those
             that it was chosen on, and its `cost`.
         settings: everything that the result depends on.
@@ -66,6 +68,7 @@ class Calibrated:
     networks: int
     cost: float
     wanted: float
+    parts: dict[str, float]
     tried: pd.DataFrame = field(repr=False)
     settings: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -209,13 +212,15 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
             best = found if found.low >= given.kendall else None
             report(len(tried), len(ordered))
         held = Agreement(FULL, 0, math.nan, math.nan, math.nan)
+        parts: dict[str, float] = {}
         if best is not None:
-            held = hold_out(runner, best.fidelity, others, given.interval)
+            held, parts = hold_out(runner, best.fidelity, others, given.interval)
     columns = [*(one.name for one in fields(Agreement)), "cost"]
     return Calibrated(
         **asdict(held) | {"fidelity": held.fidelity},
         cost=tried[-1]["cost"] if best else 1.0,
         wanted=given.kendall,
+        parts=parts,
         tried=pd.DataFrame(tried, columns=columns).set_index("fidelity"),
         settings={
             "zerocost": VERSION,

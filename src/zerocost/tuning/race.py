@@ -154,6 +154,10 @@ class _Ranking:
 
     def __call__(self, texts: Sequence[str]) -> Values:
         """The combined score of each, among these; −∞ for a network that nothing could score."""
+        return np.asarray(self.runner.combination(self.scores(texts)), dtype=np.float64)
+
+    def scores(self, texts: Sequence[str]) -> pd.DataFrame:
+        """A row an architecture, a column a proxy, NaN where it failed; sizes are those of the full networks."""
         found = self.scorer(texts)
         seeds, names = list(self.scorer.fingerprints), list(self.scorer.identities)
         rows = {text: mean_scores([found[text, seed] for seed in seeds]) for text in texts}
@@ -162,7 +166,7 @@ class _Ranking:
         sizes = [name for name in names if name in SIZE_PROXIES]
         if sizes:
             frame = frame.assign(**self.runner.full_sizes(texts, sizes))
-        return np.asarray(self.runner.combination(frame), dtype=np.float64)
+        return frame
 
 
 def grid(runner: Runner) -> list[Fidelity]:
@@ -200,11 +204,15 @@ def race(
                 return
 
 
-def hold_out(runner: Runner, fidelity: Fidelity, texts: Sequence[str], interval: float) -> Agreement:
-    """How well a fidelity agrees on networks that it was not chosen on."""
+def hold_out(
+    runner: Runner, fidelity: Fidelity, texts: Sequence[str], interval: float
+) -> tuple[Agreement, dict[str, float]]:
+    """How well a fidelity agrees on networks that it was not chosen on, and Kendall's τ of each proxy there."""
     with ExitStack() as stack:
         full, reduced = (stack.enter_context(runner.ranking(one)) for one in (FULL, fidelity))
-        return _agreement(full, reduced, fidelity, texts, (-1.0, interval))
+        found = _agreement(full, reduced, fidelity, texts, (-1.0, interval))
+        large, small = (one.scores(texts[: found.networks]).fillna(-np.inf) for one in (full, reduced))
+    return found, {str(name): float(kendall(small[name].to_numpy(), large[name].to_numpy())) for name in large}
 
 
 def _agreement(
