@@ -5,9 +5,9 @@
 
 `score` scores networks of each table once, from seed 0, at a reduced size, and writes SCORES/TABLE.csv. `table` prints
 Spearman's correlation of each way with the trained truth, in Markdown: means over a table's tasks, decoders within each
-width. Intervals are percentiles of 1,000 resamples of architectures. Below, for each table, the way is taken that is
-best on average over the others; then Kendall's correlation within the truth's best tenth, and the regret of the best
-ten.
+width. Intervals are percentiles of 1,000 resamples of architectures. NAS-Bench-201 is also scored at two other sizes,
+which do not count in the means. Below, for each table, the way is taken that is best on average over the other spaces;
+then Kendall's correlation within the truth's best tenth, and the regret of the best ten.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sklearn.linear_model import Ridge
 
 import nasbench201_scores as known
 import zerocost as zc
-from tables import CONVOLUTIONAL, FIDELITIES, FIDELITY, TRANSFORMERS, open_table, read_scores, truth_columns
+from tables import AGAIN, CONVOLUTIONAL, FIDELITIES, FIDELITY, TRANSFORMERS, open_table, read_scores, truth_columns
 from transformer_scores import SETTINGS, Setting
 from zerocost.combine import Combination, default, tokens
 from zerocost.evaluation.evaluate import draw_architectures
@@ -109,7 +109,7 @@ def learnt(tables: Mapping[str, Scored], name: str, penalty: float = 10.0) -> pd
     """Scores of a table by a ridge regression of the truth on the ranks of all proxies and on these times the proxies'
     agreement, fitted to the tables of the other spaces, which count equally; all but agreement as normal quantiles."""
     space = name.split(maxsplit=1)[0]
-    others = [table for other, table in tables.items() if other.split()[0] != space]
+    others = [table for other, table in tables.items() if other.split()[0] != space and other not in AGAIN]
     rows, targets, weights = [], [], []
     for frame, columns in others:
         for column in columns:
@@ -152,10 +152,11 @@ def score(
     """Score networks of every table."""
     torch.set_num_threads(1)
     scores.mkdir(exist_ok=True)
-    for name in CONVOLUTIONAL + TRANSFORMERS:
-        chosen, benchmark = setting(name, images), open_table(name, truths)
-        space = zc.spaces.get(name, **chosen.sizes) if name in TRANSFORMERS else benchmark.space
-        every = list(known.distinct() if name == "nasbench201" else benchmark.architectures())
+    for name in CONVOLUTIONAL + TRANSFORMERS + AGAIN:
+        kind = name.split()[0]
+        chosen, benchmark = setting(name, images), open_table(kind, truths)
+        space = zc.spaces.get(kind, **chosen.sizes) if kind in TRANSFORMERS else benchmark.space
+        every = list(known.distinct() if kind == "nasbench201" else benchmark.architectures())
         texts = list(map(str, draw_architectures(space, every, n, 0)))
         scale = zc.Fidelity.parse(chosen.fidelity)
         batches = draw_job_batches(chosen.data, [0], 64, 1, False, scale)
@@ -182,9 +183,9 @@ def correlations(values: pd.Series[float], columns: list[pd.Series[float]], meas
 def read_tables(truths: Path, scores: Path) -> dict[str, Scored]:
     """Scores and truth of each table; of decoders, one table a width, since across widths size decides."""
     tables = {}
-    for name in CONVOLUTIONAL + TRANSFORMERS:
-        frame = read_scores(name, scores)
-        columns = list(truth_columns(open_table(name, truths), name, frame.index).values())
+    for name in CONVOLUTIONAL + TRANSFORMERS + AGAIN:
+        frame, kind = read_scores(name, scores), name.split()[0]
+        columns = list(truth_columns(open_table(kind, truths), kind, frame.index).values())
         widths = frame.index.str.split(":").str[0]
         for width in sorted(set(widths), key=int) if name == "gpt" else [""]:
             rows = widths == width if width else np.ones(len(frame), bool)
@@ -207,23 +208,24 @@ def print_table(truths: Path, scores: Path) -> None:
     values[LEARNT] = {name: learnt(tables, name) for name in tables}
     found = {way: {n: correlations(of[n], t[1]) for n, t in tables.items()} for way, of in values.items()}
     middle = pd.DataFrame({way: {name: row[0] for name, row in of.items()} for way, of in found.items()}).T
-    images = [name for name in tables if name in CONVOLUTIONAL]
-    first, groups = next(iter(found.values())), {"CNNs": images, "all": list(tables)}
+    images, every = [*CONVOLUTIONAL], [name for name in tables if name not in AGAIN]
+    first, groups = next(iter(found.values())), {"CNNs": images, "all": every}
     sizes = " | ".join(f"{name} ({len(frame)})" for name, (frame, _) in tables.items())
     print(f"| way | mean, CNNs | least, CNNs | mean, all | less the first | {sizes} |")
     print("|---|" + "---|" * (4 + len(tables)))
     for way, of in found.items():
         mean = {title: np.mean([of[name] for name in names], axis=0) for title, names in groups.items()}
-        less = np.mean([of[name] - first[name] for name in tables], axis=0)
+        less = np.mean([of[name] - first[name] for name in every], axis=0)
         means = (interval(mean["CNNs"]), f"{middle.loc[way, images].min():.2f}", interval(mean["all"]), interval(less))
         cells = [interval(row) for row in of.values()]
         print("|", " | ".join([way, *means, *cells]), "|")
     for title, among in (("way", list(WAYS)), ("single proxy", list(ways)[len(WAYS) :])):
-        picked = {name: middle.loc[among].drop(columns=name).mean(axis=1).idxmax() for name in tables}
+        others = {name: [other for other in every if other.split()[0] != name.split()[0]] for name in every}
+        picked = {name: middle.loc[among, others[name]].mean(axis=1).idxmax() for name in every}
         reached = pd.Series({name: middle.loc[way, name] for name, way in picked.items()})
         print(f"\n{title} chosen on the other tables: CNNs {reached[images].mean():.3f}, all {reached.mean():.3f}")
         print(pd.Series(picked).value_counts().to_dict())
-    print_best(tables, values)
+    print_best({name: tables[name] for name in every}, values)
 
 
 def print_best(tables: Mapping[str, Scored], values: Mapping[str, Mapping[str, pd.Series[float]]]) -> None:

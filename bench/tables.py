@@ -12,6 +12,7 @@ from zerocost.tasks.metrics import truth_falls
 
 FILES = {
     "nasbench201": "nasbench201-cifar10.csv",
+    "nasbench101": "nasbench101-sample.json",
     "macro": "nasbench-macro-cifar10-sample.json",
     "darts": "darts-cifar10-sample.csv",
     "transnas_micro": "transnas101-micro-sample.csv",
@@ -26,7 +27,13 @@ TRANSFORMERS = ("bert", "gpt", "vit", "pit")
 OF_TOKENS = ("bert", "gpt")
 CONVOLUTIONAL = tuple(name for name in FILES if name not in TRANSFORMERS)
 FIDELITY = "width=0.5,resolution=16,batch=32"
-FIDELITIES = {"digits": "batch=32"}
+FIDELITIES = {
+    "digits": "batch=32",
+    "nasbench201 full": "full",
+    "nasbench201 small": "width=0.5,depth=0.2,resolution=8,batch=16",
+}
+AGAIN = ("nasbench201 full", "nasbench201 small")
+"""Tables whose networks are also scored at other sizes."""
 
 
 def open_table(name: str, truths: Path) -> zc.benchmarks.Benchmark:
