@@ -21,10 +21,12 @@ from zerocost.engine.functions import (
     NORMALISATION,
     POOLING,
     PREPARATION,
+    RECURRENT,
     RESHAPES,
     Function,
     is_in_place,
 )
+from zerocost.engine.recurrent import Recurrence
 from zerocost.engine.signals import LayerSize
 from zerocost.engine.used_weights import follow_weights
 from zerocost.engine.watch.base import NO_LAYER
@@ -94,7 +96,8 @@ class LayerCounts:
 
     Attributes:
         multiply_adds: products of all layers and other products of matrices.
-        summed: those of them that the network computes number by number and sums itself.
+        summed: those of them that torch's counter does not see: what the network computes number by number and sums
+            itself, and recurrent layers on the meta device.
         sizes: of the output of each layer.
         certain: whether the multiply-adds are those of any input of this shape: all functions that ran were seen and
             are known, and none of them lets values decide what runs or how large it is.
@@ -112,6 +115,8 @@ class LayerCounts:
         if self.certain:
             self._count(function, name, args, kwargs, result)
         behind = self._behind((args, kwargs) if kwargs else args)
+        if name in RECURRENT:
+            behind += self._count_recurrent(Recurrence.of(args, kwargs))
         call = as_call(function, name, args, kwargs, self.weights)
         follow_weights(name, args, result, self.weights)
         if call.name in CHANNEL_AXIS:
@@ -139,8 +144,22 @@ class LayerCounts:
             self.certain = not _holds_tensor(args[1:]) and not (kwargs and _holds_tensor(kwargs.values()))
         elif name == "get":
             self.certain = function.__self__.__name__ in _PROPERTIES  # type: ignore[attr-defined]
+        elif name in RECURRENT:
+            self.certain = Recurrence.of(args, kwargs).batch_sizes is None
         else:
             self.certain = name in _BY_SHAPE and (name != "where" or len(args) + len(kwargs) > 2)
+
+    def _count_recurrent(self, given: Recurrence) -> int:
+        """Count the layers of a recurrent function, of which one product is for all steps, others are one a step."""
+        rows = given.input.numel() // max(given.input.shape[-1], 1)
+        products = rows * sum(matrix.numel() for matrices in given.matrices for matrix in matrices)
+        self.multiply_adds += products
+        if given.input.is_meta:
+            self.summed += products  # torch's counter does not see what is not run
+        for first, *others in given.matrices:
+            self.sizes.append(LayerSize(rows, len(first)))
+            self.sizes += [LayerSize(rows // given.steps, len(matrix)) for matrix in others] * given.steps
+        return given.depth
 
     def _behind(self, values: Iterable[Any] | dict[str, Any]) -> int:
         """The layers on the longest path to any tensor among these values."""

@@ -31,6 +31,7 @@ from zerocost.engine.functions import (
 )
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.reads import Reads, left_to_passes
+from zerocost.engine.recurrent import in_steps
 from zerocost.engine.spelled_out import spelled_out
 from zerocost.engine.used_weights import follow_weights
 
@@ -62,11 +63,13 @@ class CallMode(Reads):
 
     Attributes:
         originals: ids of the model's own tensors.
+        sees_steps: whether recurrent layers run step by step.
     """
 
     def __init__(self, originals: frozenset[int] = frozenset()) -> None:
         super().__init__()
         self.originals = originals
+        self.sees_steps = False
 
     def __torch_function__(
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -75,6 +78,8 @@ class CallMode(Reads):
         if function in _DESCRIBES:
             return function(*args, **kwargs)
         body = _BODIES.get(function) or spelled_out(function, args, kwargs)
+        if body is None and self.sees_steps:
+            body = in_steps(function)
         if body is not None:
             self.opens(function)
             with self:
@@ -163,6 +168,7 @@ class FlowMode(ShapeMode):
         super().__init__(originals)
         self.weights = weights
         self.see, self.counts, self.normalised, self.again = see, counts, False, False
+        self.sees_steps = keep_normalisation  # dropout between layers is skipped there only
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -178,8 +184,8 @@ class FlowMode(ShapeMode):
         return result
 
     def opens(self, function: Function) -> None:
-        if self.counts is not None and function is torch.autograd.grad:
-            self.counts.certain = False  # its products are not calls
+        if self.counts is not None and (function is torch.autograd.grad or in_steps(function)):
+            self.counts.certain = False  # its products are not calls, or its calls more than its layers
 
 
 class Float64Mode(CallMode):

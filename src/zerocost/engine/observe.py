@@ -74,6 +74,7 @@ class Observer(CallMode):
         self.finder = ActivationFinder(seeing) if seeing else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
+        self.sees_steps = any((*self._before.values(), *self._after.values()))
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.follows or self.scene.in_hook:

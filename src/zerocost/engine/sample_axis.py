@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CREATES, ELEMENTWISE, GATHERS, RESHAPES, SUMS, Function, is_in_place
+from zerocost.engine.functions import CREATES, ELEMENTWISE, GATHERS, RECURRENT, RESHAPES, SUMS, Function, is_in_place
 from zerocost.engine.places import (
     CONSTANT,
     FIRST,
@@ -53,15 +53,13 @@ _SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scat
 """Functions that write rows into a tensor, where only its shape tells the samples' place."""
 _COPIES = {"repeat", "tile"}
 """Functions that repeat the batch as a whole, one copy after the other."""
-_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
-"""Functions that return a sequence like the one given, and the last states, layers×N×units."""
 _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
 _MIXES = {"as_strided", "rot90", "cov", "corrcoef", "kron"}
 """Functions after which the samples may be along any axis."""
 _LAYOUT = RESHAPES | _MOVES
 _REORDERS = GATHERS | _SCATTERS | _ORDERS | _MIXES
-_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | _RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES | CREATES
+_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES | CREATES
 
 
 class SampleAxis:
@@ -243,7 +241,7 @@ class SampleAxis:
             unclear = GATHERED
         if unclear or name == "one_hot":
             return [unclear or place] * len(results)
-        if name in _RECURRENT:
+        if name in RECURRENT:
             states: list[SamplePlace | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
             return [stayed(place, shape, results[0].shape), *states]
         likely: list[SamplePlace | NoPlace | None] = [GATHERED if name in GATHERS else None] * len(results)

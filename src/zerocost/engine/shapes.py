@@ -10,10 +10,28 @@ from torch import Tensor
 
 from zerocost.engine.calls import Call
 from zerocost.engine.functions import PRODUCTS, SUMS
+from zerocost.engine.recurrent import Recurrence
 
 _DIMENSIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
 _POOLINGS = {"adaptive_avg_pool1d": 1, "adaptive_avg_pool2d": 2, "adaptive_avg_pool3d": 3}
 _PAIRS = SUMS | PRODUCTS
+
+
+def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
+    """What layers of an LSTM, a GRU or a plain recurrent network return on the meta device; None elsewhere.
+
+    >>> layer, x = torch.nn.LSTM(3, 4, 2, device="meta"), torch.empty(5, 2, 3, device="meta")
+    >>> states = torch.empty(2, 2, 4, device="meta")
+    >>> given = x, (states, states), layer._flat_weights, True, 2, 0.0, False, False, False
+    >>> [tuple(tensor.shape) for tensor in recurrent_result(Call(torch.lstm, "lstm", given, {}))]
+    [(5, 2, 4), (2, 2, 4), (2, 2, 4)]
+    """
+    given = Recurrence.of(call.args, call.kwargs)
+    x, states = given.input, given.states
+    if not x.is_meta:
+        return None
+    units = states[0].shape[-1] * (1 + given.bidirectional)
+    return x.new_empty(*x.shape[:-1], units), *map(torch.empty_like, states)
 
 
 def quick_result(call: Call) -> Tensor | None:

@@ -15,14 +15,16 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from zerocost.engine.functions import Function
+from zerocost.engine.calls import Call
+from zerocost.engine.functions import RECURRENT, Function
 from zerocost.engine.modes import CallMode, without_checks
 from zerocost.engine.network import Network
 from zerocost.engine.on_meta import on_meta
+from zerocost.engine.shapes import recurrent_result
 from zerocost.engine.walk import named_modules
 
 ATTENTION = "scaled_dot_product_attention"
-_WHOLE = {ATTENTION, "lstm", "gru", "rnn_tanh", "rnn_relu"}
+_WHOLE = {ATTENTION, *RECURRENT}
 """Functions that are one operation, whatever torch makes of them on a device."""
 
 
@@ -223,8 +225,13 @@ class _WholeCalls(CallMode):
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in _WHOLE and not self.recorder.within:
-            return self.recorder.whole(name, partial(function, *args, **kwargs), (args, kwargs))
+            return self.recorder.whole(name, partial(_run_whole, Call(function, name, args, kwargs)), (args, kwargs))
         return _OF_ONE_VALUE.get(function, function)(*args, **kwargs)
+
+
+def _run_whole(call: Call) -> Any:
+    found = recurrent_result(call) if call.name in RECURRENT else None
+    return call.function(*call.args, **call.kwargs) if found is None else found
 
 
 _OF_ONE_VALUE: dict[Function, Function] = {

@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from zerocost.engine.functions import Function, function_name, is_in_place
+from zerocost.engine.functions import RECURRENT, Function, function_name, is_in_place
 
 
 def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -93,7 +93,6 @@ _IN_STEPS: dict[str, Callable[..., Tensor]] = {
     "embedding_bag": _embedding_bag,
     "multi_margin_loss": _multi_margin_loss,
 }
-_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 
 
 class TwiceMode(TorchFunctionMode):
@@ -116,7 +115,7 @@ def call_twice(function: Function, name: str, args: tuple[Any, ...], kwargs: dic
     if name == "scaled_dot_product_attention":
         with sdpa_kernel(SDPBackend.MATH):
             return function(*args, **kwargs)
-    if name in _RECURRENT:
+    if name in RECURRENT:
         with torch.backends.cudnn.flags(enabled=False):
             return function(*args, **kwargs)
     if name not in _IN_STEPS or not torch.is_grad_enabled():

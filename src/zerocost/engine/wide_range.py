@@ -33,7 +33,7 @@ _PROPORTIONAL = POOLING | {
     *("repeat", "tile", "repeat_interleave", "index_select", "gather", "unfold", "fold", "pixel_shuffle"),
     *("pixel_unshuffle", "channel_shuffle", "interpolate", "tril", "triu", "diagonal", "detach", "sum", "mean"),
     *("amax", "amin", "max", "min", "cumsum", "abs", "neg", "relu", "leaky_relu", "prelu", "rrelu", "norm"),
-    *("std", "max_pool2d_with_indices", "t"),
+    *("std", "max_pool2d_with_indices", "t", "hand_on"),
 }
 _STRAIGHT_FAR_OFF = {"gelu", "silu", "mish", "elu", "celu", "selu", "hardswish", "softplus"}
 _BOUNDED = {
@@ -52,6 +52,7 @@ class WideRangeMode(FlowMode):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.sees_steps = True
         self.exponents: MutableMapping[Tensor, int] = WeakTensorKeyDictionary()
         self.steps: MutableMapping[Tensor, tuple[str, Tensor | None]] = WeakTensorKeyDictionary()
 

@@ -54,7 +54,7 @@ class _UnboundedMode(FlowMode):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.skipped = self.skipped | _BOUNDED
+        self.skipped, self.sees_steps = self.skipped | _BOUNDED, True
 
 
 def _flow(batch: PassInput) -> dict[str, Any]:

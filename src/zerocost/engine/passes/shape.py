@@ -14,14 +14,14 @@ from torch.utils.module_tracker import ModuleTracker
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import Function
+from zerocost.engine.functions import RECURRENT, Function
 from zerocost.engine.inputs import take_samples
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.modes import ShapeMode
 from zerocost.engine.network import COMPILED, Network
 from zerocost.engine.on_meta import on_meta
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
-from zerocost.engine.shapes import quick_result
+from zerocost.engine.shapes import quick_result, recurrent_result
 from zerocost.engine.signals import Signal
 
 _aten = torch.ops.aten
@@ -87,7 +87,8 @@ class _CountMode(ShapeMode):
         self.counts, self.quick = counts, quick
 
     def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        found = quick_result(Call(function, name, args, kwargs)) if self.quick else None
+        call = Call(function, name, args, kwargs)
+        found: Any = recurrent_result(call) if name in RECURRENT else quick_result(call) if self.quick else None
         return super().run(function, name, args, kwargs) if found is None else found
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

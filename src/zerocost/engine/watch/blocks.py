@@ -12,6 +12,7 @@ from torch.utils.hooks import RemovableHandle
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
 from zerocost.engine.functions import CHANNEL_AXIS
+from zerocost.engine.recurrent import hand_on
 from zerocost.engine.watch.base import Scene, Undo, Watcher, check_visible, remove
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -69,7 +70,8 @@ class BlockMap(NamedTuple):
 class Blocks(Watcher):
     """What the network's blocks hand on: the first block's input, when layers have run before it, and each output.
 
-    A network without blocks (a plain list of layers) is taken apart after each activation. What no sample reaches is
+    A network without blocks (a plain list of layers) is taken apart after each activation, and after each recurrent
+    layer. What no sample reaches is
     not handed on.
     """
 
@@ -114,7 +116,7 @@ class Blocks(Watcher):
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
         self.weighed = self.weighed or (call.name in CHANNEL_AXIS and self.scene.sample_axis.reaches(result))
-        if not call.is_activation:
+        if not (call.is_activation or call.name == hand_on.__name__):
             return None
         check_visible(result)
         if not self.scene.sample_axis.reaches(result):

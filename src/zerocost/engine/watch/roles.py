@@ -8,7 +8,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from zerocost.engine.calls import Call
+from zerocost.engine.functions import RECURRENT
 from zerocost.engine.network import Network
+from zerocost.engine.recurrent import Recurrence
 
 
 class WeightRoles:
@@ -41,6 +43,9 @@ class WeightRoles:
         running = [m for m in self.running if not isinstance(m, nn.Softmax)]
         if running and (call.name == "scaled_dot_product_attention" or last):
             self.attending.add(id(running[-1]))
+        if call.name in RECURRENT:
+            for weight in Recurrence.of(call.args, call.kwargs).params:
+                self.owners.setdefault(id(weight), [id(m) for m in running[-1:]])
         if call.name == "linear":
             weight = call.argument(1, "weight")
             whole = (
