@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch.utils.checkpoint import CheckpointFunction, checkpoint
 
 
@@ -13,7 +14,6 @@ from torch.utils.checkpoint import CheckpointFunction, checkpoint
 def without_reentry() -> Iterator[None]:
     """Let `use_reentrant=True` be False: else a part has no gradients where its inputs need none, and hides its graph.
 
-    >>> import torch
     >>> layer = torch.nn.Linear(2, 1)
     >>> with without_reentry():
     ...     checkpoint(layer, torch.ones(1, 2), use_reentrant=True).requires_grad
@@ -28,6 +28,11 @@ def without_reentry() -> Iterator[None]:
             del CheckpointFunction.apply
         else:
             CheckpointFunction.apply = outside  # type: ignore[method-assign]
+
+
+def saved_elsewhere() -> bool:
+    """Whether what gradients need is not kept as it is now, as inside a checkpoint, which runs once more."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
 
 
 def _apply(function: Callable[..., Any], keeps_random_state: bool, *args: Any) -> Any:

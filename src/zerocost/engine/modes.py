@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
+from zerocost.engine.checkpoints import saved_elsewhere
 from zerocost.engine.functions import (
     DROPOUT,
     FAKE_QUANTISATION,
@@ -63,13 +64,13 @@ class CallMode(Reads):
 
     Attributes:
         originals: ids of the model's own tensors.
-        sees_steps: whether recurrent layers run step by step.
+        opens_recurrent: what to run in place of a recurrent function; None where it is seen as one call.
     """
 
     def __init__(self, originals: frozenset[int] = frozenset()) -> None:
         super().__init__()
         self.originals = originals
-        self.sees_steps = False
+        self.opens_recurrent: Callable[[Function, tuple[Any, ...], dict[str, Any]], Function | None] | None = None
 
     def __torch_function__(
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -78,8 +79,8 @@ class CallMode(Reads):
         if function in _DESCRIBES:
             return function(*args, **kwargs)
         body = _BODIES.get(function) or spelled_out(function, args, kwargs)
-        if body is None and self.sees_steps:
-            body = in_steps(function)
+        if body is None and self.opens_recurrent is not None:
+            body = self.opens_recurrent(function, args, kwargs)
         if body is not None:
             self.opens(function)
             with self:
@@ -168,14 +169,14 @@ class FlowMode(ShapeMode):
         super().__init__(originals)
         self.weights = weights
         self.see, self.counts, self.normalised, self.again = see, counts, False, False
-        self.sees_steps = keep_normalisation  # dropout between layers is skipped there only
+        self.opens_recurrent = in_steps if keep_normalisation else None  # in train mode, with dropout between layers
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.see is not None:
             self.see(as_call(function, name, args, kwargs, self.weights))
         self.normalised |= name in NORMALISATION
-        self.again = self.again or torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
+        self.again = self.again or saved_elsewhere()
         result = _in_float64(super().call, function, name, args, kwargs)
         if self.counts is not None:
             self.counts.note(function, name, args, kwargs, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
+from zerocost.engine.checkpoints import saved_elsewhere
 from zerocost.engine.find_activations import ActivationFinder
-from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, Function
+from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, RECURRENT, Function
 from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.products import Product, channel_axis_after, first_tensor, is_layout
+from zerocost.engine.recurrent import hand_on, in_layers, in_steps
 from zerocost.engine.timing import TIMING
 from zerocost.engine.twice import call_twice
 from zerocost.engine.used_weights import follow_weights
@@ -27,6 +30,7 @@ _HIDDEN = (
     "calls of the network are hidden, as where a function is compiled by torch.jit or as_subclass gives a tensor "
     "another class; use the Python function it was made of, and plain tensors"
 )
+_CHECKPOINTED = "a recurrent layer runs inside a checkpoint, where its steps cannot be seen; score the network without checkpointing"
 _LAST_AXIS = {"layer_norm", "rms_norm", "embedding"}
 
 
@@ -74,7 +78,10 @@ class Observer(CallMode):
         self.finder = ActivationFinder(seeing) if seeing else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
-        self.sees_steps = any((*self._before.values(), *self._after.values()))
+        looking = chain(*self._before.values(), *self._after.values())
+        self._opens = in_steps if any(watcher.sees_steps for watcher in looking) else in_layers
+        if self.watchers:
+            self.opens_recurrent = self._open
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.follows or self.scene.in_hook:
@@ -94,7 +101,7 @@ class Observer(CallMode):
         if self._before[False]:
             self._show("before", self._before[False], one)
         result = self.run(function, name, args, kwargs)
-        axis.follow(function, name, args, kwargs, result)
+        self._follow(function, name, args, kwargs, result)
         returned = result
         if result is None and one.name != name:  # x[mask] = …
             result = args[0]
@@ -115,6 +122,25 @@ class Observer(CallMode):
             elif layer is not None:
                 self.unbiased = layer.moved(one, result) if axis.reaches(result) else layer
         return returned
+
+    def _open(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
+        """What to run in place of a recurrent function; inside a checkpoint, which runs once more unseen, nothing."""
+        body = self._opens(function, args, kwargs)
+        if body is None or not saved_elsewhere():
+            return body
+        several = in_layers(function, args, kwargs) is not None
+        for watcher in self.watchers.values():
+            if several or watcher.sees_steps:
+                watcher.problem = watcher.problem or Failure(_CHECKPOINTED)
+        return None
+
+    def _follow(
+        self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        """Follow the samples into what a call returned; what a recurrent layer hands on is a call by itself."""
+        self.scene.sample_axis.follow(function, name, args, kwargs, result)
+        if name in RECURRENT:
+            self.call(hand_on, hand_on.__name__, (result[0],), {})
 
     def note_gradients(self, inputs: Tensor | Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:
         for tensor, gradient in zip([inputs] if isinstance(inputs, Tensor) else inputs, gradients, strict=True):

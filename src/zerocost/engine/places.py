@@ -68,8 +68,10 @@ REARRANGED = NoPlace("its axes were rearranged in place, after which it cannot b
 GATHERED = NoPlace(
     "its rows were picked one by one, as experts pick their tokens, so that it cannot be told which sample each is of"
 )
-
-
+PACKED = NoPlace(
+    "it is of a packed sequence, whose steps have rows of fewer samples the later they are; run the layer on the padded "
+    "sequence"
+)
 UNCLEAR = NoPlace("it cannot be told which of its axes is the samples'; try another batch size")
 SPLIT = NoPlace("the samples of the batch were split into groups, along several of its axes")
 """Of this tensor alone: what is computed from it may have them together again."""

@@ -92,16 +92,23 @@ def hand_on(output: Tensor) -> Tensor:
     return output
 
 
-def in_steps(function: Function) -> Function | None:
+def in_steps(function: Function, *_: Any) -> Function | None:
     """What to run in place of a recurrent function, so that each product is a call by itself; None for any other.
 
     >>> layer, x = torch.nn.GRU(3, 4), torch.rand(5, 2, 3)
     >>> given = x, torch.zeros(1, 2, 4), layer._flat_weights, True, 1, 0.0, False, False, False
-    >>> torch.equal(in_steps(torch.gru)(*given)[0], layer(x)[0])
+    >>> torch.allclose(in_steps(torch.gru)(*given)[0], layer(x)[0])
     True
     """
-    cell = _LAYERS.get(function)
-    return None if cell is None else partial(_run, cell)
+    cell = _CELL_OF.get(function)
+    return None if cell is None else partial(_run, partial(_run_steps, cell))
+
+
+def in_layers(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
+    """What to run in place of a recurrent function of several layers, so that each layer is a call by itself."""
+    if function not in _CELL_OF or Recurrence.of(args, kwargs).num_layers == 1:
+        return None
+    return partial(_run, partial(_run_whole, function))
 
 
 def _lstm(given: Tensor, state: _State, weight: Tensor, bias: Tensor | None) -> _State:
@@ -126,40 +133,56 @@ def _relu(given: Tensor, state: _State, weight: Tensor, bias: Tensor | None) -> 
     return ((F.linear(state[0], weight, bias) + given).relu(),)
 
 
-def _run(cell: _Cell, *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
+def _run(run_layer: Callable[..., tuple[Tensor, ...]], *args: Any, **kwargs: Any) -> tuple[Tensor, ...]:
     """What the last layer returns, and the last states of all layers."""
     given = Recurrence.of(args, kwargs)
-    sequence = given.input.transpose(0, 1) if given.batch_first else given.input
-    first = list(zip(*(state.unbind(0) for state in given.states), strict=True))
-    last: list[_State] = []
-    for layer in range(given.num_layers):
-        made = []
-        for backwards in range(1 + given.bidirectional):
-            place = len(last)
-            output, state = _run_layer(cell, sequence, first[place], given, given.tensors[place], bool(backwards))
-            made.append(output)
-            last.append(state)
-        sequence = hand_on(torch.cat(made, -1) if given.bidirectional else made[0])
-        if given.dropout and given.train and layer < given.num_layers - 1:
-            sequence = F.dropout(sequence, given.dropout, True)
-    output = sequence.transpose(0, 1) if given.batch_first else sequence
-    return output, *(torch.stack(states, 0) for states in zip(*last, strict=True))
+    output = given.input.transpose(0, 1) if given.batch_first else given.input
+    directions, last = 1 + given.bidirectional, []
+    for start in range(0, given.num_layers * directions, directions):
+        if start and given.dropout and given.train:
+            output = F.dropout(output, given.dropout, True)
+        here = slice(start, start + directions)
+        output, *states = run_layer(given, output, [state[here] for state in given.states], given.tensors[here])
+        last.append(states)
+    output = output.transpose(0, 1) if given.batch_first else output
+    return output, *(torch.cat(states) for states in zip(*last, strict=True))
 
 
-def _run_layer(
-    cell: _Cell, sequence: Tensor, first: _State, given: Recurrence, tensors: Sequence[Tensor], backwards: bool
-) -> tuple[Tensor, _State]:
-    """What one layer makes of a sequence in one direction, and its last state."""
-    w_ih, w_hh, *others = tensors
-    (b_ih, b_hh), projection = (others[:2], others[2:]) if given.has_biases else ((None, None), others)
-    products, sizes = F.linear(sequence, w_ih, b_ih), given.batch_sizes
-    steps = products.unbind(0) if sizes is None else torch.split(products, sizes.tolist())
-    outputs, state = _run_steps(cell, steps[::-1] if backwards else steps, first, w_hh, b_hh, projection)
-    join = torch.stack if sizes is None else torch.cat
-    return join(outputs[::-1] if backwards else outputs, 0), state
+def _run_whole(
+    function: Function, given: Recurrence, sequence: Tensor, first: list[Tensor], tensors: list[Sequence[Tensor]]
+) -> tuple[Tensor, ...]:
+    """One layer by torch's own function."""
+    sizes = () if given.batch_sizes is None else (given.batch_sizes,)
+    states = first[0] if isinstance(given.hx, Tensor) else tuple(first)
+    found: tuple[Tensor, ...] = function(
+        sequence,
+        *sizes,
+        states,
+        [tensor for ones in tensors for tensor in ones],
+        *(given.has_biases, 1, 0.0, given.train, given.bidirectional),
+        *(() if sizes else (False,)),
+    )
+    return found
 
 
 def _run_steps(
+    cell: _Cell, given: Recurrence, sequence: Tensor, first: list[Tensor], tensors: list[Sequence[Tensor]]
+) -> tuple[Tensor, ...]:
+    """One layer step by step, in one direction or both."""
+    made, last = [], []
+    for place, (w_ih, w_hh, *others) in enumerate(tensors):
+        (b_ih, b_hh), projection = (others[:2], others[2:]) if given.has_biases else ((None, None), others)
+        products, sizes = F.linear(sequence, w_ih, b_ih), given.batch_sizes
+        steps = products.unbind(0) if sizes is None else torch.split(products, sizes.tolist())
+        state = tuple(one[place] for one in first)
+        outputs, state = _run_direction(cell, steps[::-1] if place else steps, state, w_hh, b_hh, projection)
+        made.append((torch.stack if sizes is None else torch.cat)(outputs[::-1] if place else outputs, 0))
+        last.append(state)
+    output = torch.cat(made, -1) if len(made) > 1 else made[0]
+    return hand_on(output), *(torch.stack(states) for states in zip(*last, strict=True))
+
+
+def _run_direction(
     cell: _Cell,
     steps: Iterable[Tensor],
     first: _State,
@@ -197,7 +220,7 @@ def _run_cell(cell: _Cell, input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, *
     return state[0] if len(state) == 1 else state
 
 
-_LAYERS: dict[Function, _Cell] = {torch.lstm: _lstm, torch.gru: _gru, torch.rnn_tanh: _tanh, torch.rnn_relu: _relu}
+_CELL_OF: dict[Function, _Cell] = {torch.lstm: _lstm, torch.gru: _gru, torch.rnn_tanh: _tanh, torch.rnn_relu: _relu}
 CELLS: dict[Function, Function] = {
     torch.lstm_cell: partial(_run_cell, _lstm),
     torch.gru_cell: partial(_run_cell, _gru),

@@ -29,7 +29,7 @@ class Replay(CallMode):
 
     def __init__(self, observer: Observer) -> None:
         super().__init__(observer.originals)
-        self.scene, self.sees_steps = observer.scene, observer.sees_steps
+        self.scene, self.opens_recurrent = observer.scene, observer.opens_recurrent
         watcher = observer.watchers.get(LastFeatures)
         self.last = watcher.last if isinstance(watcher, LastFeatures) and not watcher.problem else None
         self.place, self.differs = 0, False

@@ -20,6 +20,7 @@ from zerocost.engine.places import (
     CONSTANT,
     FIRST,
     GATHERED,
+    PACKED,
     PRIME,
     REARRANGED,
     REDUCED,
@@ -175,7 +176,8 @@ class SampleAxis:
             places = [REARRANGED] * len(results)
         else:
             places = self._moved(function, name, args, kwargs, source, results)
-        places = unless_unclear(places, known, results, self.samples)
+        packs = name == "pack_padded_sequence"
+        places = [PACKED] * len(results) if packs else unless_unclear(places, known, results, self.samples)
         for tensor, place in zip(results, places, strict=True):
             self._note(tensor, place, given)
             self._lost |= isinstance(place, NoPlace) and place.reason is not None and place is not SPLIT

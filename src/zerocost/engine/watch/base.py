@@ -122,6 +122,7 @@ class Watcher:
         source: the pass that delivers it; one that has no forward pass of its own watches that of the data pass.
         merge: how the signal is made of its parts; None if it can only be measured whole. A static method.
         needs: other watchers that have to look at the same pass.
+        sees_steps: whether it looks inside recurrent layers, which then run step by step.
         sees_activations: whether activations that a network computes step by step are shown to it as one call.
         scene: where the calls happen.
         others: the watchers it needs, by their class.
@@ -133,6 +134,7 @@ class Watcher:
     source: ClassVar[str] = "data"
     merge: ClassVar[staticmethod[[Sequence[Any], Sequence[float]], Any] | None] = None
     needs: ClassVar[tuple[type[Watcher], ...]] = ()
+    sees_steps: ClassVar[bool] = True
     sees_activations: ClassVar[bool] = True
 
     def __init__(self, scene: Scene) -> None:

@@ -75,6 +75,8 @@ class Blocks(Watcher):
     not handed on.
     """
 
+    sees_steps = False
+
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
         self.outputs: list[BlockMap] = []
@@ -115,8 +117,9 @@ class Blocks(Watcher):
             return output.clone()
 
     def after(self, call: Call, result: Tensor) -> Undo | None:
-        self.weighed = self.weighed or (call.name in CHANNEL_AXIS and self.scene.sample_axis.reaches(result))
-        if not (call.is_activation or call.name == hand_on.__name__):
+        layer = call.name == hand_on.__name__
+        self.weighed = self.weighed or ((layer or call.name in CHANNEL_AXIS) and self.scene.sample_axis.reaches(result))
+        if not (layer or call.is_activation):
             return None
         check_visible(result)
         if not self.scene.sample_axis.reaches(result):

@@ -40,6 +40,7 @@ class ModuleMaps(SampleMaps):
     """What each module makes of the first sample, modules inside modules and the network itself included."""
 
     signal = "module_maps"
+    sees_steps = False
     sees_activations = False
     meaning = "the same for each module, those inside others and the network itself included"
 
@@ -157,6 +158,7 @@ class AttentionMaps(Collector):
     """For each attention layer the weights that queries give to keys, after the softmax: …×T×T."""
 
     signal = "attention_maps"
+    sees_steps = False
     sees_activations = False
     meaning = "for each attention layer, the weights of keys by queries, after softmax: …×T×T"
     nothing_seen = "no attention was seen"

@@ -60,6 +60,7 @@ class BatchNormNorms(Collector):
     """For each BatchNorm output, samples and positions in rows by channels, its Frobenius and its spectral norm."""
 
     signal = "batch_norm_norms"
+    sees_steps = False
     sees_activations = False
     meaning = "for each BatchNorm output M (samples and positions × C), ‖M‖ of Frobenius and ‖M‖₂: two numbers"
     nothing_seen = "no BatchNorm was seen"

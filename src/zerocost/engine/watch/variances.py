@@ -14,6 +14,7 @@ class BatchNormVariances(Collector):
     signal = "batch_norm_variances"
     meaning = "mean running variance of each BatchNorm after both passes: scalars"
     source = "perturbed"
+    sees_steps = False
     sees_activations = False
 
     def after(self, call: Call, result: Tensor) -> None:
