@@ -30,7 +30,7 @@ _HIDDEN = (
     "calls of the network are hidden, as where a function is compiled by torch.jit or as_subclass gives a tensor "
     "another class; use the Python function it was made of, and plain tensors"
 )
-_CHECKPOINTED = "a recurrent layer runs inside a checkpoint, where its steps cannot be seen; score the network without checkpointing"
+_CHECKPOINTED = "a recurrent layer runs inside a checkpoint, which hides its steps; score it without checkpoints"
 _LAST_AXIS = {"layer_norm", "rms_norm", "embedding"}
 
 
@@ -78,8 +78,8 @@ class Observer(CallMode):
         self.finder = ActivationFinder(seeing) if seeing else None
         self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
-        looking = chain(*self._before.values(), *self._after.values())
-        self._opens = in_steps if any(watcher.sees_steps for watcher in looking) else in_layers
+        self._looking = [*chain(*self._before.values(), *self._after.values())]
+        self._opens = in_steps if any(watcher.sees_steps for watcher in self._looking) else in_layers
         if self.watchers:
             self.opens_recurrent = self._open
 
@@ -129,7 +129,7 @@ class Observer(CallMode):
         if body is None or not saved_elsewhere():
             return body
         several = in_layers(function, args, kwargs) is not None
-        for watcher in self.watchers.values():
+        for watcher in self._looking:
             if several or watcher.sees_steps:
                 watcher.problem = watcher.problem or Failure(_CHECKPOINTED)
         return None
@@ -140,6 +140,8 @@ class Observer(CallMode):
         """Follow the samples into what a call returned; what a recurrent layer hands on is a call by itself."""
         self.scene.sample_axis.follow(function, name, args, kwargs, result)
         if name in RECURRENT:
+            for tensor in result:
+                self.scene.note_channels(tensor, -1)
             self.call(hand_on, hand_on.__name__, (result[0],), {})
 
     def note_gradients(self, inputs: Tensor | Sequence[Tensor], gradients: Sequence[Tensor | None]) -> None:

@@ -69,8 +69,7 @@ GATHERED = NoPlace(
     "its rows were picked one by one, as experts pick their tokens, so that it cannot be told which sample each is of"
 )
 PACKED = NoPlace(
-    "it is of a packed sequence, whose steps have rows of fewer samples the later they are; run the layer on the padded "
-    "sequence"
+    "it is of a packed sequence, whose later steps have rows of fewer samples; run the layer on the padded sequence"
 )
 UNCLEAR = NoPlace("it cannot be told which of its axes is the samples'; try another batch size")
 SPLIT = NoPlace("the samples of the batch were split into groups, along several of its axes")
