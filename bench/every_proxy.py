@@ -2,10 +2,10 @@
 
     python bench/every_proxy.py [--network resnet18] [--rounds 3] [--small]
 
-On a NAS-Bench-201 network at full size or one of `image_networks.py` (64 pixels), random images, one thread; costs are
-measured as in `fusion.py`. Memory is the most that the process holds above what it held before, over that of snip; it
-is measured where /proc/self/clear_refs can be written (Linux). Proxies that fail, as those for transformers do, are
-left out.
+On a NAS-Bench-201 network at full size or one of `image_networks.py` (64 pixels), random images, or on two layers of an
+LSTM or a GRU, random series of 256 steps; one thread. Costs are measured as in `fusion.py`. Memory is the most that the
+process holds above what it held before, over that of snip; it is measured where /proc/self/clear_refs can be written
+(Linux). Proxies that fail, as those for transformers do, are left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from torch import nn
+from torch import Tensor, nn
 
 import zerocost as zc
 from fusion import forward_backward, machine, seconds
@@ -39,7 +39,19 @@ class Costs(NamedTuple):
     bytes: list[float]
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"nasbench201": nasbench201, **IMAGE_NETWORKS}
+class Series(nn.Module):
+    """Two recurrent layers of 64 units, and a linear layer on the last step."""
+
+    def __init__(self, kind: type[nn.LSTM | nn.GRU]) -> None:
+        super().__init__()
+        self.layers, self.head = kind(16, 64, 2, batch_first=True), nn.Linear(64, 10)
+
+    def forward(self, series: Tensor) -> Tensor:
+        return self.head(self.layers(series)[0][:, -1])
+
+
+SERIES_NETWORKS = {"lstm": partial(Series, nn.LSTM), "gru": partial(Series, nn.GRU)}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {"nasbench201": nasbench201, **IMAGE_NETWORKS, **SERIES_NETWORKS}
 
 
 def cost_of(run: Callable[[], object]) -> tuple[float, float]:
@@ -66,7 +78,8 @@ def measure(network: str, samples: int, rounds: int, small: bool, report: Consol
     torch.manual_seed(0)
     model = nasbench201(channels=4, cells=1) if small else NETWORKS[network]()
     pixels = 16 if small else 32 if network == "nasbench201" else 64
-    batch = torch.randn(samples, 3, pixels, pixels), torch.arange(samples) % 10
+    shape = (256, 16) if network in SERIES_NETWORKS and not small else (3, pixels, pixels)
+    batch = torch.randn(samples, *shape), torch.arange(samples) % 10
     every = list(zc.score(model, batch, zc.proxies.names()))
     plain = [seconds(partial(forward_backward, model, *batch))]
     costs = {name: Costs([], []) for name in [*every, ""]}
@@ -81,7 +94,7 @@ def measure(network: str, samples: int, rounds: int, small: bool, report: Consol
 
 def main(
     network: Annotated[str, typer.Option(help=f"One of {', '.join(NETWORKS)}.")] = "nasbench201",
-    samples: Annotated[int, typer.Option(min=4, help="Images in the batch.")] = 64,
+    samples: Annotated[int, typer.Option(min=4, help="Images, or series, in the batch.")] = 64,
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians are reported.")] = 3,
     small: Annotated[bool, typer.Option("--small", help="A tiny network and batch, to try the script out.")] = False,
 ) -> None:
@@ -105,7 +118,7 @@ def main(
     table.add_row("times cheaper", "", f"{apart / together:.2f}")
     console = Console(width=120)
     console.print(table)
-    console.print(f"{network}, {samples} images; median of {rounds} rounds; {machine()}")
+    console.print(f"{network}, {samples} samples; median of {rounds} rounds; {machine()}")
 
 
 if __name__ == "__main__":

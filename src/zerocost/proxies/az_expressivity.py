@@ -15,8 +15,8 @@ def az_expressivity(block_spectra: Tensors) -> Tensor:
     :math:`p_{bi}` are the eigenvalues of the covariance of the channels of block :math:`b`, over samples and positions,
     divided by their sum (:math:`10^{-8}` is added inside the logarithm). Blocks are found by walking the network's
     modules: the largest parts with weights that are neither lists nor single layers; a plain list of layers is taken
-    apart after each activation. Eigenvalues below 0, which are rounding errors, count as 0 (the authors' code gives −∞
-    for them).
+    apart after each activation, and after each layer of an nn.LSTM, GRU or RNN. Eigenvalues below 0, which are rounding
+    errors, count as 0 (the authors' code gives −∞ for them).
 
     Args:
         block_spectra: for each block its eigenvalues, largest first.

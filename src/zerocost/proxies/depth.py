@@ -8,6 +8,9 @@ from zerocost.engine.proxy import proxy
 def depth(weight_depth: int) -> int:
     r"""Number of convolutions and linear layers on the longest path from input to output.
 
+    A recurrent layer is on it once for each step: T steps of L layers are T + L − 1, in both directions L·T, twice that
+    with a projection.
+
     Args:
         weight_depth: the number.
 

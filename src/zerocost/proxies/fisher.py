@@ -23,8 +23,8 @@ def fisher(channel_saliency: Sequence[ChannelSaliency]) -> Tensor:
     :math:`a` is the output of convolution or linear layer :math:`l`, :math:`c` its channels, :math:`p` its positions
     (pixels, or tokens, whose channels are the last axis), :math:`L` the mean loss and :math:`f_l` the number of
     weights that feed one channel, over which the authors' code spreads each channel's value before it sums. A layer
-    applied several times counts once, with its contributions added before squaring. Recurrent layers run as one
-    fused operation and are not seen.
+    applied several times, as in each step of a recurrent layer, counts once, with its contributions added before
+    squaring.
 
     Args:
         channel_saliency: for each layer the inner sums, N×C, and its :math:`f_l`.
