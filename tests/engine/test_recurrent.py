@@ -148,6 +148,14 @@ def test_depth_is_that_of_a_loop_over_the_steps_of_cells():
     assert dict(by_hand) == dict(whole)
 
 
+def test_layers_are_counted_where_torchs_counter_counts_the_rest():
+    def call(layer, x):
+        return layer(x.sort(1).values)[0]
+
+    layer = nn.LSTM(6, 8, 2, batch_first=True, bidirectional=True)
+    assert score(layer, "flops", call)["flops"] == score(layer, "flops")["flops"] == 4 * 2 * (448 + 768) + 48
+
+
 def test_each_layer_is_a_block():
     """Whether all layers are in one module or each in its own, and whether other proxies look at their steps or not."""
 
@@ -219,3 +227,13 @@ def test_a_layer_beside_attention_is_a_linear_layer_of_dss():
     before = zc.score(net, random(5, 4, 6), "dss")["dss"]
     net.layer.weight_hh_l0.data.zero_()
     assert zc.score(net, random(5, 4, 6), "dss")["dss"] < before
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_equal_weights_are_those_of_recurrent_layers_too(kind):
+    """So that `epsinas` does not depend on how they were initialised."""
+    found = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        found.append(score(kind(6, 8, 2, batch_first=True, bidirectional=True), "epsinas")["epsinas"])
+    assert found[0] == pytest.approx(found[1], rel=1e-9) and found[0] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -16,6 +17,8 @@ from zerocost.engine.passes.base import OF_BATCH, Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
 
 _VALUES = (1e-7, 1.0)
+_OF_RECURRENT = re.compile(r"_(ih|hh|hr)(_l\d+(_reverse)?)?$")
+"""What recurrent layers and cells add to the name of a weight or bias."""
 
 
 def _constant(batch: PassInput) -> dict[str, Any]:
@@ -41,7 +44,7 @@ def _constant(batch: PassInput) -> dict[str, Any]:
 
 def _filled(name: str, parameter: Tensor, value: float) -> Tensor:
     """A weight of this value, a bias of zeros, or a copy of any other parameter; in float64."""
-    kind = name.rpartition(".")[2]
+    kind = _OF_RECURRENT.sub("", name.rpartition(".")[2])
     if not parameter.is_floating_point() or kind not in ("weight", "bias"):
         copied: Tensor = as_float64(parameter.clone())
         return copied
