@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 import zerocost as zc
-from zerocost.engine.recurrent import CELLS, in_layers, in_steps
+from zerocost.engine.recurrent import in_layers, in_steps
 
 LAYERS = {
     "lstm": nn.LSTM,
@@ -97,7 +97,7 @@ def test_steps_and_layers_give_what_torch_gives(kind, options, given):
 def test_the_steps_of_a_cell_give_what_it_gives(kind, bias):
     torch.manual_seed(0)
     cell = kind(6, 8, bias=bias).double()
-    with Opened(lambda function, *_: CELLS.get(function)) as mode:
+    with Opened(in_steps) as mode:
         found = cell(random(5, 6))
     torch.testing.assert_close(found, cell(random(5, 6)))
     assert mode.opened == 1
@@ -203,6 +203,14 @@ def test_a_layer_inside_a_checkpoint_scores_or_says_why_not():
     assert {name: found[name] for name in plain} == pytest.approx(dict(plain), rel=1e-9)
     several = score(nn.GRU(6, 8, 2, batch_first=True), "snip,az_expressivity", call)
     assert set(several.failures) == {"az_expressivity"}
+
+
+def test_a_cell_inside_a_checkpoint_scores_or_says_why_not():
+    def call(cell, x):
+        return checkpoint(cell, x[:, 0], use_reentrant=False)[:, None]
+
+    found = score(nn.GRUCell(6, 8), "snip,grasp,log_synflow,depth,near", call)
+    assert set(found.failures) == {"near"} and found["depth"] == 2
 
 
 def test_dropout_between_layers_is_no_part_of_a_flow_with_normalisation_kept():

@@ -25,6 +25,7 @@ from zerocost.engine.functions import (
     NORMALISATION,
     PREPARATION,
     RECTIFIERS,
+    RECURRENT,
     Function,
     function_name,
     is_in_place,
@@ -32,7 +33,7 @@ from zerocost.engine.functions import (
 )
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.reads import Reads, left_to_passes
-from zerocost.engine.recurrent import in_steps
+from zerocost.engine.recurrent import in_cells, in_steps
 from zerocost.engine.spelled_out import spelled_out
 from zerocost.engine.used_weights import follow_weights
 
@@ -133,6 +134,10 @@ class ShapeMode(CallMode):
 
     skipped = PREPARATION | NORMALISATION | DROPOUT | RECTIFIERS
 
+    def __init__(self, originals: frozenset[int] = frozenset()) -> None:
+        super().__init__(originals)
+        self.opens_recurrent = in_cells
+
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in self.skipped:
             return args[0] if args else kwargs["input"]
@@ -169,7 +174,8 @@ class FlowMode(ShapeMode):
         super().__init__(originals)
         self.weights = weights
         self.see, self.counts, self.normalised, self.again = see, counts, False, False
-        self.opens_recurrent = in_steps if keep_normalisation else None  # in train mode, with dropout between layers
+        if keep_normalisation:
+            self.opens_recurrent = in_steps  # it is in train mode, with dropout between layers
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -185,8 +191,8 @@ class FlowMode(ShapeMode):
         return result
 
     def opens(self, function: Function) -> None:
-        if self.counts is not None and (function is torch.autograd.grad or in_steps(function)):
-            self.counts.certain = False  # its products are not calls, or its calls more than its layers
+        if self.counts is not None and (function is torch.autograd.grad or function_name(function) in RECURRENT):
+            self.counts.certain = False  # its products are not calls, or its calls are more than its layers
 
 
 class Float64Mode(CallMode):

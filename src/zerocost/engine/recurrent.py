@@ -101,7 +101,12 @@ def in_steps(function: Function, *_: Any) -> Function | None:
     True
     """
     cell = _CELL_OF.get(function)
-    return None if cell is None else partial(_run, partial(_run_steps, cell))
+    return in_cells(function) if cell is None else partial(_run, partial(_run_steps, cell))
+
+
+def in_cells(function: Function, *_: Any) -> Function | None:
+    """What to run in place of the function of a single step, so that each product is a call by itself."""
+    return _CELLS.get(function)
 
 
 def in_layers(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
@@ -221,10 +226,9 @@ def _run_cell(cell: _Cell, input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, *
 
 
 _CELL_OF: dict[Function, _Cell] = {torch.lstm: _lstm, torch.gru: _gru, torch.rnn_tanh: _tanh, torch.rnn_relu: _relu}
-CELLS: dict[Function, Function] = {
+_CELLS: dict[Function, Function] = {
     torch.lstm_cell: partial(_run_cell, _lstm),
     torch.gru_cell: partial(_run_cell, _gru),
     torch.rnn_tanh_cell: partial(_run_cell, _tanh),
     torch.rnn_relu_cell: partial(_run_cell, _relu),
 }
-"""The functions of single steps, each in elementary steps."""

@@ -1,5 +1,5 @@
 """Functions as others that the rest of the engine knows: products of several matrices in one call as products of two,
-recurrent cells in their steps, and what an exported part is decomposed into as the layers that it was."""
+and what an exported part is decomposed into as the layers that it was."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zerocost.engine.functions import Function
-from zerocost.engine.recurrent import CELLS
 
 
 def spelled_out(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
@@ -97,7 +96,6 @@ def _batch_norm_in_training(x: Tensor, weight: Any, bias: Any, mean: Any, varian
 
 _ATEN = torch.ops.aten
 _SPELLED_OUT: dict[Function, Function] = {
-    **CELLS,
     torch.linalg.multi_dot: _multi_dot,
     torch.chain_matmul: _chain_matmul,
     torch.addbmm: _addbmm,

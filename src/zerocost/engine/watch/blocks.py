@@ -71,8 +71,7 @@ class Blocks(Watcher):
     """What the network's blocks hand on: the first block's input, when layers have run before it, and each output.
 
     A network without blocks (a plain list of layers) is taken apart after each activation, and after each recurrent
-    layer. What no sample reaches is
-    not handed on.
+    layer. What no sample reaches is not handed on.
     """
 
     sees_steps = False
