@@ -65,13 +65,11 @@ class CallMode(Reads):
 
     Attributes:
         originals: ids of the model's own tensors.
-        opens_recurrent: what to run in place of a recurrent function; None where it is seen as one call.
     """
 
     def __init__(self, originals: frozenset[int] = frozenset()) -> None:
         super().__init__()
         self.originals = originals
-        self.opens_recurrent: Callable[[Function, tuple[Any, ...], dict[str, Any]], Function | None] | None = None
 
     def __torch_function__(
         self, function: Function, _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -79,9 +77,7 @@ class CallMode(Reads):
         kwargs = kwargs or {}
         if function in _DESCRIBES:
             return function(*args, **kwargs)
-        body = _BODIES.get(function) or spelled_out(function, args, kwargs)
-        if body is None and self.opens_recurrent is not None:
-            body = self.opens_recurrent(function, args, kwargs)
+        body = _BODIES.get(function) or spelled_out(function, args, kwargs) or self.unrolled(function, args, kwargs)
         if body is not None:
             self.opens(function)
             with self:
@@ -100,6 +96,10 @@ class CallMode(Reads):
                 "cannot be measured; read it from the module it belongs to"
             )
         return result
+
+    def unrolled(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
+        """What to run in place of a recurrent function; None for any other, and where it is seen as one call."""
+        return None
 
     def opens(self, function: Function) -> None:
         """Called before the body of a composite function runs."""
@@ -134,14 +134,13 @@ class ShapeMode(CallMode):
 
     skipped = PREPARATION | NORMALISATION | DROPOUT | RECTIFIERS
 
-    def __init__(self, originals: frozenset[int] = frozenset()) -> None:
-        super().__init__(originals)
-        self.opens_recurrent = in_cells
-
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in self.skipped:
             return args[0] if args else kwargs["input"]
         return self.run(function, name, args, kwargs)
+
+    def unrolled(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
+        return in_cells(function)
 
     def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function that is not skipped."""
@@ -160,6 +159,7 @@ class FlowMode(ShapeMode):
 
     Attributes:
         normalised: whether a function that normalises was called.
+        sees_steps: whether recurrent layers run step by step.
         again: whether a part of the network runs once more when gradients are sent back, as a checkpointed one does.
     """
 
@@ -174,8 +174,7 @@ class FlowMode(ShapeMode):
         super().__init__(originals)
         self.weights = weights
         self.see, self.counts, self.normalised, self.again = see, counts, False, False
-        if keep_normalisation:
-            self.opens_recurrent = in_steps  # it is in train mode, with dropout between layers
+        self.sees_steps = keep_normalisation  # it is in train mode then, with dropout between recurrent layers
         self.skipped = PREPARATION | DROPOUT | FAKE_QUANTISATION | (set() if keep_normalisation else NORMALISATION)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -189,6 +188,9 @@ class FlowMode(ShapeMode):
         elif self.see is not None:
             follow_weights(name, args, result, self.weights)
         return result
+
+    def unrolled(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
+        return in_steps(function) if self.sees_steps else in_cells(function)
 
     def opens(self, function: Function) -> None:
         if self.counts is not None and (function is torch.autograd.grad or function_name(function) in RECURRENT):

@@ -80,8 +80,6 @@ class Observer(CallMode):
         self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
         self._looking = [*chain(*self._before.values(), *self._after.values())]
         self._opens = in_steps if any(watcher.sees_steps for watcher in self._looking) else in_layers
-        if self.watchers:
-            self.opens_recurrent = self._open
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not self.follows or self.scene.in_hook:
@@ -123,9 +121,9 @@ class Observer(CallMode):
                 self.unbiased = layer.moved(one, result) if axis.reaches(result) else layer
         return returned
 
-    def _open(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
+    def unrolled(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
         """What to run in place of a recurrent function; inside a checkpoint, which runs once more unseen, nothing."""
-        body = self._opens(function, args, kwargs)
+        body = self._opens(function, args, kwargs) if self.watchers else None
         if body is None or not saved_elsewhere():
             return body
         several = in_layers(function, args, kwargs) is not None

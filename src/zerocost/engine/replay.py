@@ -29,7 +29,7 @@ class Replay(CallMode):
 
     def __init__(self, observer: Observer) -> None:
         super().__init__(observer.originals)
-        self.scene, self.opens_recurrent = observer.scene, observer.opens_recurrent
+        self.scene, self.observer = observer.scene, observer
         watcher = observer.watchers.get(LastFeatures)
         self.last = watcher.last if isinstance(watcher, LastFeatures) and not watcher.problem else None
         self.place, self.differs = 0, False
@@ -45,6 +45,9 @@ class Replay(CallMode):
     def same(self) -> bool:
         """Whether the network has called the same functions, so that what was read counts."""
         return not self.differs and self.place == len(self.scene.ran)
+
+    def unrolled(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
+        return self.observer.unrolled(function, args, kwargs)
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = (group_norm if function is F.group_norm else function)(*args, **kwargs)

@@ -15,7 +15,6 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from zerocost.base.errors import Failure
 from zerocost.engine.functions import CHANNEL_AXIS, POOLING, Function, is_in_place
 from zerocost.engine.modes import FlowMode
-from zerocost.engine.recurrent import in_steps
 
 _LIMIT = 32
 """A tensor is scaled when its largest element leaves 2^−32 … 2^32."""
@@ -53,7 +52,7 @@ class WideRangeMode(FlowMode):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.opens_recurrent = in_steps
+        self.sees_steps = True
         self.exponents: MutableMapping[Tensor, int] = WeakTensorKeyDictionary()
         self.steps: MutableMapping[Tensor, tuple[str, Tensor | None]] = WeakTensorKeyDictionary()
 

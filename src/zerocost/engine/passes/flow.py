@@ -22,7 +22,6 @@ from zerocost.engine.modes import FlowMode, as_float64
 from zerocost.engine.network import Network, OneValue
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
-from zerocost.engine.recurrent import in_steps
 from zerocost.engine.signals import Signal, signals_from
 from zerocost.engine.watch.roles import WeightRoles
 from zerocost.engine.wide_range import WideRangeMode
@@ -55,7 +54,7 @@ class _UnboundedMode(FlowMode):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.skipped, self.opens_recurrent = self.skipped | _BOUNDED, in_steps
+        self.skipped, self.sees_steps = self.skipped | _BOUNDED, True
 
 
 def _flow(batch: PassInput) -> dict[str, Any]:
