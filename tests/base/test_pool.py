@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
 from contextlib import closing
 from functools import partial
@@ -43,13 +44,13 @@ def test_a_pool_calls_a_function_whatever_it_does(capfd):
             pool.submit("reads").result()
         assert str(pool.ask(KeyboardInterrupt("mine"))) == "the network raised KeyboardInterrupt: mine"
         assert pool.submit(2).result() == (first, 12)
-        with pytest.raises(WorkerDied, match=r"^exit code 3$"):
+        with pytest.raises(Failure, match="died twice, the second time with no network beside it: exit code 3"):
             pool.submit("ends").result()
         second, _ = pool.submit(3).result()
         assert second != first
         answer = pool.ask("is killed")
         assert isinstance(answer, Failure)
-        assert str(answer) == "its worker process died twice: SIGKILL, as when memory runs out"
+        assert str(answer).endswith("with no network beside it: SIGKILL, as when memory runs out")
     printed = capfd.readouterr()
     assert (printed.out, printed.err.split("\n")[:3]) == ("", ["printed 1", "printed 2", "printed 3"])
 
@@ -113,9 +114,52 @@ def test_quick_calls_go_together_and_only_the_one_to_blame_fails():
     with closing(Pool(lambda _: Told(asked), 1, batch_seconds=0.02)) as pool:
         found = list(pool.answers((name,) for name in names))
     assert found[:-1] == [name.upper() for name in names[:-1]]
-    assert str(found[-1]) == "its worker process died twice: as told"
+    assert str(found[-1]).endswith("died twice, the second time with no network beside it: as told")
     assert len(asked[0]) == 1 and 5 <= max(map(len, asked)) <= 30
     assert asked.count(["kills"]) >= 1
+
+
+def test_a_call_that_is_too_large_beside_others_is_made_alone_and_no_other_worker_keeps_memory():
+    """Each call takes two of three places; the worker that finds too few of them left dies of it."""
+    lock, used, alive, seen = threading.Lock(), [0], set(), []
+
+    class Crowded(Told):
+        def set_up(self):
+            alive.add(self)
+
+        def ask(self, calls):
+            with lock:
+                if used[0]:
+                    raise WorkerDied("no room")
+                used[0] += 1
+            time.sleep(0.02)
+            seen.append(len(alive))
+            used[0] -= 1
+            return super().ask(calls)
+
+        def kill(self):
+            alive.discard(self)
+
+        end = kill
+
+    with closing(Pool(lambda _: Crowded([]), 3)) as pool:
+        assert list(pool.answers((f"call {i}",) for i in range(12))) == [f"CALL {i}" for i in range(12)]
+    assert seen[-1] == 1
+    assert not alive
+
+
+def test_a_worker_that_is_killed_while_it_loads_is_started_again():
+    started = []
+
+    class Killed(Told):
+        def set_up(self):
+            started.append(self)
+            if len(started) in (1, 3, 4):
+                raise WorkerDied("killed")
+
+    with closing(Pool(lambda _: Killed([]), 2)) as pool:
+        assert list(pool.answers([("a",), ("kills",), ("b",)]))[::2] == ["A", "B"]
+    assert len(started) >= 4
 
 
 def test_the_last_calls_are_shared_out():

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -39,6 +42,44 @@ def test_the_ranking_is_the_same_and_a_candidate_that_ends_its_process_costs_tha
     assert "died twice" in table.cards["killed"].failures["snip"]
     assert table.cards["misfit"].failures == alone.cards["misfit"].failures
     assert table.cards["w4"].provenance == alone.cards["w4"].provenance
+
+
+class Hungry(nn.Sequential):
+    """Asks for memory in one of the ways in which there may be too little of it."""
+
+    def __init__(self, way: str, folder: Path) -> None:
+        super().__init__(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3))
+        self.way, self.folder = way, folder
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.way == "torch" or (self.way == "large batch" and len(x) > 4):
+            torch.empty(2**50)
+        if self.way == "python":
+            bytearray(2**60)
+        if self.way == "killed at a large batch" and len(x) > 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.way.startswith("beside another"):
+            mine = self.folder / f"{os.getpid()}"
+            mine.touch()
+            time.sleep(0.5)
+            if len(list(self.folder.iterdir())) > 1:
+                mine.unlink()
+                os.kill(os.getpid(), signal.SIGKILL)
+            mine.unlink()
+        return super().forward(x)
+
+
+def test_a_candidate_without_enough_memory_costs_itself_alone_if_at_all(tmp_path):
+    """As the kernel does it, which kills what is too large, and as allocators do it, which refuse."""
+    ways = "torch", "large batch", "python", "killed at a large batch", "beside another", "beside another too"
+    table = zc.rank({way: partial(Hungry, way, tmp_path) for way in ways}, DATA, "snip", workers=2)
+    assert set(table.frame["snip"].dropna().index) == {"large batch", "beside another", "beside another too"}
+    reasons = table.failures.set_index("candidate")["reason"]
+    assert reasons["torch"] == "out of memory on a single sample of the batch"
+    assert "MemoryError" in reasons["python"]
+    assert reasons["killed at a large batch"].unique().tolist() == [
+        "its worker process died twice, the second time with no network beside it: SIGKILL, as when memory runs out"
+    ]
 
 
 def test_what_cannot_be_sent_is_said():

@@ -146,5 +146,7 @@ def test_with_workers_a_network_that_ends_its_process_has_no_size():
     alive, dead = space.parse("width=2"), space.parse("width=1")
     with size_costs_by(True, space, torch.rand(1, 4)) as known:
         assert {name: known[name](alive) for name in ("params", "flops")} == {"params": 10, "flops": 8}
-        assert str(known["flops"](dead)) == "its worker process died twice: exit code 3"
+        assert str(known["flops"](dead)) == (
+            "its worker process died twice, the second time with no network beside it: exit code 3"
+        )
         assert known["params"](dead) == 5

@@ -11,8 +11,8 @@ import pytest
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from zerocost.base.errors import InputError
-from zerocost.base.pool import Pool, WorkerDied
+from zerocost.base.errors import Failure, InputError
+from zerocost.base.pool import Pool
 from zerocost.train import Run, train
 from zerocost.train.parallel import kept_processes
 
@@ -61,7 +61,7 @@ def test_processes_go_on_to_the_next_training_where_they_are_kept(data: TensorDa
 
 def test_a_run_whose_process_dies_has_failed(data: TensorDataset, build: Build, monkeypatch) -> None:
     died = Future()
-    died.set_exception(WorkerDied("exit code 3"))
+    died.set_exception(Failure("its worker process died twice: exit code 3"))
     monkeypatch.setattr(Pool, "submit", lambda *_: died)
     runs = train({"a": build, "b": build}, train=data, epochs=1, workers=2)
     assert [(run.name, run.metric, run.failure) for run in runs] == [

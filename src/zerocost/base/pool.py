@@ -22,7 +22,7 @@ _AHEAD = 1000
 
 
 class WorkerDied(Failure):
-    """A worker process ended during a call; the message says how."""
+    """A worker process ended; the message says how."""
 
 
 class WorkerLost(ZerocostError):
@@ -48,15 +48,18 @@ class Worker(Protocol):
 class _Task(NamedTuple):
     arguments: bytes
     future: Future[Any]
+    single: bool = False
+    """Whether a worker died of it or of others beside it, so that it is asked by itself."""
     alone: bool = False
-    """Whether it is suspected of having ended a process, and asked with no other."""
+    """Whether a worker died of it, so that it is asked with no other worker beside it."""
 
 
 class Pool:
     """Worker processes that call a function. Each is started when it is first needed, and again after it has died.
 
-    Quick calls go to a worker several at a time where that pays. If it dies of them, each is made again by itself. If
-    it is out of reach, they are made again by others.
+    Quick calls go to a worker several at a time where that pays. If it dies of them, each is made again by itself. A
+    call that a worker died of is made once more when no other waits, with no other worker beside it: they too take
+    memory. If a worker is out of reach, its calls are made again by others.
 
     Args:
         start: makes the worker of a place, counted from 0.
@@ -83,17 +86,18 @@ class Pool:
         self.size = size
         self._start, self._batch_seconds, self._idle_seconds = start, batch_seconds, idle_seconds
         self._condition = threading.Condition()
-        self._waiting = deque[_Task]()
+        self._waiting, self._deadly = deque[_Task](), deque[_Task]()
         self._threads: list[threading.Thread] = []
         self._workers: dict[int, Worker] = {}
         self._call_seconds = math.inf
-        self._idle = 0
-        self._proven = self._closed = False
+        self._idle = set[int]()
+        self._deaths = 0
+        self._alone = self._closed = False
 
     @property
     def room(self) -> int:
-        """How many calls may be under way so that no worker waits for one."""
-        return 3 * self.size * self._batch
+        """How many calls may be under way so that no worker waits for one, beside those that wait for the others."""
+        return 3 * self.size * self._batch + len(self._deadly)
 
     @property
     def _batch(self) -> int:
@@ -102,15 +106,16 @@ class Pool:
     def submit(self, *arguments: Any) -> Future[Any]:
         """Call the function in a worker process.
 
-        The future raises `WorkerDied` when the process ends meanwhile, and the errors of this library that the function
-        raises, or `Failure` for a `KeyboardInterrupt`; `InputError` or `ZerocostError` when no worker can be set up.
+        The future raises `Failure` when two workers died of the call, the errors of this library that the function
+        raises, or `Failure` for a `KeyboardInterrupt`; `InputError` or `ZerocostError` when no worker can be set up,
+        and `WorkerDied` when the pool is closed.
         """
         task = _Task(pickle.dumps(arguments), Future())
         with self._condition:
             if self._closed:
                 raise WorkerDied("the workers were ended")
             self._waiting.append(task)
-            if self._idle < len(self._waiting) and len(self._threads) < self.size:
+            if len(self._idle) < len(self._waiting) and len(self._threads) < self.size:
                 name = f"zerocost-worker-{len(self._threads)}"
                 thread = threading.Thread(target=self._serve, args=(len(self._threads),), name=name, daemon=True)
                 self._threads.append(thread)
@@ -119,8 +124,8 @@ class Pool:
         return task.future
 
     def ask(self, *arguments: Any) -> Any:
-        """What the function returns, or the `Failure` that it raises; one also where the process dies, twice."""
-        return self._outcome(self.submit(*arguments), arguments)
+        """What the function returns, or the `Failure` that its future raises."""
+        return _outcome(self.submit(*arguments))
 
     def answers(self, calls: Iterable[tuple[Any, ...]]) -> Generator[Any]:
         """What `ask` gives for the arguments of each call, in their order; the pool is closed with the last one."""
@@ -129,13 +134,13 @@ class Pool:
 
     def each(self, calls: Iterable[tuple[Any, ...]]) -> Generator[Any]:
         """The same, and the workers wait for more calls."""
-        waiting = deque[tuple[Future[Any], tuple[Any, ...]]]()
+        waiting = deque[Future[Any]]()
         for arguments in calls:
-            waiting.append((self.submit(*arguments), arguments))
-            while waiting and (waiting[0][0].done() or len(waiting) >= max(_AHEAD, self.room)):
-                yield self._outcome(*waiting.popleft())
+            waiting.append(self.submit(*arguments))
+            while waiting and (waiting[0].done() or len(waiting) >= max(_AHEAD, self.room)):
+                yield _outcome(waiting.popleft())
         while waiting:
-            yield self._outcome(*waiting.popleft())
+            yield _outcome(waiting.popleft())
 
     def close(self) -> None:
         """End the worker processes, whatever they are doing."""
@@ -146,21 +151,11 @@ class Pool:
             self._condition.notify_all()
         for thread in self._threads:
             thread.join()
-        for task in self._waiting:
+        for task in (*self._waiting, *self._deadly):
             if not task.future.cancel():
                 task.future.set_exception(WorkerDied("the workers were ended"))
         self._waiting.clear()
-
-    def _outcome(self, future: Future[Any], arguments: tuple[Any, ...]) -> Any:
-        try:
-            try:
-                return future.result()
-            except WorkerDied:
-                return self.submit(*arguments).result()
-        except WorkerDied as death:
-            return Failure(f"its worker process died twice: {death}")
-        except Failure as reason:
-            return reason
+        self._deadly.clear()
 
     def _serve(self, place: int) -> None:
         """Have one worker at a time make calls, until the pool is closed."""
@@ -168,7 +163,7 @@ class Pool:
             tasks: list[_Task] = []
             try:
                 worker = self._workers.get(place) or self._start_worker(place)
-                tasks = self._take()
+                tasks = self._take(place)
                 start = time.monotonic()
                 found = worker.ask([task.arguments for task in tasks]) if tasks else []
             except WorkerLost:
@@ -176,13 +171,11 @@ class Pool:
                 self._put_back(tasks)
             except WorkerDied as death:
                 self._end_worker(place)
-                if len(tasks) > 1:
-                    self._put_back([task._replace(alone=True) for task in tasks])
-                else:
-                    _refuse(tasks or self._take(1), death)
+                self._try_again(tasks, death)
             except Exception as error:  # noqa: BLE001  it is raised where the answer is awaited
                 self._end_worker(place)
-                _refuse(tasks or self._take(1), error)
+                tasks = tasks or self._take(place, 1)
+                _refuse(tasks, error)
             else:
                 if tasks:
                     self._call_seconds = (time.monotonic() - start) / len(tasks)
@@ -191,24 +184,41 @@ class Pool:
                         task.future.set_result(value)
                     else:
                         task.future.set_exception(raised)
+            if any(task.alone for task in tasks):
+                with self._condition:
+                    self._alone = False
+                    self._condition.notify_all()
         self._end_worker(place)
 
     def _wait(self, place: int) -> bool:
         """Wait for a call; whether one came before the pool was closed."""
         with self._condition:
-            self._idle += 1
-            while not self._waiting and not self._closed:
+            self._idle.add(place)
+            while not self._has_calls and not self._closed:
                 if not self._condition.wait(self._idle_seconds) and place in self._workers:
                     self._end_worker(place)
-            self._idle -= 1
+            self._idle.remove(place)
             return not self._closed
 
-    def _take(self, most: int | None = None) -> list[_Task]:
+    @property
+    def _has_calls(self) -> bool:
+        """Whether there is a call for a worker that is idle."""
+        if self._alone:
+            return False
+        return bool(self._waiting or (self._deadly and len(self._idle) == len(self._threads)))
+
+    def _take(self, place: int, most: int | None = None) -> list[_Task]:
         """Some of the calls that wait: a fair share of them, so that all workers end together."""
         taken: list[_Task] = []
         with self._condition:
+            others = self._idle - {place}
+            if not self._waiting and self._deadly and len(others) == len(self._threads) - 1:
+                self._alone = True
+                for other in others:
+                    self._end_worker(other)
+                return [self._deadly.popleft()]
             count = min(most or self._batch, math.ceil(len(self._waiting) / self.size))
-            while len(taken) < count and self._waiting and not (taken and (taken[0].alone or self._waiting[0].alone)):
+            while len(taken) < count and self._waiting and not (taken and (taken[0].single or self._waiting[0].single)):
                 task = self._waiting.popleft()
                 if task.future.running() or task.future.set_running_or_notify_cancel():
                     taken.append(task)
@@ -216,8 +226,22 @@ class Pool:
 
     def _put_back(self, tasks: Sequence[_Task]) -> None:
         with self._condition:
-            self._waiting.extendleft(reversed(tasks))
-            self._condition.notify(len(tasks))
+            for task in reversed(tasks):
+                (self._deadly if task.alone else self._waiting).appendleft(task)
+            self._condition.notify_all()
+
+    def _try_again(self, tasks: Sequence[_Task], death: WorkerDied) -> None:
+        """Have the calls that a worker died of made again, by themselves, or refuse them."""
+        if self._closed:
+            _refuse(tasks, death)
+        elif len(tasks) > 1:
+            self._put_back([task._replace(single=True) for task in tasks])
+        elif tasks and tasks[0].alone:
+            why = f"its worker process died twice, the second time with no network beside it: {death}"
+            _refuse(tasks, Failure(why))
+        else:
+            with self._condition:
+                self._deadly += (task._replace(alone=True) for task in tasks)
 
     def _start_worker(self, place: int) -> Worker:
         """A new worker that is set up."""
@@ -228,19 +252,29 @@ class Pool:
         try:
             worker.set_up()
         except WorkerDied as death:
-            if self._proven or self._closed:
+            self._deaths += 1
+            if self._closed or self._deaths <= self.size:  # it may have been killed
                 raise
             raise ZerocostError(
                 f"a worker process ended while it loaded the networks and the proxies: {death}; workers=1 shows why"
             ) from None
-        self._proven = True
+        self._deaths = 0
         return worker
 
     def _end_worker(self, place: int) -> None:
         with self._condition:
             worker = self._workers.pop(place, None)
         if worker is not None:
+            worker.kill()
             worker.end()
+
+
+def _outcome(future: Future[Any]) -> Any:
+    """What a call returned, or the `Failure` that it raised."""
+    try:
+        return future.result()
+    except Failure as reason:
+        return reason
 
 
 def _refuse(tasks: Iterable[_Task], error: Exception) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from types import TracebackType
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.base.pool import Pool, WorkerDied
+from zerocost.base.pool import Pool
 from zerocost.base.progress import StepProgress
 from zerocost.base.workers import Workers
 from zerocost.proxies.registry import resolve
@@ -33,9 +33,9 @@ class Scorer:
 
     Call it as often as needed inside a `with` block. `workers` processes are started when first needed and end with the
     block; with one worker, scoring happens in the calling process. A network whose worker process dies, as when memory
-    runs out, is tried again at the end, alone and in a new process; if that dies too, its scores are failures. What
-    another process on the same store is computing is waited for, and computed here if that process ends without a
-    score. When a call ends, for whatever reason, the store has everything that was computed.
+    runs out, is tried again when the others are done, alone and in a new process; if that dies too, its scores are
+    failures. What another process on the same store is computing is waited for, and computed here if that process ends
+    without a score. When a call ends, for whatever reason, the store has everything that was computed.
 
     Args:
         job: what is scored and on what.
@@ -177,8 +177,6 @@ class _Call:
         waiting: networks to claim, among them those that other processes have claimed.
         claimed: networks that are this process's to compute.
         running: the network that each future computes.
-        again: networks whose worker process died.
-        alone: the network that is computed a second time, with no other beside it.
         refused: how many of the last networks tried in a row belong to other processes.
         computed: how many were computed since `start`.
     """
@@ -187,14 +185,13 @@ class _Call:
         self.scorer, self.scores = scorer, scores
         self.waiting, self.claimed = deque(missing), deque[Key]()
         self.running: dict[cf.Future[Scores], Key] = {}
-        self.again, self.alone = deque[Key](), set[Key]()
         self.refused = self.computed = 0
         self.start = time.monotonic()
 
     def complete(self) -> Generator[Key]:
         """Compute what is missing, or wait until another process has; gives each network once it has all scores."""
         try:
-            while self.waiting or self.claimed or self.running or self.again:
+            while self.waiting or self.claimed or self.running:
                 if self.waiting and not self.claimed and len(self.running) < self.scorer.room:
                     yield from self._claim()
                 self._submit()
@@ -231,17 +228,10 @@ class _Call:
 
     def _submit(self) -> None:
         """Start computing what is claimed, as far as there is room."""
-        while self.claimed and len(self.running) < self.scorer.room and not self.alone:
-            self._submit_first(self.claimed)
-        if self.again and not self.running:
-            self.scorer.close()  # its workers too take memory
-            self.alone.add(self.again[0])
-            self._submit_first(self.again)
-
-    def _submit_first(self, keys: deque[Key]) -> None:
-        key = keys[0]  # not removed before it runs: if that raises, its claim is released
-        self.running[self.scorer.submit(key, self.scorer.missing_proxies(self.scores[key]))] = key
-        keys.popleft()
+        while self.claimed and len(self.running) < self.scorer.room:
+            key = self.claimed[0]  # not removed before it runs: if that raises, its claim is released
+            self.running[self.scorer.submit(key, self.scorer.missing_proxies(self.scores[key]))] = key
+            self.claimed.popleft()
 
     def _collect(self) -> Iterator[Key]:
         """Take in what was computed; gives each network."""
@@ -249,17 +239,10 @@ class _Call:
             key = self.running[future]
             try:
                 found: Scores = future.result()
-            except WorkerDied as death:
-                if key not in self.alone:
-                    self.again.append(self.running.pop(future))
-                    continue
-                why = f"its worker process died twice, the second time with no network beside it: {death}"
-                found = failed_scores(self.scorer.missing_proxies(self.scores[key]), why)
             except Failure as reason:
                 found = failed_scores(self.scorer.missing_proxies(self.scores[key]), str(reason))
             self.scorer.unwritten[key] = found
             del self.running[future]
-            self.alone.discard(key)
             self.scores[key] |= self.scorer.unwritten[key]
             self.computed += 1
             yield key
@@ -282,7 +265,7 @@ class _Call:
         if running:
             self.scorer.close()
         self.scorer.write()
-        self.scorer.release({*self.claimed, *self.again, *self.running.values()})
+        self.scorer.release({*self.claimed, *self.running.values()})
 
 
 def _by_seed(keys: Iterable[Key]) -> dict[int, list[str]]:
