@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from zerocost.base.errors import DiskFullError, InputError, ZerocostError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_ROOM = 2**16
+"""Bytes with fewer of which a disk is full."""
 
 
 def write_error(target: object, error: OSError) -> ZerocostError:
@@ -25,7 +28,8 @@ def write_error(target: object, error: OSError) -> ZerocostError:
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file as a whole or not at all: `write` writes to another path, which then replaces it.
 
-    What is no regular file, such as `/dev/stdout`, is written to directly.
+    What is no regular file, such as `/dev/stdout`, is written to directly. Libraries have errors of their own for a
+    full disk, or fail on the way out of one, so that any error is taken for that where there is no room.
 
     Raises:
         InputError: it cannot be written.
@@ -39,10 +43,24 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         try:
             write(part)
             part.replace(path)
+        except Exception as error:
+            if isinstance(error, OSError) or not _is_full(path.parent, error):
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise write_error(path, error) from None
+
+
+def _is_full(folder: Path, error: BaseException) -> bool:
+    """Whether what was raised while a file was written in a folder comes from a full disk."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return shutil.disk_usage(folder).free < _ROOM
 
 
 def write_text(path: str | Path, text: str) -> None:

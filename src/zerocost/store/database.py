@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -67,6 +68,7 @@ class Database:
 
     Raises:
         InputError: it cannot be opened, or `prepare` fails.
+        DiskFullError: the disk is full.
         MissingExtraError: the driver is not installed.
     """
 
@@ -81,7 +83,11 @@ class Database:
                 sync_less(self.engine)
             self.transact(prepare, write=True, patience=None if self.kind == "sqlite" else 0)
             if self.kind == "sqlite":  # not before it is known to be a store
-                use_write_ahead_log(self.engine, self.name)
+                with self._plain_errors():
+                    use_write_ahead_log(self.engine, self.name)
+        except DiskFullError:
+            self.close()
+            raise
         except (SQLAlchemyError, ZerocostError) as error:
             self.close()
             reason = str(error) if isinstance(error, ZerocostError) else database_message(error)
@@ -112,11 +118,22 @@ class Database:
                 connection.commit()
             return done
 
-        try:
+        with self._plain_errors():
             return retry(attempt, self.name, patience)
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """What the database raises inside, as errors of this library."""
+        try:
+            yield
         except SQLAlchemyError as error:
-            kind = DiskFullError if is_full(error) else ZerocostError
-            raise kind(f"the database of scores says: {database_message(error)}") from None
+            reason = database_message(error)
+            if is_full(error):
+                raise DiskFullError(
+                    f"cannot write {self.name}: {reason}; what was stored until then is kept, and once there is room "
+                    "the same call goes on from there"
+                ) from None
+            raise ZerocostError(f"the database of scores says: {reason}") from None
 
     def executor(self, connection: Connection) -> Execute:
         """A function that executes statements on a connection."""

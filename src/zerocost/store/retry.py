@@ -68,9 +68,10 @@ def _passes(error: SQLAlchemyError) -> bool:
 
 
 def is_full(error: SQLAlchemyError) -> bool:
-    """Whether the database could not write for lack of space."""
+    """Whether the database could not write for lack of space; SQLite also needs some for the index of its log."""
     cause = getattr(error, "orig", None)
-    return getattr(cause, "sqlstate", "") == "53100" or "disk is full" in str(cause)
+    full = getattr(cause, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+    return full or getattr(cause, "sqlstate", "") == "53100"
 
 
 def database_message(error: SQLAlchemyError) -> str:
