@@ -148,6 +148,27 @@ def test_a_call_that_is_too_large_beside_others_is_made_alone_and_no_other_worke
     assert not alive
 
 
+def test_a_worker_that_waits_for_room_on_its_cluster_keeps_no_call_waiting():
+    closed, made = threading.Event(), []
+
+    class Pending(Told):
+        def set_up(self):
+            made.append(self)
+            if len(made) == 2:
+                closed.wait()
+                raise WorkerDied("it was killed")
+
+        def kill(self):
+            if self in made[1:2]:
+                closed.set()
+
+        end = kill
+
+    with closing(Pool(lambda _: Pending([]), 2)) as pool:
+        found = list(pool.answers([("kills",), *[(f"call {i}",) for i in range(20)]]))
+    assert "died twice" in str(found[0]) and found[-1] == "CALL 19"
+
+
 def test_a_worker_that_is_killed_while_it_loads_is_started_again():
     started = []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from contextlib import closing
 from dataclasses import replace
 
 import pandas as pd
@@ -15,6 +17,10 @@ from torch import nn
 import zerocost as zc
 from run.small import TEXTS, job, scores
 from zerocost.base.errors import InputError, MissingExtraError
+from zerocost.base.pool import Pool
+from zerocost.base.ray_worker import RayWorkers
+from zerocost.base.worker import Function
+from zerocost.base.workers import Workers
 
 DATA = (torch.rand(8, 6, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 3)
 
@@ -68,6 +74,32 @@ def test_what_is_tuned_and_calibrated_is_that_without_ray(cluster):
     settings = {"proxies": "params,snip", "kendall": 0.6, "fidelities": ["width=0.5"], "networks": 16}
     one, other = (zc.fidelity.calibrate("cnn", "digits:8", **settings, **place) for place in where)
     assert one.tried.drop(columns="cost").equals(other.tried.drop(columns="cost"))
+
+
+def visible() -> str:
+    time.sleep(0.2)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_for_cuda_each_worker_asks_for_a_gpu(cluster):
+    """Ray takes a node's word for its GPUs; whether they can be used, torch says."""
+    import ray
+
+    call = {"data": DATA, "proxies": "snip", "ray": cluster.address, "device": "cuda"}
+    with pytest.raises(InputError, match="the Ray cluster has no GPU; add a node that has one, or choose another"):
+        zc.rank({"a": lambda: network(2)}, **call)
+    node = cluster.add_node(num_cpus=3, num_gpus=2, object_store_memory=100 * 2**20)
+    try:
+        assert Workers(ray=cluster.address, device="cuda").count == 2
+        made = RayWorkers(Function.of(lambda: visible), "cuda")
+        made.sent = ray.put(ray.get(made.sent)._replace(device=None))  # torch is not asked
+        with closing(Pool(made.start, 3)) as pool:
+            assert set(pool.answers([()] * 8)) == {"0", "1"}
+        if not torch.cuda.is_available():
+            with pytest.raises(InputError, match="device 'cuda' cannot be used: "):
+                zc.rank({"a": lambda: network(2)}, **call)
+    finally:
+        cluster.remove_node(node)
 
 
 @pytest.mark.usefixtures("one_thread")

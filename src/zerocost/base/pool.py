@@ -91,7 +91,7 @@ class Pool:
         self._workers: dict[int, Worker] = {}
         self._call_seconds = math.inf
         self._idle = set[int]()
-        self._deaths = 0
+        self._busy = self._deaths = 0
         self._alone = self._closed = False
 
     @property
@@ -163,7 +163,7 @@ class Pool:
             tasks: list[_Task] = []
             try:
                 worker = self._workers.get(place) or self._start_worker(place)
-                tasks = self._take(place)
+                tasks = self._take()
                 start = time.monotonic()
                 found = worker.ask([task.arguments for task in tasks]) if tasks else []
             except WorkerLost:
@@ -174,7 +174,7 @@ class Pool:
                 self._try_again(tasks, death)
             except Exception as error:  # noqa: BLE001  it is raised where the answer is awaited
                 self._end_worker(place)
-                tasks = tasks or self._take(place, 1)
+                tasks = tasks or self._take(1)
                 _refuse(tasks, error)
             else:
                 if tasks:
@@ -184,10 +184,12 @@ class Pool:
                         task.future.set_result(value)
                     else:
                         task.future.set_exception(raised)
-            if any(task.alone for task in tasks):
+            if tasks:
                 with self._condition:
-                    self._alone = False
-                    self._condition.notify_all()
+                    self._busy -= 1
+                    if self._alone:
+                        self._alone = False
+                        self._condition.notify_all()
         self._end_worker(place)
 
     def _wait(self, place: int) -> bool:
@@ -205,23 +207,25 @@ class Pool:
         """Whether there is a call for a worker that is idle."""
         if self._alone:
             return False
-        return bool(self._waiting or (self._deadly and len(self._idle) == len(self._threads)))
+        return bool(self._waiting or (self._deadly and not self._busy))
 
-    def _take(self, place: int, most: int | None = None) -> list[_Task]:
+    def _take(self, most: int | None = None) -> list[_Task]:
         """Some of the calls that wait: a fair share of them, so that all workers end together."""
         taken: list[_Task] = []
         with self._condition:
-            others = self._idle - {place}
-            if not self._waiting and self._deadly and len(others) == len(self._threads) - 1:
+            if self._alone:
+                return []
+            if not self._waiting and self._deadly and not self._busy:
                 self._alone = True
-                for other in others:
+                for other in self._idle:
                     self._end_worker(other)
-                return [self._deadly.popleft()]
+                taken.append(self._deadly.popleft())
             count = min(most or self._batch, math.ceil(len(self._waiting) / self.size))
             while len(taken) < count and self._waiting and not (taken and (taken[0].single or self._waiting[0].single)):
                 task = self._waiting.popleft()
                 if task.future.running() or task.future.set_running_or_notify_cancel():
                     taken.append(task)
+            self._busy += bool(taken)
         return taken
 
     def _put_back(self, tasks: Sequence[_Task]) -> None:
