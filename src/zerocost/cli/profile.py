@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +28,11 @@ from zerocost.data.batch import usual_size
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.profile import Profile
 from zerocost.scoring.profile import profile as profile_model
-from zerocost.scoring.rank import draw_batches
+from zerocost.scoring.rank import draw_batches, rank_batch
+
+_FLAME_SECONDS = 3
+_SET_TRACER = 0x59616D61
+"""Linux's PR_SET_PTRACER, by which a process says who may look into it, where only its parents may by default."""
 
 
 @command
@@ -55,7 +63,7 @@ def profile(
     else:
         _print_profile(found, size)
     if flame is not None:
-        _draw_flame(flame, [target, "--data", data, "--proxies", proxies, "--batch", str(size), "--seed", str(seed)])
+        _draw_flame(flame, partial(rank_batch, {target: build}, drawn, proxies, seed=seed, progress=False))
 
 
 def _print_profile(found: Profile, size: int) -> None:
@@ -83,16 +91,21 @@ def _print_profile(found: Profile, size: int) -> None:
     )
 
 
-def _draw_flame(path: Path, arguments: list[str]) -> None:
-    """A flame graph of the same profile in a process of its own."""
+def _draw_flame(path: Path, score: Callable[[], object]) -> None:
+    """A flame graph of scoring again and again, by py-spy, which looks into this process meanwhile."""
     spy = shutil.which("py-spy")
     if spy is None:
         out.print("no flame graph: py-spy is not installed; pip install py-spy", style="dim", highlight=False)
         return
-    run = [spy, "record", "--output", str(path), "--", sys.executable, "-m", "zerocost", "profile", *arguments]
-    done = subprocess.run(run, capture_output=True, text=True, check=False)
-    if done.returncode or not path.is_file():
-        reason = (done.stderr.strip().splitlines() or ["it wrote nothing"])[-1]
+    run = [spy, "record", "--pid", str(os.getpid()), "--duration", str(_FLAME_SECONDS), "--output", str(path)]
+    with subprocess.Popen(run, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as spying:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_SET_TRACER, spying.pid, 0, 0, 0)
+        while spying.poll() is None:
+            score()
+        _, said = spying.communicate()
+    if spying.returncode or not path.is_file():
+        reason = (said.strip().splitlines() or ["it wrote nothing"])[-1]
         out.print(
             f"no flame graph: py-spy failed: {reason}", style="dim", highlight=False, markup=False, soft_wrap=True
         )
