@@ -10,6 +10,7 @@ from contextlib import closing
 from functools import partial
 
 import pytest
+import torch
 
 from zerocost.base.errors import Failure, InputError, ZerocostError
 from zerocost.base.pool import Pool, WorkerDied, WorkerLost
@@ -203,6 +204,25 @@ def test_each_worker_sees_a_gpu_of_its_own(monkeypatch):
         return os.environ["CUDA_VISIBLE_DEVICES"]
 
     assert set(workers.pool(lambda: seen).answers([()] * 8)) == {"3", "5"}
+
+
+def test_a_worker_gets_its_data_once_and_has_one_thread(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+
+    class Data:
+        def __setstate__(self, _):
+            (tmp_path / f"{os.getpid()} {time.monotonic()}").touch()
+
+    data = Data()
+    data.held = 1
+
+    def work():
+        time.sleep(0.02)
+        assert data
+        return torch.get_num_threads()
+
+    assert set(Workers(2).pool(lambda: work).answers([()] * 20)) == {1}
+    assert 1 <= len(list(tmp_path.iterdir())) <= 2
 
 
 def test_a_worker_keeps_memory_that_was_freed_unless_the_user_says_how_much(monkeypatch):
