@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import concurrent.futures as cf
 import os
 import pickle
 import signal
@@ -234,3 +235,87 @@ def test_a_worker_keeps_memory_that_was_freed_unless_the_user_says_how_much(monk
 
     with closing(Workers(1).pool(lambda: seen)) as pool:
         assert pool.submit().result() == ["1000000", str(2**25)]
+
+
+def test_closing_refuses_calls_that_wait_also_where_others_wait_for_them():
+    begun = threading.Event()
+
+    class Endless(Told):
+        def ask(self, calls):
+            begun.set()
+            ended.wait()
+            raise WorkerDied("it was killed")
+
+        def kill(self):
+            ended.set()
+
+        end = kill
+
+    ended = threading.Event()
+    pool = Pool(lambda _: Endless([]), 1)
+    first, waits = pool.submit("first"), pool.submit("waits")
+    begun.wait()
+    watch = threading.Thread(target=cf.wait, args=([waits],))
+    watch.start()
+    pool.close()
+    watch.join(10)
+    assert not watch.is_alive()
+    assert all(isinstance(future.exception(), WorkerDied) for future in (first, waits))
+
+
+@pytest.mark.parametrize("where", ["kill", "end"])
+def test_no_call_is_lost_where_a_worker_cannot_be_ended(where):
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    kind = type("Stays", (Told,), {where: refuse})
+    asked = []
+    with closing(Pool(lambda _: kind(asked), 2)) as pool:
+        others = [pool.submit(f"call {i}") for i in range(8)]
+        deadly, lost = pool.submit("kills"), pool.submit("lost")
+        assert "died twice" in str(deadly.exception(10))
+        assert lost.result(10) == "LOST"
+        assert [future.result(10) for future in others] == [f"CALL {i}" for i in range(8)]
+
+
+def test_a_worker_that_answers_too_few_calls_is_an_error():
+    class Short(Told):
+        def ask(self, calls):
+            return super().ask(calls)[1:]
+
+    with closing(Pool(lambda _: Short([]), 1)) as pool:
+        assert isinstance(pool.submit("call").exception(10), ValueError)
+        assert isinstance(pool.submit("another").exception(10), ValueError)
+
+
+def test_a_worker_that_is_set_up_while_a_call_is_made_alone_is_ended():
+    second, alone, ended = threading.Event(), threading.Event(), threading.Event()
+    asked = []
+
+    class Slow(Told):
+        def __init__(self, place):
+            super().__init__(asked)
+            self.place = place
+
+        def set_up(self):
+            if self.place == 1:
+                second.set()
+                assert alone.wait(10)
+
+        def ask(self, calls):
+            assert second.wait(10)
+            if ["kills"] in asked and b"kills" in calls[0]:
+                alone.set()
+                assert ended.wait(10)
+            return super().ask(calls)
+
+        def kill(self):
+            if self.place == 1:
+                ended.set()
+
+        end = kill
+
+    with closing(Pool(Slow, 2)) as pool:
+        deadly, other = pool.submit("kills"), pool.submit("call")
+        assert "died twice" in str(deadly.exception(20))
+        assert other.result(10) == "CALL"

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, NamedTuple, Protocol
 
 from zerocost.base.errors import Failure, ZerocostError
@@ -152,7 +152,7 @@ class Pool:
         for thread in self._threads:
             thread.join()
         for task in (*self._waiting, *self._deadly):
-            if not task.future.cancel():
+            if task.future.running() or task.future.set_running_or_notify_cancel():
                 task.future.set_exception(WorkerDied("the workers were ended"))
         self._waiting.clear()
         self._deadly.clear()
@@ -165,7 +165,8 @@ class Pool:
                 worker = self._workers.get(place) or self._start_worker(place)
                 tasks = self._take()
                 start = time.monotonic()
-                found = worker.ask([task.arguments for task in tasks]) if tasks else []
+                asked = worker.ask([task.arguments for task in tasks]) if tasks else []
+                found = list(zip(tasks, asked, strict=True))
             except WorkerLost:
                 self._end_worker(place)
                 self._put_back(tasks)
@@ -179,7 +180,7 @@ class Pool:
             else:
                 if tasks:
                     self._call_seconds = (time.monotonic() - start) / len(tasks)
-                for task, (value, raised) in zip(tasks, found, strict=True):
+                for task, (value, raised) in found:
                     if raised is None:
                         task.future.set_result(value)
                     else:
@@ -190,6 +191,8 @@ class Pool:
                     if self._alone:
                         self._alone = False
                         self._condition.notify_all()
+            elif self._alone:
+                self._end_worker(place)
         self._end_worker(place)
 
     def _wait(self, place: int) -> bool:
@@ -269,8 +272,9 @@ class Pool:
         with self._condition:
             worker = self._workers.pop(place, None)
         if worker is not None:
-            worker.kill()
-            worker.end()
+            with suppress(Exception):  # what cannot be ended is let go: no call may wait for it
+                worker.kill()
+                worker.end()
 
 
 def _outcome(future: Future[Any]) -> Any:
