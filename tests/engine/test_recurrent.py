@@ -103,6 +103,30 @@ def test_the_steps_of_a_cell_give_what_it_gives(kind, bias):
     assert mode.opened == 1
 
 
+@pytest.mark.parametrize("placed", range(4))
+def test_functions_take_arguments_by_name(placed):
+    torch.manual_seed(0)
+    layer, cell = nn.GRU(6, 8).double(), nn.GRUCell(6, 8).double()
+    of_layer = {"hx": random(1, 3, 8), "params": layer._flat_weights, "has_biases": True, "num_layers": 1}
+    of_layer |= {"dropout": 0.0, "train": True, "bidirectional": False}
+    ways = [
+        (torch.gru, {"input": random(4, 3, 6), **of_layer, "batch_first": False}),
+        (torch.gru, {"data": random(4, 6), "batch_sizes": torch.tensor([3, 1]), **of_layer}),
+        (torch.gru_cell, {"input": random(3, 6), "hx": random(3, 8), **named(cell, "w_ih", "w_hh", "b_ih", "b_hh")}),
+    ]
+    for function, arguments in ways:
+        first = list(arguments.values())[:placed]
+        others = dict(list(arguments.items())[placed:])
+        with Opened(in_steps) as mode:
+            found = function(*first, **others)
+        torch.testing.assert_close(found, function(*first, **others))
+        assert mode.opened == 1
+
+
+def named(cell, *names):
+    return dict(zip(names, cell.parameters(), strict=True))
+
+
 class Net(nn.Module):
     """A recurrent layer on batch-first inputs, called in some way, and a head on what it returns last."""
 
@@ -220,6 +244,43 @@ def test_dropout_between_layers_is_no_part_of_a_flow_with_normalisation_kept():
     assert dict(one) == pytest.approx(dict(other), rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.parametrize("compiled", ["part", "whole"])
+def test_a_layer_compiled_by_torch_jit_fails_by_name(compiled):
+    """It reads its weights from a list, so that gradients to what stands in for them would be zero."""
+    layer = nn.GRU(6, 8, batch_first=True)
+    net = nn.Sequential(layer, Last(), nn.Linear(8, 3)).double()
+    net = torch.jit.script(net) if compiled == "whole" else nn.Sequential(torch.jit.script(net[:2]), net[2])
+    card = zc.score(net, (random(5, 4, 6), torch.arange(5) % 3), "snip,active_params,near")
+    assert set(card.failures) == {"snip", "active_params", "near"}
+    assert all("torch.jit" in reason for reason in card.failures.values())
+
+
+class Last(nn.Module):
+    def forward(self, given: tuple[torch.Tensor, torch.Tensor]):
+        return given[0][:, -1]
+
+
+def test_layers_and_cells_of_a_module_that_attends_are_linear_layers_of_dss():
+    class Decodes(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            torch.manual_seed(0)
+            self.query, self.head, self.layer = nn.Linear(6, 1), nn.Linear(8, 3), layer
+
+        def forward(self, x):
+            read = (torch.softmax(self.query(x).mT, -1) @ x)[:, 0]
+            if isinstance(self.layer, nn.GRUCell):
+                return self.head(self.layer(read))
+            return self.head(self.layer(read[:, None])[0][:, -1])
+
+    layer, cell = nn.GRU(6, 8, batch_first=True), nn.GRUCell(6, 8)
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in layer.state_dict().items()})
+    proxies = ["dss", "dss(normalisation=kept)"]  # whose flow takes steps
+    cards = [zc.score(Decodes(each).double(), random(5, 4, 6), proxies) for each in (layer, cell)]
+    assert [*cards[0].values(), *cards[1].values()] == pytest.approx([cards[0]["dss"]] * 4, rel=1e-9)
+
+
 def test_a_layer_beside_attention_is_a_linear_layer_of_dss():
     class Attends(nn.Module):
         def __init__(self):
@@ -245,3 +306,18 @@ def test_equal_weights_are_those_of_recurrent_layers_too(kind):
         torch.manual_seed(seed)
         found.append(score(kind(6, 8, 2, batch_first=True, bidirectional=True), "epsinas")["epsinas"])
     assert found[0] == pytest.approx(found[1], rel=1e-9) and found[0] > 0
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRUCell])
+def test_weights_drawn_anew_leave_no_bias(kind):
+    def call(layer, x):
+        return layer(x)[0] if kind is nn.LSTM else layer(x[:, 0])[:, None]
+
+    options = {"batch_first": True} if kind is nn.LSTM else {}
+    layer = kind(6, 8, **options).double()
+    found = []
+    for scale in (1, 3):
+        for name, parameter in layer.named_parameters():
+            parameter.data *= scale if "bias" in name else 1
+        found.append(score(layer, "snip(initialisation=kaiming)", call)["snip(initialisation=kaiming)"])
+    assert found[0] == found[1]

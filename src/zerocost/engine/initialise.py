@@ -12,6 +12,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.network import FIXED, Network
+from zerocost.engine.recurrent import parameter_kind
 
 _DEVIATION: dict[str, Callable[[int], float]] = {
     "gaussian": lambda fan_in: 1.0,
@@ -50,7 +51,7 @@ def _initial_parameter(name: str, parameter: Tensor, network: Network, how: str,
     if name in network.weight_names:
         noise = torch.randn(value.shape, generator=generator, dtype=torch.float64)
         return (noise * _DEVIATION[how](math.prod(value.shape[1:]))).to(value.device, value.dtype)
-    if name.endswith("bias"):
+    if parameter_kind(name).endswith("bias"):
         return torch.zeros_like(value)
     return torch.ones_like(value) if id(parameter) in network.scales else value
 

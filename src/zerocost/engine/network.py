@@ -29,7 +29,6 @@ from zerocost.engine.timing import TIMING
 from zerocost.engine.walk import named_modules
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
-
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 
 NO_VALUES = (
@@ -67,6 +66,8 @@ class Network:
         self.buffers = unique_tensors(modules, "_buffers")
         if any(nn.parameter.is_lazy(p) for p in self.parameters.values()):
             raise Failure("the network has lazy layers without weights yet; run it once on a batch, then score it")
+        if any(hasattr(m, "_flat_weights") for m in self.compiled):  # it reads these, for which none can stand in
+            raise Failure(COMPILED)
         self.parameters = without_transposes(self.parameters)
         self.valueless = any(p.is_meta for p in self.parameters.values())
         self.scales = {id(p) for m in self.modules if isinstance(m, _NORMALISATION) for p in _own(m)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ _State = tuple[Tensor, ...]
 """h, and of an LSTM c as well, N×units each."""
 _Cell = Callable[[Tensor, _State, Tensor, Tensor | None], _State]
 """The next state: of what a step is given times its weight, the state before, and the weight and bias of that."""
+
+_PLACE = re.compile(r"_(ih|hh|hr)(_l\d+(_reverse)?)?$")
 
 
 class Recurrence(NamedTuple):
@@ -49,10 +52,11 @@ class Recurrence(NamedTuple):
         >>> given.steps, given.depth, [tuple(w.shape) for w in given.matrices[0]]
         (5, 6, [(12, 3), (12, 4)])
         """
-        if len(args) > 3 and isinstance(args[3], list | tuple):
-            data, batch_sizes, *others = args
-            return cls(data, *others, **kwargs)._replace(batch_sizes=batch_sizes)
-        return cls(*args, **kwargs)
+        sizes = kwargs.get("batch_sizes", args[1] if len(args) > 1 else None)
+        if not isinstance(sizes, Tensor) or sizes.is_floating_point():
+            return cls(*args, **kwargs)
+        given = dict(zip(("data", "batch_sizes", *cls._fields[1:]), args, strict=False)) | kwargs
+        return cls(given.pop("data"), **given)
 
     @property
     def steps(self) -> int:
@@ -82,6 +86,15 @@ class Recurrence(NamedTuple):
         """Products on the longest path from input to output: through all steps, and through all layers."""
         longest = self.steps * self.num_layers if self.bidirectional else self.steps + self.num_layers - 1
         return longest * (len(self.matrices[0]) - 1)
+
+
+def parameter_kind(name: str) -> str:
+    """What a parameter is called in its module, without what recurrent layers and cells add.
+
+    >>> parameter_kind("encoder.bias_hh_l1_reverse"), parameter_kind("head.weight")
+    ('bias', 'weight')
+    """
+    return _PLACE.sub("", name.rpartition(".")[2])
 
 
 def hand_on(output: Tensor) -> Tensor:
@@ -218,9 +231,20 @@ def _run_direction(
     return outputs, state
 
 
-def _run_cell(cell: _Cell, input: Tensor, hx: Any, w_ih: Tensor, w_hh: Tensor, *biases: Tensor | None) -> Any:
+class _Step(NamedTuple):
+    """What torch.lstm_cell, torch.gru_cell, torch.rnn_tanh_cell and torch.rnn_relu_cell are given, in their order."""
+
+    input: Tensor
+    hx: Any
+    w_ih: Tensor
+    w_hh: Tensor
+    b_ih: Tensor | None = None
+    b_hh: Tensor | None = None
+
+
+def _run_cell(cell: _Cell, *args: Any, **kwargs: Any) -> Any:
     """One step."""
-    b_ih, b_hh = biases or (None, None)
+    input, hx, w_ih, w_hh, b_ih, b_hh = _Step(*args, **kwargs)
     state = cell(F.linear(input, w_ih, b_ih), (hx,) if isinstance(hx, Tensor) else tuple(hx), w_hh, b_hh)
     return state[0] if len(state) == 1 else state
 

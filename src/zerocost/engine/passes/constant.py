@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
@@ -14,11 +13,10 @@ from zerocost.engine.inputs import clone_tensors
 from zerocost.engine.modes import Float64Mode, as_float64
 from zerocost.engine.network import FIXED
 from zerocost.engine.passes.base import OF_BATCH, Pass, PassInput, add_pass
+from zerocost.engine.recurrent import parameter_kind
 from zerocost.engine.signals import Signal
 
 _VALUES = (1e-7, 1.0)
-_OF_RECURRENT = re.compile(r"_(ih|hh|hr)(_l\d+(_reverse)?)?$")
-"""What recurrent layers and cells add to the name of a weight or bias."""
 
 
 def _constant(batch: PassInput) -> dict[str, Any]:
@@ -44,7 +42,7 @@ def _constant(batch: PassInput) -> dict[str, Any]:
 
 def _filled(name: str, parameter: Tensor, value: float) -> Tensor:
     """A weight of this value, a bias of zeros, or a copy of any other parameter; in float64."""
-    kind = _OF_RECURRENT.sub("", name.rpartition(".")[2])
+    kind = parameter_kind(name)
     if not parameter.is_floating_point() or kind not in ("weight", "bias"):
         copied: Tensor = as_float64(parameter.clone())
         return copied

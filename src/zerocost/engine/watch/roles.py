@@ -51,7 +51,8 @@ class WeightRoles:
             whole = (
                 weight if weight._base is None else weight._base
             )  # of a matrix that is split, as for keys and values
-            self.owners.setdefault(id(whole), [id(m) for m in running[-2:]])
+            recurrent = bool(running) and isinstance(running[-1], nn.RNNBase | nn.RNNCellBase)
+            self.owners.setdefault(id(whole), [id(m) for m in running[-1 if recurrent else -2 :]])
 
     def result(self) -> list[str]:
         """For each weight matrix: attention, linear or other."""
