@@ -5,9 +5,9 @@
 
 `score` scores networks of each table once, from seed 0, at a reduced size, and writes SCORES/TABLE.csv. `table` prints
 Spearman's correlation of each way with the trained truth, in Markdown: means over a table's tasks, decoders within each
-width. Intervals are percentiles of 1,000 resamples of architectures. NAS-Bench-201 is also scored at two other sizes,
-which do not count in the means. Below, for each table, the way is taken that is best on average over the other spaces;
-then Kendall's correlation within the truth's best tenth, and the regret of the best ten.
+width. Intervals are percentiles of 1,000 resamples of architectures. Thirty cells of NAS-Bench-101, and NAS-Bench-201
+at two other sizes, do not count in the means. Below, for each table, the way is taken that is best on average over the
+other spaces; then Kendall's correlation within the truth's best tenth, and the regret of the best ten.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from sklearn.linear_model import Ridge
 
 import nasbench201_scores as known
 import zerocost as zc
-from tables import AGAIN, CONVOLUTIONAL, FIDELITIES, FIDELITY, TRANSFORMERS, open_table, read_scores, truth_columns
+from tables import BESIDE, CONVOLUTIONAL, FIDELITIES, FIDELITY, TRANSFORMERS, open_table, read_scores, truth_columns
 from transformer_scores import SETTINGS, Setting
 from zerocost.combine import Combination, default, tokens
 from zerocost.evaluation.evaluate import draw_architectures
@@ -75,6 +75,12 @@ def one_round(scores: pd.DataFrame) -> pd.Series[float]:
     return Combination(found)(scores)
 
 
+def powered(scores: pd.DataFrame) -> pd.Series[float]:
+    """Consensus in which a proxy counts by the square root of its agreement."""
+    found = zc.combine.agreement(scores[[*PARTS]])
+    return Combination({name: value**0.5 for name, value in found.items()})(scores)
+
+
 def consensus_of_rest(size: str) -> Way:
     """Consensus on ranks from which a straight line in the rank of size was taken."""
 
@@ -98,6 +104,7 @@ WAYS: dict[str, Way] = {
     "spectral meta-learner": lambda scores: spectral(scores[[*PARTS]]),
     "consensus given size": consensus_of_rest("params"),
     "consensus, agreement in one round": one_round,
+    "consensus, square root of agreement": powered,
     "consensus without `zen`": equal(WITHOUT_ZEN, "consensus"),
     **{f"consensus, `{name}` for `zen`": equal((*WITHOUT_ZEN, name), "consensus") for name in INSTEAD},
     "the former default (log-rank, `meco`)": equal(FORMER, "log_rank"),
@@ -109,7 +116,7 @@ def learnt(tables: Mapping[str, Scored], name: str, penalty: float = 10.0) -> pd
     """Scores of a table by a ridge regression of the truth on the ranks of all proxies and on these times the proxies'
     agreement, fitted to the tables of the other spaces, which count equally; all but agreement as normal quantiles."""
     space = name.split(maxsplit=1)[0]
-    others = [table for other, table in tables.items() if other.split()[0] != space and other not in AGAIN]
+    others = [table for other, table in tables.items() if other.split()[0] != space and other not in BESIDE]
     rows, targets, weights = [], [], []
     for frame, columns in others:
         for column in columns:
@@ -152,7 +159,7 @@ def score(
     """Score networks of every table."""
     torch.set_num_threads(1)
     scores.mkdir(exist_ok=True)
-    for name in CONVOLUTIONAL + TRANSFORMERS + AGAIN:
+    for name in CONVOLUTIONAL + TRANSFORMERS + BESIDE:
         kind = name.split()[0]
         chosen, benchmark = setting(name, images), open_table(kind, truths)
         space = zc.spaces.get(kind, **chosen.sizes) if kind in TRANSFORMERS else benchmark.space
@@ -183,7 +190,7 @@ def correlations(values: pd.Series[float], columns: list[pd.Series[float]], meas
 def read_tables(truths: Path, scores: Path) -> dict[str, Scored]:
     """Scores and truth of each table; of decoders, one table a width, since across widths size decides."""
     tables = {}
-    for name in CONVOLUTIONAL + TRANSFORMERS + AGAIN:
+    for name in CONVOLUTIONAL + TRANSFORMERS + BESIDE:
         frame, kind = read_scores(name, scores), name.split()[0]
         columns = list(truth_columns(open_table(kind, truths), kind, frame.index).values())
         widths = frame.index.str.split(":").str[0]
@@ -208,7 +215,7 @@ def print_table(truths: Path, scores: Path) -> None:
     values[LEARNT] = {name: learnt(tables, name) for name in tables}
     found = {way: {n: correlations(of[n], t[1]) for n, t in tables.items()} for way, of in values.items()}
     middle = pd.DataFrame({way: {name: row[0] for name, row in of.items()} for way, of in found.items()}).T
-    images, every = [*CONVOLUTIONAL], [name for name in tables if name not in AGAIN]
+    images, every = [*CONVOLUTIONAL], [name for name in tables if name not in BESIDE]
     first, groups = next(iter(found.values())), {"CNNs": images, "all": every}
     sizes = " | ".join(f"{name} ({len(frame)})" for name, (frame, _) in tables.items())
     print(f"| way | mean, CNNs | least, CNNs | mean, all | less the first | {sizes} |")

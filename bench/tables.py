@@ -25,15 +25,15 @@ FILES = {
 }
 TRANSFORMERS = ("bert", "gpt", "vit", "pit")
 OF_TOKENS = ("bert", "gpt")
-CONVOLUTIONAL = tuple(name for name in FILES if name not in TRANSFORMERS)
+BESIDE = ("nasbench101", "nasbench201 full", "nasbench201 small")
+"""Tables that count in no mean: one of 30 networks, and networks that are scored at other sizes too."""
+CONVOLUTIONAL = tuple(name for name in FILES if name not in (*TRANSFORMERS, *BESIDE))
 FIDELITY = "width=0.5,resolution=16,batch=32"
 FIDELITIES = {
     "digits": "batch=32",
     "nasbench201 full": "full",
     "nasbench201 small": "width=0.5,depth=0.2,resolution=8,batch=16",
 }
-AGAIN = ("nasbench201 full", "nasbench201 small")
-"""Tables whose networks are also scored at other sizes."""
 
 
 def open_table(name: str, truths: Path) -> zc.benchmarks.Benchmark:
