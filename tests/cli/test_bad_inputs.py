@@ -145,7 +145,7 @@ CANDIDATES = [
 ]
 COMBINATIONS = ["gone", "empty", "text", "deep", "list", "format", "truth", "setting", "heavy", "weightless", "unknown"]
 COMBINATIONS += ["clause", "reference", "bytes"]
-STORES = ["text.txt", ".", "gone/scores.db", "other.db", "cut.db", "/dev/full", "/proc/scores.db"]
+STORES = ["text.txt", ".", "gone/scores.db", "other.db", "cut.db"]
 URLS = ["sqlite://x", "mysql://h/d", "postgresql://", "postgresql://u:p@127.0.0.1:1/d", "oracle:x://", "://", "ftp://x"]
 TARGETS = ["{f}", "{f}/gone/a.html", "{f}/text.txt/a.html", "/dev/full/a"]
 TRUTHS = ["gone.csv", "text.txt", "empty.csv", "columns.csv", "words.csv", "strange.csv", "twice.csv", "deep.json", "."]
@@ -166,8 +166,8 @@ CASES = [
     f"{SCORE} --batch 1000000000000",
     f"{SCORE} --batch 1798 --balanced",
     *(f"{SEARCH} --fidelity={x}" for x in FIDELITIES),
-    *(f"{SEARCH} --store {{f}}/{x}" for x in STORES if x[0] != "/"),
-    *(f"{SEARCH} --store {x}" for x in (*URLS, "/dev/full", "/proc/scores.db")),
+    *(f"{SEARCH} --store {{f}}/{x}" for x in STORES),
+    *(f"{SEARCH} --store {x}" for x in (*URLS, "/proc/scores.db")),
     *(f"{SEARCH} --study-storage {x}" for x in (*URLS, "sqlite:///{f}/text.txt", "sqlite:////proc/a.db")),
     *(f"{SEARCH} --report {x}" for x in TARGETS),
     *(f"{SEARCH} --export {x} --epochs 1" for x in ("{f}/text.txt", "{f}/text.txt/a", "/dev/full/a")),
@@ -307,6 +307,11 @@ def test_bad_input_is_one_line_and_nothing_is_lost(run, folder, monkeypatch, cas
     before = contents(folder)
     check(run(*case.format(f=folder).split(" ")))
     assert contents(folder) == before
+
+
+def test_a_store_on_a_full_disk_is_one_line(run, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    check(run(*SEARCH.split(" "), "--store", "/dev/full"), 1)
 
 
 @pytest.mark.parametrize("command", [RANK, SEARCH])
