@@ -41,12 +41,27 @@ def tensors_left(model, batch, names):
 @pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU(inplace=True), nn.SiLU(), Swish()], ids=repr)
 def test_of_a_convolutional_network(activation):
     model, batch = network(activation), (torch.randn(6, 3, 8, 8), torch.arange(6) % 3)
-    zc.score(model, batch, zc.proxies.names())  # what is made once and kept
-    card = zc.score(model, batch, zc.proxies.names())
-    assert tensors_left(model, batch, list(card.scores)) == []
+    assert zc.score(model, batch, zc.proxies.names()).failures  # and what is made once and kept
+    assert tensors_left(model, batch, zc.proxies.names()) == []
 
 
 def test_of_a_transformer():
     model, batch = ZOO["vit"].build(), ZOO["vit"].batch(6, seed=0)
-    card = zc.score(model, batch, zc.proxies.names())
-    assert tensors_left(model, batch, list(card.scores)) == []
+    assert zc.score(model, batch, zc.proxies.names()).failures
+    assert tensors_left(model, batch, zc.proxies.names()) == []
+
+
+class Raises(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.layer(self.layer(x).relu())[:, 9]
+
+
+@pytest.mark.parametrize("names", [["grasp"], ["flops", "snip"], ["zico", "log_synflow", "zen"]], ids=",".join)
+def test_of_a_network_that_raises(names):
+    model, batch = Raises(), (torch.randn(6, 4), torch.arange(6) % 3)
+    assert set(zc.score(model, batch, names).failures) == set(names)
+    assert tensors_left(model, batch, names) == []
