@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zerocost import spaces
 from zerocost.base.errors import InputError
+from zerocost.base.fidelity import PRESETS, check_space
 from zerocost.spaces import FULL, Fidelity, resize
 
 factors = st.floats(0, 1, exclude_min=True)
@@ -25,6 +28,17 @@ def test_full_is_the_default_and_named() -> None:
     assert str(FULL) == "full"
     assert Fidelity.parse(" full ") == FULL
     assert Fidelity.parse("width = 0.5, batch = 8") == Fidelity(width=0.5, batch=8)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_name_of_a_space_stands_for_what_was_measured_in_it(name: str) -> None:
+    preset = Fidelity.parse(f" {name} ")
+    assert str(preset) == PRESETS[name] and preset != FULL
+    space = spaces.get(name)
+    assert space.build(space.sample(np.random.default_rng(0)), preset)
+    with pytest.raises(InputError, match=f"{name} holds a fidelity of the space {name}, but the space is cifar"):
+        check_space(f"{name} > full", "cifar")
+    check_space([name, preset, "full"], name)
 
 
 @given(fidelities, st.integers(1, 512), st.sampled_from([1, 2, 4, 8]))
@@ -72,8 +86,9 @@ def test_refuses_what_is_out_of_range(settings: dict, message: str) -> None:
     ("text", "message"),
     [
         ("widht=0.5", "did you mean 'width'"),
-        ("0.5", "reads 'full' or like 'width=0.5,resolution=16', but got '0.5'"),
+        ("0.5", "reads 'full', like 'width=0.5,resolution=16', or .*, but got '0.5'"),
         ("", "reads 'full'"),
+        ("mlp", r"the name of a space with one that was measured \(.*nasbench201.*\), but got 'mlp'"),
         ("width=half", "width must be a number, but got 'half'"),
         ("resolution=16.5", "resolution must be a whole number, but got '16.5'"),
         ("width=0.5,width=0.5", "given twice"),

@@ -82,7 +82,8 @@ class Fidelity:
 
     @classmethod
     def parse(cls, text: str) -> Fidelity:
-        """The fidelity that `text` names, in the form `str` gives, or that a .json file of `fidelity.calibrate` holds.
+        """The fidelity that `text` names: in the form `str` gives, by the name of a space in `PRESETS`, or in a .json
+        file of `fidelity.calibrate`.
 
         Raises:
             InputError: any other text or file.
@@ -94,13 +95,15 @@ class Fidelity:
         """
         if text.endswith(".json"):
             return _calibrated(Path(text))
+        text = PRESETS.get(text.strip(), text)
         settings: dict[str, float | int] = {}
         kinds = {"width": float, "depth": float, "resolution": int, "batch": int, "repeats": int}
         for item in text.split(",") if text.strip() != "full" else []:
             name, equals, number = (part.strip() for part in item.partition("="))
             if not equals:
                 raise InputError(
-                    f"a fidelity reads 'full' or like 'width=0.5,resolution=16', but got {item!r} in {text!r}"
+                    f"a fidelity reads 'full', like 'width=0.5,resolution=16', or as the name of a space with one that "
+                    f"was measured ({', '.join(PRESETS)}), but got {item!r} in {text!r}"
                 )
             if name not in kinds:
                 raise unknown("fidelity setting", name, kinds)
@@ -115,20 +118,33 @@ class Fidelity:
 
 
 FULL = Fidelity()
+PRESETS = {
+    "bert": "width=0.25,batch=8",
+    "cnn": "width=0.5,resolution=16,batch=16",
+    "gpt": "width=0.25,depth=0.5,batch=8",
+    "macro": "width=0.5,batch=16",
+    "nasbench201": "width=0.5,depth=0.2,resolution=16,batch=32",
+    "nats_size": "width=0.5,batch=16",
+    "pit": "width=0.25,resolution=64,batch=8",
+    "transnas_macro": "width=0.5,batch=16",
+    "transnas_micro": "width=0.5,batch=16",
+}
+"""For each space the cheapest fidelity that was measured to rank as full size does, on the benchmark's kind of data."""
 _NUMBERS = ("kendall", "low", "high", "networks", "cost", "wanted")
 """What a calibration says of its fidelity; see `zerocost.fidelity.Calibrated`."""
 
 
 def check_space(given: object, space: str) -> None:
-    """`InputError` for a .json file of `fidelity.calibrate`, among the fidelities given, that is of another space."""
+    """`InputError` for a fidelity among those given that was measured in another space: a preset, or a .json file of
+    `fidelity.calibrate`."""
     parts = given.split(">") if isinstance(given, str) else given if isinstance(given, Iterable) else ()
-    for part in parts:
-        if isinstance(part, str) and part.strip().endswith(".json"):
-            of = _read(Path(part.strip()))["settings"]["space"]
+    for text in (part.strip() for part in parts if isinstance(part, str)):
+        if text in PRESETS or text.endswith(".json"):
+            of = text if text in PRESETS else _read(Path(text))["settings"]["space"]
             if of != space:
                 raise InputError(
-                    f"{part.strip()} holds a fidelity of the space {of}, but the space is {space}; calibrate that one, "
-                    "or give the fidelity itself"
+                    f"{text} holds a fidelity of the space {of}, but the space is {space}; calibrate that one, or give "
+                    "the fidelity itself"
                 )
 
 

@@ -62,7 +62,8 @@ Scale = Annotated[
     str | None,
     typer.Option(
         "--fidelity",
-        help=f"Score smaller siblings, as in width=0.5,resolution=16. By default full size, {_BY_DEFAULT}.",
+        help="Score smaller siblings, as in width=0.5,resolution=16; or the name of a space, for what was measured in "
+        f"it. By default full size, {_BY_DEFAULT}.",
     ),
 ]
 Proxies = Annotated[
