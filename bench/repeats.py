@@ -23,7 +23,7 @@ import typer
 
 import zerocost as zc
 from ranking import correlations, interval, read_tables, setting
-from tables import CONVOLUTIONAL, TRANSFORMERS, default_for, open_table, read_scores
+from tables import BESIDE, CONVOLUTIONAL, TRANSFORMERS, default_for, open_table, read_scores
 from zerocost.combine import Combination
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.store import Store
@@ -71,8 +71,8 @@ def print_table(truths: Path, scores: Path, seeds: Seeds = 3) -> None:
     for name, (frame, columns) in first.items():
         kind, plain = name.split()[0], default_for(name.split()[0])
         names = list(plain.proxies)
-        if name != kind and kind not in TRANSFORMERS:
-            continue  # another size
+        if name in BESIDE:
+            continue
         again = [read_scores(kind, scores / f"seed{seed}").loc[frame.index, names] for seed in range(1, seeds)]
         each = [frame[names], *again]
         pairs = [a.corrwith(b, method="spearman") for a, b in combinations([x.fillna(-np.inf) for x in each], 2)]
