@@ -9,6 +9,7 @@ little; networks per second are by the clock. What needs what is not here, such 
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import os
@@ -58,20 +59,35 @@ def fused(rounds: int) -> Figures:
 
 
 def combination(rounds: int) -> Figures:
-    """Units of the default combination at each size, beside a pass of the same network and batch."""
+    """Units of the default combination at each size, and of its passes with nothing observed."""
     found = {}
     for name, size in SIZES.items():
         space = zc.spaces.get("nasbench201")
         model = space.build(space.parse(CELL), size)
         samples, pixels = size.batch or 64, size.resolution or 32
         batch = torch.randn(samples, 3, pixels, pixels), torch.arange(samples) % 10
-        units = []
+        flow = copy.deepcopy(model).double()
+        units, bare = [], []
         for _ in range(rounds + 1):
-            plain = [seconds(partial(forward_backward, model, *batch)) for _ in range(3)]
-            cost = seconds(partial(zc.score, model, batch, default.proxies))
-            units.append(cost / statistics.median(plain))
+            plain = statistics.median(seconds(partial(forward_backward, model, *batch)) for _ in range(3))
+            units.append(seconds(partial(zc.score, model, batch, default.proxies)) / plain)
+            bare.append(seconds(partial(passes_alone, model, flow, batch[0])) / plain)
         found[f"default combination, {name} size, units"] = statistics.median(units[1:])
+        found[f"its passes alone, {name} size, units"] = statistics.median(bare[1:])
     return found
+
+
+def passes_alone(model: torch.nn.Module, flow: torch.nn.Module, images: torch.Tensor) -> None:
+    """The passes of the default: the batch, backward to it and through its blocks, one sample in float64 forward and
+    backward to all weights, and the batch once more."""
+    images = images.clone().requires_grad_()
+    outputs = model(images).sum()
+    for _ in range(2):
+        torch.autograd.grad(outputs, images, retain_graph=True)
+    ones = torch.ones(1, *images.shape[1:], dtype=torch.float64)
+    torch.autograd.grad(flow(ones).sum(), [*flow.parameters()], allow_unused=True)
+    with torch.no_grad():
+        model(images)
 
 
 def proxies(rounds: int) -> Figures:
