@@ -22,10 +22,8 @@ from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import zerocost as zc
-from ranking import read_tables
-from tables import default_for, open_table
-from transformer_scores import SETTINGS
+from ranking import read_tables, space_of
+from tables import default_for
 from zerocost.predict import Features
 
 SPLITS = 5
@@ -46,7 +44,7 @@ def print_bounds(truths: Path, scores: Path) -> None:
     print("|---|---|---|" + "---|" * len(READS))
     for name, (frame, columns) in read_tables(truths, scores).items():
         kind = name.split()[0]
-        space = zc.spaces.get(kind, **SETTINGS[kind].sizes) if kind in SETTINGS else open_table(kind, truths).space
+        space = space_of(kind, truths)
         ranked_by = default_for(kind)
         scored = ranked_by(frame)
         plain = np.mean([spearmanr(scored, column, nan_policy="omit").statistic for column in columns])

@@ -12,7 +12,7 @@ other spaces; then Kendall's correlation within the truth's best tenth, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -148,6 +148,31 @@ def setting(name: str, images: str) -> Setting:
     return SETTINGS.get(name) or Setting({}, data, FIDELITIES.get(name, FIDELITY), "classification", "")
 
 
+def score_networks(
+    name: str,
+    space: zc.spaces.SearchSpace,
+    texts: list[str],
+    proxies: Sequence[str],
+    seed: int,
+    images: str,
+    workers: int,
+) -> pd.DataFrame:
+    """Scores of networks of a table from a seed: a row an architecture, a column a proxy."""
+    chosen = setting(name, images)
+    scale = zc.Fidelity.parse(chosen.fidelity)
+    batches = draw_job_batches(chosen.data, [seed], 64, 1, False, scale)
+    job = Job(space, tuple(proxies), batches, scale, None, TASKS[chosen.task])
+    with Store(None) as store, Scorer(job, store=store, workers=workers) as run:
+        found = run(texts)
+    rows = [[found[text, seed][column].value for column in proxies] for text in texts]
+    return pd.DataFrame(rows, pd.Index(texts, name="arch"), [*proxies])
+
+
+def space_of(name: str, truths: Path) -> zc.spaces.SearchSpace:
+    """The space of a table, its networks of the size that they are scored at."""
+    return zc.spaces.get(name, **SETTINGS[name].sizes) if name in TRANSFORMERS else open_table(name, truths).space
+
+
 @app.command()
 def score(
     truths: Path,
@@ -161,17 +186,10 @@ def score(
     scores.mkdir(exist_ok=True)
     for name in CONVOLUTIONAL + TRANSFORMERS + BESIDE:
         kind = name.split()[0]
-        chosen, benchmark = setting(name, images), open_table(kind, truths)
-        space = zc.spaces.get(kind, **chosen.sizes) if kind in TRANSFORMERS else benchmark.space
-        every = list(known.distinct() if kind == "nasbench201" else benchmark.architectures())
-        texts = list(map(str, draw_architectures(space, every, n, 0)))
-        scale = zc.Fidelity.parse(chosen.fidelity)
-        batches = draw_job_batches(chosen.data, [0], 64, 1, False, scale)
-        job = Job(space, SCORED, batches, scale, None, TASKS[chosen.task])
-        with Store(None) as store, Scorer(job, store=store, workers=workers) as run:
-            found = run(texts)
-        rows = [[found[text, 0][column].value for column in SCORED] for text in texts]
-        pd.DataFrame(rows, pd.Index(texts, name="arch"), SCORED).to_csv(scores / f"{name}.csv")
+        space = space_of(kind, truths)
+        every = known.distinct() if kind == "nasbench201" else open_table(kind, truths).architectures()
+        texts = list(map(str, draw_architectures(space, list(every), n, 0)))
+        score_networks(name, space, texts, SCORED, 0, images, workers).to_csv(scores / f"{name}.csv")
         print(name, len(texts), flush=True)
 
 

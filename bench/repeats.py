@@ -21,13 +21,9 @@ import pandas as pd
 import torch
 import typer
 
-import zerocost as zc
-from ranking import correlations, interval, read_tables, setting
-from tables import BESIDE, CONVOLUTIONAL, TRANSFORMERS, default_for, open_table, read_scores
+from ranking import correlations, interval, read_tables, score_networks, space_of
+from tables import BESIDE, CONVOLUTIONAL, TRANSFORMERS, default_for, read_scores
 from zerocost.combine import Combination
-from zerocost.run import Job, Scorer, draw_job_batches
-from zerocost.store import Store
-from zerocost.tasks import TASKS
 
 Seeds = Annotated[int, typer.Option(min=2)]
 app = typer.Typer(add_completion=False)
@@ -40,17 +36,9 @@ def score(
     """Score the networks of every table again, from seeds 1, 2, …"""
     torch.set_num_threads(1)
     for name in CONVOLUTIONAL + TRANSFORMERS:
-        chosen, texts = setting(name, images), list(read_scores(name, scores).index)
-        made = zc.spaces.get(name, **chosen.sizes) if name in TRANSFORMERS else open_table(name, truths).space
-        names = default_for(name).proxies
-        scale = zc.Fidelity.parse(chosen.fidelity)
+        space, texts = space_of(name, truths), list(read_scores(name, scores).index)
         for seed in range(1, seeds):
-            batches = draw_job_batches(chosen.data, [seed], 64, 1, False, scale)
-            job = Job(made, tuple(names), batches, scale, None, TASKS[chosen.task])
-            with Store(None) as store, Scorer(job, store=store, workers=workers) as run:
-                found = run(texts)
-            rows = [[found[text, seed][column].value for column in names] for text in texts]
-            frame = pd.DataFrame(rows, pd.Index(texts, name="arch"), names)
+            frame = score_networks(name, space, texts, list(default_for(name).proxies), seed, images, workers)
             (scores / f"seed{seed}").mkdir(exist_ok=True)
             frame.to_csv(scores / f"seed{seed}" / f"{name}.csv")
             print(name, seed, flush=True)
@@ -69,10 +57,11 @@ def print_table(truths: Path, scores: Path, seeds: Seeds = 3) -> None:
     found: dict[str, dict[str, np.ndarray]] = {"one seed": {}, f"mean of {seeds} seeds": {}, "times reliability": {}}
     reliable = {}
     for name, (frame, columns) in first.items():
-        kind, plain = name.split()[0], default_for(name.split()[0])
-        names = list(plain.proxies)
         if name in BESIDE:
             continue
+        kind = name.split()[0]
+        plain = default_for(kind)
+        names = list(plain.proxies)
         again = [read_scores(kind, scores / f"seed{seed}").loc[frame.index, names] for seed in range(1, seeds)]
         each = [frame[names], *again]
         pairs = [a.corrwith(b, method="spearman") for a, b in combinations([x.fillna(-np.inf) for x in each], 2)]

@@ -29,6 +29,11 @@ class DiskFullError(ZerocostError, OSError):
 class Failure(ZerocostError):
     """A measurement is impossible for this model and batch; the message is the reason that the user sees."""
 
+    def without_frames(self) -> Failure:
+        """Itself, to be kept: a frame would keep the maps of the network until garbage is collected."""
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
+
 
 def describe_nearest(name: object, known: Iterable[object], see: str = "") -> str:
     """The three existing names nearest to one that does not exist, and how to list all, as a part of a message.

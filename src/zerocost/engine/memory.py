@@ -44,7 +44,7 @@ def measure_batch(
         except torch.OutOfMemoryError:
             size //= 2
         except Failure as reason:
-            refused = _without_frames(reason)
+            refused = reason.without_frames()
     signals = failed_signals(batch, passes, refused or Failure("out of memory on a single sample of the batch"))
     size = batch.samples
     goals = [name for name in passes if wanted_from(batch, [name])]
@@ -168,17 +168,11 @@ def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
     except (InputError, torch.OutOfMemoryError, KeyboardInterrupt):
         raise
     except Failure as failure:
-        return _without_frames(failure)
+        return failure.without_frames()
     except BaseException as error:
         if is_out_of_memory(error):
             raise torch.OutOfMemoryError(str(error)) from error
         return Failure(describe_error(error))
-
-
-def _without_frames(failure: Failure) -> Failure:
-    """A failure that is kept: a frame would keep the maps of the network until garbage is collected."""
-    failure.__cause__ = failure.__context__ = None
-    return failure.with_traceback(None)
 
 
 def or_failure(function: Callable[..., Any], *arguments: Any) -> Any:

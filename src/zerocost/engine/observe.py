@@ -213,7 +213,7 @@ class Observer(CallMode):
                     except torch.OutOfMemoryError:
                         raise
                     except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
-                        watcher.problem = watcher.failure(error).with_traceback(None)
+                        watcher.problem = watcher.failure(error).without_frames()
                     else:
                         noted += [undo] if undo is not None else []
         finally:

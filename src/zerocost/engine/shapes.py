@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import PRODUCTS, SUMS
+from zerocost.engine.functions import PRODUCTS, RECURRENT, SUMS
 from zerocost.engine.recurrent import Recurrence
 
 _DIMENSIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
@@ -18,7 +18,8 @@ _PAIRS = SUMS | PRODUCTS
 
 
 def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
-    """What layers of an LSTM, a GRU or a plain recurrent network return on the meta device; None elsewhere.
+    """What layers of an LSTM, a GRU or a plain recurrent network return on the meta device; None elsewhere, and for
+    any other call.
 
     >>> layer, x = torch.nn.LSTM(3, 4, 2, device="meta"), torch.empty(5, 2, 3, device="meta")
     >>> states = torch.empty(2, 2, 4, device="meta")
@@ -26,6 +27,8 @@ def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
     >>> [tuple(tensor.shape) for tensor in recurrent_result(Call(torch.lstm, "lstm", given, {}))]
     [(5, 2, 4), (2, 2, 4), (2, 2, 4)]
     """
+    if call.name not in RECURRENT:
+        return None
     given = Recurrence.of(call.args, call.kwargs)
     x, states = given.input, given.states
     if not x.is_meta:

@@ -230,7 +230,7 @@ class _WholeCalls(CallMode):
 
 
 def _run_whole(call: Call) -> Any:
-    found = recurrent_result(call) if call.name in RECURRENT else None
+    found = recurrent_result(call)
     return call.function(*call.args, **call.kwargs) if found is None else found
 
 

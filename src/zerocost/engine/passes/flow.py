@@ -77,7 +77,7 @@ def _flow(batch: PassInput) -> dict[str, Any]:
         try:
             mantissas, exponents = _wide(batch, flows, obstacle)
         except Failure as failure:
-            mantissas = failure.with_traceback(None)
+            mantissas = failure.without_frames()
     return {
         "flow_weights": weights,
         "flow_gradients": obstacle or flows,

@@ -14,7 +14,7 @@ from torch.utils.module_tracker import ModuleTracker
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import RECURRENT, Function
+from zerocost.engine.functions import Function
 from zerocost.engine.inputs import take_samples
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.modes import ShapeMode
@@ -88,7 +88,7 @@ class _CountMode(ShapeMode):
 
     def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         call = Call(function, name, args, kwargs)
-        found: Any = recurrent_result(call) if name in RECURRENT else quick_result(call) if self.quick else None
+        found: Any = recurrent_result(call) or (quick_result(call) if self.quick else None)
         return super().run(function, name, args, kwargs) if found is None else found
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -174,7 +174,7 @@ class Watcher:
         try:
             return self.problem or self.result()
         except Failure as failure:
-            return failure
+            return failure.without_frames()
 
     def failure(self, error: Exception) -> Failure:
         """The failure of a signal whose measurement raised, as on a network it was not made for."""

@@ -40,7 +40,7 @@ class GradientWatcher(Watcher):
                 except torch.OutOfMemoryError:
                     raise
                 except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
-                    self.problem = self.failure(error).with_traceback(None)
+                    self.problem = self.failure(error).without_frames()
 
         handle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
         self._hooks.append(handle)

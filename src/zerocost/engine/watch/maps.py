@@ -57,7 +57,7 @@ class ModuleMaps(SampleMaps):
                 with self.scene.inside_hook():
                     self.add(self.scene.map(output))
             except Failure as failure:
-                self.problem = failure.with_traceback(None)
+                self.problem = failure.without_frames()
 
     def after(self, call: Call, result: Tensor) -> None:
         return None
@@ -188,7 +188,7 @@ def _read_or_failure(read: Callable[[Tensor], Any], values: Tensor) -> Any:
     try:
         return read(values)
     except Failure as failure:
-        return failure.with_traceback(None)
+        return failure.without_frames()
 
 
 def _attention_weights(call: Call) -> Tensor:
