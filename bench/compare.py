@@ -41,12 +41,15 @@ torch.manual_seed(0)
 space = zc.spaces.get("nasbench201")
 cell = space.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|")
 eight = "grad_norm,snip,plain,fisher,jacob_cov,synflow,naswot,grasp"
+sizings = ["params", "flops", "peak_memory", "training_memory"]
 sizes = {"reduced": (zc.Fidelity(width=0.5, depth=0.2, resolution=16), 32, 16, 5), "full": (zc.Fidelity(), 64, 32, 1)}
 for name, (size, samples, pixels, times) in sizes.items():
     model = space.build(cell, size)
     batch = torch.randn(samples, 3, pixels, pixels), torch.arange(samples) % 10
-    for title, proxies in (("default", default.proxies), ("eight", eight)):
+    for title, proxies in {"default": default.proxies, "eight": eight, **dict(zip(sizings, sizings))}.items():
+        start = time.process_time()
         zc.score(model, batch, proxies)
+        found.setdefault("first score in a process", time.process_time() - start)
         start = time.process_time()
         for _ in range(times):
             zc.score(model, batch, proxies)

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import zerocost as zc
 from zerocost.engine import layer_counts
 from zerocost.engine.network import Network
+from zerocost.engine.passes import shape
 from zerocost.spaces import Fidelity
 from zerocost.testing.zoo import ZOO
 
@@ -43,6 +44,18 @@ def test_networks_of_a_space_need_no_pass_of_their_own(space, monkeypatch):
     assert 2 * card["flops"] == counter.get_total_flops()
 
 
+@pytest.mark.parametrize("space", ["gpt", "bert", "vit"])
+def test_transformers_need_no_counter_of_torch(space, monkeypatch):
+    space = zc.spaces.get(space)
+    network = space.build(space.sample(np.random.default_rng(0)), Fidelity(width=0.25, depth=0.2))
+    sample = torch.randn(1, 3, 224, 224) if space.name == "vit" else torch.arange(16)[None]
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        network.eval()(sample)
+    monkeypatch.setattr(Network, "hides_calls", False)  # of functions that other tests compiled
+    monkeypatch.setattr(shape, "FlopCounterMode", None)
+    assert 2 * zc.score(network, sample, "flops")["flops"] == counter.get_total_flops()
+
+
 class Decides(nn.Module):
     """Its values decide what runs."""
 
@@ -61,9 +74,10 @@ class Decides(nn.Module):
         lambda net, x: net.one(x[x[:, 0] > 0.5].new_ones(len(x), 4)) + net.other(x[x[:, 0] < 0.5]).sum(),
         lambda net, x: net.one(x) + net.other(x.new_ones(3, 4)[: (x.sum() * 0 + 1).long()]).sum(),
         lambda net, x: net.one(x) + net.other(x.expand((x[0, 0] < 0.5).long() * 2 + len(x), 4)).sum(),
+        lambda net, x: net.one(x) + net.other(torch.ones(((x[0, 0] < 0.5).long() * 2 + len(x)).item(), 4)).sum(),
         lambda net, x: net.one(x) + torch.vmap(lambda row: row @ net.other.weight)(x),
     ],
-    ids=["branch", "mask", "slice", "size", "vmap"],
+    ids=["branch", "mask", "slice", "size", "made", "vmap"],
 )
 def test_sizes_that_values_decide_are_counted_apart(decide):
     x = torch.full((2, 4), 0.1)

@@ -6,7 +6,8 @@ from fractions import Fraction
 from math import prod
 from typing import NamedTuple
 
-from zerocost.engine.tape import ATTENTION, Operation, Tape, Value
+from zerocost.engine.functions import ATTENTION
+from zerocost.engine.tape import Operation, Tape, Value
 
 _COPIES = ("clone", "_to_copy", "repeat", "index_select", "index", "cat", "constant_pad_nd")
 _SOFTMAX = ("_softmax", "_safe_softmax", "_log_softmax", "exp", "sigmoid")

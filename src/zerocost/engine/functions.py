@@ -40,6 +40,7 @@ GATHERS = {
 """Functions that pick rows: where the samples have no place in what they return, rows are in another order."""
 RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 """Functions that return a sequence like the one given, and the last states, layers×N×units."""
+ATTENTION = "scaled_dot_product_attention"
 CREATES = {"new_zeros", "new_ones", "new_full", "new_empty"}
 """Methods that take of a tensor only its kind."""
 CASTS = {"float", "double", "half", "bfloat16", "to", "type", "type_as"}

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
 from zerocost.engine.functions import (
+    ATTENTION,
     CHANNEL_AXIS,
     DROPOUT,
     ELEMENTWISE,
@@ -52,38 +53,41 @@ _PRODUCTS: dict[str, Callable[[Call, Tensor], int | None]] = {
     **dict.fromkeys(("matmul", "mm", "sparse_mm", "bmm"), lambda call, result: result.numel() * call.input.shape[-1]),
     "addmm": lambda call, result: result.numel() * call.argument(1, "mat1").shape[-1],
     "baddbmm": lambda call, result: result.numel() * call.argument(1, "batch1").shape[-1],
-    "scaled_dot_product_attention": _attention,
+    ATTENTION: _attention,
 }
 """The multiply-adds of functions that multiply matrices, None where another rule holds."""
 _LIKE_ANOTHER = {"view_as", "reshape_as", "expand_as"}
 _BY_SHAPE = {
     *(ELEMENTWISE | NORMALISATION | DROPOUT | FAKE_QUANTISATION | PREPARATION | _LIKE_ANOTHER),
     *("cat", "concat", "concatenate", "embedding", "setitem", "detach"),
+    *(
+        "sin",
+        "cos",
+        "outer",
+        "tril",
+        "triu",
+        "cumsum",
+        "gather",
+        "take_along_dim",
+        "index_select",
+        "copy",
+        "fill",
+        "zero",
+    ),
+    *("remainder", "fmod", "mod", "floor", "ceil", "round", "floordiv", "floor_divide"),
     *("dim", "size", "numel", "len", "is_floating_point"),
 }
 """Functions that multiply no matrices, and whose results have shapes that no values decide."""
 _BY_NUMBERS = {
-    *(
-        POOLING
-        | (RESHAPES - _LIKE_ANOTHER)
-        | MOVES
-        | {"t", "softmax", "log_softmax", "sum", "mean", "var", "std", "glu"}
-    ),
-    *("getitem", "select", "narrow", "chunk", "split", "unbind", "expand", "repeat", "pad", "flip", "roll"),
-    *(
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_empty",
-        "interpolate",
-        "upsample",
-        "pixel_shuffle",
-        "pixel_unshuffle",
-        "channel_shuffle",
-        "normalize",
-    ),
+    *(POOLING | (RESHAPES - _LIKE_ANOTHER) | MOVES),
+    *("softmax", "log_softmax", "sum", "mean", "var", "std", "glu", "normalize"),
+    *("getitem", "select", "narrow", "chunk", "split", "tensor_split", "unbind", "unfold"),
+    *("expand", "repeat", "pad", "flip", "roll", "new_zeros", "new_ones", "new_full", "new_empty"),
+    *("interpolate", "upsample", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"),
 }
 """The same, as long as what they are given beside one tensor holds no other: a tensor may be a size there."""
+_MADE_OF_NUMBERS = {"tensor", "arange", "linspace", "zeros", "ones", "full", "empty", "eye"}
+"""The same, as long as they are given no tensor."""
 _PROPERTIES = {"is_nested", "shape", "ndim", "dtype", "device", "data", *MOVES}
 
 
@@ -142,6 +146,8 @@ class LayerCounts:
             self.multiply_adds += products or 0
         elif name in _BY_NUMBERS:
             self.certain = not _holds_tensor(args[1:]) and not (kwargs and _holds_tensor(kwargs.values()))
+        elif name in _MADE_OF_NUMBERS:
+            self.certain = not _holds_tensor((*args, *kwargs.values()))
         elif name == "get":
             self.certain = function.__self__.__name__ in _PROPERTIES  # type: ignore[attr-defined]
         elif name in RECURRENT:

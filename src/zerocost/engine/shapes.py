@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import PRODUCTS, RECURRENT, SUMS
+from zerocost.engine.functions import ATTENTION, PRODUCTS, RECURRENT, SUMS
+from zerocost.engine.operators import slid, spreads_to
 from zerocost.engine.recurrent import Recurrence
 
 _DIMENSIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
+_AVERAGES = {"avg_pool1d": 1, "avg_pool2d": 2, "avg_pool3d": 3}
 _POOLINGS = {"adaptive_avg_pool1d": 1, "adaptive_avg_pool2d": 2, "adaptive_avg_pool3d": 3}
+_OF_ATTENTION = ("query", "key", "value", "attn_mask")
 _PAIRS = SUMS | PRODUCTS
 
 
@@ -38,8 +41,8 @@ def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
 
 
 def quick_result(call: Call) -> Tensor | None:
-    """What a convolution, a linear layer, an adaptive average, or a sum or product of equal shapes or with a number,
-    returns on the meta device; None for any other call.
+    """What a convolution, a linear layer, attention, an average of a window or an adaptive one, or a sum or product of
+    two tensors or with a number, returns on the meta device; None for any other call.
 
     >>> images, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
     >>> quick_result(Call(torch.conv2d, "conv2d", (images, weight, None, 2), {})).shape
@@ -47,28 +50,50 @@ def quick_result(call: Call) -> Tensor | None:
     """
     if call.name in _DIMENSIONS:
         return _convolved(call, _DIMENSIONS[call.name])
+    if call.name in _AVERAGES:
+        return _averaged(call, _AVERAGES[call.name])
     if call.name in _POOLINGS:
         return _pooled(call, _POOLINGS[call.name])
     if call.name == "linear":
         return _mapped(call)
+    if call.name == ATTENTION:
+        return _attended(call)
     return _paired(*call.args) if call.name in _PAIRS and len(call.args) == 2 and not call.kwargs else None
 
 
 def _convolved(call: Call, dimensions: int) -> Tensor | None:
     inputs, weight = call.argument(0, "input"), call.argument(1, "weight")
     places = ((3, "stride", 1), (4, "padding", 0), (5, "dilation", 1))
-    settings = [per_axis for place in places if (per_axis := _as_tuple(call.argument(*place), dimensions))]
-    groups = call.argument(6, "groups", 1)
-    known = _alike(inputs, weight) and inputs.ndim == weight.ndim == dimensions + 2 and len(settings) == len(places)
-    if not known or inputs.shape[1] != weight.shape[1] * groups:
+    stride, padding, dilation = (_as_tuple(call.argument(*place), dimensions) for place in places)
+    known = _alike(inputs, weight) and inputs.ndim == weight.ndim == dimensions + 2
+    if not known or stride is None or padding is None or dilation is None:
         return None
-    shape = [
-        (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-        for size, kernel, (stride, padding, dilation) in zip(
-            inputs.shape[2:], weight.shape[2:], zip(*settings, strict=True), strict=True
-        )
-    ]
-    return inputs.new_empty(inputs.shape[0], weight.shape[0], *shape) if min(shape) > 0 else None
+    if inputs.shape[1] != weight.shape[1] * call.argument(6, "groups", 1):
+        return None
+    sizes = slid(inputs.shape[2:], weight.shape[2:], stride, padding, dilation)
+    return _empty(inputs, len(inputs), len(weight), *sizes) if min(sizes) > 0 else None
+
+
+def _averaged(call: Call, dimensions: int) -> Tensor | None:
+    inputs, window = call.argument(0, "input"), call.argument(1, "kernel_size")
+    given = window, call.argument(2, "stride") or window, call.argument(3, "padding", 0)
+    kernel, stride, padding = (_as_tuple(value, dimensions) for value in given)
+    known = _alike(inputs, inputs) and inputs.ndim == dimensions + 2
+    if not known or kernel is None or stride is None or padding is None or 2 * max(padding) > min(kernel):
+        return None
+    sizes = slid(inputs.shape[2:], kernel, stride, padding, (1,) * dimensions, call.argument(4, "ceil_mode", False))
+    return _empty(inputs, *inputs.shape[:2], *sizes) if min(sizes) > 0 else None
+
+
+def _attended(call: Call) -> Tensor | None:
+    query, key, value, mask = (call.argument(place, name) for place, name in enumerate(_OF_ATTENTION))
+    known = _alike(query, key) and _alike(query, value) and query.ndim > 2
+    if not known or (*query.shape[:-2], query.shape[-1]) != (*key.shape[:-2], key.shape[-1]):
+        return None
+    fits = key.shape[:-1] == value.shape[:-1] and (
+        mask is None or spreads_to(mask.shape, (*query.shape[:-1], key.shape[-2]))
+    )
+    return _empty(query, *query.shape[:-1], value.shape[-1]) if fits else None
 
 
 def _pooled(call: Call, dimensions: int) -> Tensor | None:
@@ -76,18 +101,27 @@ def _pooled(call: Call, dimensions: int) -> Tensor | None:
     sizes = _as_tuple(call.argument(1, "output_size"), dimensions)
     if sizes is None or None in sizes or not _alike(inputs, inputs) or inputs.ndim <= dimensions:
         return None
-    return inputs.new_empty(*inputs.shape[:-dimensions], *sizes)
+    return _empty(inputs, *inputs.shape[:-dimensions], *sizes)
 
 
 def _mapped(call: Call) -> Tensor | None:
     inputs, weight = call.argument(0, "input"), call.argument(1, "weight")
     known = _alike(inputs, weight) and inputs.ndim > 1 and weight.ndim == 2 and inputs.shape[-1] == weight.shape[1]
-    return inputs.new_empty(*inputs.shape[:-1], weight.shape[0]) if known else None
+    return _empty(inputs, *inputs.shape[:-1], weight.shape[0]) if known else None
 
 
 def _paired(one: Any, other: Any) -> Tensor | None:
-    by_number = type(other) in (int, float) and _alike(one, one)
-    return torch.empty_like(one) if by_number or (_alike(one, other) and one.shape == other.shape) else None
+    if type(other) not in (int, float):
+        if not _alike(one, other) or not other.is_contiguous():
+            return None
+        one, other = (one, other) if spreads_to(other.shape, one.shape) else (other, one)
+        if not spreads_to(other.shape, one.shape):
+            return None
+    return _empty(one, *one.shape) if _alike(one, one) and one.is_contiguous() else None
+
+
+def _empty(like: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device=like.device)
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -16,14 +16,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import RECURRENT, Function
+from zerocost.engine.functions import ATTENTION, RECURRENT, Function
 from zerocost.engine.modes import CallMode, without_checks
 from zerocost.engine.network import Network
 from zerocost.engine.on_meta import on_meta
-from zerocost.engine.shapes import recurrent_result
+from zerocost.engine.operators import QuickOperators, without_compiler
+from zerocost.engine.shapes import quick_result, recurrent_result
 from zerocost.engine.walk import named_modules
 
-ATTENTION = "scaled_dot_product_attention"
 _WHOLE = {ATTENTION, *RECURRENT}
 """Functions that are one operation, whatever torch makes of them on a device."""
 
@@ -138,13 +138,14 @@ def _record(network: Network, seed: int, tensors: Mapping[str, Tensor], sample: 
     with ExitStack() as stack:
         stack.enter_context(network.fresh(seed, training=False))
         recorder.follow(network)
-        for context in (recorder, whole):
+        for context in (QuickOperators(), recorder, whole):
             stack.enter_context(context)
         returned = network.run_whole(tensors, sample)
     recorder.tape.outputs = {recorder.value(t).storage for t in _tensors(returned)}
     return recorder.tape
 
 
+@without_compiler
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down each operator that is dispatched."""
 
@@ -230,7 +231,7 @@ class _WholeCalls(CallMode):
 
 
 def _run_whole(call: Call) -> Any:
-    found = recurrent_result(call)
+    found: Any = recurrent_result(call) or quick_result(call)
     return call.function(*call.args, **call.kwargs) if found is None else found
 
 

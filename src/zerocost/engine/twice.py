@@ -16,7 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from zerocost.engine.functions import RECURRENT, Function, function_name, is_in_place
+from zerocost.engine.functions import ATTENTION, RECURRENT, Function, function_name, is_in_place
 
 
 def _hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
@@ -112,7 +112,7 @@ def call_twice(function: Function, name: str, args: tuple[Any, ...], kwargs: dic
     >>> y, torch.equal(y, F.hardsigmoid(x))
     (tensor([0.5000], grad_fn=<_TwiceBackward>), True)
     """
-    if name == "scaled_dot_product_attention":
+    if name == ATTENTION:
         with sdpa_kernel(SDPBackend.MATH):
             return function(*args, **kwargs)
     if name in RECURRENT:

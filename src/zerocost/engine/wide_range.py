@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CHANNEL_AXIS, POOLING, Function, is_in_place
+from zerocost.engine.functions import ATTENTION, CHANNEL_AXIS, POOLING, Function, is_in_place
 from zerocost.engine.modes import FlowMode
 
 _LIMIT = 32
@@ -226,7 +226,7 @@ _RULES = {
     "pad": WideRangeMode.padding,
     "addcmul": WideRangeMode.sum_of_products,
     "lerp": WideRangeMode.interpolation,
-    "scaled_dot_product_attention": WideRangeMode.attention,
+    ATTENTION: WideRangeMode.attention,
 }
 
 

@@ -43,8 +43,9 @@ def block_gains(maps: Sequence[BlockMap], seed: int) -> list[Tensor]:
             raise Failure("no path from the weights to the output of a block")
         output = after.as_map(after.tensor)
         out = random_signs(output, generator)
+        product = (output * out).sum()  # `grad_outputs` would import SymPy, which takes half a second
         (gradient,) = torch.autograd.grad(
-            output, before.tensor, out, retain_graph=True, allow_unused=True, materialize_grads=True
+            product, before.tensor, retain_graph=True, allow_unused=True, materialize_grads=True
         )
         back = before.as_map(gradient)
         if back.shape == out.shape and torch.equal(back, out):

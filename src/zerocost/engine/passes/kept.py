@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_map
 from zerocost.engine.inputs import sample_test, take_samples
 from zerocost.engine.network import Network
 from zerocost.engine.on_meta import on_meta
+from zerocost.engine.operators import QuickOperators
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
 from zerocost.engine.tape import Size, size_of, storage_key
@@ -41,7 +42,7 @@ def _kept_of_one(network: Network, seed: int, tensors: dict[str, Tensor], pair: 
         return tensor
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    with network.fresh(seed, training=True), torch.enable_grad(), hooks:
+    with network.fresh(seed, training=True), torch.enable_grad(), hooks, QuickOperators():
         network.run(tensors, pair)
     for tensor in tensors.values():
         kept.pop(storage_key(tensor), None)

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
+from zerocost.engine.functions import ATTENTION, BY_HAND, CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
 from zerocost.engine.watch.base import MAPPING, Collector, Scene, Undo, Watcher, check_visible
 
 
@@ -164,7 +164,7 @@ class AttentionMaps(Collector):
     nothing_seen = "no attention was seen"
 
     def before(self, call: Call) -> None:
-        if call.name == "scaled_dot_product_attention" and self.scene.sample_axis.reaches(call.argument(0, "query")):
+        if call.name == ATTENTION and self.scene.sample_axis.reaches(call.argument(0, "query")):
             check_visible(call.argument(0, "query"))
             self.values.append(_attention_weights(call).detach())
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import RECURRENT
+from zerocost.engine.functions import ATTENTION, RECURRENT
 from zerocost.engine.network import Network
 from zerocost.engine.recurrent import Recurrence
 
@@ -41,7 +41,7 @@ class WeightRoles:
         softmax = call.name == "softmax" and isinstance(call.input, Tensor) and call.input.ndim > 2
         last = call.argument(1, "dim") in (-1, call.input.ndim - 1) if softmax else False
         running = [m for m in self.running if not isinstance(m, nn.Softmax)]
-        if running and (call.name == "scaled_dot_product_attention" or last):
+        if running and (call.name == ATTENTION or last):
             self.attending.add(id(running[-1]))
         if call.name in RECURRENT:
             for weight in Recurrence.of(call.args, call.kwargs).params:
