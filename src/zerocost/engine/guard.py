@@ -60,11 +60,14 @@ class Snapshot:
         for holder in holders:  # grows while it is walked
             self._save(holder)
             for key, value in holder.items() if isinstance(holder, (dict, _Slots)) else enumerate(holder):
-                kind = _save_method(type(value))  # type: ignore[arg-type]
-                if kind is None:
+                type_ = type(value)
+                if type_ in _UNCHANGING or (type_ is tuple and _UNCHANGING.issuperset(map(type, value))):
                     continue
-                if type(value) in _CONTAINERS and not value:
+                if type_ in _CONTAINERS and not value:
                     self._empty.append(value)
+                    continue
+                kind = _save_method(type_)  # type: ignore[arg-type]
+                if kind is None:
                     continue
                 if kind is _TENSOR and not isinstance(holder, tuple):
                     self.places.append(_Place(holder, key, value))
@@ -149,8 +152,10 @@ _DICTIONARY = _SaveMethod(dict, _restore_container)
 _SEQUENCE = _SaveMethod(list, _restore_container)
 _OBJECT = _SaveMethod(_attributes, _restore_container)
 _CONTAINERS = {dict, OrderedDict, list, set, deque}
+_UNCHANGING = {bool, int, float, str, NoneType, FunctionType}
+"""Types of most values, known at once."""
 _SAVE_METHODS: dict[type, _SaveMethod | None] = {
-    **dict.fromkeys((bool, int, float, str, NoneType, FunctionType), None),  # never looked into, so known at once
+    **dict.fromkeys(_UNCHANGING, None),
     nn.Module: _MODULE,
     Tensor: _TENSOR,
     nn.Parameter: _TENSOR,
