@@ -13,6 +13,7 @@ from torch import nn
 import zerocost as zc
 from zerocost import data
 from zerocost.base.errors import InputError
+from zerocost.predict import Features
 from zerocost.run import Scorer
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.follow import Follower
@@ -300,6 +301,21 @@ def test_what_was_trained_before_an_interruption_is_kept_in_the_first_round_too(
     assert len(trained) >= 2
     assert set(result.kept.frame.index) == trained
     assert result.front and set(result.front) <= trained
+
+
+def test_interrupted_before_the_first_training_keeps_the_scores(monkeypatch):
+    encode, calls = Features.fit_transform, []
+
+    def stop(features, scores):
+        calls.append(scores)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return encode(features, scores)
+
+    monkeypatch.setattr(Features, "fit_transform", stop)
+    with pytest.raises(SearchInterrupted) as stopped:
+        search(space, "digits:8", candidates=8, keep=1, trainings=6, epochs=1, proxies="params", batch=16)
+    assert stopped.value.result.table.frame["params"].notna().all()
 
 
 def test_of_equally_good_networks_the_best_is_on_the_front():

@@ -95,9 +95,10 @@ class _Loop:
     def belief(self) -> Belief:
         """What is expected of all that passes the filter."""
         if self.pool is not self.result.kept:
-            self.pool = self.result.kept
-            self.features = Features(self.plan.space, _PARTS).fit_transform(self.pool.frame[_scores(self.pool)])
-            self.score, self.others = self._objectives(self.pool)
+            pool = self.result.kept
+            self.features = Features(self.plan.space, _PARTS).fit_transform(pool.frame[_scores(pool)])
+            self.score, self.others = self._objectives(pool)
+            self.pool = pool  # last, as Ctrl-C may come before
         values = {name: one.value for name, one in self.outcomes.items()}
         return learn(self.features, self.score, values, _noise(self.outcomes.values()))
 
