@@ -16,6 +16,7 @@ from torch.utils.data import TensorDataset
 import zerocost as zc
 from zerocost.base.errors import InputError
 from zerocost.combine import Combination, as_combination, default, for_inputs, load, log_rank, rank_mean, tokens, vote
+from zerocost.engine.proxy import REGISTRY
 from zerocost.proxies import get
 
 whole = st.integers(-50, 50).map(float)
@@ -115,6 +116,47 @@ def test_it_is_written_and_read_whole(tmp_path):
     pd.testing.assert_frame_equal(read.reference, reference)
     assert {**read.as_dict(), "reference": 0} == {**made.as_dict(), "reference": 0}
     assert as_combination(str(tmp_path / "made.json")).weights == made.weights
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file with a proxy of the user's own, `own_sum`."""
+    file, before = tmp_path / "own.py", set(REGISTRY)
+    file.write_text("""
+import zerocost
+
+@zerocost.proxy(paper="ours")
+def own_sum(weights, *, power=1):
+    return sum(float((weight**power).sum()) for weight in weights)
+""")
+    yield file
+    for name in REGISTRY.keys() - before:
+        del REGISTRY[name]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda name: f"{name},l2_norm",
+        lambda name: {name: 1.0, "l2_norm": 0.5},
+        lambda name: Combination({name: 1.0, "l2_norm": 0.5}),
+    ],
+    ids=["text", "weights", "combination"],
+)
+def test_a_proxy_of_a_file_is_named_with_it_also_in_what_is_saved(given, own, tmp_path):
+    name, where = "own_sum(power=2)", f"{own}:own_sum(power=2)"
+    made = as_combination(given(where))
+    assert made.proxies == [name, "l2_norm"]
+    made.save(tmp_path / "made.json")
+    del REGISTRY["own_sum"]
+    table = zc.rank({"one": lambda: nn.Linear(3, 2)}, (torch.rand(4, 3), torch.arange(4) % 2), tmp_path / "made.json")
+    assert table.frame[[name, "l2_norm"]].notna().all(axis=None)
+    assert table.combination.files == {name: where}
+
+
+def test_a_proxy_that_a_file_does_not_have_is_refused_at_once(own):
+    with pytest.raises(InputError, match=r"unknown name .*'mine'. Known: own_sum"):
+        Combination({f"{own}:mine": 1.0})
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from zerocost.base.fidelity import Fidelity
 from zerocost.base.files import write_text
 from zerocost.base.units import is_cost
 from zerocost.combine.ranks import METHODS, score_terms
+from zerocost.proxies.registry import portable_proxies
 
 _FORMAT = 1
 _METHOD_NAMES = {
@@ -32,7 +33,8 @@ class Combination:
     r"""Several proxies combined into one number by rank; `rank`, `search` and `evaluate` take it in place of proxies.
 
     Attributes:
-        weights: the weight of each proxy, from −1 to 1. A proxy of negative weight is ranked in reverse.
+        weights: the weight of each proxy, from −1 to 1. A proxy of negative weight is ranked in reverse. One of your
+            own may be given as FILE.py:NAME.
         method: "log_rank", "rank_mean", "vote" or "consensus": the functions of `zerocost.combine`.
         batch: number of samples in the scoring batch; the caller's if None.
         repeats: number of initialisations that scores are means over; the caller's if None.
@@ -41,6 +43,7 @@ class Combination:
         reference: scores of other candidates to rank among, one column a proxy. With it, a candidate's number does not
             depend on which other candidates are ranked; without it, numbers are relative to the pool.
         made: how the combination was found, as values that JSON can hold.
+        files: the FILE.py:NAME of each proxy that was given so, by its name.
 
     Raises:
         InputError: no weights, a weight or setting out of range, or a reference that lacks a proxy.
@@ -59,13 +62,14 @@ class Combination:
     where: str | None = None
     reference: pd.DataFrame | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.method, str) or self.method not in METHODS:
             raise unknown("method", str(self.method), METHODS)
         if not isinstance(self.weights, Mapping) or not self.weights:
             raise InputError(f"weights must map names of proxies to numbers, but got {self.weights!r}")
-        for name, kind in (("where", str), ("fidelity", str), ("made", Mapping)):
+        for name, kind in (("where", str), ("fidelity", str), ("made", Mapping), ("files", Mapping)):
             value = getattr(self, name)
             if value is not None and not isinstance(value, kind):
                 raise InputError(f"{name} must be of type {kind.__name__}, but got {value!r}")
@@ -73,8 +77,15 @@ class Combination:
             parse_clauses(self.where)
         for part in (self.fidelity or "full").split(">"):
             Fidelity.parse(part.strip())
+        named = {
+            given: portable_proxies(given) if ".py:" in given else {given: given} for given in map(str, self.weights)
+        }
+        own = {name: given for given, found in named.items() if ".py:" in given for name in found}
         checked = {
-            "weights": {name: _check_weight(name, value) for name, value in self.weights.items()},
+            "weights": {
+                name: _check_weight(name, value) for given, value in self.weights.items() for name in named[str(given)]
+            },
+            "files": {**self.files, **own},
             "batch": _check_whole_number("batch", self.batch),
             "repeats": _check_whole_number("repeats", self.repeats),
             "made": dict(self.made),
@@ -144,7 +155,7 @@ class Combination:
     def as_dict(self) -> dict[str, Any]:
         """All settings, as values that JSON can hold."""
         values = {name: value for name, value in vars(self).items() if value is not None and name != "reference"}
-        values |= {"weights": dict(self.weights), "made": dict(self.made)}
+        values |= {"weights": dict(self.weights), "made": dict(self.made), "files": dict(self.files)}
         if self.reference is not None:
             rows = self.reference.astype(object).where(self.reference.notna(), None)
             values["reference"] = {str(name): column.tolist() for name, column in rows.items()}

@@ -12,7 +12,7 @@ from typing_extensions import TypeIs
 
 from zerocost.combine.combination import Combination, load
 from zerocost.engine.proxy import Proxy
-from zerocost.proxies.registry import ProxyNames, as_items, resolve
+from zerocost.proxies.registry import ProxyNames, as_items, portable_proxies, resolve
 
 _Wanted = TypeVar("_Wanted")
 _DEFAULT, _TOKENS = "default", "tokens"
@@ -26,7 +26,7 @@ def as_proxies(wanted: Combination | Path | ProxyNames) -> ProxyNames:
     """
     if _is_combination_file(wanted):
         wanted = load(str(wanted).strip())
-    return wanted.proxies if isinstance(wanted, Combination) else wanted
+    return [wanted.files.get(name, name) for name in wanted.proxies] if isinstance(wanted, Combination) else wanted
 
 
 def _is_combination_file(wanted: object) -> TypeIs[str | Path]:
@@ -53,7 +53,8 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames
         return load(str(wanted).strip())
     if isinstance(wanted, str) and wanted.strip() in _NAMED:
         return _NAMED[wanted.strip()]
-    return Combination({p.name: -1.0 if p.is_budget else 1.0 for p in resolve(wanted)})
+    given = {name: text for name, text in portable_proxies(wanted).items() if isinstance(text, str) and ".py:" in text}
+    return Combination({p.name: -1.0 if p.is_budget else 1.0 for p in resolve(wanted)}, files=given)
 
 
 def for_inputs(wanted: _Wanted, inputs: Any) -> _Wanted | Combination:

@@ -153,7 +153,10 @@ def tune(
             drawn = [str(arch) for arch in distinct(fitted, pool, np.random.default_rng(seed))]
             reference = score_settings(drawn, [best.setting], scoring)[best.setting]
     fidelity, samples, initialisations = best.setting
-    combination = Combination(best.weights, best.method, samples, initialisations, fidelity).against(reference)
+    own = combine.as_combination(proxies).files
+    combination = Combination(best.weights, best.method, samples, initialisations, fidelity, files=own).against(
+        reference
+    )
     if found.passes.reliable:
         combination = replace(combination, where=safe_threshold(combination, scores, accuracy))
     used: dict[str, Any] = {
