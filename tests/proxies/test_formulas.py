@@ -296,6 +296,13 @@ def test_options_of_formulas() -> None:
     assert float(meco_opt([many], channels=6)) == pytest.approx(0, abs=1e-9)
 
 
+@given(st.integers(0, 999))
+def test_maps_of_less_rank_than_channels_have_no_least_eigenvalue_but_0(seed):
+    generator = torch.Generator().manual_seed(seed)
+    found = torch.rand(8, 2, generator=generator) @ torch.randn(2, 60, generator=generator)
+    assert meco([found]) == meco_opt([found]) == 0
+
+
 @pytest.mark.parametrize(
     ("formula", "signals", "reason"),
     [

@@ -38,7 +38,7 @@ def meco(sample_maps: Tensors) -> Tensor:
 def least_eigenvalue(channels: Tensor) -> Tensor:
     """Smallest eigenvalue of the correlation matrix of rows, in float64; entries of constant rows are 0.
 
-    Of a stack of matrices, one for each.
+    Of a stack of matrices, one for each. What rounding makes of an eigenvalue of 0 is 0.
     """
     *stacked, count, positions = channels.shape
     if positions <= count:  # centred rows span at most positions - 1 dimensions
@@ -47,5 +47,6 @@ def least_eigenvalue(channels: Tensor) -> Tensor:
     rows = rows - rows.mean(-1, keepdim=True)
     lengths = rows.norm(dim=-1, keepdim=True)
     rows = torch.where(lengths > 0, rows / lengths, 0.0)
-    values: Tensor = torch.linalg.eigvalsh(rows @ rows.mT)
-    return values[..., 0].clamp(min=0)
+    values: Tensor = torch.linalg.eigvalsh(rows @ rows.mT)[..., 0]
+    rounding = count * max(torch.finfo(channels.dtype).eps ** 2, torch.finfo(rows.dtype).eps)
+    return torch.where(values > rounding, values, 0.0)
