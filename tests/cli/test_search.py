@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 SMALL = (
@@ -36,6 +37,17 @@ def test_a_budget_of_trainings_is_told_beside_random_picks(run, user_file, tmp_p
     assert "what the search bought" in result.out and "mean best of as many random picks" in result.out
     assert "scored in " in result.out and "would have taken" not in result.out  # all of them were trained
     assert "What was expected, and what came" in page.read_text(encoding="utf-8")
+
+
+def test_metrics_that_were_an_objective_are_told_of_all_who_have_one(run, user_file, tmp_path):
+    table = tmp_path / "all.csv"
+    options = (*SMALL, "--candidates", 4, "--objectives", "accuracy,params", "--csv", table)
+    result = run("search", "--space", f"{user_file}:space", *options)
+    assert result.code == 0, result.err
+    assert pd.read_csv(table)["accuracy"].notna().sum() == 4
+    front = result.out.partition("front: ")[2].partition("survivors, ")[0].splitlines()
+    assert len(front) >= 4 and front[1].split() == ["candidate", "accuracy", "params", "rank_score"]
+    assert "would have taken" not in result.out
 
 
 def test_json_holds_everything(run):

@@ -223,10 +223,7 @@ def _print_result(result: SearchResult) -> None:
             out.print(note, highlight=False, markup=False, soft_wrap=True)
         print_failures(table)
     learnt = spent_budget(result)
-    if len(result.objectives) > 1:
-        names = [result.task.metric_name if learnt and name == SCORE else name for name in result.objectives]
-        which = plural(len(result.front), "trained architecture" if learnt else "architecture")
-        out.print(f"front: {which} that no other beats in all of {', '.join(names)}")
+    _print_front(result, learnt)
     if learnt:
         print_trained(result)
     elif len(result.kept):
@@ -249,6 +246,19 @@ def _print_result(result: SearchResult) -> None:
     times = Times.of(result)
     if result.survivors:
         out.print("; ".join(filter(None, (times.summary, times.note))), highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_front(result: SearchResult, learnt: bool) -> None:
+    """With several objectives, the architectures that no other beats in all of them."""
+    if len(result.objectives) < 2:
+        return
+    names = [result.task.metric_name if learnt and name == SCORE else name for name in result.objectives]
+    which = plural(len(result.front), "trained architecture" if learnt else "architecture")
+    title = f"front: {which} that no other beats in all of {', '.join(names)}"
+    if learnt or not result.front:
+        out.print(title)
+    else:
+        print_ranking(result.table.narrow(result.front, {}), title)
 
 
 def _best_metric(runs: Sequence[Run], task: Task) -> float | None:

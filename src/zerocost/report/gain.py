@@ -14,6 +14,7 @@ from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
 from zerocost.report.frames import RANDOM, SURVIVORS, run_table
 from zerocost.report.progress import candidate_names
+from zerocost.search.objectives import is_metric
 
 if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
@@ -222,7 +223,10 @@ class Power:
 
 
 def _epochs_left(result: SearchResult, candidates: int, trained: Iterable[Run]) -> int:
-    """How many more epochs training all candidates from each seed takes; none of a run that failed."""
+    """How many more epochs training all candidates from each seed takes; none of a run that failed, nor where all were
+    trained for an objective."""
+    if any(map(is_metric, result.objectives)):
+        return 0
     runs = list(trained)
     epochs = int(result.settings.get("epochs", max((len(run.epochs) for run in runs), default=0)))
     done = sum(len(run.epochs) if run.failure is None else epochs for run in runs)

@@ -124,11 +124,12 @@ class SearchResult(Result):
         return next((run.metric_name for run in self.survivors), "accuracy")
 
     def to_frame(self) -> pd.DataFrame:
-        """Every scored architecture, best first: its scores, whether it was kept, and its mean metric if trained."""
-        metrics = _mean_metrics([*self.random, *self.survivors])
-        frame = self.table.to_frame()
-        trained = frame.index.map(lambda name: metrics.get(name, np.nan)).astype(float)
-        return frame.assign(kept=frame.index.isin(self.kept.frame.index)).assign(**{self.metric_name: trained})
+        """Every scored architecture, best first: its scores, whether it was kept, and its mean metric if trained, as a
+        survivor, a random pick or for an objective."""
+        frame, metric = self.table.to_frame(), self.metric_name
+        trained = pd.Series(_mean_metrics([*self.random, *self.survivors]), dtype=float).reindex(frame.index)
+        trained = trained.fillna(frame[metric]) if metric in frame else trained
+        return frame.assign(kept=frame.index.isin(self.kept.frame.index)).assign(**{metric: trained})
 
     def plot(self) -> go.Figure:
         """The metric of survivors beside random picks; before training, the scores in the order proposed."""
