@@ -144,6 +144,8 @@ def test_a_file_that_no_calibration_wrote_is_named(of_net, tmp_path, changed, me
 def test_percentages_are_written_in_one_way():
     found = zc.fidelity.calibrate(net, "digits:8", kendall=0.5, fidelities=["width=0.5"], **SHORT)
     assert f"for {percent(found.cost)} of the cost" in found.verdict
+    assert "no cheaper: use full size" in replace(found, cost=1.2).verdict
+    assert "no cheaper" not in replace(found, cost=0.9).verdict
 
 
 @pytest.mark.parametrize(

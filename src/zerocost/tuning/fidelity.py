@@ -78,10 +78,11 @@ class Calibrated:
         if self.fidelity == FULL:
             return f"no cheaper fidelity was shown to agree to Kendall {self.wanted:g} with full size: use full size"
         short = "" if self.kendall >= self.wanted else f"; less than the {self.wanted:g} wanted: do not rely on it"
+        dear = "; that is no cheaper: use full size" if self.cost >= 1 else ""
         return (
             f"{self.fidelity} ranks as full size does to Kendall {self.kendall:.2f}, 95 % interval {self.low:.2f} to "
             f"{self.high:.2f} ({self.networks} networks it was not chosen on), for {percent(self.cost)} of the "
-            f"cost{short}"
+            f"cost{short}{dear}"
         )
 
     def __str__(self) -> str:
