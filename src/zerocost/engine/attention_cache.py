@@ -23,6 +23,8 @@ def cached_values(tape: Tape) -> Fraction:
     Fraction(0, 1)
     """
     cache = _Cache(tape)
+    if not any(operation.name in (ATTENTION, *_SOFTMAX) for operation in tape.operations):
+        return cache.total
     for operation in tape.operations:
         cache.add(operation)
     return cache.total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -248,7 +248,20 @@ _ALSO_POINTWISE = {"native_batch_norm", "_native_batch_norm_legit", "_native_bat
 
 def _tensors(nest: Any) -> list[Tensor]:
     """The tensors in a nest, a sparse or nested one by the dense ones that it is made of."""
-    return [part for leaf in tree_leaves(nest) if isinstance(leaf, Tensor) for part in _dense_parts(leaf)]
+    return [part for leaf in _leaves(nest) if isinstance(leaf, Tensor) for part in _dense_parts(leaf)]
+
+
+def _leaves(nest: Any) -> Iterator[Any]:
+    """`tree_leaves`, without its cost for what operators are given."""
+    if isinstance(nest, Tensor | int | float | None):
+        yield nest
+    elif type(nest) in (tuple, list):
+        for part in nest:
+            yield from _leaves(part)
+    elif type(nest) is dict:
+        yield from _leaves([*nest.values()])
+    else:
+        yield from tree_leaves(nest)
 
 
 def _dense_parts(tensor: Any) -> list[Tensor]:
