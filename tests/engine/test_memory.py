@@ -67,6 +67,22 @@ def test_batches_to_compare_are_run_in_parts_each():
     assert not parts.failures and dict(parts) == pytest.approx(dict(whole), rel=1e-10)
 
 
+def test_memory_that_python_cannot_get_is_out_of_memory_too():
+    class Large(nn.Module):
+        def __init__(self, limit):
+            super().__init__()
+            self.model, self.limit = mlp(), limit
+
+        def forward(self, x):
+            return self.model(x) if len(x) <= self.limit else bytearray(2**60)
+
+    parts = zc.score(Large(3), batch(), "snip, naswot")
+    assert parts.provenance["part_size"] == 3
+    assert dict(parts) == pytest.approx(dict(zc.score(mlp(), batch(), "snip, naswot")), rel=1e-10)
+    reasons = zc.score(Large(0), batch(), "snip, naswot").failures
+    assert set(reasons.values()) == {"out of memory on a single sample of the batch"}
+
+
 def test_no_room_for_a_single_sample():
     card = zc.score(Rationed(mlp(), 0), batch(), EVERY)
     assert all("out of memory" in reason for reason in card.failures.values())
@@ -214,9 +230,10 @@ def test_only_the_pass_that_runs_out_fails():
     assert card["snip"] == zc.score(model, batch(), "snip")["snip"]
 
 
-def test_a_proxy_that_runs_out_of_memory_fails_alone(registries):
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
+def test_a_proxy_that_runs_out_of_memory_fails_alone(registries, error):
     def hungry(weights):
-        raise torch.OutOfMemoryError("no")
+        raise error("no")
 
     zc.proxy(paper="this test")(hungry)
     card = zc.score(mlp(), batch(), "hungry, snip")

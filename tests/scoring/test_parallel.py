@@ -75,8 +75,7 @@ def test_a_candidate_without_enough_memory_costs_itself_alone_if_at_all(tmp_path
     table = zc.rank({way: partial(Hungry, way, tmp_path) for way in ways}, DATA, "snip", workers=2)
     assert set(table.frame["snip"].dropna().index) == {"large batch", "beside another", "beside another too"}
     reasons = table.failures.set_index("candidate")["reason"]
-    assert reasons["torch"] == "out of memory on a single sample of the batch"
-    assert "MemoryError" in reasons["python"]
+    assert reasons["torch"] == reasons["python"] == "out of memory on a single sample of the batch"
     assert reasons["killed at a large batch"].unique().tolist() == [
         "its worker process died twice, the second time with no network beside it: SIGKILL, as when memory runs out"
     ]

@@ -296,5 +296,5 @@ def _count_inputs(error: BaseException, inputs: Any) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch could not get memory: its own error class, or the CPU allocator's RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether memory could not be had: torch's error or Python's, or the RuntimeError of torch's CPU allocator."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

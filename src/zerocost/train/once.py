@@ -121,6 +121,6 @@ def _tracked_settings(settings: TrainingSettings) -> dict[str, Any]:
 
 def _failure_reason(error: BaseException, batch_size: int) -> str:
     """Why a run failed, in one line."""
-    if isinstance(error, MemoryError) or is_out_of_memory(error):
+    if is_out_of_memory(error):
         return f"out of memory at batch_size={batch_size}; try a smaller one"
     return str(error) if isinstance(error, ZerocostError) else describe_error(error)
