@@ -322,6 +322,8 @@ def test_maps_of_less_rank_than_channels_have_no_least_eigenvalue_but_0(seed):
         (wrcor, ([Response(0, None)],), "constant values"),
         (wrcor, ([Response(0, torch.ones(2, 2))],), "singular"),
         (zen, (torch.ones(2, 3), torch.ones(2, 3), []), "do not depend on the input"),
+        (zen, (torch.ones(2, 3), torch.ones(2, 4), []), r"\(2, 3\) on the batch and \(2, 4\) a small step away"),
+        (zen, (torch.ones(2, 3), torch.zeros(2, 1), []), "make it independent of the input's values, or take another"),
         (epe_nas, (torch.randn(2, 3), torch.zeros(2, 4, dtype=torch.long)), "one class a sample"),
         (epe_nas, (torch.randn(2, 3), torch.zeros(2)), "one class a sample"),
         (epe_nas, (torch.ones(2, 3), torch.arange(2)), "correlates with no other"),

@@ -27,12 +27,18 @@ def zen(features: Tensor, perturbed_features: Tensor, batch_norm_variances: Tens
         A scalar.
 
     Raises:
-        Failure: the features do not depend on the input.
+        Failure: the features do not depend on the input, or their shape does.
 
     >>> import torch
     >>> round(zen(torch.zeros(2, 3), torch.ones(2, 3), [torch.tensor(4.0)]).item(), 4)
     1.7918
     """
+    if features.shape != perturbed_features.shape:
+        shapes = f"{tuple(features.shape)} on the batch and {tuple(perturbed_features.shape)} a small step away"
+        raise Failure(
+            f"the features have shape {shapes}, expected one shape; make it independent of the input's values, or take "
+            "another proxy"
+        )
     change = (features - perturbed_features).double().flatten(1).abs().sum(1).mean()
     if not change > 0:
         raise Failure("no path from input to output: the features do not depend on the input")
