@@ -573,6 +573,13 @@ def test_a_layer_of_a_small_flow_keeps_its_ratio_beside_much_larger_ones():
     assert float(snr_synflow([torch.ones(1, 2)] * 3, layers)) == pytest.approx(3 * 3 / math.sqrt(0.5))
 
 
+@pytest.mark.parametrize("scale", [1e-308, 1e-170, 1e170, 5e307])
+def test_flows_of_any_size_have_their_ratio(scale):
+    flows = scale * torch.tensor([[1.0, 2.0]], dtype=torch.float64)
+    assert float(snr_synflow([torch.ones(1, 2)], [flows])) == pytest.approx(3 / math.sqrt(0.5))
+    assert float(snr_snip([torch.ones(1, 2)], [flows])) == pytest.approx(3 / math.sqrt(0.5))
+
+
 def test_flows_that_only_decay_from_layer_to_layer_keep_their_ratios():
     layers = [10.0 ** (-8 * i) * torch.tensor([[1.0, 2.0]], dtype=torch.float64) for i in range(4)]
     assert float(snr_synflow([torch.ones(1, 2)] * 4, layers)) == pytest.approx(4 * 3 / math.sqrt(0.5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
@@ -69,11 +70,13 @@ def _has_both_signs(flows: Tensor) -> bool:
 
 
 def _sum_and_ratio(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum of a tensor, and `signal_to_noise`."""
+    """The sum of a tensor, and `signal_to_noise`; scaled by a power of two, as squares would overflow or vanish."""
     values = values.to_dense().double()
-    deviation = values.std() if values.numel() > 1 else values.new_zeros(())
+    exponent = max(math.frexp(float(values.abs().max()))[1], -1000) if values.numel() else 0
+    scaled = values * 2.0**-exponent
+    deviation = scaled.std() if values.numel() > 1 else values.new_zeros(())
     size = values.sum()
-    return size, size / deviation if deviation > 0 else size
+    return size, scaled.sum() / deviation if deviation > 0 else size
 
 
 def check_several(rows: Tensor) -> None:
