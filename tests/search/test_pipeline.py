@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 import zerocost as zc
 from zerocost.run import Job
@@ -91,6 +92,21 @@ def test_scores_see_no_validation_sample():
     held_out = {tuple(image.tolist()) for image, _ in validation}
     assert seen
     assert not held_out & {tuple(row.tolist()) for batch in seen for row in batch}
+
+
+def test_validation_samples_of_ignored_labels_do_not_count():
+    labels = torch.where(torch.arange(100) < 30, -100, torch.arange(100) % 2)
+    samples = TensorDataset(torch.randn(100, 4, generator=torch.Generator().manual_seed(0)), labels)
+
+    def net(choose):
+        return nn.Linear(4, choose.int("classes", 2, 3))
+
+    def counted(**task):
+        result = search(net, samples, candidates=2, proxies="snip", keep=1, epochs=0, batch=80, **task)
+        return result.settings["validation_samples"]
+
+    assert counted() == 14
+    assert counted(task=zc.Task(loss=nn.functional.cross_entropy)) == 20
 
 
 def test_scored_at_reduced_fidelity_and_trained_at_full_size():

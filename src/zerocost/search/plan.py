@@ -19,6 +19,8 @@ from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank
 from zerocost.data.as_batch import separate_targets
+from zerocost.data.balance import class_labels
+from zerocost.engine.losses import IGNORED
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import portable_proxies, resolve
 from zerocost.run import Job, Scorer, draw_job_batches
@@ -118,7 +120,7 @@ class SearchPlan:
             "where": pipeline.conditions,
             "fidelity": " > ".join(map(str, pipeline.fidelities)),
             "device": pipeline.device_name,
-            "validation_samples": len(self.split.validation),  # type: ignore[arg-type]
+            "validation_samples": _validation_samples(self.split),
         }
         task, own = self.split.task, {"task", "loss", "metric", "output"}
         texts |= {"task": task.name, "loss": task.loss_name, "metric": task.metric_name}
@@ -192,6 +194,12 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
         store=store,
         stack=stack,
     )
+
+
+def _validation_samples(split: DataSplit) -> int:
+    """The validation samples that an accuracy is of: classes of `IGNORED`, where the data lists them, do not count."""
+    labels = class_labels(split.validation) if split.task.name == "classification" else None
+    return len(split.validation) if labels is None else int((labels != IGNORED).sum())  # type: ignore[arg-type]
 
 
 def _columns_to_measure(pipeline: Pipeline, where: str | None) -> list[str]:
