@@ -81,6 +81,11 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
                 "a budget of trainings goes on from the objective score, alone or beside costs, but got objectives "
                 f"{', '.join(self.objective_names)}; {wrong}"
             )
+        if not self.learns and self.round_size != Training.round_size:
+            raise InputError(
+                f"round_size is for a budget of trainings, but got {self.round_size} without one; name trainings or "
+                "training_seconds, or leave it out"
+            )
         latency_meter(self.latency)
         check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware, self.own_costs)
 
