@@ -12,6 +12,8 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.search.latency import Timing
 from zerocost.search.latency_sources import LatencyMeter, latency_meter
 from zerocost.search.latency_table import LatencyTable, record_table
+from zerocost.search.pipeline import search
+from zerocost.search.result import NothingFits
 from zerocost.spaces import from_function
 
 SAMPLE = torch.rand(1, 4)
@@ -55,6 +57,21 @@ def test_a_layer_that_is_not_in_it_is_a_named_failure_and_the_model_stays_as_it_
     with pytest.raises(Failure, match=r"lacks 1 layers, such as Tanh\(\) 1x2; record more networks"):
         recorded().predict(model, SAMPLE)
     assert model.training and not any(part._forward_pre_hooks for part in model.modules())
+
+
+def test_a_search_says_how_many_it_leaves_out_as_the_table_lacks_a_layer(tmp_path: Path) -> None:
+    def space(choose) -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 2), getattr(nn, choose.one_of("activation", ["ReLU", "Tanh", "ELU"]))())
+
+    layers = {"Linear(in_features=4, out_features=2, bias=True) 1x4": 1.0, "ReLU() 1x2": 1.0, "Tanh() 1x2": 9.0}
+    path = tmp_path / "table.json"
+    LatencyTable("a device", layers).save(path)
+    data, settings = (torch.rand(40, 4), torch.arange(40) % 2), {"latency": str(path), "proxies": "params", "epochs": 0}
+    found = search(space, data, where="latency < 5ms", candidates=3, **settings)
+    assert len(found.table) == 1 and len(found.rejected) == 2
+    assert found.stages[0].detail.startswith("proposals of strategy random, 1 over a limit, 1 whose latency failed;")
+    with pytest.raises(NothingFits, match=r"latency < 1ms, as latency failed, refuses 1 of 3; nearest: "):
+        search(space, data, where="latency < 1ms", candidates=3, **settings)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"layers": {}}), json.dumps({"layers": {"a": "b"}})])

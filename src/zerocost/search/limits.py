@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +19,8 @@ MOST_MOVES = 200
 """Moves after which an architecture that is over a limit is given up."""
 Limit = Callable[[Architecture], object]
 """A limit of the user's own: True or None when an architecture keeps to it, else False, or the reason as a text."""
+_FAILED = re.compile(r" is false: (?:.*?, )??(\w+) failed: ")
+"""In a reason, the cost that could not be had."""
 
 
 def split_conditions(where: str | None, costs: Collection[str]) -> tuple[str | None, str | None]:
@@ -32,6 +35,18 @@ def split_conditions(where: str | None, costs: Collection[str]) -> tuple[str | N
     parts = parse_clauses(where) if where else []
     limits = [part for part in parts if set(part.names) <= set(costs)]
     return join_clauses(limits), join_clauses([part for part in parts if part not in limits])
+
+
+def count_refusals(reasons: Iterable[str]) -> list[str]:
+    """How many architectures were refused, in words: those over a limit, and those without the cost that it is on.
+
+    >>> count_refusals(["params < 9 is false: params = 12", "latency < 5 is false: latency failed: not in the table"])
+    ['1 over a limit', '1 whose latency failed']
+    """
+    costs = Counter(found[1] if (found := _FAILED.search(reason)) else "" for reason in reasons)
+    return [
+        f"{count:,} whose {cost} failed" if cost else f"{count:,} over a limit" for cost, count in sorted(costs.items())
+    ]
 
 
 class Limits:
@@ -120,7 +135,7 @@ class Limits:
 
     def refusals(self, rejected: Mapping[str, str], space: SearchSpace) -> str:
         """Which limit refuses most of what was proposed, and what is nearest to the limits, in words."""
-        counts = Counter(reason.partition(" is false")[0] for reason in rejected.values())
+        counts = Counter(map(_refusing_limit, rejected.values()))
         parts = [f"{limit} refuses {count:,} of {len(rejected):,}" for limit, count in counts.most_common(3)]
         proposed = [space.parse(text) for text in rejected if not text.startswith("trial ")]
         near = sorted(proposed, key=self.excess)[:3]
@@ -149,6 +164,12 @@ def _reason_against(function: Limit, arch: Architecture) -> str | None:
     if answer is not None and not isinstance(answer, bool):
         raise InputError(f"limit {name} must return True, False or a reason, but got {answer!r} for {arch}")
     return f"limit {name} is not kept" if answer is False else None
+
+
+def _refusing_limit(reason: str) -> str:
+    """The limit that a reason is of, and the cost that could not be had for it, if any."""
+    failed = _FAILED.search(reason)
+    return reason.partition(" is false")[0] + (f", as {failed[1]} failed," if failed else "")
 
 
 def _cost_text(name: str, value: float | Failure) -> str:

@@ -15,6 +15,7 @@ from zerocost.base.progress import StageProgress
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
 from zerocost.search.explore import Exploration, Proposer, explore
+from zerocost.search.limits import count_refusals
 from zerocost.search.measure import Measure, Measurement
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
@@ -115,10 +116,10 @@ def _explore_space(done: Explored, study_storage: str | None) -> None:
         proposer = Proposer(plan.space, done.study, plan.objectives, until, limits.check, limits.repair, shared, found)
         explore(proposer, done.timed, partial(done.progress, "score"))
     finally:
-        refused = f", {len(found.rejected):,} over a limit" if found.rejected else ""
-        known = f", {found.repeats:,} known already" if found.repeats else ""
+        known = [f"{found.repeats:,} known already"] if found.repeats else []
         strategy, end = plan.pipeline.strategy_name, found.stopped or "interrupted"
-        detail = f"proposals of strategy {strategy}{refused}{known}; {end}"
+        parts = [f"proposals of strategy {strategy}", *count_refusals(found.rejected.values()), *known]
+        detail = f"{', '.join(parts)}; {end}"
         done.exploring = time.perf_counter() - start
         done.stages.append(Stage("sample", found.proposals, done.exploring - done.seconds, detail))
         done.stages.append(Stage("score", len(found.measured), done.seconds, plan.describe(fidelity)))
