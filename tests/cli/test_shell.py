@@ -103,12 +103,14 @@ SEARCH = ("search", "--data", "digits:8", "--candidates", 2, "--keep", 1, "--epo
 
 
 @pytest.mark.parametrize(("target", "code"), [("/dev/full", 1), ("/proc/report.html", 2)])
-def test_a_report_that_cannot_be_written_leaves_the_result_on_the_screen(run, target, code):
+def test_a_report_that_cannot_be_written_leaves_the_result_on_the_screen_and_in_the_csv(run, target, code, tmp_path):
     if not Path("/proc/self").exists():
         pytest.skip("there is no /proc here")
-    result = run(*SEARCH, "--proxies", "snip", "--report", target)
+    csv = tmp_path / "a.csv"
+    result = run(*SEARCH, "--proxies", "snip", "--report", target, "--csv", csv)
     assert result.code == code
-    assert "survivors, 1 of 2" in result.out
+    assert "survivors, 1 of 2" in result.out and result.out.endswith(f"wrote {csv}\n")
+    assert len(csv.read_text().splitlines()) == 3
     assert result.err.startswith(f"error: cannot write {target}: ")
     assert len(result.err.splitlines()) == 1
 

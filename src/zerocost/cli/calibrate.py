@@ -26,8 +26,8 @@ from zerocost.cli.common import (
     command,
     out,
     print_json,
-    save_if,
     then_written,
+    write_to,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.search.origin import own_space
@@ -80,7 +80,7 @@ def calibrate(
     """Find the cheapest fidelity whose ranking agrees with that of the full networks."""
     check_file(save)
     found = find_fidelity(own_space(space) if ":" in space else space, data, **vars_of(agreement), **vars_of(place))
-    with then_written(lambda: save_if(found, save), as_json):
+    with then_written(lambda: write_to(save, found.save), as_json):
         if as_json:
             print_json(found.as_dict())
         else:

@@ -11,14 +11,15 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TextIO
+from typing import Annotated, Any, TextIO
 
 import pandas as pd
 import typer
 from rich.console import Console
 
-from zerocost.base.errors import InputError
+from zerocost.base.errors import InputError, ZerocostError
 from zerocost.base.files import check_file, write_text
 from zerocost.base.result import Result, check_parquet, write_parquet
 from zerocost.cli.expand import expand
@@ -27,6 +28,9 @@ from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 from zerocost.tasks import TASKS
+
+Write = Callable[[], Iterable[Path]]
+"""Writes files, and returns them."""
 
 
 class _Output(Console):
@@ -158,16 +162,11 @@ class TableFiles:
             if self.parquet.suffix != ".parquet":
                 raise InputError(f"--parquet takes a .parquet file, but got {self.parquet}")
 
-    def write(self, result: Result | pd.DataFrame) -> list[Path]:
-        """Write what is asked for; returns the files."""
+    def writes(self, result: Result | pd.DataFrame) -> list[Write]:
+        """What writes each file that is asked for."""
         frame = result.to_frame() if isinstance(result, Result) else result
-        if self.csv is not None:
-            write_text(self.csv, frame.to_csv())
-        if self.parquet is not None and isinstance(result, Result):
-            result.save(self.parquet)
-        elif self.parquet is not None:
-            write_parquet(self.parquet, frame)
-        return [path for path in (self.csv, self.parquet) if path is not None]
+        save = result.save if isinstance(result, Result) else partial(write_parquet, frame=frame)
+        return [*write_to(self.csv, lambda path: write_text(path, frame.to_csv())), *write_to(self.parquet, save)]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -216,26 +215,38 @@ def print_json(value: Any) -> None:
     (_JSON.get() or sys.stdout).write(json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
 
 
-class _Saved(Protocol):
-    def save(self, path: Path) -> None: ...
+def write_to(path: Path | None, write: Callable[[Path], object]) -> list[Write]:
+    """For `then_written`, what writes a file where a path is given."""
 
+    def run() -> list[Path]:
+        assert path is not None
+        write(path)
+        return [path]
 
-def save_if(value: _Saved, path: Path | None) -> list[Path]:
-    """Save a value where a path is given; returns the files."""
-    if path is None:
-        return []
-    value.save(path)
-    return [path]
+    return [] if path is None else [run]
 
 
 @contextmanager
-def then_written(write: Callable[[], Iterable[Path]], quiet: bool) -> Iterator[None]:
-    """Write files after something was printed, also where there is nobody to read it; and say which, if not quiet."""
+def then_written(writes: Callable[[], Iterable[Write]], quiet: bool) -> Iterator[None]:
+    """Write files after something was printed, also where there is nobody to read it; and say which, if not quiet.
+
+    Each is written, whatever happens to the others; then the first error is raised.
+    """
+    written: list[Path] = []
+    errors: list[Exception] = []
     try:
-        yield
+        try:
+            yield
+        finally:
+            for write in writes():
+                try:
+                    written += write()
+                except (ZerocostError, OSError) as error:
+                    errors.append(error)
+        print_written([] if quiet else written)
     finally:
-        written = write()
-    print_written([] if quiet else written)
+        if errors:
+            raise errors[0]
 
 
 def print_written(paths: Iterable[Path]) -> None:

@@ -27,10 +27,12 @@ from zerocost.cli.common import (
     Scale,
     TaskName,
     Workers,
+    Write,
     command,
     out,
     print_json,
     then_written,
+    write_to,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.combine import as_proxies
@@ -113,22 +115,21 @@ class _EvaluateOutput:
     latex: Annotated[Path | None, typer.Option("--latex", help="Write the table to this file for LaTeX.")] = None
     as_json: Json = False
 
-    def write(self, evaluation: Evaluation) -> list[Path]:
-        """Write what is asked for; returns the files."""
-        written = [path for path in (self.report, self.csv, self.latex) if path]
-        if self.report is not None:
+    def writes(self, evaluation: Evaluation) -> list[Write]:
+        """What writes each file that is asked for."""
+
+        def page(path: Path) -> None:
             from zerocost import report
 
-            report.write(evaluation, self.report)
-        if self.csv is not None:
-            evaluation.to_csv(self.csv)
-        if self.latex is not None:
-            evaluation.to_latex(self.latex)
-        if self.pictures is not None:
+            report.write(evaluation, path)
+
+        def figures() -> list[Path]:
             from zerocost.report import pictures
 
-            written += pictures.save(evaluation, self.pictures)
-        return written
+            return [] if self.pictures is None else pictures.save(evaluation, self.pictures)
+
+        tables = [*write_to(self.csv, evaluation.to_csv), *write_to(self.latex, evaluation.to_latex)]
+        return [*write_to(self.report, page), *tables, figures]
 
 
 @command
@@ -155,7 +156,7 @@ def evaluate(
         truth=truth.query(table),
         **settings,
     )
-    with then_written(lambda: output.write(evaluation), output.as_json):
+    with then_written(lambda: output.writes(evaluation), output.as_json):
         if output.as_json:
             print_json(_evaluation_dict(evaluation))
         else:

@@ -26,12 +26,13 @@ from zerocost.cli.common import (
     TableFiles,
     TaskOptions,
     Workers,
+    Write,
     command,
     nothing_ran,
     out,
     print_json,
-    save_if,
     then_written,
+    write_to,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.cli.runs import TrainingOptions, print_runs, with_metric
@@ -136,13 +137,12 @@ def rank(
     unusable = nothing_ran(chosen, table.scored)
     runs: list[Run] = []
 
-    def write() -> list[Path]:
+    def writes() -> list[Write]:
         if unusable:
             return []
-        saved = [] if save is None else save_if(table.combination.against(table.frame), save)
-        return [*files.write(kept), *saved]
+        return [*files.writes(kept), *write_to(save, lambda path: table.combination.against(table.frame).save(path))]
 
-    with then_written(write, output.as_json):
+    with then_written(writes, output.as_json):
         if not output.as_json and not unusable:
             _print_table(kept, table, output.explain)
         if training.train and not interrupted and not unusable and len(kept):

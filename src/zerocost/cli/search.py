@@ -27,11 +27,13 @@ from zerocost.cli.common import (
     Report,
     TableFiles,
     TaskName,
+    Write,
     command,
     nothing_ran,
     out,
     print_json,
     then_written,
+    write_to,
 )
 from zerocost.cli.expand import SettingsOf, vars_of
 from zerocost.cli.rank import ranking_dict
@@ -128,12 +130,12 @@ class _SearchOutput:
         if self.export is not None and not epochs:
             raise InputError("there is nothing to export without training; use --epochs 1 or more")
 
-    def write(self, result: SearchResult, own_space: str | None) -> list[Path]:
-        """Write what is asked for; returns the files."""
+    def writes(self, result: SearchResult, own_space: str | None) -> list[Write]:
+        """What writes each file that is asked for."""
         powered = {"watts": self.watts, "grams_per_kwh": self.grams_per_kwh}
-        written = [] if self.report is None else [report.write(result, self.report, **powered)]
-        if self.export is not None and result.best:
-            written += result.export(self.export, self.format_names, space=own_space).values()
+        written = write_to(self.report, lambda path: report.write(result, path, **powered))
+        if (folder := self.export) is not None and result.best:
+            written.append(lambda: result.export(folder, self.format_names, space=own_space).values())
         return written
 
 
@@ -166,7 +168,7 @@ def search(
         result, interrupted = stop.result, True
     except NothingFits as none:
         result, refusals = none.result, str(none)
-    with then_written(lambda: [*output.write(result, own), *files.write(result)], output.as_json):
+    with then_written(lambda: [*output.writes(result, own), *files.writes(result)], output.as_json):
         if output.as_json:
             print_json(_result_dict(result))
         else:

@@ -49,7 +49,7 @@ def train(target: Target, data: Data, options: _TrainOptions, files: TableFiles,
     except TrainingInterrupted as stop:
         runs, interrupted = stop.runs, True
     trained = [run for run in runs if run.ended_well]
-    with then_written(lambda: files.write(frame(runs)) if trained else [], as_json):
+    with then_written(lambda: files.writes(frame(runs)) if trained else [], as_json):
         if as_json:
             best = next(iter(mean_metrics(runs)), None) if trained else None
             print_json({"runs": [run.to_dict() for run in runs], "best": best})

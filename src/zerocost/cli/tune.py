@@ -25,8 +25,8 @@ from zerocost.cli.common import (
     command,
     out,
     print_json,
-    save_if,
     then_written,
+    write_to,
 )
 from zerocost.cli.expand import vars_of
 from zerocost.search.origin import own_space
@@ -129,7 +129,7 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
         store=place.store,
         **vars_of(effort),
     )
-    with then_written(lambda: save_if(tuned, save), as_json):
+    with then_written(lambda: write_to(save, tuned.save), as_json):
         if as_json:
             print_json(_tuned_dict(tuned))
         else:
