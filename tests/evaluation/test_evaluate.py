@@ -167,6 +167,7 @@ def test_tables_are_written(evaluated, tmp_path):
         ({"truth": Query("made-up", "flops", 1, "mean")}, "a metric of trained networks"),
         ({"data": "noise:1x8x8:10"}, "no network could be scored"),
         ({"device": "nowhere"}, "cannot be used"),
+        ({"fidelity": "resolution=9"}, "would enlarge the images, which have 8×8 pixels"),
     ],
 )
 def test_bad_input_says_what_is_wrong(options, message):

@@ -169,6 +169,8 @@ def test_interrupted_while_training_keeps_the_runs_and_goes_on_from_there(tmp_pa
         ({"candidates": 0}, "candidates must be at least 1"),
         ({"keep": 0}, "keep must be at least 1"),
         ({"proxies": "snipp"}, "did you mean 'snip'"),
+        ({"fidelity": "width=0.5,resolution=9"}, "would enlarge the images, which have 8×8 pixels; .* out: width=0.5$"),
+        ({"fidelity": "width=0.5 > resolution=9"}, "fidelity resolution=9 would enlarge .* out: full"),
         ({"round_size": 4}, "for a budget of trainings, but got 4 without one; name trainings or training_seconds"),
         ({"batch": 10_000}, "1438"),
         ({"accuracy": lambda arch: 1.0}, "for the objective 'accuracy', but the objectives are score; name accuracy"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ class Fidelity:
     Args:
         width: multiplies channels, in (0, 1]; applied by `SearchSpace.build`.
         depth: multiplies layers, in (0, 1]; applied by `SearchSpace.build`.
-        resolution: pixels a side of the images that are scored on; None leaves them as they are. `SearchSpace.build`
-            also uses it, for networks made for one image size.
+        resolution: pixels a side of the images that are scored on, no more than they have; None leaves them as they
+            are. `SearchSpace.build` also uses it, for networks made for one image size.
         batch: number of images scored on; None leaves it as it is.
         repeats: initialisations that a score is the mean over; None leaves it as it is.
 
@@ -177,6 +177,16 @@ def _read(path: Path) -> dict[str, Any]:
                 "give the fidelity itself, as in width=0.5"
             )
     return found
+
+
+def check_no_larger(inputs: Any, fidelity: Fidelity) -> None:
+    """`InputError` for a resolution above both sides of the images N×C×H×W; nothing for other inputs."""
+    sides = tuple(inputs.shape[2:]) if isinstance(inputs, Tensor) and inputs.ndim == 4 else ()
+    if sides and fidelity.resolution is not None and fidelity.resolution > max(sides):
+        raise InputError(
+            f"fidelity {fidelity} would enlarge the images, which have {sides[0]}×{sides[1]} pixels; leave the "
+            f"resolution out: {replace(fidelity, resolution=None)}"
+        )
 
 
 def resize_classes(masks: Tensor, resolution: int | None) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from zerocost import data as data_
 from zerocost.base.errors import InputError
-from zerocost.base.fidelity import resize_classes
+from zerocost.base.fidelity import check_no_larger, resize_classes
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch, separate_targets
 from zerocost.data.batch import check_batches
@@ -82,12 +82,16 @@ def failed_scores(names: Iterable[str], reason: str) -> Scores:
 def draw_job_batches(
     data: Any, seeds: Sequence[int], batch: int, batches: int, balanced: bool, fidelity: Fidelity
 ) -> dict[int, list[Batch]]:
-    """The batches of each seed, as `rank` draws them, at the resolution of the fidelity."""
+    """The batches of each seed, as `rank` draws them, at the resolution of the fidelity.
+
+    Raises `InputError` for a resolution above that of the images, and for more samples than there are.
+    """
     source = data_.load(data) if isinstance(data, str) else data
     check_batches(source, fidelity.batch or batch, len(seeds) * batches)
 
     def drawn(seed: int) -> Batch:
         inputs, targets = data_.draw(source, fidelity.batch or batch, seed=seed, balanced=balanced)
+        check_no_larger(inputs, fidelity)
         if targets is not None and targets.ndim > 2 and targets.shape[-2:] == getattr(inputs, "shape", ())[-2:]:
             targets = resize_classes(targets, fidelity.resolution)
         return separate_targets(as_batch(Batch(resize(inputs, fidelity.resolution), targets)))

@@ -14,7 +14,7 @@ from torch import nn
 
 from zerocost import data as data_
 from zerocost.base.conditions import parse_clauses
-from zerocost.base.fidelity import check_space
+from zerocost.base.fidelity import check_no_larger, check_space
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank
@@ -166,6 +166,8 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
     space, sizes = fit_space(pipeline.space, split.fitting, split.task)
     check_space(pipeline.fidelity, space.name)
     sample = separate_targets(data_.draw(split.fitting, 1, seed=pipeline.seed)).inputs
+    for fidelity in pipeline.fidelities:
+        check_no_larger(sample, fidelity)
     apart = pipeline.ray is not None or pipeline.workers not in (None, 1)
     sized = stack.enter_context(size_costs_by(apart, space, sample, split.task.output))
     looked_up = table_costs(pipeline.hardware) if pipeline.hardware is not None else {}
