@@ -17,10 +17,11 @@ from zerocost.scoring.adapters import find_adapter
 
 
 def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
-    """Name to builder (or finished module), out of a mapping, a sequence, or a function that returns one of them.
+    """Name to builder (or finished module), out of a mapping, an iterable, or a function that returns one of them.
 
-    Candidates of a sequence are named by their class or function, with a number where several have the same name. What
-    UTF-8 does not hold in a name, as of a file, is escaped.
+    An iterable is read to its end, which an endless generator does not have. Candidates of one are named by their class
+    or function, with a number where several have the same name. What UTF-8 does not hold in a name, as of a file, is
+    escaped.
 
     Raises:
         InputError: there are no candidates, or one is neither a module nor a function.

@@ -64,10 +64,10 @@ def rank(
     pool of candidates, while `score` shows one network from many sides.
 
     Args:
-        candidates: a mapping from name to builder (a function that returns a module) or module, or a sequence of
-            either. Builders run one at a time with torch seeded by `seed`, so that a network's initial weights do not
-            depend on the others. Twins among architectures of a space, built by `partial(space.build, arch)`, are
-            scored once.
+        candidates: a mapping from name to builder (a function that returns a module) or module, or a sequence or
+            generator of either, which is read to its end first: of an endless one give `itertools.islice`. Builders run
+            one at a time with torch seeded by `seed`, so that a network's initial weights do not depend on the others.
+            Twins among architectures of a space, built by `partial(space.build, arch)`, are scored once.
         data: anything `zerocost.data.draw` takes: a spec such as "digits", tensors or arrays, a Dataset, a DataLoader.
         proxies: names of the proxies to rank by, as a sequence or comma-separated, or a `zerocost.combine.Combination`
             or its .json file; `where` in it is for `select`, the fidelity for architectures of a space. The default for
