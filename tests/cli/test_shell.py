@@ -86,17 +86,48 @@ def test_ctrl_c_while_it_loads_is_one_line():
     assert (process.returncode, *streams) == (130, "", "error: interrupted\n")
 
 
-@pytest.mark.parametrize("when", ["parse_args", "resolve_command", "invoke"])
-def test_ctrl_c_while_options_are_read_is_one_line(when):
-    script = (
-        "import os, signal, sys\nfrom zerocost.cli.main import app, main\nfrom zerocost.cli.shell import Shell\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        f"class Stopped(Shell):\n    def {when}(self, *given):\n        os.kill(os.getpid(), signal.SIGINT)\n"
-        f"        return super().{when}(*given)\n"
-        "app.info.cls = Stopped\nsys.argv = ['zerocost', 'data']\nmain()\n"
-    )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False)
-    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", "error: interrupted\n")
+INTERRUPTED = """
+import atexit, os, signal, sys
+from zerocost.cli.main import app, main
+from zerocost.cli.shell import Shell
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv = ["zerocost", "data"]
+
+
+def stopped(when):
+    def run(self, *given):
+        os.kill(os.getpid(), signal.SIGINT)
+        return getattr(Shell, when)(self, *given)
+
+    app.info.cls = type("Stopped", (Shell,), {when: run})
+
+
+class Late:
+    def __del__(self, kill=os.kill, pid=os.getpid, number=signal.SIGINT):  # of the module nothing is left by then
+        kill(pid(), number)
+
+
+for when in ("parse_args", "resolve_command", "invoke", "shutdown"):
+    child = os.fork()
+    if not child:
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(f"{when}.{name}", os.O_WRONLY | os.O_CREAT), number)
+        atexit.register(lambda: setattr(sys, "late", Late())) if when == "shutdown" else stopped(when)
+        main()
+    print(when, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process that has loaded everything is forked for each")
+def test_ctrl_c_while_options_are_read_or_python_shuts_down_is_a_code_and_no_more_than_one_line(tmp_path):
+    command = [sys.executable, "-c", INTERRUPTED]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, cwd=tmp_path)
+    assert ran.stdout.split() == ["parse_args", "130", "resolve_command", "130", "invoke", "130", "shutdown", "0"]
+    said = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    assert "digits" in said.pop("shutdown.out") and said.pop("shutdown.err") == ""
+    assert {text for name, text in said.items() if name.endswith("out")} == {""}
+    assert [text for name, text in said.items() if name.endswith("err")] == ["error: interrupted\n"] * 3
 
 
 SEARCH = ("search", "--data", "digits:8", "--candidates", 2, "--keep", 1, "--epochs", 0, "--batch", 4)

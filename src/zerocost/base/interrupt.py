@@ -45,6 +45,12 @@ def raise_at_interrupt() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def ignore_interrupt() -> None:
+    """From now on Ctrl-C does nothing, where it would end the process at once."""
+    if signal.getsignal(signal.SIGINT) is _exit:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _exit(_number: int, _frame: FrameType | None) -> None:
     """End the process with one line."""
     with suppress(OSError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from typing import Annotated
 
 import typer
 
-from zerocost.base.interrupt import exit_at_interrupt
+from zerocost.base.interrupt import exit_at_interrupt, ignore_interrupt
 from zerocost.base.version import VERSION
 from zerocost.cli.calibrate import calibrate
 from zerocost.cli.evaluate import evaluate
@@ -71,6 +72,7 @@ def _options(
 def main() -> None:
     """Entry point of the shell command."""
     exit_at_interrupt()  # until a subcommand runs
+    atexit.register(ignore_interrupt)  # for the end of Python's shutdown, where the signal would kill
     gc.freeze()  # what was imported stays, so that it need not be searched for garbage again and again
     try:
         app()
