@@ -28,12 +28,12 @@ def test_errors_are_kept_and_compared_with_scores(
     script: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tiny = script["DATA"][0]._replace(epochs=1)
-    script["main"].__globals__.update(DATA=(tiny, tiny._replace(name="again")), RESAMPLES=20)
-    script["main"](tmp_path, n=6, seeds=2)
+    script["main"].__globals__.update(DATA=(tiny, tiny._replace(name="again")), RESAMPLES=20, KEPT=2)
+    script["main"](tmp_path, n=4, seeds=2)
     shown = capsys.readouterr().out
-    assert shown.count("| **default** | ") == 2 and "failed: epe_nas on 6 of 6: needs one class a sample" in shown
+    assert shown.count("| **default** | ") == 2 and "failed: epe_nas on 4 of 4: needs one class a sample" in shown
     assert "| again, half 1, " in shown and "| random | " in shown
-    assert pd.read_csv(tmp_path / "diabetes-errors.csv").shape == (6, 3)
+    assert pd.read_csv(tmp_path / "diabetes-errors.csv").shape == (4, 3)
 
 
 def test_what_is_chosen_follows_the_truth(script: dict[str, Any]) -> None:

@@ -50,8 +50,8 @@ def test_metrics_that_were_an_objective_are_told_of_all_who_have_one(run, user_f
     assert "would have taken" not in result.out
 
 
-def test_json_holds_everything(run):
-    result = run("search", *SMALL, "--json")
+def test_json_holds_everything(run, user_file):
+    result = run("search", "--space", f"{user_file}:space", *SMALL, "--json")
     assert result.code == 0, result.err
     assert [stage["name"] for stage in result.json["stages"]] == ["sample", "score", "filter", "train"]
     assert len(result.json["survivors"]) == len(result.json["random"]) == 2

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import os
-import subprocess
+import runpy
 import sys
 
 import pandas as pd
 import pytest
 
 from zerocost import ScoreTable, SearchResult
+from zerocost.cli import common
 
 DATA = ("--data", "digits:8", "--batch", 16, "--proxies", "snip")
 
@@ -46,12 +46,11 @@ def test_a_parquet_has_its_suffix(run, user_file, tmp_path):
     assert result.code == 2 and "takes a .parquet file" in result.err
 
 
-def test_a_piped_table_is_as_wide_as_columns_says(columns=120):
-    shown = subprocess.run(
-        [sys.executable, "-m", "zerocost", "benchmarks"],
-        env=os.environ | {"COLUMNS": str(columns)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert columns - 10 < max(map(len, shown.stdout.splitlines())) <= columns
+@pytest.mark.parametrize(("columns", "width"), [("120", 120), (None, 200)])
+def test_a_piped_table_is_as_wide_as_columns_says(columns, width, run, monkeypatch, capsys):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    loaded_again = runpy.run_path(common.__file__)["out"]
+    monkeypatch.setattr("zerocost.cli.lists.out", loaded_again)
+    assert width - 10 < max(map(len, run("benchmarks").out.splitlines())) <= width

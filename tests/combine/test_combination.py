@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -28,10 +28,12 @@ weights = st.fixed_dictionaries({name: st.sampled_from([-1.0, -0.5, 0.0, 0.25, 1
     lambda found: any(found.values())
 )
 methods = pytest.mark.parametrize("method", ["log_rank", "rank_mean", "vote"])
+fewer = settings(max_examples=35)  # for each of three methods
 SCORES = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [4.0, 1, 3, 2]}, index=list("wxyz"))
 
 
 @methods
+@fewer
 @given(tables, weights)
 def test_a_missing_score_is_a_number_for_who_has_others_and_last_for_who_has_none(method, scores, weights):
     used = [name for name, weight in weights.items() if weight]
@@ -40,6 +42,7 @@ def test_a_missing_score_is_a_number_for_who_has_others_and_last_for_who_has_non
 
 
 @methods
+@fewer
 @given(tables, weights)
 def test_a_negative_weight_is_the_score_turned_round(method, scores, weights):
     turned = scores * [math.copysign(1, weights[name]) for name in scores]
@@ -48,6 +51,7 @@ def test_a_negative_weight_is_the_score_turned_round(method, scores, weights):
 
 
 @methods
+@fewer
 @given(tables, weights)
 def test_a_weight_of_nothing_is_a_proxy_left_out(method, scores, weights):
     rest = {name: weight for name, weight in weights.items() if weight}
@@ -55,6 +59,7 @@ def test_a_weight_of_nothing_is_a_proxy_left_out(method, scores, weights):
 
 
 @methods
+@fewer
 @given(tables, tables)
 def test_with_a_reference_a_candidate_is_worth_the_same_alone_and_among_others(method, scores, reference):
     assume(reference.notna().any(axis=None))

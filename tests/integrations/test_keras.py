@@ -374,7 +374,7 @@ def test_channels_first_models_score_as_channels_last_ones() -> None:
 def test_a_mixed_precision_model_scores_as_in_single_precision(policy: str, proxies: list[str]) -> None:
     def build(policy: str) -> Any:
         keras.config.set_dtype_policy(policy)
-        layers = [L.Conv2D(6, 3), L.BatchNormalization(), L.ReLU(), L.Reshape((36, 6)), L.LSTM(4), L.Dense(5)]
+        layers = [L.Conv2D(6, 3), L.BatchNormalization(), L.ReLU(), L.Reshape((6, 36)), L.LSTM(4), L.Dense(5)]
         return keras.Sequential([keras.Input((8, 8, 3)), *layers, L.Activation("softmax", dtype="float32")])
 
     mixed, single = build(policy), build("float32")
