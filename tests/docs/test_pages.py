@@ -13,6 +13,7 @@ import doctest
 import io
 import re
 import shlex
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +59,7 @@ def blocks(page: str) -> list[Block]:
 def test_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, registries: None) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_BACKEND", "torch")
+    monkeypatch.setattr(import_module("zerocost.search.latency"), "PRECISION", 1.0)
     namespace: dict[str, object] = {"__name__": path.stem}
     missing = []
     for block, below in pairwise([*blocks(path.read_text(encoding="utf-8")), Block("", "", 0)]):

@@ -32,7 +32,7 @@ def test_a_full_disk_is_one_sentence_and_with_room_the_rest_is_done(tmp_path, wo
     )
     with Store(where) as store:
         assert sum(len(store.known(made)) for made in score.fingerprints.values()) >= 2 * 2 * 5
-    assert scores(GIVEN, TEXTS, where, workers) == scores(GIVEN, TEXTS)
+    assert scores(GIVEN, TEXTS, where) == scores(GIVEN, TEXTS)
 
 
 def test_a_full_disk_is_named_where_a_store_is_made(tmp_path, monkeypatch):
