@@ -71,7 +71,7 @@ def test_what_is_tuned_and_calibrated_is_that_without_ray(cluster):
     one, other = (zc.tuning.tune(digits, proxies="params,log_synflow", **small, **effort, **place) for place in where)
     assert (one.combination.as_dict(), one.gain) == (other.combination.as_dict(), other.gain)
 
-    settings = {"proxies": "params,snip", "kendall": 0.6, "fidelities": ["width=0.5"], "networks": 16}
+    settings = {"proxies": "params,snip", "kendall": 0.6, "fidelities": ["width=0.5"], "networks": 8}
     one, other = (zc.fidelity.calibrate("cnn", "digits:8", **settings, **place) for place in where)
     assert one.tried.drop(columns="cost").equals(other.tried.drop(columns="cost"))
 

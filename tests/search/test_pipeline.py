@@ -110,7 +110,8 @@ def test_validation_samples_of_ignored_labels_do_not_count():
 
 
 def test_scored_at_reduced_fidelity_and_trained_at_full_size():
-    result = search("cnn", "digits:16", fidelity=zc.Fidelity(width=0.5, resolution=8), **SMALL)
+    images = torch.rand(100, 3, 16, 16, generator=torch.Generator().manual_seed(0)), torch.arange(100) % 4
+    result = search("cnn", images, fidelity=zc.Fidelity(width=0.5, resolution=8), **SMALL)
     name = result.kept.frame.index[0]
     full = sum(p.numel() for p in result.kept.candidates[name]().parameters())
     assert result.kept.frame.loc[name, "params"] == full

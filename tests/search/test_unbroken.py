@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 SCRIPT = Path(__file__).parents[2] / "bench" / "unbroken.py"
@@ -18,7 +19,10 @@ def script() -> dict[str, Any]:
 
 def test_a_killed_search_goes_on_to_the_result_of_an_unbroken_one(script, tmp_path):
     """Seed 1 draws a moment in which it is scoring; a training that is killed is in tests/train/test_resume.py."""
-    row = script["search_killed"](tmp_path, 1, ["--candidates", 12, "--keep", 1, "--epochs", 1], seed=1, pause=0.1)
+    images = np.random.default_rng(0).integers(0, 256, (100, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "images.npz", images=images, labels=np.arange(100) % 4)
+    options = ["--data", f"npz:{tmp_path}/images.npz", "--candidates", 12, "--keep", 1, "--epochs", 1]
+    row = script["search_killed"](tmp_path, 1, options, seed=1, pause=0.5)
     assert row.kills == row.restarts > 0
     assert row.equal
     assert row.twice == row.lost == 0
