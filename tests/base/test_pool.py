@@ -205,8 +205,10 @@ def test_each_worker_sees_a_gpu_of_its_own(monkeypatch):
     assert set(workers.pool(lambda: seen).answers([()] * 8)) == {"3", "5"}
 
 
-def test_a_worker_gets_its_data_once_and_has_one_thread(tmp_path, monkeypatch):
+def test_a_worker_gets_its_data_once_has_one_thread_and_keeps_freed_memory_unless_the_user_says(tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
+    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
 
     class Data:
         def __setstate__(self, _):
@@ -218,21 +220,10 @@ def test_a_worker_gets_its_data_once_and_has_one_thread(tmp_path, monkeypatch):
     def work():
         time.sleep(0.02)
         assert data
-        return torch.get_num_threads()
+        return torch.get_num_threads(), *(os.environ.get(f"MALLOC_{name}_THRESHOLD_") for name in ("TRIM", "MMAP"))
 
-    assert set(Workers(2).pool(lambda: work).answers([()] * 20)) == {1}
+    assert set(Workers(2).pool(lambda: work).answers([()] * 20)) == {(1, "1000000", str(2**25))}
     assert 1 <= len(list(tmp_path.iterdir())) <= 2
-
-
-def test_a_worker_keeps_memory_that_was_freed_unless_the_user_says_how_much(monkeypatch):
-    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000000")
-    monkeypatch.delenv("MALLOC_MMAP_THRESHOLD_", raising=False)
-
-    def seen():
-        return [os.environ.get(f"MALLOC_{name}_THRESHOLD_") for name in ("TRIM", "MMAP")]
-
-    with closing(Workers(1).pool(lambda: seen)) as pool:
-        assert pool.submit().result() == ["1000000", str(2**25)]
 
 
 def test_closing_refuses_calls_that_wait_also_where_others_wait_for_them():

@@ -72,9 +72,9 @@ def test_bad_input_is_one_line_and_exit_code_2(run, truth, options, message):
 
 
 def test_digits_need_no_file_and_no_data(run):
-    result = run("evaluate", "digits", "--n", 20, "--seeds", 1)
+    result = run("evaluate", "digits", "--n", 12, "--seeds", 1, "--resamples", 20)
     assert result.code == 0, result.err
-    assert "digits: test_accuracy on digits-hard after 8 epochs, seed mean; 20 architectures" in result.out
+    assert "digits: test_accuracy on digits-hard after 8 epochs, seed mean; 12 architectures" in result.out
     assert "all together" in result.out
 
 

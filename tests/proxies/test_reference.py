@@ -186,9 +186,12 @@ def test_float32_is_near_float64(case: str) -> None:
         assert card[record.proxy] == pytest.approx(record.value, rel=FLOAT32[record.proxy], abs=0), record.proxy
 
 
-@pytest.mark.parametrize("theirs", repeated(), ids=lambda mean: f"{mean.proxy}-{mean.case}")
+SMALL = [mean for mean in repeated() if mean.case != "resnet-tiny"]  # the rest is left to `make reference`
+
+
+@pytest.mark.parametrize("theirs", SMALL, ids=lambda mean: f"{mean.proxy}-{mean.case}")
 def test_the_mean_of_32_repeats_is_near_the_authors(theirs: Mean) -> None:
-    """Within three standard errors of the difference, as one of 17 such means is expected beyond two."""
+    """Within three standard errors of the difference, as one of twenty such means is expected beyond two."""
     ours, spread = mean_of_repeats(theirs)
     assert abs(ours - theirs.mean) <= 3 * standard_error(spread, theirs)
     if theirs.deviation:
