@@ -12,7 +12,7 @@ from zerocost.engine.merging import concatenate, weighted_sum
 from zerocost.engine.plan import plan
 from zerocost.engine.rows import sign_agreement
 from zerocost.engine.signals import SIGNALS, ChannelSaliency, measured_signals
-from zerocost.engine.watch.activations import merge_signs
+from zerocost.engine.watch.activations import ActivationSigns, merge_signs
 from zerocost.engine.watch.channels import merge_channels
 from zerocost.proxies import resolve
 from zerocost.testing.proxies import Rationed
@@ -228,6 +228,23 @@ def test_only_the_pass_that_runs_out_fails():
     card = zc.score(model, batch(), "snip, grasp, fisher")
     assert set(card.failures) == {"grasp"} and "BatchNorm" in card.failures["grasp"]
     assert card["snip"] == zc.score(model, batch(), "snip")["snip"]
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError(), MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_a_watcher_that_runs_out_of_memory_has_the_batch_run_in_parts(monkeypatch, error):
+    whole, after = zc.score(mlp(), batch(), "naswot"), ActivationSigns.after
+
+    def hungry(watcher, call, result):
+        if len(result) > 4:
+            raise error
+        return after(watcher, call, result)
+
+    monkeypatch.setattr(ActivationSigns, "after", hungry)
+    parts = zc.score(mlp(), batch(), "naswot")
+    assert parts.provenance["part_size"] <= 4
+    assert parts["naswot"] == pytest.approx(whole["naswot"], rel=1e-10)
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])

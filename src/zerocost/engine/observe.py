@@ -17,6 +17,7 @@ from zerocost.engine.checkpoints import saved_elsewhere
 from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, RECURRENT, Function
 from zerocost.engine.modes import CallMode, group_norm
+from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.products import Product, channel_axis_after, first_tensor, is_layout
 from zerocost.engine.recurrent import hand_on, in_layers, in_steps
@@ -210,9 +211,9 @@ class Observer(CallMode):
                 if watcher.problem is None:
                     try:
                         undo = getattr(watcher, moment)(*values)
-                    except torch.OutOfMemoryError:
-                        raise
-                    except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
+                    except Exception as error:
+                        if is_out_of_memory(error):
+                            raise
                         watcher.problem = watcher.failure(error).without_frames()
                     else:
                         noted += [undo] if undo is not None else []

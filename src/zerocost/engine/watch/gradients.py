@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.watch.base import Scene, Undo, Watcher
 
 
@@ -37,9 +38,9 @@ class GradientWatcher(Watcher):
                 try:
                     with torch.no_grad():
                         record(read(gradient))
-                except torch.OutOfMemoryError:
-                    raise
-                except Exception as error:  # noqa: BLE001  one signal that cannot be had must not cost others
+                except Exception as error:
+                    if is_out_of_memory(error):
+                        raise
                     self.problem = self.failure(error).without_frames()
 
         handle = tensor.register_hook(hook)  # type: ignore[no-untyped-call]
