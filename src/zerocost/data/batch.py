@@ -15,6 +15,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.seeding import check_seed, seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import balanced_indices
+from zerocost.data.collated import collate, source_of
 from zerocost.data.dataset import length, load
 from zerocost.data.room import check_room
 from zerocost.data.tensors import check_finite, describe_values, is_integer
@@ -51,8 +52,8 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
         size: number of samples.
         seed: of the draw.
         balanced: take the same number of samples of each class, give or take one. Labels come from the dataset's
-            `.targets`; without them, samples are read in random order until each class that was found has enough and
-            1,000 samples in a row brought no new class.
+            `.targets`; without them, and under a `collate_fn`, samples are read in random order until each class that
+            was found has enough and 1,000 samples in a row brought no new class.
 
     Raises:
         InputError: fewer than `size` samples, a batch larger than the machine's memory, samples that do not fit into
@@ -66,25 +67,26 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
     """
     if size < 1:
         raise InputError(f"a batch holds at least one sample, got size={size}")
-    source, collate = data, default_collate
+    source, collate_fn = data, default_collate
     if isinstance(data, DataLoader):
         if data.batch_sampler is None:
             raise InputError(
                 "a DataLoader with batch_size=None does not say what one sample is; take a batch from it and give that"
             )
-        source, collate = data.dataset, data.collate_fn
+        source, collate_fn = data.dataset, data.collate_fn
     check_seed(seed)
     with seeded(seed):  # random augmentations follow the seed too
         if isinstance(source, IterableDataset):
             samples = _first_samples(source, size, balanced)
         else:
             dataset = load(data)
+            source, collate_fn = source_of(dataset)
             samples = []
             for index in _draw_indices(dataset, size, seed, balanced):
-                samples.append(dataset[index])
+                samples.append(source[index])
                 if len(samples) == 1:
                     check_room(size * _bytes_in(samples[0]), f"a batch of {size}")
-        batch = _collate(samples, collate)
+        batch = collate_batch(samples, collate_fn)
     validate(batch)
     return batch
 
@@ -202,12 +204,13 @@ def _first_samples(dataset: IterableDataset[Any], size: int, balanced: bool) -> 
     return samples
 
 
-def _collate(samples: list[Any], collate: Callable[[list[Any]], Any]) -> Batch:
-    try:
-        batch = collate(samples)
-    except (RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"the samples do not fit into one batch: {reason}; give tensors of one shape") from error
+def collate_batch(samples: list[Any], collate_fn: Callable[[list[Any]], Any]) -> Batch:
+    """The batch that a `collate_fn` makes of samples: a pair is inputs and targets, anything else all inputs.
+
+    Raises:
+        InputError: samples that it makes no batch of, or targets that are no tensor.
+    """
+    batch = collate(samples, collate_fn)
     if not isinstance(batch, tuple | list) or len(batch) > 2:
         return Batch(batch, None)
     inputs, targets = (*batch, None)[:2]

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler, default_collate
 
 from zerocost.base.errors import InputError
 from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import class_labels
+from zerocost.data.collated import Collated
 from zerocost.data.sources import open_source
 from zerocost.data.tensors import TensorData, as_inputs, as_targets
 
@@ -27,7 +28,8 @@ def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
     - a pair (inputs, targets) of tensors or arrays, or a `Batch`, gives samples with their targets: int labels, or what
       other tasks take. Several inputs are a tuple or a mapping of tensors or arrays;
     - a map-style torch Dataset is returned as it is;
-    - a DataLoader gives its dataset, or the part of it that its `SubsetRandomSampler` selects.
+    - a DataLoader gives its dataset, or the part of it that its `SubsetRandomSampler` selects; batches of it, wherever
+      they are made, are made by its `collate_fn`.
 
     Tensors and arrays of uint8 are images, N×H×W×C, N×C×H×W or N×H×W, and become float32 N×C×H×W in [0, 1];
     floating point keeps its values, as float32. Image sources named by a spec (but for a floating-point .npz
@@ -52,29 +54,37 @@ def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
     if length(dataset) == 0:
         raise InputError(f"the data is empty: a {type(dataset).__name__} of length 0")
     retarget = getattr(dataset, "for_task", None)
-    return dataset if task is None or retarget is None else cast("Dataset[Any]", retarget(task))
+    if task is not None and retarget is not None:
+        dataset = cast("Dataset[Any]", retarget(task))
+    own = isinstance(data, DataLoader) and data.batch_sampler is not None and data.collate_fn is not default_collate
+    return Collated(dataset, data.collate_fn) if own else dataset
 
 
 @neutral_torch()
-def split(dataset: Dataset[Any], fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
-    """Divide a map-style Dataset into disjoint (training, validation) parts, the same for the same seed.
+def split(data: Any, fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
+    """Divide data into disjoint (training, validation) parts, the same for the same seed.
 
     What a source standardises, it does by the training part alone. Of what has an order, such as time series and texts,
     the validation part is the end.
 
     Args:
-        dataset: where it lists whole-number labels in `.targets`, each class has the same fraction in the validation
-            part, as nearly as whole samples allow; else samples are drawn regardless of their label.
+        data: a map-style Dataset, a DataLoader or a spec. Where the dataset lists whole-number labels in `.targets`,
+            each class has the same fraction in the validation part, as nearly as whole samples allow; else samples are
+            drawn regardless of their label.
         fraction: share of the validation part, between 0 and 1.
         seed: of the draw.
 
     Raises:
-        InputError: a fraction that leaves either part empty.
+        InputError: a fraction that leaves either part empty, and whatever `load` refuses.
 
     >>> train, validation = split(load((torch.rand(10, 4), torch.arange(10) % 2)), 0.4)
     >>> len(train), sorted(label for _, label in validation)
     (6, [0, 0, 1, 1])
     """
+    dataset = load(data) if isinstance(data, str | DataLoader) else data
+    if isinstance(dataset, Collated):
+        first, second = split(dataset.dataset, fraction, seed=seed)
+        return Collated(first, dataset.collate_fn), Collated(second, dataset.collate_fn)
     count = length(dataset)
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(count, generator=generator)
@@ -104,6 +114,9 @@ def standardise_alike(train: Dataset[Any], validation: Dataset[Any]) -> tuple[Da
     Raises:
         InputError: the second is no such data.
     """
+    if isinstance(train, Collated) and isinstance(validation, Collated):
+        first, second = standardise_alike(train.dataset, validation.dataset)
+        return Collated(first, train.collate_fn), Collated(second, validation.collate_fn)
     beside = getattr(train, "beside", None)
     if beside is None or type(train) is not type(validation):
         return train, validation
@@ -138,7 +151,7 @@ def _as_input(array: Tensor | np.ndarray[Any, Any]) -> Tensor:
 
 def declared_task(data: Any) -> str | None:
     """The task that a dataset, or the one it is part of, says it was made for, in `.task`; None if it does not."""
-    if isinstance(data, DataLoader | Subset):
+    if isinstance(data, DataLoader | Subset | Collated):
         return declared_task(data.dataset)
     found = getattr(data, "task", None)
     return found if isinstance(found, str) and isinstance(data, Dataset) else None

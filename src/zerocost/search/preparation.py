@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import Dataset, Subset
 
 from zerocost.base.seeding import seeded
+from zerocost.data.collated import Collated
 from zerocost.engine.inputs import call, sample_test
 from zerocost.engine.outputs import OutputPicker
 from zerocost.tasks import Task
@@ -94,6 +95,6 @@ def plain(value: Any) -> Any:
 
 def _attribute(data: Dataset[Any] | None, name: str) -> Any:
     """An attribute of a dataset, or of that which it is a part of; None where there is none."""
-    while isinstance(data, Subset):
+    while isinstance(data, Subset | Collated):
         data = data.dataset
     return getattr(data, name, None)

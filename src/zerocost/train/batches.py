@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.data import Dataset, Subset, TensorDataset, default_collate
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
-from zerocost.data import Batch
 from zerocost.data.as_batch import TARGET_KEYS, separate_targets
+from zerocost.data.batch import collate_batch
+from zerocost.data.collated import source_of
 from zerocost.data.tensors import TensorData
 from zerocost.tasks import Task, classification
 
@@ -70,8 +71,8 @@ class Batches:
         if self.tensors is not None:
             inputs, targets = self.tensors
             return tree_map(lambda values: values[rows], inputs), targets[rows]
-        collated = default_collate([self.data[row] for row in rows.tolist()])
-        inputs, found = separate_targets(Batch(*collated) if isinstance(collated, list | tuple) else Batch(collated))
+        source, collate_fn = source_of(self.data)
+        inputs, found = separate_targets(collate_batch([source[row] for row in rows.tolist()], collate_fn))
         assert found is not None
         return inputs, found
 
