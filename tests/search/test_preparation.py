@@ -147,3 +147,14 @@ def test_raw_categories_are_prepared_and_classes_read_by_name(tmp_path: Path) ->
     names = load_object(f"{file}:read")({"aux": None, "logits": torch.tensor([[0.0, 1.0], [2.0, 1.0]])})
     assert names == ["yes", "no"]
     assert load_object(f"{file}:read")(load_object(f"{file}:load")()(*prepared))[0] in ("yes", "no")
+
+
+def test_truth_values_with_gaps_are_the_categories_of_their_texts(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("garden,y\n" + "True,1.5\nFalse,2.5\n,3.5\n" * 5)
+    table = data.load(f"csv:{file}:y")
+    rows = pd.read_csv(file)[["garden"]].values.tolist()
+    assert {row[0] for row in rows} >= {True, False}
+    prepared = _prepare(rows, describe_inputs(table.images, table))  # type: ignore[attr-defined]
+    assert prepared.tolist() == table.images.tolist() == [[2], [1], [0]] * 5  # type: ignore[attr-defined]
+    assert _prepare([[2], [0]], describe_inputs(table.images, table)).tolist() == [[2], [0]]  # type: ignore[attr-defined]

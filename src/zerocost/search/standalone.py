@@ -105,10 +105,13 @@ def _prepare(values: Any, kind: Any) -> Any:
 
 
 def _category_numbers(rows: Any, categories: Mapping[str, list[str]]) -> list[list[int]]:
-    """The number of each category of rows of texts, a column each, from 1 on; numbers stay as they are."""
+    """The number of each category of rows of texts, a column each, from 1 on; numbers stay as they are.
+
+    A truth value is its text, "True" or "False".
+    """
     places = [{text: place for place, text in enumerate(texts, start=1)} for texts in categories.values()]
     return [
-        [one if isinstance(one, int) else known.get(str(one), 0) for one, known in zip(row, places, strict=True)]
+        [one if type(one) is int else known.get(str(one), 0) for one, known in zip(row, places, strict=True)]
         for row in (rows.tolist() if hasattr(rows, "tolist") else rows)
     ]
 
