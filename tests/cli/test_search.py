@@ -169,3 +169,13 @@ def test_bad_settings_of_the_search_are_one_line_too(run, options, message):
     assert result.code == 2
     assert message in result.err
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_columns_that_are_left_out_are_told_and_reported(run, tmp_path, caplog):
+    file, page = tmp_path / "th.csv", tmp_path / "th.html"
+    file.write_text("zip,amount,y\n" + "".join(f'{i % 3},"1,{i}",{i}.5\n' for i in range(100, 130)))
+    small = "--space mlp --candidates 2 --keep 1 --epochs 0 --proxies params"
+    result = run("search", "--data", f"csv:{file}:y", *small.split(), "--report", page)
+    assert result.code == 0
+    assert caplog.messages == [f"{file}: left out: amount (texts that mostly differ, such as '1,100')"]
+    assert "left out: amount" in page.read_text()

@@ -56,3 +56,16 @@ def test_the_end_is_held_out_and_no_row_is_in_both_parts(file):
 def test_what_makes_no_windows_is_refused(spec, reason, file):
     with pytest.raises(InputError, match=reason):
         load(spec.format(file))
+
+
+def test_columns_that_are_left_out_are_told(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    rows = "".join(f"2020-01-{i + 1:02},{i},{'x' if i == 4 else i},7\n" for i in range(20))
+    path.write_text("day,load,heat,wind\n" + rows)
+    windows = load(f"series:{path}:load:4")
+    assert windows.numbers == ["load", "wind"]
+    assert caplog.messages == [f"{path}: {note}" for note in windows.notes]
+    assert windows.notes == [
+        "left out: day (no numbers, such as '2020-01-01')",
+        "left out: heat (19 of 20 cells are numbers, but row 5 has 'x'; repair it, or leave it empty)",
+    ]

@@ -69,6 +69,37 @@ def test_texts_and_few_whole_numbers_are_classes_unless_another_task_is_named(fi
         load(f"csv:{file}:kind", task="regression")
 
 
+def test_texts_in_the_place_of_numbers_are_told(tmp_path, caplog):
+    path, count = tmp_path / "th.csv", 40
+    columns = {
+        "amount": [f"{i:,}" for i in range(1100, 1100 + count)],
+        "weight": [f"{i}.5" for i in range(count)],
+        "age": [str(i % 9) for i in range(count)],
+        "colour": ["red", "blue"] * 20,
+        "fine": range(count),
+        "y": [f"{i}.25" for i in range(count)],
+    }
+    for name, stray in {"weight": "unknown", "age": "?", "y": "n/k"}.items():
+        columns[name][16] = stray
+    pd.DataFrame(columns).to_csv(path, index=False)
+    table = load(f"csv:{path}:y")
+    stray = "39 of 40 cells are numbers, but row 17 has {!r}; repair it, or leave it empty"
+    assert table.notes == [
+        "left out: amount (texts that mostly differ, such as '1,100')",
+        f"left out: weight ({stray.format('unknown')})",
+        f"read as categories: age ({stray.format('?')})",
+        f"read as classes: y ({stray.format('n/k')})",
+    ]
+    assert caplog.messages == [f"{path}: {note}" for note in table.notes]
+    assert table.left_out == ["amount", "weight"] and list(table.categories) == ["age", "colour"]
+
+
+def test_a_table_that_is_read_whole_has_no_notes(tmp_path, caplog):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,flag,y\n" + "1,red,True,0.5\n,,,1.5\n" * 9)
+    assert load(f"csv:{path}:y").notes == [] == caplog.messages
+
+
 def test_missing_values_are_the_mean_and_category_0(tmp_path):
     path = tmp_path / "holes.csv"
     path.write_text("a,b,y\n1,x,0.5\n,y,1.5\n3,,2.5\n5,x,3.5\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from zerocost.base.errors import InputError
 from zerocost.base.result import check_parquet
+from zerocost.data.column_notes import log_notes, text_note
 from zerocost.data.paths import parse_path, parse_positive_int
 from zerocost.data.table import column_of, read_csv, read_frame
 from zerocost.data.tensors import TensorData
@@ -39,6 +41,9 @@ class _Windows(TensorData):
     >>> len(windows), windows[0][0].shape, windows[0][1].shape
     (3, torch.Size([3, 1]), torch.Size([1]))
     """
+
+    notes: Sequence[str] = ()
+    """A line for each column that is left out."""
 
     def __init__(
         self, values: Tensor, names: list[str], target: int, length: int, ahead: int, fitted: Tensor | None = None
@@ -97,4 +102,8 @@ def load_series(argument: str) -> _Windows:
         raise InputError(f"column {missing.idxmax()!r} of {path} lacks values; fill them in, or remove the column")
     values = torch.from_numpy(np.array(columns, dtype=np.float64))
     names = list(map(str, columns))
-    return _Windows(values, names, names.index(name), numbers[0], numbers[1] if len(numbers) > 1 else 1)
+    windows = _Windows(values, names, names.index(name), numbers[0], numbers[1] if len(numbers) > 1 else 1)
+    texts = [frame[other] for other in frame if str(other) not in names and frame[other].notna().any()]
+    windows.notes = [note for column in texts if (note := text_note(column, "left out", "no numbers"))]
+    log_notes(path, windows.notes)
+    return windows

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zerocost.base.errors import InputError, describe_error, unknown
 from zerocost.base.result import check_parquet
+from zerocost.data.column_notes import log_notes, text_note
 from zerocost.data.paths import parse_path
 from zerocost.data.tensors import TensorData
 
@@ -42,6 +43,7 @@ class Table(TensorData):
         categories: the number of categories of each column of texts, 0 for a missing one included.
         category_texts: what these numbers stand for, from 1 on.
         left_out: columns of texts that mostly differ, such as names, which are not used.
+        notes: a line for each of these, and for each other column of texts that are numbers but for a few.
         classes: what the target's class numbers stand for; empty for a number.
         mean, std: of each column of numbers; None where there is none.
         target_scale: mean and standard deviation of a target that is a number; errors are in units of the latter.
@@ -71,6 +73,14 @@ class Table(TensorData):
             targets, self.target_scale = scaled[:, 0], (float(mean), float(std))
         super().__init__(self._inputs(every), targets, task)
         self.codes = tuple(self.categories.values())
+
+    @property
+    def notes(self) -> list[str]:
+        found = [text_note(self.columns[name], "left out", "texts that mostly differ") for name in self.left_out]
+        found += [text_note(self.columns[name], "read as categories") for name in self.categories]
+        if not pd.api.types.is_numeric_dtype(self.target):
+            found.append(text_note(self.target, "read as classes"))
+        return [note for note in found if note is not None]
 
     def _inputs(self, rows: Tensor) -> Any:
         """The numbers, the categories, or both."""
@@ -146,7 +156,9 @@ def _load_table(argument: str, usage: str, read: Callable[[Path], pd.DataFrame])
             f"column {name!r} of {path} lacks {int(missing.sum())} of {len(frame)} values, the first in row "
             f"{int(missing.argmax()) + 1}; remove rows without a target"
         )
-    return Table(frame.drop(columns=name), target)
+    table = Table(frame.drop(columns=name), target)
+    log_notes(path, table.notes)
+    return table
 
 
 def read_csv(path: Path) -> pd.DataFrame:

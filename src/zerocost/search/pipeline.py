@@ -19,7 +19,7 @@ from zerocost.search.group import inherit_texts, takes
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.names import check_names
 from zerocost.search.objectives import ACCURACY, SCORE
-from zerocost.search.preparation import describe_inputs, describe_outputs
+from zerocost.search.preparation import data_notes, describe_inputs, describe_outputs
 from zerocost.search.result import NothingFits, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
 from zerocost.store import Store
@@ -130,7 +130,8 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         from zerocost.search.training import train_both
 
         check_device(self.device)
-        fitting, validation = data_.split(data_.load(data, task=task_name(self.task)), 0.2, seed=self.seed)
+        loaded = data_.load(data, task=task_name(self.task))
+        fitting, validation = data_.split(loaded, 0.2, seed=self.seed)
         batch = first_batch(fitting, self.seed)
         task = self.choose_task(fitting, batch)
         pipeline = replace(self, proxies=for_inputs(self.proxies, batch.inputs))
@@ -139,6 +140,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             opened = stack.enter_context(Store(store))
             plan = make_plan(pipeline, DataSplit(fitting, validation, workdir, task), opened, stack)
             settings = plan.settings | {"data": data if isinstance(data, str) else type(data).__name__}
+            settings |= {"data_notes": notes} if (notes := data_notes(loaded)) else {}
             try:
                 result, explored = explore_and_refine(plan, study_storage, report)
             except SearchInterrupted as stop:

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, Subset
 
 from zerocost.base.seeding import seeded
 from zerocost.data.collated import Collated
+from zerocost.data.tensors import TensorData
 from zerocost.engine.inputs import call, sample_test
 from zerocost.engine.outputs import OutputPicker
 from zerocost.tasks import Task
@@ -60,6 +61,11 @@ def describe_outputs(data: Dataset[Any]) -> dict[str, Any]:
     """
     found = {name: plain(_attribute(data, name)) for name in ("classes", "target_scale")}
     return {name: value for name, value in found.items() if value}
+
+
+def data_notes(data: Dataset[Any]) -> list[str]:
+    """What a source says of the columns that it left out, or read otherwise than may have been meant."""
+    return list(getattr(data, "notes", ())) if isinstance(data, TensorData) else []
 
 
 def describe_tensor(model: nn.Module, inputs: Any, task: Task) -> dict[str, Any]:
