@@ -138,6 +138,9 @@ def test_a_stream_gives_its_first_samples():
         (lambda i: [np.float32([i]), np.int64(i)], torch.Tensor, True),
         (lambda i: Point(torch.tensor([float(i)]), i), torch.Tensor, True),
         (lambda i: {"ids": torch.tensor([i]), "mask": 1}, dict, False),
+        (lambda i: {"ids": torch.tensor([i]), "mask": 1, "labels": i}, dict, True),
+        (lambda i: {"image": torch.tensor([i]), "y": i}, torch.Tensor, True),
+        (lambda i: {"y": torch.tensor([i])}, dict, False),
         (lambda i: ({"ids": torch.tensor([i])}, i), dict, True),
         (lambda i: (torch.tensor([i]), torch.tensor([i]), i), list, False),
     ],
@@ -146,6 +149,15 @@ def test_a_sample_that_is_a_pair_has_a_target_and_any_other_is_all_input(sample,
     batch = draw(Samples(sample), 6)
     assert type(batch.inputs) is inputs
     assert (batch.targets is not None) == targets
+
+
+def test_mappings_that_hold_their_labels_are_drawn_as_pairs():
+    inputs, labels = pair()
+    named = Samples(lambda i: {"x": inputs[i], "label": int(labels[i])})
+    for options in ({"size": 8}, {"size": 8, "balanced": True}):
+        batch = draw(named, **options)
+        assert torch.equal(batch.inputs[:, 0].long() % 4, batch.targets)
+    assert batch.targets.bincount().tolist() == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,6 +49,13 @@ def test_numbers_or_codes_alone() -> None:
     assert fit_space("mlp", numbers)[1] == {"features": 3, "outputs": 2}
     codes = TensorData(torch.tensor([[0, 4], [1, 2]] * 3), torch.randn(6, 5))
     assert fit_space("mlp", codes, regression)[1] == {"features": 0, "outputs": 5, "categories": (2, 5)}
+
+
+def test_mappings_are_read_as_pairs() -> None:
+    rows: Any = [{"x": torch.randn(3), "label": i % 4} for i in range(8)]
+    assert fit_space("mlp", rows)[1] == {"features": 3, "outputs": 4}
+    texts: Any = [{"ids": torch.tensor([i, 2]), "label": i % 2} for i in range(8)]
+    assert fit_space("bert", texts)[1] == {"vocabulary": 8, "classes": 2}
 
 
 def test_series_and_images() -> None:

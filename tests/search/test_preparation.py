@@ -12,7 +12,6 @@ from torch.utils.data import Subset, TensorDataset
 
 from zerocost import data, tasks
 from zerocost.base.user_code import load_object
-from zerocost.data.as_batch import separate_targets
 from zerocost.data.tensors import TensorData
 from zerocost.search.export import export
 from zerocost.search.origin import Origin
@@ -101,7 +100,7 @@ def _exported(tmp_path: Path, spec: str, source: str) -> tuple[Path, TensorData]
     own.write_text(source)
     train, _ = data.split(data.load(spec))
     assert isinstance(train, TensorData)
-    sample = separate_targets(data.draw(train, 1)).inputs
+    sample = data.draw(train, 1).inputs
     model: nn.Module = load_object(f"{own}:net")()
     outputs = describe_tensor(model, sample, tasks.TASKS[train.task or "classification"]) | describe_outputs(train)
     settings = {"inputs": describe_inputs(sample, train), "outputs": outputs}

@@ -15,7 +15,6 @@ from zerocost.base.files import check_file
 from zerocost.base.format import fixed, percent
 from zerocost.base.progress import report_steps
 from zerocost.cli.common import Data, command, out, print_written
-from zerocost.data.as_batch import separate_targets
 from zerocost.search.fit_space import fit_space
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.latency_table import record_table
@@ -53,7 +52,7 @@ def record(data: Data, recording: _Recording) -> None:
     loaded = data_.load(data)
     given = own_space(recording.space) if ":" in recording.space else recording.space
     space, _ = fit_space(given, loaded)
-    sample = separate_targets(data_.draw(loaded, 1, seed=recording.seed)).inputs
+    sample = data_.draw(loaded, 1, seed=recording.seed).inputs
     with report_steps(None, "measuring") as progress:
         table = record_table(
             space,

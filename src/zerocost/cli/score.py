@@ -29,7 +29,6 @@ from zerocost.cli.shell import BAD_INPUT, fail
 from zerocost.cli.tables import cell_text
 from zerocost.combine import as_proxies, proxies_for
 from zerocost.data import load as open_data
-from zerocost.data.as_batch import separate_targets
 from zerocost.data.batch import usual_size
 from zerocost.integrations.keras import library as keras
 from zerocost.proxies.registry import resolve
@@ -79,7 +78,7 @@ def score(
     source = open_data(data, task=options.task)
     size = options.batch or usual_size(source)
     batches = draw_batches(source, size, options.batches, seed, options.balanced)
-    first = separate_targets(batches[0])
+    first = batches[0]
     task = as_task(options.task, source, first, loss=options.loss, output=options.output)
     chosen = proxies_for(options.proxies, first.inputs)
     card = score_model(model, batches, chosen, task=task, seed=seed)

@@ -14,28 +14,10 @@ from zerocost.base.errors import InputError
 from zerocost.data.batch import Batch, draw, usual_size, validate
 from zerocost.data.tensors import as_inputs
 
-TARGET_KEYS = ("labels", "label", "targets", "target", "y")
-"""Names that the targets of a sample or a batch have in a mapping."""
-
-
-def separate_targets(batch: Batch) -> Batch:
-    """A batch whose inputs are a mapping that holds the targets too, as pair; any other batch as it is.
-
-    >>> separate_targets(Batch({"x": torch.ones(1, 2), "y": torch.tensor([3])}))
-    Batch(inputs=tensor([[1., 1.]]), targets=tensor([3]))
-    """
-    if batch.targets is not None or not isinstance(batch.inputs, Mapping):
-        return batch
-    key = next((key for key in TARGET_KEYS if isinstance(batch.inputs.get(key), Tensor)), None)
-    inputs = {name: value for name, value in batch.inputs.items() if name != key}
-    if key is None or not inputs:
-        return batch
-    return Batch(next(iter(inputs.values())) if len(inputs) == 1 else inputs, batch.inputs[key])
-
 
 def first_batch(data: Any, seed: int = 0) -> Batch:
     """A batch of the usual size, drawn from a seed, which shows what the targets are."""
-    return separate_targets(draw(data, usual_size(data), seed=seed))
+    return draw(data, usual_size(data), seed=seed)
 
 
 def as_batches(batch: Any) -> list[Batch]:

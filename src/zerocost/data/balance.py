@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from zerocost.base.errors import InputError
+from zerocost.data.targets import as_pair
 from zerocost.data.tensors import is_integer
 
 SETTLED = 1000  # after this many samples without a new class, those that were found count as all
@@ -93,10 +94,11 @@ def _has_enough(counts: Counter[int], size: int) -> bool:
 
 
 def _label_of(sample: Any) -> int:
-    if not (isinstance(sample, tuple | list) and len(sample) == 2):
+    pair = as_pair(sample)
+    if pair is None:
         raise InputError("a balanced batch needs labels: the samples must be pairs (input, label)")
     try:
-        return operator.index(sample[1])
+        return operator.index(pair[1])
     except TypeError as error:
-        kind = type(sample[1]).__name__
+        kind = type(pair[1]).__name__
         raise InputError(f"a balanced batch needs whole-number labels, but a sample has a {kind}") from error

@@ -18,6 +18,7 @@ from zerocost.data.balance import balanced_indices
 from zerocost.data.collated import collate, source_of
 from zerocost.data.dataset import length, load
 from zerocost.data.room import check_room
+from zerocost.data.targets import TARGET_KEYS
 from zerocost.data.tensors import check_finite, describe_values, is_integer
 
 _USUAL = 64
@@ -44,7 +45,8 @@ class Batch(NamedTuple):
 def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) -> Batch:
     """Draw `size` samples without replacement. The same seed gives the same batch; global generators are left alone.
 
-    A sample that is a pair is (input, target); any other sample is all input, and the batch has no targets.
+    A sample that is a pair is (input, target), and a mapping may hold its target as `labels`, `label`, `targets`,
+    `target` or `y`; any other sample is all input, and the batch has no targets.
 
     Args:
         data: anything that `load` accepts. Of a DataLoader its dataset and its `collate_fn` are used, not its order. A
@@ -65,6 +67,14 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
     >>> batch.inputs.shape, batch.targets.sum().item()
     (torch.Size([4, 3, 8, 8]), 2)
     """
+    batch = separate_targets(draw_whole(data, size, seed=seed, balanced=balanced))
+    validate(batch)
+    return batch
+
+
+@neutral_torch()
+def draw_whole(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) -> Batch:
+    """`draw` without its check of the batch, in which a mapping keeps the targets that it holds."""
     if size < 1:
         raise InputError(f"a batch holds at least one sample, got size={size}")
     source, collate_fn = data, default_collate
@@ -86,9 +96,22 @@ def draw(data: Any, size: int = 64, *, seed: int = 0, balanced: bool = False) ->
                 samples.append(source[index])
                 if len(samples) == 1:
                     check_room(size * _bytes_in(samples[0]), f"a batch of {size}")
-        batch = collate_batch(samples, collate_fn)
-    validate(batch)
-    return batch
+        return collate_batch(samples, collate_fn)
+
+
+def separate_targets(batch: Batch) -> Batch:
+    """A batch whose inputs are a mapping that holds the targets too, as pair; any other batch as it is.
+
+    >>> separate_targets(Batch({"x": torch.ones(1, 2), "y": torch.tensor([3])}))
+    Batch(inputs=tensor([[1., 1.]]), targets=tensor([3]))
+    """
+    if batch.targets is not None or not isinstance(batch.inputs, Mapping):
+        return batch
+    key = next((key for key in TARGET_KEYS if isinstance(batch.inputs.get(key), Tensor)), None)
+    inputs = {name: value for name, value in batch.inputs.items() if name != key}
+    if key is None or not inputs:
+        return batch
+    return Batch(next(iter(inputs.values())) if len(inputs) == 1 else inputs, batch.inputs[key])
 
 
 def check_batches(data: Any, size: int, count: int) -> None:

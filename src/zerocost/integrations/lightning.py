@@ -13,7 +13,9 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError, describe_error
-from zerocost.data.as_batch import TARGET_KEYS, as_batches
+from zerocost.data.as_batch import as_batches
+from zerocost.data.batch import draw_whole
+from zerocost.data.targets import TARGET_KEYS
 from zerocost.engine.inputs import clone_tensors, sample_count
 from zerocost.engine.network import Network, is_out_of_memory, unwrap
 from zerocost.engine.proxy import Proxy
@@ -113,7 +115,7 @@ def _draw_from_datamodule(data: Any, size: int, seed: int) -> Any:
     samples = getattr(loader, "dataset", None)
     if isinstance(samples, Sized) and 0 < len(samples) < size:
         raise InputError(f"the training data has {len(samples)} samples, got size={size}; give size={len(samples)}")
-    return data_.draw(loader, size, seed=seed)
+    return draw_whole(loader, size, seed=seed)
 
 
 def _describe_type(value: Any) -> str:

@@ -15,7 +15,8 @@ from torch import nn
 from zerocost.base.errors import Failure, InputError
 from zerocost.combine import proxies_for
 from zerocost.combine.ranks import log_rank
-from zerocost.data.as_batch import as_batches, separate_targets
+from zerocost.data.as_batch import as_batches
+from zerocost.data.batch import separate_targets
 from zerocost.engine.losses import Loss
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.signals import measured_signals

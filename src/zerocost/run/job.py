@@ -11,7 +11,7 @@ from zerocost import data as data_
 from zerocost.base.errors import InputError
 from zerocost.base.fidelity import check_no_larger, resize_classes
 from zerocost.data import Batch
-from zerocost.data.as_batch import as_batch, separate_targets
+from zerocost.data.as_batch import as_batch
 from zerocost.data.batch import check_batches
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
@@ -94,6 +94,6 @@ def draw_job_batches(
         check_no_larger(inputs, fidelity)
         if targets is not None and targets.ndim > 2 and targets.shape[-2:] == getattr(inputs, "shape", ())[-2:]:
             targets = resize_classes(targets, fidelity.resolution)
-        return separate_targets(as_batch(Batch(resize(inputs, fidelity.resolution), targets)))
+        return as_batch(Batch(resize(inputs, fidelity.resolution), targets))
 
     return {seed: [drawn(seed + i) for i in range(batches)] for seed in seeds}

@@ -21,8 +21,8 @@ from zerocost.base.result import Result, frame_from_dict, frame_to_dict
 from zerocost.base.seeding import check_seed
 from zerocost.base.torch_state import neutral_torch
 from zerocost.base.whole import check_whole
-from zerocost.data.as_batch import as_batches, separate_targets
-from zerocost.data.batch import Batch
+from zerocost.data.as_batch import as_batches
+from zerocost.data.batch import Batch, separate_targets
 from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network

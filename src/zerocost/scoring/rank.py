@@ -20,8 +20,8 @@ from zerocost.base.seeding import check_seed
 from zerocost.base.whole import is_whole
 from zerocost.base.workers import Workers
 from zerocost.combine import Combination
-from zerocost.data.as_batch import as_batches, separate_targets
-from zerocost.data.batch import check_batches, usual_size
+from zerocost.data.as_batch import as_batches
+from zerocost.data.batch import check_batches, separate_targets, usual_size
 from zerocost.engine.inputs import sample_count
 from zerocost.engine.losses import Loss
 from zerocost.engine.memory import or_failure
@@ -114,7 +114,7 @@ def rank(
     source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
     batch = batch or combine.as_combination(proxies).batch or usual_size(source)
     drawn = draw_batches(source, batch, batches, seed, balanced)
-    chosen = as_task(task, source, separate_targets(drawn[0]), loss=loss, output=output)
+    chosen = as_task(task, source, drawn[0], loss=loss, output=output)
     options = _ScoringOptions(task=chosen, seed=seed, repeats=repeats, device=device, workers=workers, ray=ray)
     return rank_batch(candidates, drawn, proxies, also=also, progress=progress, **options)
 

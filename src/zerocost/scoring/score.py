@@ -18,7 +18,8 @@ from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.seeding import check_seed, seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.base.version import VERSION
-from zerocost.data.as_batch import as_batches, separate_targets, tensor_shapes
+from zerocost.data.as_batch import as_batches, tensor_shapes
+from zerocost.data.batch import separate_targets
 from zerocost.engine.lazy import materialised
 from zerocost.engine.losses import Loss
 from zerocost.engine.memory import or_failure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from zerocost.base.errors import InputError
 from zerocost.data.balance import class_labels
 from zerocost.data.dataset import length
+from zerocost.data.targets import as_pair
 from zerocost.data.tensors import TensorData, is_integer
 from zerocost.spaces import SearchSpace, from_function, get
 from zerocost.tasks import Task, classification
@@ -29,8 +30,8 @@ def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> 
         return space, dict(space.built_for)
     if callable(space):
         return from_function(space), {}
-    first = data[0]
-    if not isinstance(first, tuple | list) or len(first) != 2:
+    first = as_pair(data[0])
+    if first is None:
         raise InputError(f"space {space!r} needs labels, one output each, but the data has none")
     if (task.name == "next_token") != (space == "gpt") or task.name == "segmentation":
         form = "logits for each token" if space == "gpt" else "one row of outputs a sample"
@@ -45,7 +46,7 @@ def _count_outputs(data: Dataset[Any], target: Any, task: Task) -> int:
     if task.form != "multiclass":
         return torch.as_tensor(target).numel()
     labels = class_labels(data)
-    return 1 + int(max(data[i][1] for i in range(length(data))) if labels is None else labels.max())
+    return 1 + int(max(target for _, target in _pairs(data)) if labels is None else labels.max())
 
 
 def _image_sizes(space: str, data: Dataset[Any], sample: Any, outputs: int) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def _count_codes(data: Dataset[Any], codes: list[Tensor]) -> tuple[int, ...]:
     """How many codes each column of categories has: as the data says, or as it holds."""
     if isinstance(data, TensorData) and data.codes:
         return data.codes
-    rows = [data[i][0] for i in range(length(data))]
+    rows = [row for row, _ in _pairs(data)]
     held = torch.stack([row[1] if isinstance(row, tuple | list) else row for row in rows])
     return tuple((held.amax(0) + 1).tolist())
 
@@ -89,9 +90,14 @@ def _token_sizes(space: str, data: Dataset[Any], sample: Any, outputs: int) -> d
     """The sizes of a space for token ids; a decoder's outputs are the vocabulary."""
     if not isinstance(sample, Tensor) or sample.ndim != 1 or not is_integer(sample):
         raise InputError(f"space {space!r} takes token ids, but the data's samples are {_form(sample)}")
-    tokens = 1 + max(int(data[i][0].max()) for i in range(length(data)))
+    tokens = 1 + max(int(ids.max()) for ids, _ in _pairs(data))
     sizes = {"vocabulary": getattr(data, "vocabulary", None) or tokens}
     return sizes if space == "gpt" else sizes | {"classes": outputs}
+
+
+def _pairs(data: Dataset[Any]) -> Iterator[tuple[Any, Any]]:
+    """The samples, each an input and a target."""
+    return filter(None, (as_pair(data[i]) for i in range(length(data))))
 
 
 _SIZES = {"bert": _token_sizes, "gpt": _token_sizes, "mlp": _row_sizes, "tcn": _series_sizes}

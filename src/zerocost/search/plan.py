@@ -18,7 +18,6 @@ from zerocost.base.fidelity import check_no_larger, check_space
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank
-from zerocost.data.as_batch import separate_targets
 from zerocost.data.balance import class_labels
 from zerocost.engine.losses import IGNORED
 from zerocost.engine.proxy import Proxy
@@ -165,7 +164,7 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
     """
     space, sizes = fit_space(pipeline.space, split.fitting, split.task)
     check_space(pipeline.fidelity, space.name)
-    sample = separate_targets(data_.draw(split.fitting, 1, seed=pipeline.seed)).inputs
+    sample = data_.draw(split.fitting, 1, seed=pipeline.seed).inputs
     for fidelity in pipeline.fidelities:
         check_no_larger(sample, fidelity)
     apart = pipeline.ray is not None or pipeline.workers not in (None, 1)

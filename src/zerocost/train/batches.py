@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
@@ -16,9 +16,9 @@ from torch.utils.data import Dataset, Subset, TensorDataset
 
 from zerocost.base.errors import InputError
 from zerocost.base.seeding import seeded
-from zerocost.data.as_batch import TARGET_KEYS, separate_targets
-from zerocost.data.batch import collate_batch
+from zerocost.data.batch import collate_batch, separate_targets
 from zerocost.data.collated import source_of
+from zerocost.data.targets import as_pair
 from zerocost.data.tensors import TensorData
 from zerocost.tasks import Task, classification
 
@@ -117,12 +117,10 @@ def hash_values(*values: object) -> str:
 
 def _check_sample(sample: Any, task: Task) -> None:
     """Raise `InputError` for a sample that is not an input with a target of the task."""
-    target = next((sample[key] for key in TARGET_KEYS if key in sample), None) if isinstance(sample, Mapping) else None
-    if isinstance(sample, tuple | list) and len(sample) == 2:
-        target = sample[1]
-    if target is None:
+    pair = as_pair(sample)
+    if pair is None:
         raise InputError(f"training expects (input, label) pairs, but a sample is a {type(sample).__name__}")
-    task.check_target(torch.as_tensor(target))
+    task.check_target(torch.as_tensor(pair[1]))
 
 
 def _held_tensors(data: Dataset[Any]) -> tuple[Any, Tensor] | None:
