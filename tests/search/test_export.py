@@ -123,11 +123,14 @@ def test_raw_inputs_are_prepared(tmp_path: Path, own: Path) -> None:
         found = prepare(image, raw)
         assert found.dtype == torch.float32
         assert np.allclose(found, expected, atol=1e-6)
+    assert "model(prepare(inputs))" in (tmp_path / "out" / "README.txt").read_text()
     first, second = prepare([image, tokens], (pixels, ids))
     assert first.shape == (5, 3, 8, 8)
     assert second.dtype == torch.int64
     assert second.tolist() == ids.tolist()
+    assert "model(*prepare(inputs))" in (tmp_path / "out" / "README.txt").read_text()
     named = prepare({"image": image, "ids": tokens}, {"ids": ids, "image": pixels})
+    assert "model(**prepare(inputs))" in (tmp_path / "out" / "README.txt").read_text()
     assert torch.equal(named["image"], first)
     assert torch.equal(named["ids"], second)
 

@@ -149,7 +149,7 @@ def _readme(folder: Path, said: Mapping[str, Any], files: Iterable[str]) -> str:
     if not name.isidentifier():
         load = "with Python started in this folder: `from network import load, prepare, read; model = load()`"
     reads = "outputs" in said
-    use = f"`outputs = {'read(' * reads}model(prepare(inputs)){')' * reads}`"
+    use = f"`outputs = {'read(' * reads}model({_passing(said['inputs'])}prepare(inputs)){')' * reads}`"
     lines = [
         f"{_title(said)}, written by zerocost {VERSION}; settings.json has its scores, training and versions.",
         f"Load it {load}.",
@@ -162,6 +162,13 @@ def _readme(folder: Path, said: Mapping[str, Any], files: Iterable[str]) -> str:
         lines[1:3] = ["Load its weights: `network.load_state_dict(torch.load('best.pt', weights_only=True))`."]
         lines[-1] = f"Files: {', '.join(files)}."
     return "\n".join(lines) + "\n"
+
+
+def _passing(inputs: Any) -> str:
+    """The stars that pass several inputs to a network by their names or places; none for a single one."""
+    if isinstance(inputs, Mapping):
+        return "" if "dtype" in inputs else "**"
+    return "*"
 
 
 def _title(said: Mapping[str, Any]) -> str:
