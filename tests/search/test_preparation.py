@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from zerocost.base.user_code import load_object
 from zerocost.data.tensors import TensorData
 from zerocost.search.export import export
 from zerocost.search.origin import Origin
-from zerocost.search.preparation import describe_inputs, describe_outputs, describe_tensor
+from zerocost.search.preparation import describe_inputs, describe_outputs, describe_tensor, plain
 from zerocost.search.standalone import _prepare
 
 
@@ -146,6 +147,40 @@ def test_raw_categories_are_prepared_and_classes_read_by_name(tmp_path: Path) ->
     names = load_object(f"{file}:read")({"aux": None, "logits": torch.tensor([[0.0, 1.0], [2.0, 1.0]])})
     assert names == ["yes", "no"]
     assert load_object(f"{file}:read")(load_object(f"{file}:load")()(*prepared))[0] in ("yes", "no")
+
+
+def test_a_frame_of_a_table_is_prepared_by_the_names_of_its_columns(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    rows = [f"{i},{'ab'[i % 2]},{i % 3 or ''},{['True', 'False', ''][i % 3]},{i / 2}" for i in range(30)]
+    file.write_text("area,city,rooms,garden,price\n" + "\n".join(rows) + "\n")
+    table = data.load(f"csv:{file}:price")
+    frame, kinds = pd.read_csv(file), plain(describe_inputs(table.images, table))  # type: ignore[attr-defined]
+    shuffled = frame[["garden", "price", "city", "rooms", "area"]]
+    for given in (frame, shuffled, frame.convert_dtypes(), (frame[["area", "rooms"]].to_numpy(), shuffled)):
+        numbers, codes = _prepare(given, kinds)
+        assert torch.allclose(numbers, table.images[0], atol=1e-5)  # type: ignore[attr-defined]
+        assert torch.equal(codes, table.images[1])  # type: ignore[attr-defined]
+    assert torch.allclose(_prepare(frame.iloc[:5], kinds[0]), table.images[0][:5], atol=1e-5)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda frame: frame[["area", "city"]], "the table has no column 'garden'; expected city, garden"),
+        (lambda frame: (frame[["area"]],), "the network takes 2 inputs, got 1"),
+        (
+            lambda frame: ([[1.0], [2.0]], [["a"], ["b"]]),
+            "expected N×2 with the columns city, garden, got shape 2×1",
+        ),
+        (lambda frame: (torch.zeros(4), frame), "expected N×1 with the columns area, got shape 4"),
+    ],
+)
+def test_what_is_no_rows_of_the_table_is_refused(given: Any, message: str) -> None:
+    number = {"shape": ["N", 1], "dtype": "float32", "mean": [0.0], "std": [1.0], "columns": ["area"]}
+    texts = {"shape": ["N", 2], "dtype": "int64", "categories": {"city": ["a", "b"], "garden": ["no", "yes"]}}
+    frame = pd.DataFrame({"area": [1.0, 2.0], "city": ["a", "b"], "garden": ["no", "yes"]})
+    with pytest.raises(ValueError, match=message):
+        _prepare(given(frame), [number, texts])
 
 
 def test_truth_values_with_gaps_are_the_categories_of_their_texts(tmp_path: Path) -> None:

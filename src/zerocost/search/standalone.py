@@ -57,7 +57,9 @@ def prepare(inputs: Any) -> Any:
 
     uint8 images N×H×W×C, N×C×H×W or N×H×W become numbers from 0 to 1, N×C×H×W. Where `settings.json` has a mean and a
     deviation, those of the training data, inputs are standardised by them, and a missing number, NaN, becomes the mean.
-    Rows of texts become the numbers of their categories, 0 for one that is not known.
+    Rows of texts become the numbers of their categories, 0 for one that is not known. In the place of rows of a table a
+    DataFrame may be given, of which the columns are taken that the network was trained on: one for all inputs, or one
+    for each. `ValueError` says which are missing, or how many inputs or columns were expected.
     """
     return _prepare(inputs, settings()["inputs"])
 
@@ -86,9 +88,15 @@ def read(outputs: Any) -> Any:
 def _prepare(values: Any, kind: Any) -> Any:
     """Inputs as their entry in the settings says."""
     if isinstance(kind, list):
-        return tuple(_prepare(one, each) for one, each in zip(values, kind, strict=True))
+        given = [values] * len(kind) if hasattr(values, "columns") else list(values)
+        if len(given) != len(kind):
+            raise ValueError(f"the network takes {len(kind)} inputs, got {len(given)}; settings.json describes each")
+        return tuple(_prepare(one, each) for one, each in zip(given, kind, strict=True))
     if "dtype" not in kind:
         return {name: _prepare(values[name], each) for name, each in kind.items()}
+    columns = kind.get("columns", list(kind.get("categories", [])))
+    if columns:
+        values = _rows(values, columns, kind)
     if "categories" in kind and not isinstance(values, Tensor):
         values = _category_numbers(values, kind["categories"])
     raw = values.copy() if hasattr(values, "flags") else values  # arrays of pandas cannot be written to
@@ -102,6 +110,31 @@ def _prepare(values: Any, kind: Any) -> Any:
     along[kind.get("axis", 1)] = -1
     mean, std = (torch.tensor(kind[name]).reshape(along) for name in ("mean", "std"))
     return torch.where(found.isnan(), 0.0, (found - mean) / std)
+
+
+def _rows(values: Any, columns: list[str], kind: Mapping[str, Any]) -> Any:
+    """Rows of these columns: of a DataFrame, those of their names."""
+    if hasattr(values, "columns"):
+        missing = [name for name in columns if name not in values.columns]
+        if missing:
+            raise ValueError(f"the table has no column {missing[0]!r}; expected {', '.join(columns)}")
+        table = values[columns]
+        texts = "categories" in kind
+        values = table.astype("string").to_numpy() if texts else table.to_numpy("float64", na_value=float("nan"))
+    shape, expected = _shape_of(values), ["N", *kind["shape"][1:]]
+    if len(shape) != len(expected) or shape[-1] != len(columns):
+        raise ValueError(
+            f"expected {'×'.join(map(str, expected))} with the columns {', '.join(columns)}, got shape "
+            f"{'×'.join(map(str, shape))}"
+        )
+    return values
+
+
+def _shape_of(values: Any) -> tuple[int, ...]:
+    """The shape of an array, or of lists in lists."""
+    if hasattr(values, "shape"):
+        return tuple(values.shape)
+    return (len(values), *_shape_of(values[0])) if isinstance(values, list | tuple) and values else ()
 
 
 def _category_numbers(rows: Any, categories: Mapping[str, list[str]]) -> list[list[int]]:
