@@ -223,6 +223,12 @@ def test_labels_in_any_form_of_whole_numbers():
         assert dict(zc.score(cnn(), (x, labels), "snip")) == expected
 
 
+def test_masks_of_other_numbers_say_what_does_not_count():
+    masks = torch.full((2, 4, 4), 255)
+    with pytest.raises(zc.InputError, match="labels must be 0 to 2; give -100 to what does not count"):
+        zc.score(torch.nn.Conv2d(3, 3, 1), (torch.rand(2, 3, 4, 4), masks), "snip")
+
+
 def test_the_label_minus_100_is_left_out_of_the_mean():
     x, y = batch()
     model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))

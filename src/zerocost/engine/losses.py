@@ -64,6 +64,7 @@ def _check_classes(targets: Tensor, classes: int, single: bool = False) -> None:
                 if single
                 else f"{classes} outputs, so labels must be 0 to {classes - 1}"
             )
+            + (f"; give {IGNORED} to what does not count" if targets.ndim > 1 else "")
         )
 
 
