@@ -149,6 +149,9 @@ def test_a_constant_column_is_0_whatever_its_value(tmp_path):
         ("", "csv:{}:y", "cannot be read as a table: EmptyDataError"),
         ("a,y\n", "csv:{}:y", "has no rows"),
         ("a,y\n1,0,9\n2,1,5\n", "csv:{}:y", "a row has more values than the header has names"),
+        ("a;b;y\n1,5;x;2,5\n2,5;y;3,5\n", "csv:{}:y", "columns are separated by ';'; save it with commas, and with"),
+        ("a;b;y\n1.5;x;2.5\n2.5;y;3.5\n", "csv:{}:y", r"read_csv\('table.csv', sep=';', decimal=','\).to_csv"),
+        ("a\ty\n1\t2\n", "csv:{}:y", r"separated by '\\t'; save it with commas"),
         ("y\n1\n", "csv:{}:y", "no column to predict from"),
     ],
 )

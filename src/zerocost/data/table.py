@@ -18,6 +18,8 @@ from zerocost.data.column_notes import log_notes, text_note
 from zerocost.data.paths import parse_path
 from zerocost.data.tensors import TensorData
 
+_OTHER_SEPARATORS = (";", "\t", "|")
+
 _MOST_CLASSES = 20
 """A column of whole numbers to predict with more different values than this holds numbers, not classes."""
 _MOST_DISTINCT = 0.5
@@ -162,13 +164,29 @@ def _load_table(argument: str, usage: str, read: Callable[[Path], pd.DataFrame])
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV file with a header."""
+    """A CSV file with a header; `ValueError` for another separator, and for rows longer than the header."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
-            return pd.read_csv(path, index_col=False)  # by default pandas shifts the columns of longer rows
-        except pd.errors.ParserWarning as error:
+            frame = pd.read_csv(path, index_col=False)  # by default pandas shifts the columns of longer rows
+        except (pd.errors.ParserWarning, pd.errors.ParserError) as error:
+            _check_separator(pd.read_csv(path, nrows=0), path)
+            if isinstance(error, pd.errors.ParserError):
+                raise
             raise ValueError("a row has more values than the header has names; give each column a name") from error
+    _check_separator(frame, path)
+    return frame
+
+
+def _check_separator(frame: pd.DataFrame, path: Path) -> None:
+    """`ValueError` where the names of all columns are in one, with another separator than a comma."""
+    names = list(map(str, frame))
+    other = next((one for one in _OTHER_SEPARATORS if len(names) == 1 and one in names[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"its columns are separated by {other!r}; save it with commas, and with points in decimal numbers: "
+            f"pandas.read_csv({path.name!r}, sep={other!r}, decimal=',').to_csv(…, index=False)"
+        )
 
 
 def read_frame(path: Path, read: Callable[[Path], pd.DataFrame] = read_csv) -> pd.DataFrame:
