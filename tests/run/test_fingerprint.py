@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from torch import nn
 
 from run.small import job
 from zerocost import spaces
 from zerocost.proxies.registry import resolve
-from zerocost.run.fingerprint import code_checksum, fingerprints, proxy_identity
+from zerocost.run.fingerprint import fingerprints, proxy_identity
 from zerocost.spaces import FULL
 
 SPACE = (
@@ -51,11 +53,40 @@ def test_identity_is_the_name_alone_only_for_what_is_shipped(noted):
     assert proxy_identity(resolve(noted.name)[0]).startswith("noted ")
 
 
-def test_checksums_of_code_see_functions_inside_it():
-    one, two = (f"def f():\n    return [g(x) for x in y if x in {{1, 2}} and h(lambda: {n})]" for n in "12")
-    scope, other, same = {"__name__": "a"}, {"__name__": "a"}, {"__name__": "a"}
-    exec(compile(one, "<cell>", "exec"), scope)
-    exec(compile(one, "<another cell>", "exec"), same)
-    exec(compile(two, "<cell>", "exec"), other)
-    assert code_checksum(scope["f"]) == code_checksum(same["f"]) != code_checksum(other["f"])
-    assert code_checksum(nn.Linear.forward) != ""
+def strided(stride):
+    return lambda choose: nn.Sequential(nn.Conv2d(1, choose.int("w", 1, 3), 3, stride=stride), nn.Flatten())
+
+
+def dilated(choose, dilation=1):
+    return nn.Sequential(nn.Conv2d(1, choose.int("w", 1, 3), 3, dilation=dilation), nn.Flatten())
+
+
+@pytest.mark.parametrize("make", [strided, lambda dilation: partial(dilated, dilation=dilation)])
+def test_a_space_is_known_by_the_values_that_its_function_holds(make):
+    found = [
+        fingerprints(job("params", space=spaces.from_function(make(by), "mine"), fidelity=FULL))[0] for by in (1, 2, 1)
+    ]
+    assert found[0] == found[2] != found[1]
+
+
+class _Held(nn.Module):
+    """A layer whose stride no function of the space shows."""
+
+    stride = 1
+
+    def __init__(self, choose):
+        super().__init__()
+        self.conv = nn.Conv2d(1, choose.int("w", 1, 3), 3, stride=read_stride())
+
+
+def read_stride(path=[]):  # noqa: B006
+    return int(path[0].read_text())
+
+
+def test_a_space_is_known_by_the_settings_of_the_layers_that_it_builds(tmp_path):
+    read_stride.__defaults__[0][:] = [tmp_path / "stride"]
+    found = []
+    for stride in "121":
+        (tmp_path / "stride").write_text(stride)
+        found.append(fingerprints(job("params", space=spaces.from_function(_Held), fidelity=FULL))[0])
+    assert found[0] == found[2] != found[1]
