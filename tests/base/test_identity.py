@@ -11,6 +11,7 @@ import cloudpickle
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 from zerocost.base.identity import identity, is_shipped
@@ -147,6 +148,22 @@ def test_networks_differ_in_any_setting_of_any_layer(change):
     change(net[2])
     first, second, changed = (identity(one, weights=False) for one in net)
     assert first == second != changed
+
+
+def test_tensors_differ_in_type_shape_and_values():
+    zeros = torch.zeros(4)
+    values = [zeros, zeros.reshape(2, 2), zeros.double(), zeros.bfloat16(), zeros + 1, torch.tensor(0.0), zeros[:0]]
+    assert len({identity(value) for value in values}) == len(values)
+    assert identity(torch.eye(3).t()) == identity(torch.eye(3))
+    assert identity("ab", "c") != identity("a", "bc")
+
+
+def test_losses_differ_that_have_the_same_name():
+    weights = [nn.CrossEntropyLoss(weight=torch.tensor([1.0, w])) for w in (1.0, 2.0)]
+    smooth = [nn.CrossEntropyLoss(label_smoothing=s) for s in (0.0, 0.1)]
+    losses = [*weights, *smooth, F.mse_loss, F.l1_loss]
+    assert len({identity(loss) for loss in losses}) == len(losses)
+    assert identity(nn.CrossEntropyLoss()) == identity(smooth[0])
 
 
 def test_weights_count_unless_they_are_left_out():

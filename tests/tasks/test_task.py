@@ -213,18 +213,6 @@ def test_an_output_is_picked_from_scoring_to_training_and_costs():
     assert "name the one to score with output=" in table.failures.reason.iloc[0]
 
 
-def test_a_digest_tells_losses_apart_that_have_the_same_name():
-    def digest(loss):
-        return Task(loss=loss).loss_digest
-
-    weights = [nn.CrossEntropyLoss(weight=torch.tensor([1.0, w])) for w in (1.0, 2.0)]
-    smooth = [nn.CrossEntropyLoss(label_smoothing=s) for s in (0.0, 0.1)]
-    doubled, tripled = (lambda o, t: 2 * F.mse_loss(o, t)), (lambda o, t: 3 * F.mse_loss(o, t))
-    losses = [*weights, *smooth, doubled, tripled, F.mse_loss, F.l1_loss]
-    assert len({digest(loss) for loss in losses}) == len(losses)
-    assert digest(nn.CrossEntropyLoss()) == digest(smooth[0]) and digest(F.mse_loss) == digest(F.mse_loss)
-
-
 def test_a_run_with_another_loss_is_trained_anew(tmp_path):
     data, once, twice = dataset("regression"), (lambda o, t: 1 * F.mse_loss(o, t)), (lambda o, t: 2 * F.mse_loss(o, t))
     [one], [two] = (train({"a": net}, train=data, epochs=1, workdir=tmp_path, loss=loss) for loss in (once, twice))

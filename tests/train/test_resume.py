@@ -77,6 +77,37 @@ def test_the_same_shape_with_other_operations_is_another_network(data: TensorDat
     assert curve(relu) != curve(tanh)
 
 
+def network_of(code: str) -> Callable[[], nn.Module]:
+    scope = {"__name__": "__main__", "nn": nn}
+    source = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return {}
+"""
+    exec(source.format(code), scope)
+    return scope["Net"]
+
+
+def test_a_network_whose_code_was_mended_is_trained_anew(data: TensorDataset, tmp_path: Path) -> None:
+    wrong, mended, same = (
+        train({"a": network_of(code)}, train=data, epochs=1, workdir=tmp_path)[0]
+        for code in ("self.layer(x) * 0", "self.layer(x)", "self.layer(x)  # as before")
+    )
+    assert curve(wrong) != curve(mended)
+    assert same == mended
+
+
+def test_data_with_mended_labels_is_trained_on_anew(data: TensorDataset, build: Build, tmp_path: Path) -> None:
+    inputs, targets = data.tensors
+    mended = TensorDataset(inputs, targets.index_fill(0, torch.tensor([1, 2, 3]), 0))
+    first, again = (train({"a": build}, train=part, epochs=1, workdir=tmp_path)[0] for part in (data, mended))
+    assert curve(first) != curve(again)
+
+
 @pytest.mark.parametrize(
     "limits", [{"epochs": 5}, {"epochs": 30, "patience": 2, "learning_rate": 1e-9}], ids=["epochs", "patience"]
 )
@@ -136,17 +167,16 @@ inputs = torch.randn(96, 6, generator=torch.Generator().manual_seed(0))
 data = TensorDataset(inputs, (inputs[:, 0] + inputs[:, 1] > 0).long())
 
 def build():
-    network = nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.3), nn.Linear(12, 2))
-    network.register_forward_pre_hook(count)
-    return network
+    return nn.Sequential(nn.Linear(6, 12), nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.3), nn.Linear(12, 2))
 
 steps = 0
 def count(network, inputs):
     global steps
-    steps += network.training
+    steps += network.training and isinstance(network, nn.Sequential)
     if steps == 13:  # five steps an epoch: in the middle of the third
         os.kill(os.getpid(), signal.SIGKILL)
 
+nn.modules.module.register_module_forward_pre_hook(count)
 train({"a": build}, train=data, epochs=5, batch_size=16, workdir=sys.argv[1], device="cpu")
 """
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from types import CodeType, FunctionType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.user_code import FileFunction
@@ -89,20 +86,6 @@ class Task:
     def loss_name(self) -> str:
         """The name of the loss."""
         return getattr(self.loss, "__name__", type(self.loss).__name__)
-
-    @cached_property
-    def loss_digest(self) -> str:
-        """A digest of what the loss computes: the code of a function, the settings and weights of a module."""
-        loss = self.loss.function if isinstance(self.loss, FileFunction) else self.loss
-        parts: list[Any] = [self.loss_name]
-        if isinstance(loss, nn.Module):
-            plain = str | int | float | bool | None
-            parts += [(name, value) for name, value in sorted(vars(loss).items()) if isinstance(value, plain)]
-            parts += [(name, value.tolist()) for name, value in loss.state_dict().items()]
-        elif isinstance(loss, FunctionType):
-            code = loss.__code__
-            parts += [code.co_code, code.co_names, [one for one in code.co_consts if not isinstance(one, CodeType)]]
-        return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
     def meter(self) -> Meter | None:
         """What measures the metric; None where it is the loss."""

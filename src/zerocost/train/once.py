@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from zerocost.base.errors import ZerocostError, describe_error
+from zerocost.base.identity import attributes, identity
 from zerocost.base.seeding import seeded
 from zerocost.engine.lazy import has_lazy_layers, materialised
 from zerocost.engine.network import is_out_of_memory
 from zerocost.scoring.candidates import Builder, initialise
-from zerocost.train.batches import hash_values, stable_repr
 from zerocost.train.folder import RunFolder, folder_name
 from zerocost.train.run import Epoch, Run
 from zerocost.train.settings import TrainingSettings, TrainingSetup
@@ -99,16 +99,14 @@ def blaming_callbacks() -> Iterator[None]:
 
 def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[str, Any]:
     """All that a run's result depends on, in plain types: a result on disk is used only if this is the same."""
-    state = network.state_dict()
     return {
         **vars(setup.settings),
-        "task": stable_repr(setup.settings.task),
-        "loss": setup.settings.task.loss_digest,
+        "task": f"{setup.settings.task.name} {identity(*attributes(setup.settings.task).values())}",
         "seed": seed,
         "train": setup.train.fingerprint,
         "validation": setup.validation.fingerprint,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "network": hash_values(stable_repr(network), *state.keys(), *state.values()),
+        "network": identity(network),
     }
 
 
