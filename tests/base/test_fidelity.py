@@ -37,8 +37,10 @@ def test_the_name_of_a_space_stands_for_what_was_measured_in_it(name: str) -> No
     space = spaces.get(name)
     assert space.build(space.sample(np.random.default_rng(0)), preset)
     with pytest.raises(InputError, match=f"{name} holds a fidelity of the space {name}, but the space is cifar"):
-        check_space(f"{name} > full", "cifar")
-    check_space([name, preset, "full"], name)
+        check_space(f"{name} > full", "cifar", "")
+    check_space([name, preset, "full"], name, "")
+    with pytest.raises(InputError, match=f"of the space {name}, but the space is another of that name"):
+        check_space(name, name, "code of the user's")
 
 
 @given(fidelities, st.integers(1, 512), st.sampled_from([1, 2, 4, 8]))

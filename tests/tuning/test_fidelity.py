@@ -124,6 +124,19 @@ def test_a_fidelity_of_another_space_is_refused(of_net, use):
         use(of_net)
 
 
+def test_a_fidelity_of_another_space_of_the_same_name_is_refused(of_net, tmp_path):
+    def net(choose, fidelity):
+        return nn.Sequential(nn.Flatten(), nn.Linear(192, fidelity.channels(choose.int("width", 8, 64))))
+
+    with pytest.raises(InputError, match="of the space net, but the space is another of that name, or was edited"):
+        zc.search(net, "digits:8", candidates=4, epochs=0, fidelity=of_net)
+    older = json.loads(Path(of_net).read_text("utf-8"))
+    del older["settings"]["code"]
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    settings = {"candidates": 2, "epochs": 0, "proxies": "params"}
+    assert zc.search(net, "digits:8", fidelity=f"{tmp_path}/older.json", **settings).settings["fidelity"] == "width=0.5"
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

@@ -134,16 +134,19 @@ _NUMBERS = ("kendall", "low", "high", "networks", "cost", "wanted")
 """What a calibration says of its fidelity; see `zerocost.fidelity.Calibrated`."""
 
 
-def check_space(given: object, space: str) -> None:
+def check_space(given: object, space: str, code: str) -> None:
     """`InputError` for a fidelity among those given that was measured in another space: a preset, or a .json file of
-    `fidelity.calibrate`."""
+    `fidelity.calibrate`. Spaces differ by name, and those of the user's by code; files of older versions have no code.
+    """
     parts = given.split(">") if isinstance(given, str) else given if isinstance(given, Iterable) else ()
     for text in (part.strip() for part in parts if isinstance(part, str)):
         if text in PRESETS or text.endswith(".json"):
-            of = text if text in PRESETS else _read(Path(text))["settings"]["space"]
-            if of != space:
+            measured = {"space": text, "code": ""} if text in PRESETS else _read(Path(text))["settings"]
+            of = measured["space"]
+            if of != space or measured.get("code", code) != code:
+                known = space if of != space else "another of that name, or was edited since"
                 raise InputError(
-                    f"{text} holds a fidelity of the space {of}, but the space is {space}; calibrate that one, or give "
+                    f"{text} holds a fidelity of the space {of}, but the space is {known}; calibrate that one, or give "
                     "the fidelity itself"
                 )
 

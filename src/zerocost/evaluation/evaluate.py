@@ -27,6 +27,7 @@ from zerocost.proxies.registry import portable_proxies
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.score import DEFAULT_PROXIES
 from zerocost.spaces import FULL, Fidelity, SearchSpace
+from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
 from zerocost.tasks import Task
 from zerocost.tasks.metrics import truth_falls
@@ -139,7 +140,7 @@ def evaluate(
     combination = as_combination(proxies)
     scale = fidelity or combination.fidelity or FULL
     scale = Fidelity.parse(scale) if isinstance(scale, str) else scale
-    check_space(fidelity, table.space.name)
+    check_space(fidelity, table.space.name, own_code(table.space))
     samples = batch or combination.batch or 64
     query = truth or table.default
     known = _known_truth(table, query)

@@ -38,6 +38,7 @@ from zerocost.search.objectives import SCORE, Objectives
 from zerocost.search.own_costs import own_cost
 from zerocost.search.sizes import Cost, size_costs_by
 from zerocost.spaces import Fidelity, SearchSpace
+from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitSta
         InputError: names that nobody knows, or data that cannot be used.
     """
     space, sizes = fit_space(pipeline.space, split.fitting, split.task)
-    check_space(pipeline.fidelity, space.name)
+    check_space(pipeline.fidelity, space.name, own_code(space))
     sample = data_.draw(split.fitting, 1, seed=pipeline.seed).inputs
     for fidelity in pipeline.fidelities:
         check_no_larger(sample, fidelity)

@@ -30,6 +30,7 @@ from zerocost.proxies.registry import portable_proxies
 from zerocost.search.fit_space import fit_space
 from zerocost.search.group import SettingsGroup, at_least, takes
 from zerocost.spaces import FULL, Fidelity, SearchSpace, distinct
+from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
 from zerocost.tasks import Task
 from zerocost.tasks.task import as_task, task_name
@@ -179,6 +180,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
     batch = first_batch(source, given.seed)
     task = as_task(given.task, source, batch)
     fitted, _ = fit_space(space, source, task)
+    code = own_code(fitted)
     proxies = for_inputs(given.proxies, batch.inputs)
     combination = as_combination(proxies)
     names = portable_proxies(as_proxies(proxies))
@@ -203,7 +205,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
             ray=given.ray,
             seed=given.seed,
         )
-        ordered = cheapest_first(runner, _fidelities(given.fidelities, fitted.name) or grid(runner), chosen_on)
+        ordered = cheapest_first(runner, _fidelities(given.fidelities, fitted) or grid(runner), chosen_on)
         full = runner.seconds(FULL, chosen_on[:PROBES])
         tried: list[dict[str, Any]] = []
         best = None
@@ -227,6 +229,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
             "zerocost": VERSION,
             "torch": torch.__version__,
             "space": fitted.name,
+            "code": code,
             "data": data if isinstance(data, str) else type(data).__name__,
             "task": task.name,
             "score": str(combination),
@@ -239,10 +242,10 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
     )
 
 
-def _fidelities(given: Iterable[Fidelity | str] | None, space: str) -> list[Fidelity]:
+def _fidelities(given: Iterable[Fidelity | str] | None, space: SearchSpace) -> list[Fidelity]:
     """The caller's fidelities without full size, which they are compared with; none for the default ones."""
     listed = list(given or ())
-    check_space(listed, space)
+    check_space(listed, space.name, own_code(space))
     found = [one if isinstance(one, Fidelity) else Fidelity.parse(one) for one in listed]
     if found and set(found) == {FULL}:
         raise InputError("full size is what fidelities are compared with; give a cheaper one, as in width=0.5")

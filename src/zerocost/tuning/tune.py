@@ -27,6 +27,7 @@ from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import portable_proxies
 from zerocost.search.fit_space import fit_space
 from zerocost.spaces import Fidelity, SearchSpace, distinct
+from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
 from zerocost.tasks import Task
 from zerocost.tasks.task import as_task, task_name
@@ -134,7 +135,7 @@ def tune(
     fitted, _ = fit_space(space, source, chosen)
     accuracy = accuracies(trained, fitted, n, seed)
     names = list(portable_proxies(combine.as_proxies(proxies)))
-    check_space(fidelities := list(fidelities), fitted.name)
+    check_space(fidelities := list(fidelities), fitted.name, own_code(fitted))
     default = _default_recipe(requested := all_settings(fidelities, batches, repeats))
     settings = sorted({*requested, default.setting}, key=lambda one: (one.cost, one))
     tuner = Tuner(default, names, trials, rules, seed)
