@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zerocost import spaces
 from zerocost.base.errors import InputError
-from zerocost.base.fidelity import PRESETS, check_space
+from zerocost.base.fidelity import PRESETS, check_space, check_used
 from zerocost.spaces import FULL, Fidelity, resize
 
 factors = st.floats(0, 1, exclude_min=True)
@@ -41,6 +41,20 @@ def test_the_name_of_a_space_stands_for_what_was_measured_in_it(name: str) -> No
     check_space([name, preset, "full"], name, "")
     with pytest.raises(InputError, match=f"of the space {name}, but the space is another of that name"):
         check_space(name, name, "code of the user's")
+
+
+@pytest.mark.parametrize(
+    ("given_batch", "batches"), [(None, [16]), (16, [16]), (32, [None]), (32, [16, None]), (16, [8, 16])]
+)
+def test_a_number_that_a_fidelity_leaves_open_or_repeats_is_used(given_batch, batches) -> None:
+    check_used("batch", given_batch, [Fidelity(batch=batch) for batch in batches])
+
+
+@pytest.mark.parametrize("batches", [[16], [8, 16]])
+def test_a_number_that_no_fidelity_would_use_is_refused(batches) -> None:
+    message = "batch=32 would not be used, as the fidelity says batch=16; leave batch out, or give the fidelity without"
+    with pytest.raises(InputError, match=message):
+        check_used("batch", 32, [Fidelity(batch=batch) for batch in batches])
 
 
 @given(fidelities, st.integers(1, 512), st.sampled_from([1, 2, 4, 8]))

@@ -168,6 +168,7 @@ def test_tables_are_written(evaluated, tmp_path):
         ({"data": "noise:1x8x8:10"}, "no network could be scored"),
         ({"device": "nowhere"}, "cannot be used"),
         ({"fidelity": "resolution=9"}, "would enlarge the images, which have 8×8 pixels"),
+        ({"batch": 8, "fidelity": "batch=4"}, "batch=8 would not be used, as the fidelity says batch=4"),
     ],
 )
 def test_bad_input_says_what_is_wrong(options, message):

@@ -174,6 +174,8 @@ def test_interrupted_while_training_keeps_the_runs_and_goes_on_from_there(tmp_pa
         ({"fidelity": "width=0.5 > resolution=9"}, "fidelity resolution=9 would enlarge .* out: full"),
         ({"round_size": 4}, "for a budget of trainings, but got 4 without one; name trainings or training_seconds"),
         ({"batch": 10_000}, "1438"),
+        ({"fidelity": "batch=16"}, "batch=32 would not be used, as the fidelity says batch=16"),
+        ({"repeats": 2, "fidelity": "full > repeats=3"}, "repeats=2 would not be used"),
         ({"accuracy": lambda arch: 1.0}, "for the objective 'accuracy', but the objectives are score; name accuracy"),
         ({"accuracy": lambda arch: 1.0, "trainings": 3}, "see zerocost.predict.learn"),
     ],

@@ -151,6 +151,19 @@ def check_space(given: object, space: str, code: str) -> None:
                 )
 
 
+def check_used(name: str, given: int | None, fidelities: Iterable[Fidelity]) -> None:
+    """`InputError` for a `batch` or `repeats` in whose place each fidelity has another number.
+
+    >>> check_used("batch", 32, [Fidelity(batch=16), FULL])
+    """
+    own = [getattr(one, name) for one in fidelities]
+    if given is not None and None not in own and given not in own:
+        raise InputError(
+            f"{name}={given} would not be used, as the fidelity says {name}={own[-1]}; leave {name} out, or give the "
+            f"fidelity without its {name}, as in width=0.5"
+        )
+
+
 def _calibrated(path: Path) -> Fidelity:
     """The fidelity in a file that a calibration wrote."""
     text = _read(path)["fidelity"]

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
+from zerocost.base.fidelity import check_used
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_combination, default
 from zerocost.data import Batch
@@ -118,8 +119,7 @@ class Scoring(SettingsGroup):
         fidelity: score smaller siblings, as in width=0.5,resolution=16. With 'width=0.5 > full' the best are scored
             again at the next fidelity. By default full size, or what the combination of proxies says.
         reduction: score the best 1/reduction of the architectures again at the next fidelity.
-        batch: samples in the batch that networks are scored on. By default 64 (all of fewer), or what the
-            combination of proxies says.
+        batch: samples in the batch that networks are scored on. By default 64 (all of fewer), or what proxies say.
         repeats: initialisations that each network is scored from, each on a batch of its own; scores are means. By
             default 1, or what the combination of proxies says.
     """
@@ -134,6 +134,8 @@ class Scoring(SettingsGroup):
         super().__post_init__()
         if not self.fidelities:
             raise InputError("fidelity must be one Fidelity or several, but got an empty sequence")
+        check_used("batch", self.batch, self.fidelities)
+        check_used("repeats", self.repeats, self.fidelities[-1:])
 
     @cached_property
     def combination(self) -> Combination:
@@ -153,9 +155,7 @@ class Scoring(SettingsGroup):
     def fidelities(self) -> tuple[Fidelity, ...]:
         """From the cheapest to the one that decides."""
         given = self.combination.fidelity or FULL if self.fidelity is None else self.fidelity
-        if isinstance(given, Fidelity):
-            return (given,)
-        parts = given.split(">") if isinstance(given, str) else given
+        parts = given.split(">") if isinstance(given, str) else [given] if isinstance(given, Fidelity) else given
         return tuple(part if isinstance(part, Fidelity) else Fidelity.parse(part.strip()) for part in parts)
 
 
