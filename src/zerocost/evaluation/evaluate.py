@@ -111,8 +111,8 @@ def evaluate(
         seed: draws the architectures and the resamples, and is the first seed of the scores.
         device: where networks are scored.
         task: what the networks' outputs are for; by default what the data is certain about.
-        workers: number of processes to score in, as in `rank`; it changes no result.
-        ray: the Ray cluster to score on, as in `rank`; it changes no result.
+        workers: number of processes to score in, as in `rank`; it changes no more than the last digits of a score.
+        ray: the Ray cluster to score on, as in `rank`; likewise.
         cache: a file or the URL of a database to keep scores in (`zerocost.store.Store`). Several processes can share
             it. Scores in it are not computed again, so an interrupted evaluation goes on where it stopped.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number of

@@ -85,10 +85,10 @@ def rank(
         repeats: how often each network is initialised and scored, with seeds from `seed` on. Scores are means, and
             the table's `spread` has their standard deviations. Once, unless the combination says otherwise.
         device: where built networks are moved before scoring; None leaves them where they are.
-        workers: number of processes to score in, with one torch thread each; by default one, or for device "cuda" one
-            for each GPU. On Ray, by default one for each CPU, or GPU, of the cluster.
+        workers: processes to score in, with one torch thread each, whose scores may differ in last digits from those of
+            more threads. By default one, for device "cuda" one a GPU, on Ray one a CPU, or GPU, of the cluster.
         ray: score on a Ray cluster: "auto" for the one that this machine belongs to, its address, or "local" for a new
-            one on this machine. The scores are the same. Needs the extra `ray`.
+            one on this machine. The scores are those of `workers`. Needs the extra `ray`.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number
             done and the total after each candidate.
 

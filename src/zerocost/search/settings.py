@@ -265,8 +265,8 @@ class Place(SettingsGroup):
     Attributes:
         device: where to score, measure latency and train: cpu, cuda, cuda:1, …
         workers: processes to score in, with one torch thread each. They also train candidates of a round at once, but
-            not on one GPU. Results do not depend on it, save the last digits of a metric that more threads would
-            train. By default one; with device cuda one for each GPU; on Ray one for each CPU, or GPU, of the cluster.
+            not on one GPU. Results do not depend on it, save last digits that more threads would compute otherwise. By
+            default one; with device cuda one for each GPU; on Ray one for each CPU, or GPU, of the cluster.
         ray: score and train on a Ray cluster: auto for the one that this machine belongs to, its address as HOST:PORT,
             or local for a new one on this machine. Needs the extra ray.
         seed: the same one gives the same result: split, architectures, batch, first weights and random picks.

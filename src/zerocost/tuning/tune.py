@@ -105,8 +105,8 @@ def tune(
             among the trained ones.
         seed: seeds every random draw; the first seed of the scores.
         store: a file, or the URL of a database, to keep scores in; none is computed twice.
-        workers: number of processes to score in, as in `rank`; it changes no result.
-        ray: the Ray cluster to score on, as in `rank`; it changes no result.
+        workers: number of processes to score in, as in `rank`; it changes no more than the last digits of a score.
+        ray: the Ray cluster to score on, as in `rank`; likewise.
         device: where networks are scored.
         task: what the networks' outputs are for; by default what the data is certain about.
         progress: whether to show bars; by default where stderr is a terminal. Or a function, called with the stage
