@@ -102,6 +102,18 @@ def test_a_data_module_gives_the_batch() -> None:
     )
 
 
+def test_a_data_module_that_splits_at_random_gives_the_same_batch_again_and_leaves_the_generator_alone() -> None:
+    class Split(Digits):
+        def setup(self, stage: str) -> None:
+            super().setup(stage)
+            self.train, _ = torch.utils.data.random_split(self.train, (0.5, 0.5))
+
+    state = torch.get_rng_state()
+    first, again, other = (dict(score(Smooth(), Split(), "snip", seed=seed)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert torch.equal(state, torch.get_rng_state())
+
+
 def test_more_samples_than_there_are() -> None:
     class Few(Digits):
         def train_dataloader(self) -> Any:

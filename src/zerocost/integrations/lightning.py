@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError, describe_error
+from zerocost.base.seeding import seeded
 from zerocost.data.as_batch import as_batches
 from zerocost.data.batch import draw_whole
 from zerocost.data.targets import TARGET_KEYS
@@ -109,9 +110,10 @@ def _draw_from_datamodule(data: Any, size: int, seed: int) -> Any:
         )
     if not callable(getattr(data, "train_dataloader", None)):
         return data
-    data.prepare_data()
-    data.setup("fit")
-    loader = data.train_dataloader()
+    with seeded(seed):  # a `setup` may split at random
+        data.prepare_data()
+        data.setup("fit")
+        loader = data.train_dataloader()
     samples = getattr(loader, "dataset", None)
     if isinstance(samples, Sized) and 0 < len(samples) < size:
         raise InputError(f"the training data has {len(samples)} samples, got size={size}; give size={len(samples)}")
