@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,31 @@ def command(tmp_path: Path, body: str) -> str:
     return f"cmd: {sys.executable} {script} {{onnx}}"
 
 
-def test_a_command_is_given_the_network_and_its_last_number_counts(tmp_path: Path) -> None:
-    meter = latency_meter(command(tmp_path, "print('run 1 of 2'); print('took', size > 100, 'and', 2.5e0, 'ms')"))
-    assert meter.measure(nn.Linear(4, 8), SAMPLE).median == 2.5
+@pytest.mark.parametrize(
+    ("printed", "milliseconds"),
+    [
+        ("'run 1 of 2'); print('took', size > 100, 'and', 2.5e0", 2.5),
+        ("'latency: 12.5 ms (batch 1)'", 12.5),
+        ("'3ms, 4 ms; 5 msec; 6'", 4.0),
+        ("'1,234.5'", 1234.5),
+        ("'1,2'", 2.0),
+    ],
+)
+def test_a_command_is_given_the_network_and_its_last_number_counts(
+    tmp_path: Path, printed: str, milliseconds: float
+) -> None:
+    meter = latency_meter(command(tmp_path, f"print({printed})"))
+    assert meter.measure(nn.Linear(4, 8), SAMPLE).median == milliseconds
+
+
+def test_what_was_measured_otherwise_has_another_key(tmp_path: Path) -> None:
+    def by(milliseconds: float) -> Callable[[nn.Module, Tensor], float]:
+        return lambda model, sample: milliseconds
+
+    assert latency_meter(by(1.0)).conditions == latency_meter(by(1.0)).conditions != latency_meter(by(2.0)).conditions
+    first = latency_meter(command(tmp_path, "print(1)")).conditions
+    assert first == latency_meter(command(tmp_path, "print(1)")).conditions
+    assert first != latency_meter(command(tmp_path, "print(2)")).conditions
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -74,7 +75,10 @@ def test_a_search_says_how_many_it_leaves_out_as_the_table_lacks_a_layer(tmp_pat
         search(space, data, where="latency < 1ms", candidates=3, **settings)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"layers": {}}), json.dumps({"layers": {"a": "b"}})])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", *(json.dumps({"layers": layers}) for layers in ({}, {"a": "b"}, {"a": -5.0}, {"a": math.nan}))],
+)
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "table.json"
     path.write_text(text)

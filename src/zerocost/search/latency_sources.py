@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, first_line
+from zerocost.base.identity import identity
 from zerocost.engine.lazy import materialised
 from zerocost.engine.memory import or_failure
 from zerocost.search.latency import Timing, latency, latency_conditions, processor, time_passes
@@ -33,6 +35,8 @@ LatencySource = str | Path | Callable[[nn.Module, Any], float]
 the .json file of a table of layers, FILE.py:NAME, or a function of a network and a sample that returns milliseconds."""
 _RUNTIME = re.compile(r"(torch|onnxruntime)(?::(\d+))?")
 _COMMAND, _PLACE = "cmd:", "{onnx}"
+_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_MILLISECONDS = re.compile(rf"({_NUMBER.pattern})\s*ms\b")
 _PATIENCE = 600.0
 """Seconds that a command may take."""
 
@@ -70,7 +74,7 @@ def latency_meter(source: LatencySource = "torch", device: str = "cpu", seconds:
         if not callable(source):
             raise InputError(f"latency must be {_EXPECTED}, but got {source!r}")
         name = getattr(source, "__name__", type(source).__name__)
-        return LatencyMeter(partial(_ask_function, source), f"latency by function {name}")
+        return LatencyMeter(partial(_ask_function, source), f"latency by function {name}; {identity(source)}")
     text = str(source).strip()
     if found := _RUNTIME.fullmatch(text):
         return _RUNTIMES[found[1]](int(found[2]) if found[2] else None, device, seconds)
@@ -81,7 +85,8 @@ def latency_meter(source: LatencySource = "torch", device: str = "cpu", seconds:
                 f"a latency command must have a place for the network's file, as in cmd: ./run.sh {_PLACE}"
             )
         _check_onnx()
-        return LatencyMeter(partial(_ask_command, command), f"latency by {command}; processor={processor()}")
+        conditions = f"latency by {command}; {identity(*_files_in(command))}; processor={processor()}"
+        return LatencyMeter(partial(_ask_command, command), conditions)
     if text.endswith(".json"):
         from zerocost.search.latency_table import LatencyTable
 
@@ -223,7 +228,7 @@ def _ask_function(function: Callable[[nn.Module, Any], float], model: nn.Module,
 
 
 def _ask_command(command: str, model: nn.Module, sample: Any) -> Timing:
-    """The last number that a command prints, given the network as a file."""
+    """The last number of milliseconds that a command prints, given the network as a file, or else the last number."""
     with _as_onnx(model, sample) as path:
         words = [word.replace(_PLACE, str(path)) for word in shlex.split(command)]
         try:
@@ -233,7 +238,13 @@ def _ask_command(command: str, model: nn.Module, sample: Any) -> Timing:
     if ran.returncode:
         said = first_line(Exception(ran.stderr.strip() or "nothing on stderr"))
         raise Failure(f"latency command {command} ended with {ran.returncode}: {said}")
-    numbers = re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", ran.stdout)
+    numbers = _MILLISECONDS.findall(ran.stdout) or _NUMBER.findall(ran.stdout)
     if not numbers:
         raise Failure(f"latency command {command} printed no number, expected milliseconds")
-    return Timing(float(numbers[-1]), 0.0, 1)
+    return Timing(float(numbers[-1].replace(",", "")), 0.0, 1)
+
+
+def _files_in(command: str) -> list[bytes]:
+    """The contents of the files that a command names."""
+    words = [Path(word) for word in shlex.split(command)]
+    return [word.read_bytes() for word in words if word.is_file() and os.access(word, os.R_OK)]

@@ -82,6 +82,9 @@ class LatencyTable:
         try:
             values = json.loads(file.read_text(encoding="utf-8"))
             layers = {str(name): float(value) for name, value in values["layers"].items()}
+            for name, value in layers.items():
+                if not 0 <= value < math.inf:
+                    raise ValueError(f"{value:g} ms of layer {name}")
             scale, each, offset = (float(values[name]) for name in _FIELDS[2:])
             return cls(str(values["conditions"]), layers, scale, each, offset, dict(values.get("error", {})))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
