@@ -53,6 +53,7 @@ CALLS = {
     "div": lambda: TOKENS / TOKENS,
     "mean": lambda: (
         TOKENS.mean(),
+        meta().mean(0),
         TOKENS.mean(-1, keepdim=True),
         IMAGES.mean((2, 3)),
         F.adaptive_avg_pool2d(IMAGES, 1),

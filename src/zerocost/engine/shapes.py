@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zerocost.engine.calls import Call
 from zerocost.engine.functions import ATTENTION, PRODUCTS, RECURRENT, SUMS
-from zerocost.engine.operators import slid, spreads_to
+from zerocost.engine.operators import empty, slid, spreads_to
 from zerocost.engine.recurrent import Recurrence
 
 _DIMENSIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
@@ -71,7 +71,7 @@ def _convolved(call: Call, dimensions: int) -> Tensor | None:
     if inputs.shape[1] != weight.shape[1] * call.argument(6, "groups", 1):
         return None
     sizes = slid(inputs.shape[2:], weight.shape[2:], stride, padding, dilation)
-    return _empty(inputs, len(inputs), len(weight), *sizes) if min(sizes) > 0 else None
+    return empty(inputs, len(inputs), len(weight), *sizes) if min(sizes) > 0 else None
 
 
 def _averaged(call: Call, dimensions: int) -> Tensor | None:
@@ -82,7 +82,7 @@ def _averaged(call: Call, dimensions: int) -> Tensor | None:
     if not known or kernel is None or stride is None or padding is None or 2 * max(padding) > min(kernel):
         return None
     sizes = slid(inputs.shape[2:], kernel, stride, padding, (1,) * dimensions, call.argument(4, "ceil_mode", False))
-    return _empty(inputs, *inputs.shape[:2], *sizes) if min(sizes) > 0 else None
+    return empty(inputs, *inputs.shape[:2], *sizes) if min(sizes) > 0 else None
 
 
 def _attended(call: Call) -> Tensor | None:
@@ -93,7 +93,7 @@ def _attended(call: Call) -> Tensor | None:
     fits = key.shape[:-1] == value.shape[:-1] and (
         mask is None or spreads_to(mask.shape, (*query.shape[:-1], key.shape[-2]))
     )
-    return _empty(query, *query.shape[:-1], value.shape[-1]) if fits else None
+    return empty(query, *query.shape[:-1], value.shape[-1]) if fits else None
 
 
 def _pooled(call: Call, dimensions: int) -> Tensor | None:
@@ -101,13 +101,13 @@ def _pooled(call: Call, dimensions: int) -> Tensor | None:
     sizes = _as_tuple(call.argument(1, "output_size"), dimensions)
     if sizes is None or None in sizes or not _alike(inputs, inputs) or inputs.ndim <= dimensions:
         return None
-    return _empty(inputs, *inputs.shape[:-dimensions], *sizes)
+    return empty(inputs, *inputs.shape[:-dimensions], *sizes)
 
 
 def _mapped(call: Call) -> Tensor | None:
     inputs, weight = call.argument(0, "input"), call.argument(1, "weight")
     known = _alike(inputs, weight) and inputs.ndim > 1 and weight.ndim == 2 and inputs.shape[-1] == weight.shape[1]
-    return _empty(inputs, *inputs.shape[:-1], weight.shape[0]) if known else None
+    return empty(inputs, *inputs.shape[:-1], weight.shape[0]) if known else None
 
 
 def _paired(one: Any, other: Any) -> Tensor | None:
@@ -117,11 +117,7 @@ def _paired(one: Any, other: Any) -> Tensor | None:
         one, other = (one, other) if spreads_to(other.shape, one.shape) else (other, one)
         if not spreads_to(other.shape, one.shape):
             return None
-    return _empty(one, *one.shape) if _alike(one, one) and one.is_contiguous() else None
-
-
-def _empty(like: Tensor, *shape: int) -> Tensor:
-    return torch.empty(shape, dtype=like.dtype, device=like.device)
+    return empty(one, *one.shape) if _alike(one, one) and one.is_contiguous() else None
 
 
 def _alike(one: Any, other: Any) -> bool:
