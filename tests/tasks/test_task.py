@@ -43,7 +43,7 @@ def test_a_dataset_may_say_what_it_is_for():
     class Tagged(TensorDataset):
         task = "multilabel"
 
-    data = Tagged(torch.rand(4, 2), torch.rand(4, 2).round())
+    data = Tagged(torch.rand(4, 2), torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 0.0]]))
     assert as_task(None, Subset(data, [0, 1])).name == "multilabel"
     assert as_task("regression", data).name == "regression"
     data.task = "something of its own"
