@@ -288,6 +288,40 @@ def test_accuracy_is_looked_up_once_for_each_architecture_and_scores_only_guide(
     assert result.kept.frame.index[0] == max(asked, key=lambda text: int(text.partition("=")[2]))
 
 
+def truth(metric, tmp_path):
+    """A benchmark of `space` whose numbers are the widths."""
+    lines = [f"width={width},{width}" for width in range(2, 25, 2)]
+    (tmp_path / "truth.csv").write_text("\n".join([f"arch,{metric}", *lines]))
+    named = zc.spaces.from_function(space)
+    return named, zc.benchmarks.read(tmp_path / "truth.csv", named, dataset="digits", epochs=3)
+
+
+@pytest.mark.parametrize(
+    ("metric", "objective", "best"),
+    [("accuracy", "accuracy", 24), ("perplexity", "perplexity", 2), ("val_loss", "loss", 2)],
+)
+def test_the_best_by_a_benchmark_is_that_of_the_least_error(metric, objective, best, tmp_path):
+    named, table = truth(metric, tmp_path)
+    settings = {"objectives": objective, "accuracy": table, "candidates": 12, "epochs": 0, "strategy": "local"}
+    result = search(named, "digits:8", proxies="params", **settings)
+    assert result.table.frame[objective].iloc[0] == best
+    assert result.front == [f"width={best}"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "objective", "message"),
+    [
+        ("perplexity", "accuracy", "perplexity, of which less is better; name the objective 'perplexity'"),
+        ("error", "accuracy", "error, of which less is better; name the objective 'loss'"),
+        ("score", "loss", "score, of which more is better; name the objective 'accuracy'"),
+    ],
+)
+def test_an_objective_of_the_other_direction_than_its_benchmark_is_refused(metric, objective, message, tmp_path):
+    named, table = truth(metric, tmp_path)
+    with pytest.raises(zc.InputError, match=message):
+        zc.Pipeline(named, objectives=objective, accuracy=table, epochs=0)
+
+
 def test_accuracy_by_training_trains_what_is_measured_and_nothing_else(tmp_path):
     settings = {**SMALL, "candidates": 3, "keep": 1, "proxies": "snip"}
     guided = {"strategy": "evolution", "objectives": "accuracy", "warmup": 8, "moves": 2}

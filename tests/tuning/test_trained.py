@@ -36,6 +36,15 @@ def test_of_an_error_less_is_better():
     assert accuracies(errors, SPACE).to_dict() == {text: -value for text, value in KNOWN.items()}
 
 
+@pytest.mark.parametrize("metric", ["val_loss", "error", "perplexity"])
+def test_of_an_error_in_a_csv_or_a_benchmark_less_is_better(metric, tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text(f"arch,{metric}\n" + "".join(f"{text},{value}\n" for text, value in KNOWN.items()))
+    negated = {text: -value for text, value in KNOWN.items()}
+    for trained in (file, benchmarks.read(file, SPACE, dataset="digits", epochs=3)):
+        assert accuracies(trained, SPACE).to_dict() == negated
+
+
 def test_twins_and_trainings_from_several_seeds_are_one():
     cell = "|none~0|+|none~0|none~1|+|{}~0|none~1|none~2|"
     space = spaces.get("nasbench201")

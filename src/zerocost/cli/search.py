@@ -81,8 +81,8 @@ class AtShell:
         Path | None,
         typer.Option(
             "--truth",
-            help="Table of the space's benchmark to look the objective accuracy up in. Without it "
-            "networks are trained.",
+            help="Table of the space's benchmark to look the objective accuracy (or perplexity, loss) up in. Without "
+            "it networks are trained.",
         ),
     ] = None
     task: TaskName = None

@@ -97,7 +97,9 @@ class _Trained:
 
     trained: Annotated[
         str,
-        typer.Option(help=f"A CSV file with columns arch and accuracy, or a benchmark by name: {_BENCHMARKS}."),
+        typer.Option(
+            help=f"A CSV file with columns arch and accuracy (or an error), or a benchmark by name: {_BENCHMARKS}."
+        ),
     ]
     space: Annotated[
         str | None, typer.Option(help=f"A space by name ({_SPACES}), or FILE.py:NAME; a benchmark has its own.")

@@ -11,6 +11,7 @@ from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.progress import StageProgress, report_stages
+from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import for_inputs
 from zerocost.data.as_batch import first_batch
 from zerocost.search.accuracy import DataSplit
@@ -18,11 +19,12 @@ from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.names import check_names
-from zerocost.search.objectives import ACCURACY, SCORE
+from zerocost.search.objectives import ACCURACY, SCORE, is_metric
 from zerocost.search.preparation import data_notes, describe_inputs, describe_outputs
 from zerocost.search.result import NothingFits, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
 from zerocost.store import Store
+from zerocost.tasks.metrics import LOSS, minimised, truth_falls
 from zerocost.tasks.task import task_name
 
 __all__ = ["NothingFits", "Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
@@ -74,6 +76,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
                 f"{', '.join(self.objective_names)}; name {ACCURACY} among them, or leave it out; to learn from "
                 "accuracies of your own, see zerocost.predict.learn"
             )
+        self._check_direction()
         no_score = len(self.objective_names) > 1 and SCORE not in self.objective_names
         if self.learns and (trained is not None or no_score):
             wrong = f"leave out {trained}, which trainings are judged by" if trained else "name score among them"
@@ -88,6 +91,20 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
             )
         latency_meter(self.latency)
         check_names(self.objective_names, self.conditions, self.combination.proxies, self.hardware, self.own_costs)
+
+    def _check_direction(self) -> None:
+        """Raise `InputError` for an objective of which more is better in a benchmark of errors, or the reverse."""
+        name, source = self.trained_objective, self.accuracy
+        if name is None or not isinstance(source, Benchmark):
+            return
+        metric = source.default.metric
+        falls = truth_falls(metric)
+        if falls != minimised(name):
+            fitting = metric if is_metric(metric) else LOSS if falls else ACCURACY
+            raise InputError(
+                f"objective {name!r} is looked up in {metric}, of which {'less' if falls else 'more'} is better; name "
+                f"the objective {fitting!r}"
+            )
 
     @property
     def conditions(self) -> str | None:

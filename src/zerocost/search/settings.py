@@ -49,8 +49,8 @@ class Goal(SettingsGroup):
             of layers that `zerocost latency record` wrote, a command such as 'cmd: ./run.sh {onnx}' that prints
             milliseconds, or a function of a network and a sample, or its FILE.py:NAME.
         hardware: a benchmark whose untrained numbers, such as `raspi4_latency`, can be named like costs.
-        accuracy: what the objective "accuracy" is: a benchmark to look it up in, or a function of an `Architecture`. If
-            None, networks are trained for `epochs`, and it is their validation accuracy.
+        accuracy: what the objective "accuracy", or of errors "loss" or the like, is: a benchmark to look it up in, or a
+            function of an `Architecture`. If None, networks are trained for `epochs`, and it is that of validation.
         task: what the outputs are for: classification, multilabel, regression, segmentation, next_token, or a
             `zerocost.tasks.Task`. By default what the data is certain about.
         loss: function of outputs and targets, a mean over samples, in place of the task's; or FILE.py:NAME.

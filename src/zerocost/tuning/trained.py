@@ -14,6 +14,7 @@ from zerocost.benchmarks.base import Benchmark
 from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.search.result import SearchResult
 from zerocost.spaces import SearchSpace
+from zerocost.tasks.metrics import truth_falls
 from zerocost.train.run import Run
 
 _FEWEST_TRAINED = 8
@@ -23,7 +24,7 @@ Trained = Mapping[str, float] | pd.Series | Benchmark | SearchResult | Iterable[
 
 
 def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0) -> pd.Series[float]:
-    """The accuracy of each trained architecture by its text; twins become one, with their mean.
+    """The accuracy of each trained architecture by its text, or an error or loss negated; twins become one, their mean.
 
     Args:
         trained: what `zerocost.tuning.tune` takes.
@@ -63,6 +64,7 @@ def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -
         n = len(trained.architectures())
     if isinstance(trained, Benchmark):
         truth = trained.truth(**trained.default._asdict())
+        truth = -truth if truth_falls(trained.default.metric) else truth
         return truth[draw_architectures(trained.space, list(truth.index), n, seed)]
     if isinstance(trained, pd.Series | Mapping):
         try:
