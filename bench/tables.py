@@ -8,7 +8,6 @@ import pandas as pd
 
 import zerocost as zc
 from zerocost.combine import Combination, default, tokens
-from zerocost.tasks.metrics import truth_falls
 
 FILES = {
     "nasbench201": "nasbench201-cifar10.csv",
@@ -65,5 +64,5 @@ def truth_columns(benchmark: zc.benchmarks.Benchmark, name: str, texts: pd.Index
             except zc.InputError:
                 continue  # not every data set has every metric
             values = values[~values.index.duplicated()].reindex(texts)
-            columns[f"{metric} on {dataset}"] = -values if truth_falls(metric) else values
+            columns[f"{metric} on {dataset}"] = -values if metric in benchmark.less_is_better else values
     return columns

@@ -30,7 +30,6 @@ from zerocost.statistics import ranking
 from zerocost.statistics.bootstrap import resampled_places
 from zerocost.store import Store
 from zerocost.tasks import TASKS
-from zerocost.tasks.metrics import truth_falls
 
 NAMES = (
     "params,non_embedding_params,flops,log_synflow,meco_opt,dss,naswot,lnwot,swap,head_confidence,az_expressivity,"
@@ -112,7 +111,7 @@ def table(name: str, truth: Path, scores: Path, column: Annotated[list[str], typ
                 continue
             if column and f"{dataset}/{metric}" not in column:
                 continue
-            values = values[values.index.isin(found.index)] * (-1 if truth_falls(metric) else 1)
+            values = values[values.index.isin(found.index)] * (-1 if metric in known.less_is_better else 1)
             show(f"{name}, {metric} on {dataset}", found, values)
             widths = values.index.str.split(":").str[0]
             for width in sorted(set(widths), key=int) if name == "gpt" else ():

@@ -17,7 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from zerocost import data
-from zerocost.benchmarks.sources import BENCHMARKS
+from zerocost.benchmarks.kinds import BENCHMARKS
 from zerocost.cli.main import app as shell
 from zerocost.engine.options import format_options
 from zerocost.engine.passes.base import PASSES

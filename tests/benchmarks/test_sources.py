@@ -13,7 +13,7 @@ import pytest
 from benchmarks.handmade import analog, shared
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import InputError
-from zerocost.benchmarks.sources import BENCHMARKS
+from zerocost.benchmarks.kinds import BENCHMARKS
 
 CELL = "|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|"
 ACCURACY = {"dataset": "cifar10", "metric": "test_accuracy", "epochs": 200}

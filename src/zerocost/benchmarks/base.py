@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.benchmarks.direction import falls
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 
@@ -69,6 +70,7 @@ class Benchmark:
         metrics: the metrics that can be queried.
         epochs: the epochs that can be queried.
         seeds: the seeds that can be queried. Not every combination has an answer.
+        less_is_better: the metrics of which less is better: those whose names say so, unless `read` was told.
 
     Numbers are those of the source, in its units. Accuracies are percentages, except for `nasbench101`, where they are
     from 0 to 1. HW-NAS-Bench's latencies are in milliseconds and its energies in millijoules. Parameters and FLOPs
@@ -79,6 +81,7 @@ class Benchmark:
         self.name, self.space, self.default, self.data = name, space, default, data
         self.datasets = tuple(dict.fromkeys([column.dataset for column in table.columns]))
         self.metrics = tuple(dict.fromkeys([column.metric for column in table.columns]))
+        self.less_is_better = tuple(filter(falls, self.metrics))
         self.epochs = tuple(sorted({column.epochs for column in table.columns}))
         self.seeds = tuple(sorted({column.seed for column in table.columns if isinstance(column.seed, int)}))
         self._table = table

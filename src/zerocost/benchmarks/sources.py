@@ -3,117 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
 
-from zerocost import spaces
 from zerocost.base.errors import InputError, MissingExtraError, unknown
-from zerocost.benchmarks import analog, csv_table, macro, nasbench101, nats, table, transformers, transnas
+from zerocost.benchmarks import nats, table
 from zerocost.benchmarks.base import MEAN, Benchmark, Query, Table
+from zerocost.benchmarks.kinds import BENCHMARKS, BenchmarkKind
 from zerocost.spaces import SearchSpace
 
 _Source = str | os.PathLike[str] | nats.API
-_Reader = Callable[[Path, SearchSpace, Query], Iterator[table.Row]]
 _HOME = "ZEROCOST_BENCHMARKS"
-
-
-class _BenchmarkKind(NamedTuple):
-    """What is known of a benchmark before any of its files is opened.
-
-    Attributes:
-        default: the query that stands for the benchmark.
-        wanted: what it is read from, in words.
-        readers: the function that reads a file, by the end of the file's name.
-        trainings: the names that the package nats-bench gives its trainings, if it has the benchmark.
-        twins: whether it trained one of each set of twins, so that truth is found by the key they share.
-        installed: finds the file in an installed package, if one has it.
-        space: the name of its space, if it is not the benchmark's.
-        sizes: what the space is made for, where that is not its default.
-        data: a spec of the default dataset, if it comes with zerocost.
-    """
-
-    default: Query
-    wanted: str
-    readers: Mapping[str, _Reader] = {".csv": csv_table.read_csv}
-    trainings: tuple[str, ...] = ()
-    twins: bool = False
-    installed: Callable[[], Path] | None = None
-    space: str | None = None
-    sizes: Mapping[str, int] = {}
-    data: str | None = None
-
-    def make_space(self, name: str) -> SearchSpace:
-        """The space of benchmark `name`."""
-        return spaces.get(self.space or name, **self.sizes)
-
-
-_NATS = 'the object that nats_bench.create(path, "{}", fast_mode=True, verbose=False) returns'
-_ACCURACIES = "a CSV with columns arch and test_accuracy"
-_TRANSNAS = "a CSV with columns arch and validation_accuracy (the official .pth file is a pickle, which is not loaded)"
-_OBJECTS = Query("class_object", "validation_accuracy", 25, MEAN)
-_DISTILLED = Query("cifar100", "distilled_accuracy", 300, MEAN)
-_PARTS = {".csv": transformers.read_parts}
-_VISION = "a CSV with columns {}, and c100_kd_acc or others of Auto-Prox, or with columns arch and distilled_accuracy"
-BENCHMARKS = {
-    "bert": _BenchmarkKind(
-        Query("glue", "score", 1, MEAN), "a CSV with columns architecture and glue, or arch and score", _PARTS
-    ),
-    "darts": _BenchmarkKind(
-        Query("cifar10", "validation_accuracy", 100, MEAN),
-        "a CSV with columns genotype and validation_accuracy",
-        twins=True,
-    ),
-    "digits": _BenchmarkKind(
-        Query("digits-hard", "test_accuracy", 8, MEAN),
-        "the table that comes with zerocost, or a CSV with columns arch and test_accuracy",
-        installed=lambda: Path(__file__).with_name("digits.csv"),
-        space="cnn",
-        sizes={"resolution": 8},
-        data="digits-hard",
-    ),
-    "gpt": _BenchmarkKind(
-        Query("openwebtext", "perplexity", 1, MEAN),
-        "a CSV with columns embed_dim, heads, mlp_ratios, bias and perplexity, or arch and perplexity",
-        _PARTS,
-    ),
-    "macro": _BenchmarkKind(
-        Query("cifar10", "test_accuracy", 50, MEAN),
-        "nas-bench-macro_cifar10.json from https://github.com/xiusu/NAS-Bench-Macro, or a CSV",
-        {".csv": csv_table.read_csv, ".json": macro.read_json},
-        twins=True,
-    ),
-    "nasbench101": _BenchmarkKind(
-        Query("cifar10", "test_accuracy", 108, MEAN),
-        "nasbench_only108.tfrecord or nasbench_full.tfrecord (https://github.com/google-research/nasbench), or a CSV",
-        {".csv": csv_table.read_csv, ".json": nasbench101.read_json, ".tfrecord": nasbench101.read_tfrecord},
-        twins=True,
-    ),
-    "nasbench201": _BenchmarkKind(
-        Query("cifar10", "test_accuracy", 200, MEAN),
-        f"the extra nasbench201 (pip install 'zerocost[nasbench201]'), {_NATS.format('tss')}, or {_ACCURACIES}",
-        {".csv": csv_table.read_csv, ".anb": analog.read_anb},
-        ("12", "200"),
-        installed=analog.installed_file,
-    ),
-    "nats_size": _BenchmarkKind(
-        Query("cifar10", "test_accuracy", 90, MEAN),
-        f"{_NATS.format('sss')}, or {_ACCURACIES}",
-        trainings=("01", "12", "90"),
-    ),
-    "pit": _BenchmarkKind(_DISTILLED, _VISION.format("base_dim, depth, heads, mlp_ratio"), _PARTS),
-    "transnas_macro": _BenchmarkKind(_OBJECTS, _TRANSNAS, sizes={"classes": 75}),
-    "transnas_micro": _BenchmarkKind(
-        _OBJECTS,
-        _TRANSNAS,
-        {".csv": partial(csv_table.read_csv, spell=transnas.cell_text)},
-        sizes={"classes": 75},
-    ),
-    "vit": _BenchmarkKind(_DISTILLED, _VISION.format("hidden_dim, heads, mlp_ratios"), _PARTS),
-}
 
 
 def names() -> list[str]:
@@ -199,7 +101,13 @@ def convert(name: str, *sources: _Source, to: str | os.PathLike[str] | None = No
 
 
 def read(
-    path: str | os.PathLike[str], space: SearchSpace, *, dataset: str, epochs: int, data: str | None = None
+    path: str | os.PathLike[str],
+    space: SearchSpace,
+    *,
+    dataset: str,
+    epochs: int,
+    data: str | None = None,
+    less_is_better: Iterable[str] | str | None = None,
 ) -> Benchmark:
     """A benchmark of your own: the truth of architectures of any space, read from a CSV.
 
@@ -211,12 +119,15 @@ def read(
         dataset: the dataset that was trained on, for lines that do not name it.
         epochs: the epochs of training, for lines that do not give them.
         data: the dataset as a spec for `zerocost.data.load`, which `zerocost.evaluate` then scores on by default.
+        less_is_better: the metrics of which less is better, as a sequence or comma-separated; by default those whose
+            names say so, such as test_loss, error, rmse, nll or perplexity.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or it has no such metric.
 
     >>> import pathlib, tempfile
     >>> from torch import nn
+    >>> from zerocost import spaces
     >>> space = spaces.from_function(lambda choose: nn.Linear(choose.int("width", 1, 4), 1), "linear")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder) / "mine.csv"
@@ -226,12 +137,22 @@ def read(
     Benchmark('linear', 2 architectures, tickets) accuracy on tickets after 5 epochs, seed mean
     """
     wanted = "a CSV with a column arch and one for each metric"
-    kind = _BenchmarkKind(Query(dataset, "", epochs, MEAN), wanted, data=data)
+    kind = BenchmarkKind(Query(dataset, "", epochs, MEAN), wanted, data=data)
     found = table.table_from_rows(_read_source(path, space.name, kind, space), None)
-    return _make_benchmark(space.name, kind, found, space)
+    benchmark = _make_benchmark(space.name, kind, found, space)
+    if less_is_better is not None:
+        given = less_is_better.split(",") if isinstance(less_is_better, str) else less_is_better
+        benchmark.less_is_better = tuple([_known_metric(benchmark, name.strip()) for name in given])
+    return benchmark
 
 
-def _benchmark_kind(name: str) -> _BenchmarkKind:
+def _known_metric(benchmark: Benchmark, name: str) -> str:
+    if name not in benchmark.metrics:
+        raise unknown(f"{benchmark.name} metric", name, benchmark.metrics, ".metrics")
+    return name
+
+
+def _benchmark_kind(name: str) -> BenchmarkKind:
     if name not in BENCHMARKS:
         raise unknown("benchmark", name, BENCHMARKS, "zc.benchmarks.names()")
     return BENCHMARKS[name]
@@ -252,12 +173,12 @@ def _table_folder(name: str) -> Path:
     return (Path(home).expanduser() if home else Path.home() / ".cache" / "zerocost" / "benchmarks") / name
 
 
-def _default_source(name: str, kind: _BenchmarkKind) -> Path:
+def _default_source(name: str, kind: BenchmarkKind) -> Path:
     """The source of a benchmark when the caller gives none."""
     return _table_folder(name) if _table_folder(name).exists() else _installed_source(name, kind)
 
 
-def _installed_source(name: str, kind: _BenchmarkKind) -> Path:
+def _installed_source(name: str, kind: BenchmarkKind) -> Path:
     """The benchmark's file in an installed package; an error that says what to get where there is none."""
     missing = f"benchmark {name} needs a source: {_table_folder(name)} has no table. It is read from {kind.wanted}"
     if kind.installed is None:
@@ -268,13 +189,13 @@ def _installed_source(name: str, kind: _BenchmarkKind) -> Path:
         raise MissingExtraError(missing) from error
 
 
-def _read_sources(name: str, kind: _BenchmarkKind, sources: Sequence[_Source]) -> Table:
+def _read_sources(name: str, kind: BenchmarkKind, sources: Sequence[_Source]) -> Table:
     space = kind.make_space(name)
     rows = chain.from_iterable([_read_source(source, name, kind, space) for source in sources])
     return table.table_from_rows(rows, (lambda text: space.canonical(space.parse(text))) if kind.twins else None)
 
 
-def _read_source(source: _Source, name: str, kind: _BenchmarkKind, space: SearchSpace) -> Iterator[table.Row]:
+def _read_source(source: _Source, name: str, kind: BenchmarkKind, space: SearchSpace) -> Iterator[table.Row]:
     if isinstance(source, nats.API):
         if not kind.trainings:
             raise InputError(f"the package nats-bench has no benchmark {name}, which is read from {kind.wanted}")
@@ -290,7 +211,7 @@ def _read_source(source: _Source, name: str, kind: _BenchmarkKind, space: Search
     return kind.readers[path.suffix](path, space, kind.default)
 
 
-def _make_benchmark(name: str, kind: _BenchmarkKind, found: Table, space: SearchSpace | None = None) -> Benchmark:
+def _make_benchmark(name: str, kind: BenchmarkKind, found: Table, space: SearchSpace | None = None) -> Benchmark:
     """A benchmark with its own default query, or the first trained metric where the table lacks that one."""
     means = [column._replace(seed=MEAN) for column in found.columns]
     trained = [query for query in means if query.epochs]

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import spaces as spaces_
-from zerocost.benchmarks.sources import BENCHMARKS
+from zerocost.benchmarks.kinds import BENCHMARKS
 from zerocost.cli.common import Json, command, out, print_json
 from zerocost.data import SOURCES
 

@@ -30,7 +30,6 @@ from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
 from zerocost.tasks import Task
-from zerocost.tasks.metrics import truth_falls
 from zerocost.tasks.task import as_task
 
 _IMAGES = "digits:32"
@@ -98,8 +97,8 @@ def evaluate(
             tokens (`gpt`, `bert`) or noise (`vit`, `pit`).
         n: number of different networks; a benchmark that has fewer is used whole, unless it has fewer than `n` > 1,000.
         seeds: number of seeds, from `seed` on.
-        truth: dataset, metric, epochs and seed of the truth; the benchmark's default if None. Of an error or a loss
-            less is better: the statistics then agree with it the other way round.
+        truth: dataset, metric, epochs and seed of the truth; the benchmark's default if None. Of a metric in
+            its `less_is_better` the statistics agree with the truth the other way round.
         batch: number of samples drawn; 64 unless the combination has its own.
         batches: number of batches drawn, for proxies that compare batches.
         balanced: draw equally many samples of each class.
@@ -172,7 +171,8 @@ def evaluate(
         found = mean_over_repeats(score(list(drawn.index), progress=report), each, repeats)
     seconds = time.perf_counter() - start
     scores, failures = tabulate_scores(found, list(drawn.index), each, list(given), combination)
-    rising = -known if truth_falls(query.metric) else known
+    higher_is_better = query.metric not in table.less_is_better
+    rising = known if higher_is_better else -known
     twins = [rising[texts].tolist() for texts in networks.values()] if architectures > len(drawn) else None
     resamples = resamples or (_RESAMPLES if len(drawn) <= 2_000 else _RESAMPLES_OF_MANY)
     statistics, paired = tabulate_statistics(scores, rising[drawn.index], k, resamples, seed, twins, workers)
@@ -197,7 +197,9 @@ def evaluate(
         "device": str(device or "cpu"),
     }
     return Evaluation(
-        table.name, query, list(given), drawn, scores, statistics, paired, failures, settings, seconds, architectures
+        *(table.name, query, list(given), drawn, scores, statistics, paired, failures, settings, seconds),
+        architectures=architectures,
+        higher_is_better=higher_is_better,
     )
 
 

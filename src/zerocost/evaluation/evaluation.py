@@ -16,12 +16,12 @@ from zerocost.base.files import write_text
 from zerocost.base.format import plural
 from zerocost.base.result import Result, frame_from_dict, frame_to_dict
 from zerocost.benchmarks.base import Query
+from zerocost.benchmarks.direction import falls
 from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, scores_by_seed
 from zerocost.scoring.notes import shrinking_notes
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
-from zerocost.tasks.metrics import truth_falls
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -60,6 +60,7 @@ class Evaluation(Result):
         settings: everything that the result depends on.
         seconds: the time that scoring took; scores from a cache take none.
         architectures: how many architectures were drawn, twins included; as many as networks where 0.
+        higher_is_better: whether more of the truth is better.
     """
 
     benchmark: str
@@ -73,6 +74,7 @@ class Evaluation(Result):
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     architectures: int = 0
+    higher_is_better: bool = True
 
     @property
     def statistics(self) -> list[str]:
@@ -83,11 +85,6 @@ class Evaluation(Result):
     def telling(self) -> list[str]:
         """The statistics in which scores differ by at least a hundredth; tables show no others."""
         return [name for name in self.statistics if self.table[name].round(2).nunique(dropna=False) > 1]
-
-    @property
-    def higher_is_better(self) -> bool:
-        """Whether more of the truth is better."""
-        return not truth_falls(self.query.metric)
 
     @property
     def direction(self) -> str:
@@ -183,7 +180,9 @@ class Evaluation(Result):
         """The evaluation that `to_dict` described."""
         tables = {name: frame_from_dict(values[name]) for name in _TABLES}
         truth = frame_from_dict(values["truth"])["truth"]
-        return cls(**values | tables | {"query": Query(**values["query"]), "truth": truth})
+        query = Query(**values["query"])
+        direction = {"higher_is_better": not falls(query.metric)}  # files of before it was written
+        return cls(**direction | values | tables | {"query": query, "truth": truth})
 
     def _headline(self) -> str:
         return f"Evaluation: {self.benchmark}, {self.query}{self.direction}; {self.counts}"

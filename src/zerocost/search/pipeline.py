@@ -24,7 +24,7 @@ from zerocost.search.preparation import data_notes, describe_inputs, describe_ou
 from zerocost.search.result import NothingFits, SearchInterrupted, SearchResult, Stage
 from zerocost.search.settings import Goal, Keeping, Place, Proposals, Scoring, Stopping, Training
 from zerocost.store import Store
-from zerocost.tasks.metrics import LOSS, minimised, truth_falls
+from zerocost.tasks.metrics import LOSS, minimised
 from zerocost.tasks.task import task_name
 
 __all__ = ["NothingFits", "Pipeline", "SearchInterrupted", "SearchResult", "Stage", "search"]
@@ -98,7 +98,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         if name is None or not isinstance(source, Benchmark):
             return
         metric = source.default.metric
-        falls = truth_falls(metric)
+        falls = metric in source.less_is_better
         if falls != minimised(name):
             fitting = metric if is_metric(metric) else LOSS if falls else ACCURACY
             raise InputError(

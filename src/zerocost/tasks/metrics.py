@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -72,32 +71,13 @@ def is_share(name: str) -> bool:
     return name in METRICS and METRICS[name].share
 
 
-def _lower_is_better(name: str) -> bool:
-    """Whether a name is that of a metric of which less is better.
-
-    >>> _lower_is_better("mean_squared_error"), _lower_is_better("accuracy"), _lower_is_better("snip")
-    (True, False, False)
-    """
-    return name in METRICS and not METRICS[name].higher_is_better
-
-
 def minimised(name: str) -> bool:
     """Whether less of it is better: of costs, whatever the device in front of their names, and of errors.
 
     >>> minimised("params"), minimised("raspi4_latency"), minimised("mean_squared_error"), minimised("snip")
     (True, True, True, False)
     """
-    return _lower_is_better(name) or is_cost(name)
-
-
-def truth_falls(name: str) -> bool:
-    """Whether less is better of what a benchmark calls so: an error or loss, or a metric with the part of the data.
-
-    >>> [truth_falls(name) for name in ("test_mean_squared_error", "valid_loss", "valid_neg_loss", "test_accuracy")]
-    [True, True, False, False]
-    """
-    metric = re.sub(r"^(train|training|val|valid|validation|test)_", "", name)
-    return _lower_is_better(metric) or re.search(r"(?<!neg_)(loss|error)$", metric) is not None
+    return is_cost(name) or (name in METRICS and not METRICS[name].higher_is_better)
 
 
 class Meter:

@@ -14,7 +14,6 @@ from zerocost.benchmarks.base import Benchmark
 from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.search.result import SearchResult
 from zerocost.spaces import SearchSpace
-from zerocost.tasks.metrics import truth_falls
 from zerocost.train.run import Run
 
 _FEWEST_TRAINED = 8
@@ -64,7 +63,7 @@ def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -
         n = len(trained.architectures())
     if isinstance(trained, Benchmark):
         truth = trained.truth(**trained.default._asdict())
-        truth = -truth if truth_falls(trained.default.metric) else truth
+        truth = -truth if trained.default.metric in trained.less_is_better else truth
         return truth[draw_architectures(trained.space, list(truth.index), n, seed)]
     if isinstance(trained, pd.Series | Mapping):
         try:
