@@ -46,5 +46,5 @@ def evaluation(n: int = 40, seeds: int = 2, proxies: tuple[str, ...] = ("good", 
     combination = Combination(dict.fromkeys(proxies, 1))
     scores_, failures = tabulate_scores(found, texts, range(seeds), list(proxies), combination)
     table, paired = tabulate_statistics(scores_, truth, k=5, resamples=50, seed=0)
-    settings = {"benchmark": "tiny", "architectures": f"{n} of {n}"}
+    settings = {"benchmark": "tiny", "architectures": f"{n} of {n}", "all together": str(combination)}
     return Evaluation("tiny", ACCURACY, list(proxies), truth, scores_, table, paired, failures, settings)

@@ -193,6 +193,22 @@ def test_an_error_is_compared_with_the_other_way_round(evaluated, metric, tmp_pa
     assert f"{metric}, less is better" in page
 
 
+def test_the_rows_of_budgets_say_what_they_are(tmp_path):
+    options = {"data": DATA, "seeds": 1, "batch": 4, "k": 2, "resamples": 5, "fidelity": SMALL}
+    found = zc.evaluate(benchmark(), "flash,peak_memory", **options)
+    assert (found.scores["flash"] > 0).all()
+    text = "rows of flash and peak_memory are of their plain values, more is better as for params; all together is the "
+    text += "log-rank sum of flash (less is better), peak_memory (less is better)"
+    assert text in repr(found)
+    assert text in " ".join(found.notes)
+    assert text in write(found, tmp_path / "report.html").read_text()
+    alone = zc.evaluate(benchmark(), "flash", **options)
+    assert "the row of flash is of its plain values, more is better as for params; rank puts the least first" in repr(
+        alone
+    )
+    assert "plain" not in repr(zc.evaluate(benchmark(), "params,depth", **options))
+
+
 def test_real_truth_of_nasbench201():
     file = SHARED / "nasbench201-cifar10.csv"
     if not file.is_file():

@@ -51,12 +51,34 @@ def test_sizes_may_be_minimised() -> None:
     assert {t.state.name for t in made.trials} == {"COMPLETE"}
 
 
+def test_a_budget_is_minimised() -> None:
+    made = study(directions=["minimize", "maximize"])
+    made.optimize(objective(build, BATCH, "peak_memory,params"), n_trials=2)
+    assert {t.state.name for t in made.trials} == {"COMPLETE"}
+
+
+@pytest.mark.parametrize(("proxies", "pruned"), [("params", 4), ("peak_memory", 64), ("flash,peak_memory", 64)])
+def test_a_filter_prunes_the_least_of_a_size_and_the_most_of_a_budget(proxies: str, pruned: int) -> None:
+    worth = ScoreFilter(BATCH, proxies, fraction=0.5, warmup=2)
+
+    def width(trial: optuna.Trial) -> int:
+        worth(trial, build(trial))
+        return trial.params["width"]
+
+    made = study(direction="maximize")
+    for each in (16, 32, 4, 64):
+        made.enqueue_trial({"width": each})
+    made.optimize(width, n_trials=4)
+    assert [t.params["width"] for t in made.trials if t.state.name == "PRUNED"] == [pruned]
+
+
 @pytest.mark.parametrize(
     ("proxies", "directions", "message"),
     [
         ("snip", ["minimize"], r"directions are \['minimize'\]; write optuna.create_study\(direction='maximize'\)"),
         ("snip", ["maximize", "maximize"], r"direction='maximize'\)"),
         ("snip,synflow", ["maximize"], r"directions=\['maximize', 'maximize'\]\)"),
+        ("flash", ["maximize"], r"of budgets less.*direction='minimize'\)"),
         ("snip,params", ["minimize", "minimize"], r"directions=\['maximize', 'minimize'\]\)"),
     ],
 )

@@ -18,8 +18,8 @@ from zerocost.base.result import Result, frame_from_dict, frame_to_dict
 from zerocost.benchmarks.base import Query
 from zerocost.benchmarks.direction import falls
 from zerocost.evaluation import latex
-from zerocost.evaluation.tables import BOUNDS, scores_by_seed
-from zerocost.scoring.notes import shrinking_notes
+from zerocost.evaluation.tables import BOUNDS, TOGETHER, scores_by_seed
+from zerocost.scoring.notes import budget_note, shrinking_notes
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
 
@@ -43,7 +43,8 @@ class Evaluation(Result):
 
     The rows of `table` and the columns of `scores` are the proxies in the order given; their combination, where there
     are several, under the name "all together" (the log-rank sum unless another was given); and the baselines
-    parameters, FLOPs and depth.
+    parameters, FLOPs and depth. A row is of plain values, more is better, whatever the proxy's weight in the
+    combination: of a budget such as `peak_memory`, too, of which less is better all together; `notes` says so.
 
     Attributes:
         benchmark: the benchmark's name.
@@ -101,9 +102,15 @@ class Evaluation(Result):
 
     @property
     def notes(self) -> list[str]:
-        """Which proxies lose their order at the fidelity."""
+        """What the rows of budgets are, and which proxies lose their order at the fidelity."""
         fidelity = Fidelity.parse(str(self.settings.get("fidelity", "full")))
-        return shrinking_notes(self.proxies, fidelity, self.settings.get("batch", 64))
+        notes = shrinking_notes(self.proxies, fidelity, self.settings.get("batch", 64))
+        return [*filter(None, [self.budget_note]), *notes]
+
+    @property
+    def budget_note(self) -> str:
+        """What the rows of budgets are; empty without any."""
+        return budget_note(self.proxies, self.settings["all together"] if TOGETHER in self.table.index else None)
 
     @property
     def seeds(self) -> list[int]:
@@ -185,7 +192,8 @@ class Evaluation(Result):
         return cls(**direction | values | tables | {"query": query, "truth": truth})
 
     def _headline(self) -> str:
-        return f"Evaluation: {self.benchmark}, {self.query}{self.direction}; {self.counts}"
+        note = f"; {self.budget_note}" if self.budget_note else ""
+        return f"Evaluation: {self.benchmark}, {self.query}{self.direction}; {self.counts}{note}"
 
     def _shown(self) -> pd.DataFrame:
         """The statistics that tell scores apart, without their intervals."""

@@ -13,8 +13,7 @@ from optuna.study import StudyDirection
 from torch import nn
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.combine import proxies_for
-from zerocost.combine.ranks import log_rank
+from zerocost.combine import as_combination, proxies_for
 from zerocost.data.as_batch import as_batches
 from zerocost.data.batch import separate_targets
 from zerocost.engine.losses import Loss
@@ -28,9 +27,7 @@ from zerocost.scoring.score import score
 SCORES, FAILURES = "zerocost:scores", "zerocost:failures"
 """User attributes of a trial: proxy to value, and proxy to the reason why it has none."""
 
-_COUNTS = {"parameter_count", "non_embedding_count", "parameter_tensors", "multiply_adds", "weight_depth"} | {
-    *("memory_steps", "constant_size", "cached_values", "active_count", "kept_size"),
-}
+_COUNTS = {"parameter_count", "non_embedding_count", "parameter_tensors", "multiply_adds", "weight_depth"}
 """Signals of the size of a network. A study may minimise proxies that use no others."""
 
 
@@ -45,9 +42,10 @@ def objective(
     """An objective that scores the network of a trial untrained.
 
     Higher is better: create the study with direction "maximize", or with one "maximize" for each of several proxies.
-    Only sizes (`params`, `non_embedding_params`, `layer_count`, `flops`, `depth` and the budgets, such as
-    `peak_memory`) may be minimised. A trial whose network cannot be built or scored is pruned, whatever was raised: its
-    user attribute `zerocost:failures` has the reasons, `zerocost:scores` the scores that were computed.
+    Only of budgets, such as `peak_memory`, less is better: their direction is "minimize". Sizes (`params`,
+    `non_embedding_params`, `layer_count`, `flops`, `depth`) may be maximised or minimised. A trial whose network cannot
+    be built or scored is pruned, whatever was raised: its user attribute `zerocost:failures` has the reasons,
+    `zerocost:scores` the scores that were computed.
 
     Args:
         build: makes the network of a trial; torch is seeded with `seed` meanwhile.
@@ -95,11 +93,12 @@ def objective(
 
 @dataclass(frozen=True, repr=False)
 class ScoreFilter:
-    """Prunes trials whose networks have low scores; call it in an objective before training.
+    """Prunes trials whose networks have low scores, or much of a budget; call it in an objective before training.
 
     The scores of every trial are kept in the study, so that all processes of the study filter by the same pool. Several
-    proxies are combined by `zerocost.combine.log_rank` among the trials scored so far. Trials that were not scored by
-    all of these proxies do not count.
+    proxies are combined by `zerocost.combine.log_rank` among the trials scored so far. Of a budget, such as
+    `peak_memory`, less is better, as in `rank`: trials of the largest networks are pruned. Trials that were not scored
+    by all of these proxies do not count.
 
     Args:
         batch: what `zerocost.score` takes.
@@ -172,7 +171,9 @@ class ScoreFilter:
         others = [t for t in trial.study.get_trials(deepcopy=False) if t.number != trial.number and self.has_scored(t)]
         if len(others) >= self.warmup:
             scores = [t.user_attrs[SCORES] for t in others]
-            reached = _share_not_above(pd.DataFrame([*scores, dict(card)], columns=self.names))
+            table = pd.DataFrame([*scores, dict(card)], columns=self.names, dtype=float)
+            combined = as_combination(self.proxies)(table)
+            reached = float((combined.iloc[:-1] <= combined.iloc[-1]).mean())
             if reached < self.fraction:
                 raise optuna.TrialPruned(
                     f"scored as high as {reached:.0%} of {len(others)} trials, below the {self.fraction:.0%} asked for"
@@ -186,25 +187,18 @@ class ScoreFilter:
 
 
 def _check_directions(directions: list[StudyDirection], proxies: list[Proxy]) -> None:
-    """`InputError` if a study minimises scores, or has another number of objectives."""
+    """`InputError` if a study minimises scores or maximises budgets, or has another number of objectives."""
     given = [direction.name.lower() for direction in directions]
-    right = ["maximize"] * len(proxies)
+    right = ["minimize" if p.is_budget else "maximize" for p in proxies]
     if len(given) == len(right):
-        right = [
-            g if measured_signals(p.signals) <= _COUNTS else r for g, p, r in zip(given, proxies, right, strict=True)
-        ]
+        sizes = [measured_signals(p.signals) <= _COUNTS and not p.is_budget for p in proxies]
+        right = [g if size else r for g, size, r in zip(given, sizes, right, strict=True)]
     if given != right:
         advice = f"directions={right}" if len(right) > 1 else f"direction={right[0]!r}"
         raise InputError(
-            f"the objective returns {', '.join(p.name for p in proxies)} (higher is better), but the study's "
-            f"directions are {given}; write optuna.create_study({advice})"
+            f"the objective returns {', '.join(p.name for p in proxies)} (higher is better, of budgets less), but the "
+            f"study's directions are {given}; write optuna.create_study({advice})"
         )
-
-
-def _share_not_above(scores: pd.DataFrame) -> float:
-    """The share of the other rows whose combined score is not above that of the last row."""
-    combined = log_rank(scores.astype(float))
-    return float((combined.iloc[:-1] <= combined.iloc[-1]).mean())
 
 
 def _record_scores(trial: optuna.trial.BaseTrial, card: ScoreCard) -> ScoreCard:

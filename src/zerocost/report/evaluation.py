@@ -119,10 +119,11 @@ def _statistic_cells(evaluation: Evaluation, name: str) -> list[_StatisticCell]:
 
 def _evaluation_sentence(evaluation: Evaluation) -> str:
     """One sentence on what was done, with numbers."""
+    note = f" Note: {evaluation.budget_note}." if evaluation.budget_note else ""
     return (
         f"{evaluation.settings['architectures']} architectures, drawn at random and scored with "
         f"{fmt.plural(len(evaluation.seeds), 'seed')}; the truth is {evaluation.query}"
-        f"{evaluation.direction}."
+        f"{evaluation.direction}.{note}"
     )
 
 

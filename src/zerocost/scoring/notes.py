@@ -10,7 +10,7 @@ import pandas as pd
 from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.base.format import join_words
 from zerocost.combine import Combination, agreement
-from zerocost.engine.proxy import REGISTRY
+from zerocost.engine.proxy import REGISTRY, Proxy
 
 _LEAST_CANDIDATES = 10
 _ONLY_SIZE = 0.95
@@ -66,8 +66,26 @@ def shrinking_notes(names: Iterable[str], fidelity: Fidelity, batch: int) -> lis
     return notes
 
 
+def budget_note(names: Iterable[str], together: str | None) -> str:
+    """What the rows of budgets in an evaluation are, beside what all proxies are combined by; empty without any.
+
+    >>> budget_note(["snip", "flash"], None)
+    'the row of flash is of its plain values, more is better as for params; rank puts the least first'
+    """
+    budgets = [name for name in names if (known := _known_proxy(name)) is not None and known.is_budget]
+    if not budgets:
+        return ""
+    rows = "the row of {} is of its plain values" if len(budgets) == 1 else "the rows of {} are of their plain values"
+    ranked = f"all together is {together}" if together else "rank puts the least first"
+    return f"{rows.format(join_words(budgets))}, more is better as for params; {ranked}"
+
+
+def _known_proxy(name: str) -> Proxy | None:
+    return REGISTRY.get(name.partition("(")[0].rpartition(":")[2])
+
+
 def _least(name: str, kind: str) -> float | None:
     """The size from which down a proxy loses its order; None where none is known."""
-    known = REGISTRY.get(name.partition("(")[0].rpartition(":")[2])
+    known = _known_proxy(name)
     limit: float | None = None if known is None else getattr(known.shrinks_badly, kind)
     return None if limit == getattr(FULL, kind) else limit
