@@ -28,6 +28,13 @@ def test_a_mapping_a_csv_and_runs_say_the_same(tmp_path):
         assert found.sort_index().equals(accuracies(KNOWN, SPACE).sort_index())
 
 
+def test_sizes_in_a_csv_are_not_what_is_tuned_to(tmp_path):
+    file = tmp_path / "mine.csv"
+    rows = (f"{text},{place},{value}\n" for place, (text, value) in enumerate(KNOWN.items()))
+    file.write_text("arch,params,accuracy\n" + "".join(rows))
+    assert accuracies(file, SPACE).to_dict() == KNOWN
+
+
 def test_of_an_error_less_is_better():
     errors = [
         Run.of(text, 0, [Epoch(1, 1.0, 1.0, value, 1.0)], metric_name="mean_squared_error", higher_is_better=False)

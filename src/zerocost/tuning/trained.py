@@ -59,7 +59,7 @@ def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0
 def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -> pd.Series[float]:
     """The accuracies as they were given."""
     if isinstance(trained, str | Path):
-        trained = benchmarks.read(trained, space, dataset="the data", epochs=0)
+        trained = benchmarks.read(trained, space, dataset="the data", epochs=1)
         n = len(trained.architectures())
     if isinstance(trained, Benchmark):
         truth = trained.truth(**trained.default._asdict())
