@@ -32,6 +32,22 @@ def test_no_value_is_a_dash(write, value):
     assert write(value) == fmt.MISSING
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("partial_params", -0.431, "−0.431"),
+        ("partial_flops", -1.0, "−1"),
+        ("rel_flops", 0.625, "0.625"),
+        ("params", 0.0, "0"),
+        ("params", 1_234_567.5, "1.2 M"),
+        ("params", math.nan, fmt.MISSING),
+        ("params", None, fmt.MISSING),
+    ],
+)
+def test_only_counts_are_written_as_counts(name, value, text):
+    assert fmt.formatter_for(name)(value).replace(fmt.SPACE, " ") == text
+
+
 @given(st.floats(0, 1e6))
 @example(59.96)
 @example(3599.7)

@@ -67,13 +67,26 @@ def formatter_for(name: str) -> Formatter:
     ('12.3 k', '12,345')
     >>> formatter_for("flash")(12_345).replace(SPACE, " "), formatter_for("latency")(1.25).replace(SPACE, " ")
     ('12.3 kB', '1.25 ms')
+    >>> formatter_for("partial_params")(0.217)
+    '0.217'
     """
     unit = unit_of(name)
     if unit == "B":
         return _size
     if unit:
         return lambda value: number(value) if number(value) == MISSING else f"{number(value)}{SPACE}{unit}"
-    return count if name.endswith(("params", "flops")) else number
+    return lambda value: (count if is_count(name, value) else number)(value)
+
+
+def is_count(name: str, value: float | None) -> bool:
+    """Whether a value is a number of parameters or operations, or a mean of such; not a share or correlation of them.
+
+    >>> is_count("params", 12_345.0), is_count("share_of_params", 0.95), is_count("snip", 12_345.0)
+    (True, False, False)
+    """
+    if value is None or not name.endswith(("params", "flops")):
+        return False
+    return value >= 1000 or (value >= 0 and value % 1 == 0)
 
 
 def _size(value: float | None) -> str:

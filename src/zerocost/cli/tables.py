@@ -9,7 +9,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, plural, shorten
+from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, is_count, plural, shorten
 from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.common import out
 from zerocost.combine import Combination
@@ -61,12 +61,14 @@ def cell_text(value: float, column: object) -> str:
 
     >>> cell_text(12345.0, "params"), cell_text(12345.0, "flash"), cell_text(-0.0, "snip")
     ('12,345', '12.3 kB', '0')
+    >>> cell_text(0.625, "rel_flops")
+    '0.625'
     """
     if math.isnan(value):
         return "failed"
     if unit_of(str(column)):
         return formatter_for(str(column))(value).replace(SPACE, " ")
-    return f"{value:,.0f}" if str(column).endswith(("params", "flops")) else f"{value + 0.0:.6g}"
+    return f"{value:,.0f}" if is_count(str(column), value) else f"{value + 0.0:.6g}"
 
 
 def print_failures(table: ScoreTable, limit: int = 5) -> None:
