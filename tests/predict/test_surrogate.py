@@ -161,6 +161,14 @@ def test_targets_that_cannot_be_used(targets: object, message: str) -> None:
             method(X[:3], targets)
 
 
+def test_an_architecture_in_several_rows_is_refused() -> None:
+    """In cross-validation it would be in the fold that is predicted and in those that are learnt from."""
+    twice = [*X.index[:6], *X.index[:6]]
+    for method in (Surrogate().fit, Surrogate().validate):
+        with pytest.raises(InputError, match="'net0' more than once; give one row an architecture"):
+            method(X.loc[twice], Y[twice])
+
+
 def test_other_input_that_cannot_be_used() -> None:
     with pytest.raises(InputError, match="at least 2 trained architectures, but got 1"):
         Surrogate().fit(X[:1], Y[:1])

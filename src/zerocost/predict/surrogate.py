@@ -114,7 +114,8 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             pool: scores of all candidates, to rank scores among; if None, they are ranked among the trained.
 
         Raises:
-            InputError: fewer than 2 targets, not as many as scores, or one that is not finite.
+            InputError: fewer than 2 targets, not as many as scores, one that is not finite, or an architecture that is
+                there twice.
         """
         X, targets = numeric_scores(X), _numeric_targets(X, y)  # noqa: N806
         self.n_features_in_ = X.shape[1]
@@ -223,6 +224,12 @@ def _numeric_targets(scores: pd.DataFrame, y: npt.ArrayLike) -> Values:
         raise InputError(
             f"there must be one target for each of the {len(scores)} rows of scores, but targets have shape "
             f"{targets.shape}"
+        )
+    again = scores.index[scores.index.duplicated()]
+    if len(again):
+        raise InputError(
+            f"the scores have {again[0]!r} more than once; give one row an architecture, its target the mean over its "
+            "trainings"
         )
     if isinstance(y, pd.Series) and not y.index.equals(scores.index):
         raise InputError(
