@@ -112,7 +112,8 @@ def test_after_a_break_it_comes_to_the_same_result(settings: dict[str, Any], tmp
 def test_with_a_single_rung_all_are_trained_to_the_end(settings: dict[str, Any]) -> None:
     runs = halving({"a": CANDIDATES["noise-0.0"], "b": CANDIDATES["noise-9.0"]}, **settings | {"epochs": 2, "least": 2})
     assert lengths(runs) == {"a": 2, "b": 2}
-    assert halving({}, **settings) == []
+    with pytest.raises(InputError, match="there are no candidates"):
+        halving({}, **settings)
 
 
 @pytest.mark.parametrize(

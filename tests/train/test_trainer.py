@@ -13,8 +13,11 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import Dataset, TensorDataset
 
 from train.curves import curve
+from zerocost.base.errors import InputError
 from zerocost.data import split
 from zerocost.scoring.candidates import initialise
+from zerocost.scoring.rank import rank
+from zerocost.scoring.table import ScoreTable
 from zerocost.train import train
 
 Build = Callable[[], nn.Module]
@@ -204,4 +207,13 @@ def test_a_table_of_candidates_is_trained(data: TensorDataset, build: Build) -> 
 
     [run] = train(Table(), train=data, epochs=1)
     assert run.name == "a"
-    assert train({}, train=data) == []
+
+
+def test_no_candidates_are_refused(data: TensorDataset, build: Build) -> None:
+    with pytest.raises(InputError, match="there are no candidates"):
+        train({}, train=data)
+    table = ScoreTable.from_dict(rank({"a": build}, data, "params", progress=False).to_dict())
+    with pytest.raises(InputError, match="loaded from a file has no builders to train; rank"):
+        train(table, train=data)
+    with pytest.raises(InputError, match="there are no candidates"):
+        train(table.narrow([], {}), train=data)

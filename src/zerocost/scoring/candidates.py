@@ -44,7 +44,7 @@ def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
     if isinstance(candidates, Mapping) and len(items) < len(candidates):
         raise InputError("two candidates have the same name as text; give each its own")
     if not items:
-        raise InputError("there are no candidates to rank")
+        raise InputError("there are no candidates; give at least one network")
     for name, build in items.items():
         if not callable(build):
             raise InputError(

@@ -129,6 +129,9 @@ class _GroupTrainer:
         from zerocost.train import train
         from zerocost.train.halving import halving
 
+        wanted = [(name, seed) for name in candidates for seed in seeds]
+        if not wanted:
+            return []
         split, training = self.plan.split, self.plan.pipeline
         settings: dict[str, Any] = {
             **{"train": split.fitting, "validation": split.validation, "workdir": split.workdir, "seeds": seeds},
@@ -139,7 +142,6 @@ class _GroupTrainer:
         }
         if training.halving:
             return halving(candidates, **settings)
-        wanted = [(name, seed) for name in candidates for seed in seeds]
         new = {name: candidates[name] for name, seed in wanted if (name, seed) not in self.finished}
         try:
             runs = train(new, **settings) if new else []

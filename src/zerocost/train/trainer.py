@@ -115,7 +115,7 @@ def train(
             that all machines share. Needs the extra `ray`.
 
     Raises:
-        InputError: arguments or data that cannot be used.
+        InputError: no candidates, as in a table that was loaded from a file; arguments or data that cannot be used.
         zerocost.train.TrainingInterrupted: at Ctrl-C; a KeyboardInterrupt whose `.runs` are the finished runs.
 
     >>> from torch.utils.data import TensorDataset
@@ -158,9 +158,11 @@ def train(
 
 
 def candidates_by_name(candidates: Candidates | HasCandidates) -> Mapping[str, Builder | nn.Module]:
-    """The candidates by name; `InputError` for one that is neither a builder nor a module."""
+    """The candidates by name; `InputError` for none, or for one that is neither a builder nor a module."""
     given = getattr(candidates, "candidates", candidates)
-    return {} if given == {} else as_builders(given)
+    if given == {} and len(getattr(candidates, "frame", ())):
+        raise InputError("a table that was loaded from a file has no builders to train; rank the candidates again")
+    return as_builders(given)
 
 
 def _load_data(train: Any, validation: Any, task: str | None) -> tuple[Dataset[Any], Dataset[Any]]:
