@@ -83,6 +83,14 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.parametrize("what", ["table", "card"])
+def test_only_searches_and_evaluations_have_a_report(result, tmp_path, what):
+    given = result.table if what == "table" else next(iter(result.table.cards.values()))
+    with pytest.raises(InputError, match=f"search or evaluate returns, but got {type(given).__name__}"):
+        write(given, tmp_path / "new" / "report.html")
+    assert not list(tmp_path.iterdir())
+
+
 def test_page_loads_nothing_from_outside(page, text):
     targets = [value for _, attrs in page.elements for key, value in attrs.items() if key in LOADS]
     assert targets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
@@ -16,10 +15,8 @@ from zerocost.report.front import front_section
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.names import choices, with_short_names
 from zerocost.report.template import render_template
+from zerocost.search.result import SearchResult
 from zerocost.statistics.association import ENOUGH
-
-if TYPE_CHECKING:
-    from zerocost.search.pipeline import SearchResult
 
 
 def write(
@@ -34,7 +31,7 @@ def write(
     The same result gives the same bytes.
 
     Args:
-        result: what `search` or `evaluate` returns. A ranking without trained runs gives a shorter page.
+        result: what `search` or `evaluate` returns. A search without trained runs gives a shorter page.
         path: the file to write; missing folders are made.
         watts: the power of the machine. Where it is stated, the report of a search says how much energy it saved
             against training every candidate.
@@ -44,8 +41,8 @@ def write(
         The path of the file.
 
     Raises:
-        InputError: `path` is a folder, or cannot be written; a power or CO₂ that is no number above 0, or that is given
-            for an evaluation.
+        InputError: another result, such as a `ScoreTable`; `path` is a folder, or cannot be written; a power or CO₂
+            that is no number above 0, or that is given for an evaluation.
         DiskFullError: the disk is full.
 
     >>> import tempfile, pandas as pd
@@ -57,6 +54,11 @@ def write(
     ...     page.name, "Ranked first" in page.read_text(encoding="utf-8")
     ('report.html', True)
     """
+    if not isinstance(result, SearchResult | Evaluation):
+        raise InputError(
+            f"a report is of what search or evaluate returns, but got {type(result).__name__}; result.plot() and "
+            "result.to_frame() show a ScoreTable or a ScoreCard"
+        )
     path, power = Path(path), gain.Power.of(watts, grams_per_kwh)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the file to write, for example {path / 'report.html'}")
