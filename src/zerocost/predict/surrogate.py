@@ -105,7 +105,7 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from trained architectures.
 
         The uncertainty of a prediction is the estimator's, times the factor that gives the errors of five-fold
-        cross-validation unit variance. With fewer than 5 targets it is their standard deviation; for constant targets
+        cross-validation unit variance. With fewer than 5 targets it is unknown, NaN; for 5 or more that are all equal
         it is 0.
 
         Args:
@@ -121,11 +121,11 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = X.shape[1]
         self.targets_ = targets
         self.constant_ = bool(np.ptp(targets) == 0)
+        self.factor_ = 1.0 if len(targets) >= FEWEST_TARGETS else np.nan
         if self.constant_:
             return self
         self.fitted_ = self._fitted(X, targets, pool)
         if len(targets) < FEWEST_TARGETS:
-            self.factor_ = float(targets.std(ddof=1))
             return self
         squares: list[float] = []
         for train, test in _split_folds(len(targets), min(5, len(targets)), self.seed):
@@ -142,14 +142,16 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: pd.DataFrame, return_std: Literal[True]) -> tuple[Values, Values]: ...  # noqa: N803
 
     def predict(self, X: pd.DataFrame, return_std: bool = False) -> Values | tuple[Values, Values]:  # noqa: N803
-        """The expected accuracy of each architecture; with `return_std`, also its standard deviation."""
+        """The expected accuracy of each architecture; with `return_std`, also its standard deviation.
+
+        Fitted to fewer than 5 targets, it cannot tell how far it is off: all deviations are NaN.
+        """
         check_is_fitted(self)
         if self.constant_:
             mean, std = np.full(len(X), self.targets_[0]), np.zeros(len(X))
         else:
             mean, std = self.fitted_.predict(X)
-            std = std * self.factor_ if len(self.targets_) >= FEWEST_TARGETS else np.full(len(X), self.factor_)
-        return (mean, std) if return_std else mean
+        return (mean, std * self.factor_) if return_std else mean
 
     def validate(
         self,
