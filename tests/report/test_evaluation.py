@@ -8,6 +8,7 @@ import pytest
 from benchmarks.tiny import evaluation
 from zerocost import report
 from zerocost.base.errors import InputError
+from zerocost.evaluation.tables import BASELINES, tabulate_statistics
 from zerocost.report import evaluation as page
 from zerocost.report import evaluation_figures as figures
 
@@ -82,6 +83,24 @@ def test_baselines_alone_make_a_page():
     plain = evaluation(proxies=("params",))
     assert page.baseline_verdict(plain) == ""
     assert "Best score" in page.render_evaluation(plain)
+
+
+@pytest.mark.parametrize(
+    ("constant", "labels"),
+    [("truth", []), (["good", "all together"], ["Best baseline"]), (list(BASELINES), ["Best score"])],
+)
+def test_nothing_is_claimed_of_an_undefined_correlation(constant, labels):
+    made = evaluation(proxies=("good",))
+    scores, truth = made.scores.copy(), made.truth
+    if constant == "truth":
+        truth = truth * 0 + 70
+    else:
+        scores[constant] = 1.0
+    table, paired = tabulate_statistics(scores, truth, k=5, resamples=20, seed=0)
+    made = type(made)(**vars(made) | {"scores": scores, "truth": truth, "table": table, "paired": paired})
+    assert page.baseline_verdict(made).endswith("is undefined: its values, or the truth's, are all equal.")
+    shown = Reader(page.render_evaluation(made)).text
+    assert [label for label in ("Best score", "Best baseline", "Difference in τ") if label in shown] == labels
 
 
 def test_write_takes_an_evaluation_and_gives_the_same_bytes(made, tmp_path):

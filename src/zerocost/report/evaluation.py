@@ -136,14 +136,18 @@ def best_score_and_baseline(evaluation: Evaluation) -> tuple[str, str]:
 
 
 def _evaluation_facts(evaluation: Evaluation) -> list[Fact]:
-    """The best score, the best baseline, their difference, and how many scores failed."""
+    """The best score, the best baseline, their difference, each where it is defined, and how many scores failed."""
     best, baseline = best_score_and_baseline(evaluation)
     table = evaluation.table
-    found = [Fact("Best score", best, f"Kendall τ {value_with_interval(table, best, 'kendall')}", "survivors")]
-    if best != baseline:
+    named = {"Best score": (best, "survivors")} | ({"Best baseline": (baseline, "")} if best != baseline else {})
+    found = [
+        Fact(label, name, f"Kendall τ {value_with_interval(table, name, 'kendall')}", group)
+        for label, (name, group) in named.items()
+        if not np.isnan(table["kendall"][name])
+    ]
+    if len(found) == 2:
         gap = evaluation.compare(best, baseline)
         note = f"95 % interval {fmt.fixed(gap.low)} to {fmt.fixed(gap.high)}"
-        found.append(Fact("Best baseline", baseline, f"Kendall τ {value_with_interval(table, baseline, 'kendall')}"))
         found.append(Fact("Difference in τ", fmt.fixed(gap.value), note))
     failed, total = len(evaluation.failures), evaluation.scores.drop(columns=TOGETHER, errors="ignore").size
     networks = evaluation.failures["architecture"].nunique()
@@ -154,6 +158,10 @@ def _evaluation_facts(evaluation: Evaluation) -> list[Fact]:
 def baseline_verdict(evaluation: Evaluation) -> str:
     """Whether the best score ranks better than the best baseline, in words; empty where it is the baseline."""
     best, baseline = best_score_and_baseline(evaluation)
+    kendall = evaluation.table["kendall"]
+    unordered = [name for name in dict.fromkeys((best, baseline)) if np.isnan(kendall[name])]
+    if unordered:
+        return f"Kendall τ of {fmt.join_words(unordered)} is undefined: its values, or the truth's, are all equal."
     if best == baseline:
         return ""
     gap = evaluation.compare(best, baseline)
