@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.linear_model import BayesianRidge, LinearRegression
 from sklearn.model_selection import cross_val_score
@@ -179,6 +180,14 @@ def test_other_input_that_cannot_be_used() -> None:
         Surrogate(estimator=3).fit(X, Y)
     with pytest.raises(InputError, match="the pool lacks the columns zen"):
         Surrogate().fit(X[:9], Y[:9], pool=X.drop(columns="zen"))
+
+
+def test_predictions_that_cannot_be_made() -> None:
+    with pytest.raises(InputError, match="learnt nothing yet; call fit") as caught:
+        Surrogate().predict(X)
+    assert isinstance(caught.value, NotFittedError)
+    with pytest.raises(InputError, match="no architecture to predict"):
+        Surrogate(estimator="ridge").fit(X[:9], Y[:9]).predict(X[:0])
 
 
 def test_validation_tells_what_works_from_what_does_not() -> None:

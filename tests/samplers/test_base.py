@@ -39,6 +39,15 @@ class Seeing(SpaceSampler):
         return self.space.sample(rng)
 
 
+def test_a_proposal_that_is_no_architecture_is_refused() -> None:
+    class Texts(SpaceSampler):
+        def propose(self, history: History, rng: np.random.Generator) -> Architecture:
+            return "a=1,b=2"  # type: ignore[return-value]
+
+    with pytest.raises(InputError, match=r"Texts.propose must return an Architecture, .* but got 'a=1,b=2'"):
+        optuna.create_study(sampler=Texts(SPACE)).ask()
+
+
 def told(study: optuna.Study, *values: float, **attributes: object) -> str:
     """Ask, suggest and tell one trial; the architecture's text."""
     trial = study.ask()

@@ -54,7 +54,7 @@ def test_a_candidate_that_fails_does_not_stop_the_others(data: TensorDataset, bu
         "building the network raised ZeroDivisionError: division by zero",
         "a candidate must build a torch.nn.Module, but got str",
         "RuntimeError: mat1 and mat2 shapes cannot be multiplied (39x6 and 5x2)",
-        "ValueError: optimizer got an empty parameter list",
+        "nothing to train: the network has no weights whose requires_grad is true",
         "the network raised RuntimeError: Expected 3D (unbatched) or 4D (batched) input to LazyConv2d, but got "
         "input of size: torch.Size([2, 6]), when its lazy layers saw a batch",
         "out of memory at batch_size=64; try a smaller one",
@@ -62,6 +62,15 @@ def test_a_candidate_that_fails_does_not_stop_the_others(data: TensorDataset, bu
     assert all(run.accuracy is None and run.checkpoint is None and run.epochs == () for run in failed)
     assert good.failure is None
     assert good.accuracy is not None
+
+
+def test_a_loss_that_is_no_single_number_is_named(data: TensorDataset, build: Build) -> None:
+    [run] = train({"a": build}, train=data, epochs=1, loss=nn.CrossEntropyLoss(reduction="none"))
+    assert run.failure == (
+        "the loss must return a tensor with one number, the mean over the samples, but got shape (39,)"
+    )
+    [run] = train({"a": build}, train=data, epochs=1, loss=lambda outputs, targets: outputs.mean().reshape(1))
+    assert run.failure is None
 
 
 def test_a_run_that_diverges_keeps_what_was_trained_before(data: TensorDataset, tmp_path: Path) -> None:

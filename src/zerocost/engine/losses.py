@@ -13,6 +13,13 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 IGNORED = -100  # the label that torch's cross-entropy leaves out
 
 
+def check_loss(loss: object) -> None:
+    """`InputError` for what a loss function returned that is no tensor with one number."""
+    if not isinstance(loss, Tensor) or loss.numel() != 1:
+        got = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
+        raise InputError(f"the loss must return a tensor with one number, the mean over the samples, but got {got}")
+
+
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean cross-entropy of logits N×C×… and class labels N×…, with labels checked first. Axes of one do not matter.
 

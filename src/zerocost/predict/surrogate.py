@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import KFold
-from sklearn.utils.validation import check_is_fitted
 
 from zerocost.base.errors import InputError
 from zerocost.predict.estimators import Values, fit_quietly, make_estimator, predicted_std
@@ -23,6 +23,10 @@ FEWEST_TARGETS = 5
 """Fewest targets for cross-validation."""
 _LEAST_STD = 0.02
 """The least standard deviation of a prediction, in ranks from 0 to 1: targets are not exact either."""
+
+
+class _NotFitted(InputError, NotFittedError):  # type: ignore[misc]
+    """A surrogate was asked before it was fitted; scikit-learn expects its own error."""
 
 
 class _RankScale(NamedTuple):
@@ -145,8 +149,15 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """The expected accuracy of each architecture; with `return_std`, also its standard deviation.
 
         Fitted to fewer than 5 targets, it cannot tell how far it is off: all deviations are NaN.
+
+        Raises:
+            InputError: `fit` was not called yet, which is a NotFittedError of scikit-learn as well; scores without
+                rows, or without a column that it was fitted with.
         """
-        check_is_fitted(self)
+        if not hasattr(self, "targets_"):
+            raise _NotFitted("the surrogate has learnt nothing yet; call fit with trained architectures first")
+        if not len(X):
+            raise InputError("there is no architecture to predict: the scores have no rows")
         if self.constant_:
             mean, std = np.full(len(X), self.targets_[0]), np.zeros(len(X))
         else:

@@ -230,7 +230,10 @@ class SpaceSampler(BaseSampler):
         self._parent = None
         if left is None:
             return self.space.sample(rng)
-        arch = self.propose(history, rng)
+        arch: object = self.propose(history, rng)
+        if not isinstance(arch, Architecture):
+            name = type(self).__name__
+            raise InputError(f"{name}.propose must return an Architecture, such as space.parse(text), but got {arch!r}")
         if self.space.canonical(arch) in history.tried:
             arch = self.best_new(history, lambda: self.space.sample(rng))
         return left if self.space.canonical(arch) in history.tried else arch

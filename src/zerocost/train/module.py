@@ -18,6 +18,7 @@ from zerocost.base.errors import Failure
 from zerocost.base.seeding import seed_generators
 from zerocost.data.tensors import is_integer
 from zerocost.engine.inputs import call
+from zerocost.engine.losses import check_loss
 from zerocost.engine.outputs import OutputPicker
 from zerocost.train.batches import mix_seeds
 from zerocost.train.folder import RunFolder
@@ -74,6 +75,8 @@ class TrainingModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW on what may be trained, one cycle of the learning rate over all steps."""
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        if not trained:
+            raise Failure("nothing to train: the network has no weights whose requires_grad is true")
         optimizer = torch.optim.AdamW(trained, lr=self.settings.learning_rate)
         total = self.settings.epochs * len(self.batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _one_cycle((step + 1) / (total + 1)))
@@ -103,7 +106,9 @@ class TrainingModule(LightningModule):
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss: whole numbers are int64, others in the network's dtype."""
-        return self.settings.task.loss(outputs, targets.long() if is_integer(targets) else self._cast(targets))
+        loss = self.settings.task.loss(outputs, targets.long() if is_integer(targets) else self._cast(targets))
+        check_loss(loss)
+        return loss.reshape(())
 
     def on_train_epoch_end(self) -> None:
         """Extend the curve, keep what a resume needs, and say whether to stop; the validation is over by now."""

@@ -7,8 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from zerocost.base.errors import Failure, InputError
+from zerocost.base.errors import Failure
 from zerocost.engine.graph import gradients
+from zerocost.engine.losses import check_loss
 from zerocost.engine.merging import weighted_sum
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
@@ -25,9 +26,7 @@ def mean_loss(graph: SharedGraph) -> Tensor:
     graph.weights = graph.batch.network.matrices(graph.tensors)
     with TwiceMode() if graph.twice else nullcontext():
         graph.loss = graph.batch.loss(graph.outputs, targets)
-    if not isinstance(graph.loss, Tensor) or graph.loss.numel() != 1:
-        got = f"shape {tuple(graph.loss.shape)}" if isinstance(graph.loss, Tensor) else type(graph.loss).__name__
-        raise InputError(f"the loss must return a tensor with one number, the mean over the samples, but got {got}")
+    check_loss(graph.loss)
     if not graph.loss.requires_grad:
         raise Failure("no path from the weights to the loss")
     if not graph.loss.isfinite().all():
