@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -119,7 +120,9 @@ def test_it_is_written_and_read_whole(tmp_path):
     made.save(tmp_path / "made.json")
     read = load(tmp_path / "made.json")
     pd.testing.assert_frame_equal(read.reference, reference)
-    assert {**read.as_dict(), "reference": 0} == {**made.as_dict(), "reference": 0}
+    assert read == made and hash(read) == hash(made)
+    assert replace(read, batch=64) != made != made.weights
+    assert read.against(pd.DataFrame({"snip": [1.0], "naswot": [2.0]})) != made
     assert as_combination(str(tmp_path / "made.json")).weights == made.weights
 
 

@@ -89,6 +89,6 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
 def test_too_few_networks_are_refused() -> None:
     with pytest.raises(InputError, match="at least 3 networks"):
         record_table(from_function(net), SAMPLE, LatencyMeter(of_device, ""), networks=2)
-    with pytest.raises(InputError, match="random networks differ; ask for fewer"):
+    with pytest.raises(InputError, match="only 4 random networks differ, but 3 networks and 3 held out are asked"):
         four = from_function(lambda choose: nn.Linear(4, choose.int("width", 1, 4)), "four")
         record_table(four, SAMPLE, LatencyMeter(of_device, ""), networks=3, held_out=3)

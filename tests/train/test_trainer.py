@@ -209,6 +209,12 @@ def test_a_table_of_candidates_is_trained(data: TensorDataset, build: Build) -> 
     assert run.name == "a"
 
 
+@pytest.mark.parametrize("seeds", [(), (0, 0)])
+def test_no_seeds_and_equal_ones_are_refused(data: TensorDataset, build: Build, seeds: tuple[int, ...]) -> None:
+    with pytest.raises(InputError, match=r"seeds must be one or more, each different.* but got \["):
+        train({"a": build}, train=data, seeds=seeds)
+
+
 def test_no_candidates_are_refused(data: TensorDataset, build: Build) -> None:
     with pytest.raises(InputError, match="there are no candidates"):
         train({}, train=data)

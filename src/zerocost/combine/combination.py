@@ -32,6 +32,8 @@ _METHOD_NAMES = {
 class Combination:
     r"""Several proxies combined into one number by rank; `rank`, `search` and `evaluate` take it in place of proxies.
 
+    Two combinations are equal when all their settings are.
+
     Attributes:
         weights: the weight of each proxy, from −1 to 1. A proxy of negative weight is ranked in reverse. One of your
             own may be given as FILE.py:NAME.
@@ -106,6 +108,12 @@ class Combination:
     def equal(self) -> bool:
         """Whether all weights are the same, and positive."""
         return len({self.weights[name] for name in self.proxies}) == 1 and max(self.weights.values()) > 0
+
+    def __eq__(self, other: object) -> bool:
+        return self.as_dict() == other.as_dict() if isinstance(other, Combination) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(str(self))
 
     def __str__(self) -> str:
         alike = len({abs(self.weights[name]) for name in self.proxies}) == 1

@@ -167,7 +167,10 @@ def record_table(
     draws = (space.sample(rng) for _ in range(20 * (networks + held_out)))
     archs = list(islice(iter(dict.fromkeys(draws)), networks + held_out))
     if len(archs) < networks + held_out:
-        raise InputError(f"only {len(archs)} of {networks + held_out} random networks differ; ask for fewer")
+        raise InputError(
+            f"only {len(archs)} random networks differ, but {networks} networks and {held_out} held out are asked for; "
+            "lower networks= or held_out=, at the shell --networks or --held-out"
+        )
     found: dict[str, tuple[nn.Module, tuple[Any, ...]]] = {}
     for arch in archs:
         model = materialised(build_network(space, arch, "cpu"), sample)

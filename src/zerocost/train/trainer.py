@@ -81,7 +81,7 @@ def train(
         epochs: number of epochs.
         batch_size: samples a step.
         learning_rate: its peak.
-        seeds: the seeds that each candidate is trained from.
+        seeds: the seeds that each candidate is trained from, all different.
         patience: stop a run after this many epochs without a better metric on the validation data.
         workdir: folder for results: `workdir/<candidate>/seed-<n>/` gets `last.ckpt`, `best.pt` (weights of the best
             epoch) and `run.json`. A second call reads finished runs and goes on with unfinished ones, to the same
@@ -126,6 +126,8 @@ def train(
     ('linear', 2, None)
     """
     by_name = candidates_by_name(candidates)
+    if not len(seeds) or len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds must be one or more, each different from the others, but got {list(seeds)}")
     parts = _load_data(train, validation, task_name(task))
     chosen = as_task(task, parts[0], _batch_or_none(parts[0]), loss=loss, metric=metric, output=output)
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, chosen)
