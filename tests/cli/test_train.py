@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import pandas as pd
 import pytest
@@ -15,6 +16,7 @@ DATA = ("--data", "digits:8")
 @pytest.fixture
 def candidates(user_file, monkeypatch):
     monkeypatch.syspath_prepend(user_file.parent)
+    monkeypatch.delitem(sys.modules, user_file.stem, raising=False)  # another test's file of that name
     return importlib.import_module(user_file.stem).candidates()
 
 

@@ -10,7 +10,7 @@ from zerocost.search.pipeline import search
 from zerocost.spaces import Fidelity, from_function, get
 
 SPACE = from_function(lambda choose: nn.Linear(choose.int("width", 1, 40), 1), "linear")
-SETTINGS = {"candidates": 10, "proxies": "log_synflow", "keep": 1, "epochs": 0, "batch": 16}
+SETTINGS = {"candidates": 10, "proxies": "log_synflow", "keep": 1, "epochs": 0}
 TINY = Fidelity(width=0.25, depth=0.1, resolution=8, batch=8)
 
 

@@ -99,9 +99,11 @@ def blaming_callbacks() -> Iterator[None]:
 
 def _describe_run(network: nn.Module, seed: int, setup: TrainingSetup) -> dict[str, Any]:
     """All that a run's result depends on, in plain types: a result on disk is used only if this is the same."""
+    task = setup.settings.task
     return {
         **vars(setup.settings),
-        "task": f"{setup.settings.task.name} {identity(*attributes(setup.settings.task).values())}",
+        "task": f"{task.name} {identity(*attributes(task).values())}",
+        "loss": task.loss_name,
         "seed": seed,
         "train": setup.train.fingerprint,
         "validation": setup.validation.fingerprint,
