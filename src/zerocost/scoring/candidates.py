@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any
 
 import torch
@@ -57,15 +59,14 @@ def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
 def _unique_names(candidates: Sequence[object]) -> list[str]:
     """A name for each candidate, from its class or function; numbered where several share one."""
     plain = [_plain_name(candidate) for candidate in candidates]
-    names, taken = [], set(plain)
-    for place, name in enumerate(plain):
-        if plain.count(name) > 1:
-            number = plain[:place].count(name) + 1
-            while f"{name}-{number}" in taken:
-                number += 1
-            name = f"{name}-{number}"  # noqa: PLW2901
-            taken.add(name)
-        names.append(name)
+    names, taken, shared, before = [], set(plain), Counter(plain), Counter[str]()
+    for name in plain:
+        before[name] += 1
+        numbered = name
+        if shared[name] > 1:
+            numbered = next(made for number in count(before[name]) if (made := f"{name}-{number}") not in taken)
+            taken.add(numbered)
+        names.append(numbered)
     return names
 
 
