@@ -53,8 +53,10 @@ def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames
         return load(str(wanted).strip())
     if isinstance(wanted, str) and wanted.strip() in _NAMED:
         return _NAMED[wanted.strip()]
-    given = {name: text for name, text in portable_proxies(wanted).items() if isinstance(text, str) and ".py:" in text}
-    return Combination({p.name: -1.0 if p.is_budget else 1.0 for p in resolve(wanted)}, files=given)
+    given = portable_proxies(wanted)
+    found = resolve([name if isinstance(item, str) else item for name, item in given.items()])  # runs no file again
+    files = {name: item for name, item in given.items() if isinstance(item, str) and ".py:" in item}
+    return Combination({p.name: -1.0 if p.is_budget else 1.0 for p in found}, files=files)
 
 
 def for_inputs(wanted: _Wanted, inputs: Any) -> _Wanted | Combination:
