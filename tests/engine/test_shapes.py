@@ -57,6 +57,8 @@ def test_a_convolution_has_the_shape_that_torch_says_or_none_where_torch_raises(
         Call(F.avg_pool2d, "avg_pool2d", (meta(4, 5, 8, 8), (3, 2), 1, (1, 0), False, False), {}),
         Call(ATTEND, "scaled_dot_product_attention", (meta(2, 5, 3, 4).transpose(1, 2),) * 3, {"is_causal": True}),
         Call(ATTEND, "scaled_dot_product_attention", (meta(2, 5, 4), meta(2, 7, 4), meta(2, 7, 6), meta(5, 7)), {}),
+        Call(torch.tanh, "tanh", (meta(4, 5),), {}),
+        Call(F.hardtanh, "hardtanh", (meta(4, 5), 0.0, 6.0), {"inplace": False}),
         Call(torch.mul, "mul", (meta(4, 3), 2.0), {}),
         Call(torch.mul, "mul", (meta(4, 2, 3), meta(2, 1)), {}),
         Call(torch.add, "add", (meta(3), meta(2, 3)), {}),

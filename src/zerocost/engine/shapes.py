@@ -16,6 +16,8 @@ from zerocost.engine.recurrent import Recurrence
 _DIMENSIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
 _AVERAGES = {"avg_pool1d": 1, "avg_pool2d": 2, "avg_pool3d": 3}
 _POOLINGS = {"adaptive_avg_pool1d": 1, "adaptive_avg_pool2d": 2, "adaptive_avg_pool3d": 3}
+_INPLACE = {"tanh": None, "sigmoid": None, "relu6": 1, "hardsigmoid": 1, "hardswish": 1, "silu": 1, "hardtanh": 3}
+"""Activations, and where they are told to change their input."""
 _OF_ATTENTION = ("query", "key", "value", "attn_mask")
 _PAIRS = SUMS | PRODUCTS
 
@@ -37,12 +39,12 @@ def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
     if not x.is_meta:
         return None
     units = states[0].shape[-1] * (1 + given.bidirectional)
-    return x.new_empty(*x.shape[:-1], units), *map(torch.empty_like, states)
+    return x.new_empty(*x.shape[:-1], units), *(empty(one, *one.shape) for one in states)
 
 
 def quick_result(call: Call) -> Tensor | None:
-    """What a convolution, a linear layer, attention, an average of a window or an adaptive one, or a sum or product of
-    two tensors or with a number, returns on the meta device; None for any other call.
+    """What a convolution, a linear layer, attention, an activation, an average of a window or an adaptive one, or a
+    sum or product of two tensors or with a number, returns on the meta device; None for any other call.
 
     >>> images, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
     >>> quick_result(Call(torch.conv2d, "conv2d", (images, weight, None, 2), {})).shape
@@ -58,6 +60,8 @@ def quick_result(call: Call) -> Tensor | None:
         return _mapped(call)
     if call.name == ATTENTION:
         return _attended(call)
+    if call.name in _INPLACE:
+        return _activated(call, _INPLACE[call.name])
     return _paired(*call.args) if call.name in _PAIRS and len(call.args) == 2 and not call.kwargs else None
 
 
@@ -83,6 +87,13 @@ def _averaged(call: Call, dimensions: int) -> Tensor | None:
         return None
     sizes = slid(inputs.shape[2:], kernel, stride, padding, (1,) * dimensions, call.argument(4, "ceil_mode", False))
     return empty(inputs, *inputs.shape[:2], *sizes) if min(sizes) > 0 else None
+
+
+def _activated(call: Call, inplace: int | None) -> Tensor | None:
+    x: Tensor = call.argument(0, "input")
+    if not _alike(x, x) or not x.is_contiguous() or "out" in call.kwargs:
+        return None
+    return x if inplace is not None and call.argument(inplace, "inplace", False) else empty(x, *x.shape)
 
 
 def _attended(call: Call) -> Tensor | None:
