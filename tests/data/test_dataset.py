@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, SubsetRandomSampler, TensorDataset
 
 from zerocost.base.errors import InputError
@@ -158,3 +160,24 @@ def test_validation_data_of_its_own_is_read_as_the_training_data(tmp_path):
     assert torch.allclose(second.images[0], first.images[1], atol=1e-6)
     plain = load((torch.rand(4, 2), torch.arange(4)))
     assert standardise_alike(first, plain) == (first, plain)
+
+
+def test_columns_classes_and_labels_of_validation_data_are_found_by_their_names(tmp_path):
+    pd.DataFrame({"a": range(9), "b": range(0, 90, 10)}).to_csv(tmp_path / "one.csv", index=False)
+    pd.DataFrame({"b": range(0, 90, 10), "a": range(9)}).to_csv(tmp_path / "other.csv", index=False)
+    one, other = (load(f"series:{tmp_path / name}.csv:a:3") for name in ("one", "other"))
+    assert torch.equal(standardise_alike(one, other)[1].images, one.images)
+    with pytest.raises(InputError, match="has the column to predict 'a', which the validation data lacks; it has 'b'"):
+        standardise_alike(one, load(f"series:{tmp_path / 'other.csv'}:b:3"))
+    for name in ("train/ant", "train/bee", "train/cat", "later/cat", "later/bee", "wrong/dog"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name / "a.png")
+    train, later, wrong = (load(f"images:{tmp_path / name}:8") for name in ("train", "later", "wrong"))
+    assert [label for _, label in standardise_alike(train, later)[1]] == [1, 2]
+    with pytest.raises(InputError, match="validation data has the class 'dog', which the training data lacks"):
+        standardise_alike(train, wrong)
+    (tmp_path / "one.csv").write_text("file,wet,hot\ntrain/ant/a.png,1,0\n")
+    (tmp_path / "other.csv").write_text("file,hot,wet\ntrain/ant/a.png,1,0\n")
+    one, other = (load(f"labels:{tmp_path / name}.csv:8") for name in ("one", "other"))
+    assert standardise_alike(one, other)[1][0][1].tolist() == [0, 1]
+    assert (one[0][1].tolist(), other[0][1].tolist()) == ([1, 0], [1, 0])

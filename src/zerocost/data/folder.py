@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from zerocost.base.errors import InputError
+from zerocost.data.alike import find_places
 from zerocost.data.paths import parse_path, parse_positive_int
 from zerocost.data.room import check_room
 from zerocost.data.tensors import channel_statistics
@@ -54,10 +55,14 @@ class Pictures(Dataset[Any]):
         return Subset(fitted, train.tolist()), Subset(fitted, validation.tolist())
 
     def beside(self, other: Pictures) -> tuple[Dataset[Any], Dataset[Any]]:
-        """These pictures and others, standardised by these."""
+        """These pictures and others, standardised by these, with targets that mean the same."""
         fitted = copy.copy(other)
         fitted.mean, fitted.std = self.mean, self.std
+        self.align(fitted)
         return self, fitted
+
+    def align(self, other: Any) -> None:
+        """Make the targets of others mean what those of these pictures mean."""
 
     def target(self, index: int) -> Any:
         """The target of a picture."""
@@ -84,6 +89,10 @@ class _ImageFolder(Pictures):
 
     def target(self, index: int) -> int:
         return int(self.targets[index])
+
+    def align(self, other: _ImageFolder) -> None:
+        places = find_places(other.classes, self.classes, "class", ours=False)
+        other.targets, other.classes = torch.tensor(places)[other.targets], self.classes
 
 
 def load_folder(argument: str) -> _ImageFolder:

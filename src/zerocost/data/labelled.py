@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import InputError
+from zerocost.data.alike import find_places
 from zerocost.data.folder import Pictures, path_and_size
 from zerocost.data.table import read_frame
 
@@ -25,6 +26,10 @@ class _LabelledPictures(Pictures):
 
     def target(self, index: int) -> Tensor:
         return self.targets[index]
+
+    def align(self, other: _LabelledPictures) -> None:
+        places = find_places(self.classes, other.classes, "label")
+        other.targets, other.classes = other.targets[:, places], self.classes
 
 
 def load_labelled(argument: str) -> _LabelledPictures:

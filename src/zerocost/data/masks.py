@@ -36,6 +36,9 @@ class _MaskedPictures(Pictures):
         mask = _read_mask(self.masks[index], self.size)
         return torch.where(mask == _WHITE, self.white, mask)
 
+    def align(self, other: _MaskedPictures) -> None:
+        other.white = self.white
+
 
 def load_masks(argument: str) -> _MaskedPictures:
     """Images and masks of the same names, both cropped at their centre to a square and resized, masks to the nearest

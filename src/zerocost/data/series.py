@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zerocost.base.errors import InputError
 from zerocost.base.result import check_parquet
+from zerocost.data.alike import find_places
 from zerocost.data.column_notes import log_notes, text_note
 from zerocost.data.paths import parse_path, parse_positive_int
 from zerocost.data.table import column_of, read_csv, read_frame
@@ -70,7 +71,10 @@ class _Windows(TensorData):
 
     def beside(self, other: _Windows) -> tuple[TensorData, TensorData]:
         """These windows and those of another file, standardised by these."""
-        return self, _Windows(other.values, list(self.numbers), other.target, other.length, other.ahead, self.values)
+        names = list(self.numbers)
+        values = other.values[:, find_places(names, other.numbers, "column")]
+        find_places([names[self.target]], [other.numbers[other.target]], "column to predict")
+        return self, _Windows(values, names, self.target, other.length, other.ahead, self.values)
 
 
 def load_series(argument: str) -> _Windows:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zerocost.base.errors import InputError, describe_error, unknown
 from zerocost.base.result import check_parquet
+from zerocost.data.alike import find_places
 from zerocost.data.column_notes import log_notes, text_note
 from zerocost.data.paths import parse_path
 from zerocost.data.tensors import TensorData
@@ -110,9 +111,8 @@ class Table(TensorData):
 
     def beside(self, other: Table) -> tuple[TensorData, TensorData]:
         """This table and another of the same columns, read alike and standardised by this one."""
-        columns, lacking = self.columns, [str(name) for name in self.columns if name not in other.columns]
-        if lacking:
-            raise InputError(f"the validation table has no column {lacking[0]!r}, which the training table has")
+        columns = self.columns
+        find_places(list(map(str, columns)), list(map(str, other.columns)), "column")
         every = pd.concat([columns, other.columns[list(columns)]], ignore_index=True)
         targets = pd.concat([self.target, other.target], ignore_index=True)
         both = Table(every, targets, self.task)
