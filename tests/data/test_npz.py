@@ -35,6 +35,15 @@ def test_floats_keep_their_values_and_labels_may_be_absent(tmp_path):
     assert data.targets is None
 
 
+def test_masks_are_targets_and_other_arrays_are_named_where_there_are_none(tmp_path, caplog):
+    masks = np.arange(32).reshape(2, 4, 4) % 3
+    data = load_npz(saved(tmp_path, images=np.ones((2, 3, 4, 4), np.float32), masks=masks))
+    assert data.targets.tolist() == masks.tolist() and not caplog.records
+    data = load_npz(saved(tmp_path, images=np.ones((2, 3, 4, 4), np.float32), label=np.arange(2)))
+    assert data.targets is None
+    assert "left out: label (targets of images are named labels or masks)" in caplog.text
+
+
 def test_compressed_files_are_read(tmp_path):
     np.savez_compressed(tmp_path / "c.npz", x=np.ones((2, 3), np.float32), y=np.array([0, 1]))
     assert load_npz(str(tmp_path / "c.npz"))[1][1] == 1
@@ -45,7 +54,7 @@ def test_compressed_files_are_read(tmp_path):
     [
         (
             {"data": np.zeros(3), "label": np.zeros(3)},
-            "has the arrays data, label; expected one pair of images and labels",
+            "has the arrays data, label; expected one pair of images and labels or masks, inputs and targets, x and y",
         ),
         ({}, "has the arrays none"),
         ({"x": np.array([{}, {}])}, "not a readable .npz file of plain arrays: Object arrays cannot be loaded"),

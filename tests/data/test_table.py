@@ -100,6 +100,15 @@ def test_a_table_that_is_read_whole_has_no_notes(tmp_path, caplog):
     assert load(f"csv:{path}:y").notes == [] == caplog.messages
 
 
+def test_an_index_of_pandas_is_no_column_to_predict_from(tmp_path, caplog):
+    pd.DataFrame({"a": [5.0, 1.0, 3.0], "y": [0, 1, 0]}).to_csv(tmp_path / "a.csv")
+    table, series = load(f"csv:{tmp_path / 'a.csv'}:y"), load(f"series:{tmp_path / 'a.csv'}:a:1")
+    assert (table.numbers, series.numbers) == (["a"], ["a", "y"])
+    assert caplog.text.count("left out: the first column (it has no name and counts the rows)") == 2
+    (tmp_path / "b.csv").write_text(",y\n3,0\n1,1\n")
+    assert load(f"csv:{tmp_path / 'b.csv'}:y").numbers == ["Unnamed: 0"]
+
+
 def test_missing_values_are_the_mean_and_category_0(tmp_path):
     path = tmp_path / "holes.csv"
     path.write_text("a,b,y\n1,x,0.5\n,y,1.5\n3,,2.5\n5,x,3.5\n")

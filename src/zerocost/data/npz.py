@@ -1,4 +1,4 @@
-"""Images and labels in a numpy .npz file."""
+"""Inputs and targets in a numpy .npz file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from zerocost.base.errors import InputError
+from zerocost.data.column_notes import log_notes
 from zerocost.data.paths import parse_path
 from zerocost.data.room import check_room
 from zerocost.data.tensors import TensorData, as_inputs, as_targets, standardise
 
-_KEYS = {"images": "labels", "x": "y", "x_train": "y_train"}
+_KEYS = {"images": ("labels", "masks"), "inputs": ("targets",), "x": ("y",), "x_train": ("y_train",)}
+"""By the name of the inputs, those that their targets may have."""
 
 
 def load_npz(argument: str) -> TensorData:
-    """The arrays named `images` and `labels`, else `x` and `y`, else `x_train` and `y_train`; labels may be absent.
+    """The arrays named `images` and `labels` or `masks`, else `inputs` and `targets`, `x` and `y`, or `x_train` and
+    `y_train`. Targets may be absent; a line on stderr then names the other arrays.
 
     uint8 images are scaled to [0, 1] and standardised, other arrays keep their values. Pickled objects are refused.
 
@@ -36,17 +39,22 @@ def load_npz(argument: str) -> TensorData:
                 raise InputError(f"{path} holds a single array, not the named arrays of an .npz file; use numpy.savez")
             key = next((key for key in _KEYS if key in file), None)
             if key is None:
-                wanted = ", ".join(f"{x} and {y}" for x, y in _KEYS.items())
+                wanted = ", ".join(f"{x} and {' or '.join(y)}" for x, y in _KEYS.items())
                 raise InputError(f"{path} has the arrays {', '.join(file) or 'none'}; expected one pair of {wanted}")
+            target = next((name for name in _KEYS[key] if name in file), None)
             with zipfile.ZipFile(path) as archive:
-                for name in (key, _KEYS[key]):
-                    if name in file:
+                for name in (key, target):
+                    if name is not None:
                         _check_array(archive, name, path)
-            images, labels = file[key], file.get(_KEYS[key])
+            images, labels = file[key], None if target is None else file[target]
+            others = [name for name in file if name != key]
     except InputError:
         raise
     except (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{path} is not a readable .npz file of plain arrays: {error}") from error
+    if labels is None and others:
+        wanted = " or ".join(_KEYS[key])
+        log_notes(str(path), [f"left out: {', '.join(others)} (targets of {key} are named {wanted})"])
     inputs = as_inputs(images)
     targets = None if labels is None else as_targets(labels, len(inputs))
     return standardise(inputs, targets) if images.dtype == np.uint8 else TensorData(inputs, targets)

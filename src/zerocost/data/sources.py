@@ -67,7 +67,11 @@ SOURCES: dict[str, _Source] = {
         load_series, "series:FILE:TARGET:LENGTH[:AHEAD]", "windows of rows of a CSV or Parquet file, and what follows"
     ),
     "text": _Source(load_text, "text:FILE[:LENGTH]", "bytes of a text, or token ids of a .npy file, 64 at a time"),
-    "npz": _Source(load_npz, "npz:PATH", "arrays images and labels (or x, y; x_train, y_train) of a numpy .npz file"),
+    "npz": _Source(
+        load_npz,
+        "npz:PATH",
+        "arrays images and labels or masks (or inputs, targets; x, y; …) of a numpy .npz file",
+    ),
     "noise": _Source(load_noise, "noise[:CxHxW[:CLASSES]]", "10,000 Gaussian inputs, 3x32x32, labelled if asked"),
     "tokens": _Source(
         load_tokens,

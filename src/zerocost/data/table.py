@@ -164,7 +164,10 @@ def _load_table(argument: str, usage: str, read: Callable[[Path], pd.DataFrame])
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """A CSV file with a header; `ValueError` for another separator, and for rows longer than the header."""
+    """A CSV file with a header; `ValueError` for another separator, and for rows longer than the header.
+
+    A first column without a name that counts the rows, such as pandas writes, is left out.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         try:
@@ -175,7 +178,15 @@ def read_csv(path: Path) -> pd.DataFrame:
                 raise
             raise ValueError("a row has more values than the header has names; give each column a name") from error
     _check_separator(frame, path)
+    if len(frame) > 1 and str(frame.columns[0]).startswith("Unnamed: ") and _counts_rows(frame.iloc[:, 0]):
+        log_notes(str(path), ["left out: the first column (it has no name and counts the rows)"])
+        return frame.iloc[:, 1:]
     return frame
+
+
+def _counts_rows(column: pd.Series[Any]) -> bool:
+    """Whether a column holds 0, 1, 2, … or 1, 2, 3, …"""
+    return any(np.array_equal(column, np.arange(first, first + len(column))) for first in (0, 1))
 
 
 def _check_separator(frame: pd.DataFrame, path: Path) -> None:
