@@ -136,3 +136,14 @@ def test_samples_that_make_no_batch_say_what_would():
     assert "stack expects each tensor" in run.failure
     with pytest.raises(InputError, match="give tensors of one shape, or a DataLoader whose collate_fn makes them so"):
         draw(DataLoader(Texts(), 8), 8)
+
+
+def test_lists_of_numbers_are_rows_as_data_of_hugging_face_has_them():
+    rows = [{"input_ids": [i, 2, 3], "mask": [1, 1, 0], "labels": i % 2} for i in range(1, 7)]
+    batch = draw(DataLoader(rows), 4)
+    assert batch.inputs["input_ids"].shape == (4, 3) and batch.inputs["mask"].tolist() == [[1, 1, 0]] * 4
+    assert batch.targets.tolist() == (batch.inputs["input_ids"][:, 0] % 2).tolist()
+    pairs = draw(DataLoader([([0.5, 1.5], [1.0, 0.0])] * 3), 2)
+    assert pairs.inputs.shape == pairs.targets.shape == (2, 2)
+    with pytest.raises(InputError, match="the samples do not fit into one batch"):
+        draw(DataLoader([{"ids": [1] * n, "labels": 0} for n in (1, 2)]), 2)

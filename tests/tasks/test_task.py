@@ -32,6 +32,8 @@ IDS = torch.randint(9, (4, 6), generator=torch.Generator().manual_seed(0))
         (torch.rand(4, 3, 8, 8), torch.zeros(4, 8, 8).long(), "segmentation"),
         (IDS, IDS, "next_token"),
         ({"input_ids": IDS}, IDS.clone(), "next_token"),
+        ({"input_ids": IDS}, torch.where(IDS > 3, IDS, -100), "next_token"),
+        (IDS, torch.full_like(IDS, -100), "classification"),
         (IDS, IDS + 1, "classification"),
     ],
 )
@@ -128,6 +130,25 @@ def test_training_is_judged_by_the_metric_of_the_task(task, metric):
     assert run.metric == (max(curve) if run.higher_is_better else min(curve))
     if metric == "loss":
         assert curve == [epoch.validation_loss for epoch in run.epochs] and run.accuracy is None
+
+
+@pytest.mark.parametrize("as_floats", [torch.Tensor.float, lambda y: y.float()[:, None], lambda y: torch.eye(2)[y]])
+def test_class_numbers_that_are_scored_are_trained_with_too(as_floats):
+    x, labels = dataset("classification").tensors
+    parts = [TensorDataset(x, y) for y in (labels, as_floats(labels))]
+    numbers, floats = (train({"a": net}, train=part, validation=part, epochs=1)[0] for part in parts)
+    assert (floats.metric_name, floats.metric) == ("accuracy", numbers.metric)
+    assert floats.epochs[0].train_loss == numbers.epochs[0].train_loss
+    single = {"a": lambda: nn.Linear(4, 1)}
+    own = train(single, train=(x, labels[:, None].float()), loss=F.binary_cross_entropy_with_logits, epochs=1)
+    assert own[0].metric_name == "accuracy" and own[0].failure is None
+
+
+def test_masks_of_truth_values_are_classes():
+    images = torch.randn(12, 3, 4, 4)
+    data = [TensorDataset(images, mask) for mask in ((images[:, 0] > 0).long(), images[:, 0] > 0)]
+    whole, truth = (train({"a": lambda: nn.Conv2d(3, 2, 1)}, train=one, validation=one, epochs=1)[0] for one in data)
+    assert truth.metric_name == "jaccard_index" and truth.epochs[0].train_loss == whole.epochs[0].train_loss
 
 
 def test_early_stopping_and_halving_follow_a_metric_of_which_less_is_better(tmp_path):

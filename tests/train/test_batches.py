@@ -93,6 +93,12 @@ def test_targets_that_are_not_class_labels_are_refused(targets: Tensor, kind) ->
         Batches(kind(TensorDataset(torch.zeros(4, 2), targets)), 2)
 
 
+@pytest.mark.parametrize("target", [{"boxes": torch.zeros(4)}, "cat", None])
+def test_targets_that_are_no_numbers_are_refused(target) -> None:
+    with pytest.raises(InputError, match=f"a target must be a number or a tensor .* one is a {type(target).__name__}"):
+        Batches(Listed([(torch.zeros(2), target)]), 4)
+
+
 def test_data_without_labels_or_samples_is_refused() -> None:
     with pytest.raises(InputError, match="pairs, but a sample is a Tensor"):
         Batches(load(torch.zeros(4, 3)), 2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import Dataset, default_collate
 
 from zerocost.base.errors import InputError
@@ -45,15 +46,38 @@ def source_of(dataset: Dataset[Any]) -> tuple[Dataset[Any], _Collate]:
 
 
 def collate(samples: list[Any], collate_fn: _Collate) -> Any:
-    """A batch of samples; `InputError` where they make none."""
+    """A batch of samples; `InputError` where they make none.
+
+    A list of numbers in a sample, such as the token ids of a text, is a row of a tensor. (torch's `default_collate`
+    makes a tensor of each place in the list.)
+
+    >>> collate([{"ids": [5, 6]}, {"ids": [7, 8]}], default_collate)
+    {'ids': tensor([[5, 6],
+            [7, 8]])}
+    """
     try:
-        return collate_fn(samples)
+        return collate_fn([_with_rows(one) for one in samples] if collate_fn is default_collate else samples)
     except (RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
             f"the samples do not fit into one batch: {reason}; give tensors of one shape, or a DataLoader whose "
             "collate_fn makes them so"
         ) from error
+
+
+def _with_rows(sample: Any) -> Any:
+    """A sample with tensors in place of its lists of numbers."""
+    if isinstance(sample, Mapping) and any(isinstance(value, list) for value in sample.values()):
+        return {name: _as_row(value) for name, value in sample.items()}
+    if isinstance(sample, tuple | list) and any(isinstance(value, list) for value in sample):
+        return tuple(map(_as_row, sample))
+    return sample
+
+
+def _as_row(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(leaf, int | float) for leaf in tree_leaves(value)):
+        return torch.tensor(value)
+    return value
 
 
 def _first_row(value: Any) -> Any:

@@ -121,7 +121,10 @@ def as_labels(array: _Array, count: int) -> Tensor:
         )
     labels = labels.long()
     if bool((labels < 0).any()):
-        raise InputError(f"labels count classes from 0, got {describe_values(labels[labels < 0])}")
+        raise InputError(
+            f"labels count classes from 0, got {describe_values(labels[labels < 0])}; "
+            "give numbers to predict in floating point"
+        )
     return labels
 
 

@@ -15,7 +15,7 @@ from zerocost.data import Batch
 from zerocost.data.as_batch import class_numbers
 from zerocost.data.dataset import declared_task
 from zerocost.data.tensors import is_integer
-from zerocost.engine.losses import Loss, binary_cross_entropy, cross_entropy, next_token_loss, squared_error
+from zerocost.engine.losses import IGNORED, Loss, binary_cross_entropy, cross_entropy, next_token_loss, squared_error
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.tasks.metrics import LOSS, METRICS, Meter, known_metric
 
@@ -101,14 +101,18 @@ class Task:
         got = f"{target.dtype} of shape {tuple(target.shape)}"
         if target.is_complex():
             raise InputError(f"targets must be real numbers, but one is {got}")
-        if self.name == "classification" and (target.ndim or not is_integer(target)):
+        numbers = class_numbers(target[None])
+        assert numbers is not None
+        if self.name == "classification" and (numbers.ndim > 1 or numbers.is_floating_point()):
             raise InputError(
-                f"classification labels are expected, one integer a sample, but a target is {got}; "
-                "for other targets name the task, such as regression or multilabel"
+                f"classification labels are expected, one integer a sample, but a target is {got}; for other targets "
+                "name the task, such as regression, multilabel or next_token, or give your own, "
+                "zerocost.Task(loss=…, metric=…)"
             )
-        if self.name in ("segmentation", "next_token") and (not target.ndim or not is_integer(target)):
-            what = "pixel" if self.name == "segmentation" else "token"
-            raise InputError(f"{self.name} needs an integer for each {what}, but a target is {got}")
+        if self.name == "segmentation" and (not target.ndim or numbers.is_floating_point()):
+            raise InputError(f"segmentation needs an integer for each pixel, but a target is {got}")
+        if self.name == "next_token" and (not target.ndim or not is_integer(target)):
+            raise InputError(f"next_token needs an integer for each token, but a target is {got}")
 
 
 _FORMS = {
@@ -189,6 +193,9 @@ def _infer(batch: Batch | None) -> str:
 
 
 def _are_inputs(targets: Tensor, inputs: Any) -> bool:
-    """Whether the targets are the token ids that go in."""
+    """Whether the targets are the token ids that go in, but for those that do not count."""
     ids = inputs.get("input_ids") if isinstance(inputs, Mapping) else inputs
-    return isinstance(ids, Tensor) and ids.shape == targets.shape and bool((ids == targets).all())
+    if not isinstance(ids, Tensor) or ids.shape != targets.shape:
+        return False
+    left_out = targets == IGNORED
+    return bool(((ids == targets) | left_out).all() and not left_out.all())

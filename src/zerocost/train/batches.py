@@ -113,7 +113,14 @@ def _check_sample(sample: Any, task: Task) -> None:
     pair = as_pair(sample)
     if pair is None:
         raise InputError(f"training expects (input, label) pairs, but a sample is a {type(sample).__name__}")
-    task.check_target(torch.as_tensor(pair[1]))
+    try:
+        target = torch.as_tensor(pair[1])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"a target must be a number or a tensor of numbers, but one is a {type(pair[1]).__name__}; number classes "
+            "from 0, and put several kinds of targets into one tensor, which a loss of your own takes apart"
+        ) from error
+    task.check_target(target)
 
 
 def _held_tensors(data: Dataset[Any]) -> tuple[Any, Tensor] | None:

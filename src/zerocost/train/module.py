@@ -106,7 +106,9 @@ class TrainingModule(LightningModule):
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss: whole numbers are int64, others in the network's dtype."""
-        loss = self.settings.task.loss(outputs, targets.long() if is_integer(targets) else self._cast(targets))
+        wanted = self.settings.task.targets(targets)
+        assert wanted is not None
+        loss = self.settings.task.loss(outputs, wanted.long() if is_integer(wanted) else self._cast(wanted))
         check_loss(loss)
         return loss.reshape(())
 
