@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -146,8 +148,15 @@ def test_validation_data_of_its_own_is_read_as_the_training_data(tmp_path):
     train, validation = standardise_alike(load(f"csv:{one}:y"), load(f"csv:{other}:y"))
     (numbers, kinds), targets = validation.images, validation.targets
     assert train.images[0][:, 0].tolist() == [-1, 1, -1, 1] and numbers[:, 0].tolist() == [3, 3, -1]
-    assert train.images[1][:, 0].tolist() == [1, 3, 1, 3] and kinds[:, 0].tolist() == [2, 2, 1]
-    assert targets.tolist() == [1, 1, 1]
+    assert train.images[1][:, 0].tolist() == [1, 2, 1, 2] and kinds[:, 0].tolist() == [0, 0, 1]
+    assert targets.tolist() == [1, 1, 1] and validation.codes == (3,)
+    for text, reason in {
+        "kind,a,y\nx,5,maybe\nx,5,no\n": "has the class 'maybe', which the training data lacks; it has 'no', 'yes'",
+        "kind,a,y\nx,?,yes\nx,5,no\n": "column 'a' is numbers in the training data, but texts in the validation data",
+    }.items():
+        other.write_text(text)
+        with pytest.raises(InputError, match=re.escape(reason)):
+            standardise_alike(load(f"csv:{one}:y"), load(f"csv:{other}:y"))
     series = tmp_path / "later.csv"
     series.write_text("y\n" + "\n".join(map(str, range(10, 20))))
     earlier = tmp_path / "earlier.csv"

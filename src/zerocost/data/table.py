@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,17 @@ class Table(TensorData):
         self.left_out = [name for name in texts if _are_names(columns[name])]
         self.numbers = [str(name) for name in columns if str(name) not in texts]
         self.categories = {name: 1 + columns[name].nunique() for name in texts if name not in self.left_out}
+        self.category_texts = {name: _texts_of(columns[name]) for name in self.categories}
+        if self.numbers:
+            self.mean, self.std = _scale(_numbers(columns[self.numbers])[every])
         task = task if task in ("classification", "regression") else _task_of(target)
         if task == "classification":
-            targets, self.classes = _class_numbers(target)
+            self.classes = _texts_of(target)
         else:
-            scaled, mean, std = _standardised(_numbers(target), every)
-            targets, self.target_scale = scaled[:, 0], (float(mean), float(std))
-        super().__init__(self._inputs(every), targets, task)
+            mean, std = _scale(_target_numbers(target)[every])
+            self.target_scale = (float(mean), float(std))
+        super().__init__(self._inputs(columns), None, task)
+        self.targets = self._targets(target)
         self.codes = tuple(self.categories.values())
 
     @property
@@ -85,20 +89,25 @@ class Table(TensorData):
             found.append(text_note(self.target, "read as classes"))
         return [note for note in found if note is not None]
 
-    def _inputs(self, rows: Tensor) -> Any:
+    def _inputs(self, columns: pd.DataFrame) -> Any:
         """The numbers, the categories, or both."""
         parts = []
-        if self.numbers:
-            values = torch.from_numpy(self.columns[self.numbers].to_numpy(np.float64, copy=True, na_value=np.nan))
-            scaled, self.mean, self.std = _standardised(values, rows)
-            parts.append(scaled)
+        if self.mean is not None and self.std is not None:
+            scaled = (_numbers(columns[self.numbers]) - self.mean) / self.std
+            parts.append(scaled.nan_to_num().float())
         if self.categories:
-            codes = {name: _class_numbers(self.columns[name]) for name in self.categories}
-            self.category_texts = {name: texts for name, (_, texts) in codes.items()}
-            parts.append(torch.stack([numbers + 1 for numbers, _ in codes.values()], dim=1))
+            codes = [_places(columns[name], texts) + 1 for name, texts in self.category_texts.items()]
+            parts.append(torch.stack(codes, dim=1))
         if not parts:
             raise InputError("the table has no column to predict from but the target")
         return parts[0] if len(parts) == 1 else tuple(parts)
+
+    def _targets(self, target: pd.Series[Any]) -> Tensor:
+        """Class numbers, or standardised numbers."""
+        if self.target_scale is None:
+            return _places(target, self.classes)
+        mean, std = self.target_scale
+        return ((_target_numbers(target) - mean) / std).float()
 
     def for_task(self, task: str) -> Table:
         """The table with its target read as a class, or as a number."""
@@ -110,13 +119,17 @@ class Table(TensorData):
         return fitted.rows(train), fitted.rows(validation)
 
     def beside(self, other: Table) -> tuple[TensorData, TensorData]:
-        """This table and another of the same columns, read alike and standardised by this one."""
-        columns = self.columns
-        find_places(list(map(str, columns)), list(map(str, other.columns)), "column")
-        every = pd.concat([columns, other.columns[list(columns)]], ignore_index=True)
-        targets = pd.concat([self.target, other.target], ignore_index=True)
-        both = Table(every, targets, self.task)
-        return both.parts(torch.arange(len(columns)), torch.arange(len(columns), len(every)))
+        """This table and another of the same columns, read as this one: a category that it lacks is a missing one."""
+        find_places(list(map(str, self.columns)), list(map(str, other.columns)), "column")
+        columns = other.columns[list(self.columns)]
+        for name in self.numbers:
+            if not pd.api.types.is_numeric_dtype(columns[name]):
+                raise InputError(f"column {name!r} is numbers in the training data, but texts in the validation data")
+        if self.target_scale is None:
+            find_places(_texts_of(other.target), self.classes, "class", ours=False)
+        held_out = self.rows(torch.arange(0))
+        held_out.images, held_out.targets = self._inputs(columns), self._targets(other.target)
+        return self.rows(torch.arange(len(self))), held_out
 
 
 def load_csv(argument: str) -> Table:
@@ -242,25 +255,37 @@ def _task_of(target: pd.Series[Any]) -> str:
     return "classification" if few else "regression"
 
 
-def _class_numbers(column: pd.Series[Any]) -> tuple[Tensor, list[Any]]:
-    """The place of each value among the sorted ones of a column, −1 where it is missing, and the values."""
-    found = pd.Categorical(column if pd.api.types.is_numeric_dtype(column) else column.astype("string"))
-    return torch.tensor(found.codes.astype(np.int64)), found.categories.tolist()
+def _as_categories(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Numbers and truth values as they are, all else as texts."""
+    return column if pd.api.types.is_numeric_dtype(column) else column.astype("string")
 
 
-def _numbers(target: pd.Series[Any]) -> Tensor:
-    """A column as numbers N×1; `InputError` for texts."""
+def _texts_of(column: pd.Series[Any]) -> list[Any]:
+    """The sorted values of a column of categories or classes."""
+    return pd.Categorical(_as_categories(column)).categories.tolist()
+
+
+def _places(column: pd.Series[Any], texts: Sequence[Any]) -> Tensor:
+    """The place of each value among texts, −1 where it is missing or none of them."""
+    return torch.from_numpy(pd.Index(texts).get_indexer(pd.Index(_as_categories(column))).astype(np.int64))
+
+
+def _numbers(columns: pd.DataFrame) -> Tensor:
+    """Columns of numbers, N×F, NaN where one is missing."""
+    return torch.from_numpy(columns.to_numpy(np.float64, copy=True, na_value=np.nan))
+
+
+def _target_numbers(target: pd.Series[Any]) -> Tensor:
+    """A column as numbers N; `InputError` for texts."""
     try:
-        return torch.from_numpy(np.array(target, dtype=np.float64))[:, None]
+        return torch.from_numpy(np.array(target, dtype=np.float64))
     except (TypeError, ValueError) as error:
         raise InputError(f"regression predicts numbers, but column {target.name!r} holds texts: {error}") from error
 
 
-def _standardised(values: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Columns with mean 0 and deviation 1 over some of the rows, 0 where one is missing; and what these were."""
-    known = values[rows]
+def _scale(known: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of columns, or of one, without what is missing; a constant one has deviation 1."""
     middle = known.nanmedian(0).values.nan_to_num()  # of which a constant column differs by exactly 0
     mean = middle + (known - middle).nanmean(0).nan_to_num()
     deviation = (known - mean).square().nanmean(0).sqrt().nan_to_num()
-    deviation = torch.where(deviation > 0, deviation, 1.0)
-    return ((values - mean) / deviation).nan_to_num().float(), mean, deviation
+    return mean, torch.where(deviation > 0, deviation, 1.0)
