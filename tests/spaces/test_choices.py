@@ -295,6 +295,10 @@ def raised(ask: Callable[[Choose], object]) -> str:
         (lambda c: c.int("n", 1, 2, step=0), "step=0"),
         (lambda c: c.int("n", 1.0, 2), "low=1.0"),
         (lambda c: c.one_of("n", []), "has no options; give at least one"),
+        (
+            lambda c: c.one_of("n", {"a", "b"}),
+            "the options of choice 'n' are a set, whose order is another",
+        ),
         (lambda c: c.one_of("n", [(3, 3)]), "but got (3, 3); offer a name and look the object up in a dict"),
         (lambda c: c.one_of("n", [[3, 3]]), "but got [3, 3]; offer a name and look the object up in a dict"),
         (lambda c: c.one_of("n", [nn.ReLU]), "offer a name and look the object up"),
@@ -356,3 +360,8 @@ def test_a_space_of_one_cannot_be_mutated() -> None:
 def test_a_function_of_the_wrong_parameters_is_refused(function: Callable[..., nn.Module]) -> None:
     with pytest.raises(InputError, match="a space's function takes `choose`"):
         from_function(function)
+
+
+def test_what_choose_lacks_is_told_with_what_it_has():
+    with pytest.raises(AttributeError, match="asked by int, one_of or bool, but there is no 'float'"):
+        Choose(lambda name, options: options[0]).float("rate", 0, 1)

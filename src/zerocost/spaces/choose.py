@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TypeAlias, TypeVar, cast
+from typing import NoReturn, TypeAlias, TypeVar, cast
 
 from zerocost.base.errors import InputError
 from zerocost.spaces.architecture import Architecture, Value
@@ -41,7 +41,11 @@ class Choose:
         return cast(_Int, self._ask(name, _integers(name, low, high, step)))
 
     def one_of(self, name: str, options: Sequence[T]) -> T:
-        """One of `options`: texts, numbers, booleans or `None`."""
+        """One of `options`, in their order: texts, numbers, booleans or `None`."""
+        if isinstance(options, set | frozenset):
+            raise InputError(
+                f"the options of choice {name!r} are a set, whose order is another one in each process; give a list"
+            )
         for option in options:
             if not isinstance(option, _SCALARS):
                 raise InputError(
@@ -53,6 +57,12 @@ class Choose:
     def bool(self, name: str) -> _Bool:
         """`False` or `True`."""
         return self.one_of(name, (False, True))
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"a choice is asked by int, one_of or bool, but there is no {name!r}; of fractions offer some, as in "
+            "choose.one_of('rate', [0.1, 0.3])"
+        )
 
     def architecture(self) -> Architecture:
         """The choices made so far."""
