@@ -26,7 +26,7 @@ def test_trainings_are_those_of_python_best_first(run, user_file, candidates, tm
     result = run("train", f"{user_file}:candidates", *DATA, *options)
     expected = zc.train(candidates, train="digits:8", epochs=1, seeds=(0, 1))
     written = pd.read_csv(csv)
-    assert list(written["accuracy"]) == [run.metric for run in expected]
+    assert list(written["accuracy"]) == [run.metric for run in expected] and written.columns[0] == "name"
     means = written.groupby("name")["accuracy"].mean().sort_values(ascending=False)
     rows = [line.split() for line in result.out.splitlines() if line[:1].isdigit() and "candidate" not in line]
     assert [row[1] for row in rows] == list(means.index)

@@ -27,7 +27,7 @@ def test_less_is_better_is_drawn_as_it_is(make):
     assert list(plot.figure.data[2].y) == [5.0, 4.0]
     assert "less is better" in plot.figure.layout.yaxis.title.text
     _, trust = learning_plots(make.budgeted([5.0] * 8, [4.0], zc.tasks.regression))
-    assert trust.figure.layout.xaxis.title.text == "reduction of expected mean squared error"
+    assert trust.figure.layout.xaxis.title.text == "reduction of expected<br>mean squared error"
 
 
 def test_what_was_expected_stands_beside_what_came(make):

@@ -166,7 +166,9 @@ class TableFiles:
         """What writes each file that is asked for."""
         frame = result.to_frame() if isinstance(result, Result) else result
         save = result.save if isinstance(result, Result) else partial(write_parquet, frame=frame)
-        return [*write_to(self.csv, lambda path: write_text(path, frame.to_csv())), *write_to(self.parquet, save)]
+        named = frame.index.name is not None
+        table = write_to(self.csv, lambda path: write_text(path, frame.to_csv(index=named)))
+        return [*table, *write_to(self.parquet, save)]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:

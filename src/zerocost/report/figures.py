@@ -111,7 +111,7 @@ def metric_scatter(points: pd.DataFrame, axis: str, metric: WrittenMetric = ACCU
             "minexponent": least_exponent,
             **({"tickfont": {"size": 11}} if wide else {}),
         },
-        yaxis={"title": metric.axis, "nticks": 6},
+        yaxis={"title": metric.axis.replace(", ", ",<br>"), "nticks": 6},
     )
     for group in _GROUPS:
         ours = points[points["group"] == group]

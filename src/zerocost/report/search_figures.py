@@ -244,7 +244,7 @@ def trust_figure(trust: pd.Series[float], metric: WrittenMetric) -> go.Figure:
     figure = empty_figure(
         80 + 30 * len(trust),
         showlegend=False,
-        xaxis={"title": f"{gain} {metric.words}{unit}", "zeroline": True, "zerolinecolor": OTHERS, "nticks": 6},
+        xaxis={"title": f"{gain}<br>{metric.words}{unit}", "zeroline": True, "zerolinecolor": OTHERS, "nticks": 6},
         yaxis={"type": "category", "showgrid": False, "autorange": "reversed", "ticks": ""},
         bargap=0.35,
     )
