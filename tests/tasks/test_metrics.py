@@ -75,3 +75,13 @@ def test_a_metric_of_torchmetrics_gets_what_there_is_and_is_left_alone():
     own = torchmetrics.MeanAbsoluteError()
     assert measured(own, "numbers", (torch.ones(4), torch.zeros(4))) == 1
     assert own.update_count == 0
+
+
+def test_an_axis_of_one_does_not_matter_to_a_metric_of_torchmetrics():
+    outputs, targets = torch.tensor([[1.0], [2.0], [4.0]]), torch.tensor([1.0, 3.0, 2.0])
+    meter = Meter(torchmetrics.PearsonCorrCoef(), "numbers")
+    meter.update(outputs, targets)
+    assert meter.compute() == pytest.approx(float(torch.corrcoef(torch.stack([outputs[:, 0], targets]))[0, 1]))
+    meter = Meter(torchmetrics.classification.BinaryAccuracy(), "multiclass")
+    meter.update(outputs - 3, torch.tensor([0, 0, 1]))
+    assert meter.compute() == 1

@@ -84,7 +84,8 @@ class Meter:
     """Measures a metric over the batches of an epoch.
 
     Args:
-        metric: a name, or a metric of torchmetrics, which gets outputs and targets as they are.
+        metric: a name, or a metric of torchmetrics, which gets outputs and targets as they are, save that axes of one
+            do not matter: outputs N×1 come as N where targets do.
         form: what the outputs are: "multiclass", "multilabel", "numbers" or "tokens".
 
     >>> import torch
@@ -104,6 +105,8 @@ class Meter:
             outputs, targets = _FORMS[self.form](outputs, targets)
             if self.given == "perplexity":
                 outputs, targets = outputs[None], targets[None]
+        elif _axes(outputs) == _axes(targets):
+            outputs = outputs.reshape(targets.shape)
         if self.metric is None:
             self.metric = _make_metric(self.given, self.form, outputs)
         self.metric = self.metric.to(outputs.device)
@@ -122,6 +125,11 @@ class Meter:
         if not isinstance(value, Tensor) or value.numel() != 1:
             raise Failure(f"metric {type(self.metric).__name__} gave no single number")
         return float(f"{value.item():.7g}")
+
+
+def _axes(values: Tensor) -> list[int]:
+    """The axes that are not of length one."""
+    return [length for length in values.shape if length != 1]
 
 
 def _make_metric(name: str, form: str, outputs: Tensor) -> Any:

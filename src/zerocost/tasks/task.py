@@ -29,7 +29,8 @@ class Task:
     Attributes:
         loss: function of outputs and targets, a mean over samples. One of your own gets the targets as they are.
         metric: what trained networks are judged by: a name, such as "accuracy" or "mean_absolute_error", a metric of
-            torchmetrics, which gets outputs and targets as they are, or "loss". Its direction is that of torchmetrics.
+            torchmetrics, which gets outputs and targets as they are (outputs N×1 as N where targets are N), or "loss".
+            Its direction is that of torchmetrics.
         output: the tensor in what a network returns: a key, an attribute, a place in a tuple, or a function. If None,
             the tensor returned, or what common names lead to.
         name: of the task.
