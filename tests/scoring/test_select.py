@@ -44,7 +44,7 @@ def test_conditions(where, names):
         ("a >", "cannot read the condition"),
         ("a = 3", "cannot read the condition"),
         ("", "cannot read"),
-        ("a", "as a condition; write for example"),
+        ("a", "as a condition, which compares by <, <=, > or >=; write for example"),
         ("3", "as a condition"),
         ("snipp > 3", "unknown column 'snipp'"),
         ("aa > 3", r"unknown column 'aa'; did you mean 'a'"),

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -18,7 +19,7 @@ from zerocost.data import split
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.rank import rank
 from zerocost.scoring.table import ScoreTable
-from zerocost.train import train
+from zerocost.train import halving, train
 
 Build = Callable[[], nn.Module]
 
@@ -213,6 +214,24 @@ def test_a_table_of_candidates_is_trained(data: TensorDataset, build: Build) -> 
 def test_no_seeds_and_equal_ones_are_refused(data: TensorDataset, build: Build, seeds: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"seeds must be one or more, each different.* but got \["):
         train({"a": build}, train=data, seeds=seeds)
+
+
+@pytest.mark.parametrize("seeds", [3, "01", (-1,), (1.5,), (True,)])
+def test_what_are_no_seeds_is_refused(data: TensorDataset, build: Build, seeds: Any) -> None:
+    for way in (train, halving):
+        with pytest.raises(InputError, match=r"seeds? must be a (list of )?whole number"):
+            way({"a": build}, train=data, epochs=3, seeds=seeds)
+
+
+def test_seeds_of_numpy_are_those_of_python(data: TensorDataset, build: Build) -> None:
+    runs = [train({"a": build}, train=data, epochs=1, seeds=seeds)[0] for seeds in ([1], np.arange(1, 2))]
+    assert runs[0].seed is runs[1].seed and runs[0].epochs[0].train_loss == runs[1].epochs[0].train_loss
+
+
+@pytest.mark.parametrize(("name", "value"), [("stop", 3), ("learning_rate", "1")])
+def test_settings_of_another_kind_are_refused(data: TensorDataset, build: Build, name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"{name} must be a .*, but got {value!r}"):
+        train({"a": build}, train=data, epochs=1, **{name: value})
 
 
 def test_no_candidates_are_refused(data: TensorDataset, build: Build) -> None:

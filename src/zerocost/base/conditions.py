@@ -163,7 +163,7 @@ def _evaluate_condition(node: ast.expr, values: _Values) -> Any:
         pairs = zip(node.ops, sides, sides[1:], strict=False)
         parts = [_COMPARE[type(op)](left, right) for op, left, right in pairs]
         return np.logical_and.reduce(np.broadcast_arrays(*parts))
-    raise InputError(f"cannot use {ast.unparse(node)!r} as a condition; {_EXAMPLE}")
+    raise InputError(f"cannot use {ast.unparse(node)!r} as a condition, which compares by <, <=, > or >=; {_EXAMPLE}")
 
 
 def _missed_by(node: ast.expr, values: _Values) -> float:

@@ -20,7 +20,7 @@ from zerocost.engine.outputs import Output
 from zerocost.tasks import Task
 from zerocost.train import trainer
 from zerocost.train.run import Run, TrainingInterrupted, best_epoch
-from zerocost.train.settings import Progress, report_epochs
+from zerocost.train.settings import Progress, as_seeds, report_epochs
 from zerocost.train.tracking import MakeLogger, Tracking, as_tracking
 
 
@@ -94,7 +94,7 @@ def halving(
     >>> [(run.name, len(run.epochs), run.stopped) for run in runs]
     [('blind', 1, True), ('sees', 4, False)]
     """
-    steps = _rungs(least, epochs, reduction)
+    seeds, steps = as_seeds(seeds), _rungs(least, epochs, reduction)
     by_name = trainer.candidates_by_name(candidates)
     alive = list(by_name)
     runs: dict[tuple[str, int], Run] = {}

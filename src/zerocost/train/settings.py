@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
 from zerocost.base.errors import InputError
 from zerocost.base.progress import report_steps
+from zerocost.base.seeding import check_seed
 from zerocost.base.whole import is_whole
 from zerocost.tasks import Task
 from zerocost.train.batches import Batches
@@ -50,7 +52,8 @@ class TrainingSettings:
             value = getattr(self, name)
             if not is_whole(value) and (name, value) != ("patience", None):
                 raise InputError(f"{name} must be a whole number from 1 on, but got {value!r}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+        rate: Any = self.learning_rate
+        if not isinstance(rate, Real) or not 0 < float(rate) < math.inf:
             raise InputError(f"learning_rate must be a positive number, but got {self.learning_rate!r}")
 
 
@@ -118,3 +121,19 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     if found.type not in {"cpu", "cuda", "mps"}:
         raise InputError(f"cannot train on device {str(device)!r}; expected 'cpu', 'cuda', 'cuda:1' or 'mps'")
     return found
+
+
+def as_seeds(seeds: Any) -> list[int]:
+    """Seeds to train from, as Python's numbers; `InputError` for none, equal ones, and what are no seeds.
+
+    >>> as_seeds(range(2))
+    [0, 1]
+    """
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise InputError(f"seeds must be a list of whole numbers, such as range(3) for 0, 1 and 2, but got {seeds!r}")
+    given = list(seeds)
+    for seed in given:
+        check_seed(seed)
+    if not given or len(set(given)) < len(given):
+        raise InputError(f"seeds must be one or more, each different from the others, but got {given}")
+    return [int(seed) for seed in given]

@@ -26,7 +26,15 @@ from zerocost.train.isolate import isolate_lightning
 from zerocost.train.once import CallbackError, train_once
 from zerocost.train.parallel import in_processes
 from zerocost.train.run import Run, TrainingInterrupted
-from zerocost.train.settings import Progress, Stop, TrainingSettings, TrainingSetup, report_epochs, resolve_device
+from zerocost.train.settings import (
+    Progress,
+    Stop,
+    TrainingSettings,
+    TrainingSetup,
+    as_seeds,
+    report_epochs,
+    resolve_device,
+)
 from zerocost.train.tracking import MakeLogger, Tracking, as_tracking
 
 Candidates = Mapping[str, Builder | nn.Module] | Sequence[Builder | nn.Module]
@@ -126,8 +134,9 @@ def train(
     ('linear', 2, None)
     """
     by_name = candidates_by_name(candidates)
-    if not len(seeds) or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds must be one or more, each different from the others, but got {list(seeds)}")
+    seeds = as_seeds(seeds)
+    if stop is not None and not callable(stop):
+        raise InputError(f"stop must be a function of name, seed, epoch and metric, but got {stop!r}")
     parts = _load_data(train, validation, task_name(task))
     chosen = as_task(task, parts[0], _batch_or_none(parts[0]), loss=loss, metric=metric, output=output)
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, chosen)
