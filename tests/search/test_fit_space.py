@@ -51,6 +51,11 @@ def test_numbers_or_codes_alone() -> None:
     assert fit_space("mlp", codes, regression)[1] == {"features": 0, "outputs": 5, "categories": (2, 5)}
 
 
+def test_rows_with_a_single_one_have_a_place_for_each_class() -> None:
+    rows = torch.eye(4)[torch.arange(6) % 3]
+    assert fit_space("mlp", load((torch.rand(6, 5), rows)))[1] == {"features": 5, "outputs": 4}
+
+
 def test_mappings_are_read_as_pairs() -> None:
     rows: Any = [{"x": torch.randn(3), "label": i % 4} for i in range(8)]
     assert fit_space("mlp", rows)[1] == {"features": 3, "outputs": 4}

@@ -43,8 +43,9 @@ def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> 
 
 def _count_outputs(data: Dataset[Any], target: Any, task: Task) -> int:
     """How many outputs a sample has: the classes, or the numbers of a target."""
-    if task.form != "multiclass":
-        return torch.as_tensor(target).numel()
+    numbers = torch.as_tensor(target).numel()
+    if task.form != "multiclass" or numbers > 1:  # rows with a single 1 have a place for each class
+        return numbers
     labels = class_labels(data)
     return 1 + int(max(target for _, target in _pairs(data)) if labels is None else labels.max())
 
