@@ -203,6 +203,9 @@ class Observer(CallMode):
         if torch.is_inference_mode_enabled():  # what is made in it cannot be used outside
             with torch.inference_mode(False):
                 return self._show(moment, watchers, *values)
+        if torch._C._is_any_autocast_enabled():  # by the network, for its own products
+            with torch._C._DisableAutocast():
+                return self._show(moment, watchers, *values)
         noted: list[Undo] = []
         enabled = torch.is_grad_enabled()
         torch._C._set_grad_enabled(False)  # what `torch.no_grad` does, without its cost for each of many calls

@@ -93,3 +93,14 @@ def test_swap_grows_with_the_samples_up_to_all_patterns():
     model = nn.Sequential(nn.Linear(4, 256), nn.ReLU(), nn.Linear(256, 3))
     values = [zc.score(model, (data(n, 4), torch.arange(n) % 3), "swap")["swap"] for n in (1, 2, 3, 20, 60)]
     assert values == sorted(values) and values[:3] == [2, 4, 8] and values[-1] <= 256
+
+
+def test_patterns_and_kernel_are_exact_where_the_network_turns_autocast_on(watched):
+    class InHalfPrecision(nn.Module):
+        def forward(self, x):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                return torch.relu(x)
+
+    x = data(30, 1001)
+    for signal in ("pattern_count", "activation_kernel"):
+        assert torch.as_tensor(watched(signal, InHalfPrecision(), x) == watched(signal, nn.ReLU(), x)).all()
