@@ -138,9 +138,25 @@ def test_complex_parameters_are_refused_by_what_is_defined_for_real_ones():
         def forward(self, x):
             return torch.fft.ifft(torch.fft.fft(torch.relu(self.layer(x))) * self.filter).real
 
-    card = zc.score(Spectral(), batch(), ["snip", "synflow", "l2_norm", "params", "flops"])
-    assert set(card.failures) == {"snip", "synflow", "l2_norm"}
-    assert "complex parameters" in card.failures["synflow"]
+    undefined = {"snip", "synflow", "l2_norm", "ntk_condition", "vkdnw", "epsinas"}
+    card = zc.score(Spectral(), batch(), [*undefined, "params", "flops"])
+    assert set(card.failures) == undefined
+    assert all("complex parameters" in reason for reason in card.failures.values())
+
+
+def test_complex_outputs_of_a_layer_are_refused_by_what_is_computed_of_them():
+    class Waves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 6), nn.Linear(8, 3)
+
+        def forward(self, x):
+            weight = torch.view_as_complex(self.last.weight.unflatten(1, (4, 2)))
+            return (torch.fft.fft(torch.relu(self.first(x)))[:, :4] @ weight.T).abs()
+
+    card = zc.score(Waves(), batch(), ["near", "lnwot", "snip"])
+    assert set(card.failures) == {"near", "lnwot"}
+    assert all("complex numbers" in reason for reason in card.failures.values())
 
 
 def compiled(model):

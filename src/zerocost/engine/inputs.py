@@ -39,6 +39,12 @@ def call(network: Callable[..., Any], inputs: Any) -> Any:
     return network(*inputs) if isinstance(inputs, tuple | list) else network(inputs)
 
 
+def count_inputs(error: BaseException, inputs: Any) -> str:
+    """What the data gives, where a network takes another number of inputs."""
+    several = isinstance(error, TypeError) and "positional argument" in str(error) and isinstance(inputs, tuple | list)
+    return f"; the data gives it {len(inputs)} inputs, one after the other" if several else ""
+
+
 def take_samples(inputs: Any, start: int, stop: int) -> Any:
     """The samples from `start` up to `stop`; tensors without a row for each sample are kept whole.
 

@@ -19,7 +19,7 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
-from zerocost.engine.inputs import call
+from zerocost.engine.inputs import call, count_inputs
 from zerocost.engine.normalisers import find_normalisers
 from zerocost.engine.one_thread import one_thread
 from zerocost.engine.outputs import Output, OutputPicker
@@ -174,9 +174,13 @@ class Network:
         """Out of `tensors`, those that stand for the weight matrices; `Failure` when there are no real ones."""
         if not self.weight_names:
             raise Failure("the network has no weight matrices")
+        self.check_real()
+        return [tensors[name] for name in self.weight_names]
+
+    def check_real(self) -> None:
+        """`Failure` where a parameter is complex."""
         if any(p.is_complex() for p in self.parameters.values()):
             raise Failure("the network has complex parameters: what is computed from weights is defined for real ones")
-        return [tensors[name] for name in self.weight_names]
 
     @contextmanager
     def fresh(self, seed: int, training: bool) -> Iterator[None]:
@@ -247,7 +251,7 @@ class Network:
                 raise torch.OutOfMemoryError(str(error)) from error
             if str(error).startswith("Expected more than 1 "):
                 raise OneValue from error
-            raise Failure(f"the network raised {describe_error(error)}{_count_inputs(error, inputs)}") from error
+            raise Failure(f"the network raised {describe_error(error)}{count_inputs(error, inputs)}") from error
 
     @contextmanager
     def _seen(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:
@@ -287,12 +291,6 @@ def unwrap(model: nn.Module) -> nn.Module:
 def _own(module: nn.Module) -> list[Tensor]:
     """A module's own parameters, without those of its parts."""
     return [p for p in module._parameters.values() if p is not None]
-
-
-def _count_inputs(error: BaseException, inputs: Any) -> str:
-    """What the data gives, where a network takes another number of inputs."""
-    several = isinstance(error, TypeError) and "positional argument" in str(error) and isinstance(inputs, tuple | list)
-    return f"; the data gives it {len(inputs)} inputs, one after the other" if several else ""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -25,6 +25,7 @@ def _constant(batch: PassInput) -> dict[str, Any]:
     In float32 what distinguishes samples is lost beside what they have in common.
     """
     network = batch.network
+    network.check_real()
     if network.quantised:
         raise Failure(FIXED)
     inputs = tree_map(as_float64, batch.inputs)

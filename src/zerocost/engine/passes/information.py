@@ -31,6 +31,7 @@ _CLASS_COST = 4
 def _information(batch: PassInput) -> dict[str, Any]:
     """F = E[Jᵀ (diag(p) − p pᵀ) J]: J is the Jacobian of a sample's logits to the first element of each of the first
     128 parameter tensors, p their softmax, mixed with 5 % of the uniform distribution."""
+    batch.network.check_real()
     if not batch.network.floating:
         raise Failure("the network has no parameters")
     try:

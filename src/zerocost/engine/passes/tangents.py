@@ -25,6 +25,7 @@ def _tangents(batch: PassInput) -> dict[str, Any]:
     The samples run together, so that in train mode BatchNorm ties each sample's gradient to the others.
     """
     network = batch.network
+    network.check_real()
     tensors = network.copies()
     names = [n for n in network.floating if n in network.weight_names or n.endswith("weight")]
     wanted = [tensors[name].requires_grad_() for name in names]

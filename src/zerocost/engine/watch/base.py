@@ -221,6 +221,8 @@ NO_LAYER = "no convolution or linear layer was seen"
 
 
 def check_visible(values: Tensor) -> None:
-    """`Failure` for a tensor inside `torch.vmap`, which hides an axis."""
+    """`Failure` for a tensor inside `torch.vmap`, which hides an axis, and for complex numbers, which have no sign."""
     if torch._C._functorch.is_batchedtensor(values):
         raise Failure("an activation or layer runs inside torch.vmap, where samples cannot be told apart")
+    if values.is_complex():
+        raise Failure("a layer returns complex numbers: what is computed from its outputs is defined for real ones")
