@@ -8,7 +8,7 @@ import pytest
 
 from zerocost import tasks
 from zerocost.cli.runs import print_failed_runs
-from zerocost.cli.tables import print_budget, print_explanation, print_trained
+from zerocost.cli.tables import print_budget, print_explanation, print_failures, print_trained
 from zerocost.combine import Combination
 from zerocost.report import gain
 from zerocost.scoring.card import ScoreCard
@@ -115,6 +115,15 @@ def test_a_training_that_failed_is_said_to_have_failed_once(capsys):
     print_failed_runs([*found.survivors, failed, replace(failed, seed=1)])
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"training x (seed {seed}) failed: out of memory" for seed in (0, 1)]
+
+
+def test_the_reasons_of_most_failures_come_first_and_the_rest_are_counted(capsys):
+    reasons = {"v": "a", "w": "b", "x": "c", "y": "d", "[z]": "d"}
+    cards = {name: ScoreCard({"params": 1.0}, {"snip": reason}) for name, reason in reasons.items()}
+    print_failures(ScoreTable.of(cards, {}, Combination({"snip": 1}), ["snip", "params"], 0.0), limit=2)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert lines[0] == "scores failed for 5 of 5 candidates"
+    assert lines[1:] == ["  d (snip): y, [z]", "  a (snip): v", "  and 2 more reasons, which --json lists"]
 
 
 def test_interrupted_before_its_first_training_a_budget_has_no_tables(capsys):

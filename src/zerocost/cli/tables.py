@@ -72,18 +72,21 @@ def cell_text(value: float, column: object) -> str:
 
 
 def print_failures(table: ScoreTable, limit: int = 5) -> None:
-    """Failed scores, counted by reason."""
+    """Failed scores by reason, what most failed of first; how many reasons are not shown."""
     failures = table.failures
     if failures.empty:
         return
     out.print(
         f"\n[bold]scores failed for {failures['candidate'].nunique()} of {plural(len(table), 'candidate')}[/bold]"
     )
-    for reason, group in list(failures.groupby("reason"))[:limit]:
+    reasons = sorted(failures.groupby("reason"), key=lambda pair: -len(pair[1]))
+    for reason, group in reasons[:limit]:
         names = [escape(name) for name in dict.fromkeys(group["candidate"])]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         proxies = ", ".join(dict.fromkeys(group["proxy"]))
         out.print(f"  {escape(str(reason))} [dim]({proxies})[/dim]: {shown}", highlight=False, soft_wrap=True)
+    if len(reasons) > limit:
+        out.print(f"  and {plural(len(reasons) - limit, 'more reason')}, which --json lists", highlight=False)
 
 
 def print_explanation(
