@@ -135,6 +135,11 @@ def test_another_loss_gets_the_labels_as_they_are():
     assert seen[0].shape == (len(y), 3)
 
 
+def test_what_a_loss_raises_is_said_to_be_of_the_loss():
+    card = zc.score(fixed(), batch(), "snip,params", loss=lambda outputs: outputs.sum())
+    assert card.failures["snip"].startswith("the loss raised TypeError: ")
+
+
 class Logits(nn.Module):
     """A network of one output as one of two."""
 

@@ -74,6 +74,7 @@ def test_a_metric_of_torchmetrics_is_measured_not_the_loss():
         (lambda: as_task("regresion", None), "unknown task 'regresion'; did you mean 'regression'"),
         (lambda: as_task(3, None), "task must be a zerocost.tasks.Task"),
         (lambda: Task(loss="mse"), "loss must be a function"),
+        (lambda: Task(loss=torch.nn.L1Loss), r"the class L1Loss; give L1Loss\(\)"),
         (lambda: Task(loss=F.l1_loss, metric="acuracy"), "unknown metric 'acuracy'; did you mean 'accuracy'"),
         (lambda: as_task("regression", None, metric="accuracy"), "regression has no metric 'accuracy'; it has"),
         (lambda: Task(loss=F.l1_loss, metric=torchmetrics.PearsonCorrCoef()), "says whether higher is better"),

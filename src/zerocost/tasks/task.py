@@ -52,6 +52,9 @@ class Task:
     def __post_init__(self) -> None:
         if not callable(self.loss):
             raise InputError(f"loss must be a function of outputs and targets, but got {self.loss!r}")
+        if isinstance(self.loss, type) and issubclass(self.loss, torch.nn.Module):
+            name = self.loss.__name__
+            raise InputError(f"loss must be a function of outputs and targets, but got the class {name}; give {name}()")
         OutputPicker(self.output)
         if isinstance(self.metric, str):
             known = known_metric(self.metric)

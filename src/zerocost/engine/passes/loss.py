@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from zerocost.base.errors import Failure
+from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.engine.graph import gradients
 from zerocost.engine.losses import check_loss
 from zerocost.engine.merging import weighted_sum
+from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.readings import labels
@@ -24,8 +25,13 @@ def mean_loss(graph: SharedGraph) -> Tensor:
     """The mean loss of a graph's outputs, and its weights, noted on it."""
     targets = labels(graph.batch.targets)
     graph.weights = graph.batch.network.matrices(graph.tensors)
-    with TwiceMode() if graph.twice else nullcontext():
-        graph.loss = graph.batch.loss(graph.outputs, targets)
+    try:
+        with TwiceMode() if graph.twice else nullcontext():
+            graph.loss = graph.batch.loss(graph.outputs, targets)
+    except Exception as error:
+        if isinstance(error, InputError | Failure) or is_out_of_memory(error):
+            raise
+        raise Failure(f"the loss raised {describe_error(error)}") from error
     check_loss(graph.loss)
     if not graph.loss.requires_grad:
         raise Failure("no path from the weights to the loss")
