@@ -389,6 +389,7 @@ def test_the_front_keeps_to_every_condition_and_a_single_limit_needs_no_list():
     found = search(space, "digits:8", where="snip > 1e9", limits=lambda arch: True, **{**SMALL, "epochs": 0})
     assert len(found.table) == 6
     assert found.front == list(found.kept.frame.index) == []
+    assert "0 kept, 0 runs trained; the first was dropped: snip > 1e9 is false: snip = " in repr(found)
 
 
 def test_fidelities_are_read_from_a_text():

@@ -171,7 +171,9 @@ class SearchResult(Result):
         runs = len(self.survivors) + len(self.random)
         value = self.best_metric
         best = ""
-        if value is not None:
+        if not len(self.kept) and self.kept.dropped:
+            best = f"; the first was dropped: {next(iter(self.kept.dropped.values()))}"
+        elif value is not None:
             best = f"; best survivor {self.best}, {self.metric_name} {metric_text(self.metric_name, value)}"
         scored = f"{plural(len(self.table), 'architecture')} scored, {len(self.kept)} kept"
         return f"SearchResult: {self.space}, {scored}, {plural(runs, 'run')} trained{best}"
