@@ -49,6 +49,16 @@ def test_a_batch_without_targets_is_inputs_alone():
     assert load(Batch(torch.rand(4, 3))).targets is None
 
 
+def test_a_table_of_pandas_is_inputs_as_float32_and_a_column_targets():
+    frame = pd.DataFrame({"size": [1, 2, 3], "new": [True, False, True]})
+    for targets in (pd.Series([0, 1, 0]), pd.DataFrame({"class": [0, 1, 0]})):
+        dataset = load((frame, targets))
+        assert dataset.images.dtype == torch.float32 and dataset.images.tolist() == [[1, 1], [2, 0], [3, 1]]
+        assert dataset.targets.tolist() == [0, 1, 0]
+    assert load(frame).targets is None
+    assert load((frame, pd.Series([0.5, 1.0, 1.5]))).targets.dtype == torch.float32
+
+
 def test_inputs_by_name_may_be_a_single_one():
     ids = torch.arange(6).reshape(3, 2)
     inputs, target = load(({"input_ids": ids}, torch.arange(3)))[1]
@@ -79,6 +89,7 @@ def test_a_loader_that_samples_a_part_gives_this_part(indices):
         (Subset(TensorDataset(torch.rand(2, 3)), []), "empty"),
         ((torch.rand(2, 3), torch.tensor([0])), "one label for each of the 2 inputs"),
         ((torch.rand(2, 3), [0, 1]), "a tuple of Tensor, list; give a spec"),
+        ((pd.DataFrame({"name": ["a", "b"]}), torch.arange(2)), "column 'name' is not of numbers; write the table to"),
         ((torch.rand(2, 3),) * 3, "a tuple of Tensor, Tensor, Tensor"),
         (None, "a NoneType; give a spec such as 'digits'"),
         ({"x": torch.rand(2, 3)}, "a dict"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
@@ -27,6 +28,7 @@ def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
     - a tensor or array gives its samples, without labels;
     - a pair (inputs, targets) of tensors or arrays, or a `Batch`, gives samples with their targets: int labels, or what
       other tasks take. Several inputs are a tuple or a mapping of tensors or arrays;
+    - a pandas DataFrame of numbers, as inputs float32, or a Series is taken as an array, in the place of either;
     - a map-style torch Dataset is returned as it is;
     - a DataLoader gives its dataset, or the part of it that its `SubsetRandomSampler` selects; batches of it, wherever
       they are made, are made by its `collate_fn`.
@@ -43,7 +45,7 @@ def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
 
     Raises:
         InputError: an unknown source, a missing file, data without a length, empty data, wrong shapes, NaN or infinite
-            values, and labels that are negative.
+            values, labels that are negative, and a DataFrame with texts.
 
     >>> data = load((torch.rand(10, 3, 8, 8), torch.arange(10)))
     >>> image, label = data[4]
@@ -144,6 +146,21 @@ def length(dataset: Dataset[Any]) -> int:
     return len(dataset)
 
 
+def _as_array(value: Any, dtype: str | None = None) -> Any:
+    """A table or column of pandas as an array, a table as one of `dtype`; anything else as it is."""
+    if isinstance(value, pd.Series):
+        return value.to_numpy()
+    if not isinstance(value, pd.DataFrame):
+        return value
+    others = value.columns.difference(value.select_dtypes(["number", "bool"], exclude="timedelta").columns)
+    if len(others):
+        raise InputError(
+            f"the table's column {others[0]!r} is not of numbers; write the table to a file, "
+            "table.to_csv('data.csv', index=False), and give 'csv:data.csv:TARGET'"
+        )
+    return value.to_numpy(dtype=dtype, na_value=np.nan)
+
+
 def _as_input(array: Tensor | np.ndarray[Any, Any]) -> Tensor:
     """One of several inputs, which may be a number a sample."""
     return as_inputs(array) if array.ndim > 1 else as_inputs(array[:, None])[:, 0]
@@ -160,8 +177,8 @@ def declared_task(data: Any) -> str | None:
 def _as_dataset(data: Any) -> Dataset[Any]:
     if isinstance(data, str):
         return open_source(data)
-    if isinstance(data, Tensor | np.ndarray):
-        return TensorData(as_inputs(data))
+    if isinstance(data, Tensor | np.ndarray | pd.DataFrame):
+        return TensorData(as_inputs(_as_array(data, "float32")))
     if isinstance(data, DataLoader):
         sampler = getattr(data.batch_sampler, "sampler", data.sampler)
         if isinstance(sampler, SubsetRandomSampler):
@@ -170,7 +187,7 @@ def _as_dataset(data: Any) -> Dataset[Any]:
     if isinstance(data, Dataset):
         return data
     if isinstance(data, tuple | list) and len(data) == 2:
-        inputs, targets = data
+        inputs, targets = _as_array(data[0], "float32"), _as_array(data[1])
         leaves = tree_leaves(inputs)
         if all(isinstance(one, Tensor | np.ndarray) for one in leaves) and isinstance(
             targets, Tensor | np.ndarray | None
