@@ -140,6 +140,19 @@ def test_what_a_loss_raises_is_said_to_be_of_the_loss():
     assert card.failures["snip"].startswith("the loss raised TypeError: ")
 
 
+@pytest.mark.parametrize(
+    ("output", "proxies", "reason"),
+    [
+        (lambda logits: logits.argmax(1), "snip,knas", "the network returned torch.int64, which has no gradient"),
+        (lambda logits: logits.mean(), "ntk_trace", "no path from the weights to the outputs, one row a sample"),
+        (lambda logits: logits.to(torch.cfloat), "epsinas", "the outputs are complex numbers"),
+    ],
+)
+def test_outputs_that_are_no_logits_are_named(output, proxies, reason):
+    card = zc.score(fixed(), batch(), proxies, output=output)
+    assert not card and all(why.startswith(reason) for why in card.failures.values())
+
+
 class Logits(nn.Module):
     """A network of one output as one of two."""
 

@@ -35,6 +35,8 @@ def _constant(batch: PassInput) -> dict[str, Any]:
         buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
         with network.fresh(batch.seed, batch.training), Float64Mode(network.originals):
             found = network.run(parameters | buffers, clone_tensors(inputs))
+        if found.is_complex():
+            raise Failure("the outputs are complex numbers, but are compared as real ones")
         if not bool(found.isfinite().all()):
             raise Failure("the outputs are not finite where all weights are equal")
         outputs.append(found)

@@ -25,6 +25,8 @@ def mean_loss(graph: SharedGraph) -> Tensor:
     """The mean loss of a graph's outputs, and its weights, noted on it."""
     targets = labels(graph.batch.targets)
     graph.weights = graph.batch.network.matrices(graph.tensors)
+    if not (graph.outputs.is_floating_point() or graph.outputs.is_complex()):
+        raise Failure(f"the network returned {graph.outputs.dtype}, which has no gradient; return logits, not classes")
     try:
         with TwiceMode() if graph.twice else nullcontext():
             graph.loss = graph.batch.loss(graph.outputs, targets)

@@ -34,7 +34,7 @@ def _tangents(batch: PassInput) -> dict[str, Any]:
     with network.fresh(batch.seed, batch.training):
         with LinearCalls() as calls:
             outputs = check_finite(network.run(tensors, clone_tensors(batch.inputs)))
-        if len(outputs) != batch.samples or not outputs.requires_grad:
+        if outputs.shape[:1] != (batch.samples,) or not outputs.requires_grad:
             raise Failure("no path from the weights to the outputs, one row a sample")
         check_sum(outputs)
         of = outputs.reshape(batch.samples, -1).sum(1)
