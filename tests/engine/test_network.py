@@ -252,6 +252,20 @@ def test_a_network_of_one_input_is_told_that_there_are_two():
     assert card.failures["snip"].endswith("; the data gives it 2 inputs, one after the other")
 
 
+def test_a_network_of_the_whole_batch_alone_is_said_to_have_been_given_a_part_of_it():
+    class Graph(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.edges = nn.Linear(4, 3), torch.eye(len(batch()[1]))
+
+        def forward(self, x):
+            return self.edges @ self.layer(x)
+
+    card = zc.score(Graph(), batch(), "snip,synflow")
+    assert card["snip"] > 0
+    assert card.failures["synflow"].endswith(f"; it was given 1 of the batch's {len(batch()[1])} samples")
+
+
 class Freezes(nn.Module):
     """Decides by itself, while it runs, of what gradients are computed."""
 

@@ -39,10 +39,13 @@ def call(network: Callable[..., Any], inputs: Any) -> Any:
     return network(*inputs) if isinstance(inputs, tuple | list) else network(inputs)
 
 
-def count_inputs(error: BaseException, inputs: Any) -> str:
-    """What the data gives, where a network takes another number of inputs."""
-    several = isinstance(error, TypeError) and "positional argument" in str(error) and isinstance(inputs, tuple | list)
-    return f"; the data gives it {len(inputs)} inputs, one after the other" if several else ""
+def describe_given(error: BaseException, inputs: Any, samples: int | None) -> str:
+    """What a network was given that raised, where it takes another number of inputs, or shapes of other samples."""
+    if isinstance(error, TypeError) and "positional argument" in str(error) and isinstance(inputs, tuple | list):
+        return f"; the data gives it {len(inputs)} inputs, one after the other"
+    of_shapes = any(word in str(error) for word in ("shape", "size"))
+    part = of_shapes and samples is not None and sample_count(inputs) != samples
+    return f"; it was given {sample_count(inputs)} of the batch's {samples} samples" if part else ""
 
 
 def take_samples(inputs: Any, start: int, stop: int) -> Any:

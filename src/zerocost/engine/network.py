@@ -19,7 +19,7 @@ from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
 from zerocost.engine.guard import Snapshot
-from zerocost.engine.inputs import call, count_inputs
+from zerocost.engine.inputs import call, describe_given
 from zerocost.engine.normalisers import find_normalisers
 from zerocost.engine.one_thread import one_thread
 from zerocost.engine.outputs import Output, OutputPicker
@@ -78,6 +78,7 @@ class Network:
             if p.ndim >= 2 and (p.is_floating_point() or p.is_complex()) and id(p) not in self.scales
         ]
         self.names = {id(t): name for name, t in self.tensors.items()}
+        self.samples: int | None = None  # of the batch, of which a pass may take a part
         self.read: dict[bool, set[str]] = {}  # parameters that a run has read, in train mode (True) and in eval mode
 
     @cached_property
@@ -251,7 +252,8 @@ class Network:
                 raise torch.OutOfMemoryError(str(error)) from error
             if str(error).startswith("Expected more than 1 "):
                 raise OneValue from error
-            raise Failure(f"the network raised {describe_error(error)}{count_inputs(error, inputs)}") from error
+            given = describe_given(error, inputs, self.samples)
+            raise Failure(f"the network raised {describe_error(error)}{given}") from error
 
     @contextmanager
     def _seen(self, tensors: Mapping[str, Tensor]) -> Iterator[None]:

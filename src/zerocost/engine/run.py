@@ -16,7 +16,7 @@ from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.effective_weights import effective_weights
 from zerocost.engine.initialise import with_initialisation
-from zerocost.engine.inputs import noise_like, take_samples
+from zerocost.engine.inputs import noise_like, sample_count, take_samples
 from zerocost.engine.losses import Loss
 from zerocost.engine.memory import attempt, failed_signals, measure_batch, or_failure, wanted_from
 from zerocost.engine.modes import WithoutPreparation
@@ -100,6 +100,7 @@ def _measure_groups(
         )
     with neutral_modes(network.device):
         placed = or_failure(network.prepare, list(batches))
+        network.samples = sample_count(batches[0][0])
         for group in plan.groups:
             with WithoutPreparation() if group.settings.inputs == "noise" else nullcontext():
                 found = or_failure(_measure_group, network, placed, group, loss, seed, result)
