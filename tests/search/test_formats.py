@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from zerocost import spaces
 from zerocost.base.errors import Failure, InputError, MissingExtraError
+from zerocost.base.fidelity import Fidelity
 from zerocost.scoring.candidates import initialise
 from zerocost.search import formats as module
 from zerocost.search.formats import write_formats
@@ -70,11 +71,11 @@ def test_safetensors_hold_the_state_dict_also_of_tied_weights(tmp_path: Path) ->
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit")
-@pytest.mark.parametrize("name", ["cnn", "nats_size"])
-def test_torchscript_gives_the_networks_outputs_for_any_batch(tmp_path: Path, name: str) -> None:
-    space = spaces.get(name)
+@pytest.mark.parametrize(("name", "sizes"), [("cnn", {}), ("nats_size", {}), ("vit", {"resolution": 32})])
+def test_torchscript_gives_the_networks_outputs_for_any_batch(tmp_path: Path, name: str, sizes: dict[str, int]) -> None:
+    space = spaces.get(name, **sizes)
     arch = space.sample(np.random.default_rng(1))
-    model = initialise(lambda: space.build(arch))
+    model = initialise(lambda: space.build(arch, Fidelity(width=0.25, depth=0.2)))
     images = torch.rand(7, 3, 32, 32)
     loaded = torch.jit.load(write_formats(model, images, tmp_path, ["torchscript"], name="found")["torchscript"])
     assert model.training
@@ -103,11 +104,26 @@ def test_several_inputs(tmp_path: Path, named: bool) -> None:
     assert torch.allclose(loaded(**inputs), model(**inputs))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_torchscript_of_outputs_by_name(tmp_path: Path) -> None:
+    inputs = {"tokens": torch.randint(0, 9, (3, 5)), "mask": torch.rand(3, 5)}
+    model = Named().eval()
+    loaded = torch.jit.load(write_formats(model, inputs, tmp_path, ["torchscript"])["torchscript"])
+    assert torch.allclose(loaded(**inputs)["logits"], model(**inputs)["logits"])
+
+
 class FixedBatch(nn.Linear):
     """A forward whose trace holds the size of the batch it was traced with."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) / len(x)
+
+
+class FixedShape(nn.Linear):
+    """A forward whose trace takes a batch of the size that it was traced with, and of no other."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + torch.zeros(len(x), 1)
 
 
 class Unscriptable(nn.Linear):
@@ -132,6 +148,8 @@ def test_outputs_in_an_object_are_compared() -> None:
 def test_what_would_give_other_outputs_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(Failure, match="cannot be written as torchscript: it gives other outputs"):
         write_formats(FixedBatch(4, 2), torch.rand(1, 4), tmp_path, ["torchscript"])
+    with pytest.raises(Failure, match="torchscript: it cannot take a batch of another size"):
+        write_formats(FixedShape(4, 2), torch.rand(1, 4), tmp_path, ["torchscript"])
     with pytest.raises(Failure, match="cannot be written as torchscript: RuntimeError"):
         write_formats(Unscriptable(4, 2), torch.rand(1, 4), tmp_path, ["state", "torchscript"])
     assert [file.name for file in tmp_path.iterdir()] == ["best.pt"]
@@ -179,6 +197,14 @@ def test_onnx_of_several_inputs_and_outputs(tmp_path: Path) -> None:
     expected = model(**inputs)
     assert torch.allclose(torch.from_numpy(found[1]), expected["logits"], rtol=0, atol=1e-5)
     assert torch.allclose(torch.from_numpy(found[0]), expected["hidden"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.skipif(not HAS_ONNX, reason="the extra onnx is not installed")
+def test_onnx_of_a_forward_that_takes_any_number_of_inputs(tmp_path: Path) -> None:
+    space = spaces.get("mlp", features=4, outputs=2, categories=(3, 4))
+    model = space.build(space.sample(np.random.default_rng(0)))
+    inputs = torch.rand(3, 4), torch.zeros(3, 2, dtype=torch.int64)
+    assert write_formats(model, inputs, tmp_path, ["onnx"])["onnx"].exists()
 
 
 @pytest.mark.skipif(not HAS_ONNX, reason="the extra onnx is not installed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import inspect
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -136,7 +137,7 @@ def _prepare_safetensors(network: nn.Module, _: Example) -> _Save:
 def _prepare_torchscript(network: nn.Module, example: Example) -> _Save:
     """The network as traced by torch.jit."""
     given = {"example_kwarg_inputs": example.keywords} if example.keywords else {"example_inputs": example.arguments}
-    traced = torch.jit.trace(network, **given, check_trace=False)  # type: ignore[no-untyped-call]
+    traced = torch.jit.trace(network, **given, check_trace=False, strict=False)  # type: ignore[no-untyped-call]
     _check_outputs(network, traced, example)
     return lambda path: traced.save(str(path))
 
@@ -144,9 +145,8 @@ def _prepare_torchscript(network: nn.Module, example: Example) -> _Save:
 def _prepare_onnx(network: nn.Module, example: Example) -> _Save:
     """The network as torch.onnx translates it, the batch axis of any length."""
     sampled = sample_test(example.arguments or example.keywords)
-    axes = tree_map(
-        lambda value: {0: torch.export.Dim.DYNAMIC} if sampled(value) else None, example.arguments or example.keywords
-    )
+    given = inspect.signature(network.forward).bind(*example.arguments, **example.keywords).arguments
+    axes = tree_map(lambda value: {0: torch.export.Dim.DYNAMIC} if sampled(value) else None, given)
     program = torch.onnx.export(
         network, example.arguments, kwargs=example.keywords, dynamic_shapes=axes, dynamo=True, verbose=False
     )
@@ -188,13 +188,20 @@ def _prepare_save(name: str, prepare: _Prepare, network: nn.Module, example: Exa
     except Failure as reason:
         raise Failure(f"the network cannot be written as {name}: {reason}") from reason
     except Exception as error:
-        raise Failure(f"the network cannot be written as {name}: {describe_error(error)}") from error
+        described = describe_error(error.__cause__ or error)  # what torch.onnx raises says the stage alone
+        raise Failure(f"the network cannot be written as {name}: {described}") from error
 
 
 def _check_outputs(network: nn.Module, made: Callable[..., Any], example: Example) -> None:
     """`Failure` when what a network was made into gives other outputs than it for another number of samples."""
     other = Example.of(example.sample, 3)
-    if not equal_outputs(other.outputs(network), other.outputs(made)):
+    try:
+        found = other.outputs(made)
+    except Exception as error:
+        raise Failure(
+            "it cannot take a batch of another size; in the forward, take sizes from x.shape, not from len(x)"
+        ) from error
+    if not equal_outputs(other.outputs(network), found):
         raise Failure("it gives other outputs for a batch of another size; does the forward depend on the batch?")
 
 

@@ -85,7 +85,7 @@ class PoolingTransformer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.patches(images) + self.positions
-        token = self.class_token.expand(len(maps), -1, -1)
+        token = self.class_token.expand(maps.shape[0], -1, -1)
         maps, token = self.stages[0](maps, token)
         for pooling, stage in zip(self.poolings, self.stages[1:], strict=True):
             maps, token = stage(*pooling(maps, token))

@@ -56,7 +56,7 @@ class VisionTransformer(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.patches(images).flatten(2).transpose(1, 2)
-        x = torch.cat((self.class_token.expand(len(x), -1, -1), x), dim=1) + self.positions
+        x = torch.cat((self.class_token.expand(x.shape[0], -1, -1), x), dim=1) + self.positions
         logits: Tensor = self.classifier(self.norm(self.blocks(x))[:, 1:].mean(1))
         return logits
 
