@@ -84,3 +84,5 @@ def test_shipped_spaces_are_had_by_name() -> None:
         assert space.name == name
     with pytest.raises(InputError, match=r"unknown space 'cnnn'; did you mean 'cnn'"):
         get("cnnn")
+    with pytest.raises(InputError, match=r"such as mine.py:space, but got 'mine.py'"):
+        get("mine.py")
