@@ -16,6 +16,7 @@ from zerocost.base.format import percent
 from zerocost.spaces import FULL, Fidelity
 from zerocost.statistics.kendall_interval import kendall_interval
 from zerocost.tuning import race
+from zerocost.tuning.part_sets import PartSet, part_sets
 
 SHORT = {"proxies": "params", "networks": 24, "interval": 0.3}
 
@@ -33,13 +34,13 @@ def net(choose, fidelity):
 def test_the_cheapest_that_agrees_is_found_and_measured_on_other_networks(monkeypatch):
     asked = []
     monkeypatch.setattr(race.Runner, "full_sizes", lambda self, texts, names: {})  # params of the sibling itself
-    scored = race._Ranking.__call__
+    scored = race._Scoring.scores
 
     def spy(self, texts):
         asked.append((self.scorer.job.fidelity, tuple(texts)))
         return scored(self, texts)
 
-    monkeypatch.setattr(race._Ranking, "__call__", spy)
+    monkeypatch.setattr(race._Scoring, "scores", spy)
     tried = ["width=0.9", "width=0.5", "depth=0.5,width=0.1"]
     found = zc.fidelity.calibrate(net, "digits:8", kendall=0.8, fidelities=tried, **SHORT)
     assert (found.fidelity, list(found.tried.index)) == (Fidelity(width=0.5), ["width=0.1,depth=0.5", "width=0.5"])
@@ -47,7 +48,7 @@ def test_the_cheapest_that_agrees_is_found_and_measured_on_other_networks(monkey
     assert "for" in found.verdict and "do not rely" not in found.verdict
     space = zc.spaces.from_function(net)
     held = asked[-1][1]
-    assert not set(held) & {text for _, texts in asked[:-2] for text in texts} and found.networks == len(held)
+    assert not set(held) & {text for _, texts in asked[:-4] for text in texts} and found.networks == len(held)
     params = [
         [sum(p.numel() for p in space.build(space.parse(t), f).parameters()) for t in held]
         for f in (FULL, found.fidelity)
@@ -73,6 +74,41 @@ def test_the_same_seed_gives_the_same_fidelity_and_workers_change_nothing(tmp_pa
         for row in found["tried"]:
             row.pop("cost")
     assert first == again
+
+
+def blocks(choose, fidelity):
+    """Kinds of activations and widths, which sizes and forward passes tell apart."""
+    width = fidelity.channels(choose.int("width", 8, 64))
+    act = {"relu": nn.ReLU, "tanh": nn.Tanh}[choose.one_of("act", ("relu", "tanh"))]
+    parts = [nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+    for _ in range(fidelity.layers(choose.int("layers", 1, 3))):
+        parts += [nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width), act()]
+    return nn.Sequential(*parts, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+
+
+def test_fewer_passes_may_rank_in_place_of_the_default_and_do_so_wherever_its_file_is_used(tmp_path):
+    settings = {"kendall": 0.2, "networks": 10, "interval": 0.9, "batch": 16, "fidelities": ["width=0.5,batch=8"]}
+    found = zc.fidelity.calibrate(blocks, "digits:8", **settings)
+    whole = zc.combine.default
+    sets = {tuple(one.combination.proxies): one.passes for one in part_sets(whole, 16)}
+    assert sets[tuple(found.proxies)] < sets[tuple(whole.proxies)] and set(found.parts) == set(whole.proxies)
+    assert found.tried.loc["width=0.5,batch=8", "proxies"] == found.proxies
+    file = str(tmp_path / "fidelity.json")
+    found.save(file)
+    short = {"candidates": 4, "epochs": 0, "batch": 8, "fidelity": file}
+    ranked = zc.search(blocks, "digits:8", **short)
+    assert ranked.settings["proxies"].split(",") == found.proxies
+    assert any(f"in place of {whole}" in note for note in ranked.table.notes)
+    own = zc.search(blocks, "digits:8", proxies="snip,naswot", **short)
+    assert own.settings["proxies"] == "snip,naswot" and not any("in place of" in note for note in own.table.notes)
+
+
+def test_a_calibrated_combination_of_ones_own_keeps_its_weights_among_fewer_parts():
+    own = zc.Combination({"params": 0.5, "naswot": 1.0, "snip": -0.25}, "rank_mean")
+    sets = part_sets(own, 16)
+    assert [one.combination.weights for one in sets[:2]] == [{"params": 0.5}, {"params": 0.5, "naswot": 1.0}]
+    assert sets[-1] == PartSet(own, 2) and {one.combination.method for one in sets} == {"rank_mean"}
+    assert part_sets(replace(own, where="snip > 0"), 16) == [PartSet(replace(own, where="snip > 0"), 2)]
 
 
 def test_full_size_is_the_answer_where_nothing_cheaper_agrees():
@@ -145,6 +181,7 @@ def test_a_fidelity_of_another_space_of_the_same_name_is_refused(of_net, tmp_pat
         ({"kendall": "high"}, r"fidelity\.json is no file .* its kendall is 'high'"),
         ({"networks": None, "cost": True}, r"fidelity\.json is no file .* its cost is True"),
         ({"settings": {}}, r"fidelity\.json is no file .* its space is missing"),
+        ({"proxies": "snip"}, r"fidelity\.json is no file .* its proxies are 'snip'"),
     ],
 )
 def test_a_file_that_no_calibration_wrote_is_named(of_net, tmp_path, changed, message):
@@ -181,7 +218,7 @@ def test_settings_that_cannot_be_used_are_named(settings, message):
 def test_a_space_that_is_too_small_or_does_not_run_is_refused():
     with pytest.raises(InputError, match="2 different networks, too few"):
         zc.fidelity.calibrate(lambda choose: nn.Linear(choose.int("width", 1, 2), 1), "digits:8")
-    with pytest.raises(InputError, match="no network runs at full size"):
+    with pytest.raises(InputError, match=r"no network runs at full size, .*; of width=\d+: .*mat1 and mat2 shapes"):
         zc.fidelity.calibrate(lambda choose: nn.Linear(choose.int("width", 1, 50), 1), "digits:8")
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -130,6 +130,8 @@ PRESETS = {
     "transnas_micro": "width=0.5,batch=16",
 }
 """For each space the cheapest fidelity that was measured to rank as full size does, on the benchmark's kind of data."""
+_RANKED_BY: dict[str, list[str]] = {}
+"""The proxies that do so in place of the default."""
 _NUMBERS = ("kendall", "low", "high", "networks", "cost", "wanted")
 """What a calibration says of its fidelity; see `zerocost.fidelity.Calibrated`."""
 
@@ -149,6 +151,32 @@ def check_space(given: object, space: str, code: str) -> None:
                     f"{text} holds a fidelity of the space {of}, but the space is {known}; calibrate that one, or give "
                     "the fidelity itself"
                 )
+
+
+class Reduced(NamedTuple):
+    """What ranks at a measured fidelity.
+
+    Attributes:
+        proxies: the proxies.
+        stands_for: what they rank in place of, as `str` of a combination; None for the default.
+    """
+
+    proxies: list[str]
+    stands_for: str | None
+
+
+def ranked_by(given: object) -> Reduced | None:
+    """What ranks at a fidelity that was measured: a preset, or a .json file of `fidelity.calibrate`; None for others.
+
+    >>> ranked_by("width=0.5") is None
+    True
+    """
+    text = given.strip() if isinstance(given, str) else ""
+    if text.endswith(".json"):
+        found = _read(Path(text))
+        proxies, settings = found.get("proxies"), found.get("settings", {})
+        return Reduced(proxies, settings.get("score", "")) if proxies else None
+    return Reduced(_RANKED_BY[text], None) if text in _RANKED_BY else None
 
 
 def check_used(name: str, given: int | None, fidelities: Iterable[Fidelity]) -> None:
@@ -184,6 +212,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or not isinstance(found.get("fidelity"), str) or found["fidelity"].endswith(".json"):
         raise InputError(f"{path} holds no fidelity; expected a file that `zerocost calibrate --save` wrote")
     settings = found.get("settings")
+    proxies = found.get("proxies", [])
+    if not isinstance(proxies, list) or not all(isinstance(name, str) for name in proxies):
+        raise InputError(f"{path} is no file that `zerocost calibrate --save` wrote: its proxies are {proxies!r}")
     kinds = [(found, name, (int, float, type(None))) for name in _NUMBERS]
     for held, name, allowed in (*kinds, (settings if isinstance(settings, dict) else {}, "space", (str,))):
         if type(held.get(name, ...)) not in allowed:

@@ -2,6 +2,7 @@
 
 from zerocost.combine.combination import Combination, load
 from zerocost.combine.ranks import agreement, consensus, log_rank, rank_mean, vote
+from zerocost.combine.reduced import reduced
 from zerocost.combine.wanted import as_combination, as_proxies, default, for_inputs, proxies_for, tokens
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "log_rank",
     "proxies_for",
     "rank_mean",
+    "reduced",
     "tokens",
     "vote",
 ]

@@ -159,8 +159,14 @@ def _rank_correlation(first: _Floats, second: _Floats) -> float:
     """Spearman's correlation; 0 where it is not defined."""
     if len(first) < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    ranks = pd.DataFrame({"first": first, "second": second}).rank().to_numpy()
-    return float(np.corrcoef(ranks.T)[0, 1])
+    return float(np.corrcoef([_mean_ranks(first), _mean_ranks(second)])[0, 1])
+
+
+def _mean_ranks(values: _Floats) -> _Floats:
+    """Ranks of which equal values share the mean, as pandas gives them, several times as fast for a hundred values."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: _Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks
 
 
 def _agreed_weights(

@@ -3,9 +3,10 @@ imports its compiler, which takes a second, for the first of some of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from zerocost.engine.calls import Call
@@ -13,19 +14,14 @@ from zerocost.engine.functions import ATTENTION, PRODUCTS, RECURRENT, SUMS
 from zerocost.engine.operators import empty, slid, spreads_to
 from zerocost.engine.recurrent import Recurrence
 
-_DIMENSIONS = {"conv1d": 1, "conv2d": 2, "conv3d": 3}
-_AVERAGES = {"avg_pool1d": 1, "avg_pool2d": 2, "avg_pool3d": 3}
-_POOLINGS = {"adaptive_avg_pool1d": 1, "adaptive_avg_pool2d": 2, "adaptive_avg_pool3d": 3}
-_INPLACE = {"tanh": None, "sigmoid": None, "relu6": 1, "hardsigmoid": 1, "hardswish": 1, "silu": 1, "hardtanh": 3}
-"""Activations, and where they are told to change their input."""
 _OF_ATTENTION = ("query", "key", "value", "attn_mask")
-_PAIRS = SUMS | PRODUCTS
 
 
 def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
     """What layers of an LSTM, a GRU or a plain recurrent network return on the meta device; None elsewhere, and for
     any other call.
 
+    >>> import torch
     >>> layer, x = torch.nn.LSTM(3, 4, 2, device="meta"), torch.empty(5, 2, 3, device="meta")
     >>> states = torch.empty(2, 2, 4, device="meta")
     >>> given = x, (states, states), layer._flat_weights, True, 2, 0.0, False, False, False
@@ -46,23 +42,13 @@ def quick_result(call: Call) -> Tensor | None:
     """What a convolution, a linear layer, attention, an activation, an average of a window or an adaptive one, or a
     sum or product of two tensors or with a number, returns on the meta device; None for any other call.
 
+    >>> import torch
     >>> images, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
     >>> quick_result(Call(torch.conv2d, "conv2d", (images, weight, None, 2), {})).shape
     torch.Size([1, 4, 3, 3])
     """
-    if call.name in _DIMENSIONS:
-        return _convolved(call, _DIMENSIONS[call.name])
-    if call.name in _AVERAGES:
-        return _averaged(call, _AVERAGES[call.name])
-    if call.name in _POOLINGS:
-        return _pooled(call, _POOLINGS[call.name])
-    if call.name == "linear":
-        return _mapped(call)
-    if call.name == ATTENTION:
-        return _attended(call)
-    if call.name in _INPLACE:
-        return _activated(call, _INPLACE[call.name])
-    return _paired(*call.args) if call.name in _PAIRS and len(call.args) == 2 and not call.kwargs else None
+    rule = _RULES.get(call.name)
+    return None if rule is None else rule(call)
 
 
 def _convolved(call: Call, dimensions: int) -> Tensor | None:
@@ -121,7 +107,10 @@ def _mapped(call: Call) -> Tensor | None:
     return empty(inputs, *inputs.shape[:-1], weight.shape[0]) if known else None
 
 
-def _paired(one: Any, other: Any) -> Tensor | None:
+def _paired(call: Call) -> Tensor | None:
+    if len(call.args) != 2 or call.kwargs:
+        return None
+    one, other = call.args
     if type(other) not in (int, float):
         if not _alike(one, other) or not other.is_contiguous():
             return None
@@ -142,3 +131,16 @@ def _as_tuple(value: Any, dimensions: int) -> tuple[int, ...] | None:
     if isinstance(value, int):
         return (value,) * dimensions
     return tuple(value) if isinstance(value, tuple | list) and len(value) == dimensions else None
+
+
+_INPLACE = {"tanh": None, "sigmoid": None, "relu6": 1, "hardsigmoid": 1, "hardswish": 1, "silu": 1, "hardtanh": 3}
+"""Activations, and where they are told to change their input."""
+_RULES: dict[str, Callable[[Call], Tensor | None]] = {
+    **{f"conv{n}d": partial(_convolved, dimensions=n) for n in (1, 2, 3)},
+    **{f"avg_pool{n}d": partial(_averaged, dimensions=n) for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d": partial(_pooled, dimensions=n) for n in (1, 2, 3)},
+    **{name: partial(_activated, inplace=place) for name, place in _INPLACE.items()},
+    **dict.fromkeys(SUMS | PRODUCTS, _paired),
+    "linear": _mapped,
+    ATTENTION: _attended,
+}

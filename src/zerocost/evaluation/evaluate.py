@@ -19,7 +19,7 @@ from zerocost.base.whole import check_whole
 from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
-from zerocost.combine import Combination, as_combination, as_proxies, for_inputs
+from zerocost.combine import Combination, as_combination, as_proxies, for_inputs, reduced
 from zerocost.engine.proxy import Proxy
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, mean_over_repeats, tabulate_scores, tabulate_statistics
@@ -157,7 +157,7 @@ def evaluate(
     source, source_name = _scoring_data(table, query, data)
     each, repeats = range(seed, seed + seeds), scale.repeats or 1
     batches_by_seed = draw_job_batches(source, range(seed, seed + seeds * repeats), samples, batches, balanced, scale)
-    suited = for_inputs(proxies, batches_by_seed[seed][0].inputs)
+    suited = reduced(for_inputs(proxies, batches_by_seed[seed][0].inputs), fidelity)
     combination, given = as_combination(suited), portable_proxies(as_proxies(suited))
     where = None if device is None else str(device)
     chosen = as_task(task, source, batches_by_seed[seed][0])
@@ -185,6 +185,7 @@ def evaluate(
         "architectures": f"{architectures:,} of {len(known):,}",
         "proxies": ", ".join(given),
         "all together": str(combination),
+        **({"in place of": combination.made["in_place_of"]} if "in_place_of" in combination.made else {}),
         "seeds": ", ".join(map(str, each)),
         "data": source_name,
         "batch": scale.batch or samples,

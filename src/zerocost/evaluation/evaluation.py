@@ -19,7 +19,7 @@ from zerocost.benchmarks.base import Query
 from zerocost.benchmarks.direction import falls
 from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, TOGETHER, scores_by_seed
-from zerocost.scoring.notes import budget_note, shrinking_notes
+from zerocost.scoring.notes import budget_note, reduced_note, shrinking_notes
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
 
@@ -102,10 +102,11 @@ class Evaluation(Result):
 
     @property
     def notes(self) -> list[str]:
-        """What the rows of budgets are, and which proxies lose their order at the fidelity."""
+        """What the rows of budgets are, what ranks at the fidelity, and which proxies lose their order there."""
         fidelity = Fidelity.parse(str(self.settings.get("fidelity", "full")))
         notes = shrinking_notes(self.proxies, fidelity, self.settings.get("batch", 64))
-        return [*filter(None, [self.budget_note]), *notes]
+        reduced = reduced_note(self.settings["all together"], self.settings.get("in place of"))
+        return [*filter(None, [self.budget_note]), *reduced, *notes]
 
     @property
     def budget_note(self) -> str:

@@ -66,6 +66,15 @@ def shrinking_notes(names: Iterable[str], fidelity: Fidelity, batch: int) -> lis
     return notes
 
 
+def reduced_note(score: str, in_place_of: str | None) -> list[str]:
+    """A line where a score ranks in place of another one at a measured fidelity.
+
+    >>> reduced_note("naswot", "the consensus of naswot, snip")
+    ['as was measured at this fidelity, naswot ranks in place of the consensus of naswot, snip']
+    """
+    return [f"as was measured at this fidelity, {score} ranks in place of {in_place_of}"] if in_place_of else []
+
+
 def budget_note(names: Iterable[str], together: str | None) -> str:
     """What the rows of budgets in an evaluation are, beside what all proxies are combined by; empty without any.
 

@@ -12,7 +12,7 @@ from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.progress import StageProgress, report_stages
 from zerocost.benchmarks.base import Benchmark
-from zerocost.combine import for_inputs
+from zerocost.combine import for_inputs, reduced
 from zerocost.data.as_batch import first_batch
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
@@ -151,7 +151,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         fitting, validation = data_.split(loaded, 0.2, seed=self.seed)
         batch = first_batch(fitting, self.seed)
         task = self.choose_task(fitting, batch)
-        pipeline = replace(self, proxies=for_inputs(self.proxies, batch.inputs))
+        pipeline = replace(self, proxies=reduced(for_inputs(self.proxies, batch.inputs), self.fidelity))
         with ExitStack() as stack:
             report = stack.enter_context(report_stages(progress, _STAGES))
             opened = stack.enter_context(Store(store))

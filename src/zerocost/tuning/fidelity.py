@@ -19,7 +19,7 @@ from zerocost.base.device import check_place
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import check_space
 from zerocost.base.files import write_text
-from zerocost.base.format import percent
+from zerocost.base.format import join_words, percent
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.version import VERSION
 from zerocost.combine import Combination, as_combination, as_proxies, default, for_inputs
@@ -34,6 +34,7 @@ from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
 from zerocost.tasks import Task
 from zerocost.tasks.task import as_task, task_name
+from zerocost.tuning.part_sets import part_sets
 from zerocost.tuning.race import PROBES, Agreement, Runner, cheapest_first, grid, hold_out, race
 
 __all__ = ["Calibrated", "calibrate"]
@@ -48,6 +49,7 @@ class Calibrated:
 
     Attributes:
         fidelity: the fidelity; full size where no cheaper one agrees.
+        proxies: what ranks there, combined as at full size.
         kendall: Kendall's τ of its ranking with that at full size, on networks that it was not chosen on; NaN, like
             the ends of its interval, where full size is the answer.
         low: lower end of the 95 % interval of τ.
@@ -57,12 +59,14 @@ class Calibrated:
         wanted: the τ that was asked for.
         parts: τ of each proxy's own ranking with that at full size, on the same networks; NaN where all its scores are
             equal, and empty where full size is the answer. Sizes count at full size.
-        tried: one row a fidelity that was tried, the cheapest first: `networks`, `kendall`, `low` and `high` on those
-            that it was chosen on, and its `cost`.
+        tried: one row a fidelity that was tried, the cheapest first: the `proxies` that rank best there, or of those
+            that agree the ones of fewest passes; `networks`, `kendall`, `low` and `high` on those that it was chosen
+            on; and the `cost`.
         settings: everything that the result depends on.
     """
 
     fidelity: Fidelity
+    proxies: list[str]
     kendall: float
     low: float
     high: float
@@ -80,10 +84,11 @@ class Calibrated:
             return f"no cheaper fidelity was shown to agree to Kendall {self.wanted:g} with full size: use full size"
         short = "" if self.kendall >= self.wanted else f"; less than the {self.wanted:g} wanted: do not rely on it"
         dear = "; that is no cheaper: use full size" if self.cost >= 1 else ""
+        rank = "rank" if len(self.proxies) > 1 else "ranks"
         return (
-            f"{self.fidelity} ranks as full size does to Kendall {self.kendall:.2f}, 95 % interval {self.low:.2f} to "
-            f"{self.high:.2f} ({self.networks} networks it was not chosen on), for {percent(self.cost)} of the "
-            f"cost{short}{dear}"
+            f"{join_words(self.proxies)} at {self.fidelity} {rank} as full size does to Kendall {self.kendall:.2f}, "
+            f"95 % interval {self.low:.2f} to {self.high:.2f} ({self.networks} networks it was not chosen on), for "
+            f"{percent(self.cost)} of the cost{short}{dear}"
         )
 
     def __str__(self) -> str:
@@ -131,18 +136,21 @@ class _Arguments(SettingsGroup):
 
 @takes(_Arguments)
 def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **settings: Any) -> Calibrated:
-    """Find the cheapest fidelity whose ranking agrees with that of the full networks.
+    """Find the cheapest fidelity whose ranking agrees with that of the full networks, and what ranks there.
 
     Fidelities are tried from the cheapest up, by counted multiply-adds and layers, on architectures drawn at random,
-    from the same seed as at full size. Each starts with 16 networks and gets half as many more until the 95 % interval
-    of Kendall's τ lies below the wanted τ, or is narrower than `interval`. The first whose whole interval reaches the
-    wanted τ is chosen, and those that cost more are never scored. Each network is scored once at full size. How well
-    the choice agrees is then measured on other networks, until that interval is narrow enough too.
+    from the same seed as at full size. At each, several sets of proxies may rank: for each set of passes, the parts of
+    the combination that it gives; for the default, also with `naswot` and `az_expressivity`, which need no pass of
+    their own. Each fidelity starts with 16 networks and gets half as many more until the 95 % interval of Kendall's τ
+    of each set lies below the wanted τ, or is narrower than `interval`. Of the sets whose whole interval reaches the
+    wanted τ, the one of fewest passes counts. The cheapest, by what a pass costs times their number, is chosen; what
+    costs more is never scored. Each network is scored once at full size. How well the choice agrees is then measured on
+    other networks, until that interval is narrow enough too.
 
     Args:
         space: a `SearchSpace`, the name of one, or a function of choices, as in `search`.
         data: anything `zerocost.data.load` takes, with targets.
-        proxies: what ranks: a combination of proxies, its .json file, or names; as in `rank` by default.
+        proxies: what ranks at full size: a combination of proxies, its .json file, or names; as in `rank` by default.
         kendall: the wanted τ, between 0 and 1.
         fidelities: what to choose among. By default widths 1, 0.5 and 0.25, depths 1, 0.5 and 0.2, images of all, half
             and a quarter of the pixels a side, all and a quarter of the batch, and one or three initialisations.
@@ -183,7 +191,6 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
     code = own_code(fitted)
     proxies = for_inputs(given.proxies, batch.inputs)
     combination = as_combination(proxies)
-    names = portable_proxies(as_proxies(proxies))
     drawn = distinct(fitted, 2 * given.networks, np.random.default_rng(given.seed))
     texts = [str(arch) for arch in drawn]
     if len(texts) < _FEWEST:
@@ -191,14 +198,18 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
             f"the space has {len(texts)} different networks, too few to calibrate; score them at full size"
         )
     chosen_on, others = texts[: len(texts) // 2], texts[len(texts) // 2 :]
+    samples = given.batch or combination.batch or usual_size(source)
+    sets = part_sets(combination, samples)
+    names = dict.fromkeys(name for one in sets for name in one.combination.proxies)
     with Store(given.store) as store, report_steps(given.progress, "calibrating") as report:
         runner = Runner(
             space=fitted,
             data=source,
             combination=combination,
-            proxies=list(names.values()),
+            sets=sets,
+            proxies={**{name: name for name in names}, **portable_proxies(as_proxies(proxies))},
             task=task,
-            samples=given.batch or combination.batch or usual_size(source),
+            samples=samples,
             store=store,
             device=None if given.device is None else str(given.device),
             workers=given.workers,
@@ -206,22 +217,22 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
             seed=given.seed,
         )
         ordered = cheapest_first(runner, _fidelities(given.fidelities, fitted) or grid(runner), chosen_on)
-        full = runner.seconds(FULL, chosen_on[:PROBES])
+        full = runner.seconds(FULL, chosen_on[:PROBES], combination.proxies)
         tried: list[dict[str, Any]] = []
-        best = None
-        for found in race(runner, ordered, chosen_on, given.kendall, given.interval):
-            cost = runner.seconds(found.fidelity, chosen_on[:PROBES]) / full
+        best, share = None, 1.0
+        for found, chosen in race(runner, ordered, chosen_on, given.kendall, given.interval):
+            cost = runner.seconds(found.fidelity, chosen_on[:PROBES], found.proxies) / full
             tried.append(asdict(found) | {"fidelity": str(found.fidelity), "cost": cost})
-            best = found if found.low >= given.kendall else None
+            best, share = (found, cost) if chosen else (best, share)
             report(len(tried), len(ordered))
-        held = Agreement(FULL, 0, math.nan, math.nan, math.nan)
+        held = Agreement(FULL, combination.proxies, 0, math.nan, math.nan, math.nan)
         parts: dict[str, float] = {}
         if best is not None:
-            held, parts = hold_out(runner, best.fidelity, others, given.interval)
+            held, parts = hold_out(runner, best.fidelity, best.proxies, others, given.interval)
     columns = [*(one.name for one in fields(Agreement)), "cost"]
     return Calibrated(
         **asdict(held) | {"fidelity": held.fidelity},
-        cost=tried[-1]["cost"] if best else 1.0,
+        cost=share,
         wanted=given.kendall,
         parts=parts,
         tried=pd.DataFrame(tried, columns=columns).set_index("fidelity"),

@@ -1,11 +1,12 @@
-"""Fidelities in a race: scored from the cheapest up, each on no more networks than decide whether it agrees."""
+"""Fidelities, and parts of a combination, in a race: scored from the cheapest up, each on no more networks than decide
+whether it agrees."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import product
 from statistics import fmean
@@ -27,6 +28,7 @@ from zerocost.statistics.kendall_interval import kendall_interval
 from zerocost.statistics.ranking import Values, kendall
 from zerocost.store import Store
 from zerocost.tasks import Task
+from zerocost.tuning.part_sets import PartSet
 
 PROBES = 3
 """Networks on which costs are counted and timed."""
@@ -40,10 +42,11 @@ _SMALLEST = 8
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well a fidelity's ranking agrees with that at full size, on some networks.
+    """How well the ranking of some parts at a fidelity agrees with that of all at full size, on some networks.
 
     Attributes:
         fidelity: the fidelity.
+        proxies: the parts.
         networks: how many.
         kendall: Kendall's τ of the two rankings; NaN where there is none.
         low: lower end of its 95 % interval.
@@ -51,6 +54,7 @@ class Agreement:
     """
 
     fidelity: Fidelity
+    proxies: list[str]
     networks: int
     kendall: float
     low: float
@@ -64,8 +68,9 @@ class Runner:
     Attributes:
         space: the architectures' space.
         data: what batches are drawn from.
-        combination: what ranks.
-        proxies: its proxies.
+        combination: what ranks at full size.
+        sets: what may rank in its place.
+        proxies: every proxy of these, as jobs take it, by name.
         task: what the networks' outputs are for.
         samples: in the batch at full size.
         store: keeps the scores.
@@ -78,7 +83,8 @@ class Runner:
     space: SearchSpace
     data: Any
     combination: Combination
-    proxies: Sequence[str | Proxy]
+    sets: Sequence[PartSet]
+    proxies: Mapping[str, str | Proxy]
     task: Task
     samples: int
     store: Store
@@ -88,33 +94,36 @@ class Runner:
     seed: int
     sizes: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def job(self, fidelity: Fidelity, proxies: Sequence[str | Proxy] | None = None) -> Job:
-        """What is scored at a fidelity; these proxies in place of the combination's."""
+    def job(self, fidelity: Fidelity, names: Iterable[str]) -> Job:
+        """What is scored at a fidelity."""
         seeds = range(self.seed, self.seed + (fidelity.repeats or self.combination.repeats or 1))
         batches = draw_job_batches(self.data, seeds, self.samples, 1, False, fidelity)
-        given = tuple(self.proxies if proxies is None else proxies)
+        given = tuple(self.proxies.get(name, name) for name in names)
         return Job(self.space, given, batches, fidelity, self.device, self.task)
 
     @contextmanager
-    def ranking(self, fidelity: Fidelity) -> Iterator[_Ranking]:
-        """What ranks architectures at a fidelity; at a reduced one in this process."""
+    def scoring(self, fidelity: Fidelity) -> Iterator[_Scoring]:
+        """What scores architectures at a fidelity: at full size by the combination, else in this process by all that
+        may rank in its place."""
         workers, ray = (self.workers, self.ray) if fidelity == FULL else (1, None)
-        with Scorer(self.job(fidelity), store=self.store, workers=workers, ray=ray) as scorer:
-            yield _Ranking(self, scorer)
+        names = self.combination.proxies if fidelity == FULL else list(self.proxies)
+        with Scorer(self.job(fidelity, names), store=self.store, workers=workers, ray=ray) as scorer:
+            yield _Scoring(self, scorer)
 
-    def seconds(self, fidelity: Fidelity, texts: Sequence[str]) -> float:
+    def seconds(self, fidelity: Fidelity, texts: Sequence[str], names: Sequence[str]) -> float:
         """The process's CPU seconds that scoring takes there, whatever the store knows already; the less of two times,
         as other work on the machine only adds to them."""
         spent = []
         for _ in range(2):
-            with Store(None) as empty, Scorer(self.job(fidelity), store=empty) as scorer:
+            with Store(None) as empty, Scorer(self.job(fidelity, names), store=empty) as scorer:
                 start = time.process_time()
                 scorer(texts)
                 spent.append(time.process_time() - start)
         return min(spent)
 
     def counted_costs(self, fidelities: Sequence[Fidelity], texts: Sequence[str]) -> dict[Fidelity, float]:
-        """For each fidelity at which networks run: multiply-adds and what layers cost beside, always the same."""
+        """For each fidelity at which networks run, what a pass costs: multiply-adds and what layers cost beside, always
+        the same."""
         passes: dict[Fidelity, tuple[float, float]] = {}
         found = {}
         for one in fidelities:
@@ -128,11 +137,12 @@ class Runner:
 
     def _count(self, fidelity: Fidelity, texts: Sequence[str]) -> tuple[float, float]:
         """The mean multiply-adds of a sample and parameter tensors of the networks; NaN where none runs."""
-        proxies = resolve(("flops", "layer_count"))
+        names = ("flops", "layer_count")
         try:
-            job = self.job(fidelity)
+            job = self.job(fidelity, names)
         except InputError:  # pixels of what is no image
             return math.nan, math.nan
+        proxies = resolve(names)
         each = [job.score(proxies, (text, self.seed), frozenset(p.name for p in proxies)) for text in texts]
         known = [(a.value, b.value) for a, b in ((s["flops"], s["layer_count"]) for s in each)]
         counted = [(a, b) for a, b in known if a is not None and b is not None]
@@ -150,15 +160,15 @@ class Runner:
 
 
 @dataclass(frozen=True)
-class _Ranking:
-    """The scores of networks at one fidelity, combined."""
+class _Scoring:
+    """The scores of networks at one fidelity."""
 
     runner: Runner
     scorer: Scorer
 
-    def __call__(self, texts: Sequence[str]) -> Values:
+    def ranks(self, texts: Sequence[str]) -> Values:
         """The combined score of each, among these; −∞ for a network that nothing could score."""
-        return np.asarray(self.runner.combination(self.scores(texts)), dtype=np.float64)
+        return _combined(self.runner.combination, self.scores(texts))
 
     def scores(self, texts: Sequence[str]) -> pd.DataFrame:
         """A row an architecture, a column a proxy, NaN where it failed; sizes are those of the full networks."""
@@ -183,52 +193,86 @@ def grid(runner: Runner) -> list[Fidelity]:
     return [one for one in (Fidelity(*each) for each in every) if one != FULL]
 
 
-def cheapest_first(runner: Runner, fidelities: Sequence[Fidelity], texts: Sequence[str]) -> list[Fidelity]:
+def cheapest_first(runner: Runner, fidelities: Sequence[Fidelity], texts: Sequence[str]) -> dict[Fidelity, float]:
     """Those that can be scored and cost less than full size, by counted cost; of equal networks one is enough."""
     costs = runner.counted_costs([FULL, *fidelities], texts[:PROBES])
     if FULL not in costs:
-        raise InputError("no network runs at full size, so that there is nothing to agree with")
+        names = ["flops", "layer_count"]
+        card = runner.job(FULL, names).score(resolve(names), (texts[0], runner.seed), frozenset(names))
+        reason = next((one.reason for one in card.values() if one.reason), "its multiply-adds are not known")
+        raise InputError(
+            f"no network runs at full size, so that there is nothing to agree with; of {texts[0]}: {reason}"
+        )
     counted: dict[float, Fidelity] = {}
     for one, cost in costs.items():
         if cost < costs[FULL]:
             counted.setdefault(cost, one)
-    return [counted[cost] for cost in sorted(counted)]
+    return {counted[cost]: cost for cost in sorted(counted)}
 
 
 def race(
-    runner: Runner, ordered: Sequence[Fidelity], texts: Sequence[str], wanted: float, interval: float
-) -> Iterator[Agreement]:
-    """How well each fidelity agrees, one after the other; the last one yielded agrees if any does."""
-    with runner.ranking(FULL) as full:
-        for one in ordered:
-            with runner.ranking(one) as reduced:
-                found = _agreement(full, reduced, one, texts, (wanted, interval))
-            yield found
-            if found.low >= wanted:
+    runner: Runner, ordered: Mapping[Fidelity, float], texts: Sequence[str], wanted: float, interval: float
+) -> Iterator[tuple[Agreement, bool]]:
+    """How well each fidelity agrees, one after the other, and whether it is the cheapest so far that does; until no
+    other can be cheaper."""
+    cheapest = math.inf
+    passes = {tuple(one.combination.proxies): one.passes for one in runner.sets}
+    with runner.scoring(FULL) as full:
+        for one, cost in ordered.items():
+            if cost * min(passes.values()) >= cheapest:
                 return
+            with runner.scoring(one) as reduced:
+                found = _best_set(full, reduced, runner.sets, one, texts, (wanted, interval))
+            needed = cost * passes[tuple(found.proxies)]
+            chosen = found.low >= wanted and needed < cheapest
+            cheapest = needed if chosen else cheapest
+            yield found, chosen
 
 
 def hold_out(
-    runner: Runner, fidelity: Fidelity, texts: Sequence[str], interval: float
+    runner: Runner, fidelity: Fidelity, proxies: Sequence[str], texts: Sequence[str], interval: float
 ) -> tuple[Agreement, dict[str, float]]:
-    """How well a fidelity agrees on networks that it was not chosen on, and Kendall's τ of each proxy there."""
-    with ExitStack() as stack:
-        full, reduced = (stack.enter_context(runner.ranking(one)) for one in (FULL, fidelity))
-        found = _agreement(full, reduced, fidelity, texts, (-1.0, interval))
+    """How well parts at a fidelity agree on networks that they were not chosen on, and Kendall's τ of each proxy with
+    itself there."""
+    sets = [one for one in runner.sets if one.combination.proxies == list(proxies)]
+    with runner.scoring(FULL) as full, runner.scoring(fidelity) as reduced:
+        found = _best_set(full, reduced, sets, fidelity, texts, (-1.0, interval))
         large, small = (one.scores(texts[: found.networks]).fillna(-np.inf) for one in (full, reduced))
     return found, {str(name): float(kendall(small[name].to_numpy(), large[name].to_numpy())) for name in large}
 
 
-def _agreement(
-    full: _Ranking, reduced: _Ranking, fidelity: Fidelity, texts: Sequence[str], until: tuple[float, float]
+def _best_set(
+    full: _Scoring,
+    reduced: _Scoring,
+    sets: Sequence[PartSet],
+    fidelity: Fidelity,
+    texts: Sequence[str],
+    until: tuple[float, float],
 ) -> Agreement:
-    """The agreement on the first networks, more and more of them, until its interval is narrow enough or lies below the
-    wanted τ. A few networks can refuse a fidelity, but not choose one."""
+    """The agreement of the set of fewest passes whose whole interval reaches the wanted τ, or else of the set that
+    agrees best: on the first networks, more and more of them, until the intervals are narrow enough or lie below the
+    wanted τ. A few networks can refuse a set, but not choose one."""
     wanted, interval = until
     n = min(_FIRST, len(texts))
     while True:
-        tau = float(kendall(reduced(texts[:n]), full(texts[:n])))
-        low, high = kendall_interval(tau, n) if math.isfinite(tau) else (math.nan, math.nan)
-        if not high >= wanted or high - low <= interval or n == len(texts):
-            return Agreement(fidelity, n, tau, low, high)
+        target, frame = full.ranks(texts[:n]), reduced.scores(texts[:n])
+        found = [(one, _agreement(one.combination, frame, target, fidelity)) for one in sets]
+        sets = [one for one, agreed in found if agreed.high >= wanted]
+        wide = [agreed for _, agreed in found if agreed.high >= wanted and agreed.high - agreed.low > interval]
+        if not wide or n == len(texts):
+            break
         n = min(len(texts), math.ceil(_MORE * n))
+    reaching = [(one.passes, -agreed.kendall, agreed) for one, agreed in found if agreed.low >= wanted]
+    if reaching:
+        return min(reaching, key=lambda one: one[:2])[2]
+    return max((agreed for _, agreed in found), key=lambda agreed: (math.isfinite(agreed.kendall), agreed.kendall))
+
+
+def _agreement(combination: Combination, frame: pd.DataFrame, target: Values, fidelity: Fidelity) -> Agreement:
+    tau = float(kendall(_combined(combination, frame[combination.proxies]), target))
+    low, high = kendall_interval(tau, len(frame)) if math.isfinite(tau) else (math.nan, math.nan)
+    return Agreement(fidelity, combination.proxies, len(frame), tau, low, high)
+
+
+def _combined(combination: Combination, frame: pd.DataFrame) -> Values:
+    return np.asarray(combination(frame), dtype=np.float64)
