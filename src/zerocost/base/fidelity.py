@@ -130,7 +130,9 @@ PRESETS = {
     "transnas_micro": "width=0.5,batch=16",
 }
 """For each space the cheapest fidelity that was measured to rank as full size does, on the benchmark's kind of data."""
-_RANKED_BY: dict[str, list[str]] = {}
+_RANKED_BY: dict[str, list[str]] = {
+    "nasbench201": ["meco_opt", "flops", "naswot", "az_expressivity"],
+}
 """The proxies that do so in place of the default."""
 _NUMBERS = ("kendall", "low", "high", "networks", "cost", "wanted")
 """What a calibration says of its fidelity; see `zerocost.fidelity.Calibrated`."""

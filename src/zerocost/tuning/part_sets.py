@@ -31,8 +31,8 @@ class PartSet(NamedTuple):
 def part_sets(combination: Combination, samples: int) -> list[PartSet]:
     """For each set of passes, all parts of a combination that it gives, fewest passes first.
 
-    Where the passes of the default also give `naswot` and `az_expressivity`, its parts are there with and without
-    these. A combination with conditions or a reference is there as it is.
+    Sizes alone are no such set: among networks of one size they have no order. Where the passes of the default also
+    give `naswot` and `az_expressivity`, its parts are there with and without these. A combination with conditions or a reference is there as it is.
 
     Args:
         combination: what ranks at full size.
@@ -40,7 +40,7 @@ def part_sets(combination: Combination, samples: int) -> list[PartSet]:
 
     >>> sets = part_sets(Combination({"params": 1.0, "naswot": 1.0, "snip": 1.0}), 16)
     >>> [(one.combination.proxies, one.passes) for one in sets]
-    [(['params'], 1), (['params', 'naswot'], 1), (['params', 'naswot', 'snip'], 2)]
+    [(['params', 'naswot'], 1), (['params', 'naswot', 'snip'], 2)]
     """
     names = combination.proxies
     further = [name for name in _FURTHER if name not in names] if combination in (default, tokens) else []
@@ -52,7 +52,7 @@ def part_sets(combination: Combination, samples: int) -> list[PartSet]:
             reached = frozenset[object]().union(*some)
             own = tuple(name for name in names if reached.issuperset(needed[name]))
             more = tuple(name for name in further if reached.issuperset(needed[name]))
-            chosen |= {own, own + more} if own else set()
+            chosen |= {own, own + more} if own and reached else set()
     passes = {one: dict(chain.from_iterable(needed[name].items() for name in one)) for one in chosen}
     sets = [PartSet(_of_parts(combination, one), max(1, sum(passes[one].values()))) for one in sorted(chosen)]
     return sorted(sets, key=lambda one: (one.passes, len(one.combination.proxies)))
