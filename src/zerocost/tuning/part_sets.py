@@ -32,7 +32,8 @@ def part_sets(combination: Combination, samples: int) -> list[PartSet]:
     """For each set of passes, all parts of a combination that it gives, fewest passes first.
 
     Sizes alone are no such set: among networks of one size they have no order. Where the passes of the default also
-    give `naswot` and `az_expressivity`, its parts are there with and without these. A combination with conditions or a reference is there as it is.
+    give `naswot` and `az_expressivity`, its parts are there with and without these. A combination with conditions or a
+    reference is there as it is.
 
     Args:
         combination: what ranks at full size.
