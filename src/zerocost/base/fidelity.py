@@ -128,6 +128,7 @@ PRESETS = {
     "pit": "width=0.25,resolution=64,batch=8",
     "transnas_macro": "width=0.5,batch=16",
     "transnas_micro": "width=0.5,batch=16",
+    "vit": "width=0.25,resolution=64,batch=8",
 }
 """For each space the cheapest fidelity that was measured to rank as full size does, on the benchmark's kind of data."""
 _RANKED_BY: dict[str, list[str]] = {
