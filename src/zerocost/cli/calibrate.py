@@ -89,13 +89,18 @@ def calibrate(
 
 def _print_calibrated(found: Calibrated) -> None:
     """What was tried, and in words what was found."""
-    table = Table("fidelity", box=None, pad_edge=False)
+    table = Table("fidelity", "ranked by", box=None, pad_edge=False)
     for column in ("cost", "networks", "τ", "95 % interval"):
         table.add_column(column, justify="right")
     for name, row in found.tried.iterrows():
         interval = f"{fixed(row['low'])} {fixed(row['high'])}"
         table.add_row(
-            escape(str(name)), percent(row["cost"]), str(int(row["networks"])), fixed(row["kendall"]), interval
+            escape(str(name)),
+            ", ".join(row["proxies"]),
+            percent(row["cost"]),
+            str(int(row["networks"])),
+            fixed(row["kendall"]),
+            interval,
         )
     if len(found.tried):
         out.print(table, highlight=False)
