@@ -133,6 +133,7 @@ PRESETS = {
 """For each space the cheapest fidelity that was measured to rank as full size does, on the benchmark's kind of data."""
 _RANKED_BY: dict[str, list[str]] = {
     "nasbench201": ["meco_opt", "flops", "naswot", "az_expressivity"],
+    "vit": ["meco_opt", "az_trainability", "flops"],
 }
 """The proxies that do so in place of the default."""
 _NUMBERS = ("kendall", "low", "high", "networks", "cost", "wanted")
