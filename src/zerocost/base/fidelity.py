@@ -157,7 +157,7 @@ def check_space(given: object, space: str, code: str) -> None:
                 )
 
 
-class Reduced(NamedTuple):
+class _Reduced(NamedTuple):
     """What ranks at a measured fidelity.
 
     Attributes:
@@ -169,7 +169,7 @@ class Reduced(NamedTuple):
     stands_for: str | None
 
 
-def ranked_by(given: object) -> Reduced | None:
+def ranked_by(given: object) -> _Reduced | None:
     """What ranks at a fidelity that was measured: a preset, or a .json file of `fidelity.calibrate`; None for others.
 
     >>> ranked_by("width=0.5") is None
@@ -179,8 +179,8 @@ def ranked_by(given: object) -> Reduced | None:
     if text.endswith(".json"):
         found = _read(Path(text))
         proxies, settings = found.get("proxies"), found.get("settings", {})
-        return Reduced(proxies, settings.get("score", "")) if proxies else None
-    return Reduced(_RANKED_BY[text], None) if text in _RANKED_BY else None
+        return _Reduced(proxies, settings.get("score", "")) if proxies else None
+    return _Reduced(_RANKED_BY[text], None) if text in _RANKED_BY else None
 
 
 def check_used(name: str, given: int | None, fidelities: Iterable[Fidelity]) -> None:
