@@ -102,11 +102,11 @@ class Evaluation(Result):
 
     @property
     def notes(self) -> list[str]:
-        """What the rows of budgets are, what ranks at the fidelity, and which proxies lose their order there."""
+        """What the rows of budgets are, and what ranks at the fidelity, or which proxies lose their order there."""
         fidelity = Fidelity.parse(str(self.settings.get("fidelity", "full")))
-        notes = shrinking_notes(self.proxies, fidelity, self.settings.get("batch", 64))
-        reduced = reduced_note(self.settings["all together"], self.settings.get("in place of"))
-        return [*filter(None, [self.budget_note]), *reduced, *notes]
+        notes = reduced_note(self.settings["all together"], self.settings.get("in place of"))
+        notes = notes or shrinking_notes(self.proxies, fidelity, self.settings.get("batch", 64))
+        return [*filter(None, [self.budget_note]), *notes]
 
     @property
     def budget_note(self) -> str:

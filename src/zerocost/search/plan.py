@@ -149,7 +149,7 @@ class SearchPlan:
         frame = frame.sort_values("rank_score", ascending=False, kind="stable")
         combination = objectives.combination or self.pipeline.combination
         notes = reduced_note(str(combination), combination.made.get("in_place_of"))
-        notes += shrinking_notes(columns, fidelity, self.pipeline.batch_size(self.split.fitting))
+        notes = notes or shrinking_notes(columns, fidelity, self.pipeline.batch_size(self.split.fitting))
         return ScoreTable(
             *(frame, combination, cards, builders, {}, seconds),
             ranked_by=objectives.ranking,
