@@ -12,6 +12,7 @@ from zerocost.proxies import resolve
 @pytest.mark.parametrize("wanted", ["default", default, list(default.proxies)])
 def test_at_a_measured_fidelity_fewer_proxies_rank_in_place_of_the_default_alone(wanted):
     found = reduced(wanted, " nasbench201 ")
+    assert reduced(wanted, ["nasbench201"]) == found
     if isinstance(wanted, list):
         assert found is wanted
     else:
@@ -19,7 +20,9 @@ def test_at_a_measured_fidelity_fewer_proxies_rank_in_place_of_the_default_alone
         assert len(resolve(found.proxies)) < len(default.proxies)
 
 
-@pytest.mark.parametrize("fidelity", ["width=0.5", "nasbench201 > full", zc.Fidelity(width=0.5), None, "macro"])
+@pytest.mark.parametrize(
+    "fidelity", ["width=0.5", "nasbench201 > full", ["nasbench201", "full"], zc.Fidelity(width=0.5), None, "macro"]
+)
 def test_at_any_other_the_default_ranks(fidelity):
     assert reduced("default", fidelity) == "default"
 
