@@ -102,7 +102,7 @@ def as_inputs(array: _Array) -> Tensor:
 
 
 def as_labels(array: _Array, count: int) -> Tensor:
-    """Class labels as an int64 vector, from whole numbers ≥ 0 of shape `count` or `count`×1; else `InputError`.
+    """Class labels as an int64 vector, from whole numbers ≥ 0 of shape `count` or `count` × 1; else `InputError`.
 
     >>> as_labels(np.array([[3], [1]], np.uint8), count=2)
     tensor([3, 1])

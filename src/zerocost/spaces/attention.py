@@ -18,7 +18,7 @@ def join_heads(x: Tensor) -> Tensor:
 
 
 class SelfAttention(nn.Module):
-    """Softmax attention of tokens N×T×`width` among themselves, by `heads` heads of `head_size` each."""
+    """Softmax attention of tokens N × T × `width` among themselves, by `heads` heads of `head_size` each."""
 
     def __init__(self, width: int, heads: int, head_size: int) -> None:
         super().__init__()

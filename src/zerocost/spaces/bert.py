@@ -64,7 +64,7 @@ class Mixed(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Token ids N×T to logits N×`classes`, read from the first token."""
+    """Token ids N × T to logits N × `classes`, read from the first token."""
 
     def __init__(self, width: int, layers: list[_Layer], fidelity: Fidelity, vocabulary: int, classes: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ def space(vocabulary: int = 30_522, classes: int = 2) -> CodedSpace:
     ==================  =============================================================
 
     The network is the authors' PyTorch one, with ELECTRA's embedding and head for classification: token ids N×T, with T
-    at most 512, to logits N×`classes`. Dropout is left out. No two architectures are twins.
+    at most 512, to logits N × `classes`. Dropout is left out. No two architectures are twins.
 
     A fidelity's `width` scales all features, its `depth` removes the last layers; the length is that of the data.
 

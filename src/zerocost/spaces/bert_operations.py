@@ -1,4 +1,4 @@
-"""The operations of the encoders of space `bert`: what mixes the tokens N×T×`width`."""
+"""The operations of the encoders of space `bert`: what mixes the tokens N × T × `width`."""
 
 from __future__ import annotations
 

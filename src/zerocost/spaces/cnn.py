@@ -95,7 +95,7 @@ class Block(nn.Module):
 
 
 class CNN(nn.Module):
-    """Blocks of convolutions and a classifier: images N×`in_channels`×`resolution`×`resolution` to N×`classes`."""
+    """Blocks of convolutions and a classifier: images N × `in_channels` × H × W of one size to N × `classes`."""
 
     def __init__(self, spec: Spec, fidelity: Fidelity, classes: int, in_channels: int, resolution: int) -> None:
         super().__init__()

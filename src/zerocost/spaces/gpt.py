@@ -74,7 +74,7 @@ class ParallelBlock(nn.Module):
 
 
 class GPT(nn.Module):
-    """Token ids N×T to logits N×T×`vocabulary`; the output layer shares its weight with the embedding."""
+    """Token ids N × T to logits N × T × `vocabulary`; the output layer shares its weight with the embedding."""
 
     def __init__(self, spec: _Spec, fidelity: Fidelity, vocabulary: int) -> None:
         super().__init__()
@@ -112,7 +112,7 @@ def space(vocabulary: int = 50_254, scale: str = "s") -> CodedSpace:
 
     Position is told by rotation of queries and keys, attention and perceptron stand side by side, and the output layer
     is tied to the embedding. No two architectures are twins. Token ids N×T of any length give logits
-    N×T×`vocabulary`. Dropout is left out.
+    N × T × `vocabulary`. Dropout is left out.
 
     A fidelity's `width` scales the width and the size of a head, its `depth` removes the last layers; the length is
     that of the data.

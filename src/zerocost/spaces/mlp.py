@@ -73,7 +73,7 @@ class Block(nn.Module):
 
 
 class Columns(nn.Module):
-    """Numbers N×F and embeddings of categories N×G side by side, in one tensor of N×`width`."""
+    """Numbers N×F and embeddings of categories N×G side by side, in one tensor of N × `width`."""
 
     def __init__(self, features: int, categories: Sequence[int], embedding: int) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Columns(nn.Module):
 
 
 class MLP(nn.Module):
-    """Blocks of linear layers and a last one: numbers N×`features`, codes N×G or both to N×`outputs`."""
+    """Blocks of linear layers and a last one: numbers N × `features`, codes N×G or both to N × `outputs`."""
 
     def __init__(self, spec: Spec, fidelity: Fidelity, features: int, outputs: int, categories: Sequence[int]) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class MLP(nn.Module):
 def space(features: int = 8, outputs: int = 1, categories: Sequence[int] = ()) -> ChoiceSpace:
     """Perceptrons of 1 to 6 hidden layers for the rows of a table: 3,960 of them, 11,880 with categories.
 
-    They take N×`features` numbers, N×G codes of categories, or both as two arguments.
+    They take N × `features` numbers, N×G codes of categories, or both as two arguments.
 
     ============  =======================  ==============================================================
     choice        options                  meaning

@@ -68,7 +68,7 @@ class Cell(nn.Module):
 
 
 class CellNetwork(nn.Module):
-    """Three stacks of cells, halved images and doubled channels between: N×`in_channels`×H×W to N×`classes`."""
+    """Three stacks of cells, halved images and doubled channels between: N × `in_channels` × H × W to N × `classes`."""
 
     def __init__(self, dag: Dag, channels: int, cells: int, in_channels: int, classes: int) -> None:
         super().__init__()

@@ -99,7 +99,7 @@ class Reduction(nn.Module):
 
 
 class CellNetwork(nn.Module):
-    """Three stages of cells with a reduction between: N×`in_channels`×H×W images to N×`classes`.
+    """Three stages of cells with a reduction between: N × `in_channels` × H × W images to N × `classes`.
 
     Args:
         operations: of the cell, one for each of `EDGES`.

@@ -60,7 +60,7 @@ class Pooling(nn.Module):
 
 
 class PoolingTransformer(nn.Module):
-    """Images of `resolution` pixels a side to logits N×`classes`, read from the class token."""
+    """Images of `resolution` pixels a side to logits N × `classes`, read from the class token."""
 
     def __init__(self, spec: _Spec, fidelity: Fidelity, classes: int, in_channels: int, resolution: int) -> None:
         super().__init__()

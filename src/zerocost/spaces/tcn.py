@@ -88,7 +88,7 @@ class Block(nn.Module):
 
 
 class TCN(nn.Module):
-    """Blocks of convolutions over time and a linear layer: series N×time×`features` to N×`outputs`."""
+    """Blocks of convolutions over time and a linear layer: series N × time × `features` to N × `outputs`."""
 
     def __init__(self, spec: Spec, fidelity: Fidelity, outputs: int, features: int) -> None:
         super().__init__()

@@ -34,7 +34,7 @@ class VisionSpec(NamedTuple):
 
 
 class VisionTransformer(nn.Module):
-    """Images of `resolution` pixels a side to logits N×`classes`: patches, layers, the mean of the patches' tokens."""
+    """Images of `resolution` pixels a side to logits N × `classes`: patches, layers, the mean of the tokens."""
 
     def __init__(self, spec: VisionSpec, fidelity: Fidelity, classes: int, in_channels: int, resolution: int) -> None:
         super().__init__()
