@@ -67,6 +67,11 @@ def test_division_by_nothing_is_no_warning() -> None:
     ]
 
 
+def test_what_is_no_text_is_refused() -> None:
+    with pytest.raises(InputError, match="conditions are a text, but got 3; write for example"):
+        parse_clauses(3)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("where", ["", "a <", "import os", "a < 1; b"])
 def test_what_cannot_be_read_is_refused(where: str) -> None:
     with pytest.raises(InputError, match="cannot read the condition"):

@@ -43,6 +43,8 @@ def test_sizes_latencies_and_energies_are_made_small(name):
 def test_what_is_no_name_and_no_function_is_no_objective(wrong):
     with pytest.raises(InputError, match="objectives are names and functions"):
         read_objectives(["score", wrong])
+    with pytest.raises(InputError, match="objectives are names and functions of an architecture, but got 3"):
+        read_objectives(3)
 
 
 def test_names_are_read_from_a_text_or_a_sequence_each_once():

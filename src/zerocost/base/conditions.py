@@ -90,6 +90,8 @@ def parse_clauses(where: str) -> list[Clause]:
     >>> bool(parse_clauses("latency < 0.5s")[0].holds({"latency": 400}))
     True
     """
+    if not isinstance(where, str):
+        raise InputError(f"conditions are a text, but got {where!r:.60}; {_EXAMPLE}")
     given = where.strip()
     if _MARK in given:
         raise InputError(f"cannot read the condition {given!r:.200}: it has {_MARK}; {_EXAMPLE}")

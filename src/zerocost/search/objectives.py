@@ -117,7 +117,7 @@ def read_objectives(objectives: Iterable[str | OwnCost] | OwnCost | str) -> dict
     if isinstance(objectives, str):
         objectives = objectives.split(",")
     found: dict[str, str | OwnCost] = {}
-    for one in [objectives] if callable(objectives) else objectives:
+    for one in objectives if isinstance(objectives, Iterable) and not callable(objectives) else [objectives]:
         if not isinstance(one, str) and not callable(one):
             raise InputError(f"objectives are names and functions of an architecture, but got {one!r:.60}")
         function = _function_in(one.strip()) if isinstance(one, str) else one
