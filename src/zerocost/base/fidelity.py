@@ -144,8 +144,7 @@ def check_space(given: object, space: str, code: str) -> None:
     """`InputError` for a fidelity among those given that was measured in another space: a preset, or a .json file of
     `fidelity.calibrate`. Spaces differ by name, and those of the user's by code; files of older versions have no code.
     """
-    parts = given.split(">") if isinstance(given, str) else given if isinstance(given, Iterable) else ()
-    for text in (part.strip() for part in parts if isinstance(part, str)):
+    for text in (part.strip() for part in _parts(given) if isinstance(part, str)):
         if text in PRESETS or text.endswith(".json"):
             measured = {"space": text, "code": ""} if text in PRESETS else _read(Path(text))["settings"]
             of = measured["space"]
@@ -155,6 +154,13 @@ def check_space(given: object, space: str, code: str) -> None:
                     f"{text} holds a fidelity of the space {of}, but the space is {known}; calibrate that one, or give "
                     "the fidelity itself"
                 )
+
+
+def _parts(given: object) -> list[object]:
+    """The fidelities of a sequence, or of a text such as 'width=0.5 > full', one by one."""
+    if isinstance(given, str):
+        return list(given.split(">"))
+    return list(given) if isinstance(given, Iterable) else [given]
 
 
 class _Reduced(NamedTuple):
@@ -175,7 +181,8 @@ def ranked_by(given: object) -> _Reduced | None:
     >>> ranked_by("width=0.5") is None
     True
     """
-    text = given.strip() if isinstance(given, str) else ""
+    parts = _parts(given)
+    text = parts[0].strip() if len(parts) == 1 and isinstance(parts[0], str) else ""
     if text.endswith(".json"):
         found = _read(Path(text))
         proxies, settings = found.get("proxies"), found.get("settings", {})

@@ -20,7 +20,7 @@ def reduced(wanted: Any, fidelity: object) -> Any:
     >>> reduced("default", "width=0.5")
     'default'
     """
-    found = ranked_by(fidelity[0] if isinstance(fidelity, list | tuple) and len(fidelity) == 1 else fidelity)
+    found = ranked_by(fidelity)
     if found is None:
         return wanted
     whole = as_combination(wanted)

@@ -200,14 +200,14 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
     chosen_on, others = texts[: len(texts) // 2], texts[len(texts) // 2 :]
     samples = given.batch or combination.batch or usual_size(source)
     sets = part_sets(combination, samples)
-    names = dict.fromkeys(name for one in sets for name in one.combination.proxies)
     with Store(given.store) as store, report_steps(given.progress, "calibrating") as report:
         runner = Runner(
             space=fitted,
             data=source,
             combination=combination,
             sets=sets,
-            proxies={**{name: name for name in names}, **portable_proxies(as_proxies(proxies))},
+            proxies={name: name for one in sets for name in one.combination.proxies}
+            | portable_proxies(as_proxies(proxies)),
             task=task,
             samples=samples,
             store=store,

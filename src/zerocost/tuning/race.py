@@ -269,7 +269,7 @@ def _best_set(
 
 
 def _agreement(combination: Combination, frame: pd.DataFrame, target: Values, fidelity: Fidelity) -> Agreement:
-    tau = float(kendall(_combined(combination, frame[combination.proxies]), target))
+    tau = float(kendall(_combined(combination, frame), target))
     low, high = kendall_interval(tau, len(frame)) if math.isfinite(tau) else (math.nan, math.nan)
     return Agreement(fidelity, combination.proxies, len(frame), tau, low, high)
 
