@@ -220,15 +220,15 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
         full = runner.seconds(FULL, chosen_on[:PROBES], combination.proxies)
         tried: list[dict[str, Any]] = []
         best, share = None, 1.0
-        for found, chosen in race(runner, ordered, chosen_on, given.kendall, given.interval):
+        for ranking, found, chosen in race(runner, ordered, chosen_on, given.kendall, given.interval):
             cost = runner.seconds(found.fidelity, chosen_on[:PROBES], found.proxies) / full
             tried.append(asdict(found) | {"fidelity": str(found.fidelity), "cost": cost})
-            best, share = (found, cost) if chosen else (best, share)
+            best, share = ((found.fidelity, ranking), cost) if chosen else (best, share)
             report(len(tried), len(ordered))
         held = Agreement(FULL, combination.proxies, 0, math.nan, math.nan, math.nan)
         parts: dict[str, float] = {}
         if best is not None:
-            held, parts = hold_out(runner, best.fidelity, best.proxies, others, given.interval)
+            held, parts = hold_out(runner, *best, others, given.interval)
     columns = [*(one.name for one in fields(Agreement)), "cost"]
     return Calibrated(
         **asdict(held) | {"fidelity": held.fidelity},

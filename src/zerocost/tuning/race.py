@@ -212,31 +212,29 @@ def cheapest_first(runner: Runner, fidelities: Sequence[Fidelity], texts: Sequen
 
 def race(
     runner: Runner, ordered: Mapping[Fidelity, float], texts: Sequence[str], wanted: float, interval: float
-) -> Iterator[tuple[Agreement, bool]]:
-    """How well each fidelity agrees, one after the other, and whether it is the cheapest so far that does; until no
-    other can be cheaper."""
-    cheapest = math.inf
-    passes = {tuple(one.combination.proxies): one.passes for one in runner.sets}
+) -> Iterator[tuple[PartSet, Agreement, bool]]:
+    """How well which set agrees at each fidelity, one after the other, and whether it is the cheapest so far that does;
+    until no other can be cheaper."""
+    cheapest, fewest = math.inf, min(one.passes for one in runner.sets)
     with runner.scoring(FULL) as full:
         for one, cost in ordered.items():
-            if cost * min(passes.values()) >= cheapest:
+            if cost * fewest >= cheapest:
                 return
             with runner.scoring(one) as reduced:
-                found = _best_set(full, reduced, runner.sets, one, texts, (wanted, interval))
-            needed = cost * passes[tuple(found.proxies)]
+                parts, found = _best_set(full, reduced, runner.sets, one, texts, (wanted, interval))
+            needed = cost * parts.passes
             chosen = found.low >= wanted and needed < cheapest
             cheapest = needed if chosen else cheapest
-            yield found, chosen
+            yield parts, found, chosen
 
 
 def hold_out(
-    runner: Runner, fidelity: Fidelity, proxies: Sequence[str], texts: Sequence[str], interval: float
+    runner: Runner, fidelity: Fidelity, parts: PartSet, texts: Sequence[str], interval: float
 ) -> tuple[Agreement, dict[str, float]]:
     """How well parts at a fidelity agree on networks that they were not chosen on, and Kendall's τ of each proxy with
     itself there."""
-    sets = [one for one in runner.sets if one.combination.proxies == list(proxies)]
     with runner.scoring(FULL) as full, runner.scoring(fidelity) as reduced:
-        found = _best_set(full, reduced, sets, fidelity, texts, (-1.0, interval))
+        _, found = _best_set(full, reduced, [parts], fidelity, texts, (-1.0, interval))
         large, small = (one.scores(texts[: found.networks]).fillna(-np.inf) for one in (full, reduced))
     return found, {str(name): float(kendall(small[name].to_numpy(), large[name].to_numpy())) for name in large}
 
@@ -248,9 +246,9 @@ def _best_set(
     fidelity: Fidelity,
     texts: Sequence[str],
     until: tuple[float, float],
-) -> Agreement:
-    """The agreement of the set of fewest passes whose whole interval reaches the wanted τ, or else of the set that
-    agrees best: on the first networks, more and more of them, until the intervals are narrow enough or lie below the
+) -> tuple[PartSet, Agreement]:
+    """The set of fewest passes whose whole interval reaches the wanted τ, or else the set that agrees best, and its
+    agreement: on the first networks, more and more of them, until the intervals are narrow enough or lie below the
     wanted τ. A few networks can refuse a set, but not choose one."""
     wanted, interval = until
     n = min(_FIRST, len(texts))
@@ -262,10 +260,10 @@ def _best_set(
         if not wide or n == len(texts):
             break
         n = min(len(texts), math.ceil(_MORE * n))
-    reaching = [(one.passes, -agreed.kendall, agreed) for one, agreed in found if agreed.low >= wanted]
+    reaching = [(one, agreed) for one, agreed in found if agreed.low >= wanted]
     if reaching:
-        return min(reaching, key=lambda one: one[:2])[2]
-    return max((agreed for _, agreed in found), key=lambda agreed: (math.isfinite(agreed.kendall), agreed.kendall))
+        return min(reaching, key=lambda pair: (pair[0].passes, -pair[1].kendall))
+    return max(found, key=lambda pair: (math.isfinite(pair[1].kendall), pair[1].kendall))
 
 
 def _agreement(combination: Combination, frame: pd.DataFrame, target: Values, fidelity: Fidelity) -> Agreement:
