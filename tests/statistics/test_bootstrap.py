@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zerocost.statistics import bootstrap
-from zerocost.statistics import ranking as statistics
+from zerocost.statistics import bootstrap, counted
 
 
 def pool(n: int) -> bootstrap.Pool:
@@ -46,7 +45,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
         truth = rng.normal(size=60)
         scores = truth + rng.normal(size=60)
         given = bootstrap.Pool(truth, truth, truth, truth)
-        wanted = {"kendall": lambda s, p: statistics.kendall(s, p.truth)}
+        wanted = {"kendall": lambda s, p, n: counted.kendall(s, p.truth, n)}
         low, high = bootstrap.percentile_interval(
             bootstrap.resample_statistics(scores[None], given, wanted, 200, seed=trial)["kendall"]
         )
@@ -57,7 +56,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
 def test_seeds_that_disagree_widen_the_interval():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=400)
-    given, wanted = bootstrap.Pool(truth, truth, truth, truth), {"r": lambda s, p: statistics.spearman(s, p.truth)}
+    given, wanted = bootstrap.Pool(truth, truth, truth, truth), {"r": lambda s, p, n: counted.spearman(s, p.truth, n)}
     noise = rng.normal(size=400)
     alike = np.stack([truth + 0.5 * noise] * 3)
     apart = np.stack([truth + scale * noise for scale in (0.1, 0.5, 2.0)])

@@ -106,7 +106,8 @@ def tabulate_statistics(
     """
     pool, statistics = _pool_of(scores, truth), bootstrap.statistics_by_name(k, twins=twins is not None)
     if twins is not None:
-        pool = pool._replace(twins=np.fromiter(map(np.asarray, twins), dtype=object, count=len(twins)))
+        network = np.repeat(np.arange(len(twins)), list(map(len, twins)))
+        pool = pool._replace(twins=bootstrap.Twins(np.concatenate(twins), network))
     seeds = len(scores) // len(truth)
     by_name = {str(name): _without_repeats(scores_by_seed(scores[name], len(truth))) for name in scores}
     resample = partial(bootstrap.resample_statistics, pool=pool, wanted=statistics, count=resamples, seed=seed)
@@ -116,7 +117,7 @@ def tabulate_statistics(
     for name, values in by_name.items():
         row: dict[str, float] = {}
         for statistic, function in statistics.items():
-            each = np.array([function(one, pool) for one in values])
+            each = np.concatenate([function(one, pool, np.ones((1, len(truth)))) for one in values])
             mean, spread = each.mean(), np.resize(each, seeds).std(ddof=1) if seeds > 1 else np.nan
             draws[name][statistic] = np.where(np.isnan(mean), np.nan, draws[name][statistic])
             low, high = bootstrap.percentile_interval(draws[name][statistic])

@@ -8,33 +8,45 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from zerocost.statistics import ranking as statistics
+from zerocost.statistics import counted
 from zerocost.statistics.ranking import Values
+
+
+class Twins(NamedTuple):
+    """All architectures, where several may build one network.
+
+    Attributes:
+        truth: the truth of each architecture.
+        network: the place of its network.
+    """
+
+    truth: Values
+    network: npt.NDArray[np.intp]
 
 
 class Pool(NamedTuple):
     """What scores are compared with.
 
     Attributes:
-        truth: the truth of each architecture.
+        truth: the truth of each network.
         percent: the same in percent.
         params: parameters of each network; a score may do no more than repeat them.
         flops: FLOPs of each network.
-        twins: for each network, the truths of all architectures that build it, of one at least; None where each
-            architecture is a network of its own.
+        twins: all architectures that build them; None where each network is built by one.
     """
 
     truth: Values
     percent: Values
     params: Values
     flops: Values
-    twins: npt.NDArray[np.object_] | None = None
+    twins: Twins | None = None
 
 
-_Statistic = Callable[[Values, Pool], Values]
+Statistic = Callable[[Values, Pool, Values], Values]
+"""Of a score of each network, what it is compared with, and how often each was drawn, resamples × networks."""
 
 
-def statistics_by_name(k: int, *, twins: bool = False) -> dict[str, _Statistic]:
+def statistics_by_name(k: int, *, twins: bool = False) -> dict[str, Statistic]:
     """The statistics of `evaluate`, by name.
 
     Args:
@@ -45,43 +57,39 @@ def statistics_by_name(k: int, *, twins: bool = False) -> dict[str, _Statistic]:
     ['ndcg_vkdnw', 'precision@10', 'best_rank@10', 'regret@10']
     """
     return {
-        "spearman": lambda s, p: statistics.spearman(s, p.truth),
-        "kendall": lambda s, p: statistics.kendall(s, p.truth),
-        **({"kendall_all": lambda s, p: _kendall_of_all(s, p.twins)} if twins else {}),
-        "kendall_top": lambda s, p: statistics.top_kendall(s, p.truth),
-        "kendall_bins": lambda s, p: statistics.binned_kendall(s, p.truth, p.flops),
-        "partial_params": lambda s, p: statistics.partial_spearman(s, p.truth, p.params),
-        "partial_flops": lambda s, p: statistics.partial_spearman(s, p.truth, p.flops),
-        "ndcg": lambda s, p: statistics.ndcg(s, p.percent),
-        "ndcg_vkdnw": lambda s, p: statistics.ndcg_vkdnw(s, p.percent),
-        f"precision@{k}": lambda s, p: statistics.precision_at(s, p.truth, k),
-        f"best_rank@{k}": lambda s, p: statistics.best_rank_at(s, p.truth, k),
-        f"regret@{k}": lambda s, p: statistics.regret_at(s, p.truth, k),
+        "spearman": lambda s, p, n: counted.spearman(s, p.truth, n),
+        "kendall": lambda s, p, n: counted.kendall(s, p.truth, n),
+        **({"kendall_all": lambda s, p, n: _kendall_of_all(s, p.twins, n)} if twins else {}),
+        "kendall_top": lambda s, p, n: counted.top_kendall(s, p.truth, n),
+        "kendall_bins": lambda s, p, n: counted.binned_kendall(s, p.truth, p.flops, n),
+        "partial_params": lambda s, p, n: counted.partial_spearman(s, p.truth, p.params, n),
+        "partial_flops": lambda s, p, n: counted.partial_spearman(s, p.truth, p.flops, n),
+        "ndcg": lambda s, p, n: counted.ndcg(s, p.percent, n),
+        "ndcg_vkdnw": lambda s, p, n: counted.ndcg_vkdnw(s, p.percent, n),
+        f"precision@{k}": lambda s, p, n: counted.precision_at(s, p.truth, n, k),
+        f"best_rank@{k}": lambda s, p, n: counted.best_rank_at(s, p.truth, n, k),
+        f"regret@{k}": lambda s, p, n: counted.regret_at(s, p.truth, n, k),
     }
 
 
-def _kendall_of_all(scores: Values, twins: npt.NDArray[np.object_]) -> Values:
+def _kendall_of_all(scores: Values, twins: Twins, counts: Values) -> Values:
     """Kendall's τ over all architectures, of which twins have one score."""
-    rows = [
-        statistics.kendall(np.repeat(row, [len(truths) for truths in group]), np.concatenate(group))
-        for row, group in zip(np.atleast_2d(scores), np.atleast_2d(twins), strict=True)
-    ]
-    return np.reshape(rows, scores.shape[:-1])
+    return counted.kendall(scores[twins.network], twins.truth, counts[:, twins.network])
 
 
 LESS_IS_BETTER = ("best_rank", "regret")
 
 
 def resampled_places(n: int, count: int, seed: int) -> Iterator[npt.NDArray[np.int64]]:
-    """The places of `n` architectures drawn with replacement, `count` times, in blocks of at most a million entries."""
+    """The places of `n` architectures drawn with replacement, `count` times, in blocks of half a million entries."""
     rng = np.random.default_rng(seed)
-    block = max(1, 1_000_000 // n)
+    block = max(1, 500_000 // n)
     for start in range(0, count, block):
         yield rng.integers(n, size=(min(block, count - start), n))
 
 
 def resample_statistics(
-    scores: Values, pool: Pool, wanted: Mapping[str, _Statistic], count: int, seed: int
+    scores: Values, pool: Pool, wanted: Mapping[str, Statistic], count: int, seed: int
 ) -> dict[str, Values]:
     """Each statistic, mean over seeds, in `count` resamples of the architectures and of the seeds.
 
@@ -104,12 +112,19 @@ def resample_statistics(
     """
     found: dict[str, list[Values]] = {name: [] for name in wanted}
     for places in resampled_places(scores.shape[-1], count, seed):
-        drawn = Pool(*(None if v is None else v[places] for v in pool))  # type: ignore[arg-type]
+        counts = _count(places)
         for name, statistic in wanted.items():
-            found[name].append(np.array([statistic(one[places], drawn) for one in scores]))
+            found[name].append(np.array([statistic(one, pool, counts) for one in scores]))
     seeds = np.random.default_rng([seed, 1]).integers(len(scores), size=(len(scores), count))
     each = {name: np.concatenate(blocks, axis=1) for name, blocks in found.items()}
     return {name: np.take_along_axis(values, seeds, axis=0).mean(axis=0) for name, values in each.items()}
+
+
+def _count(places: npt.NDArray[np.int64]) -> Values:
+    """How often each place was drawn in each resample."""
+    resamples, n = places.shape
+    found = np.bincount((places + n * np.arange(resamples)[:, None]).ravel(), minlength=resamples * n)
+    return found.reshape(resamples, n).astype(np.float64)
 
 
 def percentile_interval(values: Values) -> tuple[float, float]:

@@ -26,10 +26,10 @@ def _pearson(x: Values, y: Values) -> Values:
     """Product-moment correlation; NaN where one side is constant."""
     x, y = (v - v.mean(axis=-1, keepdims=True) for v in (x, y))
     scale = np.sqrt((x**2).sum(axis=-1) * (y**2).sum(axis=-1))
-    return _safe_quotient((x * y).sum(axis=-1), scale)
+    return safe_quotient((x * y).sum(axis=-1), scale)
 
 
-def _safe_quotient(above: Values, below: Values) -> Values:
+def safe_quotient(above: Values, below: Values) -> Values:
     """The quotient; NaN where the divisor vanishes."""
     result: Values = np.where(below > TINY, above / np.where(below > TINY, below, 1.0), np.nan)
     return result
@@ -62,7 +62,7 @@ def kendall(scores: Values, truth: Values) -> Values:
     score_ties, truth_ties = _count_tied_pairs(same_score), _count_tied_pairs(by_truth[..., 1:] == by_truth[..., :-1])
     pairs = s.shape[-1] * (s.shape[-1] - 1) / 2
     concordant_less_discordant = pairs - score_ties - truth_ties + both - 2 * _count_inversions(t)
-    return _safe_quotient(concordant_less_discordant, np.sqrt((pairs - score_ties) * (pairs - truth_ties)))
+    return safe_quotient(concordant_less_discordant, np.sqrt((pairs - score_ties) * (pairs - truth_ties)))
 
 
 def _count_tied_pairs(same: npt.NDArray[np.bool_]) -> Values:
@@ -137,7 +137,7 @@ def binned_kendall(scores: Values, truth: Values, size: Values, bins: int = 4) -
     """
     parts = np.array_split(np.argsort(size, axis=-1, kind="stable"), bins, axis=-1)
     found = np.stack([kendall(_take_places(scores, part), _take_places(truth, part)) for part in parts])
-    return _safe_quotient(np.nansum(found, axis=0), np.isfinite(found).sum(axis=0).astype(float))
+    return safe_quotient(np.nansum(found, axis=0), np.isfinite(found).sum(axis=0).astype(float))
 
 
 def partial_spearman(scores: Values, truth: Values, given: Values) -> Values:
@@ -156,7 +156,7 @@ def partial_spearman(scores: Values, truth: Values, given: Values) -> Values:
     """
     s, t, z = (_ranks(v) for v in (scores, truth, given))
     st, sz, tz = _pearson(s, t), _pearson(s, z), _pearson(t, z)
-    return _safe_quotient(st - sz * tz, np.sqrt(np.clip((1 - sz**2) * (1 - tz**2), 0, None)))
+    return safe_quotient(st - sz * tz, np.sqrt(np.clip((1 - sz**2) * (1 - tz**2), 0, None)))
 
 
 def precision_at(scores: Values, truth: Values, k: int) -> Values:
@@ -222,12 +222,12 @@ def _chance_of_best(scores: Values, truth: Values, k: int) -> tuple[Values, npt.
     g, m = level.sum(axis=-1, keepdims=True), k - sure.sum(axis=-1, keepdims=True)
     t = np.cumsum(level, axis=-1) - level
     none_better: npt.NDArray[np.bool_] = np.cumsum(sure, axis=-1) - sure == 0
-    alone = np.where(sure, _log_choose(g - t, m), _log_choose(g - t - 1, m - 1))
-    chance = np.where(none_better & (sure | level), np.exp(alone - _log_choose(g, m)), 0.0)
+    alone = np.where(sure, log_choose(g - t, m), log_choose(g - t - 1, m - 1))
+    chance = np.where(none_better & (sure | level), np.exp(alone - log_choose(g, m)), 0.0)
     return chance, best_first
 
 
-def _log_choose(n: npt.NDArray[np.intp], k: npt.NDArray[np.intp]) -> Values:
+def log_choose(n: npt.NDArray[np.intp], k: npt.NDArray[np.intp]) -> Values:
     """Logarithm of the binomial coefficient; −∞ where it is 0."""
     from scipy.special import gammaln  # takes half a second to import
 
@@ -276,4 +276,4 @@ def _discounted_gain(scores: Values, truth: Values, gain: Values, share: float) 
     first, last = (_ranks(-scores, method).astype(int) for method in ("min", "max"))
     discount = (sums[last] - sums[first - 1]) / (last - first + 1)
     ideal = (-np.sort(-gain, axis=-1) * discounts).sum(axis=-1)
-    return _safe_quotient((gain * discount).sum(axis=-1), ideal)
+    return safe_quotient((gain * discount).sum(axis=-1), ideal)
