@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from zerocost import spaces
 from zerocost.base.errors import InputError
-from zerocost.base.fidelity import PRESETS, check_space, check_used
+from zerocost.base.fidelity import PRESETS, as_fidelities, check_space, check_used
 from zerocost.spaces import FULL, Fidelity, resize
 
 factors = st.floats(0, 1, exclude_min=True)
@@ -28,6 +28,20 @@ def test_full_is_the_default_and_named() -> None:
     assert str(FULL) == "full"
     assert Fidelity.parse(" full ") == FULL
     assert Fidelity.parse("width = 0.5, batch = 8") == Fidelity(width=0.5, batch=8)
+
+
+def test_fidelities_come_one_by_one_or_in_one_text() -> None:
+    both = (Fidelity(width=0.5), FULL)
+    assert as_fidelities("width=0.5 > full") == as_fidelities(["width=0.5", FULL]) == as_fidelities(both) == both
+    assert as_fidelities(FULL) == (FULL,)
+
+
+@pytest.mark.parametrize("given", [3, True, b"full", object(), ["full", None]])
+def test_what_is_no_fidelity_is_named(given: object) -> None:
+    with pytest.raises(
+        InputError, match=r"a fidelity is a zerocost\.Fidelity, or a text such as 'width=0\.5', but got"
+    ):
+        as_fidelities(given)
 
 
 @pytest.mark.parametrize("name", PRESETS)

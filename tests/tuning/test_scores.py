@@ -16,3 +16,7 @@ def test_sizes_are_those_of_the_full_networks_whatever_is_scored():
         found = score_settings(texts, small, scoring)
     expected = [sum(p.numel() for p in space.build(space.parse(text)).parameters()) for text in texts]
     assert found[small[0]]["params"].tolist() == expected
+
+
+def test_fidelities_may_be_one_text():
+    assert all_settings("width=0.25 > full", [4], [1]) == all_settings(["width=0.25", "full"], [4], [1])

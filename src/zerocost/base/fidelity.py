@@ -93,12 +93,12 @@ class Fidelity:
         >>> Fidelity.parse("full") == FULL
         True
         """
+        text = PRESETS.get(text.strip(), text.strip())
         if text.endswith(".json"):
             return _calibrated(Path(text))
-        text = PRESETS.get(text.strip(), text)
         settings: dict[str, float | int] = {}
         kinds = {"width": float, "depth": float, "resolution": int, "batch": int, "repeats": int}
-        for item in text.split(",") if text.strip() != "full" else []:
+        for item in text.split(",") if text != "full" else []:
             name, equals, number = (part.strip() for part in item.partition("="))
             if not equals:
                 raise InputError(
@@ -144,7 +144,7 @@ def check_space(given: object, space: str, code: str) -> None:
     """`InputError` for a fidelity among those given that was measured in another space: a preset, or a .json file of
     `fidelity.calibrate`. Spaces differ by name, and those of the user's by code; files of older versions have no code.
     """
-    for text in (part.strip() for part in _parts(given) if isinstance(part, str)):
+    for text in (part.strip() for part in split_fidelities(given) if isinstance(part, str)):
         if text in PRESETS or text.endswith(".json"):
             measured = {"space": text, "code": ""} if text in PRESETS else _read(Path(text))["settings"]
             of = measured["space"]
@@ -156,7 +156,25 @@ def check_space(given: object, space: str, code: str) -> None:
                 )
 
 
-def _parts(given: object) -> list[object]:
+def as_fidelity(given: object) -> Fidelity:
+    """A fidelity, or that which a text names; `InputError` for anything else."""
+    if isinstance(given, Fidelity):
+        return given
+    if not isinstance(given, str):
+        raise InputError(f"a fidelity is a zerocost.Fidelity, or a text such as 'width=0.5', but got {given!r}")
+    return Fidelity.parse(given)
+
+
+def as_fidelities(given: object) -> tuple[Fidelity, ...]:
+    """The fidelities of a sequence, or of a text; `InputError` for anything else.
+
+    >>> [str(one) for one in as_fidelities("width=0.5 > full")]
+    ['width=0.5', 'full']
+    """
+    return tuple(map(as_fidelity, split_fidelities(given)))
+
+
+def split_fidelities(given: object) -> list[Any]:
     """The fidelities of a sequence, or of a text such as 'width=0.5 > full', one by one."""
     if isinstance(given, str):
         return list(given.split(">"))
@@ -181,7 +199,7 @@ def ranked_by(given: object) -> _Reduced | None:
     >>> ranked_by("width=0.5") is None
     True
     """
-    parts = _parts(given)
+    parts = split_fidelities(given)
     text = parts[0].strip() if len(parts) == 1 and isinstance(parts[0], str) else ""
     if text.endswith(".json"):
         found = _read(Path(text))

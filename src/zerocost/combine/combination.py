@@ -13,7 +13,7 @@ import pandas as pd
 
 from zerocost.base.conditions import join_clauses, parse_clauses
 from zerocost.base.errors import InputError, unknown
-from zerocost.base.fidelity import Fidelity
+from zerocost.base.fidelity import as_fidelities
 from zerocost.base.files import write_text
 from zerocost.base.units import is_cost
 from zerocost.combine.ranks import METHODS, score_terms
@@ -77,8 +77,8 @@ class Combination:
                 raise InputError(f"{name} must be of type {kind.__name__}, but got {value!r}")
         if self.where:
             parse_clauses(self.where)
-        for part in (self.fidelity or "full").split(">"):
-            Fidelity.parse(part.strip())
+        if self.fidelity:
+            as_fidelities(self.fidelity)
         named = {
             given: portable_proxies(given) if ".py:" in given else {given: given} for given in map(str, self.weights)
         }

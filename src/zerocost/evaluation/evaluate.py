@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from zerocost.base.errors import InputError
-from zerocost.base.fidelity import check_space, check_used
+from zerocost.base.fidelity import as_fidelity, check_space, check_used
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.version import VERSION
 from zerocost.base.whole import check_whole
@@ -137,8 +137,7 @@ def evaluate(
         raise InputError(f"{resamples:,} resamples are too many, at most {_MOST_RESAMPLES:,} are possible")
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
     combination = as_combination(proxies)
-    scale = fidelity or combination.fidelity or FULL
-    scale = Fidelity.parse(scale) if isinstance(scale, str) else scale
+    scale = as_fidelity(fidelity or combination.fidelity or FULL)
     check_used("batch", batch, [scale])
     check_space(fidelity, table.space.name, own_code(table.space))
     samples = batch or combination.batch or 64

@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
-from zerocost.base.fidelity import check_used
+from zerocost.base.fidelity import as_fidelities, check_used
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_combination, default
 from zerocost.data import Batch
@@ -154,9 +154,7 @@ class Scoring(SettingsGroup):
     @cached_property
     def fidelities(self) -> tuple[Fidelity, ...]:
         """From the cheapest to the one that decides."""
-        given = self.combination.fidelity or FULL if self.fidelity is None else self.fidelity
-        parts = given.split(">") if isinstance(given, str) else [given] if isinstance(given, Fidelity) else given
-        return tuple(part if isinstance(part, Fidelity) else Fidelity.parse(part.strip()) for part in parts)
+        return as_fidelities(self.combination.fidelity or FULL if self.fidelity is None else self.fidelity)
 
 
 @dataclass(frozen=True, kw_only=True)

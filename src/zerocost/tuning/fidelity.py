@@ -17,7 +17,7 @@ from torch import nn
 from zerocost import data as data_
 from zerocost.base.device import check_place
 from zerocost.base.errors import InputError, unknown
-from zerocost.base.fidelity import check_space
+from zerocost.base.fidelity import as_fidelities, check_space, split_fidelities
 from zerocost.base.files import write_text
 from zerocost.base.format import join_words, percent
 from zerocost.base.progress import StepProgress, report_steps
@@ -255,9 +255,9 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
 
 def _fidelities(given: Iterable[Fidelity | str] | None, space: SearchSpace) -> list[Fidelity]:
     """The caller's fidelities without full size, which they are compared with; none for the default ones."""
-    listed = list(given or ())
+    listed = split_fidelities(given or ())
     check_space(listed, space.name, own_code(space))
-    found = [one if isinstance(one, Fidelity) else Fidelity.parse(one) for one in listed]
+    found = as_fidelities(listed)
     if found and set(found) == {FULL}:
         raise InputError("full size is what fidelities are compared with; give a cheaper one, as in width=0.5")
     return [one for one in found if one != FULL]

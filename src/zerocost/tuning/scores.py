@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from zerocost.base.errors import Failure, InputError
+from zerocost.base.fidelity import as_fidelities
 from zerocost.base.progress import StageProgress
 from zerocost.base.whole import is_whole
 from zerocost.engine.proxy import Proxy
@@ -51,7 +52,7 @@ def all_settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], r
     >>> [str(one) for one in all_settings(["full", "width=0.5,batch=8"], [16], [1])]
     ['width=0.5,batch=8, batch 8, 1 initialisation', 'full, batch 16, 1 initialisation']
     """
-    scales = [one if isinstance(one, Fidelity) else Fidelity.parse(one) for one in fidelities]
+    scales = as_fidelities(fidelities)
     for name, counts in (("batches", batches := list(batches)), ("repeats", repeats := list(repeats))):
         if strange := [c for c in counts if not is_whole(c)]:
             raise InputError(f"{name} must be whole numbers from 1, but got {strange[0]!r}")

@@ -15,7 +15,7 @@ from zerocost import combine
 from zerocost import data as data_
 from zerocost.base.device import check_place
 from zerocost.base.errors import InputError, unknown
-from zerocost.base.fidelity import check_space
+from zerocost.base.fidelity import check_space, split_fidelities
 from zerocost.base.progress import StageProgress, report_stages
 from zerocost.base.version import VERSION
 from zerocost.base.whole import check_whole
@@ -135,7 +135,7 @@ def tune(
     fitted, _ = fit_space(space, source, chosen)
     accuracy = accuracies(trained, fitted, n, seed)
     names = list(portable_proxies(combine.as_proxies(proxies)))
-    check_space(fidelities := list(fidelities), fitted.name, own_code(fitted))
+    check_space(fidelities := split_fidelities(fidelities), fitted.name, own_code(fitted))
     default = _default_recipe(requested := all_settings(fidelities, batches, repeats))
     settings = sorted({*requested, default.setting}, key=lambda one: (one.cost, one))
     tuner = Tuner(default, names, trials, rules, seed)
