@@ -160,7 +160,12 @@ def test_tables_are_written(evaluated, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"given": 3}, r"benchmark must be a name or what zc\.benchmarks\.get returns, but got 3"),
         ({"seeds": 0}, "seeds must be at least 1"),
+        ({"seed": 1.5}, "seed must be a whole number from 0"),
+        ({"batch": "8"}, "batch must be a whole number, but got '8'"),
+        ({"batches": 1.5}, "batches must be a whole number, but got 1.5"),
+        ({"truth": "test_accuracy"}, r"truth must be a zc\.benchmarks\.Query, .*, but got 'test"),
         ({"k": 13}, "12 architectures are too few for k=13"),
         ({"proxies": "snpi"}, "did you mean 'snip'"),
         ({"truth": Query("made-up", "loss", 1, "mean")}, "loss"),

@@ -84,6 +84,12 @@ def test_other_data_is_refused(space: str, inputs: object, message: str) -> None
         fit_space(space, TensorData(inputs, torch.arange(4)))
 
 
+@pytest.mark.parametrize("space", [3, ["cnn"], object()])
+def test_what_is_no_space_is_named(space: Any) -> None:
+    with pytest.raises(InputError, match=r"space must be a SearchSpace, the name of one, .* but got"):
+        fit_space(space, TensorData(torch.randn(4, 3), torch.arange(4)))
+
+
 def test_a_task_without_a_row_of_outputs_is_refused() -> None:
     with pytest.raises(InputError, match="not for next_token"):
         fit_space("mlp", TensorData(torch.arange(8).view(2, 4), torch.arange(8).view(2, 4)), next_token)

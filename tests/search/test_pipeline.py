@@ -371,6 +371,8 @@ def test_a_study_in_a_database_is_of_these_settings_and_these_data(tmp_path):
         ({"candidates": 2.5}, "candidates must be a whole number"),
         ({"hardware": "table.csv"}, "hardware must be what benchmarks.get returns"),
         ({"objectives": ""}, "objectives must name what is wanted"),
+        ({"limits": 3}, "limits must be a function of an architecture, or several, but got 3"),
+        ({"limits": "params < 3"}, "limits must be a function of an architecture, or several, but got 'params < 3'"),
         ({"objectives": "raspi4_latency"}, "need hardware, a table"),
         ({"objectives": "default,params"}, "default is several proxies, so it has no value of its own here"),
         ({"where": "az_nas > 0"}, "az_nas is several proxies, so it has no value of its own here"),

@@ -86,3 +86,5 @@ def test_shipped_spaces_are_had_by_name() -> None:
         get("cnnn")
     with pytest.raises(InputError, match=r"such as mine.py:space, but got 'mine.py'"):
         get("mine.py")
+    with pytest.raises(InputError, match="name must be that of a space, such as 'cnn', but got 3"):
+        get(3)  # type: ignore[arg-type]

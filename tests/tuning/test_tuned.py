@@ -81,6 +81,8 @@ def test_failed_scores_do_not_stop_it():
         ({"trials": 1}, "trials must be at least 2"),
         ({"pool": -1}, "pool must be at least 0"),
         ({"methods": ["mean"]}, "unknown method 'mean'"),
+        ({"methods": 3}, "methods must be a list of log_rank, rank_mean, .*, but got 3"),
+        ({"batches": 64}, "batches must be a list of whole numbers, but got 64"),
         ({"batches": [0]}, "batches must be whole numbers from 1, but got 0"),
         ({"fidelities": []}, "at least one fidelity"),
         ({"fidelities": ["width=2"]}, "width"),

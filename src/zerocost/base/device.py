@@ -9,6 +9,8 @@ from zerocost.base.errors import InputError, first_line
 
 def check_device(device: str | torch.device | None) -> None:
     """`InputError` for a device that this torch or this machine does not have."""
+    if not isinstance(device, str | torch.device | None):
+        raise InputError(f"device must be a name such as cpu or cuda:1, or a torch.device, but got {device!r}")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -14,6 +14,7 @@ import torch
 from zerocost.base.errors import InputError
 from zerocost.base.fidelity import as_fidelity, check_space, check_used
 from zerocost.base.progress import StepProgress, report_steps
+from zerocost.base.seeding import check_seed
 from zerocost.base.version import VERSION
 from zerocost.base.whole import check_whole
 from zerocost.benchmarks.base import Benchmark, Query
@@ -132,10 +133,15 @@ def evaluate(
     >>> float(found.table.loc["params", "spearman"])
     1.0
     """
-    _check_positive(seeds=seeds, resamples=1 if resamples is None else resamples, k=1 if k is None else k, n=n)
+    check_seed(seed)
+    _check_positive(n=n, seeds=seeds, batches=batches, batch=batch, k=k, resamples=resamples)
     if resamples is not None and resamples > _MOST_RESAMPLES:
         raise InputError(f"{resamples:,} resamples are too many, at most {_MOST_RESAMPLES:,} are possible")
     table = get(benchmark) if isinstance(benchmark, str) else benchmark
+    if not isinstance(table, Benchmark):
+        raise InputError(f"benchmark must be a name or what zc.benchmarks.get returns, but got {table!r}")
+    if not isinstance(truth, Query | None):
+        raise InputError(f"truth must be a zc.benchmarks.Query, such as {table.default!r}, but got {truth!r}")
     combination = as_combination(proxies)
     scale = as_fidelity(fidelity or combination.fidelity or FULL)
     check_used("batch", batch, [scale])
@@ -203,10 +209,11 @@ def evaluate(
     )
 
 
-def _check_positive(**numbers: int) -> None:
+def _check_positive(**numbers: int | None) -> None:
     """Raise `InputError` for a number below 1, with its name."""
     for name, number in numbers.items():
-        check_whole(name, number)
+        if number is not None:
+            check_whole(name, number)
 
 
 def _known_truth(benchmark: Benchmark, query: Query) -> pd.Series[float]:

@@ -30,6 +30,10 @@ def fit_space(space: Space, data: Dataset[Any], task: Task = classification) -> 
         return space, dict(space.built_for)
     if callable(space):
         return from_function(space), {}
+    if not isinstance(space, str):
+        raise InputError(
+            f"space must be a SearchSpace, the name of one, such as 'cnn', or a function of choices, but got {space!r}"
+        )
     first = as_pair(data[0])
     if first is None:
         raise InputError(f"space {space!r} needs labels, one output each, but the data has none")

@@ -76,6 +76,8 @@ class Goal(SettingsGroup):
             raise InputError(f"hardware must be what benchmarks.get returns, but got {self.hardware!r}")
         if not self.objective_names:
             raise InputError(f"objectives must name what is wanted, such as {SCORE!r}, but got {self.objectives!r}")
+        if not callable(self.limits) and not (isinstance(self.limits, Sequence) and all(map(callable, self.limits))):
+            raise InputError(f"limits must be a function of an architecture, or several, but got {self.limits!r}")
 
     @cached_property
     def objective_names(self) -> tuple[str, ...]:

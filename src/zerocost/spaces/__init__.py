@@ -87,6 +87,8 @@ def get(name: str, **sizes: Any) -> SearchSpace:
     >>> get("mlp", features=10, outputs=1).size
     3960
     """
+    if not isinstance(name, str):
+        raise InputError(f"name must be that of a space, such as 'cnn', but got {name!r}")
     if name not in SPACES and name.endswith(".py"):
         raise InputError(f"a space of your own is given as FILE.py:NAME, such as {name}:space, but got {name!r}")
     if name not in SPACES:

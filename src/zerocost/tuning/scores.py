@@ -53,9 +53,7 @@ def all_settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], r
     ['width=0.5,batch=8, batch 8, 1 initialisation', 'full, batch 16, 1 initialisation']
     """
     scales = as_fidelities(fidelities)
-    for name, counts in (("batches", batches := list(batches)), ("repeats", repeats := list(repeats))):
-        if strange := [c for c in counts if not is_whole(c)]:
-            raise InputError(f"{name} must be whole numbers from 1, but got {strange[0]!r}")
+    batches, repeats = _check_counts("batches", batches), _check_counts("repeats", repeats)
     found = {
         Setting(str(replace(s, repeats=None)), s.batch or b, s.repeats or r)
         for s in scales
@@ -65,6 +63,16 @@ def all_settings(fidelities: Iterable[str | Fidelity], batches: Iterable[int], r
     if not found:
         raise InputError("name at least one fidelity, one batch and one number of repeats")
     return sorted(found, key=lambda one: (one.cost, one))
+
+
+def _check_counts(name: str, counts: Iterable[int]) -> list[int]:
+    """The whole numbers as a list; `InputError` for anything else."""
+    if not isinstance(counts, Iterable):
+        raise InputError(f"{name} must be a list of whole numbers, but got {counts!r}")
+    found = list(counts)
+    if strange := [count for count in found if not is_whole(count)]:
+        raise InputError(f"{name} must be whole numbers from 1, but got {strange[0]!r}")
+    return found
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,8 @@ def _check_at_least(**numbers: tuple[int, int]) -> None:
 
 def _check_methods(methods: Iterable[str]) -> list[str]:
     """The methods as a list; `InputError` for one that there is not."""
+    if isinstance(methods, str) or not isinstance(methods, Iterable):
+        raise InputError(f"methods must be a list of {', '.join(METHODS)}, but got {methods!r}")
     rules = list(methods)
     for rule in rules:
         if rule not in METHODS:
