@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +77,45 @@ SIZES = {
     "gpt": {"vocabulary": 9},
     "bert": {"vocabulary": 9, "classes": 7},
 }
+
+
+@pytest.mark.parametrize("name", ["cnn", "darts", "macro", "nasbench101", "nasbench201", "transnas_macro"])
+@pytest.mark.parametrize("given", ["text", None, 3, ["text"]])
+def test_what_is_no_architecture_is_refused_with_a_reason(name: str, given: Any) -> None:
+    space, rng = get(name), np.random.default_rng(0)
+    good = space.sample(rng)
+    given = str(good) if given == "text" else given
+    uses: list[Callable[[], object]] = [
+        lambda: space.build(given),
+        lambda: space.encode(given),
+        lambda: space.canonical(given),
+        lambda: next(space.neighbors(given)),
+        lambda: space.mutate(given, rng),
+        lambda: space.crossover(given, good, rng),
+        lambda: space.crossover(good, given, rng),
+    ]
+    for use in uses:
+        with pytest.raises(InputError, match=r"an Architecture is expected, as space\.parse\(text\) .* but got"):
+            use()
+
+
+@pytest.mark.parametrize("name", ["cnn", "darts", "macro", "nasbench101"])
+def test_an_architecture_of_another_space_is_refused_with_a_reason(name: str) -> None:
+    space, rng = get(name), np.random.default_rng(0)
+    other = get("nats_size").sample(rng)
+    for use in (space.build, lambda arch: next(space.neighbors(arch)), lambda arch: space.mutate(arch, rng)):
+        with pytest.raises(InputError):
+            use(other)
+    with pytest.raises(InputError, match="is 8 digits 0, 1 or 2"):
+        get("macro").canonical(other)
+
+
+@pytest.mark.parametrize("name", ["cnn", "macro", "nasbench101"])
+def test_what_is_no_text_is_not_parsed(name: str) -> None:
+    space = get(name)
+    for given in (None, 3, space.sample(np.random.default_rng(0))):
+        with pytest.raises(InputError, match="the text of an architecture is expected, but got"):
+            space.parse(given)  # type: ignore[arg-type]
 
 
 def test_shipped_spaces_are_had_by_name() -> None:

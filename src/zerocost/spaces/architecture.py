@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from zerocost.base.errors import InputError
+
 Value = str | int | float | bool | None
 
 
@@ -27,3 +29,19 @@ class Architecture:
 
     def __str__(self) -> str:
         return self.text
+
+
+def check_architecture(arch: object) -> Architecture:
+    """The architecture itself; `InputError` for a text or anything else in its place."""
+    if not isinstance(arch, Architecture):
+        raise InputError(
+            f"an Architecture is expected, as space.parse(text) or space.sample(rng) gives, but got {arch!r}"
+        )
+    return arch
+
+
+def check_text(text: object) -> str:
+    """The text itself; `InputError` for an architecture or anything else in its place."""
+    if not isinstance(text, str):
+        raise InputError(f"the text of an architecture is expected, but got {text!r}")
+    return text

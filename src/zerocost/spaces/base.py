@@ -13,7 +13,7 @@ from torch import nn
 
 from zerocost.base.errors import InputError
 from zerocost.base.fidelity import FULL, Fidelity
-from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.architecture import Architecture, check_architecture
 
 if TYPE_CHECKING:
     from zerocost.spaces.choose import Choose
@@ -93,7 +93,7 @@ class SearchSpace(ABC):
 
     def canonical(self, arch: Architecture) -> str:
         """A key that twins share: architectures whose networks compute the same family of functions."""
-        return str(arch)
+        return str(check_architecture(arch))
 
 
 def check_sizes(name: str, classes: int, in_channels: int) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from zerocost.base.errors import InputError
 from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.base.seeding import seeded
-from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.architecture import Architecture, Value, check_architecture, check_text
 from zerocost.spaces.base import SearchSpace, Vector
 from zerocost.spaces.choose import Choose, Options, Pick, describe_options
 
@@ -74,10 +74,11 @@ class ChoiceSpace(SearchSpace):
         return self._draw([dict(arch.choices) | {name: new}], rng).architecture()
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        return self._draw([dict(a.choices), dict(b.choices)], rng).architecture()
+        parents = [dict(check_architecture(parent).choices) for parent in (a, b)]
+        return self._draw(parents, rng).architecture()
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
-        kept = dict(arch.choices)
+        kept = dict(check_architecture(arch).choices)
         for name, options in self._asked(arch).items():
             for option in options:
                 if option != kept[name]:
@@ -85,7 +86,7 @@ class ChoiceSpace(SearchSpace):
 
     def parse(self, text: str) -> Architecture:
         answers: dict[str, str] = {}
-        for item in text.split(",") if text.strip() else []:
+        for item in text.split(",") if check_text(text).strip() else []:
             name, equals, value = (part.strip() for part in item.partition("="))
             if not equals:
                 raise InputError(f"an architecture reads 'choice=value,choice=value', but got {item!r} in {text!r}")
@@ -102,7 +103,7 @@ class ChoiceSpace(SearchSpace):
         return arch
 
     def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> nn.Module:
-        return self._build(Choose(_replay(arch)), fidelity)
+        return self._build(Choose(_replay(check_architecture(arch))), fidelity)
 
     def __iter__(self) -> Iterator[Architecture]:
         return self._completions({})
@@ -115,7 +116,7 @@ class ChoiceSpace(SearchSpace):
         """
         slots, length = self._slots
         vector = np.zeros(length + 1)
-        for name, value in arch.choices:
+        for name, value in check_architecture(arch).choices:
             if (name, str(value)) in slots:
                 slot, amount = slots[name, str(value)]
                 vector[slot] = amount
@@ -150,7 +151,7 @@ class ChoiceSpace(SearchSpace):
         return choose
 
     def _asked(self, arch: Architecture) -> Mapping[str, Options]:
-        return _options_asked(self._choose, arch)
+        return _options_asked(self._choose, check_architecture(arch))
 
     def _draw(self, parents: list[dict[str, Value]], rng: np.random.Generator) -> Choose:
         """Answer each choice as one of the parents does, or at random where none has a valid answer."""

@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from zerocost.base.fidelity import Fidelity
-from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.architecture import Architecture, Value, check_architecture, check_text
 from zerocost.spaces.choices import ChoiceSpace
 from zerocost.spaces.choose import Choose
 
@@ -81,10 +81,10 @@ class CodedSpace(ChoiceSpace):
         return map(self._in_code, super().__iter__())
 
     def parse(self, text: str) -> Architecture:
-        return Architecture(text, self._read(text))
+        return Architecture(check_text(text), self._read(text))
 
     def canonical(self, arch: Architecture) -> str:
-        return self._key(str(arch))
+        return self._key(str(check_architecture(arch)))
 
     def _in_code(self, arch: Architecture) -> Architecture:
         return Architecture(self._write(arch.choices), arch.choices)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from zerocost.base.fidelity import FULL, Fidelity
-from zerocost.spaces.architecture import Architecture, Value
+from zerocost.spaces.architecture import Architecture, Value, check_architecture
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose, Options
 from zerocost.spaces.coded import Choices, Code, CodedSpace
@@ -110,7 +110,7 @@ class DARTS(CodedSpace):
     """See `space`. What is parsed keeps its spelling, and may be a genotype that the space does not draw."""
 
     def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> nn.Module:
-        answers = dict(self.parse(str(arch)).choices)
+        answers = dict(self.parse(str(check_architecture(arch))).choices)
         return self._build(Choose(lambda name, options: answers[name]), fidelity)
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:

@@ -135,6 +135,7 @@ def _read(code: str) -> Choices:
 
 def _key(code: str) -> str:
     """The code with the identities of each stage, but for its first layer, moved to the end of the stage."""
+    _read(code)
     key = ""
     for stage in STAGES:
         first, rest = code[len(key)], code[len(key) + 1 : len(key) + stage]

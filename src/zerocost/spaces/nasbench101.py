@@ -11,7 +11,7 @@ import numpy as np
 
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.fidelity import FULL, Fidelity
-from zerocost.spaces.architecture import Architecture
+from zerocost.spaces.architecture import Architecture, check_architecture, check_text
 from zerocost.spaces.base import SearchSpace, Vector, check_sizes
 from zerocost.spaces.choose import Choose
 from zerocost.spaces.dag import Dag, Edge, count_renumberings, distinct_graphs, edge_sets, graph_hash, prune
@@ -85,7 +85,7 @@ class NASBench101(SearchSpace):
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         """An edge more or less, another operation, or a vertex more, put on the way from one vertex to another."""
-        seen = {arch.text}
+        seen = {check_architecture(arch).text}
         for changed in _changes(_read(arch.text)):
             dag = _legal(changed)
             neighbor = _architecture(dag) if dag else arch
@@ -99,7 +99,7 @@ class NASBench101(SearchSpace):
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         """Each possible edge and each operation from either parent; `a` when 100 such children are not legal."""
-        (labels, edges), (others, other_edges) = _spread(_read(a.text)), _spread(_read(b.text))
+        (labels, edges), (others, other_edges) = (_spread(_read(check_architecture(parent).text)) for parent in (a, b))
         pairs = [(x or y, y or x) for x, y in zip(labels, others, strict=True)]
         for _ in range(100):
             child_edges = [e for e in _PAIRS if e in (edges, other_edges)[rng.integers(2)]]
@@ -113,16 +113,18 @@ class NASBench101(SearchSpace):
 
         The vertices that a smaller cell lacks are the last before the output.
         """
-        labels, edges = _spread(_read(arch.text))
+        labels, edges = _spread(_read(check_architecture(arch).text))
         chosen = [operation == label for label in labels for operation in OPERATIONS]
         return np.array([float(pair in edges) for pair in _PAIRS] + [float(one) for one in chosen])
 
     def parse(self, text: str) -> Architecture:
-        return _architecture(_read(text))
+        return _architecture(_read(check_text(text)))
 
     def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> CellNetwork:
         channels = fidelity.channels(CHANNELS, multiple=8)
-        return CellNetwork(_read(arch.text), channels, fidelity.layers(CELLS), self.in_channels, self.classes)
+        return CellNetwork(
+            _read(check_architecture(arch).text), channels, fidelity.layers(CELLS), self.in_channels, self.classes
+        )
 
     def __iter__(self) -> Iterator[Architecture]:
         """One architecture of each set of twins, small ones first."""
@@ -131,7 +133,7 @@ class NASBench101(SearchSpace):
 
     def canonical(self, arch: Architecture) -> str:
         """The benchmark's own hash, by which its data are looked up."""
-        return graph_hash(_read(arch.text), tuple(OPERATIONS))
+        return graph_hash(_read(check_architecture(arch).text), tuple(OPERATIONS))
 
 
 @lru_cache(maxsize=1)
