@@ -49,6 +49,15 @@ def test_a_seed_and_the_mean_over_those_that_there_are():
     assert TRUTH.query(SPACE.parse(CODES[1]), **PARAMS._asdict()) == 2000
 
 
+def test_what_a_query_leaves_out_is_that_of_the_default():
+    assert TRUTH.query(CODES[0]) == 90.5
+    assert TRUTH.query(CODES[0], seed=1) == 91
+    assert TRUTH.query(CODES[1], metric="params", epochs=0) == 2000
+    pd.testing.assert_series_equal(TRUTH.truth(), TRUTH.truth(**ACCURACY._asdict()))
+    with pytest.raises(InputError, match=r"unknown macro epochs \(cifar10, params\) 50. Known: 0\."):
+        TRUTH.query(CODES[0], metric="params")
+
+
 def test_a_mean_that_the_source_states_stands():
     stated = benchmark(Row(CODES[0], {SEEDED[0]: 90.0, SEEDED[1]: 91.0, ACCURACY: 90.4}))
     assert stated.query(CODES[0], **ACCURACY._asdict()) == 90.4
@@ -103,11 +112,6 @@ def test_an_unknown_name_is_answered_with_those_there_are(change, message):
         TRUTH.query(CODES[0], **asked)
     with pytest.raises(InputError, match=message):
         TRUTH.truth(**asked)
-
-
-def test_nothing_is_defaulted():
-    with pytest.raises(TypeError, match="seed"):
-        TRUTH.query(CODES[0], dataset="cifar10", metric="test_accuracy", epochs=50)
 
 
 def test_an_architecture_without_truth_says_so():

@@ -94,36 +94,61 @@ class Benchmark:
         """The texts of the architectures that have truth, in the order of the table."""
         return self._texts
 
-    def query(self, arch: Architecture | str, *, dataset: str, metric: str, epochs: int, seed: int | str) -> float:
-        """The truth of one architecture.
+    def query(
+        self,
+        arch: Architecture | str,
+        *,
+        dataset: str | None = None,
+        metric: str | None = None,
+        epochs: int | None = None,
+        seed: int | str = MEAN,
+    ) -> float:
+        """The truth of one architecture: the answer to `default`, unless another dataset, metric or epochs are given.
 
         Where the benchmark trained one of each set of twins, the truth of a twin stands for the others.
 
         Args:
             arch: the architecture or its text.
-            dataset: one of `datasets`.
-            metric: one of `metrics`.
-            epochs: one of `epochs`; 0 for what training does not change.
+            dataset: one of `datasets`; that of `default` if None.
+            metric: one of `metrics`; that of `default` if None.
+            epochs: one of `epochs`; 0 for what training does not change; those of `default` if None.
             seed: one of `seeds`, or "mean": the mean that the source states, else that over the architecture's seeds.
 
         Raises:
             InputError: `arch` is not of the space or has no truth, or the query is not known; the message says what is.
         """
-        query = Query(dataset, metric, epochs, seed)
+        query = self._fill(dataset, metric, epochs, seed)
         rows, position = self._find(query), self._position(str(arch))
         value = float(_known_means(self._table.values[rows, position : position + 1])[0])
         if np.isnan(value):
             raise InputError(f"{self.name} has no {query} for {arch}; {self._others(query, position)}")
         return value
 
-    def truth(self, *, dataset: str, metric: str, epochs: int, seed: int | str = MEAN) -> pd.Series[float]:
-        """The truth of every architecture that has it: a series named `metric`, indexed by architecture texts.
+    def truth(
+        self,
+        *,
+        dataset: str | None = None,
+        metric: str | None = None,
+        epochs: int | None = None,
+        seed: int | str = MEAN,
+    ) -> pd.Series[float]:
+        """The truth of every architecture that has it: a series named after its metric, indexed by architecture texts.
 
         Takes the arguments of `query` and raises its errors.
         """
-        rows = self._find(Query(dataset, metric, epochs, seed))
+        query = self._fill(dataset, metric, epochs, seed)
         index = pd.Index(self._texts, name="architecture")
-        return pd.Series(_known_means(self._table.values[rows]), index=index, name=metric).dropna()
+        return pd.Series(_known_means(self._table.values[self._find(query)]), index=index, name=query.metric).dropna()
+
+    def _fill(self, dataset: str | None, metric: str | None, epochs: int | None, seed: int | str) -> Query:
+        """A query in which the parts that are None are those of `default`."""
+        own = self.default
+        return Query(
+            own.dataset if dataset is None else dataset,
+            own.metric if metric is None else metric,
+            own.epochs if epochs is None else epochs,
+            seed,
+        )
 
     @cached_property
     def _texts(self) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ def accuracy_function(source: Accuracy) -> Cost:
     def accuracy(arch: Architecture) -> float | Failure:
         if isinstance(source, Benchmark):
             try:
-                return source.query(arch, **source.default._asdict())
+                return source.query(arch)
             except InputError as error:
                 return Failure(str(error))
         try:

@@ -62,7 +62,7 @@ def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -
         trained = benchmarks.read(trained, space, dataset="the data", epochs=1)
         n = len(trained.architectures())
     if isinstance(trained, Benchmark):
-        truth = trained.truth(**trained.default._asdict())
+        truth = trained.truth()
         truth = -truth if trained.default.metric in trained.less_is_better else truth
         return truth[draw_architectures(trained.space, list(truth.index), n, seed)]
     if isinstance(trained, pd.Series | Mapping):
