@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost import spaces
-from zerocost.base.files import check_file
 from zerocost.base.format import fixed, percent
 from zerocost.cli.common import (
     Data,
@@ -23,6 +22,7 @@ from zerocost.cli.common import (
     Seed,
     TaskName,
     Workers,
+    check_output,
     command,
     out,
     print_json,
@@ -78,7 +78,7 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Find the cheapest fidelity whose ranking agrees with that of the full networks."""
-    check_file(save)
+    check_output("--save", save, ".json")
     found = find_fidelity(own_space(space) if ":" in space else space, data, **vars_of(agreement), **vars_of(place))
     with then_written(lambda: write_to(save, found.save), as_json):
         if as_json:

@@ -155,12 +155,10 @@ class TableFiles:
 
     def check(self) -> None:
         """`InputError` or `MissingExtraError` for what cannot be written."""
-        check_file(self.csv)
-        check_file(self.parquet)
+        check_output("--csv", self.csv, ".csv", "")
+        check_output("--parquet", self.parquet, ".parquet")
         if self.parquet is not None:
             check_parquet()
-            if self.parquet.suffix != ".parquet":
-                raise InputError(f"--parquet takes a .parquet file, but got {self.parquet}")
 
     def writes(self, result: Result | pd.DataFrame) -> list[Write]:
         """What writes each file that is asked for."""
@@ -215,6 +213,18 @@ def print_json(value: Any) -> None:
         return item if isinstance(item, str | int | float | bool | None) else str(item)
 
     (_JSON.get() or sys.stdout).write(json.dumps(as_json(value), indent=2, allow_nan=False) + "\n")
+
+
+def check_output(option: str, path: Path | None, *suffixes: str) -> None:
+    """`InputError` for a file that could not be written, or whose name ends in none of the suffixes.
+
+    >>> check_output("--csv", Path("table.xlsx"), ".csv", "")
+    Traceback (most recent call last):
+    zerocost.base.errors.InputError: --csv takes a .csv file, but got table.xlsx
+    """
+    if path is not None and path.suffix not in suffixes:
+        raise InputError(f"{option} takes a {' or '.join(filter(None, suffixes))} file, but got {path}")
+    check_file(path)
 
 
 def write_to(path: Path | None, write: Callable[[Path], object]) -> list[Write]:

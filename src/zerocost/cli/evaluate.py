@@ -28,6 +28,7 @@ from zerocost.cli.common import (
     TaskName,
     Workers,
     Write,
+    check_output,
     command,
     out,
     print_json,
@@ -115,6 +116,13 @@ class _EvaluateOutput:
     latex: Annotated[Path | None, typer.Option("--latex", help="Write the table to this file for LaTeX.")] = None
     as_json: Json = False
 
+    def check(self) -> None:
+        """`InputError` for what cannot be written."""
+        check_output("--report", self.report, ".html", ".htm", "")
+        check_output("--csv", self.csv, ".csv", "")
+        check_output("--latex", self.latex, ".tex", "")
+        check_folder(self.pictures)
+
     def writes(self, evaluation: Evaluation) -> list[Write]:
         """What writes each file that is asked for."""
 
@@ -144,9 +152,8 @@ def evaluate(
     check_place(options.device, options.ray)
     settings = vars_of(options)
     cache = Path(options.cache) if options.cache and "://" not in options.cache else None
-    for path in (output.report, output.csv, output.latex, cache):
-        check_file(path)
-    check_folder(output.pictures)
+    output.check()
+    check_file(cache)
     table = benchmarks.get(benchmark, truth.truth)
     evaluation = evaluate_proxies(
         table,

@@ -10,11 +10,9 @@ import typer
 
 from zerocost import data as data_
 from zerocost import spaces
-from zerocost.base.errors import InputError
-from zerocost.base.files import check_file
 from zerocost.base.format import fixed, percent
 from zerocost.base.progress import report_steps
-from zerocost.cli.common import Data, command, out, print_written
+from zerocost.cli.common import Data, check_output, command, out, print_written
 from zerocost.search.fit_space import fit_space
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.latency_table import record_table
@@ -46,9 +44,7 @@ def record(data: Data, recording: _Recording) -> None:
 
     `zerocost search --latency TABLE.json` then needs no device.
     """
-    check_file(recording.out, "the table")
-    if recording.out.suffix != ".json":
-        raise InputError(f"the table is JSON, so give a .json file, but got {recording.out}")
+    check_output("--out", recording.out, ".json")
     loaded = data_.load(data)
     given = own_space(recording.space) if ":" in recording.space else recording.space
     space, _ = fit_space(given, loaded)

@@ -18,10 +18,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost.base.errors import InputError
-from zerocost.base.files import check_file
 from zerocost.base.format import percent, plural
 from zerocost.base.user_code import load_object
-from zerocost.cli.common import Data, Json, OptionalBatch, Proxies, command, out, print_json, print_written
+from zerocost.cli.common import (
+    Data,
+    Json,
+    OptionalBatch,
+    Proxies,
+    check_output,
+    command,
+    out,
+    print_json,
+    print_written,
+)
 from zerocost.combine import as_proxies
 from zerocost.data import load as open_data
 from zerocost.data.batch import usual_size
@@ -50,7 +59,7 @@ def profile(
 ) -> None:
     """Show where the time of scoring one network goes, in units of one forward and backward pass."""
     resolve(as_proxies(proxies))
-    check_file(flame)
+    check_output("--flame", flame, ".svg", "")
     build = load_object(target)
     if not callable(build):
         raise InputError(f"{target} is of type {type(build).__name__}, not a function that builds a network")

@@ -10,7 +10,6 @@ import typer
 
 from zerocost.base.device import check_place
 from zerocost.base.errors import InputError
-from zerocost.base.files import check_file
 from zerocost.base.format import plural
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.cli.candidates import Target, load_candidates
@@ -27,6 +26,7 @@ from zerocost.cli.common import (
     TaskOptions,
     Workers,
     Write,
+    check_output,
     command,
     nothing_ran,
     out,
@@ -110,10 +110,8 @@ def rank(
     """Score many untrained networks on one batch and rank them. With --train, train the best."""
     save = output.save
     training.check()
-    check_file(save)
+    check_output("--save", save, ".json")
     files.check()
-    if save is not None and save.suffix != ".json":
-        raise InputError(f"cannot write {save}: give a .json file in a folder that exists")
     check_place(options.device, options.ray)
     candidates, source = load_candidates(target, data, options.task)
     source, held_out = split(source, seed=options.seed) if training.train else (source, None)

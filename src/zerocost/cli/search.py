@@ -12,7 +12,6 @@ import typer
 from zerocost import benchmarks, report, spaces
 from zerocost.base.device import check_place
 from zerocost.base.errors import InputError
-from zerocost.base.files import check_file
 from zerocost.base.format import plural
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.benchmarks import Benchmark
@@ -28,6 +27,7 @@ from zerocost.cli.common import (
     TableFiles,
     TaskName,
     Write,
+    check_output,
     command,
     nothing_ran,
     out,
@@ -125,7 +125,7 @@ class _SearchOutput:
             raise InputError("--watts is for the report; say where to write it with --report FILE.html")
         if power and not epochs:
             raise InputError("--watts says what is saved in training, but nothing is trained; use --epochs 1 or more")
-        check_file(self.report, "the report")
+        check_output("--report", self.report, ".html", ".htm", "")
         check_export(self.export)
         if self.export is not None and not epochs:
             raise InputError("there is nothing to export without training; use --epochs 1 or more")

@@ -12,7 +12,6 @@ from rich.table import Table
 
 from zerocost import benchmarks, spaces
 from zerocost.base.device import check_place
-from zerocost.base.files import check_file
 from zerocost.base.format import fixed
 from zerocost.cli.common import (
     SPECS,
@@ -22,6 +21,7 @@ from zerocost.cli.common import (
     Seed,
     TaskName,
     Workers,
+    check_output,
     command,
     out,
     print_json,
@@ -115,7 +115,7 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
     """Find the weights and settings that rank trained architectures best, and what they gain on others."""
     trained, space, save = given.trained, given.space, place.save
     check_place(place.device, place.ray)
-    check_file(save)
+    check_output("--save", save, ".json")
     tuned = tune_combination(
         benchmarks.get(trained) if trained in benchmarks.names() else trained,
         own_space(space) if space and ":" in space else space,
