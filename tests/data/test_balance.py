@@ -91,14 +91,18 @@ def test_a_scan_goes_on_until_a_rare_class_has_enough():
     assert labels == {0: 30, 1: 30}
 
 
-@pytest.mark.parametrize("label", [np.int64(3), torch.tensor(3), torch.tensor(3, dtype=torch.uint8)])
-def test_labels_of_any_integer_type_are_read(label):
+@pytest.mark.parametrize(
+    "label", [np.int64(3), torch.tensor(3), torch.tensor(3, dtype=torch.uint8), 3.0, torch.tensor([3.0])]
+)
+def test_whole_numbers_of_any_type_are_read(label):
     assert len(picked(Unlisted([label, label]), 2)) == 2
 
 
 def test_labels_that_are_not_whole_numbers_are_named():
     with pytest.raises(InputError, match="whole-number labels, but a sample has a str"):
         picked(Unlisted(["cat", "dog"]), 2)
+    with pytest.raises(InputError, match="whole-number labels, but a sample has a float"):
+        picked(Unlisted([0.5, 1.0]), 2)
 
 
 def test_samples_without_labels_are_refused():
@@ -106,7 +110,13 @@ def test_samples_without_labels_are_refused():
         picked(TensorData(torch.zeros(4, 2)), 2)
 
 
-@pytest.mark.parametrize("targets", [[2, 0, 1], torch.tensor([2, 0, 1]), np.array([2, 0, 1], np.uint8), (2, 0, 1)])
+@pytest.mark.parametrize(
+    "targets",
+    [
+        *([2, 0, 1], torch.tensor([2, 0, 1]), np.array([2, 0, 1], np.uint8), (2, 0, 1)),
+        *([2.0, 0.0, 1.0], torch.tensor([2.0, 0.0, 1.0])[:, None], torch.eye(3)[[2, 0, 1]]),
+    ],
+)
 def test_listed_labels_of_any_kind(targets):
     assert class_labels(Listed(targets)).tolist() == [2, 0, 1]
 
@@ -126,7 +136,8 @@ def test_subsets_of_subsets_pick_their_labels():
     "dataset",
     [
         TensorDataset(torch.zeros(3, 1)),
-        TensorDataset(torch.zeros(3, 1), torch.zeros(3)),
+        TensorDataset(torch.zeros(3, 1), torch.full((3,), 0.5)),
+        TensorDataset(torch.zeros(30, 1), torch.arange(30.0)),
         TensorDataset(*[torch.zeros(3, dtype=torch.long)] * 3),
         Listed([[1], [2, 3]]),
         Listed(["a", "b"]),

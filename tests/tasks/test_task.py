@@ -145,6 +145,20 @@ def test_class_numbers_that_are_scored_are_trained_with_too(as_floats):
     assert own[0].metric_name == "accuracy" and own[0].failure is None
 
 
+def test_floating_class_numbers_are_classes_where_the_task_says_so():
+    x, labels = torch.randn(24, 4), torch.arange(24) % 3
+    make = {"a": lambda: nn.Linear(4, 3)}
+    assert as_task(None, None, Batch(x, labels.float())).name == "regression"
+    parts = [TensorDataset(x, y) for y in (labels, labels.float())]
+    for part in parts:
+        assert sorted(int(label) for _, label in zc.data.split(part, 0.25)[1]) == [0, 0, 1, 1, 2, 2]
+    whole, floats = (train(make, train=part, epochs=1, task="classification")[0] for part in parts)
+    assert (floats.failure, floats.metric) == (None, whole.metric)
+    assert not zc.score(nn.Linear(4, 3), (x, labels.float()), "snip", task="classification").failures
+    with pytest.raises(zc.InputError, match="one integer a sample"):
+        train(make, train=TensorDataset(x, labels + 0.5), epochs=1, task="classification")
+
+
 def test_masks_of_truth_values_are_classes():
     images = torch.randn(12, 3, 4, 4)
     data = [TensorDataset(images, mask) for mask in ((images[:, 0] > 0).long(), images[:, 0] > 0)]

@@ -62,24 +62,6 @@ def _label_tensor(targets: Any) -> Tensor | None:
         raise InputError(f"labels must be a tensor, array or list of numbers, got {targets!r:.60}") from error
 
 
-def class_numbers(targets: Tensor | None) -> Tensor | None:
-    """Labels as cross-entropy takes them: a column as a vector, one-hot rows and floating 0 and 1 as class numbers.
-
-    Other labels stay as they are.
-
-    >>> class_numbers(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
-    tensor([1, 0])
-    """
-    if targets is None:
-        return None
-    if targets.ndim == 2 and targets.shape[1] == 1:
-        targets = targets.squeeze(1)
-    zeros_and_ones = bool(((targets == 0) | (targets == 1)).all())
-    if targets.ndim == 2 and zeros_and_ones and bool(((targets == 1).sum(1) == 1).all()):
-        return targets.long().argmax(1)
-    return targets.long() if targets.is_floating_point() and targets.ndim != 2 and zeros_and_ones else targets
-
-
 def _tensor_of_array(value: Any) -> Any:
     """A contiguous tensor from an array of numpy, TensorFlow or JAX, copied; anything else stays as it is.
 

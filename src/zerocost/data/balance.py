@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from zerocost.base.errors import InputError
-from zerocost.data.targets import as_pair
+from zerocost.data.targets import MOST_CLASSES, as_pair, class_numbers
 from zerocost.data.tensors import is_integer
 
 SETTLED = 1000  # after this many samples without a new class, those that were found count as all
@@ -20,6 +19,8 @@ SETTLED = 1000  # after this many samples without a new class, those that were f
 
 def class_labels(dataset: Dataset[Any]) -> Tensor | None:
     """The labels that a dataset lists apart from its samples, as an int64 vector; None if it lists none.
+
+    Floating whole numbers are labels where they have few different values.
 
     >>> class_labels(Subset(TensorDataset(torch.zeros(3, 2), torch.tensor([5, 6, 7])), [2, 0]))
     tensor([7, 5])
@@ -37,8 +38,11 @@ def class_labels(dataset: Dataset[Any]) -> Tensor | None:
         labels = torch.tensor(targets) if isinstance(targets, np.ndarray) else torch.as_tensor(targets)
     except (TypeError, ValueError, RuntimeError):  # names, boxes, ragged lists: not labels of classes
         return None
-    count = len(dataset)  # type: ignore[arg-type]
-    return labels.long().cpu() if labels.shape == (count,) and is_integer(labels) else None
+    found = class_numbers(labels)
+    if found is None or found.shape != (len(dataset),) or not is_integer(found):  # type: ignore[arg-type]
+        return None
+    many = labels.is_floating_point() and found.numel() == labels.numel() and len(torch.unique(found)) > MOST_CLASSES
+    return None if many else found.long().cpu()
 
 
 def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generator) -> list[int]:
@@ -98,7 +102,10 @@ def _label_of(sample: Any) -> int:
     if pair is None:
         raise InputError("a balanced batch needs labels: the samples must be pairs (input, label)")
     try:
-        return operator.index(pair[1])
-    except TypeError as error:
+        found = class_numbers(torch.as_tensor(pair[1])[None])
+    except (TypeError, ValueError, RuntimeError):
+        found = None
+    if found is None or found.shape != (1,) or not is_integer(found):
         kind = type(pair[1]).__name__
-        raise InputError(f"a balanced batch needs whole-number labels, but a sample has a {kind}") from error
+        raise InputError(f"a balanced batch needs whole-number labels, but a sample has a {kind}")
+    return int(found)

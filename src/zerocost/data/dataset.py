@@ -71,8 +71,8 @@ def split(data: Any, fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[A
 
     Args:
         data: a map-style Dataset, a DataLoader or a spec. Where the dataset lists whole-number labels in `.targets`,
-            each class has the same fraction in the validation part, as nearly as whole samples allow; else samples are
-            drawn regardless of their label.
+            or floating whole numbers of at most 20 different values, each class has the same fraction in the validation
+            part, as nearly as whole samples allow; else samples are drawn regardless of their label.
         fraction: share of the validation part, between 0 and 1.
         seed: of the draw.
 

@@ -17,12 +17,11 @@ from zerocost.base.result import check_parquet
 from zerocost.data.alike import find_places
 from zerocost.data.column_notes import log_notes, text_note
 from zerocost.data.paths import parse_path
+from zerocost.data.targets import MOST_CLASSES
 from zerocost.data.tensors import TensorData
 
 _OTHER_SEPARATORS = (";", "\t", "|")
 
-_MOST_CLASSES = 20
-"""A column of whole numbers to predict with more different values than this holds numbers, not classes."""
 _MOST_DISTINCT = 0.5
 """A column of texts in which a greater share of the rows differ holds names, which are left out."""
 
@@ -251,7 +250,7 @@ def _task_of(target: pd.Series[Any]) -> str:
     """What a column to predict is certain to be, or is likely to be where it holds whole numbers."""
     if pd.api.types.is_bool_dtype(target) or not pd.api.types.is_numeric_dtype(target):
         return "classification"
-    few = pd.api.types.is_integer_dtype(target) and target.nunique() <= _MOST_CLASSES
+    few = pd.api.types.is_integer_dtype(target) and target.nunique() <= MOST_CLASSES
     return "classification" if few else "regression"
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
+MOST_CLASSES = 20
+"""Whole numbers of more different values than this are numbers to predict where that is not certain."""
 TARGET_KEYS = ("labels", "label", "targets", "target", "y")
 """Names that the targets of a sample or a batch have in a mapping."""
 
@@ -24,3 +28,28 @@ def as_pair(sample: Any) -> tuple[Any, Any] | None:
         return None
     inputs = {name: value for name, value in sample.items() if name != key}
     return next(iter(inputs.values())) if len(inputs) == 1 else inputs, sample[key]
+
+
+def class_numbers(targets: Tensor | None) -> Tensor | None:
+    """Labels as cross-entropy takes them: a column as a vector, one-hot rows and floating whole numbers as integers.
+
+    Other labels stay as they are.
+
+    >>> import torch
+    >>> class_numbers(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])), class_numbers(torch.tensor([2.0, 0.0]))
+    (tensor([1, 0]), tensor([2, 0]))
+    """
+    if targets is None:
+        return None
+    if targets.ndim == 2 and targets.shape[1] == 1:
+        targets = targets.squeeze(1)
+    if targets.ndim == 2:
+        hot = is_zero_or_one(targets) and bool(((targets == 1).sum(1) == 1).all())
+        return targets.long().argmax(1) if hot else targets
+    whole = targets.is_floating_point() and bool((targets == targets.long()).all())
+    return targets.long() if whole else targets
+
+
+def is_zero_or_one(targets: Tensor) -> bool:
+    """Whether each number is 0 or 1."""
+    return bool(((targets == 0) | (targets == 1)).all())

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure, unknown
 from zerocost.base.units import is_cost
-from zerocost.data.as_batch import class_numbers
+from zerocost.data.targets import class_numbers
 from zerocost.engine.losses import IGNORED, as_logits, fit_targets, next_tokens
 
 LOSS = "loss"

@@ -12,8 +12,8 @@ from torch import Tensor
 from zerocost.base.errors import InputError, unknown
 from zerocost.base.user_code import FileFunction
 from zerocost.data import Batch
-from zerocost.data.as_batch import class_numbers
 from zerocost.data.dataset import declared_task
+from zerocost.data.targets import class_numbers, is_zero_or_one
 from zerocost.data.tensors import is_integer
 from zerocost.engine.losses import IGNORED, Loss, binary_cross_entropy, cross_entropy, next_token_loss, squared_error
 from zerocost.engine.outputs import Output, OutputPicker
@@ -187,7 +187,7 @@ def _infer(batch: Batch | None) -> str:
         return "classification"
     targets = class_numbers(batch.targets)
     assert targets is not None
-    if targets.is_floating_point():
+    if targets.is_floating_point() or (batch.targets.is_floating_point() and not is_zero_or_one(batch.targets)):
         return "regression"
     if targets.dtype == torch.bool and targets.ndim == 2:
         return "multilabel"

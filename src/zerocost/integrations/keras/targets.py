@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.data import Batch
-from zerocost.data.as_batch import class_numbers
+from zerocost.data.targets import class_numbers
 from zerocost.engine.losses import Loss, cross_entropy
 from zerocost.integrations.keras.library import import_keras
 from zerocost.scoring.candidates import Builder, initialise
