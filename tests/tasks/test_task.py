@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torchmetrics
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import Dataset, Subset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset
 
 import zerocost as zc
 from zerocost.data import Batch
@@ -157,6 +158,19 @@ def test_floating_class_numbers_are_classes_where_the_task_says_so():
     assert not zc.score(nn.Linear(4, 3), (x, labels.float()), "snip", task="classification").failures
     with pytest.raises(zc.InputError, match="one integer a sample"):
         train(make, train=TensorDataset(x, labels + 0.5), epochs=1, task="classification")
+
+
+def test_negative_whole_numbers_are_numbers_to_predict_where_the_task_says_so(tmp_path):
+    x, numbers, make = torch.randn(24, 4), torch.arange(24) % 7 - 3, {"a": lambda: nn.Linear(4, 1)}
+    np.savez(tmp_path / "a.npz", inputs=x.numpy(), targets=numbers.numpy())
+    for data in ((x, numbers), f"npz:{tmp_path / 'a.npz'}"):
+        assert not zc.rank(make, data, "snip", task="regression").failures.size
+        assert train(make, train=data, epochs=1, task="regression")[0].failure is None
+        for task in (None, "classification"):
+            with pytest.raises(zc.InputError, match="from 0, got -3, -2, -1; for numbers to predict name the task"):
+                zc.rank(make, data, "snip", task=task)
+    loader = DataLoader(zc.data.load((x, numbers), task="regression"), 8)
+    assert not zc.rank(make, loader, "snip", task="regression").failures.size
 
 
 def test_masks_of_truth_values_are_classes():

@@ -17,7 +17,7 @@ from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import class_labels
 from zerocost.data.collated import Collated
 from zerocost.data.sources import open_source
-from zerocost.data.tensors import TensorData, as_inputs, as_targets
+from zerocost.data.tensors import TensorData, as_inputs, as_targets, check_classes
 
 
 @neutral_torch()
@@ -41,7 +41,8 @@ def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
 
     Args:
         data: see above.
-        task: the name of the task, for a table whose target could be read as a class or as a number.
+        task: the name of the task, for a table whose target could be read as a class or as a number, and for whole
+            numbers, which may be negative unless they are labels.
 
     Raises:
         InputError: an unknown source, a missing file, data without a length, empty data, wrong shapes, NaN or infinite
@@ -55,6 +56,9 @@ def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
     dataset = _as_dataset(data)
     if length(dataset) == 0:
         raise InputError(f"the data is empty: a {type(dataset).__name__} of length 0")
+    counts_classes = task in (None, "classification") and not isinstance(data, Dataset | DataLoader)
+    if counts_classes and isinstance(dataset, TensorData):
+        check_classes(dataset.targets)
     retarget = getattr(dataset, "for_task", None)
     if task is not None and retarget is not None:
         dataset = cast("Dataset[Any]", retarget(task))

@@ -107,6 +107,22 @@ def as_labels(array: _Array, count: int) -> Tensor:
     >>> as_labels(np.array([[3], [1]], np.uint8), count=2)
     tensor([3, 1])
     """
+    labels = _as_whole_numbers(array, count)
+    check_classes(labels)
+    return labels
+
+
+def check_classes(labels: Tensor | None) -> None:
+    """`InputError` for a vector of whole numbers in which one is negative, and so the number of no class."""
+    if labels is not None and labels.ndim == 1 and is_integer(labels) and bool((labels < 0).any()):
+        raise InputError(
+            f"labels count classes from 0, got {describe_values(labels[labels < 0])}; for numbers to predict name the "
+            "task, regression, or give them in floating point"
+        )
+
+
+def _as_whole_numbers(array: _Array, count: int) -> Tensor:
+    """An int64 vector, from whole numbers of shape `count` or `count` × 1; else `InputError`."""
     labels = _to_tensor(array, "labels")
     if labels.shape == (count, 1):
         labels = labels[:, 0]
@@ -119,18 +135,12 @@ def as_labels(array: _Array, count: int) -> Tensor:
             f"labels must be whole numbers that count classes from 0, got {labels.dtype}; "
             "give targets of another kind as a torch Dataset of (input, target)"
         )
-    labels = labels.long()
-    if bool((labels < 0).any()):
-        raise InputError(
-            f"labels count classes from 0, got {describe_values(labels[labels < 0])}; "
-            "give numbers to predict in floating point"
-        )
-    return labels
+    return labels.long()
 
 
 def as_targets(array: _Array, count: int) -> Tensor:
-    """Targets of any task: class labels as `as_labels` makes them, several whole numbers a sample as int64, truth
-    values as they are, and other numbers as float32; `InputError` for others, and for another number of samples.
+    """Targets of any task: whole numbers as int64, a vector where a sample has one, truth values as they are, and
+    other numbers as float32; `InputError` for others, and for another number of samples.
 
     >>> as_targets(np.array([0.5, 1.5]), count=2), as_targets(np.eye(2, dtype=bool), count=2).dtype
     (tensor([0.5000, 1.5000]), torch.bool)
@@ -139,7 +149,7 @@ def as_targets(array: _Array, count: int) -> Tensor:
     if targets.dtype == torch.bool and targets[:1].numel() == 1:
         targets = targets.long()
     if is_integer(targets) and targets[:1].numel() == 1 and targets.ndim <= 2:
-        return as_labels(targets, count)
+        return _as_whole_numbers(targets, count)
     if targets.ndim == 0 or len(targets) != count:
         raise InputError(f"expected one target for each of the {count} inputs, got shape {tuple(targets.shape)}")
     if targets.is_complex():

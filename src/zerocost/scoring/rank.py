@@ -17,7 +17,7 @@ from zerocost import data as data_
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.progress import StepProgress, report_steps
 from zerocost.base.seeding import check_seed
-from zerocost.base.whole import is_whole
+from zerocost.base.whole import check_whole
 from zerocost.base.workers import Workers
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches
@@ -107,11 +107,11 @@ def rank(
     ['naswot', 'params', 'rank_score', 'snip']
     """
     check_seed(seed)
-    for name, number in (("batches", batches), ("batch", batch)):
-        if number is not None and not is_whole(number):
-            raise InputError(f"{name} must be a whole number from 1, got {number!r}")
+    for name, number in (("batches", batches), ("batch", 1 if batch is None else batch)):
+        check_whole(name, number)
     check_repeats(1 if repeats is None else repeats)
-    source = data_.load(data, task=task_name(task)) if isinstance(data, str) or hasattr(data, "for_task") else data
+    held = isinstance(data, str | tuple | list) or hasattr(data, "for_task")
+    source = data_.load(data, task=task_name(task)) if held else data
     batch = batch or combine.as_combination(proxies).batch or usual_size(source)
     drawn = draw_batches(source, batch, batches, seed, balanced)
     chosen = as_task(task, source, drawn[0], loss=loss, output=output)
