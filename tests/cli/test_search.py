@@ -177,5 +177,7 @@ def test_columns_that_are_left_out_are_told_and_reported(run, tmp_path, caplog):
     small = "--space mlp --candidates 2 --keep 1 --epochs 0 --proxies params"
     result = run("search", "--data", f"csv:{file}:y", *small.split(), "--report", page)
     assert result.code == 0
-    assert caplog.messages == [f"{file}: left out: amount (texts that mostly differ, such as '1,100')"]
+    assert caplog.messages == [
+        f"{file}: left out: amount (numbers with commas, such as '1,100'; write them without, as 1100)"
+    ]
     assert "left out: amount" in page.read_text()

@@ -73,6 +73,7 @@ def test_texts_in_the_place_of_numbers_are_told(tmp_path, caplog):
     path, count = tmp_path / "th.csv", 40
     columns = {
         "amount": [f"{i:,}" for i in range(1100, 1100 + count)],
+        "few": ["1,100", "950", "12,000.5", ""] * 10,
         "weight": [f"{i}.5" for i in range(count)],
         "age": [str(i % 9) for i in range(count)],
         "colour": ["red", "blue"] * 20,
@@ -85,13 +86,14 @@ def test_texts_in_the_place_of_numbers_are_told(tmp_path, caplog):
     table = load(f"csv:{path}:y")
     stray = "39 of 40 cells are numbers, but row 17 has {!r}; repair it, or leave it empty"
     assert table.notes == [
-        "left out: amount (texts that mostly differ, such as '1,100')",
+        "left out: amount (numbers with commas, such as '1,100'; write them without, as 1100)",
         f"left out: weight ({stray.format('unknown')})",
+        "read as categories: few (numbers with commas, such as '1,100'; write them without, as 1100)",
         f"read as categories: age ({stray.format('?')})",
         f"read as classes: y ({stray.format('n/k')})",
     ]
     assert caplog.messages == [f"{path}: {note}" for note in table.notes]
-    assert table.left_out == ["amount", "weight"] and list(table.categories) == ["age", "colour"]
+    assert table.left_out == ["amount", "weight"] and list(table.categories) == ["few", "age", "colour"]
 
 
 def test_a_table_that_is_read_whole_has_no_notes(tmp_path, caplog):
