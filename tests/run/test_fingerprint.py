@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -8,7 +9,7 @@ from torch import nn
 from run.small import job
 from zerocost import spaces
 from zerocost.proxies.registry import resolve
-from zerocost.run.fingerprint import fingerprints, proxy_identity
+from zerocost.run.fingerprint import describe, fingerprints, proxy_identity
 from zerocost.spaces import FULL
 
 SPACE = (
@@ -34,6 +35,13 @@ def test_the_same_job_has_the_same_fingerprint_for_each_seed():
 )
 def test_other_settings_have_another(changed):
     assert fingerprints(job("snip"))[0] != fingerprints(job("snip", **changed))[0]
+
+
+def test_a_job_is_told_apart_in_words_by_its_loss_too():
+    made = job("snip")
+    other = replace(made.task, loss=nn.functional.multi_margin_loss)
+    assert ", classification, batch 8; " in describe(made)
+    assert ", classification, loss multi_margin_loss, batch 8; " in describe(made._replace(task=other))
 
 
 @pytest.mark.parametrize("in_file", [True, False])

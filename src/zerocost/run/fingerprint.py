@@ -16,6 +16,7 @@ from zerocost.engine.proxy import Proxy
 from zerocost.run.job import Job
 from zerocost.scoring.candidates import initialise
 from zerocost.spaces import Fidelity
+from zerocost.tasks import TASKS, Task
 
 
 def fingerprints(job: Job) -> dict[int, str]:
@@ -41,7 +42,19 @@ def describe(job: Job) -> str:
     size = next((len(x) for x in tree_leaves(job.batches) if isinstance(x, torch.Tensor) and x.ndim), 0)
     where = "" if job.device in (None, "cpu") else f" on {job.device}"
     versions = f"zerocost {VERSION}, torch {torch.__version__}"
-    return f"{job.space.name} at {_scale(job)}, {job.task.name}, batch {size}{where}; {versions}"
+    return f"{job.space.name} at {_scale(job)}, {_describe_task(job.task)}, batch {size}{where}; {versions}"
+
+
+def _describe_task(task: Task) -> str:
+    """The name of a task, with the loss and the output where they are not the usual ones.
+
+    >>> _describe_task(Task(loss=torch.nn.functional.l1_loss, output="logits"))
+    'own, loss l1_loss, output logits'
+    """
+    usual = TASKS.get(task.name)
+    loss = "" if usual and task.loss == usual.loss else f", loss {task.loss_name}"
+    output = "" if task.output is None else f", output {getattr(task.output, '__name__', task.output)}"
+    return f"{task.name}{loss}{output}"
 
 
 def _scale(job: Job) -> Fidelity:
