@@ -67,6 +67,14 @@ def test_every_class_has_the_same_number_give_or_take_one_or_the_batch_is_refuse
     assert indices == picked(kind(labels), size, seed)
 
 
+@pytest.mark.parametrize("kind", [Listed, Unlisted])
+def test_what_does_not_count_is_no_class(kind):
+    labels = [-100, 0, 1, 1, -100, 0] * 5
+    assert Counter(labels[index] for index in picked(kind(labels), 20)) == {0: 10, 1: 10}
+    with pytest.raises(InputError, match="but all are -100, which does not count"):
+        picked(kind([-100] * 3), 2)
+
+
 def test_seeds_differ_and_classes_come_mixed():
     data = Listed([0] * 50 + [1] * 50)
     assert picked(data, 20, seed=0) != picked(data, 20, seed=1)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset, TensorDataset
 
 from zerocost.base.errors import InputError
-from zerocost.data.targets import MOST_CLASSES, as_pair, class_numbers
+from zerocost.data.targets import IGNORED, MOST_CLASSES, as_pair, class_numbers
 from zerocost.data.tensors import is_integer
 
 SETTLED = 1000  # after this many samples without a new class, those that were found count as all
@@ -48,8 +48,9 @@ def class_labels(dataset: Dataset[Any]) -> Tensor | None:
 def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generator) -> list[int]:
     """Indices of `size` samples, the same number of each class (give or take one), in random order.
 
-    If the dataset does not list its labels, they are read from its samples in random order, until each class that was
-    found has enough and `SETTLED` further samples brought no new class.
+    Samples of label `IGNORED` are of no class, and are left out. If the dataset does not list its labels, they are read
+    from its samples in random order, until each class that was found has enough and `SETTLED` further samples brought
+    no new class.
 
     Raises:
         InputError: there are no labels, or not enough samples of a class.
@@ -57,8 +58,10 @@ def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generato
     order = torch.randperm(len(dataset), generator=generator)  # type: ignore[arg-type]
     labels = class_labels(dataset)
     labels = _read_labels(dataset, order.tolist(), size) if labels is None else labels[order]
-    order = order[: len(labels)]
-
+    counted = labels != IGNORED
+    order, labels = order[: len(labels)][counted], labels[counted]
+    if not len(labels):
+        raise InputError(f"a balanced batch needs labels, but all are {IGNORED}, which does not count")
     classes, counts = torch.unique(labels, return_counts=True)
     share, rest = divmod(size, len(classes))
     roomy = (counts > share).nonzero()[:, 0]
@@ -93,8 +96,9 @@ def _read_labels(dataset: Dataset[Any], order: list[int], size: int) -> Tensor:
 
 
 def _has_enough(counts: Counter[int], size: int) -> bool:
-    share = size // len(counts)
-    return min(counts.values()) >= share and sum(min(count, share + 1) for count in counts.values()) >= size
+    found = [count for label, count in counts.items() if label != IGNORED]
+    share = size // max(1, len(found))
+    return min(found, default=0) >= share and sum(min(count, share + 1) for count in found) >= size
 
 
 def _label_of(sample: Any) -> int:

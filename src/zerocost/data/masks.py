@@ -11,10 +11,10 @@ from torch import Tensor
 
 from zerocost.base.errors import InputError
 from zerocost.data.folder import SAMPLED, Pictures, image_paths, path_and_size
+from zerocost.data.targets import IGNORED
 
 _USAGE = "masks:PATH:SIZE"
 _WHITE = 255
-_IGNORED = -100
 
 
 class _MaskedPictures(Pictures):
@@ -30,7 +30,7 @@ class _MaskedPictures(Pictures):
         self.masks = masks
         step = -(-len(masks) // SAMPLED)
         values = {value for path in masks[::step] for value in set(_read_mask(path, size).flatten().tolist())}
-        self.white = 1 if values <= {0, _WHITE} else _IGNORED
+        self.white = 1 if values <= {0, _WHITE} else IGNORED
 
     def target(self, index: int) -> Tensor:
         mask = _read_mask(self.masks[index], self.size)

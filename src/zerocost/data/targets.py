@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+IGNORED = -100
+"""The label of what does not count; it is no class."""
 MOST_CLASSES = 20
 """Whole numbers of more different values than this are numbers to predict where that is not certain."""
 TARGET_KEYS = ("labels", "label", "targets", "target", "y")
