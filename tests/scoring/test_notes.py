@@ -7,7 +7,7 @@ import pytest
 from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.combine import Combination
 from zerocost.engine.proxy import REGISTRY, proxy
-from zerocost.scoring.notes import pool_notes, shrinking_notes
+from zerocost.scoring.notes import fidelity_notes, pool_notes
 
 RNG = np.random.default_rng(0)
 NOISE = pd.DataFrame(RNG.normal(size=(200, 5)), columns=[*"abcd", "params"])
@@ -49,15 +49,15 @@ def test_nothing_is_said_of_size_itself_of_few_candidates_or_of_failed_scores():
 
 def test_a_fidelity_is_noted_from_the_size_down_that_a_proxy_declares():
     names = ["jacob_cov(repeats=2)", "paper:az_trainability", "naswot"]
-    assert shrinking_notes(names, Fidelity(depth=0.5, batch=16), 64) == [
+    assert fidelity_notes(names, Fidelity(depth=0.5, batch=16), 64) == [
         "at depth=0.5 jacob_cov(repeats=2) and paper:az_trainability lose the order that they have at full size"
     ]
-    assert shrinking_notes(["jacob_cov"], Fidelity(width=0.25), 8) == [
+    assert fidelity_notes(["jacob_cov"], Fidelity(width=0.25), 8) == [
         "at width=0.25 jacob_cov loses the order that it has at full size",
         "at batch=8 jacob_cov loses the order that it has at full size",
     ]
-    assert shrinking_notes(["jacob_cov", "naswot"], Fidelity(width=0.5, resolution=8), 64) == []
-    assert shrinking_notes(["jacob_cov", "somebody_elses"], FULL, 64) == []
+    assert fidelity_notes(["jacob_cov", "naswot"], Fidelity(width=0.5, resolution=8), 64) == []
+    assert fidelity_notes(["jacob_cov", "somebody_elses"], FULL, 64) == []
 
 
 def test_a_proxy_of_ones_own_can_declare_it():
@@ -67,7 +67,7 @@ def test_a_proxy_of_ones_own_can_declare_it():
         return len(weights)
 
     try:
-        assert len(shrinking_notes(["of_small_images"], Fidelity(resolution=16, width=0.1), 64)) == 1
-        assert shrinking_notes(["of_small_images"], Fidelity(resolution=17, width=0.1), 64) == []
+        assert len(fidelity_notes(["of_small_images"], Fidelity(resolution=16, width=0.1), 64)) == 1
+        assert fidelity_notes(["of_small_images"], Fidelity(resolution=17, width=0.1), 64) == []
     finally:
         del REGISTRY["of_small_images"]

@@ -19,7 +19,7 @@ from zerocost.benchmarks.base import Query
 from zerocost.benchmarks.direction import falls
 from zerocost.evaluation import latex
 from zerocost.evaluation.tables import BOUNDS, TOGETHER, scores_by_seed
-from zerocost.scoring.notes import budget_note, reduced_note, shrinking_notes
+from zerocost.scoring.notes import budget_note, fidelity_notes
 from zerocost.statistics.bootstrap import LESS_IS_BETTER
 from zerocost.statistics.ranking import regret_at
 
@@ -103,9 +103,9 @@ class Evaluation(Result):
     @property
     def notes(self) -> list[str]:
         """What the rows of budgets are, and what ranks at the fidelity, or which proxies lose their order there."""
-        fidelity = Fidelity.parse(str(self.settings.get("fidelity", "full")))
-        notes = reduced_note(self.settings["all together"], self.settings.get("in place of"))
-        notes = notes or shrinking_notes(self.proxies, fidelity, self.settings.get("batch", 64))
+        score, instead = self.settings["all together"], self.settings.get("in place of")
+        fidelity, batch = Fidelity.parse(str(self.settings.get("fidelity", "full"))), self.settings.get("batch", 64)
+        notes = fidelity_notes(self.proxies, fidelity, batch, score, instead)
         return [*filter(None, [self.budget_note]), *notes]
 
     @property

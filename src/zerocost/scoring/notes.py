@@ -48,14 +48,25 @@ def pool_notes(frame: pd.DataFrame, combination: Combination) -> list[str]:
     return notes
 
 
-def shrinking_notes(names: Iterable[str], fidelity: Fidelity, batch: int) -> list[str]:
-    """A line for each way in which a fidelity is too small for some of the proxies.
+def fidelity_notes(
+    names: Iterable[str], fidelity: Fidelity, batch: int, score: str = "", in_place_of: str | None = None
+) -> list[str]:
+    """What is said of a ranking at a fidelity: what was measured to rank there, or who loses the order of full size.
 
-    See `shrinks_badly` of `zerocost.engine.proxy.Proxy`. `batch` is that of a fidelity that names none.
+    Args:
+        names: the proxies; see `shrinks_badly` of `zerocost.engine.proxy.Proxy`.
+        fidelity: the fidelity.
+        batch: of a fidelity that names none.
+        score: what ranks, in words.
+        in_place_of: what the score stands for at a measured fidelity, in words, if it does.
 
-    >>> shrinking_notes(["jacob_cov", "az_trainability", "naswot"], Fidelity(depth=0.2), 32)
+    >>> fidelity_notes(["jacob_cov", "az_trainability", "naswot"], Fidelity(depth=0.2), 32)
     ['at depth=0.2 jacob_cov and az_trainability lose the order that they have at full size']
+    >>> fidelity_notes(["naswot"], Fidelity(depth=0.2), 32, "naswot", "the consensus of naswot, snip")
+    ['as was measured at this fidelity, naswot ranks in place of the consensus of naswot, snip']
     """
+    if in_place_of:
+        return [f"as was measured at this fidelity, {score} ranks in place of {in_place_of}"]
     names, notes = list(names), []
     for kind in ("width", "depth", "resolution", "batch"):
         size = getattr(fidelity, kind) or (batch if kind == "batch" else None)
@@ -64,15 +75,6 @@ def shrinking_notes(names: Iterable[str], fidelity: Fidelity, batch: int) -> lis
             lose = "lose the order that they have" if len(losing) > 1 else "loses the order that it has"
             notes.append(f"at {kind}={size} {join_words(losing)} {lose} at full size")
     return notes
-
-
-def reduced_note(score: str, in_place_of: str | None) -> list[str]:
-    """A line where a score ranks in place of another one at a measured fidelity.
-
-    >>> reduced_note("naswot", "the consensus of naswot, snip")
-    ['as was measured at this fidelity, naswot ranks in place of the consensus of naswot, snip']
-    """
-    return [f"as was measured at this fidelity, {score} ranks in place of {in_place_of}"] if in_place_of else []
 
 
 def budget_note(names: Iterable[str], together: str | None) -> str:

@@ -25,7 +25,7 @@ from zerocost.proxies.registry import portable_proxies, resolve
 from zerocost.run import Job, Scorer, draw_job_batches
 from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
-from zerocost.scoring.notes import reduced_note, shrinking_notes
+from zerocost.scoring.notes import fidelity_notes
 from zerocost.scoring.table import ScoreTable, score_frame
 from zerocost.search.accuracy import DataSplit, trained_metric
 from zerocost.search.costs import accuracy_function, latency_cost
@@ -148,13 +148,12 @@ class SearchPlan:
         frame["rank_score"] = objectives.fitness(frame).fillna(-np.inf)
         frame = frame.sort_values("rank_score", ascending=False, kind="stable")
         combination = objectives.combination or self.pipeline.combination
-        notes = reduced_note(str(combination), combination.made.get("in_place_of"))
-        notes = notes or shrinking_notes(columns, fidelity, self.pipeline.batch_size(self.split.fitting))
+        batch, instead = self.pipeline.batch_size(self.split.fitting), combination.made.get("in_place_of")
         return ScoreTable(
             *(frame, combination, cards, builders, {}, seconds),
             ranked_by=objectives.ranking,
             proxies=columns,
-            notes=notes,
+            notes=fidelity_notes(columns, fidelity, batch, str(combination), instead),
         )
 
 
