@@ -181,6 +181,15 @@ def test_no_share_above_1_is_expected():
     assert max(one.mean for one in result.expected if one.mean is not None) <= 1
 
 
+@pytest.mark.parametrize("metric", ["mean_squared_error", "loss"])
+def test_no_error_below_0_is_expected(metric):
+    """The error falls so steeply with extra that a straight line goes below."""
+    task = replace(regression, metric=metric)
+    result, _ = loop(lambda name: max(0.0, 0.8 - choices(name)["extra"] / 5), task, trainings=12)
+    assert min(one.mean for one in result.expected if one.mean is not None) == 0
+    assert not any("expected -" in why or "expected −" in why for why in result.kept.dropped.values())
+
+
 def test_the_last_fidelity_has_as_many_candidates_as_are_to_be_trained():
     result, rounds = loop(fidelity="batch=8 > batch=16", candidates=20, trainings=9, keep=2)
     assert sum(map(len, rounds)) == 9 <= len(result.table)

@@ -173,6 +173,23 @@ def test_negative_whole_numbers_are_numbers_to_predict_where_the_task_says_so(tm
     assert not zc.rank(make, loader, "snip", task="regression").failures.size
 
 
+@pytest.mark.parametrize(
+    ("task", "metric", "below", "above"),
+    [
+        ("classification", "accuracy", 0, 1),
+        ("classification", "loss", 0, 2),
+        ("regression", "mean_squared_error", 0, 2),
+        ("regression", "r2_score", -1, 1),
+        ("next_token", "perplexity", 1, 2),
+    ],
+)
+def test_the_nearest_value_that_a_metric_can_have(task, metric, below, above):
+    chosen = as_task(task, None, metric=metric)
+    assert (chosen.nearest_possible(-1.0), chosen.nearest_possible(2.0)) == (below, above)
+    own = Task(loss=lambda outputs, targets: -outputs.mean(), metric="loss")
+    assert own.nearest_possible(-1.0) == -1
+
+
 def test_masks_of_truth_values_are_classes():
     images = torch.randn(12, 3, 4, 4)
     data = [TensorDataset(images, mask) for mask in ((images[:, 0] > 0).long(), images[:, 0] > 0)]

@@ -19,7 +19,6 @@ from zerocost.search.plan import SearchPlan
 from zerocost.search.result import Expected, SearchResult
 from zerocost.search.stages import first_round
 from zerocost.statistics.pareto import fronts
-from zerocost.tasks.metrics import is_share
 from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
@@ -134,9 +133,8 @@ class _Loop:
         return chosen
 
     def expected(self, belief: Belief, name: str) -> float:
-        """The metric that is expected of a candidate; a share is from 0 to 1."""
-        value = self.sign * float(belief.mean[name])
-        return min(max(value, 0.0), 1.0) if is_share(self.plan.split.task.metric_name) else value
+        """The metric that is expected of a candidate: no share above 1, and no error below 0."""
+        return self.plan.split.task.nearest_possible(self.sign * float(belief.mean[name]))
 
     def learn(self, names: Iterable[str], runs: Sequence[Run]) -> None:
         """Take in what training gave."""

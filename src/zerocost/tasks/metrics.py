@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -28,6 +29,8 @@ class _Known(NamedTuple):
         share: whether it lies in [0, 1] and is read as a percentage.
         forms: what outputs it can be measured on.
         options: what it is made with.
+        least: the least value that it can have.
+        most: the greatest one, unless it is a share.
     """
 
     name: str
@@ -35,6 +38,12 @@ class _Known(NamedTuple):
     share: bool
     forms: tuple[str, ...]
     options: Mapping[str, Any] = MappingProxyType({})
+    least: float = 0.0
+    most: float = math.inf
+
+    def nearest_possible(self, value: float) -> float:
+        """The value that it can have which is nearest to the given one."""
+        return min(max(value, self.least), 1.0 if self.share else self.most)
 
 
 _LABELS, _CLASSES, _NUMBERS = ("multiclass", "multilabel"), ("multiclass", "multilabel", "tokens"), ("numbers",)
@@ -43,18 +52,18 @@ METRICS = {
     "accuracy": _Known("Accuracy", True, True, _CLASSES, {"average": "micro"}),
     "auroc": _Known("AUROC", True, True, _LABELS),
     "average_precision": _Known("AveragePrecision", True, True, _LABELS),
-    "explained_variance": _Known("ExplainedVariance", True, False, _NUMBERS),
+    "explained_variance": _Known("ExplainedVariance", True, False, _NUMBERS, least=-math.inf, most=1.0),
     "f1_score": _Known("F1Score", True, True, _LABELS),
     "jaccard_index": _Known("JaccardIndex", True, True, _LABELS),
     "mean_absolute_error": _Known("MeanAbsoluteError", False, False, _NUMBERS),
     "mean_absolute_percentage_error": _Known("MeanAbsolutePercentageError", False, False, _NUMBERS),
     "mean_squared_error": _Known("MeanSquaredError", False, False, _NUMBERS),
-    "perplexity": _Known("Perplexity", False, False, ("tokens",)),
+    "perplexity": _Known("Perplexity", False, False, ("tokens",), least=1.0),
     "precision": _Known("Precision", True, True, _LABELS, {"average": "macro"}),
-    "r2_score": _Known("R2Score", True, False, _NUMBERS),
+    "r2_score": _Known("R2Score", True, False, _NUMBERS, least=-math.inf, most=1.0),
     "recall": _Known("Recall", True, True, _LABELS, {"average": "macro"}),
     "root_mean_squared_error": _Known("MeanSquaredError", False, False, _NUMBERS, {"squared": False}),
-    LOSS: _Known("", False, False, ()),
+    LOSS: _Known("", False, False, (), least=-math.inf),
 }
 """By name. Those over classes or labels are means over them, accuracy aside."""
 

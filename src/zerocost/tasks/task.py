@@ -15,7 +15,15 @@ from zerocost.data import Batch
 from zerocost.data.dataset import declared_task
 from zerocost.data.targets import class_numbers, is_zero_or_one
 from zerocost.data.tensors import is_integer
-from zerocost.engine.losses import IGNORED, Loss, binary_cross_entropy, cross_entropy, next_token_loss, squared_error
+from zerocost.engine.losses import (
+    IGNORED,
+    MEANS,
+    Loss,
+    binary_cross_entropy,
+    cross_entropy,
+    next_token_loss,
+    squared_error,
+)
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.tasks.metrics import LOSS, METRICS, Meter, known_metric
 
@@ -90,6 +98,13 @@ class Task:
     def loss_name(self) -> str:
         """The name of the loss."""
         return getattr(self.loss, "__name__", type(self.loss).__name__)
+
+    def nearest_possible(self, value: float) -> float:
+        """The value that the metric can have which is nearest: of errors and shipped losses none is below 0."""
+        if not isinstance(self.metric, str):
+            return value
+        found = known_metric(self.metric).nearest_possible(value)
+        return max(found, 0.0) if self.metric == LOSS and self.loss in MEANS else found
 
     def meter(self) -> Meter | None:
         """What measures the metric; None where it is the loss."""
