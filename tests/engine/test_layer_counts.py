@@ -56,6 +56,44 @@ def test_transformers_need_no_counter_of_torch(space, monkeypatch):
     assert 2 * zc.score(network, sample, "flops")["flops"] == counter.get_total_flops()
 
 
+class Computes(nn.Module):
+    """A layer, and what is computed of the numbers that it returns."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.layer, self.recurrent, self.function = nn.Linear(8, 8), nn.LSTM(8, 4, batch_first=True), function
+
+    def forward(self, x):
+        return self.function(self, self.layer(x)).flatten(1)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda net, y: torch.einsum("nqd,nkd->nqk", y, y),
+        lambda net, y: torch.einsum("nqd,nkd->knq", y, y),
+        lambda net, y: torch.einsum("nqd,de->nqe", [y, net.layer.weight]),
+        lambda net, y: y / y.norm(dim=-1, keepdim=True) @ nn.functional.normalize(y, dim=1).mT,
+        lambda net, y: y.sort(-1)[0].topk(4, -1)[0] @ y[:, 0, :4].mT,
+    ],
+    ids=["einsum", "einsum in another order", "einsum of a weight", "norm", "sort"],
+)
+def test_functions_need_no_counter_of_torch(function, monkeypatch):
+    network, x = Computes(function), torch.randn(1, 3, 8)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(x)
+    monkeypatch.setattr(Network, "hides_calls", False)  # of functions that other tests compiled
+    monkeypatch.setattr(shape, "FlopCounterMode", None)
+    assert 2 * zc.score(network, x, "flops")["flops"] == counter.get_total_flops()
+
+
+def test_recurrent_layers_need_no_counter_of_torch(monkeypatch):
+    monkeypatch.setattr(Network, "hides_calls", False)  # of functions that other tests compiled
+    monkeypatch.setattr(shape, "FlopCounterMode", None)
+    network = Computes(lambda net, y: net.recurrent(y)[0])
+    assert zc.score(network, torch.randn(2, 3, 8), "flops")["flops"] == 3 * (8 * 8 + 4 * 4 * (8 + 4))
+
+
 class Decides(nn.Module):
     """Its values decide what runs."""
 

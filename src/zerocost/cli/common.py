@@ -222,7 +222,7 @@ def check_output(option: str, path: Path | None, *suffixes: str) -> None:
     Traceback (most recent call last):
     zerocost.base.errors.InputError: --csv takes a .csv file, but got table.xlsx
     """
-    if path is not None and path.suffix not in suffixes:
+    if path is not None and path.suffix.lower() not in suffixes:
         raise InputError(f"{option} takes a {' or '.join(filter(None, suffixes))} file, but got {path}")
     check_file(path)
 

@@ -43,6 +43,8 @@ RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
 ATTENTION = "scaled_dot_product_attention"
 CREATES = {"new_zeros", "new_ones", "new_full", "new_empty"}
 """Methods that take of a tensor only its kind."""
+COPIES = {"repeat", "tile"}
+"""Functions that repeat the batch as a whole, one copy after the other."""
 CASTS = {"float", "double", "half", "bfloat16", "to", "type", "type_as"}
 POOLING = {f"{adaptive}{kind}_pool{d}d" for adaptive in ("", "adaptive_") for kind in ("max", "avg") for d in (1, 2, 3)}
 DROPOUT = {

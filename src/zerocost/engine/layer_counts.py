@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
+from zerocost.engine.einsum import EinsumOfTwo
 from zerocost.engine.functions import (
     ATTENTION,
     CHANNEL_AXIS,
@@ -41,6 +42,11 @@ def _attention(call: Call, _: Tensor) -> int | None:
     return products
 
 
+def _einsum(call: Call, _: Tensor) -> int | None:
+    given = EinsumOfTwo.of(call)
+    return None if given is None else given.products
+
+
 _PRODUCTS: dict[str, Callable[[Call, Tensor], int | None]] = {
     **dict.fromkeys(
         ("conv1d", "conv2d", "conv3d"), lambda call, result: result.numel() * prod(call.argument(1, "weight").shape[1:])
@@ -54,26 +60,15 @@ _PRODUCTS: dict[str, Callable[[Call, Tensor], int | None]] = {
     "addmm": lambda call, result: result.numel() * call.argument(1, "mat1").shape[-1],
     "baddbmm": lambda call, result: result.numel() * call.argument(1, "batch1").shape[-1],
     ATTENTION: _attention,
+    "einsum": _einsum,
 }
 """The multiply-adds of functions that multiply matrices, None where another rule holds."""
 _LIKE_ANOTHER = {"view_as", "reshape_as", "expand_as"}
 _BY_SHAPE = {
     *(ELEMENTWISE | NORMALISATION | DROPOUT | FAKE_QUANTISATION | PREPARATION | _LIKE_ANOTHER),
     *("cat", "concat", "concatenate", "embedding", "setitem", "detach"),
-    *(
-        "sin",
-        "cos",
-        "outer",
-        "tril",
-        "triu",
-        "cumsum",
-        "gather",
-        "take_along_dim",
-        "index_select",
-        "copy",
-        "fill",
-        "zero",
-    ),
+    *("sin", "cos", "log2", "outer", "tril", "triu", "norm", "cumsum", "sort", "argsort", "topk", "argmax", "argmin"),
+    *("gather", "take_along_dim", "index_select", "copy", "fill", "zero"),
     *("remainder", "fmod", "mod", "floor", "ceil", "round", "floordiv", "floor_divide"),
     *("dim", "size", "numel", "len", "is_floating_point"),
 }
@@ -88,7 +83,7 @@ _BY_NUMBERS = {
 """The same, as long as what they are given beside one tensor holds no other: a tensor may be a size there."""
 _MADE_OF_NUMBERS = {"tensor", "arange", "linspace", "zeros", "ones", "full", "empty", "eye"}
 """The same, as long as they are given no tensor."""
-_PROPERTIES = {"is_nested", "shape", "ndim", "dtype", "device", "data", *MOVES}
+_PROPERTIES = {"is_nested", "is_cuda", "shape", "ndim", "dtype", "device", "data", *MOVES}
 
 
 class LayerCounts:

@@ -11,6 +11,7 @@ from torch import Tensor
 from zerocost.engine.calls import Call
 from zerocost.engine.functions import CASTS, MOVES, RESHAPES, SUMS
 from zerocost.engine.places import SamplePlace, reshaped
+from zerocost.engine.shapes import result_on_meta
 from zerocost.engine.watch.base import Undo
 
 _PICKS = {"getitem", "select"}
@@ -99,7 +100,8 @@ def channel_axis_after(call: Call, result: Tensor, axis: int) -> int | None:
         kwargs = {name: value for name, value in call.kwargs.items() if name != "input"}
         first = probe if given is call.input else [probe]
         try:
-            place = call.function(first, *call.args[1:], **kwargs).shape.index(100 + place)
+            moved = result_on_meta(call._replace(args=(first, *call.args[1:]), kwargs=kwargs))
+            place = moved.shape.index(100 + place)
         except Exception:  # noqa: BLE001  picked one by one, the channels themselves, or not to be had on meta
             return axis
     return -1 if place == result.ndim - 1 and place != 1 else place

@@ -15,15 +15,24 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import CREATES, ELEMENTWISE, GATHERS, RECURRENT, RESHAPES, SUMS, Function, is_in_place
+from zerocost.engine.calls import Call
+from zerocost.engine.functions import (
+    COPIES,
+    CREATES,
+    ELEMENTWISE,
+    GATHERS,
+    RECURRENT,
+    RESHAPES,
+    SUMS,
+    Function,
+    is_in_place,
+)
 from zerocost.engine.places import (
     CONSTANT,
     FIRST,
     GATHERED,
     PACKED,
-    PRIME,
     REARRANGED,
-    REDUCED,
     SPLIT,
     UNCLEAR,
     NoPlace,
@@ -33,6 +42,7 @@ from zerocost.engine.places import (
     given_axis,
     joined,
     pick_samples,
+    place_of_probe,
     probe_of,
     reordered_axes,
     reshaped,
@@ -41,6 +51,7 @@ from zerocost.engine.places import (
     unless_unclear,
     without_samples,
 )
+from zerocost.engine.shapes import result_on_meta
 
 _MOVES = {
     *("matmul", "rmatmul", "mm", "bmm", "mv", "dot", "addmm", "addbmm", "baddbmm", "tensordot", "einsum"),
@@ -52,15 +63,13 @@ _JOINS = {"cat", "concat", "concatenate", "stack"}
 _JOINED_ALONG = {"vstack": 0, "row_stack": 0, "hstack": 1, "column_stack": 1, "dstack": 2}
 _SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scatter_add", "masked_scatter"}
 """Functions that write rows into a tensor, where only its shape tells the samples' place."""
-_COPIES = {"repeat", "tile"}
-"""Functions that repeat the batch as a whole, one copy after the other."""
 _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
 _MIXES = {"as_strided", "rot90", "cov", "corrcoef", "kron"}
 """Functions after which the samples may be along any axis."""
 _LAYOUT = RESHAPES | _MOVES
 _REORDERS = GATHERS | _SCATTERS | _ORDERS | _MIXES
-_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | RECURRENT | _SCATTERS | _COPIES | _ORDERS | _MIXES | CREATES
+_SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | RECURRENT | _SCATTERS | COPIES | _ORDERS | _MIXES | CREATES
 
 
 class SampleAxis:
@@ -247,7 +256,7 @@ class SampleAxis:
             states: list[SamplePlace | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
             return [stayed(place, shape, results[0].shape), *states]
         likely: list[SamplePlace | NoPlace | None] = [GATHERED if name in GATHERS else None] * len(results)
-        if name not in _MOVES and name not in _COPIES:
+        if name not in _MOVES and name not in COPIES:
             likely = [stayed(place, shape, tensor.shape) for tensor in results]
             leads = source is _tensors((args, kwargs))[0] or name in ELEMENTWISE
             if leads and all(one == place for one in likely):
@@ -268,23 +277,10 @@ class SampleAxis:
 
         places = [p for t in _tensors((args, kwargs)) if isinstance(p := self._known(t), SamplePlace)]
         try:
-            made = _tensors((function(*tree_map(probe, args), **tree_map(probe, kwargs)),))
+            made = _tensors((result_on_meta(Call(function, name, tree_map(probe, args), tree_map(probe, kwargs))),))
         except Exception:  # noqa: BLE001  shapes on the meta device are a hint; without it the shape has to tell
             return None
-        return [_multiple(tensor.shape, places[0], name) for tensor in made]
-
-
-def _multiple(shape: Sequence[int], place: SamplePlace, name: str) -> SamplePlace | NoPlace:
-    """The place that a probe's shape shows."""
-    axes = [axis for axis, length in enumerate(shape) if length and length % PRIME == 0]
-    if len(axes) != 1:
-        return GATHERED if name in GATHERS or axes else REDUCED
-    copies, rest = divmod(shape[axes[0]] // PRIME, place.before * place.after)
-    if rest or copies < 1 or (copies > 1 and name in GATHERS):
-        return GATHERED
-    if name in _COPIES:
-        return SamplePlace(axes[0], place.before * copies, place.after)
-    return SamplePlace(axes[0], place.before, place.after * copies)
+        return [place_of_probe(tensor.shape, places[0], name) for tensor in made]
 
 
 def _tensors(values: Iterable[Any]) -> list[Tensor]:

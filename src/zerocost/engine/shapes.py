@@ -3,14 +3,16 @@ imports its compiler, which takes a second, for the first of some of them."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from torch import Tensor
 
+from zerocost.engine.arithmetic_shapes import ARITHMETIC, alike, by_element, is_plain
 from zerocost.engine.calls import Call
-from zerocost.engine.functions import ATTENTION, PRODUCTS, RECURRENT, SUMS
+from zerocost.engine.functions import ATTENTION, RECURRENT
 from zerocost.engine.operators import empty, slid, spreads_to
 from zerocost.engine.recurrent import Recurrence
 
@@ -39,8 +41,9 @@ def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
 
 
 def quick_result(call: Call) -> Tensor | None:
-    """What a convolution, a linear layer, attention, an activation, an average of a window or an adaptive one, or a
-    sum or product of two tensors or with a number, returns on the meta device; None for any other call.
+    """What a frequent function returns on the meta device: a convolution, a linear layer or attention, pooling and
+    resizing, functions of each element, sums, products and comparisons of two tensors or with a number, products of
+    matrices, reductions along axes, and what joins tensors; None for any other call.
 
     >>> import torch
     >>> images, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
@@ -51,11 +54,22 @@ def quick_result(call: Call) -> Tensor | None:
     return None if rule is None else rule(call)
 
 
+def result_on_meta(call: Call) -> Any:
+    """What a call returns on the meta device, by these rules or else by torch.
+
+    >>> import torch
+    >>> result_on_meta(Call(torch.kron, "kron", (torch.empty(2, device="meta"),) * 2, {})).shape
+    torch.Size([4])
+    """
+    found = quick_result(call)
+    return call.function(*call.args, **call.kwargs) if found is None else found
+
+
 def _convolved(call: Call, dimensions: int) -> Tensor | None:
     inputs, weight = call.argument(0, "input"), call.argument(1, "weight")
     places = ((3, "stride", 1), (4, "padding", 0), (5, "dilation", 1))
     stride, padding, dilation = (_as_tuple(call.argument(*place), dimensions) for place in places)
-    known = _alike(inputs, weight) and inputs.ndim == weight.ndim == dimensions + 2
+    known = alike(inputs, weight) and inputs.ndim == weight.ndim == dimensions + 2
     if not known or stride is None or padding is None or dilation is None:
         return None
     if inputs.shape[1] != weight.shape[1] * call.argument(6, "groups", 1):
@@ -64,27 +78,63 @@ def _convolved(call: Call, dimensions: int) -> Tensor | None:
     return empty(inputs, len(inputs), len(weight), *sizes) if min(sizes) > 0 else None
 
 
-def _averaged(call: Call, dimensions: int) -> Tensor | None:
-    inputs, window = call.argument(0, "input"), call.argument(1, "kernel_size")
-    given = window, call.argument(2, "stride") or window, call.argument(3, "padding", 0)
-    kernel, stride, padding = (_as_tuple(value, dimensions) for value in given)
-    known = _alike(inputs, inputs) and inputs.ndim == dimensions + 2
-    if not known or kernel is None or stride is None or padding is None or 2 * max(padding) > min(kernel):
+def _transposed(call: Call, dimensions: int) -> Tensor | None:
+    inputs, weight = call.argument(0, "input"), call.argument(1, "weight")
+    places = ((3, "stride", 1), (4, "padding", 0), (5, "output_padding", 0), (7, "dilation", 1))
+    stride, padding, further, dilation = (_as_tuple(call.argument(*place), dimensions) for place in places)
+    known = alike(inputs, weight) and inputs.ndim == weight.ndim == dimensions + 2
+    if not known or stride is None or padding is None or further is None or dilation is None:
         return None
-    sizes = slid(inputs.shape[2:], kernel, stride, padding, (1,) * dimensions, call.argument(4, "ceil_mode", False))
+    if inputs.shape[1] != weight.shape[0] or any(map(operator.ge, further, map(max, stride, dilation))):
+        return None
+    along = zip(inputs.shape[2:], weight.shape[2:], stride, padding, further, dilation, strict=True)
+    sizes = [(size - 1) * step - 2 * pad + apart * (k - 1) + more + 1 for size, k, step, pad, more, apart in along]
+    channels = weight.shape[1] * call.argument(6, "groups", 1)
+    return empty(inputs, len(inputs), channels, *sizes) if min(sizes) > 0 else None
+
+
+def _averaged(call: Call, dimensions: int) -> Tensor | None:
+    return _windowed(call, dimensions, 1, call.argument(4, "ceil_mode", False))
+
+
+def _largest(call: Call, dimensions: int) -> Tensor | None:
+    if call.argument(6, "return_indices"):
+        return None
+    return _windowed(call, dimensions, call.argument(4, "dilation", 1), call.argument(5, "ceil_mode", False))
+
+
+def _windowed(call: Call, dimensions: int, dilation: Any, ceil: bool) -> Tensor | None:
+    """What a function of a window that slides over each channel returns."""
+    inputs, window = call.argument(0, "input"), call.argument(1, "kernel_size")
+    given = window, call.argument(2, "stride") or window, call.argument(3, "padding", 0), dilation
+    kernel, stride, padding, apart = (_as_tuple(value, dimensions) for value in given)
+    known = is_plain(inputs) and inputs.ndim == dimensions + 2
+    if not known or kernel is None or stride is None or padding is None or apart is None:
+        return None
+    if any(2 * pad > k for pad, k in zip(padding, kernel, strict=True)):
+        return None
+    sizes = slid(inputs.shape[2:], kernel, stride, padding, apart, ceil)
     return empty(inputs, *inputs.shape[:2], *sizes) if min(sizes) > 0 else None
 
 
-def _activated(call: Call, inplace: int | None) -> Tensor | None:
-    x: Tensor = call.argument(0, "input")
-    if not _alike(x, x) or not x.is_contiguous() or "out" in call.kwargs:
+def _resized(call: Call) -> Tensor | None:
+    inputs, scale = call.argument(0, "input"), call.argument(2, "scale_factor")
+    mode, aligned = call.argument(3, "mode", "nearest"), call.argument(4, "align_corners")
+    dimensions = inputs.ndim - 2 if is_plain(inputs) else 0
+    possible = aligned is None if mode == "nearest" else _RESIZED_DIMENSIONS.get(mode) == dimensions
+    if dimensions < 1 or not possible or call.argument(6, "antialias"):
         return None
-    return x if inplace is not None and call.argument(inplace, "inplace", False) else empty(x, *x.shape)
+    sizes = _as_tuple(call.argument(1, "size"), dimensions)
+    if scale is not None:
+        scales = scale if isinstance(scale, tuple | list) else (scale,) * dimensions
+        fits = sizes is None and len(scales) == dimensions
+        sizes = tuple(int(size * by) for size, by in zip(inputs.shape[2:], scales, strict=True)) if fits else None
+    return empty(inputs, *inputs.shape[:2], *sizes) if sizes and min(sizes) > 0 else None
 
 
 def _attended(call: Call) -> Tensor | None:
     query, key, value, mask = (call.argument(place, name) for place, name in enumerate(_OF_ATTENTION))
-    known = _alike(query, key) and _alike(query, value) and query.ndim > 2
+    known = alike(query, key) and alike(query, value) and query.ndim > 2
     if not known or (*query.shape[:-2], query.shape[-1]) != (*key.shape[:-2], key.shape[-1]):
         return None
     fits = key.shape[:-1] == value.shape[:-1] and (
@@ -96,34 +146,16 @@ def _attended(call: Call) -> Tensor | None:
 def _pooled(call: Call, dimensions: int) -> Tensor | None:
     inputs: Tensor = call.argument(0, "input")
     sizes = _as_tuple(call.argument(1, "output_size"), dimensions)
-    if sizes is None or None in sizes or not _alike(inputs, inputs) or inputs.ndim <= dimensions:
+    known = sizes is not None and None not in sizes and is_plain(inputs) and inputs.ndim > dimensions
+    if sizes is None or not known or call.argument(2, "return_indices"):
         return None
     return empty(inputs, *inputs.shape[:-dimensions], *sizes)
 
 
 def _mapped(call: Call) -> Tensor | None:
     inputs, weight = call.argument(0, "input"), call.argument(1, "weight")
-    known = _alike(inputs, weight) and inputs.ndim > 1 and weight.ndim == 2 and inputs.shape[-1] == weight.shape[1]
+    known = alike(inputs, weight) and inputs.ndim > 1 and weight.ndim == 2 and inputs.shape[-1] == weight.shape[1]
     return empty(inputs, *inputs.shape[:-1], weight.shape[0]) if known else None
-
-
-def _paired(call: Call) -> Tensor | None:
-    if len(call.args) != 2 or call.kwargs:
-        return None
-    one, other = call.args
-    if type(other) not in (int, float):
-        if not _alike(one, other) or not other.is_contiguous():
-            return None
-        one, other = (one, other) if spreads_to(other.shape, one.shape) else (other, one)
-        if not spreads_to(other.shape, one.shape):
-            return None
-    return empty(one, *one.shape) if _alike(one, one) and one.is_contiguous() else None
-
-
-def _alike(one: Any, other: Any) -> bool:
-    """Whether two values are plain floating-point tensors on the meta device, of one dtype."""
-    plain = isinstance(one, Tensor) and isinstance(other, Tensor) and one.is_meta and other.is_meta
-    return plain and one.is_floating_point() and one.dtype == other.dtype
 
 
 def _as_tuple(value: Any, dimensions: int) -> tuple[int, ...] | None:
@@ -135,12 +167,18 @@ def _as_tuple(value: Any, dimensions: int) -> tuple[int, ...] | None:
 
 _INPLACE = {"tanh": None, "sigmoid": None, "relu6": 1, "hardsigmoid": 1, "hardswish": 1, "silu": 1, "hardtanh": 3}
 """Activations, and where they are told to change their input."""
+_RESIZED_DIMENSIONS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+"""Of what is interpolated by these modes."""
 _RULES: dict[str, Callable[[Call], Tensor | None]] = {
     **{f"conv{n}d": partial(_convolved, dimensions=n) for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": partial(_transposed, dimensions=n) for n in (1, 2, 3)},
     **{f"avg_pool{n}d": partial(_averaged, dimensions=n) for n in (1, 2, 3)},
-    **{f"adaptive_avg_pool{n}d": partial(_pooled, dimensions=n) for n in (1, 2, 3)},
-    **{name: partial(_activated, inplace=place) for name, place in _INPLACE.items()},
-    **dict.fromkeys(SUMS | PRODUCTS, _paired),
+    **{f"max_pool{n}d": partial(_largest, dimensions=n) for n in (1, 2, 3)},
+    **{f"adaptive_{kind}_pool{n}d": partial(_pooled, dimensions=n) for kind in ("avg", "max") for n in (1, 2, 3)},
+    **{name: partial(by_element, inplace=place) for name, place in _INPLACE.items()},
+    **ARITHMETIC,
+    "interpolate": _resized,
     "linear": _mapped,
     ATTENTION: _attended,
 }
+"""What a call returns, by its name."""
