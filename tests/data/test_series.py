@@ -32,6 +32,14 @@ def test_windows_are_followed_by_what_they_predict(file):
     assert load(f"series:{file}:load:8")[0][1].shape == (1,)
 
 
+def test_a_column_of_yes_and_no_is_numbers_as_in_a_table(tmp_path):
+    pd.DataFrame({"load": np.arange(20.0), "open": [True, False] * 10}).to_csv(tmp_path / "a.csv", index=False)
+    windows = load(f"series:{tmp_path / 'a.csv'}:open:4")
+    inputs, target = windows[0]
+    assert inputs[:, 1].tolist() == [1, -1, 1, -1] and target.tolist() == [1]
+    assert windows.notes == []
+
+
 def test_the_end_is_held_out_and_no_row_is_in_both_parts(file):
     windows = load(f"series:{file}:load:8:3")
     train, held_out = split(windows, 0.2)

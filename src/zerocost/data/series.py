@@ -100,7 +100,7 @@ def load_series(argument: str) -> _Windows:
     target: pd.Series[Any] = column_of(frame, name, path)
     if not pd.api.types.is_numeric_dtype(target):
         raise InputError(f"column {name!r} of {path} holds texts; a series needs numbers")
-    columns = frame.select_dtypes("number")
+    columns = frame[[column for column in frame if pd.api.types.is_numeric_dtype(frame[column])]]
     missing = columns.isna().any()
     if missing.any():
         raise InputError(f"column {missing.idxmax()!r} of {path} lacks values; fill them in, or remove the column")
