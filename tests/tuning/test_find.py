@@ -43,6 +43,14 @@ def test_few_trials_start_at_the_default(frames, accuracy, default):
     assert found.kendall == pytest.approx(kendall_tau(values, accuracy))
 
 
+def test_a_part_of_the_default_that_failed_everywhere_gets_no_weight(frames, accuracy, default):
+    failing = default._replace(weights=default.weights | {"failed": 1.0})
+    few = {setting: frame.assign(failed=np.nan) for setting, frame in frames.items()}
+    assert find_recipe(few, accuracy, failing, trials=20) == find_recipe(frames, accuracy, default, trials=20)
+    none = {setting: frame[["failed"]] for setting, frame in few.items()}
+    assert find_recipe(none, accuracy, failing._replace(weights={"failed": 1.0}), trials=2).kendall == 0
+
+
 def test_kendall_of_equal_values_is_none_and_of_equal_accuracies_unknown():
     some = pd.Series([1.0, 2.0, 3.0])
     assert kendall_tau(pd.Series([1.0, 1.0, 1.0]), some) == 0

@@ -95,6 +95,7 @@ def find_recipe(
 
     names = _proxies_to_weigh(frames, default.weights)
     settings, methods = list(frames), tuple(dict.fromkeys((default.method, *methods)))
+    default = default._replace(weights={n: w for n, w in default.weights.items() if n in names})
     origin = _normalise_weights(default.weights)
     made: dict[int, tuple[_Weights, str, Setting, float]] = {}
 
@@ -146,12 +147,17 @@ def _proposal_of(weight: float) -> float:
 
 
 def _proxies_to_weigh(frames: Frames, default: Mapping[str, float]) -> list[str]:
-    """The proxies worth a weight: those of the default, and those whose scores differ under some setting."""
-    return [
+    """The proxies whose scores differ under some setting; of those beside the default half must have a value.
+
+    All of the default where there is none.
+    """
+    least = {name: 0.0 if name in default else 0.5 for name in next(iter(frames.values()))}
+    telling = [
         str(name)
-        for name in next(iter(frames.values()))
-        if name in default or any(f[name].nunique() > 1 and f[name].notna().mean() >= 0.5 for f in frames.values())
+        for name, share in least.items()
+        if any(f[name].nunique(dropna=share > 0) > 1 and f[name].notna().mean() >= share for f in frames.values())
     ]
+    return telling or list(default)
 
 
 def _normalise_weights(weights: Mapping[str, float]) -> _Weights:
