@@ -42,9 +42,9 @@ _BENCHMARKS = ", ".join(benchmarks.names())
 class _Choices:
     """What tuning chooses from."""
 
-    proxies: Annotated[str, typer.Option(help="Proxies that may be given a weight, comma-separated.")] = ",".join(
-        CANDIDATES
-    )
+    proxies: Annotated[
+        str, typer.Option(help="Proxies that may be given a weight, beside those of the default, comma-separated.")
+    ] = ",".join(CANDIDATES)
     fidelities: Annotated[
         list[str] | None,
         typer.Option(

@@ -91,7 +91,8 @@ def tune(
             runs (`zerocost.train.Run`). Of an error or a loss in these four less is better.
         space: the architectures' space, its name, or a function of choices; the benchmark's own if None.
         data: anything `zerocost.data.load` takes; the benchmark's own if None.
-        proxies: the proxies that may get a weight. Those of the default combination and `params` are scored as well.
+        proxies: the proxies that may get a weight, beside those of the default combination. `params` is scored as well,
+            to compare with.
         fidelities: the fidelities to choose among. The number of networks to score is trained × fidelities × batches ×
             the greatest of `repeats`.
         batches: the batch sizes to choose among.
