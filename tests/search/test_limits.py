@@ -75,7 +75,11 @@ def no_pool(arch: Architecture) -> bool:
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(True, None), (None, None), (False, "limit <lambda> is not kept"), ("too ugly", "too ugly")],
+    [
+        *((yes, None) for yes in (True, None, np.True_)),
+        *((no, "limit <lambda> is not kept") for no in (False, np.False_)),
+        ("too ugly", "too ugly"),
+    ],
 )
 def test_functions_answer_with_a_truth_value_or_a_reason(answer: object, reason: str | None) -> None:
     assert check(None, no_pool, lambda arch: answer) == reason

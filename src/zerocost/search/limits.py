@@ -161,9 +161,9 @@ def _reason_against(function: Limit, arch: Architecture) -> str | None:
         raise InputError(f"limit {name} raised {type(error).__name__} for {arch}: {first_line(error)}") from error
     if isinstance(answer, str):
         return answer
-    if answer is not None and not isinstance(answer, bool):
+    if answer is not None and not isinstance(answer, bool | np.bool_):
         raise InputError(f"limit {name} must return True, False or a reason, but got {answer!r} for {arch}")
-    return f"limit {name} is not kept" if answer is False else None
+    return None if answer is None or answer else f"limit {name} is not kept"
 
 
 def _refusing_limit(reason: str) -> str:
