@@ -35,6 +35,15 @@ def test_raw_digits_are_prepared_as_in_training(tmp_path: Path) -> None:
     assert _largest_distance(torch.cat(images), prepare((raw * 255).round().byte().numpy())) < 0.2
 
 
+def test_one_image_is_no_batch() -> None:
+    colour = {"shape": ["N", 3, 8, 8], "dtype": "float32"}
+    one = torch.zeros(8, 8, 3, dtype=torch.uint8)
+    with pytest.raises(ValueError, match=r"got one of shape \(8, 8, 3\); give image\[None\]"):
+        _prepare(one, colour)
+    assert _prepare(one[None], colour).shape == (1, 3, 8, 8)
+    assert _prepare(one[:, :, [0] * 8], colour).shape == (8, 1, 8, 8)
+
+
 def _largest_distance(images: Tensor, prepared: Tensor) -> float:
     """Between an image and the prepared one that is nearest to it."""
     exact = "donot_use_mm_for_euclid_dist"

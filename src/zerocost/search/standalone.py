@@ -59,7 +59,8 @@ def prepare(inputs: Any) -> Any:
     deviation, those of the training data, inputs are standardised by them, and a missing number, NaN, becomes the mean.
     Rows of texts become the numbers of their categories, 0 for one that is not known. In the place of rows of a table a
     DataFrame may be given, of which the columns are taken that the network was trained on: one for all inputs, or one
-    for each. `ValueError` says which are missing, or how many inputs or columns were expected.
+    for each. `ValueError` says which are missing, how many inputs or columns were expected, or that one image is not
+    a batch.
     """
     return _prepare(inputs, settings()["inputs"])
 
@@ -150,8 +151,10 @@ def _category_numbers(rows: Any, categories: Mapping[str, list[str]]) -> list[li
 
 
 def _channels_first(images: Tensor, shape: list[int]) -> Tensor:
-    """Images as N×C×H×W."""
+    """Images as N×C×H×W; `ValueError` for one image H×W×C."""
     if images.ndim == 3:
+        if images.shape[2] == shape[0] != shape[2]:
+            raise ValueError(f"expected a batch of images, got one of shape {tuple(images.shape)}; give image[None]")
         return images.unsqueeze(1)
     return images if list(images.shape[1:]) == shape else images.permute(0, 3, 1, 2)
 
