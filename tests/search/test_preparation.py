@@ -44,6 +44,13 @@ def test_one_image_is_no_batch() -> None:
     assert _prepare(one[:, :, [0] * 8], colour).shape == (8, 1, 8, 8)
 
 
+@pytest.mark.parametrize("shape", [["N", 2], ["N", 4, 2]])
+def test_small_whole_numbers_of_columns_are_no_pixels(shape: list[Any]) -> None:
+    kind = {"shape": shape, "dtype": "float32", "columns": ["a", "b"]}
+    rows = torch.arange(2).expand(3, *shape[1:])
+    assert torch.equal(_prepare(rows.byte(), kind), rows.float())
+
+
 def _largest_distance(images: Tensor, prepared: Tensor) -> float:
     """Between an image and the prepared one that is nearest to it."""
     exact = "donot_use_mm_for_euclid_dist"

@@ -102,7 +102,7 @@ def _prepare(values: Any, kind: Any) -> Any:
         values = _category_numbers(values, kind["categories"])
     raw = values.copy() if hasattr(values, "flags") else values  # arrays of pandas cannot be written to
     found, dtype = torch.as_tensor(raw), getattr(torch, kind["dtype"])
-    if found.dtype == torch.uint8 and dtype.is_floating_point:
+    if found.dtype == torch.uint8 and dtype.is_floating_point and not columns:
         found = _channels_first(found, kind["shape"][1:]) / 255
     found = found.to(dtype)
     if "mean" not in kind:
