@@ -50,3 +50,8 @@ def test_what_is_no_name_and_no_function_is_no_objective(wrong):
 def test_names_are_read_from_a_text_or_a_sequence_each_once():
     for given in ("score, params,score", ["score", "params"]):
         assert list(read_objectives(given)) == ["score", "params"]
+
+
+def test_a_proxy_with_options_is_one_name_however_it_is_written():
+    for given in ("score,zico(mode=eval, parts=4)", ["score", "zico( mode = eval,parts=4)"]):
+        assert list(read_objectives(given)) == ["score", "zico(mode=eval, parts=4)"]

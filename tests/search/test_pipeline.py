@@ -263,6 +263,16 @@ def test_the_best_are_scored_again_at_each_fidelity(scored):
     assert [s.count for s in result.stages if s.name == "score again"] == [4, 2]
 
 
+def test_a_proxy_of_a_file_is_an_objective(tmp_path, registries):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import zerocost as zc\n\n@zc.proxy(paper='x')\ndef half(parameter_count):\n    return parameter_count / 2\n"
+    )
+    found = search(space, "digits:8", objectives=f"{file}:half", **SMALL | {"epochs": 0})
+    assert found.table.frame["half"].tolist() == (found.table.frame["params"] / 2).tolist()
+    assert len(found.kept.frame) == 2
+
+
 def test_several_objectives_rank_by_fronts():
     result = search(space, "digits:8", objectives="score,params", **{**FAST, "candidates": 12})
     frame = result.table.frame
@@ -375,6 +385,7 @@ def test_a_study_in_a_database_is_of_these_settings_and_these_data(tmp_path):
         ({"limits": "params < 3"}, "limits must be a function of an architecture, or several, but got 'params < 3'"),
         ({"objectives": "raspi4_latency"}, "need hardware, a table"),
         ({"objectives": "default,params"}, "default is several proxies, so it has no value of its own here"),
+        ({"objectives": "az_nas(samples=8)"}, r"az_nas\(samples=8\) is several proxies"),
         ({"where": "az_nas > 0"}, "az_nas is several proxies, so it has no value of its own here"),
         ({"objectives": "latncy"}, "did you mean 'latency'"),
         ({"warmup": 5}, "for the objective 'accuracy'"),

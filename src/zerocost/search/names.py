@@ -44,7 +44,7 @@ def check_names(
     for name in (*wanted, *(name for clause in clauses for name in clause.names if name != "rank_score")):
         if name in known:
             continue
-        if name in AGGREGATES:
+        if name.partition("(")[0] in AGGREGATES:
             raise InputError(
                 f"{name} is several proxies, so it has no value of its own here; choose proxies={name!r}, and name "
                 "score, which combines them"

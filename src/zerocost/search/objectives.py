@@ -13,6 +13,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.user_code import FileFunction
 from zerocost.combine import Combination
 from zerocost.engine.proxy import REGISTRY
+from zerocost.proxies.registry import as_items, resolve
 from zerocost.search.own_costs import OwnCost, cost_name
 from zerocost.statistics.pareto import crowded_fitness, fronts
 from zerocost.tasks.metrics import METRICS, minimised
@@ -108,22 +109,28 @@ class Objectives:
 def read_objectives(objectives: Iterable[str | OwnCost] | OwnCost | str) -> dict[str, str | OwnCost]:
     """Objectives by name, out of a sequence or a comma-separated text; functions of the user's are costs.
 
-    >>> list(read_objectives("score, params"))
-    ['score', 'params']
+    >>> list(read_objectives("score, zico(parts = 4)"))
+    ['score', 'zico(parts=4)']
     >>> def joules(arch): ...
     >>> list(read_objectives(["score", joules]))
     ['score', 'joules_cost']
     """
     if isinstance(objectives, str):
-        objectives = objectives.split(",")
+        objectives = as_items(objectives)
     found: dict[str, str | OwnCost] = {}
     for one in objectives if isinstance(objectives, Iterable) and not callable(objectives) else [objectives]:
         if not isinstance(one, str) and not callable(one):
             raise InputError(f"objectives are names and functions of an architecture, but got {one!r:.60}")
         function = _function_in(one.strip()) if isinstance(one, str) else one
-        name = cost_name(function) if function else str(one).strip()
+        name = cost_name(function) if function else _name_in(str(one).strip())
         found |= {name: function or name} if name else {}
     return found
+
+
+def _name_in(text: str) -> str:
+    """The name of the proxy that a text with options or a file stands for; any other text as it is."""
+    found = resolve([text]) if "(" in text or ".py:" in text else []
+    return found[0].name if len(found) == 1 else text
 
 
 def _function_in(text: str) -> OwnCost | None:
