@@ -41,6 +41,16 @@ def test_classes_are_sorted_folders_and_images_rgb_tensors(pictures):
     assert [label for _, label in data] == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize(("kind", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.int32, 65535), (np.float32, 1)])
+def test_grey_images_of_any_depth_are_read_alike(tmp_path, kind, white):
+    (tmp_path / "a").mkdir()
+    grey = np.linspace(0, 1, 16).reshape(4, 4)
+    Image.fromarray((grey * white).astype(kind)).save(tmp_path / "a" / "1.tiff")
+    data = load_folder(f"{tmp_path}:4")
+    expected = torch.tensor(grey, dtype=torch.float32).expand(3, 4, 4)
+    torch.testing.assert_close(data[0][0] * data.std + data.mean, expected, atol=0.005, rtol=0)
+
+
 def test_images_are_standardised_by_their_own_statistics(pictures):
     images = torch.stack([image for image, _ in load_folder(f"{pictures}:8")])
     assert images.shape == (4, 3, 8, 8)

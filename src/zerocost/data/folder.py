@@ -22,6 +22,8 @@ from zerocost.data.tensors import channel_statistics
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 SAMPLED = 256  # images that the channel statistics are computed from
 _USAGE = "images:PATH:SIZE"
+_WHITE_OF_DEEP = {"I": 65535, "F": 1}
+"""White in a grey image of more than 8 bits, by the first letter of Pillow's mode: whole numbers and fractions."""
 
 
 class Pictures(Dataset[Any]):
@@ -98,6 +100,8 @@ class _ImageFolder(Pictures):
 def load_folder(argument: str) -> _ImageFolder:
     """Images in one folder a class: converted to RGB, cropped at their centre to a square and resized bilinearly.
 
+    Grey images of 16 bits, or of fractions, keep their depth.
+
     They are standardised by mean and deviation of the channels over up to 256 images drawn once.
 
     Args:
@@ -132,10 +136,13 @@ def image_paths(folder: Path) -> list[Path]:
 
 
 def _read_image(path: Path, size: int) -> Tensor:
-    """An image in RGB, cropped at its centre to a square and resized, 3×size×size in [0, 1]."""
+    """An image in RGB, cropped at its centre to a square and resized, 3×size×size in [0, 1]; fractions as they are."""
     try:
         with Image.open(path) as image:
-            square = ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+            white = _WHITE_OF_DEEP.get(image.mode[0], 255)
+            colours = image.convert("RGB" if white == 255 else "F")
+            square = ImageOps.fit(colours, (size, size), Image.Resampling.BILINEAR)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} is not a readable image: {error}; repair or remove it") from error
-    return torch.tensor(np.asarray(square)).permute(2, 0, 1).contiguous().float().div_(255)
+    pixels = torch.tensor(np.atleast_3d(np.asarray(square, np.float32)))
+    return pixels.permute(2, 0, 1).expand(3, -1, -1).contiguous().div_(white)
