@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from zerocost.base.errors import InputError
-from zerocost.data.paths import parse_path, parse_positive_int
+from zerocost.data.paths import parse_path, parse_positive_int, split_column
 
 
 def test_the_home_folder_is_understood(tmp_path, monkeypatch):
@@ -17,3 +17,12 @@ def test_only_digits_above_zero_count():
     for text in ("", "0", "-1", "1e3", "٣", " 4"):
         with pytest.raises(InputError, match="at least 1"):
             parse_positive_int(text, "x")
+
+
+def test_a_file_and_its_column_may_hold_colons(tmp_path):
+    file = tmp_path / "a:b.csv"
+    assert split_column(f"{file}:c:d") == (str(tmp_path / "a:b.csv:c"), "d")
+    file.touch()
+    assert split_column(f"{file}:c:d") == (str(file), "c:d")
+    assert split_column(f"{file}:") == (str(file), "")
+    assert split_column("alone") == ("alone", "")

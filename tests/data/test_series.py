@@ -40,6 +40,13 @@ def test_a_column_of_yes_and_no_is_numbers_as_in_a_table(tmp_path):
     assert windows.notes == []
 
 
+def test_the_name_of_the_column_may_hold_colons(tmp_path):
+    pd.DataFrame({"load: kW": np.arange(20.0), "3:4": np.arange(20.0) ** 2}).to_csv(tmp_path / "a.csv", index=False)
+    for name in ("load: kW", "3:4"):
+        assert len(load(f"series:{tmp_path / 'a.csv'}:{name}:4:2")) == 15
+        assert load(f"csv:{tmp_path / 'a.csv'}:{name}").task == "regression"
+
+
 def test_the_end_is_held_out_and_no_row_is_in_both_parts(file):
     windows = load(f"series:{file}:load:8:3")
     train, held_out = split(windows, 0.2)

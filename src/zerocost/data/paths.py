@@ -20,6 +20,19 @@ def parse_path(text: str, usage: str) -> Path:
     return path
 
 
+def split_column(text: str) -> tuple[str, str]:
+    """The path and the column of FILE:COLUMN, either of which may hold colons: where there is no such file, the last
+    colon parts them.
+
+    >>> split_column("houses.csv:price")
+    ('houses.csv', 'price')
+    """
+    colons = [place for place, letter in enumerate(text) if letter == ":"]
+    last = colons[-1] if colons else len(text)
+    cut = next((place for place in colons if Path(text[:place]).expanduser().is_file()), last)
+    return text[:cut], text[cut + 1 :]
+
+
 def parse_positive_int(text: str, usage: str) -> int:
     """The whole number ≥ 1 that a text spells; `InputError` for any other text, or one of too many digits.
 

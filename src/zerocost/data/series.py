@@ -14,7 +14,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.result import check_parquet
 from zerocost.data.alike import find_places
 from zerocost.data.column_notes import log_notes, text_note
-from zerocost.data.paths import parse_path, parse_positive_int
+from zerocost.data.paths import parse_path, parse_positive_int, split_column
 from zerocost.data.table import column_of, read_csv, read_frame
 from zerocost.data.tensors import TensorData
 
@@ -92,7 +92,7 @@ def load_series(argument: str) -> _Windows:
         numbers.insert(0, parse_positive_int(fields.pop(), _USAGE))
     if len(fields) < 2 or not numbers:
         raise InputError(f"expected a file, a column and the rows of a window, got {argument!r}; write {_USAGE}")
-    path, name = ":".join(fields[:-1]), fields[-1]
+    path, name = split_column(":".join(fields))
     parquet = path.endswith(".parquet")
     if parquet:
         check_parquet()

@@ -16,7 +16,7 @@ from zerocost.base.errors import InputError, describe_error, unknown
 from zerocost.base.result import check_parquet
 from zerocost.data.alike import find_places
 from zerocost.data.column_notes import log_notes, text_note
-from zerocost.data.paths import parse_path
+from zerocost.data.paths import parse_path, split_column
 from zerocost.data.targets import MOST_CLASSES
 from zerocost.data.tensors import TensorData
 
@@ -159,8 +159,8 @@ def load_parquet(argument: str) -> Table:
 
 def _load_table(argument: str, usage: str, read: Callable[[Path], pd.DataFrame]) -> Table:
     """The table of a file and the name of its target."""
-    path, colon, name = argument.rpartition(":")
-    if not colon or not name:
+    path, name = split_column(argument)
+    if not name:
         raise InputError(f"the column to predict is missing; write {usage}")
     frame = read_frame(parse_path(path, usage), read)
     target = column_of(frame, name, path)
