@@ -191,6 +191,12 @@ def test_a_text_names_the_task_and_the_place(task: str, kind: str, tmp_path: Pat
     assert torch.stack(sample).shape == (2, 9) if kind == "GPT2LMHeadModel" else sample.shape == (9,)
 
 
+def test_classes_of_random_tokens_are_kept(tmp_path: Path) -> None:
+    place = f"sequence-classification:{written(tmp_path, small=GPT2)}"
+    source = huggingface.candidates_and_data(place, load("tokens:9:50:2"))[1]
+    assert {source[index][1] for index in range(20)} == {0, 1}
+
+
 @pytest.mark.parametrize(
     ("config", "task"),
     [

@@ -122,7 +122,8 @@ def candidates_and_data(target: str, source: Dataset[Any]) -> tuple[dict[str, Bu
     builders: dict[str, Builder] = {name: partial(build, *both) for name, both in found.items()}
     if isinstance(source, Tokens):
         tokens = _fit_tokens(source, {name: config for name, (config, _) in found.items()})
-        tokens.task = "next_token" if {its_task for _, its_task in found.values()} == {"causal-lm"} else None
+        if tokens.classes is None and {its_task for _, its_task in found.values()} == {"causal-lm"}:
+            tokens.task = "next_token"
         return builders, tokens
     languages = sorted({task for _, task in found.values()} - {"image-classification"})
     if languages and not _holds_ids(source):
@@ -155,7 +156,7 @@ def _fit_tokens(tokens: Tokens, configs: Mapping[str, Any]) -> Tokens:
             f"{least} has a vocabulary of {size}, but got one of {tokens.vocabulary}; "
             f"write tokens:{tokens.length}:{size}, or leave it out"
         )
-    return Tokens(tokens.length, tokens.vocabulary or size)
+    return Tokens(tokens.length, tokens.vocabulary or size, classes=tokens.classes)
 
 
 def _find_files(place: str | Path) -> dict[str, Path]:
