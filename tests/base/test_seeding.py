@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,14 @@ from zerocost.testing.state import global_state
 
 def draw():
     return torch.rand(2).tolist(), np.random.rand(2).tolist(), random.random()
+
+
+def test_what_is_imported_late_draws_no_number_of_pythons():
+    script = (
+        "import random; before = random.getstate(); import zerocost; zerocost.data.load('digits:8'); "
+        "assert random.getstate() == before"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_a_seed_holds_inside_and_nothing_outside_notices():
