@@ -44,7 +44,7 @@ _VISION = (
     "width=0.5",
 )
 _OF_IMAGES = {
-    **dict.fromkeys(("nasbench201", "cnn", "nats_size", "darts"), _NARROW + _SHALLOW),
+    **dict.fromkeys(("nasbench201", "nasbench101", "cnn", "nats_size", "darts"), _NARROW + _SHALLOW),
     **dict.fromkeys(("macro", "transnas_micro", "transnas_macro"), _NARROW),
 }
 _OTHERS: dict[str, dict[str, Any]] = {
@@ -57,7 +57,7 @@ _OTHERS: dict[str, dict[str, Any]] = {
 
 def main(
     images: str,
-    spaces: Annotated[str, typer.Option(help="Which; also darts and vit, which take hours.")] = ",".join(PRESETS),
+    spaces: Annotated[str, typer.Option(help="Which; all take hours.")] = ",".join(PRESETS),
     keep: Annotated[Path | None, typer.Option(help="A folder to keep scores in.")] = None,
     workers: int = 2,
 ) -> None:

@@ -121,8 +121,10 @@ FULL = Fidelity()
 PRESETS = {
     "bert": "width=0.25,batch=8",
     "cnn": "width=0.5,resolution=16,batch=16",
+    "darts": "width=0.25,resolution=16,batch=16",
     "gpt": "width=0.25,depth=0.5,batch=8",
     "macro": "width=0.5,batch=16",
+    "nasbench101": "width=0.25,depth=0.2,resolution=8,batch=16",
     "nasbench201": "width=0.5,depth=0.2,resolution=16,batch=32",
     "nats_size": "width=0.5,batch=16",
     "pit": "width=0.25,resolution=64,batch=8",
@@ -132,6 +134,8 @@ PRESETS = {
 }
 """For each space the cheapest fidelity that was measured to rank as full size does, on the benchmark's kind of data."""
 _RANKED_BY: dict[str, list[str]] = {
+    "darts": ["meco_opt", "flops"],
+    "nasbench101": ["meco_opt", "flops"],
     "nasbench201": ["meco_opt", "flops", "naswot", "az_expressivity"],
     "vit": ["meco_opt", "az_trainability", "flops"],
 }
