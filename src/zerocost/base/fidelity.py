@@ -134,8 +134,7 @@ PRESETS = {
 }
 """For each space the cheapest fidelity that was measured to rank as full size does, on the benchmark's kind of data."""
 _RANKED_BY: dict[str, list[str]] = {
-    "darts": ["meco_opt", "flops"],
-    "nasbench101": ["meco_opt", "flops"],
+    **{space: ["meco_opt", "flops"] for space in ("darts", "nasbench101")},
     "nasbench201": ["meco_opt", "flops", "naswot", "az_expressivity"],
     "vit": ["meco_opt", "az_trainability", "flops"],
 }

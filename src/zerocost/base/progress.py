@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,9 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zerocost.base.errors import InputError
+from zerocost.base.process_state import kept
 
 if TYPE_CHECKING:
     from rich.progress import Task
+
+with kept([(random.getstate, random.setstate)]):
+    # It draws numbers of Python's when it is first imported, which scikit-learn and Lightning would do in the midst.
+    import rich.default_styles  # noqa: F401
 
 StageProgress = Callable[[str, int, int], object]
 """Called with a stage, the number of its steps that are done, and their total."""

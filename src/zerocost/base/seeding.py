@@ -12,13 +12,8 @@ import torch
 from numpy.random import mtrand
 
 from zerocost.base.errors import InputError
-from zerocost.base.process_state import kept
 from zerocost.base.thread_generator import drawing_from, thread_generator
 from zerocost.base.torch_state import LOCK
-
-with kept([(random.getstate, random.setstate)]):
-    # It draws numbers of Python's when it is first imported, which scikit-learn and Lightning would do in the midst.
-    import rich.default_styles  # noqa: F401
 
 
 def check_seed(seed: object) -> None:
