@@ -32,11 +32,13 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args=node)
-    made.second = made.add_node(num_cpus=1, object_store_memory=node["object_store_memory"])
-    yield made
-    ray.shutdown()
-    made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # else all other tests come first
+        made = Cluster(initialize_head=True, head_node_args=node)
+        made.second = made.add_node(num_cpus=1, object_store_memory=node["object_store_memory"])
+        yield made
+        ray.shutdown()
+        made.shutdown()
 
 
 def network(width: int) -> nn.Module:
