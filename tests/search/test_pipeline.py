@@ -202,6 +202,13 @@ def test_a_space_that_does_not_fit_the_data():
         search("cnn", (torch.rand(60, 3), torch.arange(60) % 4), **SMALL)
 
 
+def test_targets_of_one_class_are_scored_but_not_trained_on():
+    data = (torch.rand(60, 3, 8, 8), torch.ones(60, dtype=torch.long))
+    with pytest.raises(zc.InputError, match="48 targets to train on are of one class"):
+        search(space, data, **SMALL)
+    assert len(search(space, data, **SMALL | {"epochs": 0}).kept) == 2
+
+
 def test_proxies_that_only_a_condition_names_are_scored_but_not_ranked_by():
     result = search(space, "digits:8", where="flops < 3000 and rank_score > -9", **{**SMALL, "epochs": 0})
     assert result.table.proxies == ["snip", "jacob_cov"]

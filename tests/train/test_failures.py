@@ -170,3 +170,18 @@ def test_unusable_data_and_folders_are_refused_before_training(
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="workdir"):
         train({"a": build}, train=data, workdir=tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (torch.full((96,), 3), "the 77 targets to train on are of one class, so there is nothing to learn"),
+        (torch.full((96, 2), 0.5), "the 77 targets to train on are the same"),
+    ],
+)
+def test_targets_that_do_not_differ_are_refused(build: Build, targets: Tensor, message: str) -> None:
+    data = TensorDataset(torch.rand(96, 6), targets)
+    with pytest.raises(InputError, match=message):
+        train({"a": build}, train=data)
+    [run] = train({"a": build}, train=data, epochs=1, loss=lambda outputs, targets: outputs.square().mean())
+    assert run.failure is None

@@ -28,6 +28,23 @@ def class_labels(dataset: Dataset[Any]) -> Tensor | None:
     if isinstance(dataset, Subset):
         labels = class_labels(dataset.dataset)
         return None if labels is None else labels[torch.tensor(list(dataset.indices), dtype=torch.long)]
+    labels = listed_targets(dataset)
+    found = class_numbers(labels)
+    if labels is None or found is None or found.shape != labels.shape[:1] or not is_integer(found):
+        return None
+    many = labels.is_floating_point() and found.numel() == labels.numel() and len(torch.unique(found)) > MOST_CLASSES
+    return None if many else found.long().cpu()
+
+
+def listed_targets(dataset: Dataset[Any]) -> Tensor | None:
+    """The targets that a dataset lists apart from its samples, one for each; None if it lists none, or no numbers.
+
+    >>> listed_targets(Subset(TensorDataset(torch.zeros(3, 2), torch.tensor([0.5, 6.5, 7.5])), [2, 0]))
+    tensor([7.5000, 0.5000])
+    """
+    if isinstance(dataset, Subset):
+        whole = listed_targets(dataset.dataset)
+        return None if whole is None else whole[torch.tensor(list(dataset.indices), dtype=torch.long)]
     if isinstance(dataset, TensorDataset):
         targets: Any = dataset.tensors[1] if len(dataset.tensors) == 2 else None
     else:
@@ -35,14 +52,10 @@ def class_labels(dataset: Dataset[Any]) -> Tensor | None:
     if targets is None:
         return None
     try:
-        labels = torch.tensor(targets) if isinstance(targets, np.ndarray) else torch.as_tensor(targets)
-    except (TypeError, ValueError, RuntimeError):  # names, boxes, ragged lists: not labels of classes
+        found = torch.tensor(targets) if isinstance(targets, np.ndarray) else torch.as_tensor(targets)
+    except (TypeError, ValueError, RuntimeError):  # names, boxes, ragged lists: not numbers
         return None
-    found = class_numbers(labels)
-    if found is None or found.shape != (len(dataset),) or not is_integer(found):  # type: ignore[arg-type]
-        return None
-    many = labels.is_floating_point() and found.numel() == labels.numel() and len(torch.unique(found)) > MOST_CLASSES
-    return None if many else found.long().cpu()
+    return found if found.shape[:1] == (len(dataset),) else None  # type: ignore[arg-type]
 
 
 def balanced_indices(dataset: Dataset[Any], size: int, generator: torch.Generator) -> list[int]:

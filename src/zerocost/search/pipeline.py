@@ -14,6 +14,7 @@ from zerocost.base.progress import StageProgress, report_stages
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import for_inputs, reduced
 from zerocost.data.as_batch import first_batch
+from zerocost.data.balance import listed_targets
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
 from zerocost.search.group import inherit_texts, takes
@@ -151,6 +152,8 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         fitting, validation = data_.split(loaded, 0.2, seed=self.seed)
         batch = first_batch(fitting, self.seed)
         task = self.choose_task(fitting, batch)
+        if self.epochs:
+            task.check_differ(listed_targets(fitting))
         pipeline = replace(self, proxies=reduced(for_inputs(self.proxies, batch.inputs), self.fidelity))
         with ExitStack() as stack:
             report = stack.enter_context(report_stages(progress, _STAGES))

@@ -133,6 +133,19 @@ class Task:
         if self.name == "next_token" and (not target.ndim or not is_integer(target)):
             raise InputError(f"next_token needs an integer for each token, but a target is {got}")
 
+    def check_differ(self, targets: Tensor | None) -> None:
+        """Raise `InputError` for training targets that are all the same, of which a shipped loss teaches nothing."""
+        found = class_numbers(targets)
+        if found is None or self.loss not in MEANS:
+            return
+        known = found[found != IGNORED] if is_integer(found) else found
+        if len(known) > 1 and bool((known == known[0]).all()):
+            same = "are of one class" if self.form == "multiclass" else "are the same"
+            raise InputError(
+                f"the {len(found)} targets to train on {same}, so there is nothing to learn; give data whose targets "
+                "differ"
+            )
+
 
 _FORMS = {
     "classification": "multiclass",

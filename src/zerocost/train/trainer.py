@@ -15,6 +15,7 @@ from zerocost.base.seeding import seeded
 from zerocost.base.workers import Workers
 from zerocost.data import Batch, load, split
 from zerocost.data.as_batch import first_batch
+from zerocost.data.balance import listed_targets
 from zerocost.data.dataset import standardise_alike
 from zerocost.engine.losses import Loss
 from zerocost.engine.outputs import Output
@@ -139,6 +140,7 @@ def train(
         raise InputError(f"stop must be a function of name, seed, epoch and metric, but got {stop!r}")
     parts = _load_data(train, validation, task_name(task))
     chosen = as_task(task, parts[0], _batch_or_none(parts[0]), loss=loss, metric=metric, output=output)
+    chosen.check_differ(listed_targets(parts[0]))
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, chosen)
     folder = None if workdir is None else _make_workdir(Path(workdir))
     with seeded(0):
