@@ -5,7 +5,7 @@ import pytest
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import InputError
 from zerocost.search.result import SearchResult
-from zerocost.train.run import Epoch, Run
+from zerocost.train.run import Epoch, Run, frame
 from zerocost.tuning.trained import accuracies
 
 SPACE = spaces.get("macro")
@@ -26,6 +26,26 @@ def test_a_mapping_a_csv_and_runs_say_the_same(tmp_path):
         found = accuracies(trained, SPACE)
         assert len(found) >= 8
         assert found.sort_index().equals(accuracies(KNOWN, SPACE).sort_index())
+
+
+@pytest.mark.parametrize(("metric", "sign"), [("accuracy", 1), ("mean_squared_error", -1)])
+def test_of_a_table_of_a_search_the_trained_networks_count(metric, sign, tmp_path):
+    file = tmp_path / "found.csv"
+    rows = [f"{text},{place},-0.5,True,{value}\n" for place, (text, value) in enumerate(KNOWN.items())]
+    file.write_text(f"candidate,snip,rank_score,kept,{metric}\n" + "".join(rows) + "22222222,3,-0.5,False,\n")
+    assert accuracies(file, SPACE).to_dict() == {text: sign * value for text, value in KNOWN.items()}
+
+
+def test_of_a_table_of_trainings_those_that_ended_well_count(tmp_path):
+    table = frame([*runs(KNOWN), Run.of("22222222", 0, [Epoch(1, 1.0, 1.0, 0.1, 1.0)], failure="no memory")])
+    table.to_csv(tmp_path / "runs.csv", index=False)
+    assert accuracies(tmp_path / "runs.csv", SPACE).to_dict() == KNOWN
+
+
+def test_a_table_without_trainings_is_told_what_it_lacks(tmp_path):
+    (tmp_path / "scores.csv").write_text("candidate,snip,rank_score\n00000110,1,0.5\n")
+    with pytest.raises(InputError, match=r"a trained metric \(accuracy, .*, but candidate, snip"):
+        accuracies(tmp_path / "scores.csv", SPACE)
 
 
 def test_sizes_in_a_csv_are_not_what_is_tuned_to(tmp_path):

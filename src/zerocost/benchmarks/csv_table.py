@@ -13,8 +13,8 @@ from zerocost.benchmarks.base import MEAN, Query
 from zerocost.benchmarks.table import Row
 from zerocost.spaces.base import SearchSpace
 
-_ARCHITECTURE = ("arch", "architecture", "genotype")
-_NO_METRIC = {*_ARCHITECTURE, "", "index", "dataset", "epochs"}
+ARCHITECTURE = ("arch", "architecture", "genotype")
+_NO_METRIC = {*ARCHITECTURE, "", "index", "dataset", "epochs"}
 UNTRAINED = re.compile(r"(.*_)?(params|flops|latency|energy|intensity)")
 SEEDS, MEANS = "_seeds", "_mean"
 
@@ -53,11 +53,11 @@ def read_csv(path: Path, space: SearchSpace, default: Query, spell: Callable[[st
 
 def _columns(heading: Sequence[str]) -> tuple[str, list[str]]:
     """The column of architectures, and those of metrics."""
-    architecture = next((name for name in _ARCHITECTURE if name in heading), None)
+    architecture = next((name for name in ARCHITECTURE if name in heading), None)
     metrics = [name for name in heading if name not in _NO_METRIC]
     if architecture is None or not metrics:
         raise InputError(
-            f"expected a heading with a column {', '.join(_ARCHITECTURE[:-1])} or {_ARCHITECTURE[-1]} and one for each "
+            f"expected a heading with a column {', '.join(ARCHITECTURE[:-1])} or {ARCHITECTURE[-1]} and one for each "
             f"metric, but got {', '.join(heading) or 'none'}"
         )
     return architecture, metrics

@@ -11,13 +11,18 @@ import pandas as pd
 from zerocost import benchmarks
 from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Benchmark
+from zerocost.benchmarks.csv_table import ARCHITECTURE
 from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.search.result import SearchResult
 from zerocost.spaces import SearchSpace
+from zerocost.tasks.metrics import METRICS, minimised
 from zerocost.train.run import Run
 
 _FEWEST_TRAINED = 8
 """Fewest trained architectures: with fewer, held-out parts say nothing."""
+
+_WRITTEN = ("candidate", "name")
+"""The columns of architectures in tables that zerocost writes, of scores and of trainings."""
 
 Trained = Mapping[str, float] | pd.Series | Benchmark | SearchResult | Iterable[Run] | str | Path
 
@@ -59,6 +64,8 @@ def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0
 def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -> pd.Series[float]:
     """The accuracies as they were given."""
     if isinstance(trained, str | Path):
+        if (written := _written_metrics(Path(trained).expanduser())) is not None:
+            return written
         trained = benchmarks.read(trained, space, dataset="the data", epochs=1)
         n = len(trained.architectures())
     if isinstance(trained, Benchmark):
@@ -78,3 +85,26 @@ def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -
         )
     known = [(run.name, run.metric if run.higher_is_better else -(run.metric or 0.0)) for run in runs if run.ended_well]
     return pd.Series([value for _, value in known], [name for name, _ in known], dtype=float)
+
+
+def _written_metrics(file: Path) -> pd.Series[float] | None:
+    """The metrics in a table that `--csv` of `search`, `rank` or `train` wrote, or errors negated, of the networks that
+    were trained; None for any other file."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            frame = pd.read_csv(stream, dtype=dict.fromkeys(_WRITTEN, str))
+    except (OSError, ValueError):
+        return None  # what is wrong with a file is said where any table is read
+    names = next((name for name in _WRITTEN if name in frame and not {*ARCHITECTURE} & {*frame}), None)
+    if names is None:
+        return None
+    metric = next((name for name in METRICS if name in frame), None)
+    if metric is None or not pd.api.types.is_numeric_dtype(frame[metric]):
+        raise InputError(
+            f"{file} has no column with numbers of a trained metric ({', '.join(METRICS)}), but "
+            f"{', '.join(map(str, frame))}; give the table of a search that trained, or columns arch and accuracy"
+        )
+    if "failure" in frame:
+        frame = frame[frame["failure"].isna()]
+    known = frame.set_index(names)[metric].dropna()
+    return -known if minimised(metric) else known
