@@ -220,6 +220,13 @@ def test_settings_out_of_range(weights, settings, message):
         Combination(weights, **settings)
 
 
+def test_options_of_a_proxy_may_be_in_any_order():
+    scores = pd.DataFrame({"zico(parts=4,mode=eval)": [1.0, 2.0]})
+    combination = Combination({"zico(parts=4,mode=eval)": 1.0}, files={"a(c=1,b=2)": "x"}, reference=scores)
+    assert combination.proxies == list(combination.reference) == ["zico(mode=eval, parts=4)"]
+    assert combination.files == {"a(b=2, c=1)": "x"}
+
+
 def test_scores_that_are_not_there_are_named():
     with pytest.raises(InputError, match="no scores of c; the columns are a, b"):
         Combination({"a": 1, "c": 1})(SCORES)

@@ -119,19 +119,19 @@ def test_each_source_heeds_something_or_nothing_but_is_known():
 
 def test_a_variant_is_named_by_its_call_and_found_by_its_name():
     variant = get("zico").using(parts=4, mode="eval")
-    assert variant.name == "zico(parts=4, mode=eval)" and variant.settings == Settings(mode="eval", parts=4)
+    assert variant.name == "zico(mode=eval, parts=4)" and variant.settings == Settings(mode="eval", parts=4)
     assert resolve(variant.name) == [variant] and get("zico").settings == DEFAULT
     further = variant.using(samples=8)
-    assert further.name == "zico(parts=4, mode=eval, samples=8)" and resolve(further.name) == [further]
+    assert further.name == "zico(mode=eval, parts=4, samples=8)" and resolve(further.name) == [further]
     again = variant.using(parts=2)
-    assert again.name == "zico(parts=2, mode=eval)" and again.settings.parts == 2
+    assert again.name == "zico(mode=eval, parts=2)" and again.settings.parts == 2
     assert get("zico").using() == get("zico") and get("vkdnw").using(samples=4).settings.mode == "eval"
     assert resolve("zen()") == [get("zen")]
 
 
 def test_options_of_the_formula_are_passed_to_it():
-    a, b = "swap_regularised(mu=1, sigma=2)", "swap_regularised(sigma=2.0, mu=1)"
-    card = zc.score(network(), batch(), f"{a},{b},zico,zico_bc(beta=0),swap_regularised")
+    a, b = "swap_regularised(mu=1, sigma=2)", "swap_regularised(mu=1, sigma=2.0)"
+    card = zc.score(network(), batch(), f"{a},swap_regularised(sigma=2.0,mu=1),zico,zico_bc(beta=0),swap_regularised")
     assert list(card) == [a, b, "zico", "zico_bc(beta=0)"] and card[a] == card[b]
     assert card["zico_bc(beta=0)"] == card["zico"]
     assert "needs the wanted size" in card.failures["swap_regularised"]
@@ -171,9 +171,10 @@ def test_values_of_options_are_numbers_words_or_nothing():
 
 
 def test_names_with_commas_inside_come_in_a_list_or_a_string():
-    names = ["zico(parts=4, mode=eval)", "snip", "az_expressivity"]
+    names = ["zico(mode=eval, parts=4)", "snip", "az_expressivity"]
     assert [p.name for p in resolve(", ".join(names))] == [p.name for p in resolve(names)] == names
     assert [p.name for p in resolve([get("snip").using(samples=2), "snip(samples=2)"])] == ["snip(samples=2)"]
+    assert [p.name for p in resolve("zico(parts=4,mode=eval),zico(mode=eval,parts=4)")] == names[:1]
 
 
 # ---- Runs.

@@ -53,5 +53,5 @@ def test_names_are_read_from_a_text_or_a_sequence_each_once():
 
 
 def test_a_proxy_with_options_is_one_name_however_it_is_written():
-    for given in ("score,zico(mode=eval, parts=4)", ["score", "zico( mode = eval,parts=4)"]):
+    for given in ("score,zico(mode=eval, parts=4)", ["score", "zico( parts = 4,mode=eval)"]):
         assert list(read_objectives(given)) == ["score", "zico(mode=eval, parts=4)"]

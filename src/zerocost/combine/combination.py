@@ -17,6 +17,7 @@ from zerocost.base.fidelity import as_fidelities
 from zerocost.base.files import write_text
 from zerocost.base.units import is_cost
 from zerocost.combine.ranks import METHODS, score_terms
+from zerocost.engine.options import as_spelled
 from zerocost.proxies.registry import portable_proxies
 
 _FORMAT = 1
@@ -80,14 +81,15 @@ class Combination:
         if self.fidelity:
             as_fidelities(self.fidelity)
         named = {
-            given: portable_proxies(given) if ".py:" in given else {given: given} for given in map(str, self.weights)
+            given: portable_proxies(given) if ".py:" in given else {as_spelled(given): given}
+            for given in map(str, self.weights)
         }
         own = {name: given for given, found in named.items() if ".py:" in given for name in found}
         checked = {
             "weights": {
                 name: _check_weight(name, value) for given, value in self.weights.items() for name in named[str(given)]
             },
-            "files": {**self.files, **own},
+            "files": {as_spelled(name): file for name, file in self.files.items()} | own,
             "batch": _check_whole_number("batch", self.batch),
             "repeats": _check_whole_number("repeats", self.repeats),
             "made": dict(self.made),
@@ -228,6 +230,7 @@ def _check_whole_number(name: str, value: Any) -> int | None:
 
 def _check_reference(reference: pd.DataFrame, proxies: list[str]) -> pd.DataFrame:
     """The scores of a reference, NaN where they are not finite; `InputError` where a proxy has none."""
+    reference = reference.rename(columns=lambda name: as_spelled(str(name)))
     missing = [name for name in proxies if name not in reference]
     if not missing:
         kept = reference[proxies].astype(float).replace([np.inf, -np.inf], np.nan)

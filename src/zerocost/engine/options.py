@@ -35,3 +35,17 @@ def format_options(options: dict[str, Any]) -> str:
     'mode=eval, samples=4'
     """
     return ", ".join(f"{name}={value}" for name, value in options.items())
+
+
+def as_spelled(name: str) -> str:
+    """A proxy's name as the proxy has it: its options in the order of the alphabet. Any other text as it is.
+
+    >>> as_spelled("zico(parts=4,mode=eval)"), as_spelled("snip"), as_spelled("a(b")
+    ('zico(mode=eval, parts=4)', 'snip', 'a(b')
+    """
+    base, bracket, rest = name.partition("(")
+    try:
+        options = parse_options(f"f({rest}") if bracket else {}
+    except InputError:
+        return name
+    return f"{base}({format_options(dict(sorted(options.items())))})" if options else name

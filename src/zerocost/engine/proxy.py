@@ -13,7 +13,7 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.base.whole import is_whole
 from zerocost.engine import catalogue  # noqa: F401  so that every signal a proxy may ask for is known
 from zerocost.engine import settings as settings_
-from zerocost.engine.options import format_options, parse_options
+from zerocost.engine.options import as_spelled, format_options, parse_options
 from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.engine.signals import requested_signals
 
@@ -67,8 +67,8 @@ class Proxy:
     def using(self, **options: Any) -> Proxy:
         """This proxy with other settings of its passes, options of its formula, or `repeats`.
 
-        Its name says what is changed, as in `score(model, batch, "zico(parts=4)")`. Raises `InputError` for an option
-        that it does not have.
+        Its name says what is changed, in the order of the alphabet, as in `score(model, batch, "zico(parts=4)")`.
+        Raises `InputError` for an option that it does not have.
 
         >>> from zerocost.proxies import get
         >>> get("snip").using(initialisation="kaiming", repeats=3).name
@@ -90,7 +90,7 @@ class Proxy:
         changed = {**(parse_options(f"f({rest}") if bracket else {}), **options}
         return replace(
             self,
-            name=f"{base}({format_options(changed)})" if changed else base,
+            name=as_spelled(f"{base}({format_options(changed)})") if changed else base,
             settings=replace(self.settings, **of_passes),
             options={**self.options, **of_formula},
             repeats=repeats,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from zerocost.base.format import join_words, plural, seconds
 from zerocost.base.result import Result
+from zerocost.engine.options import as_spelled
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -51,9 +52,10 @@ class ScoreCard(Result, Mapping[str, float]):
     spread: dict[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
-        if name in self.failures:
-            raise KeyError(f"{name} failed: {self.failures[name]}")
-        return self.scores[name]
+        found = name if name in self.scores else as_spelled(str(name))
+        if found in self.failures:
+            raise KeyError(f"{name} failed: {self.failures[found]}")
+        return self.scores[found]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.scores)

@@ -13,6 +13,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.format import plural
 from zerocost.base.result import Result, frame_from_dict, frame_to_dict
 from zerocost.combine import Combination
+from zerocost.engine.options import as_spelled
 from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.explanation import Explanation, explain_ranking
@@ -146,9 +147,10 @@ class ScoreTable(Result):
 
     def column(self, name: str) -> Any:
         """One column of the frame; `InputError` naming the columns there are."""
-        if name not in self.frame:
+        found = name if name in self.frame else as_spelled(name)
+        if found not in self.frame:
             raise InputError(f"the table has no column {name!r}; it has {', '.join(self.frame.columns)}")
-        return self.frame[name]
+        return self.frame[found]
 
 
 def score_frame(cards: Mapping[str, ScoreCard], columns: Iterable[str]) -> pd.DataFrame:
