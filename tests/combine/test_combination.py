@@ -227,6 +227,17 @@ def test_options_of_a_proxy_may_be_in_any_order():
     assert combination.files == {"a(b=2, c=1)": "x"}
 
 
+@pytest.mark.parametrize("wanted", ["tuned.json,snip", "snip, tuned.json", ["tuned.json", "snip"]])
+def test_a_file_among_proxies_is_told_to_stand_alone(wanted):
+    with pytest.raises(InputError, match=r"^tuned\.json is the file of a combination, which stands alone"):
+        as_combination(wanted)
+
+
+def test_a_file_may_have_a_comma_in_its_name(tmp_path):
+    Combination({"snip": 1.0}).save(tmp_path / "snip,tuned.json")
+    assert as_combination(f"{tmp_path}/snip,tuned.json") == Combination({"snip": 1.0})
+
+
 def test_scores_that_are_not_there_are_named():
     with pytest.raises(InputError, match="no scores of c; the columns are a, b"):
         Combination({"a": 1, "c": 1})(SCORES)

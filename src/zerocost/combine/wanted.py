@@ -31,7 +31,10 @@ def as_proxies(wanted: Combination | Path | ProxyNames) -> ProxyNames:
 
 def _is_combination_file(wanted: object) -> TypeIs[str | Path]:
     """Whether `wanted` is the path of a combination's file."""
-    return isinstance(wanted, Path) or (isinstance(wanted, str) and wanted.strip().endswith(".json"))
+    if not isinstance(wanted, str):
+        return isinstance(wanted, Path)
+    file = wanted.strip()
+    return file.endswith(".json") and ("," not in file or Path(file).is_file())
 
 
 def as_combination(wanted: Combination | Mapping[str, float] | Path | ProxyNames) -> Combination:

@@ -93,6 +93,11 @@ def _proxies_of_text(text: str) -> list[Proxy]:
 
 def _proxies_of_name(name: str) -> list[Proxy]:
     """What a name without options stands for."""
+    if name.endswith(".json"):
+        raise InputError(
+            f"{name} is the file of a combination, which stands alone; give that text and no other, or name proxies "
+            "one by one"
+        )
     file, colon, base = name.rpartition(":")
     if file == "paper":
         return paper(base)
