@@ -50,3 +50,11 @@ def test_where_a_name_does_not_tell_the_direction_read_is_told(tmp_path):
     assert accuracies(mine, space).max() == -4
     with pytest.raises(InputError, match=r"defect.*did you mean 'defects'"):
         zc.benchmarks.read(tmp_path / "mine.csv", space, **known, less_is_better=["defect"])
+
+
+def test_the_space_may_be_a_function_and_nothing_else(tmp_path):
+    (tmp_path / "mine.csv").write_text("arch,accuracy\nwidth=4,60\n")
+    mine = zc.benchmarks.read(tmp_path / "mine.csv", network, dataset="digits", epochs=3)
+    assert mine.name == "network" and mine.query("width=4") == 60
+    with pytest.raises(InputError, match=r"space must be a SearchSpace, .*, or a function of choices, but got 'cnn'"):
+        zc.benchmarks.read(tmp_path / "mine.csv", "cnn", dataset="digits", epochs=3)

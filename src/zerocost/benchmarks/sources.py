@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError
 from itertools import chain
 from pathlib import Path
+
+from torch import nn
 
 from zerocost.base.errors import InputError, MissingExtraError, unknown
 from zerocost.benchmarks import nats, table
 from zerocost.benchmarks.base import MEAN, Benchmark, Query, Table
 from zerocost.benchmarks.kinds import BENCHMARKS, BenchmarkKind
-from zerocost.spaces import SearchSpace
+from zerocost.spaces import SearchSpace, from_function
 
 _Source = str | os.PathLike[str] | nats.API
 _HOME = "ZEROCOST_BENCHMARKS"
@@ -102,7 +104,7 @@ def convert(name: str, *sources: _Source, to: str | os.PathLike[str] | None = No
 
 def read(
     path: str | os.PathLike[str],
-    space: SearchSpace,
+    space: SearchSpace | Callable[..., nn.Module],
     *,
     dataset: str,
     epochs: int,
@@ -115,7 +117,7 @@ def read(
 
     Args:
         path: the CSV, with the columns of `zerocost.benchmarks.csv_table.read_csv`.
-        space: the architectures' space.
+        space: the architectures' space, or a function of choices, as `zerocost.spaces.from_function` takes it.
         dataset: the dataset that was trained on, for lines that do not name it.
         epochs: the epochs of training, for lines that do not give them.
         data: the dataset as a spec for `zerocost.data.load`, which `zerocost.evaluate` then scores on by default.
@@ -123,19 +125,25 @@ def read(
             names say so, such as test_loss, error, rmse, nll or perplexity.
 
     Raises:
-        InputError: the file cannot be read, or it has no such metric.
+        InputError: the file cannot be read, it has no such metric, or the space is none.
 
     >>> import pathlib, tempfile
-    >>> from torch import nn
-    >>> from zerocost import spaces
-    >>> space = spaces.from_function(lambda choose: nn.Linear(choose.int("width", 1, 4), 1), "linear")
+    >>> def linear(choose):
+    ...     return nn.Linear(choose.int("width", 1, 4), 1)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = pathlib.Path(folder) / "mine.csv"
     ...     _ = file.write_text("arch,accuracy\\nwidth=1,61.5\\nwidth=3,64.0\\n")
-    ...     mine = read(file, space, dataset="tickets", epochs=5)
+    ...     mine = read(file, linear, dataset="tickets", epochs=5)
     >>> print(mine, mine.default)
     Benchmark('linear', 2 architectures, tickets) accuracy on tickets after 5 epochs, seed mean
     """
+    if callable(space) and not isinstance(space, SearchSpace):
+        space = from_function(space)
+    if not isinstance(space, SearchSpace):
+        raise InputError(
+            "space must be a SearchSpace, such as zerocost.spaces.get('cnn', classes=10), or a function of choices, "
+            f"but got {space!r:.60}"
+        )
     wanted = "a CSV with a column arch and one for each metric"
     kind = BenchmarkKind(Query(dataset, "", epochs, MEAN), wanted, data=data)
     found = table.table_from_rows(_read_source(path, space.name, kind, space), None)
