@@ -42,6 +42,24 @@ def test_black_and_white_masks_have_two_classes(tmp_path):
     assert set(load(f"masks:{tmp_path}:8")[0][1].flatten().tolist()) == {0, 1}
 
 
+def test_masks_of_16_bits_are_read_as_those_of_8(tmp_path):
+    write_images(tmp_path / "images", 2)
+    (tmp_path / "masks").mkdir()
+    mask = RNG.integers(0, 3, (8, 8), dtype=np.uint16)
+    mask[0, 0] = 65535
+    for i in range(2):
+        Image.fromarray(mask).save(tmp_path / "masks" / f"{i}.png")
+    wanted = torch.from_numpy(mask.astype(np.int64))
+    assert torch.equal(load(f"masks:{tmp_path}:8")[0][1], wanted.where(wanted != 65535, -100))
+    Image.fromarray(mask // 65535 * 65535).save(tmp_path / "masks" / "0.png")
+    (tmp_path / "masks" / "1.png").unlink()
+    (tmp_path / "images" / "1.png").unlink()
+    assert load(f"masks:{tmp_path}:8")[0][1].sum() == 1
+    Image.fromarray(mask + 1000).save(tmp_path / "masks" / "0.png")
+    with pytest.raises(InputError, match=r"0\.png holds 999, 1000, 1001, 1002; expected class numbers from 0 to 254"):
+        load(f"masks:{tmp_path}:8")
+
+
 def test_the_training_part_standardises_pictures(tmp_path):
     write_images(tmp_path / "images")
     write_masks(tmp_path / "masks", [0, 1])

@@ -12,15 +12,20 @@ from torch import Tensor
 from zerocost.base.errors import InputError
 from zerocost.data.folder import SAMPLED, Pictures, image_paths, path_and_size
 from zerocost.data.targets import IGNORED
+from zerocost.data.tensors import describe_values
 
 _USAGE = "masks:PATH:SIZE"
 _WHITE = 255
+_WHITE_OF_DEEP = 65535
+_DEEP = ("I", "I;16", "I;16B", "I;16L")
+"""Pillow's modes of more than 8 bits a pixel."""
 
 
 class _MaskedPictures(Pictures):
     """Pictures with masks of class numbers, int64 size×size.
 
-    Where the masks are black and white, white is class 1. Otherwise a pixel of 255 does not count: its class is −100.
+    Where the masks are black and white, white is class 1. Otherwise a white pixel, 255 or in 16 bits 65535, does not
+    count: its class is −100.
     """
 
     task = "segmentation"
@@ -48,8 +53,8 @@ def load_masks(argument: str) -> _MaskedPictures:
         argument: PATH or PATH:SIZE, the size in pixels a side, 32 by default.
 
     Raises:
-        InputError: no folders `images` and `masks`, an image without a mask, or one that cannot be read (when it is
-            used).
+        InputError: no folders `images` and `masks`, an image without a mask, or one that cannot be read or holds other
+            numbers (when it is used).
     """
     root, size = path_and_size(argument, _USAGE)
     folders = [root / name for name in ("images", "masks")]
@@ -65,15 +70,23 @@ def load_masks(argument: str) -> _MaskedPictures:
 
 
 def _read_mask(path: Path, size: int) -> Tensor:
-    """The numbers of a mask, as its pixels or its palette give them."""
+    """The numbers of a mask, as its pixels or its palette give them; 255 where it is white."""
     try:
         with Image.open(path) as image:
-            if image.mode not in ("1", "L", "P"):
+            if image.mode not in ("1", "L", "P", *_DEEP):
                 raise InputError(f"mask {path} is of mode {image.mode}; expected one number a pixel (grey or palette)")
-            grey = image.convert("L") if image.mode == "1" else image
+            grey = image if image.mode in ("L", "P") else image.convert("L" if image.mode == "1" else "I")
             square = ImageOps.fit(grey, (size, size), Image.Resampling.NEAREST)
-            return torch.from_numpy(np.array(square).astype(np.int64))
+            numbers = torch.from_numpy(np.array(square).astype(np.int64))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is not a readable image: {error}; repair or remove it") from error
+    numbers[numbers == _WHITE_OF_DEEP] = _WHITE
+    outside = numbers[(numbers < 0) | (numbers > _WHITE)]
+    if len(outside):
+        raise InputError(
+            f"mask {path} holds {describe_values(outside)}; expected class numbers from 0 to {_WHITE - 1}, "
+            f"{_WHITE} or {_WHITE_OF_DEEP} where a pixel does not count"
+        )
+    return numbers
