@@ -60,6 +60,19 @@ def test_masks_of_16_bits_are_read_as_those_of_8(tmp_path):
         load(f"masks:{tmp_path}:8")
 
 
+def test_photographs_and_masks_are_turned_upright(tmp_path):
+    pixels, turned = RNG.integers(0, 2, (8, 8), dtype=np.uint8), Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter, clockwise
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(pixels).save(tmp_path / folder / "0.png", exif=turned)
+        Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / folder / "1.png")
+        Image.fromarray(pixels).save(tmp_path / folder / "2.png", exif=b"Exif\0\0damaged")
+    (image, mask), upright, as_saved = load(f"masks:{tmp_path}:8")
+    assert torch.equal(image, upright[0]) and torch.equal(mask, upright[1])
+    assert as_saved[1].tolist() == pixels.tolist()
+
+
 def test_the_training_part_standardises_pictures(tmp_path):
     write_images(tmp_path / "images")
     write_masks(tmp_path / "masks", [0, 1])

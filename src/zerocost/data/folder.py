@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +102,7 @@ class _ImageFolder(Pictures):
 def load_folder(argument: str) -> _ImageFolder:
     """Images in one folder a class: converted to RGB, cropped at their centre to a square and resized bilinearly.
 
-    Grey images of 16 bits, or of fractions, keep their depth.
+    Photographs are turned upright, as their EXIF data say. Grey images of 16 bits, or of fractions, keep their depth.
 
     They are standardised by mean and deviation of the channels over up to 256 images drawn once.
 
@@ -135,10 +137,20 @@ def image_paths(folder: Path) -> list[Path]:
     return paths
 
 
+def set_upright(image: Image.Image) -> None:
+    """Turn an image as its EXIF data say, in place. Damaged EXIF data say nothing."""
+    with suppress(KeyError, SyntaxError, TypeError, ValueError, ZeroDivisionError, struct.error):
+        ImageOps.exif_transpose(image, in_place=True)
+
+
 def _read_image(path: Path, size: int) -> Tensor:
-    """An image in RGB, cropped at its centre to a square and resized, 3×size×size in [0, 1]; fractions as they are."""
+    """An image, upright, in RGB, cropped at its centre to a square and resized, 3×size×size in [0, 1].
+
+    Fractions stay as they are.
+    """
     try:
         with Image.open(path) as image:
+            set_upright(image)
             white = _WHITE_OF_DEEP.get(image.mode[0], 255)
             colours = image.convert("RGB" if white == 255 else "F")
             square = ImageOps.fit(colours, (size, size), Image.Resampling.BILINEAR)

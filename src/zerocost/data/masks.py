@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from zerocost.base.errors import InputError
-from zerocost.data.folder import SAMPLED, Pictures, image_paths, path_and_size
+from zerocost.data.folder import SAMPLED, Pictures, image_paths, path_and_size, set_upright
 from zerocost.data.targets import IGNORED
 from zerocost.data.tensors import describe_values
 
@@ -73,6 +73,7 @@ def _read_mask(path: Path, size: int) -> Tensor:
     """The numbers of a mask, as its pixels or its palette give them; 255 where it is white."""
     try:
         with Image.open(path) as image:
+            set_upright(image)
             if image.mode not in ("1", "L", "P", *_DEEP):
                 raise InputError(f"mask {path} is of mode {image.mode}; expected one number a pixel (grey or palette)")
             grey = image if image.mode in ("L", "P") else image.convert("L" if image.mode == "1" else "I")
