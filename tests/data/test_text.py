@@ -29,6 +29,11 @@ def test_token_ids_of_a_file(tmp_path):
 def test_what_holds_no_tokens_is_refused(tmp_path):
     np.save(tmp_path / "numbers.npy", np.ones(9))
     (tmp_path / "short.txt").write_text("ab")
-    for spec, reason in [("numbers.npy:4", "expected token ids in one row"), ("short.txt:4", "2 tokens are too few")]:
+    np.save(tmp_path / "negative.npy", [3, 1, -7])
+    for spec, reason in [
+        ("numbers.npy:4", "expected token ids in one row"),
+        ("negative.npy:1", "holds -7 at place 2; token ids count from 0"),
+        ("short.txt:4", "2 tokens are too few"),
+    ]:
         with pytest.raises(InputError, match=reason):
             load(f"text:{tmp_path / spec}")

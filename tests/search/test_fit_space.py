@@ -116,6 +116,8 @@ def test_tokens_give_the_vocabulary() -> None:
     ids = torch.tensor([[1, 4], [2, 0], [6, 3]])
     assert fit_space("gpt", TensorData(ids, ids), next_token)[1] == {"vocabulary": 7}
     assert fit_space("bert", TensorData(ids, torch.tensor([0, 2, 1])))[1] == {"vocabulary": 7, "classes": 3}
+    with pytest.raises(InputError, match=r"token ids count from 0, but the data's inputs hold -2; .* such as 5"):
+        fit_space("bert", TensorData(ids - 2, torch.tensor([0, 2, 1])))
 
 
 def test_a_decoder_is_for_the_next_token_alone_and_takes_ids() -> None:

@@ -66,6 +66,8 @@ def load_text(argument: str) -> _TokenPieces:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file} cannot be read: {error}") from error
-    if ids.ndim != 1 or ids.dtype.kind not in "iu" or not len(ids) or ids.min() < 0:
+    if ids.ndim != 1 or ids.dtype.kind not in "iu" or not len(ids):
         raise InputError(f"{file} holds {ids.dtype} of shape {ids.shape}; expected token ids in one row")
+    if ids.min() < 0:
+        raise InputError(f"{file} holds {ids.min()} at place {ids.argmin()}; token ids count from 0")
     return _TokenPieces(torch.from_numpy(ids.astype(np.int64)), size)

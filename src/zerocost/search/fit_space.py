@@ -95,8 +95,14 @@ def _token_sizes(space: str, data: Dataset[Any], sample: Any, outputs: int) -> d
     """The sizes of a space for token ids; a decoder's outputs are the vocabulary."""
     if not isinstance(sample, Tensor) or sample.ndim != 1 or not is_integer(sample):
         raise InputError(f"space {space!r} takes token ids, but the data's samples are {_form(sample)}")
-    tokens = 1 + max(int(ids.max()) for ids, _ in _pairs(data))
-    sizes = {"vocabulary": getattr(data, "vocabulary", None) or tokens}
+    ranges = [ids.aminmax() for ids, _ in _pairs(data)]
+    least, most = min(int(ids.min) for ids in ranges), max(int(ids.max) for ids in ranges)
+    if least < 0:
+        raise InputError(
+            f"token ids count from 0, but the data's inputs hold {least}; give padding an id of its own, such as "
+            f"{most + 1}"
+        )
+    sizes = {"vocabulary": getattr(data, "vocabulary", None) or most + 1}
     return sizes if space == "gpt" else sizes | {"classes": outputs}
 
 
