@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import zerocost as zc
 from zerocost.base.errors import InputError
 from zerocost.combine import as_combination
 from zerocost.search.objectives import Objectives, read_objectives
@@ -55,3 +56,12 @@ def test_names_are_read_from_a_text_or_a_sequence_each_once():
 def test_a_proxy_with_options_is_one_name_however_it_is_written():
     for given in ("score,zico(mode=eval, parts=4)", ["score", "zico( parts = 4,mode=eval)"]):
         assert list(read_objectives(given)) == ["score", "zico(mode=eval, parts=4)"]
+
+
+def test_a_decorated_function_is_its_proxy(registries):
+    @zc.proxy(paper="none")
+    def all_weights(weights):
+        return sum(weight.sum() for weight in weights)
+
+    assert read_objectives(["score", all_weights]) == {"score": "score", "all_weights": "all_weights"}
+    assert read_objectives(all_weights) == {"all_weights": "all_weights"}

@@ -107,7 +107,7 @@ class Objectives:
 
 
 def read_objectives(objectives: Iterable[str | OwnCost] | OwnCost | str) -> dict[str, str | OwnCost]:
-    """Objectives by name, out of a sequence or a comma-separated text; functions of the user's are costs.
+    """Objectives by name, out of a sequence or a comma-separated text; functions that are no proxies are costs.
 
     >>> list(read_objectives("score, zico(parts = 4)"))
     ['score', 'zico(parts=4)']
@@ -121,8 +121,9 @@ def read_objectives(objectives: Iterable[str | OwnCost] | OwnCost | str) -> dict
     for one in objectives if isinstance(objectives, Iterable) and not callable(objectives) else [objectives]:
         if not isinstance(one, str) and not callable(one):
             raise InputError(f"objectives are names and functions of an architecture, but got {one!r:.60}")
-        function = _function_in(one.strip()) if isinstance(one, str) else one
-        name = cost_name(function) if function else _name_in(str(one).strip())
+        text = one.strip() if isinstance(one, str) else _proxy_name(one) or ""
+        function = _function_in(text) if isinstance(one, str) else None if text else one
+        name = cost_name(function) if function else _name_in(text)
         found |= {name: function or name} if name else {}
     return found
 
@@ -138,4 +139,9 @@ def _function_in(text: str) -> OwnCost | None:
     if ".py:" not in text or "(" in text:
         return None
     function = FileFunction(text)
-    return None if any(proxy.formula is function.function for proxy in REGISTRY.values()) else function
+    return None if _proxy_name(function.function) else function
+
+
+def _proxy_name(function: object) -> str | None:
+    """The name of the proxy that a function is the formula of; None for any other."""
+    return next((proxy.name for proxy in REGISTRY.values() if proxy.formula is function), None)

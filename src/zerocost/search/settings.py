@@ -41,7 +41,7 @@ class Goal(SettingsGroup):
         objectives: what is wanted: score, accuracy (or another metric), a proxy, or a cost such as params or latency.
             Less of a cost or an error is better, more of anything else. Separate several by commas; architectures are
             then ranked by fronts. A function of your own, from an `Architecture` to a number, is a cost too: joules is
-            named joules_cost.
+            named joules_cost. One decorated with `zerocost.proxy` is the proxy.
         where: conditions on survivors, such as 'params < 2e6 and latency < 5 and snip > 0'. Conditions on costs alone
             are checked before anything is scored.
         limits: a function of your own or several, from an `Architecture` to whether it is allowed, or why not.
