@@ -143,6 +143,17 @@ def test_a_column_of_lists_is_refused(column, tmp_path):
         load(f"parquet:{tmp_path / 'lists.parquet'}:y")
 
 
+@pytest.mark.parametrize("size", [1e-170, 1e-310, 1e200])
+def test_very_small_and_large_columns_are_standardised(tmp_path, size):
+    values = size * np.arange(8.0)
+    pd.DataFrame({"x": values, "y": values}).to_csv(tmp_path / "far.csv", index=False)
+    table, windows = load(f"csv:{tmp_path / 'far.csv'}:y"), load(f"series:{tmp_path / 'far.csv'}:y:1")
+    wanted = torch.arange(-3.5, 4) / np.sqrt(5.25)
+    for found in (table.images[:, 0], table.targets, torch.cat([windows.images[:, 0, 0], windows.targets[-1]])):
+        assert found.tolist() == pytest.approx(wanted.tolist(), rel=1e-6)
+    assert table.target_scale == pytest.approx((3.5 * size, np.sqrt(5.25) * size))
+
+
 def test_a_constant_column_is_0_whatever_its_value(tmp_path):
     path = tmp_path / "constant.csv"
     path.write_text("a,b,y\n" + "\n".join(f"{'' if i == 0 else 1234567.1},{i},{i % 2}" for i in range(12)))

@@ -140,7 +140,18 @@ def test_raw_windows_of_a_series_are_prepared_and_predictions_read_in_their_unit
     windows = torch.stack([raw[i : i + 4] for i in range(len(train))])
     assert torch.allclose(load_object(f"{file}:prepare")(windows), train.images, atol=1e-5)
     ahead = torch.stack([raw[i + 4 : i + 6, 1] for i in range(len(train))])
-    assert torch.allclose(load_object(f"{file}:read")(train.targets), ahead, rtol=1e-4)
+    assert torch.allclose(load_object(f"{file}:read")(train.targets).float(), ahead, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1e-170, 1e200])
+def test_very_small_and_large_numbers_are_prepared_and_read(tmp_path: Path, size: float) -> None:
+    pd.DataFrame({"x": size * np.arange(9.0), "y": -size * np.arange(9.0)}).to_csv(tmp_path / "a.csv", index=False)
+    source = "from torch import nn\n\ndef net():\n    return nn.Linear(1, 1)\n"
+    file, _ = _exported(tmp_path, f"csv:{tmp_path}/a.csv:y", source)
+    prepared = load_object(f"{file}:prepare")(pd.read_csv(tmp_path / "a.csv"))
+    assert prepared.dtype == torch.float32
+    read = load_object(f"{file}:read")(-prepared[:, 0])
+    assert (read / size).tolist() == pytest.approx(list(range(0, -9, -1)), abs=1e-5)
 
 
 def test_raw_categories_are_prepared_and_classes_read_by_name(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from zerocost.data.alike import find_places
 from zerocost.data.column_notes import log_notes, text_note
 from zerocost.data.paths import parse_path, parse_positive_int, split_column
 from zerocost.data.table import column_of, read_csv, read_frame
-from zerocost.data.tensors import TensorData
+from zerocost.data.tensors import TensorData, power_of_two
 
 _USAGE = "series:FILE:TARGET:LENGTH:AHEAD, such as series:load.csv:demand:24:6"
 
@@ -53,7 +53,8 @@ class _Windows(TensorData):
         if len(values) < length + ahead:
             raise InputError(f"{len(values)} rows are too few for windows of {length} and {ahead} more; write {_USAGE}")
         known = values if fitted is None else fitted
-        deviation, mean = torch.std_mean(known, dim=0, correction=0)
+        size = power_of_two(known)  # so that squares neither vanish nor overflow
+        deviation, mean = (size * one for one in torch.std_mean(known / size, dim=0, correction=0))
         deviation = torch.where(deviation > 0, deviation, 1.0)
         scaled = (values - mean) / deviation
         inputs = scaled[: len(scaled) - ahead].unfold(0, length, 1).transpose(1, 2)

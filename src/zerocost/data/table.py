@@ -18,7 +18,7 @@ from zerocost.data.alike import find_places
 from zerocost.data.column_notes import log_notes, text_note
 from zerocost.data.paths import parse_path, split_column
 from zerocost.data.targets import MOST_CLASSES
-from zerocost.data.tensors import TensorData
+from zerocost.data.tensors import TensorData, power_of_two
 
 _OTHER_SEPARATORS = (";", "\t", "|")
 
@@ -286,5 +286,7 @@ def _scale(known: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of columns, or of one, without what is missing; a constant one has deviation 1."""
     middle = known.nanmedian(0).values.nan_to_num()  # of which a constant column differs by exactly 0
     mean = middle + (known - middle).nanmean(0).nan_to_num()
-    deviation = (known - mean).square().nanmean(0).sqrt().nan_to_num()
+    away = known - mean
+    size = power_of_two(away)  # so that squares neither vanish nor overflow
+    deviation = size * (away / size).square().nanmean(0).sqrt().nan_to_num()
     return mean, torch.where(deviation > 0, deviation, 1.0)

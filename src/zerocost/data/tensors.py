@@ -173,6 +173,16 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean[:, None, None], torch.where(constant, 1.0, std)[:, None, None]
 
 
+def power_of_two(columns: Tensor) -> Tensor:
+    """For each column one of about the size of its largest number, NaN aside: division by it is exact.
+
+    >>> power_of_two(torch.tensor([[3.0, float("nan")], [-5.0, 0.3]], dtype=torch.float64))
+    tensor([4.0000, 0.2500], dtype=torch.float64)
+    """
+    exponent = torch.frexp(columns.abs().nan_to_num().amax(0)).exponent - 1
+    return torch.exp2(exponent.to(columns.dtype))
+
+
 def standardise(images: Tensor, targets: Tensor | None) -> StandardImages:
     """Data whose images have mean 0 and standard deviation 1 in each channel. Overwrites `images`, to save memory.
 

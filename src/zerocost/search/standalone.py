@@ -79,7 +79,7 @@ def read(outputs: Any) -> Any:
         found = outputs[place] if named else getattr(outputs, place)
     if "target_scale" in known:
         mean, std = known["target_scale"]
-        return found * std + mean
+        return found.double() * std + mean
     if known.get("task") not in ("classification", "segmentation"):
         return found
     best = found.argmax(1) if found.ndim > 1 and found.shape[1] > 1 else (found.flatten() > 0).long()
@@ -104,13 +104,13 @@ def _prepare(values: Any, kind: Any) -> Any:
     found, dtype = torch.as_tensor(raw), getattr(torch, kind["dtype"])
     if found.dtype == torch.uint8 and dtype.is_floating_point and not columns:
         found = _channels_first(found, kind["shape"][1:]) / 255
-    found = found.to(dtype)
+    found = found.to(torch.float64 if columns and dtype.is_floating_point else dtype)
     if "mean" not in kind:
-        return found
+        return found.to(dtype)
     along = [1] * len(kind["shape"])
     along[kind.get("axis", 1)] = -1
-    mean, std = (torch.tensor(kind[name]).reshape(along) for name in ("mean", "std"))
-    return torch.where(found.isnan(), 0.0, (found - mean) / std)
+    mean, std = (torch.tensor(kind[name], dtype=found.dtype).reshape(along) for name in ("mean", "std"))
+    return torch.where(found.isnan(), 0.0, (found - mean) / std).to(dtype)
 
 
 def _rows(values: Any, columns: list[str], kind: Mapping[str, Any]) -> Any:
