@@ -198,6 +198,19 @@ def test_an_error_is_compared_with_the_other_way_round(evaluated, metric, tmp_pa
     assert f"{metric}, less is better" in page
 
 
+def test_data_is_read_for_the_task(tmp_path):
+    def net(choose):
+        return nn.Linear(3, choose.int("width", 1, 9))
+
+    (tmp_path / "mine.csv").write_text("arch,accuracy\n" + "".join(f"width={i},{i}\n" for i in range(1, 10)))
+    mine = benchmarks.read(tmp_path / "mine.csv", net, dataset="mine", epochs=1)
+    data = (np.ones((20, 3), np.float32), np.arange(-10, 10))
+    found = evaluate(mine, "l2_norm", data=data, task="regression", fidelity=None, seeds=1)
+    assert found.settings["task"] == "regression"
+    with pytest.raises(InputError, match="labels count classes from 0, got -10"):
+        evaluate(mine, "l2_norm", data=data, fidelity=None, seeds=1)
+
+
 def test_the_rows_of_budgets_say_what_they_are(tmp_path):
     options = {"data": DATA, "seeds": 1, "batch": 4, "k": 2, "resamples": 5, "fidelity": SMALL}
     found = zc.evaluate(benchmark(), "flash,peak_memory", **options)

@@ -21,6 +21,7 @@ from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
 from zerocost.combine import Combination, as_combination, as_proxies, for_inputs, reduced
+from zerocost.data import load
 from zerocost.engine.proxy import Proxy
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, mean_over_repeats, tabulate_scores, tabulate_statistics
@@ -31,7 +32,7 @@ from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
 from zerocost.tasks import Task
-from zerocost.tasks.task import as_task
+from zerocost.tasks.task import as_task, task_name
 
 _IMAGES = "digits:32"
 _STAND_INS = {
@@ -159,7 +160,7 @@ def evaluate(
             f"{len(drawn)} architectures are too few for k={k}; draw at least {max(3, k)}, or choose a smaller k"
         )
     architectures = sum(map(len, networks.values()))
-    source, source_name = _scoring_data(table, query, data)
+    source, source_name = _scoring_data(table, query, data, task_name(task))
     each, repeats = range(seed, seed + seeds), scale.repeats or 1
     batches_by_seed = draw_job_batches(source, range(seed, seed + seeds * repeats), samples, batches, balanced, scale)
     suited = reduced(for_inputs(proxies, batches_by_seed[seed][0].inputs), fidelity)
@@ -242,10 +243,11 @@ def _draw_networks(space: SearchSpace, texts: list[str], n: int, seed: int) -> d
     return {twins[0]: twins for twins in found.values()}
 
 
-def _scoring_data(benchmark: Benchmark, query: Query, data: Any) -> tuple[Any, str]:
-    """The data to score on and its name: the caller's, the benchmark's, or what stands in for them."""
+def _scoring_data(benchmark: Benchmark, query: Query, data: Any, task: str | None) -> tuple[Any, str]:
+    """The data to score on, read for a task, and its name: the caller's, the benchmark's, or what stands in for it."""
     source = (benchmark.data or _STAND_INS.get(benchmark.name, _IMAGES)) if data is None else data
     name = source if isinstance(source, str) else type(source).__name__
     if data is None and benchmark.data is None:
         name += f", in place of {query.dataset}"
-    return source, name
+    held = isinstance(source, str | tuple | list) or hasattr(source, "for_task")
+    return (load(source, task=task) if held else source), name
