@@ -110,6 +110,16 @@ def test_an_architecture_of_another_space_is_refused_with_a_reason(name: str) ->
         get("macro").canonical(other)
 
 
+@pytest.mark.parametrize("name", ["cnn", "darts", "nasbench101"])
+def test_a_fidelity_may_be_a_text(name: str) -> None:
+    space = get(name)
+    arch = space.sample(np.random.default_rng(0))
+    few, all_ = (sum(p.numel() for p in space.build(arch, scale).parameters()) for scale in ("width=0.25", "full"))  # type: ignore[arg-type]
+    assert few < all_
+    with pytest.raises(InputError, match="unknown fidelity setting 'wdth'; did you mean 'width'"):
+        space.build(arch, "wdth=0.25")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["cnn", "macro", "nasbench101"])
 def test_what_is_no_text_is_not_parsed(name: str) -> None:
     space = get(name)

@@ -81,7 +81,7 @@ class SearchSpace(ABC):
         Args:
             arch: an architecture of this space.
             fidelity: below full it gives a sibling with fewer channels (`width`) and layers (`depth`) that accepts
-                images of `fidelity.resolution`.
+                images of `fidelity.resolution`. Spaces of choices and those that are shipped also take its text.
 
         Raises:
             InputError: `arch` is not of this space, or the space cannot be scaled.

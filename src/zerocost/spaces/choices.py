@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from zerocost.base.errors import InputError
-from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.base.fidelity import FULL, Fidelity, as_fidelity
 from zerocost.base.seeding import seeded
 from zerocost.spaces.architecture import Architecture, Value, check_architecture, check_text
 from zerocost.spaces.base import SearchSpace, Vector
@@ -102,8 +102,8 @@ class ChoiceSpace(SearchSpace):
             )
         return arch
 
-    def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> nn.Module:
-        return self._build(Choose(_replay(check_architecture(arch))), fidelity)
+    def build(self, arch: Architecture, fidelity: Fidelity | str = FULL) -> nn.Module:
+        return self._build(Choose(_replay(check_architecture(arch))), as_fidelity(fidelity))
 
     def __iter__(self) -> Iterator[Architecture]:
         return self._completions({})

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.base.fidelity import FULL, Fidelity, as_fidelity
 from zerocost.spaces.architecture import Architecture, Value, check_architecture
 from zerocost.spaces.base import check_sizes
 from zerocost.spaces.choose import Choose, Options
@@ -109,9 +109,9 @@ class DARTSNet(nn.Module):
 class DARTS(CodedSpace):
     """See `space`. What is parsed keeps its spelling, and may be a genotype that the space does not draw."""
 
-    def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> nn.Module:
+    def build(self, arch: Architecture, fidelity: Fidelity | str = FULL) -> nn.Module:
         answers = dict(self.parse(str(check_architecture(arch))).choices)
-        return self._build(Choose(lambda name, options: answers[name]), fidelity)
+        return self._build(Choose(lambda name, options: answers[name]), as_fidelity(fidelity))
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
         child = super().crossover(a, b, rng)

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from zerocost.base.errors import InputError, unknown
-from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.base.fidelity import FULL, Fidelity, as_fidelity
 from zerocost.spaces.architecture import Architecture, check_architecture, check_text
 from zerocost.spaces.base import SearchSpace, Vector, check_sizes
 from zerocost.spaces.choose import Choose
@@ -120,11 +120,10 @@ class NASBench101(SearchSpace):
     def parse(self, text: str) -> Architecture:
         return _architecture(_read(check_text(text)))
 
-    def build(self, arch: Architecture, fidelity: Fidelity = FULL) -> CellNetwork:
-        channels = fidelity.channels(CHANNELS, multiple=8)
-        return CellNetwork(
-            _read(check_architecture(arch).text), channels, fidelity.layers(CELLS), self.in_channels, self.classes
-        )
+    def build(self, arch: Architecture, fidelity: Fidelity | str = FULL) -> CellNetwork:
+        scale, dag = as_fidelity(fidelity), _read(check_architecture(arch).text)
+        channels, cells = scale.channels(CHANNELS, multiple=8), scale.layers(CELLS)
+        return CellNetwork(dag, channels, cells, self.in_channels, self.classes)
 
     def __iter__(self) -> Iterator[Architecture]:
         """One architecture of each set of twins, small ones first."""
