@@ -99,11 +99,19 @@ def test_what_is_no_architecture_is_refused_with_a_reason(name: str, given: Any)
             use()
 
 
-@pytest.mark.parametrize("name", ["cnn", "darts", "macro", "nasbench101"])
+@pytest.mark.parametrize("name", ["cnn", "darts", "macro", "nasbench101", "nasbench201", "vit"])
 def test_an_architecture_of_another_space_is_refused_with_a_reason(name: str) -> None:
     space, rng = get(name), np.random.default_rng(0)
-    other = get("nats_size").sample(rng)
-    for use in (space.build, lambda arch: next(space.neighbors(arch)), lambda arch: space.mutate(arch, rng)):
+    other, good = get("nats_size").sample(rng), space.sample(rng)
+    uses: list[Callable[[Architecture], object]] = [
+        space.build,
+        space.encode,
+        lambda arch: next(space.neighbors(arch)),
+        lambda arch: space.mutate(arch, rng),
+        lambda arch: space.crossover(arch, good, rng),
+        lambda arch: space.crossover(good, arch, rng),
+    ]
+    for use in uses:
         with pytest.raises(InputError):
             use(other)
     with pytest.raises(InputError, match="is 8 digits 0, 1 or 2"):

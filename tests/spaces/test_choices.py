@@ -345,7 +345,9 @@ def test_parse_takes_any_order_and_spaces() -> None:
 def test_an_architecture_of_another_space_is_refused() -> None:
     arch = next(iter(from_function(flat)))
     space = from_function(conditional)
-    for use in (space.build, lambda a: list(space.neighbors(a)), lambda a: space.mutate(a, np.random.default_rng(0))):
+    rng = np.random.default_rng(0)
+    uses = (space.build, space.encode, lambda a: list(space.neighbors(a)), lambda a: space.mutate(a, rng))
+    for use in (*uses, lambda a: space.crossover(space.sample(rng), a, rng)):
         with pytest.raises(InputError, match="lacks the choice 'depth'"):
             use(arch)
 

@@ -74,8 +74,9 @@ class ChoiceSpace(SearchSpace):
         return self._draw([dict(arch.choices) | {name: new}], rng).architecture()
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        parents = [dict(check_architecture(parent).choices) for parent in (a, b)]
-        return self._draw(parents, rng).architecture()
+        self._check_first(a)
+        self._check_first(b)
+        return self._draw([dict(a.choices), dict(b.choices)], rng).architecture()
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         kept = dict(check_architecture(arch).choices)
@@ -114,9 +115,10 @@ class ChoiceSpace(SearchSpace):
         The entries of a choice that is not asked are 0. Names and options are learnt from 200 samples at the first
         call; a choice too rare to be among them is hashed into the last entry.
         """
+        self._check_first(arch)
         slots, length = self._slots
         vector = np.zeros(length + 1)
-        for name, value in check_architecture(arch).choices:
+        for name, value in arch.choices:
             if (name, str(value)) in slots:
                 slot, amount = slots[name, str(value)]
                 vector[slot] = amount
@@ -144,6 +146,18 @@ class ChoiceSpace(SearchSpace):
                 slots |= {(name, str(v)): (slot, 1.0) for slot, v in enumerate(values, start=length)}
                 length += len(values)
         return slots, length
+
+    def _check_first(self, arch: Architecture) -> None:
+        """`InputError` unless an architecture answers what is asked first, which is the same for all of the space."""
+        answer = _replay(check_architecture(arch))
+        for name, options in self._first:
+            answer(name, options)
+
+    @cached_property
+    def _first(self) -> list[tuple[str, Options]]:
+        """The choice that is asked first, and its options; nothing where none is asked."""
+        asked = self._draw([], np.random.default_rng(0)).asked
+        return [(name, options) for name, (options, _) in asked.items()][:1]
 
     def _run(self, pick: Pick) -> Choose:
         choose = Choose(pick)

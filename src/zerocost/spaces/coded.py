@@ -10,6 +10,7 @@ from torch import nn
 
 from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.architecture import Architecture, Value, check_architecture, check_text
+from zerocost.spaces.base import Vector
 from zerocost.spaces.choices import ChoiceSpace
 from zerocost.spaces.choose import Choose
 
@@ -72,7 +73,13 @@ class CodedSpace(ChoiceSpace):
         return self._in_code(super().mutate(arch, rng))
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
+        self._read(check_architecture(a).text)
+        self._read(check_architecture(b).text)
         return self._in_code(super().crossover(a, b, rng))
+
+    def encode(self, arch: Architecture) -> Vector:
+        self._read(check_architecture(arch).text)
+        return super().encode(arch)
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         return map(self._in_code, super().neighbors(arch))
