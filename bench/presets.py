@@ -1,6 +1,6 @@
 """The cheapest fidelity of each space that ranks as full size does: what `zerocost.base.fidelity.PRESETS` holds.
 
-    python bench/presets.py npz:IMAGES.npz [--spaces cnn,gpt] [--keep FOLDER] [--workers 2]
+    python bench/presets.py npz:IMAGES.npz [--spaces cnn,gpt] [--keep FOLDER] [--workers 2] [--whole]
 
 Each space is calibrated with the score that a search has by default: the cheapest of the fidelities below, and of sets
 of passes, whose whole 95 % interval of Kendall's τ with full size lies above .75, on up to 64 networks, and measured on
@@ -19,6 +19,8 @@ import typer
 import zerocost as zc
 from zerocost.base.fidelity import PRESETS
 from zerocost.base.format import percent
+from zerocost.tuning import fidelity as tuning
+from zerocost.tuning.part_sets import part_sets
 
 _NARROW = (
     "width=0.25,resolution=8,batch=16",
@@ -60,8 +62,13 @@ def main(
     spaces: Annotated[str, typer.Option(help="Which; all take hours.")] = ",".join(PRESETS),
     keep: Annotated[Path | None, typer.Option(help="A folder to keep scores in.")] = None,
     workers: int = 2,
+    whole: Annotated[bool, typer.Option("--whole", help="All parts of the default together, no fewer.")] = False,
 ) -> None:
     torch.set_num_threads(1)
+    if whole:
+        tuning.part_sets = lambda combination, samples: [
+            one for one in part_sets(combination, samples) if one.combination == combination
+        ]
     print("| space | fidelity | ranked by | τ | 95 % interval | networks | cost | τ of each proxy with itself |")
     print("|---" * 8 + "|")
     for name in spaces.split(","):

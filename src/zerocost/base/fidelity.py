@@ -134,7 +134,6 @@ PRESETS = {
 }
 """For each space the cheapest fidelity that was measured to rank as full size does, on the benchmark's kind of data."""
 _RANKED_BY: dict[str, list[str]] = {
-    **{space: ["meco_opt", "flops"] for space in ("darts", "nasbench101")},
     "nasbench201": ["meco_opt", "flops", "naswot", "az_expressivity"],
     "vit": ["meco_opt", "az_trainability", "flops"],
 }
