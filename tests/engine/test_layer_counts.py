@@ -87,6 +87,12 @@ def test_functions_need_no_counter_of_torch(function, monkeypatch):
     assert 2 * zc.score(network, x, "flops")["flops"] == counter.get_total_flops()
 
 
+@pytest.mark.parametrize("multiply", [torch.matmul, nn.functional.linear])
+def test_products_inside_vmap_count_for_each_row(multiply):
+    network = Computes(lambda net, y: torch.vmap(lambda row: multiply(row, net.layer.weight), in_dims=1)(y))
+    assert zc.score(network, torch.randn(1, 3, 8), "flops")["flops"] == 2 * 3 * 8 * 8
+
+
 def test_recurrent_layers_need_no_counter_of_torch(monkeypatch):
     monkeypatch.setattr(Network, "hides_calls", False)  # of functions that other tests compiled
     monkeypatch.setattr(shape, "FlopCounterMode", None)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from zerocost.engine.arithmetic_shapes import ARITHMETIC, alike, by_element, is_plain
@@ -43,14 +44,14 @@ def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
 def quick_result(call: Call) -> Tensor | None:
     """What a frequent function returns on the meta device: a convolution, a linear layer or attention, pooling and
     resizing, functions of each element, sums, products and comparisons of two tensors or with a number, products of
-    matrices, reductions along axes, and what joins tensors; None for any other call.
+    matrices, reductions along axes, and what joins tensors; None for any other call, and inside torch.vmap.
 
     >>> import torch
     >>> images, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
     >>> quick_result(Call(torch.conv2d, "conv2d", (images, weight, None, 2), {})).shape
     torch.Size([1, 4, 3, 3])
     """
-    rule = _RULES.get(call.name)
+    rule = None if torch._C._functorch.maybe_current_level() is not None else _RULES.get(call.name)
     return None if rule is None else rule(call)
 
 
