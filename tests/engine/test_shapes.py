@@ -165,6 +165,8 @@ sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
         Call(F.conv_transpose2d, "conv_transpose2d", (meta(1, 3, 8, 8), meta(3, 3, 3, 3), None, 1, 0, 1), {}),
         Call(F.max_pool2d, "max_pool2d", (meta(1, 3, 8, 8), 2), {"return_indices": True}),
         Call(F.adaptive_max_pool1d, "adaptive_max_pool1d", (meta(1, 3, 8), 2), {"return_indices": True}),
+        Call(torch.adaptive_max_pool1d, "adaptive_max_pool1d", (meta(1, 3, 8), 2), {}),
+        Call(F.adaptive_avg_pool2d, "adaptive_avg_pool2d", (meta(1, 2, 3, 8, 8), 2), {}),
         Call(F.interpolate, "interpolate", (meta(1, 3, 8), 4, None, "bilinear"), {}),
         Call(F.interpolate, "interpolate", (meta(1, 3, 8, 8), 4, 2), {}),
         Call(F.interpolate, "interpolate", (meta(1, 3, 8, 8), 4, None, "nearest", True), {}),

@@ -144,11 +144,14 @@ def _attended(call: Call) -> Tensor | None:
     return empty(query, *query.shape[:-1], value.shape[-1]) if fits else None
 
 
-def _pooled(call: Call, dimensions: int) -> Tensor | None:
+def _pooled(call: Call, dimensions: int, indices: bool) -> Tensor | None:
+    """What is pooled to a size; `indices` where their places are returned too, unless `return_indices` says no."""
     inputs: Tensor = call.argument(0, "input")
     sizes = _as_tuple(call.argument(1, "output_size"), dimensions)
-    known = sizes is not None and None not in sizes and is_plain(inputs) and inputs.ndim > dimensions
-    if sizes is None or not known or call.argument(2, "return_indices"):
+    known = sizes is not None and None not in sizes and is_plain(inputs)
+    if sizes is None or not known or call.argument(2, "return_indices", indices):
+        return None
+    if not dimensions < inputs.ndim <= dimensions + 2:
         return None
     return empty(inputs, *inputs.shape[:-dimensions], *sizes)
 
@@ -175,7 +178,8 @@ _RULES: dict[str, Callable[[Call], Tensor | None]] = {
     **{f"conv_transpose{n}d": partial(_transposed, dimensions=n) for n in (1, 2, 3)},
     **{f"avg_pool{n}d": partial(_averaged, dimensions=n) for n in (1, 2, 3)},
     **{f"max_pool{n}d": partial(_largest, dimensions=n) for n in (1, 2, 3)},
-    **{f"adaptive_{kind}_pool{n}d": partial(_pooled, dimensions=n) for kind in ("avg", "max") for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d": partial(_pooled, dimensions=n, indices=False) for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d": partial(_pooled, dimensions=n, indices=True) for n in (1, 2, 3)},
     **{name: partial(by_element, inplace=place) for name, place in _INPLACE.items()},
     **ARITHMETIC,
     "interpolate": _resized,
