@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import zerocost as zc
 from zerocost.engine.calls import Call
+from zerocost.engine.functions import function_name
 from zerocost.engine.shapes import quick_result
 
 ATTEND = F.scaled_dot_product_attention
@@ -156,6 +157,9 @@ sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
         Call(torch.add, "add", (meta(3), meta(3, dtype=torch.float64)), {}),
         Call(torch.add, "add", (meta(3, dtype=torch.int64), 1.0), {}),
         Call(torch.add, "add", (meta(3), 1j), {}),
+        Call(torch.Tensor.add_, "add", (meta(3), meta(2, 3)), {}),
+        Call(torch.Tensor.gt_, "gt", (meta(3), 0), {}),
+        Call(torch.maximum, "maximum", (meta(4, 3).T, meta(2, 3, 4)), {}),
         Call(torch.add, "add", (meta(3), meta(3)), {"out": meta(3)}),
         Call(F.linear, "linear", (meta(1, 3), meta(2, 4)), {}),
         Call(F.linear, "linear", (meta(1, 3), meta(3)), {}),
@@ -178,6 +182,8 @@ sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
         Call(torch.where, "where", (meta(3, dtype=torch.bool), 1.0, 2.0), {}),
         Call(torch.matmul, "matmul", (meta(4, 3), meta(2, 3, 4)), {}),
         Call(torch.matmul, "matmul", (meta(4, 3), meta(4, 3)), {}),
+        Call(torch.mm, "mm", (meta(2, 4, 3), meta(3, 4)), {}),
+        Call(torch.bmm, "bmm", (meta(2, 4, 3), meta(1, 3, 4)), {}),
         Call(torch.mean, "mean", (meta(4, 3),), {"dtype": torch.float64}),
         Call(torch.mean, "mean", (meta(4, 3), 2), {}),
         Call(torch.var, "var", (meta(4, 3), True), {}),
@@ -195,6 +201,13 @@ sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
 )
 def test_other_calls_are_left_to_torch(call):
     assert quick_result(call) is None
+
+
+@pytest.mark.parametrize("function", [torch.Tensor.add_, torch.Tensor.__imul__, torch.Tensor.exp_])
+def test_what_is_changed_in_place_is_returned(function):
+    x = meta(2, 3)
+    args = (x,) if function is torch.Tensor.exp_ else (x, meta(3))
+    assert quick_result(Call(function, function_name(function), args, {})) is x
 
 
 def test_sums_in_place_keep_what_was_counted():

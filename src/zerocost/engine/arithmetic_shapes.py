@@ -32,17 +32,18 @@ def _paired(call: Call) -> Tensor | None:
     if len(call.args) != 2 or call.kwargs:
         return None
     one, other = call.args
-    if type(other) not in (int, float):
-        if not alike(one, other) or not other.is_contiguous():
-            return None
-        one, other = (one, other) if spreads_to(other.shape, one.shape) else (other, one)
-        if not spreads_to(other.shape, one.shape):
-            return None
-    return empty(one, *one.shape) if is_plain(one) and one.is_contiguous() else None
+    if type(other) in (int, float):
+        other = one
+    if not _are_alike((one, other)):
+        return None
+    larger: Tensor = one if spreads_to(other.shape, one.shape) else other
+    if is_in_place(call.function, call.kwargs):
+        return one if larger is one else None
+    return empty(larger, *larger.shape) if spreads_to(one.shape, larger.shape) else None
 
 
 def _compared(call: Call) -> Tensor | None:
-    found = _paired(call)
+    found = None if is_in_place(call.function, call.kwargs) else _paired(call)
     return None if found is None else torch.empty(found.shape, dtype=torch.bool, device="meta")
 
 
@@ -56,12 +57,15 @@ def _chosen(call: Call) -> Tensor | None:
     return empty(tensors[0], *whole) if fits else None
 
 
-def _multiplied(call: Call) -> Tensor | None:
+def _multiplied(call: Call, axes: int | None = None) -> Tensor | None:
+    """A product of matrices; `axes` is how many both have, where none but those of rows and columns may differ."""
     if len(call.args) != 2 or call.kwargs:
         return None
     one, other = call.args
     known = alike(one, other) and one.ndim >= other.ndim > 1 and one.shape[-1] == other.shape[-2]
     fits = known and spreads_to(other.shape[:-2], one.shape[:-2])
+    if fits and axes is not None:
+        fits = one.ndim == axes and one.shape[:-2] == other.shape[:-2]
     return empty(one, *one.shape[:-1], other.shape[-1]) if fits else None
 
 
@@ -137,7 +141,9 @@ ARITHMETIC: dict[str, Callable[[Call], Tensor | None]] = {
     **dict.fromkeys(_OF_EACH_ELEMENT, by_element),
     **dict.fromkeys(SUMS | DIFFERENCES | PRODUCTS | {"maximum", "minimum"}, _paired),
     **dict.fromkeys(("gt", "ge", "lt", "le", "eq", "ne"), _compared),
-    **dict.fromkeys(("matmul", "mm", "bmm"), _multiplied),
+    "matmul": _multiplied,
+    "mm": partial(_multiplied, axes=2),
+    "bmm": partial(_multiplied, axes=3),
     **dict.fromkeys(("sum", "mean", "amax", "amin", "logsumexp"), _reduced),
     **dict.fromkeys(("var", "std"), partial(_reduced, keep=3)),
     **dict.fromkeys(("cat", "concat", "concatenate"), _joined),
