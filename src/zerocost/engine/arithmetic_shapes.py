@@ -80,15 +80,31 @@ def _summed(call: Call) -> Tensor | None:
 def _reduced(call: Call, dim: int = 1, keep: int = 2) -> Tensor | None:
     """What a function of the numbers along some axes returns; with the places of the settings `dim` and `keepdim`."""
     x, axes, keepdim = call.argument(0, "input"), call.argument(dim, "dim"), call.argument(keep, "keepdim", False)
-    axes = (axes,) if type(axes) is int else axes
-    known = is_plain(x) and x.ndim and call.kwargs.keys() <= {"input", "p", "dim", "keepdim", "unbiased", "correction"}
-    if not known or not isinstance(axes, tuple | list | None):
+    named = call.kwargs.keys() <= {"input", "p", "dim", "keepdim", "unbiased", "correction"}
+    if not named or len(call.args) > keep + 1 or not is_plain(x) or not x.ndim:
         return None
-    if not all(type(axis) is int and -x.ndim <= axis < x.ndim for axis in axes or ()):
+    along = set() if axes is None else _as_axes(axes, x.ndim)
+    if along is None or (not along and call.name == "logsumexp"):
         return None
-    along = {axis % x.ndim for axis in axes or range(x.ndim)}
+    along = along or {*range(x.ndim)}
     left = [1 if axis in along else size for axis, size in enumerate(x.shape) if keepdim or axis not in along]
     return empty(x, *left)
+
+
+def _along_axes(call: Call, dim: int = 1, name: str = "dim", default: Any = None) -> Tensor | None:
+    """What has the shape of the one tensor that is given, of which a function sees some axes."""
+    x = call.argument(0, "input")
+    known = is_plain(x) and _as_axes(call.argument(dim, name, default), x.ndim) is not None
+    return by_element(call) if known else None
+
+
+def _as_axes(given: Any, dimensions: int) -> set[int] | None:
+    """Axes, counted from the first; None for what are no axes of so many dimensions, each given once."""
+    axes = (given,) if type(given) is int else given
+    if not isinstance(axes, tuple | list) or not all(type(axis) is int for axis in axes):
+        return None
+    along = {axis % dimensions for axis in axes if -dimensions <= axis < dimensions}
+    return along if len(along) == len(axes) else None
 
 
 def _joined(call: Call) -> Tensor | None:
@@ -99,7 +115,7 @@ def _joined(call: Call) -> Tensor | None:
     if not -first.ndim <= axis < first.ndim:
         return None
     axis %= first.ndim
-    if len({(*one.shape[:axis], None, *one.shape[axis + 1 :]) for one in tensors}) > 1:
+    if len({(one.ndim, *one.shape[:axis], *one.shape[axis + 1 :]) for one in tensors}) > 1:
         return None
     return empty(first, *first.shape[:axis], sum(one.shape[axis] for one in tensors), *first.shape[axis + 1 :])
 
@@ -135,10 +151,13 @@ _OF_EACH_ELEMENT = {
     *("abs", "absolute", "neg", "negative", "reciprocal", "sign", "square", "sqrt", "rsqrt", "exp", "exp2", "expm1"),
     *("log", "log1p", "log2", "erf", "sin", "cos", "atan", "sinh", "cosh", "floor", "ceil", "round", "logit"),
     *("pow", "clamp", "clip", "clamp_min", "clamp_max", "softsign", "logsigmoid", "log_sigmoid", "tanhshrink"),
-    *("softmax", "log_softmax", "softmin", "normalize", "cumsum", "flip", "roll"),
 }
 ARITHMETIC: dict[str, Callable[[Call], Tensor | None]] = {
     **dict.fromkeys(_OF_EACH_ELEMENT, by_element),
+    **dict.fromkeys(("softmax", "log_softmax", "softmin", "cumsum"), _along_axes),
+    "flip": partial(_along_axes, name="dims"),
+    "roll": partial(_along_axes, dim=2, name="dims", default=()),
+    "normalize": partial(_along_axes, dim=2, default=1),
     **dict.fromkeys(SUMS | DIFFERENCES | PRODUCTS | {"maximum", "minimum"}, _paired),
     **dict.fromkeys(("gt", "ge", "lt", "le", "eq", "ne"), _compared),
     "matmul": _multiplied,

@@ -44,11 +44,12 @@ class EinsumOfTwo(NamedTuple):
             return None
         one, other = map(set, terms)
         summed = (one | other) - set(output)
-        if not summed or not summed <= one & other or [*map(len, terms)] != [tensor.ndim for tensor in tensors]:
+        known = bool(summed) and summed <= one & other and set(output) <= one | other
+        if not known or [*map(len, terms)] != [tensor.ndim for tensor in tensors]:
             return None
-        known = {*zip(terms[0] + terms[1], (*tensors[0].shape, *tensors[1].shape), strict=True)}
-        sizes = dict(known)
-        if len(sizes) < len(known):  # a length of 1 stands for any other
+        lengths = {*zip(terms[0] + terms[1], (*tensors[0].shape, *tensors[1].shape), strict=True)}
+        sizes = dict(lengths)
+        if len(sizes) < len(lengths):  # a length of 1 stands for any other
             return None
         kinds = [(letter not in one & other, letter not in one) for letter in output]
         return cls(sizes, summed, output, in_order=kinds == sorted(kinds))

@@ -128,7 +128,7 @@ def _resized(call: Call) -> Tensor | None:
     sizes = _as_tuple(call.argument(1, "size"), dimensions)
     if scale is not None:
         scales = scale if isinstance(scale, tuple | list) else (scale,) * dimensions
-        fits = sizes is None and len(scales) == dimensions
+        fits = call.argument(1, "size") is None and len(scales) == dimensions
         sizes = tuple(int(size * by) for size, by in zip(inputs.shape[2:], scales, strict=True)) if fits else None
     return empty(inputs, *inputs.shape[:2], *sizes) if sizes and min(sizes) > 0 else None
 
