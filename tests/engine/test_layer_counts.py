@@ -87,6 +87,12 @@ def test_functions_need_no_counter_of_torch(function, monkeypatch):
     assert 2 * zc.score(network, x, "flops")["flops"] == counter.get_total_flops()
 
 
+@pytest.mark.parametrize("proxies", ["flops", "flops,log_synflow"])
+def test_an_einsum_that_sums_nothing_multiplies_no_matrices(proxies):
+    network = Computes(lambda net, y: torch.einsum("nki,nkj->nij", y[:, :1], y[:, :1]))
+    assert zc.score(network, torch.randn(1, 3, 8), proxies)["flops"] == 3 * 8 * 8
+
+
 @pytest.mark.parametrize("multiply", [torch.matmul, nn.functional.linear])
 def test_products_inside_vmap_count_for_each_row(multiply):
     network = Computes(lambda net, y: torch.vmap(lambda row: multiply(row, net.layer.weight), in_dims=1)(y))

@@ -49,8 +49,8 @@ class EinsumOfTwo(NamedTuple):
             return None
         lengths = {*zip(terms[0] + terms[1], (*tensors[0].shape, *tensors[1].shape), strict=True)}
         sizes = dict(lengths)
-        if len(sizes) < len(lengths):  # a length of 1 stands for any other
-            return None
+        if len(sizes) < len(lengths) or prod(map(sizes.__getitem__, summed)) == 1:
+            return None  # a length of 1 stands for any other, and is not summed
         kinds = [(letter not in one & other, letter not in one) for letter in output]
         return cls(sizes, summed, output, in_order=kinds == sorted(kinds))
 
