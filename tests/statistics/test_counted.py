@@ -44,3 +44,8 @@ def test_kendall_of_large_levels_and_many_single_values_is_that_of_its_definitio
     scores[:900], truth[300:1_500] = 0, 1
     [found] = counted.kendall(scores, truth, np.ones((1, 2_000)))
     assert found == pytest.approx(ranking.kendall(scores, truth))
+
+
+def test_the_exponential_gain_of_what_is_far_above_all_that_was_drawn_counts_nothing():
+    scores, truth = np.array([1.0, 2.0, 3.0]), np.array([10.0, 11.0, 5_000.0])
+    assert counted.ndcg_vkdnw(scores, truth, np.array([[2.0, 1.0, 0.0]]), share=1) == pytest.approx([1])

@@ -177,7 +177,8 @@ def ndcg(scores: Values, truth: Values, counts: Values, share: float = 0.1) -> V
 def ndcg_vkdnw(scores: Values, truth: Values, counts: Values, share: float = 0.1) -> Values:
     """`ndcg` with exponential gain of a truth in percent."""
     best = np.where(counts > 0, truth, -np.inf).max(axis=1, keepdims=True)
-    return _discounted_gain(scores, truth, np.exp2(truth - best) - np.exp2(-best), counts, share)
+    below = np.minimum(truth - best, 0)  # those above were not drawn
+    return _discounted_gain(scores, truth, np.exp2(below) - np.exp2(-best), counts, share)
 
 
 def _discounted_gain(scores: Values, truth: Values, gain: Values, counts: Values, share: float) -> Values:
