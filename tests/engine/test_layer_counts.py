@@ -125,9 +125,10 @@ class Decides(nn.Module):
         lambda net, x: net.one(x) + net.other(x.new_ones(3, 4)[: (x.sum() * 0 + 1).long()]).sum(),
         lambda net, x: net.one(x) + net.other(x.expand((x[0, 0] < 0.5).long() * 2 + len(x), 4)).sum(),
         lambda net, x: net.one(x) + net.other(torch.ones(((x[0, 0] < 0.5).long() * 2 + len(x)).item(), 4)).sum(),
+        lambda net, x: net.one(x) + net.other(torch.eye(4).topk((x[0, 0] < 0.5).to(torch.int64) + 1, 0)[0]).sum(),
         lambda net, x: net.one(x) + torch.vmap(lambda row: row @ net.other.weight)(x),
     ],
-    ids=["branch", "mask", "slice", "size", "made", "vmap"],
+    ids=["branch", "mask", "slice", "size", "made", "topk", "vmap"],
 )
 def test_sizes_that_values_decide_are_counted_apart(decide):
     x = torch.full((2, 4), 0.1)

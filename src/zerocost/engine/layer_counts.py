@@ -67,15 +67,16 @@ _LIKE_ANOTHER = {"view_as", "reshape_as", "expand_as"}
 _BY_SHAPE = {
     *(ELEMENTWISE | NORMALISATION | DROPOUT | FAKE_QUANTISATION | PREPARATION | _LIKE_ANOTHER),
     *("cat", "concat", "concatenate", "embedding", "setitem", "detach"),
-    *("sin", "cos", "log2", "outer", "tril", "triu", "norm", "cumsum", "sort", "argsort", "topk", "argmax", "argmin"),
-    *("gather", "take_along_dim", "index_select", "copy", "fill", "zero"),
+    *("sin", "cos", "log2", "outer", "tril", "triu", "cumsum", "copy", "fill", "zero"),
+    *("gather", "take_along_dim", "index_select"),
     *("remainder", "fmod", "mod", "floor", "ceil", "round", "floordiv", "floor_divide"),
     *("dim", "size", "numel", "len", "is_floating_point"),
 }
 """Functions that multiply no matrices, and whose results have shapes that no values decide."""
 _BY_NUMBERS = {
     *(POOLING | (RESHAPES - _LIKE_ANOTHER) | MOVES),
-    *("softmax", "log_softmax", "sum", "mean", "var", "std", "glu", "normalize"),
+    *("softmax", "log_softmax", "sum", "mean", "var", "std", "norm", "glu", "normalize"),
+    *("sort", "argsort", "topk", "argmax", "argmin"),
     *("getitem", "select", "narrow", "chunk", "split", "tensor_split", "unbind", "unfold"),
     *("expand", "repeat", "pad", "flip", "roll", "new_zeros", "new_ones", "new_full", "new_empty"),
     *("interpolate", "upsample", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"),
