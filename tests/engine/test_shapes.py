@@ -145,7 +145,10 @@ sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
     [
         Call(F.conv2d, "conv2d", (meta(3, 8, 8), meta(4, 3, 3, 3)), {}),
         Call(F.avg_pool2d, "avg_pool2d", (meta(3, 8, 8), 2), {}),
+        Call(F.conv2d, "conv2d", (meta(2, 3, 8, 8), meta(4, 3, 3, 3), None, 0), {}),
         Call(F.avg_pool2d, "avg_pool2d", (meta(2, 3, 8, 8), 2, 2, 2), {}),
+        Call(F.avg_pool2d, "avg_pool2d", (meta(2, 3, 8, 8), 2, (0, 0)), {}),
+        Call(F.avg_pool2d, "avg_pool2d", (meta(2, 3, 8, 8), 2, 2, -1), {}),
         Call(ATTEND, "scaled_dot_product_attention", (meta(1, 5, 4), meta(2, 5, 4), meta(2, 5, 4)), {}),
         Call(ATTEND, "scaled_dot_product_attention", (*[meta(1, 5, 4)] * 3, meta(2, 5, 5)), {}),
         Call(F.conv2d, "conv2d", (meta(1, 3, 8, 8), meta(4, 3, 3, 3)), {"padding": "same"}),

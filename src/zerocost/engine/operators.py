@@ -117,6 +117,8 @@ def slid(
     """
     found = []
     for size, window, step, pad, apart in zip(sizes, kernel, stride, padding, dilation, strict=True):
+        if step < 1 or pad < 0:
+            return [0]
         room = size + 2 * pad - apart * (window - 1) - 1
         steps = (room + (step - 1 if ceil else 0)) // step
         found.append(steps if ceil and steps * step >= size + pad else steps + 1)  # none begins in the padding
