@@ -74,8 +74,8 @@ class ChoiceSpace(SearchSpace):
         return self._draw([dict(arch.choices) | {name: new}], rng).architecture()
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        self._check_first(a)
-        self._check_first(b)
+        self._check_own(a)
+        self._check_own(b)
         return self._draw([dict(a.choices), dict(b.choices)], rng).architecture()
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
@@ -115,7 +115,7 @@ class ChoiceSpace(SearchSpace):
         The entries of a choice that is not asked are 0. Names and options are learnt from 200 samples at the first
         call; a choice too rare to be among them is hashed into the last entry.
         """
-        self._check_first(arch)
+        self._check_own(arch)
         slots, length = self._slots
         vector = np.zeros(length + 1)
         for name, value in arch.choices:
@@ -147,7 +147,7 @@ class ChoiceSpace(SearchSpace):
                 length += len(values)
         return slots, length
 
-    def _check_first(self, arch: Architecture) -> None:
+    def _check_own(self, arch: Architecture) -> None:
         """`InputError` unless an architecture answers what is asked first, which is the same for all of the space."""
         answer = _replay(check_architecture(arch))
         for name, options in self._first:

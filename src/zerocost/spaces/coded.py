@@ -10,7 +10,6 @@ from torch import nn
 
 from zerocost.base.fidelity import Fidelity
 from zerocost.spaces.architecture import Architecture, Value, check_architecture, check_text
-from zerocost.spaces.base import Vector
 from zerocost.spaces.choices import ChoiceSpace
 from zerocost.spaces.choose import Choose
 
@@ -73,13 +72,7 @@ class CodedSpace(ChoiceSpace):
         return self._in_code(super().mutate(arch, rng))
 
     def crossover(self, a: Architecture, b: Architecture, rng: np.random.Generator) -> Architecture:
-        self._read(check_architecture(a).text)
-        self._read(check_architecture(b).text)
         return self._in_code(super().crossover(a, b, rng))
-
-    def encode(self, arch: Architecture) -> Vector:
-        self._read(check_architecture(arch).text)
-        return super().encode(arch)
 
     def neighbors(self, arch: Architecture) -> Iterator[Architecture]:
         return map(self._in_code, super().neighbors(arch))
@@ -92,6 +85,9 @@ class CodedSpace(ChoiceSpace):
 
     def canonical(self, arch: Architecture) -> str:
         return self._key(str(check_architecture(arch)))
+
+    def _check_own(self, arch: Architecture) -> None:
+        self._read(check_architecture(arch).text)
 
     def _in_code(self, arch: Architecture) -> Architecture:
         return Architecture(self._write(arch.choices), arch.choices)
