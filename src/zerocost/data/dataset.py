@@ -66,6 +66,17 @@ def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
     return Collated(dataset, data.collate_fn) if own else dataset
 
 
+def load_held(data: Any, task: str | None) -> Any:
+    """`load` of a spec, a pair or list, or a table, for a task; anything else, such as a batch or a DataLoader, stays
+    what it is, as batches can be drawn from it.
+
+    >>> load_held((torch.ones(2, 1), torch.tensor([0, 1])), None)[1], load_held(torch.ones(1), None)
+    ((tensor([1.]), 1), tensor([1.]))
+    """
+    held = isinstance(data, str | tuple | list) or hasattr(data, "for_task")
+    return load(data, task=task) if held else data
+
+
 @neutral_torch()
 def split(data: Any, fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[Any], Dataset[Any]]:
     """Divide data into disjoint (training, validation) parts, the same for the same seed.

@@ -15,13 +15,11 @@ class EinsumOfTwo(NamedTuple):
 
     Attributes:
         sizes: the length of each index.
-        summed: the indices that are summed.
         output: the indices of what it returns.
         in_order: whether what it returns has its numbers in a row: first the indices of both, then those of the first.
     """
 
     sizes: dict[str, int]
-    summed: set[str]
     output: str
     in_order: bool
 
@@ -52,7 +50,7 @@ class EinsumOfTwo(NamedTuple):
         if len(sizes) < len(lengths) or prod(map(sizes.__getitem__, summed)) == 1:
             return None  # a length of 1 stands for any other, and is not summed
         kinds = [(letter not in one & other, letter not in one) for letter in output]
-        return cls(sizes, summed, output, in_order=kinds == sorted(kinds))
+        return cls(sizes, output, in_order=kinds == sorted(kinds))
 
     @property
     def products(self) -> int:

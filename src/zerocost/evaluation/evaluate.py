@@ -21,7 +21,7 @@ from zerocost.benchmarks.base import Benchmark, Query
 from zerocost.benchmarks.csv_table import UNTRAINED
 from zerocost.benchmarks.sources import get
 from zerocost.combine import Combination, as_combination, as_proxies, for_inputs, reduced
-from zerocost.data import load
+from zerocost.data.dataset import load_held
 from zerocost.engine.proxy import Proxy
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, mean_over_repeats, tabulate_scores, tabulate_statistics
@@ -249,5 +249,4 @@ def _scoring_data(benchmark: Benchmark, query: Query, data: Any, task: str | Non
     name = source if isinstance(source, str) else type(source).__name__
     if data is None and benchmark.data is None:
         name += f", in place of {query.dataset}"
-    held = isinstance(source, str | tuple | list) or hasattr(source, "for_task")
-    return (load(source, task=task) if held else source), name
+    return load_held(source, task), name

@@ -22,6 +22,7 @@ from zerocost.base.workers import Workers
 from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches
 from zerocost.data.batch import check_batches, separate_targets, usual_size
+from zerocost.data.dataset import load_held
 from zerocost.engine.inputs import sample_count
 from zerocost.engine.losses import Loss
 from zerocost.engine.memory import or_failure
@@ -110,8 +111,7 @@ def rank(
     for name, number in (("batches", batches), ("batch", 1 if batch is None else batch)):
         check_whole(name, number)
     check_repeats(1 if repeats is None else repeats)
-    held = isinstance(data, str | tuple | list) or hasattr(data, "for_task")
-    source = data_.load(data, task=task_name(task)) if held else data
+    source = load_held(data, task_name(task))
     batch = batch or combine.as_combination(proxies).batch or usual_size(source)
     drawn = draw_batches(source, batch, batches, seed, balanced)
     chosen = as_task(task, source, drawn[0], loss=loss, output=output)
