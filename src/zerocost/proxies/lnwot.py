@@ -8,6 +8,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import LayerKernel
+from zerocost.proxies.reduce import is_singular
 
 
 @proxy(paper="Xiao et al., 2023 (T-CET); as in iViolinSolo/zero-cost-proxies", group="activations", mode="eval")
@@ -43,5 +44,4 @@ def lnwot(layer_kernels: Sequence[LayerKernel]) -> Tensor:
 def log_determinant(kernel: Tensor) -> Tensor:
     """log det of a symmetric positive semi-definite matrix; 0 for a singular one."""
     values = torch.linalg.eigvalsh(kernel)
-    singular = values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps
-    return torch.zeros_like(values[0]) if singular else values.log().sum()
+    return torch.zeros_like(values[0]) if is_singular(values) else values.log().sum()

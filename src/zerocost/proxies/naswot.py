@@ -5,7 +5,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
-from zerocost.proxies.reduce import check_several, total
+from zerocost.proxies.reduce import check_several, is_singular, total
 
 
 @proxy(paper="Mellor et al., Neural Architecture Search without Training, ICML 2021", group="activations")
@@ -34,7 +34,7 @@ def naswot(activation_kernel: Tensor) -> Tensor:
     """
     check_several(activation_kernel)
     values = torch.linalg.eigvalsh(activation_kernel)
-    if values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps:
+    if is_singular(values):
         raise Failure(_describe_singular(activation_kernel))
     return total([values.log()])
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
-from zerocost.proxies.reduce import check_several
+from zerocost.proxies.reduce import check_several, is_singular
 
 
 @proxy(
@@ -36,6 +36,6 @@ def ntk_condition(tangent_kernel: Tensor) -> Tensor:
     """
     check_several(tangent_kernel)
     values: Tensor = torch.linalg.eigvalsh(tangent_kernel)
-    if values[0] <= values[-1] * len(values) * torch.finfo(values.dtype).eps:
+    if is_singular(values):
         raise Failure("the tangent kernel is singular: some samples' gradients depend on the others'")
     return values[-1] / values[0]

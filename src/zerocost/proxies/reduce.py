@@ -1,4 +1,4 @@
-"""The one reduction most proxies end in."""
+"""What the formulas of several proxies share: sums in float64, ratios to noise, and checks."""
 
 from __future__ import annotations
 
@@ -77,6 +77,16 @@ def _sum_and_ratio(values: Tensor) -> tuple[Tensor, Tensor]:
     deviation = scaled.std() if values.numel() > 1 else values.new_zeros(())
     size = values.sum()
     return size, scaled.sum() / deviation if deviation > 0 else size
+
+
+def is_singular(eigenvalues: Tensor) -> bool:
+    """Whether a positive semi-definite matrix of these eigenvalues is singular, but for rounding.
+
+    >>> is_singular(torch.tensor([1.0, 2.0])), is_singular(torch.tensor([1e-9, 2.0]))
+    (False, True)
+    """
+    rounding = eigenvalues.max() * len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps
+    return bool(eigenvalues.min() <= rounding)
 
 
 def check_several(rows: Tensor) -> None:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
-from zerocost.proxies.reduce import in_pieces, total
+from zerocost.proxies.synflow import synflow
 
 
 @proxy(paper="Abdelfattah et al., ICLR 2021", group="synaptic flow", normalisation="kept")
@@ -29,4 +29,4 @@ def synflow_bn(flow_weights: Tensors, flow_gradients: Tensors) -> Tensor:
     >>> synflow_bn([torch.tensor([[1.0, 2.0]])], [torch.tensor([[3.0, -1.0]])]).item()
     5.0
     """
-    return total((w * g).abs() for w, g in in_pieces(flow_weights, flow_gradients))
+    return synflow(flow_weights, flow_gradients)

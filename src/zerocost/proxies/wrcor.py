@@ -9,7 +9,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Response
-from zerocost.proxies.reduce import check_several
+from zerocost.proxies.reduce import check_several, is_singular
 
 
 @proxy(paper="Jing et al., WRCor, 2025", group="activations")
@@ -41,6 +41,6 @@ def wrcor(responses: Sequence[Response]) -> Tensor:
     last = max(block for block, _ in there)
     kernel = torch.stack([2.0 ** (block - last) * c for block, c in there]).sum(0)
     values: Tensor = torch.linalg.eigvalsh(kernel).abs()
-    if values.min() <= values.max() * len(values) * torch.finfo(values.dtype).eps:
+    if is_singular(values):
         raise Failure("the correlation kernel K is singular: the activations do not tell the samples apart")
     return values.log().sum() + len(values) * last * math.log(2)
