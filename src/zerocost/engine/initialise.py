@@ -11,7 +11,8 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.network import FIXED, Network
+from zerocost.engine.failures import FIXED
+from zerocost.engine.network import Network
 from zerocost.engine.recurrent import parameter_kind
 
 _DEVIATION: dict[str, Callable[[int], float]] = {

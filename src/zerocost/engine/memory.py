@@ -8,17 +8,17 @@ the failure says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from zerocost.base.errors import Failure, InputError, describe_error
+from zerocost.base.errors import Failure
 from zerocost.base.seeding import generator_state
+from zerocost.engine.failures import attempt
 from zerocost.engine.inputs import clone_tensors
 from zerocost.engine.losses import IGNORED, MEANS
-from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.passes.base import PASSES, PassInput, with_predecessors
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.signals import SIGNALS, Merge, signals_from
@@ -159,28 +159,6 @@ def _run_passes(graph: SharedGraph, passes: Sequence[str], milliseconds: dict[st
             signals |= {signal: found[signal] for signal in wanted_from(graph.batch, [name])}
             milliseconds[name] = milliseconds.get(name, 0.0) + 1e3 * (network.clock() - start)
     return signals
-
-
-def attempt(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a function returns, or the `Failure` that says why it returns nothing. Running out of memory is raised."""
-    try:
-        return function(*arguments)
-    except (InputError, torch.OutOfMemoryError, KeyboardInterrupt):
-        raise
-    except Failure as failure:
-        return failure.without_frames()
-    except BaseException as error:
-        if is_out_of_memory(error):
-            raise torch.OutOfMemoryError(str(error)) from error
-        return Failure(describe_error(error))
-
-
-def or_failure(function: Callable[..., Any], *arguments: Any) -> Any:
-    """`attempt` for a step that no splitting could make smaller."""
-    try:
-        return attempt(function, *arguments)
-    except torch.OutOfMemoryError:
-        return Failure("out of memory")
 
 
 def wanted_from(batch: PassInput, passes: Sequence[str]) -> list[str]:

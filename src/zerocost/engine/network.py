@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_map
 from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
+from zerocost.engine.failures import COMPILED, NO_VALUES, OneValue, is_out_of_memory
 from zerocost.engine.guard import Snapshot
 from zerocost.engine.inputs import call, describe_given
 from zerocost.engine.normalisers import find_normalisers
@@ -30,21 +31,6 @@ from zerocost.engine.walk import named_modules
 
 _NORMALISATION = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
-
-NO_VALUES = (
-    "the weights have no values, as they are on the meta device; give them some with model.to_empty(device='cpu'), and "
-    "initialise them"
-)
-
-
-class OneValue(Failure):
-    """A normalisation layer gets one value a channel (or group), which has no variance."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "a normalisation layer gets one value a channel, which has no variance; give larger inputs or, where it is "
-            "BatchNorm in train mode, more samples or mode=eval"
-        )
 
 
 class Network:
@@ -276,10 +262,6 @@ class Network:
         return tree_map(move, inputs)
 
 
-FIXED = "the network has quantised layers, whose weights cannot be set"
-COMPILED = "a part of the network is compiled by torch.jit, which hides its calls; score the network it was made of"
-
-
 def unwrap(model: nn.Module) -> nn.Module:
     """The module inside DataParallel and `torch.compile`."""
     while True:
@@ -293,8 +275,3 @@ def unwrap(model: nn.Module) -> nn.Module:
 def _own(module: nn.Module) -> list[Tensor]:
     """A module's own parameters, without those of its parts."""
     return [p for p in module._parameters.values() if p is not None]
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory could not be had: torch's error or Python's, or the RuntimeError of torch's CPU allocator."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

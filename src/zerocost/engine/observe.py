@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
 from zerocost.engine.checkpoints import saved_elsewhere
+from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, RECURRENT, Function
 from zerocost.engine.modes import CallMode, group_norm
-from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.products import Product, channel_axis_after, first_tensor, is_layout
 from zerocost.engine.recurrent import hand_on, in_layers, in_steps

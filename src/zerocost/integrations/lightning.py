@@ -17,8 +17,9 @@ from zerocost.base.seeding import seeded
 from zerocost.data.as_batch import as_batches
 from zerocost.data.batch import draw_whole
 from zerocost.data.targets import TARGET_KEYS
+from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.inputs import clone_tensors, sample_count
-from zerocost.engine.network import Network, is_out_of_memory, unwrap
+from zerocost.engine.network import Network, unwrap
 from zerocost.engine.proxy import Proxy
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import DEFAULT_PROXIES

@@ -23,8 +23,8 @@ from zerocost.base.torch_state import neutral_torch
 from zerocost.base.whole import check_whole
 from zerocost.data.as_batch import as_batches
 from zerocost.data.batch import Batch, separate_targets
+from zerocost.engine.failures import or_failure
 from zerocost.engine.lazy import materialised
-from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy

@@ -23,9 +23,9 @@ from zerocost.combine import Combination
 from zerocost.data.as_batch import as_batches
 from zerocost.data.batch import check_batches, separate_targets, usual_size
 from zerocost.data.dataset import load_held
+from zerocost.engine.failures import or_failure
 from zerocost.engine.inputs import sample_count
 from zerocost.engine.losses import Loss
-from zerocost.engine.memory import or_failure
 from zerocost.engine.outputs import Output
 from zerocost.engine.plan import Plan, plan
 from zerocost.engine.proxy import Proxy, check_repeats

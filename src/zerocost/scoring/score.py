@@ -20,10 +20,9 @@ from zerocost.base.torch_state import neutral_torch
 from zerocost.base.version import VERSION
 from zerocost.data.as_batch import as_batches, tensor_shapes
 from zerocost.data.batch import separate_targets
+from zerocost.engine.failures import is_out_of_memory, or_failure
 from zerocost.engine.lazy import materialised
 from zerocost.engine.losses import Loss
-from zerocost.engine.memory import or_failure
-from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.outputs import Output
 from zerocost.engine.passes.base import PASSES
 from zerocost.engine.plan import Plan, plan, repeat_settings

@@ -17,9 +17,9 @@ from torch.utils._pytree import tree_map
 from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import MEAN, Benchmark
+from zerocost.engine.failures import or_failure
 from zerocost.engine.inputs import call
 from zerocost.engine.lazy import materialised
-from zerocost.engine.memory import or_failure
 from zerocost.engine.network import Network
 from zerocost.engine.outputs import no_output
 from zerocost.search.sizes import Cost, first_sample, repeat_sample

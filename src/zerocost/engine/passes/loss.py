@@ -8,10 +8,10 @@ from typing import Any
 from torch import Tensor
 
 from zerocost.base.errors import Failure, InputError, describe_error
+from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.graph import gradients
 from zerocost.engine.losses import check_loss
 from zerocost.engine.merging import weighted_sum
-from zerocost.engine.network import is_out_of_memory
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.readings import labels

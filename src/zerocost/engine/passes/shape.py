@@ -14,11 +14,12 @@ from torch.utils.module_tracker import ModuleTracker
 
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call
+from zerocost.engine.failures import COMPILED
 from zerocost.engine.functions import Function
 from zerocost.engine.inputs import take_samples
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.modes import ShapeMode
-from zerocost.engine.network import COMPILED, Network
+from zerocost.engine.network import Network
 from zerocost.engine.on_meta import on_meta
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.shapes import quick_result, recurrent_result

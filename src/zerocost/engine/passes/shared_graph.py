@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.network import COMPILED
+from zerocost.engine.failures import COMPILED
 from zerocost.engine.observe import Observer
 from zerocost.engine.passes.base import PASSES, PassInput
 from zerocost.engine.watch.base import Scene

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zerocost.engine.network import is_out_of_memory
+from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.watch.base import Scene, Undo, Watcher
 
 
