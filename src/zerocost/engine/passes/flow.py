@@ -16,10 +16,11 @@ from torch.utils._pytree import tree_map
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.failures import OneValue
+from zerocost.engine.float64 import as_float64
 from zerocost.engine.graph import check_sum, gradients
 from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
 from zerocost.engine.layer_counts import LayerCounts
-from zerocost.engine.modes import FlowMode, as_float64
+from zerocost.engine.modes import FlowMode
 from zerocost.engine.network import Network
 from zerocost.engine.normalisers import normalised
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
