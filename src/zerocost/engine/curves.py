@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerocost.engine.functions import CASTS, GATE, Function, is_in_place
+from zerocost.engine.functions import BY_HAND, CASTS, GATE, Function, is_in_place
 
 Line = tuple[Function, str, tuple[Any, ...], tuple[tuple[str, Any], ...]]
 """A call in a formula: function, name, arguments, keyword arguments."""
@@ -47,7 +47,7 @@ def _library() -> dict[str, Tensor]:
 
 @lru_cache(1000)
 def classify(formula: tuple[Line, ...]) -> str:
-    """What a formula is: an activation of torch by name, another "activation", a "gate" or, if none of them, ""."""
+    """What a formula is: an activation of torch by name, `BY_HAND` for another, `GATE` or, if none of them, ""."""
     y = None
     with suppress(Exception), torch.no_grad():  # what cannot be computed of plain numbers is not an activation
         y = _evaluate(formula)
@@ -57,7 +57,7 @@ def classify(formula: tuple[Line, ...]) -> str:
         return ""
     y = y.double()
     equal = (name for name, known in _library().items() if torch.allclose(y, known, rtol=1e-5, atol=1e-5))
-    return next(equal, "activation" if _has_hinge(y) else GATE if _is_gate(y) else "")
+    return next(equal, BY_HAND if _has_hinge(y) else GATE if _is_gate(y) else "")
 
 
 def _evaluate(formula: tuple[Line, ...]) -> Tensor:

@@ -44,7 +44,7 @@ class _Verdict(NamedTuple):
     """What a step completes.
 
     Attributes:
-        kind: "activation", "gate" (bounded and symmetric about zero, as a sigmoid) or "" for neither.
+        kind: `BY_HAND` for an activation, `GATE` (bounded and symmetric about zero, as a sigmoid) or "" for neither.
         root: the step that it is a function of.
         extends: the step that ends in an activation already, which this one only scales.
         inner: steps in between that end in activations.
@@ -137,9 +137,8 @@ def _product(line: Line, given: Sequence[Step]) -> tuple[Step | None, _Verdict]:
 def _chooses_zero(line: Line) -> bool:
     """Whether a call puts zero in the place of some numbers and leaves the others."""
     other = line.args[2] if len(line.args) > 2 else line.kwargs.get("other", line.kwargs.get("value"))
-    return (
-        bool(other == 0) if isinstance(other, int | float) or (isinstance(other, Tensor) and not other.ndim) else False
-    )
+    is_number = isinstance(other, int | float) or (isinstance(other, Tensor) and not other.ndim)
+    return is_number and bool(other == 0)
 
 
 def _judge(step: Step, given: Sequence[Step]) -> _Verdict:

@@ -96,7 +96,7 @@ def _is_affine(one: Tensor, other: Tensor) -> bool:
     return bool((cosines > 0.9999).all())
 
 
-def normalised(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+def only_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     """The one tensor that a module is given; None where there are several, as with a gate."""
     tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
     return tensors[0] if len(tensors) == 1 else None

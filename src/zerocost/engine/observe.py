@@ -18,7 +18,7 @@ from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.find_activations import ActivationFinder
 from zerocost.engine.functions import CHANNEL_AXIS, NORMALISATION, RECURRENT, Function
 from zerocost.engine.modes import CallMode, group_norm
-from zerocost.engine.normalisers import normalised
+from zerocost.engine.normalisers import only_tensor
 from zerocost.engine.products import Product, channel_axis_after, first_tensor, is_layout
 from zerocost.engine.recurrent import hand_on, in_layers, in_steps
 from zerocost.engine.timing import TIMING
@@ -163,11 +163,11 @@ class Observer(CallMode):
 
     def _enter_normaliser(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Called before a module that normalises: what it computes step by step is not shown."""
-        self.scene.in_hook = normalised(args, kwargs) is not None
+        self.scene.in_hook = only_tensor(args, kwargs) is not None
 
     def _leave_normaliser(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Called after it: shown as one call."""
-        given = normalised(args, kwargs)
+        given = only_tensor(args, kwargs)
         with self.scene.inside_hook():
             if given is not None and isinstance(result, Tensor):
                 call = Call(F.layer_norm, "layer_norm", (given,), {})

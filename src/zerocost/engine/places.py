@@ -136,12 +136,12 @@ def place_of_probe(shape: Sequence[int], place: SamplePlace, name: str) -> Sampl
 
 def together(places: Sequence[SamplePlace | NoPlace | None]) -> NoPlace:
     """What is computed from several tensors of which none has all samples, some of them picked rows."""
-    found = {place for place in places if isinstance(place, NoPlace) and place.reason}
     if any(isinstance(place, SamplePlace) for place in places):
         return GATHERED
-    return (
-        found.pop() if len(found) == 1 else _PART if {place.reason for place in found} == {_PART.reason} else GATHERED
-    )
+    found = {place for place in places if isinstance(place, NoPlace) and place.reason}
+    if len(found) == 1:
+        return found.pop()
+    return _PART if {place.reason for place in found} == {_PART.reason} else GATHERED
 
 
 def without_samples(

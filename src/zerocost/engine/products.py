@@ -24,24 +24,24 @@ class Product(NamedTuple):
     Attributes:
         call: the layer; its `channels` are those of the result.
         result: the product.
-        undone: how to undo what watchers noted of it.
+        undos: how to undo what watchers noted of it.
     """
 
     call: Call
     result: Tensor
-    undone: list[Undo]
+    undos: list[Undo]
 
     @classmethod
-    def of(cls, call: Call, result: Tensor, undone: list[Undo]) -> Product:
+    def of(cls, call: Call, result: Tensor, undos: list[Undo]) -> Product:
         """What a call without a bias has returned, with the axis of its channels counted from the last one."""
         channels = call.channels if call.channels < 0 else call.channels - result.ndim
-        return cls(call._replace(channels=channels), result, undone)
+        return cls(call._replace(channels=channels), result, undos)
 
     def given_bias(self, name: str, args: tuple[Any, ...], reaches: Callable[[Tensor], bool]) -> Call | None:
         """The layer, forgotten to be shown once more, where a call adds its bias; None for any other call."""
         if not self._is_given_bias(name, args, reaches):
             return None
-        for undo in self.undone:
+        for undo in self.undos:
             undo()
         return self.call
 
@@ -63,7 +63,7 @@ class Product(NamedTuple):
         if call.input is not self.result or not is_layout(call, result) or result.numel() != self.result.numel():
             return None
         axis = channel_axis_after(call, result, self.call.channel_axis)
-        return None if axis is None else Product.of(self.call._replace(channels=axis), result, self.undone)
+        return None if axis is None else Product.of(self.call._replace(channels=axis), result, self.undos)
 
 
 def is_layout(call: Call, result: Tensor) -> bool:

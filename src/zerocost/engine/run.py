@@ -96,9 +96,8 @@ def _measure_groups(
     """`measure` of a network that is ours alone."""
     result = MeasuredSignals(device=str(network.device), dtype=str(network.dtype).removeprefix("torch."))
     if network.device.type == "cuda" and any(isinstance(module, nn.RNNBase) for module in network.model.modules()):
-        torch.backends.cudnn.enabled = (
-            False  # its recurrent layers have no backward pass in eval mode, nor a second one
-        )
+        # cuDNN's recurrent layers have no backward pass in eval mode, nor a second one
+        torch.backends.cudnn.enabled = False
     with neutral_modes(network.device):
         placed = or_failure(network.prepare, list(batches))
         network.samples = sample_count(batches[0][0])

@@ -21,6 +21,7 @@ from zerocost.engine.functions import (
     CREATES,
     ELEMENTWISE,
     GATHERS,
+    MOVES,
     RECURRENT,
     RESHAPES,
     SUMS,
@@ -53,12 +54,12 @@ from zerocost.engine.places import (
 )
 from zerocost.engine.shapes import result_on_meta
 
-_MOVES = {
+_MAY_MOVE = MOVES | {
     *("matmul", "rmatmul", "mm", "bmm", "mv", "dot", "addmm", "addbmm", "baddbmm", "tensordot", "einsum"),
-    *("permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims", "t", "T", "mT", "H", "mH", "adjoint"),
     *("getitem", "select", "narrow", "chunk", "split", "tensor_split", "unbind"),
     *("index_select", "gather", "take_along_dim", "repeat_interleave", "embedding"),
 }
+"""Functions after which the samples may be along another axis; shapes on the meta device tell which."""
 _JOINS = {"cat", "concat", "concatenate", "stack"}
 _JOINED_ALONG = {"vstack": 0, "row_stack": 0, "hstack": 1, "column_stack": 1, "dstack": 2}
 _SCATTERS = {"setitem", "index_add", "index_put", "index_copy", "scatter", "scatter_add", "masked_scatter"}
@@ -67,7 +68,7 @@ _ORDERS = {"sort", "argsort", "msort", "topk", "flip", "roll"}
 """Functions that change the order along an axis."""
 _MIXES = {"as_strided", "rot90", "cov", "corrcoef", "kron"}
 """Functions after which the samples may be along any axis."""
-_LAYOUT = RESHAPES | _MOVES
+_LAYOUT = RESHAPES | _MAY_MOVE
 _REORDERS = GATHERS | _SCATTERS | _ORDERS | _MIXES
 _SPECIAL = _LAYOUT | _JOINS | _JOINED_ALONG.keys() | RECURRENT | _SCATTERS | COPIES | _ORDERS | _MIXES | CREATES
 
@@ -256,7 +257,7 @@ class SampleAxis:
             states: list[SamplePlace | NoPlace | None] = [place._replace(axis=1)] * (len(results) - 1)
             return [stayed(place, shape, results[0].shape), *states]
         likely: list[SamplePlace | NoPlace | None] = [GATHERED if name in GATHERS else None] * len(results)
-        if name not in _MOVES and name not in COPIES:
+        if name not in _MAY_MOVE and name not in COPIES:
             likely = [stayed(place, shape, tensor.shape) for tensor in results]
             leads = source is _tensors((args, kwargs))[0] or name in ELEMENTWISE
             if leads and all(one == place for one in likely):

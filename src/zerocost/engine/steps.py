@@ -68,6 +68,7 @@ class Step:
         views: of a tensor, the starts that its views are, by their geometry.
         shared: of a start, whether it is that of several equal views.
         kept: a tensor that it is computed from and that the network may let go of before the activation is complete.
+        tensor: the result itself, as long as the network has it, with the version and the shape that it had.
     """
 
     __slots__ = (

@@ -22,7 +22,7 @@ from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
 from zerocost.engine.layer_counts import LayerCounts
 from zerocost.engine.modes import FlowMode
 from zerocost.engine.network import Network
-from zerocost.engine.normalisers import normalised
+from zerocost.engine.normalisers import only_tensor
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal, signals_from
 from zerocost.engine.watch.roles import WeightRoles
@@ -151,7 +151,7 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
 
 def _hand_on(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Tensor | None:
     """A hook that makes a module that normalises the identity."""
-    given = normalised(args, kwargs)
+    given = only_tensor(args, kwargs)
     return given if given is not None and isinstance(result, Tensor) and result.shape == given.shape else None
 
 

@@ -45,9 +45,8 @@ def mean_loss(graph: SharedGraph) -> Tensor:
 def _loss(graph: SharedGraph) -> dict[str, Any]:
     """Backward of the mean loss to the weight matrices; its graph is kept when other passes follow."""
     mean_loss(graph)
-    others = (
-        [graph.tensors[n] for n in graph.batch.network.floating] if "parameter_gradients" in graph.batch.wanted else []
-    )
+    names = graph.batch.network.floating if "parameter_gradients" in graph.batch.wanted else []
+    others = [graph.tensors[name] for name in names]
     with graph.observer.watching_gradients():
         found = gradients(
             graph.loss,

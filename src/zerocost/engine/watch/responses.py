@@ -28,15 +28,15 @@ class Responses(GradientWatcher, Collector):
         check_visible(call.input)
         block, place, read = self.scene.block, self.scene.sample_axis.place(call.input), self.scene.sample_axis.read
 
-        undone: list[Undo] = []
+        undos: list[Undo] = []
 
         def record(values: Tensor) -> None:
             rows = read(place, values)
             if rows is not None:
-                undone.append(self.keep(Response(block, row_correlation(rows.flatten(1)))))
+                undos.append(self.keep(Response(block, row_correlation(rows.flatten(1)))))
 
         record(call.input)
         if call.input.requires_grad:
             in_base = is_in_place(call.function, call.kwargs) or is_equal_view(call.input)
-            undone.append(self.when_known(call.input, record, in_base))
-        return lambda: [undo() for undo in undone]
+            undos.append(self.when_known(call.input, record, in_base))
+        return lambda: [undo() for undo in undos]

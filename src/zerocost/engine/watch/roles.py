@@ -48,9 +48,7 @@ class WeightRoles:
                 self.owners.setdefault(id(weight), [id(m) for m in running[-1:]])
         if call.name == "linear":
             weight = call.argument(1, "weight")
-            whole = (
-                weight if weight._base is None else weight._base
-            )  # of a matrix that is split, as for keys and values
+            whole = weight if weight._base is None else weight._base  # of one that is split, as for keys and values
             recurrent = bool(running) and isinstance(running[-1], nn.RNNBase | nn.RNNCellBase)
             self.owners.setdefault(id(whole), [id(m) for m in running[-1 if recurrent else -2 :]])
 
