@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +21,7 @@ from zerocost.engine.modes import CallMode, group_norm
 from zerocost.engine.normalisers import only_tensor
 from zerocost.engine.products import Product, channel_axis_after, first_tensor, is_layout
 from zerocost.engine.recurrent import hand_on, in_layers, in_steps
+from zerocost.engine.steps import Step
 from zerocost.engine.timing import TIMING
 from zerocost.engine.twice import call_twice
 from zerocost.engine.used_weights import follow_weights
@@ -77,9 +78,9 @@ class Observer(CallMode):
         self.hidden, self.wraps = False, False
         seeing = [watcher for watcher in self.watchers.values() if watcher.sees_activations]
         self.finder = ActivationFinder(seeing) if seeing else None
-        self._before = _by_sight(w for w in self.watchers.values() if type(w).before is not Watcher.before)
-        self._after = _by_sight(w for w in self.watchers.values() if type(w).after is not Watcher.after)
-        self._looking = [*chain(*self._before.values(), *self._after.values())]
+        self._before = _Audience.of(w for w in self.watchers.values() if type(w).before is not Watcher.before)
+        self._after = _Audience.of(w for w in self.watchers.values() if type(w).after is not Watcher.after)
+        self._looking = [*chain(*self._before, *self._after)]
         self._opens = in_steps if any(watcher.sees_steps for watcher in self._looking) else in_layers
 
     def call(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -91,36 +92,47 @@ class Observer(CallMode):
         self.scene.ran.append(function)
         if not self.hidden and any(map(self._is_of_hidden_call, args)):
             self._hide()
-        axis, layer, self.unbiased = self.scene.sample_axis, self.unbiased, None
-        biased = layer.given_bias(name, args, axis.reaches) if layer is not None else None
-        one = biased or as_call(function, name, args, kwargs, self.scene.weights)
-        call, step = self.finder.before(one, axis.reaches) if self.finder else (one, None)
-        shown = step is not None and step.activation is not None and step.activation.before is not None
-        noted = self._show("before", self._before[True], call) if self._before[True] and not shown else []
-        if self._before[False]:
-            self._show("before", self._before[False], one)
-        result = self.run(function, name, args, kwargs)
-        self._follow(function, name, args, kwargs, result)
-        returned = result
-        if result is None and one.name != name:  # x[mask] = …
-            result = args[0]
-        elif isinstance(result, tuple) and one.name == "amax":
-            result = result[0]
-        if isinstance(result, Tensor) and result.numel():
+        reaches, product, self.unbiased = self.scene.sample_axis.reaches, self.unbiased, None
+        biased = product.given_bias(name, args, reaches) if product is not None else None
+        plain = biased or as_call(function, name, args, kwargs, self.scene.weights)
+        call, step = self.finder.before(plain, reaches) if self.finder else (plain, None)
+        undos = self._show_before(plain, call, step)
+        returned = self.run(function, name, args, kwargs)
+        self._follow(function, name, args, kwargs, returned)
+        result = _result_of(plain, name, args, returned)
+        if result is not None:
             follow_weights(name, args, result, self.scene.weights)
-            if axis.reaches(result):
-                self._note_channels(one, result)
-            seen = self.finder.shown(step, result, axis) if step and self.finder else result
-            noted_after = self._show("after", self._after[True], call, seen) if self._after[True] else []
-            if self._after[False]:
-                noted_after += self._show("after", self._after[False], one, result)
-            if self.finder:
-                self.finder.after(call, step, result, noted, noted_after)
-            if one.name == "linear" and one.argument(2, "bias") is None:
-                self.unbiased = Product.of(one, result, noted_after)
-            elif layer is not None:
-                self.unbiased = layer.moved(one, result) if axis.reaches(result) else layer
+            if reaches(result):
+                self._note_channels(plain, result)
+            undos_after = self._show_after(plain, call, step, result, undos)
+            if plain.name == "linear" and plain.argument(2, "bias") is None:
+                self.unbiased = Product.of(plain, result, undos_after)
+            elif product is not None:
+                self.unbiased = product.moved(plain, result) if reaches(result) else product
         return returned
+
+    def _show_before(self, plain: Call, call: Call, step: Step | None) -> list[Undo]:
+        """Show a call before it runs, plain and as the activation that it may be, whose input is shown once.
+
+        Returns how to undo what was noted of the activation.
+        """
+        activation = None if step is None else step.activation
+        undos: list[Undo] = []
+        if self._before.activations and (activation is None or activation.before is None):
+            undos = self._show("before", self._before.activations, call)
+        if self._before.calls:
+            self._show("before", self._before.calls, plain)
+        return undos
+
+    def _show_after(self, plain: Call, call: Call, step: Step | None, result: Tensor, undos: list[Undo]) -> list[Undo]:
+        """Show what a call returned, likewise; `undos` are those of before. Returns how to undo what was noted."""
+        seen = self.finder.shown(step, result, self.scene.sample_axis) if step and self.finder else result
+        undos_after = self._show("after", self._after.activations, call, seen) if self._after.activations else []
+        if self._after.calls:
+            undos_after += self._show("after", self._after.calls, plain, result)
+        if self.finder:
+            self.finder.after(call, step, result, undos, undos_after)
+        return undos_after
 
     def unrolled(self, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
         """What to run in place of a recurrent function; inside a checkpoint, which runs once more unseen, nothing."""
@@ -172,10 +184,7 @@ class Observer(CallMode):
             if given is not None and isinstance(result, Tensor):
                 call = Call(F.layer_norm, "layer_norm", (given,), {})
                 self.scene.note_channels(result, self.scene.normalisers[module])
-                self._show("after", self._after[True], call, result)
-                self._show("after", self._after[False], call, result)
-                if self.finder:
-                    self.finder.after(call, None, result, [], [])
+                self._show_after(call, call, None, result, [])
 
     def run(self, function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the network's call returns."""
@@ -261,9 +270,27 @@ class Observer(CallMode):
         }
 
 
-def _by_sight(watchers: Iterable[Watcher]) -> dict[bool, list[Watcher]]:
-    """Watchers by whether they see activations."""
-    found: dict[bool, list[Watcher]] = {True: [], False: []}
-    for watcher in watchers:
-        found[watcher.sees_activations].append(watcher)
-    return found
+def _result_of(plain: Call, name: str, args: tuple[Any, ...], returned: Any) -> Tensor | None:
+    """The tensor that a call has made, if it has any numbers; None for what is no tensor."""
+    if returned is None and plain.name != name:  # x[mask] = …
+        returned = args[0]
+    elif isinstance(returned, tuple) and plain.name == "amax":
+        returned = returned[0]
+    return returned if isinstance(returned, Tensor) and returned.numel() else None
+
+
+class _Audience(NamedTuple):
+    """Who is shown a moment of a call.
+
+    Attributes:
+        activations: the watchers to which an activation is one call, however the network computes it.
+        calls: those to which each call is shown as it is.
+    """
+
+    activations: list[Watcher]
+    calls: list[Watcher]
+
+    @classmethod
+    def of(cls, watchers: Iterable[Watcher]) -> _Audience:
+        listed = list(watchers)
+        return cls([w for w in listed if w.sees_activations], [w for w in listed if not w.sees_activations])
