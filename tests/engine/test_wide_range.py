@@ -91,11 +91,10 @@ def residual(depth):
 def plain_and_wide(model, *shape):
     """The flow by both modes, as logarithms."""
     batch = PassInput(Network(model), torch.rand(2, *shape), None, cross_entropy, frozenset(), 0)
-    _, plain, _, _ = _backward(batch, FlowMode)
-    _, wide, exponent, _ = _backward(batch, WideRangeMode)
-    assert exponent > 64
-    return torch.cat([g.log().flatten() for g in plain]), torch.cat(
-        [g.log().flatten() + exponent * math.log(2) for g in wide]
+    plain, wide = _backward(batch, FlowMode), _backward(batch, WideRangeMode)
+    assert wide.exponent > 64
+    return torch.cat([g.log().flatten() for g in plain.flows]), torch.cat(
+        [g.log().flatten() + wide.exponent * math.log(2) for g in wide.flows]
     )
 
 

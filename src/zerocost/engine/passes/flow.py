@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -32,11 +32,7 @@ _UNDEFINED = (
     "undefined: normalised with the statistics of one input of ones, {}; "
     "use synflow, where normalisation is the identity"
 )
-_NORMALISED = "normalised"
-"""Beside its signals, a run says under this name whether the network normalises anything."""
 _CANCELS = _UNDEFINED.format("the flow cancels up to rounding")
-
-
 _SATURATED = (
     "every synaptic flow is zero: a bounded function (tanh, sigmoid, softmax, ReLU6) is saturated by an input of ones "
     "through absolute weights; score the network without it"
@@ -51,6 +47,24 @@ class _NoFlow(Failure):
         super().__init__("no path from input to output: every synaptic flow is zero")
 
 
+class _Run(NamedTuple):
+    """One run of the network, there and back.
+
+    Attributes:
+        weights: the absolute values of the weight matrices.
+        flows: the gradients of R to them, over 2^`exponent`.
+        exponent: 0 where tensors carry no power of two.
+        along: signals of what was seen along the way.
+        normalises: whether the network normalises anything.
+    """
+
+    weights: list[Tensor]
+    flows: list[Tensor]
+    exponent: int
+    along: dict[str, Any]
+    normalises: bool
+
+
 class _UnboundedMode(FlowMode):
     """`FlowMode` in which bounded functions are the identity."""
 
@@ -59,14 +73,10 @@ class _UnboundedMode(FlowMode):
         self.skipped, self.sees_steps = self.skipped | _BOUNDED, True
 
 
-def _flow(batch: PassInput) -> dict[str, Any]:
-    """Backward of the summed outputs R to the absolute weights, in eval mode. Buffers keep their sign (masks do).
-
-    With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones. Where
-    gradients overflow or vanish, mantissas are those of a second run in which tensors carry a power of two.
-    """
-    weights, flows, _, along = _backward(batch, FlowMode)
-    obstacle = None
+def _signals(batch: PassInput, run: _Run) -> dict[str, Any]:
+    """The signals of a run. Where gradients overflow or vanish, mantissas are those of a second run, in which tensors
+    carry a power of two."""
+    flows, obstacle = run.flows, None
     if not all(map(_is_finite, flows)):
         obstacle = Failure(
             "the synaptic flow is not finite: it overflows float64 (1.8e308), or the weights are not numbers"
@@ -75,17 +85,17 @@ def _flow(batch: PassInput) -> dict[str, Any]:
         obstacle = _no_flow(batch)
     mantissas: list[Tensor] | Failure = obstacle or flows
     exponents = [0] * len(flows)
-    if obstacle and "flow_mantissas" in batch.wanted and all(map(_is_finite, weights)):
+    if obstacle and "flow_mantissas" in batch.wanted and all(map(_is_finite, run.weights)):
         try:
             mantissas, exponents = _wide(batch, flows, obstacle)
         except Failure as failure:
             mantissas = failure.without_frames()
     return {
-        "flow_weights": weights,
+        "flow_weights": run.weights,
         "flow_gradients": obstacle or flows,
         "flow_mantissas": mantissas,
         "flow_exponents": exponents,
-    } | along
+    } | run.along
 
 
 def _wide(batch: PassInput, flows: list[Tensor], obstacle: Failure) -> tuple[list[Tensor], list[int]]:
@@ -93,7 +103,8 @@ def _wide(batch: PassInput, flows: list[Tensor], obstacle: Failure) -> tuple[lis
 
     `obstacle` says what is wrong with `flows`.
     """
-    _, scaled, exponent, _ = _backward(batch, WideRangeMode)
+    run = _backward(batch, WideRangeMode)
+    scaled = run.flows
     if not all(map(_is_finite, scaled)):
         raise Failure(
             "the synaptic flow is not finite: a function of the network overflows float64 (1.8e308), or takes the "
@@ -103,17 +114,20 @@ def _wide(batch: PassInput, flows: list[Tensor], obstacle: Failure) -> tuple[lis
         raise obstacle if all(map(_is_finite, flows)) else _no_flow(batch)
     held = [_is_finite(flow) and bool(flow.any()) for flow in flows]
     mantissas = [flow if plain else wide for flow, wide, plain in zip(flows, scaled, held, strict=True)]
-    return mantissas, [0 if plain else exponent for plain in held]
+    return mantissas, [0 if plain else run.exponent for plain in held]
 
 
 def _no_flow(batch: PassInput) -> Failure:
     """Why every flow is zero."""
-    _, flows, *_ = _backward(batch, _UnboundedMode)
+    flows = _backward(batch, _UnboundedMode).flows
     return Failure(_SATURATED) if any(bool(g.any()) for g in flows) else _NoFlow()
 
 
-def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], list[Tensor], int, dict[str, Any]]:
-    """The weights, R's gradients to them over 2^e, e, and signals of what was seen along the way."""
+def _backward(batch: PassInput, mode: type[FlowMode] = FlowMode) -> _Run:
+    """Backward of the summed outputs R to the absolute weights, in eval mode. Buffers keep their sign (masks do).
+
+    With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
+    """
     network, kept = batch.network, batch.settings.normalisation == "kept"
     network.check_seen()
     parameters = {name: absolute_values(p.detach()) for name, p in network.parameters.items()}
@@ -145,8 +159,8 @@ def _backward(batch: PassInput, mode: type[FlowMode]) -> tuple[list[Tensor], lis
         with running if running.again else nullcontext():
             flows = gradients(total, weights)
     along: dict[str, Any] = counted if roles is None else counted | {"weight_roles": roles.result()}
-    along[_NORMALISED] = running.normalised or bool(network.normalisers) or network.hides_calls
-    return [w.detach() for w in weights], [g.detach() for g in flows], exponent, along
+    normalises = running.normalised or bool(network.normalisers) or network.hides_calls
+    return _Run([w.detach() for w in weights], [g.detach() for g in flows], exponent, along, normalises)
 
 
 def _hand_on(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Tensor | None:
@@ -155,18 +169,21 @@ def _hand_on(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result
     return given if given is not None and isinstance(result, Tensor) and result.shape == given.shape else None
 
 
-def _defined_flow(batch: PassInput) -> dict[str, Any]:
-    """`_flow`, or a `Failure` where weights changed by 1e-14 change it by more than 1e-6: rounding then decides it.
+def _flow(batch: PassInput) -> dict[str, Any]:
+    """The synaptic flow, or a `Failure` where weights changed by 1e-14 change it by more than 1e-6: rounding then
+    decides it.
 
     That happens with normalisation "kept", which has no gradient on maps of one value, or two, a channel.
     """
     if batch.settings.normalisation == "identity":
-        return _flow(batch)
+        return _signals(batch, _backward(batch))
     try:
-        found = _flow(batch)
-        if not found[_NORMALISED]:
+        run = _backward(batch)
+        found = _signals(batch, run)
+        if not run.normalises:
             return found
-        again = _flow(replace(batch, network=_rounded_otherwise(batch.network, stream(batch.seed, "rounding"))))
+        other = replace(batch, network=_rounded_otherwise(batch.network, stream(batch.seed, "rounding")))
+        again = _signals(other, _backward(other))
     except OneValue as failure:
         raise Failure(_UNDEFINED.format("which is one value a channel")) from failure
     flows = found["flow_gradients"], again["flow_gradients"]
@@ -214,7 +231,7 @@ def absolute_values(parameter: Tensor) -> Tensor:
 add_pass(
     Pass(
         name="flow",
-        run=_defined_flow,
+        run=_flow,
         order=110,
         description="an input of ones, |θ|, normalisation as identity, float64",
         settings=frozenset({"initialisation", "normalisation"}),
