@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 from zerocost.base.errors import Failure, describe_error
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import kept_defaults
-from zerocost.engine.failures import COMPILED, NO_VALUES, OneValue, is_out_of_memory
+from zerocost.engine.failures import COMPILED, OneValue, is_out_of_memory
 from zerocost.engine.guard import Snapshot
 from zerocost.engine.inputs import call, describe_given
 from zerocost.engine.normalisers import find_normalisers
@@ -141,12 +141,6 @@ class Network:
             torch.cuda.synchronize(self.device)
         return TIMING.get().clock()
 
-    def weights(self) -> list[Tensor]:
-        """Copies of the weight matrices; `Failure` when there are none, or they have no values."""
-        if self.valueless:
-            raise Failure(NO_VALUES)
-        return self.matrices({name: p.detach().clone() for name, p in self.parameters.items()})
-
     @property
     def hides_calls(self) -> bool:
         """Whether calls may be out of sight: a part is compiled by torch.jit, or any function in this process is."""
@@ -185,11 +179,6 @@ class Network:
                     tensors = self.tensors
                     for holder, key, name in self.places:
                         holder[key] = tensors[name]
-
-    def check_seen(self) -> None:
-        """`Failure` where calls of the network are hidden."""
-        if self.compiled:
-            raise Failure(COMPILED)
 
     def set_mode(self, training: bool) -> None:
         """Train or eval mode; `Failure` when the model's own `train` raises."""

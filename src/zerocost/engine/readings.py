@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from zerocost.base.errors import Failure
+from zerocost.engine.failures import NO_VALUES
 from zerocost.engine.network import Network
 from zerocost.engine.signals import SOURCES, Signal, Source, declare
 
@@ -52,7 +53,9 @@ def parameter_tensors(network: Network) -> int:
     MODEL, "weight matrices (two or more axes, no normalisation layer), tied ones once, frozen and unused too: tensors"
 )
 def weights(network: Network) -> list[Tensor]:
-    return network.weights()
+    if network.valueless:
+        raise Failure(NO_VALUES)
+    return network.matrices({name: p.detach().clone() for name, p in network.parameters.items()})
 
 
 @reading(BATCH, "the labels of the batch: N")

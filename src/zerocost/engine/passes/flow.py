@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.failures import OneValue
+from zerocost.engine.failures import COMPILED, OneValue
 from zerocost.engine.float64 import as_float64
 from zerocost.engine.graph import check_sum, gradients
 from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
@@ -129,7 +129,8 @@ def _backward(batch: PassInput, mode: type[FlowMode] = FlowMode) -> _Run:
     With normalisation "kept", normalisation layers run in train mode on the statistics of the one input of ones.
     """
     network, kept = batch.network, batch.settings.normalisation == "kept"
-    network.check_seen()
+    if network.compiled:
+        raise Failure(COMPILED)
     parameters = {name: absolute_values(p.detach()) for name, p in network.parameters.items()}
     weights = [w.requires_grad_() for w in network.matrices(parameters)]
     buffers = {name: as_float64(b.detach().clone()) for name, b in network.buffers.items()}
