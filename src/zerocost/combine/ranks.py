@@ -224,7 +224,7 @@ def _weight_sizes(columns: pd.DataFrame, weights: Mapping[str, float] | None) ->
     return np.abs(_column_weights(columns, weights))
 
 
-def _weighted_sum(parts: pd.DataFrame, weights: Mapping[str, float] | None = None) -> pd.Series[float]:
+def _weighted_sum(parts: pd.DataFrame, weights: Mapping[str, float] | None) -> pd.Series[float]:
     """The weighted sum of each row, with the mean of the others in place of a missing part; −∞ for an empty row."""
     sizes = _weight_sizes(parts, weights)
     values = parts.to_numpy(np.float64)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zerocost.engine.calls import Call
 from zerocost.engine.einsum import EinsumOfTwo
-from zerocost.engine.functions import DIFFERENCES, PRODUCTS, SUMS, is_in_place
+from zerocost.engine.functions import DIFFERENCES, PRODUCTS, SUMS, einsum_operands, is_in_place
 from zerocost.engine.operators import empty, spreads_to
 
 
@@ -70,8 +70,7 @@ def _multiplied(call: Call, axes: int | None = None) -> Tensor | None:
 
 
 def _summed(call: Call) -> Tensor | None:
-    given = EinsumOfTwo.of(call)
-    tensors = call.args[1:] if len(call.args) == 3 else call.args[-1]
+    given, tensors = EinsumOfTwo.of(call), einsum_operands(call.args[1:])
     if given is None or not given.in_order or call.kwargs or not alike(*tensors):
         return None
     return empty(tensors[0], *map(given.sizes.__getitem__, given.output))

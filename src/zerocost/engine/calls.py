@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, function_name, is_rectifier
+from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, einsum_operands, function_name, is_rectifier
 from zerocost.engine.used_weights import heads_weight, summed_product, used_weight
 
 
@@ -231,7 +231,7 @@ def _as_tensordot(function: Function, args: Any, kwargs: Any, weights: Container
 
 
 def _as_einsum(function: Function, args: Any, kwargs: Any, weights: Container[int]) -> Call | None:
-    operands = args[1] if len(args) == 2 and isinstance(args[1], list | tuple) else args[1:]
+    operands = einsum_operands(args[1:])
     if not args or not isinstance(args[0], str) or len(operands) != 2:
         return None
     given, arrow, output = args[0].replace(" ", "").partition("->")

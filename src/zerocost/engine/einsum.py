@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from zerocost.engine.calls import Call
+from zerocost.engine.functions import einsum_operands
 
 
 class EinsumOfTwo(NamedTuple):
@@ -33,7 +34,7 @@ class EinsumOfTwo(NamedTuple):
         120
         """
         form, *operands = call.args or ("",)
-        tensors = list(operands[0]) if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
+        tensors = einsum_operands(operands)
         if not isinstance(form, str) or len(tensors) != 2 or not all(isinstance(one, Tensor) for one in tensors):
             return None
         given, _, output = form.replace(" ", "").partition("->")

@@ -3,7 +3,7 @@ torch._C and torch.ops, as function or method, in place or not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -119,6 +119,11 @@ def is_cap(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """
     lowest = args[1] if len(args) > 1 else kwargs.get("min")
     return name in CAPS or (name in ("clamp", "clip") and lowest is None)
+
+
+def einsum_operands(given: Sequence[Any]) -> list[Any]:
+    """The operands of an einsum out of what follows the equation: themselves, or one list of them."""
+    return list(given[0] if len(given) == 1 and isinstance(given[0], list | tuple) else given)
 
 
 def is_in_place(function: Function, kwargs: dict[str, Any]) -> bool:

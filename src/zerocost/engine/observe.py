@@ -66,9 +66,8 @@ class Observer(CallMode):
         timing = TIMING.get()
         for watcher in self.watchers.values():
             if timing.watchers is not None:
-                name = watcher.signal or type(watcher).__name__.lower()
                 for moment in ("before", "after"):
-                    setattr(watcher, moment, timing.timed(name, getattr(watcher, moment), timing.watchers))
+                    setattr(watcher, moment, timing.timed(watcher.name, getattr(watcher, moment), timing.watchers))
             watcher.others = {need: self.watchers[need] for need in watcher.needs}
             if scene.hidden is not None:
                 watcher.problem = scene.hidden

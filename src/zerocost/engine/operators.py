@@ -1,4 +1,7 @@
-"""The results of frequent operators on the meta device, whose own kernels there are slow: torch has them in Python."""
+"""The results of frequent operators on the meta device, whose own kernels there are slow: torch has them in Python.
+
+For runs in which operators are seen, not functions, whose results `shapes` gives.
+"""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.whole import is_whole
 from zerocost.engine.options import format_options
 
 CHOICES = {
@@ -56,8 +57,7 @@ class Settings:
                 raise unknown(name, str(getattr(self, name)), choices)
         for name, least in (("samples", 1), ("pixels", 1), ("parts", 2), ("repeat", 0)):
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            if not whole and not (value is None and name in ("samples", "pixels")):
+            if not is_whole(value, least) and not (value is None and name in ("samples", "pixels")):
                 raise InputError(f"{name} must be a whole number from {least}, got {value!r}")
         if not isinstance(self.perturbation, int | float) or not self.perturbation > 0:
             raise InputError(f"perturbation must be a positive number, got {self.perturbation!r}")

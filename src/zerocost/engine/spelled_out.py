@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zerocost.engine.functions import Function
+from zerocost.engine.functions import Function, einsum_operands
 
 
 def spelled_out(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function | None:
@@ -55,7 +55,7 @@ def _has_several(equation: Any, *operands: Any) -> bool:
 
 def _einsum(equation: str, *operands: Any) -> Tensor:
     """One operand after the other, from the left, as torch does it."""
-    left = list(operands[0] if len(operands) == 1 else operands)
+    left = einsum_operands(operands)
     given, output = equation.replace(" ", "").split("->")
     terms = given.split(",")
     while len(terms) > 2:

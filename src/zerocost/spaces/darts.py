@@ -81,9 +81,7 @@ class DARTSNet(nn.Module):
     The network of the DARTS code without auxiliary head and path dropping, which are for training.
     """
 
-    def __init__(
-        self, genotype: Genotype, channels: int = CHANNELS, cells: int = CELLS, classes: int = 10, in_channels: int = 3
-    ) -> None:
+    def __init__(self, genotype: Genotype, channels: int, cells: int, classes: int = 10, in_channels: int = 3) -> None:
         super().__init__()
         before = last = 3 * channels
         self.stem = nn.Sequential(nn.Conv2d(in_channels, last, 3, padding=1, bias=False), nn.BatchNorm2d(last))

@@ -147,6 +147,11 @@ class Watcher:
             WATCHERS[cls.signal] = cls
             declare(cls.source, cls.__module__, Signal(cls.signal, cls.meaning, merge=cls.merge))
 
+    @property
+    def name(self) -> str:
+        """The name of its signal; of a watcher without one, that of its class."""
+        return self.signal or type(self).__name__.lower()
+
     def hooks(self) -> Iterable[RemovableHandle]:
         """Puts its hooks on the modules, before the network runs; they are taken off after it."""
         return ()
@@ -180,8 +185,7 @@ class Watcher:
         """The failure of a signal whose measurement raised, as on a network it was not made for."""
         if isinstance(error, Failure):
             return error
-        name = self.signal or type(self).__name__.lower()
-        return Failure(f"{name} cannot be measured on this network: {describe_error(error)}")
+        return Failure(f"{self.name} cannot be measured on this network: {describe_error(error)}")
 
 
 class Collector(Watcher):
