@@ -3,6 +3,8 @@
 Each function takes arrays whose last axis is the architectures; leading axes (seeds, resamples) broadcast, and the
 result has their shape. Higher scores and higher truths are better. A failed score is −∞, so that it ranks last. Where a
 choice among equal values decides, the result is the mean over all ways to choose, so that order never matters.
+
+`counted` has the same in many resamples at once; `evaluate` computes with that.
 """
 
 from __future__ import annotations
