@@ -12,6 +12,9 @@ from torch import Tensor
 from zerocost.engine.functions import BY_HAND, CHANNEL_AXIS, Function, einsum_operands, function_name, is_rectifier
 from zerocost.engine.used_weights import heads_weight, summed_product, used_weight
 
+Undo = Callable[[], object]
+"""Makes a watcher forget what it noted of a call that turned out to be a part of an activation only."""
+
 
 class Call(NamedTuple):
     """One call of a torch function by the network.

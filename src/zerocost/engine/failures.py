@@ -15,6 +15,8 @@ NO_VALUES = (
 )
 FIXED = "the network has quantised layers, whose weights cannot be set"
 COMPILED = "a part of the network is compiled by torch.jit, which hides its calls; score the network it was made of"
+NO_ACTIVATION = "no activation was seen whose hinge is at zero (ReLU, GELU, SiLU and the like)"
+NO_LAYER = "no convolution or linear layer was seen"
 
 
 class OneValue(Failure):

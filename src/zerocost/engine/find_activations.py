@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call
+from zerocost.engine.calls import Call, Undo
 from zerocost.engine.elementwise import next_step
 from zerocost.engine.functions import BY_HAND, CLAMPS, ELEMENTWISE, GATE
 from zerocost.engine.sample_axis import SampleAxis
 from zerocost.engine.steps import Activation, Step
-from zerocost.engine.watch.base import Undo, Watcher
+from zerocost.engine.watch.base import Watcher
 
 _LOST = (
     "the network overwrites the input of an activation that it computes step by step, so that it cannot be seen; keep "

@@ -13,6 +13,7 @@ from torch.utils._pytree import tree_leaves
 from zerocost.base.errors import Failure
 from zerocost.engine.calls import Call, as_call
 from zerocost.engine.einsum import EinsumOfTwo
+from zerocost.engine.failures import NO_LAYER
 from zerocost.engine.functions import (
     ATTENTION,
     CHANNEL_AXIS,
@@ -31,7 +32,6 @@ from zerocost.engine.functions import (
 from zerocost.engine.recurrent import Recurrence
 from zerocost.engine.signals import LayerSize
 from zerocost.engine.used_weights import follow_weights
-from zerocost.engine.watch.base import NO_LAYER
 
 
 def _attention(call: Call, _: Tensor) -> int | None:

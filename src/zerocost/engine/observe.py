@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call, as_call
+from zerocost.engine.calls import Call, Undo, as_call
 from zerocost.engine.checkpoints import saved_elsewhere
 from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.find_activations import ActivationFinder
@@ -25,7 +25,7 @@ from zerocost.engine.steps import Step
 from zerocost.engine.timing import TIMING
 from zerocost.engine.twice import call_twice
 from zerocost.engine.used_weights import follow_weights
-from zerocost.engine.watch.base import Scene, Undo, Watcher
+from zerocost.engine.watch.base import Scene, Watcher
 from zerocost.engine.watch.gradients import GradientWatcher
 
 _HIDDEN = (

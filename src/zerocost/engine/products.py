@@ -8,11 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from zerocost.engine.calls import Call
+from zerocost.engine.calls import Call, Undo
 from zerocost.engine.functions import CASTS, MOVES, RESHAPES, SUMS
 from zerocost.engine.places import SamplePlace, reshaped
 from zerocost.engine.shapes import result_on_meta
-from zerocost.engine.watch.base import Undo
 
 _PICKS = {"getitem", "select"}
 _TAKES = {"sub", "isub", "subtract"}

@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from zerocost.engine.calls import Call
+from zerocost.engine.calls import Call, Undo
 from zerocost.engine.curves import At, Filled
 from zerocost.engine.curves import Line as FormulaLine
 from zerocost.engine.functions import Function, is_in_place
-from zerocost.engine.watch.base import Undo
 
 _MOST_STEPS, _FARTHEST = 30, 6
 

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call
+from zerocost.engine.calls import Call, Undo
+from zerocost.engine.failures import NO_ACTIVATION
 from zerocost.engine.rows import sign_agreement
-from zerocost.engine.watch.base import NO_ACTIVATION, Scene, Undo, Watcher, check_visible, remove
+from zerocost.engine.watch.base import Scene, Watcher, check_visible, remove
 
 
 class ActivationSigns(Watcher):

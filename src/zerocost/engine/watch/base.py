@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure, describe_error
-from zerocost.engine.calls import Call
+from zerocost.engine.calls import Call, Undo
 from zerocost.engine.functions import (
     BY_HAND,
     CHANNEL_AXIS,
@@ -27,8 +27,6 @@ from zerocost.engine.places import NoPlace, SamplePlace
 from zerocost.engine.sample_axis import SampleAxis
 from zerocost.engine.signals import Signal, declare
 
-Undo = Callable[[], object]
-"""Makes a watcher forget what it noted of a call that turned out to be a part of an activation only."""
 MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS, BY_HAND}
 """Functions whose results are the maps of a network: weight layers, normalisation, activations and sums."""
 
@@ -218,10 +216,6 @@ def remove(values: list[Any], value: Any) -> None:
     place = next((i for i in range(len(values) - 1, -1, -1) if values[i] is value), None)
     if place is not None:
         del values[place]
-
-
-NO_ACTIVATION = "no activation was seen whose hinge is at zero (ReLU, GELU, SiLU and the like)"
-NO_LAYER = "no convolution or linear layer was seen"
 
 
 def check_visible(values: Tensor) -> None:

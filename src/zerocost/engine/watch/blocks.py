@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call
+from zerocost.engine.calls import Call, Undo
 from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.recurrent import hand_on
-from zerocost.engine.watch.base import Scene, Undo, Watcher, check_visible, remove
+from zerocost.engine.watch.base import Scene, Watcher, check_visible, remove
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _LAYERS = (nn.Linear, nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.Embedding)
