@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.liveness import MemoryStep
 from zerocost.engine.signals import ChannelSaliency, LayerKernel, LayerSize, Response
-from zerocost.engine.tape import Size
+from zerocost.engine.tape.liveness import MemoryStep
+from zerocost.engine.tape.operations import Size
 from zerocost.proxies import (
     active_params,
     apd,

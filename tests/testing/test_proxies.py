@@ -167,13 +167,13 @@ def test_tied_weights_counted_twice_are_caught(broken, monkeypatch):
 
     check_tied([broken(matrices)])
     twice = lambda modules, kind: {f"{p}.{n}": t for p, m in modules.items() for n, t in vars(m)[kind].items()}  # noqa: E731
-    monkeypatch.setattr("zerocost.engine.network.unique_tensors", twice)
+    monkeypatch.setattr("zerocost.engine.model.network.unique_tensors", twice)
     with pytest.raises(AssertionError, match=r"matrices is 3.0 for two layers that share their weight, but 2.0"):
         check_tied(["matrices"])
 
 
 def test_a_changed_model_is_caught(monkeypatch):
-    monkeypatch.setattr("zerocost.engine.guard.Snapshot.put_back", lambda _: None)
+    monkeypatch.setattr("zerocost.engine.model.guard.Snapshot.put_back", lambda _: None)
     with pytest.raises(AssertionError, match="changes the model"):
         check_unchanged(["naswot"], ZOO["stateful"])
 

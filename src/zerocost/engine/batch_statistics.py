@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call
-from zerocost.engine.functions import Function
+from zerocost.engine.calls.call import Call
+from zerocost.engine.calls.functions import Function
 from zerocost.engine.inputs import clone_tensors
 from zerocost.engine.passes.base import PassInput
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.failures import NO_VALUES
-from zerocost.engine.network import Network
+from zerocost.engine.model.network import Network
 from zerocost.engine.signals import SOURCES, Signal, Source, declare
 
 MODEL = Source("model", -2, frozenset({"initialisation"}), by_sample=True)

@@ -14,14 +14,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.effective_weights import effective_weights
 from zerocost.engine.failures import attempt, or_failure
-from zerocost.engine.initialise import with_initialisation
 from zerocost.engine.inputs import noise_like, sample_count, take_samples
 from zerocost.engine.losses import Loss
 from zerocost.engine.memory import failed_signals, measure_batch, wanted_from
-from zerocost.engine.modes import WithoutPreparation
-from zerocost.engine.network import Network
+from zerocost.engine.model.effective_weights import effective_weights
+from zerocost.engine.model.initialise import with_initialisation
+from zerocost.engine.model.network import Network
+from zerocost.engine.modes.call_mode import WithoutPreparation
 from zerocost.engine.outputs import Output
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput
 from zerocost.engine.plan import Group, Plan, relevant_settings

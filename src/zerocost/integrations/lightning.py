@@ -19,7 +19,7 @@ from zerocost.data.batch import draw_whole
 from zerocost.data.targets import TARGET_KEYS
 from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.inputs import clone_tensors, sample_count
-from zerocost.engine.network import Network, unwrap
+from zerocost.engine.model.network import Network, unwrap
 from zerocost.engine.proxy import Proxy
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.score import DEFAULT_PROXIES

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from zerocost.engine.proxy import proxy
-from zerocost.engine.tape import Size
+from zerocost.engine.tape.operations import Size
 
 
 @proxy(paper="baseline", group="budgets")

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zerocost.engine.liveness import MemoryStep
 from zerocost.engine.proxy import proxy
+from zerocost.engine.tape.liveness import MemoryStep
 
 
 def _peak(steps: Sequence[MemoryStep], width: int) -> int:

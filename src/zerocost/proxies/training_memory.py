@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from zerocost.base.errors import InputError
 from zerocost.engine.proxy import proxy
-from zerocost.engine.tape import Size
+from zerocost.engine.tape.operations import Size
 
 
 @proxy(paper="Rajbhandari et al., ZeRO, SC 2020", group="budgets")

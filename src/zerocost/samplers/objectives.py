@@ -11,7 +11,7 @@ from torch.func import functional_call
 from zerocost.base.errors import InputError
 from zerocost.data import Batch
 from zerocost.engine.losses import cross_entropy
-from zerocost.engine.modes import FlowMode
+from zerocost.engine.modes.call_mode import FlowMode
 from zerocost.engine.passes.flow import absolute_values
 from zerocost.proxies.grad_norm import grad_norm
 from zerocost.proxies.log_synflow import log_synflow as log_scaled_flow

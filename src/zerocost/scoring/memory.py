@@ -11,7 +11,7 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.base.torch_state import neutral_torch
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
-from zerocost.engine.lazy import materialised
+from zerocost.engine.model.lazy import materialised
 from zerocost.engine.plan import plan
 from zerocost.engine.run import measure
 from zerocost.proxies.registry import resolve

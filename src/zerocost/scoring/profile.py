@@ -24,8 +24,8 @@ from zerocost.base.whole import check_whole
 from zerocost.data.as_batch import as_batches
 from zerocost.data.batch import Batch, separate_targets
 from zerocost.engine.failures import or_failure
-from zerocost.engine.lazy import materialised
-from zerocost.engine.network import Network
+from zerocost.engine.model.lazy import materialised
+from zerocost.engine.model.network import Network
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
 from zerocost.engine.run import neutral_modes

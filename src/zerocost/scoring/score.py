@@ -21,8 +21,8 @@ from zerocost.base.version import VERSION
 from zerocost.data.as_batch import as_batches, tensor_shapes
 from zerocost.data.batch import separate_targets
 from zerocost.engine.failures import is_out_of_memory, or_failure
-from zerocost.engine.lazy import materialised
 from zerocost.engine.losses import Loss
+from zerocost.engine.model.lazy import materialised
 from zerocost.engine.outputs import Output
 from zerocost.engine.passes.base import PASSES
 from zerocost.engine.plan import Plan, plan, repeat_settings

@@ -19,8 +19,8 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.benchmarks.base import MEAN, Benchmark
 from zerocost.engine.failures import or_failure
 from zerocost.engine.inputs import call
-from zerocost.engine.lazy import materialised
-from zerocost.engine.network import Network
+from zerocost.engine.model.lazy import materialised
+from zerocost.engine.model.network import Network
 from zerocost.engine.outputs import no_output
 from zerocost.search.sizes import Cost, first_sample, repeat_sample
 from zerocost.spaces import Architecture

@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, first_line
 from zerocost.base.identity import identity
 from zerocost.engine.failures import or_failure
-from zerocost.engine.lazy import materialised
+from zerocost.engine.model.lazy import materialised
 from zerocost.search.latency import Timing, latency, latency_conditions, processor, time_passes
 from zerocost.search.own_costs import as_number
 from zerocost.search.sizes import Cost, build_network, first_sample

@@ -19,7 +19,7 @@ from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.files import write_text
 from zerocost.base.progress import StepProgress
 from zerocost.engine.inputs import call
-from zerocost.engine.lazy import materialised
+from zerocost.engine.model.lazy import materialised
 from zerocost.search.latency_sources import LatencyMeter
 from zerocost.search.sizes import build_network, first_sample
 from zerocost.spaces import SearchSpace

@@ -15,7 +15,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.format import plural
 from zerocost.base.result import Result
 from zerocost.combine import Combination
-from zerocost.engine.lazy import materialised
+from zerocost.engine.model.lazy import materialised
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.table import ScoreTable
 from zerocost.tasks import TASKS, Task, classification

@@ -17,7 +17,7 @@ from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
 from zerocost.engine.failures import or_failure
 from zerocost.engine.inputs import sample_test, take_samples
-from zerocost.engine.lazy import materialised
+from zerocost.engine.model.lazy import materialised
 from zerocost.engine.outputs import Output
 from zerocost.scoring.candidates import initialise
 from zerocost.scoring.score import score

@@ -14,7 +14,7 @@ from zerocost.base.errors import ZerocostError, describe_error
 from zerocost.base.identity import attributes, identity
 from zerocost.base.seeding import seeded
 from zerocost.engine.failures import is_out_of_memory
-from zerocost.engine.lazy import has_lazy_layers, materialised
+from zerocost.engine.model.lazy import has_lazy_layers, materialised
 from zerocost.scoring.candidates import Builder, initialise
 from zerocost.train.folder import RunFolder, folder_name
 from zerocost.train.run import Epoch, Run

@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import zerocost as zc
-from zerocost.engine.network import Network
+from zerocost.engine.model.network import Network
 
 
 def batch(*shape, n=4):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from zerocost.engine.observe import Observer
+from zerocost.engine.observe.observer import Observer
 from zerocost.engine.watch.base import WATCHERS, Scene
 
 

@@ -1,0 +1,1 @@
+"""One file a pass: what it runs, and the signals that it delivers."""

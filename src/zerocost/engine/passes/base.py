@@ -13,7 +13,7 @@ from zerocost.base.errors import Failure
 from zerocost.engine.failures import NO_VALUES
 from zerocost.engine.inputs import sample_count, take_samples
 from zerocost.engine.losses import Loss
-from zerocost.engine.network import Network
+from zerocost.engine.model.network import Network
 from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.engine.signals import SIGNALS, SOURCES, Signal, Source, declare
 from zerocost.engine.watch.base import WATCHERS, Watcher

@@ -9,12 +9,12 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure
+from zerocost.engine.calls.recurrent import parameter_kind
 from zerocost.engine.failures import FIXED
-from zerocost.engine.float64 import as_float64
 from zerocost.engine.inputs import clone_tensors
-from zerocost.engine.modes import Float64Mode
+from zerocost.engine.modes.call_mode import Float64Mode
+from zerocost.engine.modes.float64 import as_float64
 from zerocost.engine.passes.base import OF_BATCH, Pass, PassInput, add_pass
-from zerocost.engine.recurrent import parameter_kind
 from zerocost.engine.signals import Signal
 
 _VALUES = (1e-7, 1.0)

@@ -16,17 +16,17 @@ from torch.utils._pytree import tree_map
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
 from zerocost.engine.failures import COMPILED, OneValue
-from zerocost.engine.float64 import as_float64
+from zerocost.engine.follow.layer_counts import LayerCounts
 from zerocost.engine.graph import check_sum, gradients
 from zerocost.engine.inputs import as_leaves, clone_tensors, take_samples
-from zerocost.engine.layer_counts import LayerCounts
-from zerocost.engine.modes import FlowMode
-from zerocost.engine.network import Network
-from zerocost.engine.normalisers import only_tensor
+from zerocost.engine.model.network import Network
+from zerocost.engine.model.normalisers import only_tensor
+from zerocost.engine.modes.call_mode import FlowMode
+from zerocost.engine.modes.float64 import as_float64
+from zerocost.engine.modes.wide_range import WideRangeMode
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal, signals_from
 from zerocost.engine.watch.roles import WeightRoles
-from zerocost.engine.wide_range import WideRangeMode
 
 _UNDEFINED = (
     "undefined: normalised with the statistics of one input of ones, {}; "

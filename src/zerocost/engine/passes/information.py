@@ -14,10 +14,10 @@ from torch.utils.checkpoint import CheckpointError
 from zerocost.base.errors import Failure
 from zerocost.base.format import plural
 from zerocost.engine.failures import OneValue
-from zerocost.engine.first_elements import FirstElementMode
 from zerocost.engine.graph import as_dense, check_whole, differentiable_once
 from zerocost.engine.inputs import clone_tensors, take_samples
-from zerocost.engine.modes import GroupNormMode
+from zerocost.engine.modes.call_mode import GroupNormMode
+from zerocost.engine.modes.first_elements import FirstElementMode
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
 from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal

@@ -11,12 +11,12 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_map
 
 from zerocost.engine.inputs import sample_test, take_samples
-from zerocost.engine.network import Network
-from zerocost.engine.on_meta import on_meta
-from zerocost.engine.operators import QuickOperators
+from zerocost.engine.meta.operators import QuickOperators
+from zerocost.engine.model.network import Network
+from zerocost.engine.model.on_meta import on_meta
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
-from zerocost.engine.tape import Size, size_of, storage_key
+from zerocost.engine.tape.operations import Size, size_of, storage_key
 
 
 def _kept(batch: PassInput) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.graph import gradients
 from zerocost.engine.losses import check_loss
 from zerocost.engine.merging import weighted_sum
+from zerocost.engine.modes.twice import TwiceMode
 from zerocost.engine.passes.base import Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
 from zerocost.engine.readings import labels
 from zerocost.engine.signals import Signal
-from zerocost.engine.twice import TwiceMode
 
 NO_GRADIENT = "no path from the weights to the loss: every gradient is zero"
 

@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.seeding import seeded, stream
 from zerocost.engine.inputs import clone_tensors, noise_like
-from zerocost.engine.observe import Observer
+from zerocost.engine.observe.observer import Observer
+from zerocost.engine.observe.replay import Replay
 from zerocost.engine.passes.base import OF_BATCH, PASSES, Pass, add_pass
 from zerocost.engine.passes.shared_graph import SharedGraph
-from zerocost.engine.replay import Replay
 from zerocost.engine.signals import Signal
 from zerocost.engine.watch.maps import LastFeatures
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.batch_statistics import FixedBatchNorm, batch_statistics
 from zerocost.engine.failures import OneValue
-from zerocost.engine.linear_factors import Factors, LinearCalls, gradients_to
 from zerocost.engine.losses import IGNORED, all_ignored
+from zerocost.engine.modes.linear_factors import Factors, LinearCalls, gradients_to
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.passes.data import data
 from zerocost.engine.passes.loss import NO_GRADIENT, mean_loss

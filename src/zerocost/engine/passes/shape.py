@@ -13,16 +13,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.module_tracker import ModuleTracker
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call
+from zerocost.engine.calls.call import Call
+from zerocost.engine.calls.functions import Function
 from zerocost.engine.failures import COMPILED
-from zerocost.engine.functions import Function
+from zerocost.engine.follow.layer_counts import LayerCounts
 from zerocost.engine.inputs import take_samples
-from zerocost.engine.layer_counts import LayerCounts
-from zerocost.engine.modes import ShapeMode
-from zerocost.engine.network import Network
-from zerocost.engine.on_meta import on_meta
+from zerocost.engine.meta.shapes import quick_result, recurrent_result
+from zerocost.engine.model.network import Network
+from zerocost.engine.model.on_meta import on_meta
+from zerocost.engine.modes.call_mode import ShapeMode
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
-from zerocost.engine.shapes import quick_result, recurrent_result
 from zerocost.engine.signals import Signal
 
 _aten = torch.ops.aten

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure
 from zerocost.engine.failures import COMPILED
-from zerocost.engine.observe import Observer
+from zerocost.engine.observe.observer import Observer
 from zerocost.engine.passes.base import PASSES, PassInput
 from zerocost.engine.watch.base import Scene
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from zerocost.base.errors import Failure
 from zerocost.engine.graph import check_sum
 from zerocost.engine.inputs import clone_tensors
-from zerocost.engine.linear_factors import Factors, LinearCalls, gradients_to
+from zerocost.engine.modes.linear_factors import Factors, LinearCalls, gradients_to
 from zerocost.engine.passes.base import BACKWARD_COUNT, Pass, PassInput, add_pass
 from zerocost.engine.passes.shared_graph import check_finite
 from zerocost.engine.signals import Signal

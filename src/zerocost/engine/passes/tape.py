@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from zerocost.engine.attention_cache import cached_values
 from zerocost.engine.inputs import take_samples
-from zerocost.engine.liveness import constant_size, memory_steps
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
-from zerocost.engine.tape import record
+from zerocost.engine.tape.attention_cache import cached_values
+from zerocost.engine.tape.liveness import constant_size, memory_steps
+from zerocost.engine.tape.operations import record
 
 
 def _tape(batch: PassInput) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from zerocost.engine.inputs import take_samples
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
-from zerocost.engine.tape import Operation, Tape, Value, record
+from zerocost.engine.tape.operations import Operation, Tape, Value, record
 
 _PICKS = ("index", "index_select", "embedding")
 """Operators that read some rows of their first operand, which are all that they write."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call, Undo
+from zerocost.engine.calls.call import Call, Undo
 from zerocost.engine.failures import NO_ACTIVATION
 from zerocost.engine.rows import sign_agreement
 from zerocost.engine.watch.base import Scene, Watcher, check_visible, remove

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure, describe_error
-from zerocost.engine.calls import Call, Undo
-from zerocost.engine.functions import (
+from zerocost.engine.calls.call import Call, Undo
+from zerocost.engine.calls.functions import (
     BY_HAND,
     CHANNEL_AXIS,
     CLAMPS,
@@ -23,8 +23,8 @@ from zerocost.engine.functions import (
     SUMS,
     Function,
 )
-from zerocost.engine.places import NoPlace, SamplePlace
-from zerocost.engine.sample_axis import SampleAxis
+from zerocost.engine.follow.places import NoPlace, SamplePlace
+from zerocost.engine.follow.sample_axis import SampleAxis
 from zerocost.engine.signals import Signal, declare
 
 MAPPING = {*CHANNEL_AXIS, *NORMALISATION, *RECTIFIERS, *CLAMPS, *SUMS, BY_HAND}

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call, Undo
-from zerocost.engine.functions import CHANNEL_AXIS
-from zerocost.engine.recurrent import hand_on
+from zerocost.engine.calls.call import Call, Undo
+from zerocost.engine.calls.functions import CHANNEL_AXIS
+from zerocost.engine.calls.recurrent import hand_on
 from zerocost.engine.watch.base import Scene, Watcher, check_visible, remove
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)

@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call, Undo
+from zerocost.engine.calls.call import Call, Undo
+from zerocost.engine.calls.functions import CHANNEL_AXIS, is_in_place
+from zerocost.engine.calls.used_weights import whole_weight
 from zerocost.engine.failures import NO_LAYER
-from zerocost.engine.functions import CHANNEL_AXIS, is_in_place
 from zerocost.engine.rows import sum_positions
 from zerocost.engine.signals import ChannelSaliency
-from zerocost.engine.used_weights import whole_weight
 from zerocost.engine.watch.base import Scene, check_visible
 from zerocost.engine.watch.gradients import GradientWatcher
 

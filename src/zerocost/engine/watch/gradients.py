@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from zerocost.engine.calls import Undo
+from zerocost.engine.calls.call import Undo
 from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.watch.base import Scene, Watcher
 

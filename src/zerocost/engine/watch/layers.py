@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call, Undo
+from zerocost.engine.calls.call import Call, Undo
+from zerocost.engine.calls.functions import CHANNEL_AXIS
+from zerocost.engine.calls.used_weights import whole_weight
 from zerocost.engine.failures import NO_LAYER
-from zerocost.engine.functions import CHANNEL_AXIS
 from zerocost.engine.rows import sign_agreement
 from zerocost.engine.signals import LayerKernel
-from zerocost.engine.used_weights import whole_weight
 from zerocost.engine.watch.base import Scene, Watcher, check_visible
 
 

@@ -12,8 +12,8 @@ from torch.utils.hooks import RemovableHandle
 
 from zerocost.base.errors import Failure
 from zerocost.base.seeding import stream
-from zerocost.engine.calls import Call, Undo
-from zerocost.engine.functions import ATTENTION, BY_HAND, CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
+from zerocost.engine.calls.call import Call, Undo
+from zerocost.engine.calls.functions import ATTENTION, BY_HAND, CHANNEL_AXIS, NORMALISATION, POOLING, SUMS
 from zerocost.engine.watch.base import MAPPING, Collector, Scene, Watcher, check_visible
 
 

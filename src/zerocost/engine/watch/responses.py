@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zerocost.engine.calls import Call, Undo
+from zerocost.engine.calls.call import Call, Undo
+from zerocost.engine.calls.functions import is_in_place
 from zerocost.engine.failures import NO_ACTIVATION
-from zerocost.engine.functions import is_in_place
+from zerocost.engine.follow.steps import is_equal_view
 from zerocost.engine.rows import row_correlation
 from zerocost.engine.signals import Response
-from zerocost.engine.steps import is_equal_view
 from zerocost.engine.watch.base import Collector, check_visible
 from zerocost.engine.watch.blocks import Blocks
 from zerocost.engine.watch.gradients import GradientWatcher

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from zerocost.engine.calls import Call
-from zerocost.engine.functions import ATTENTION, RECURRENT
-from zerocost.engine.network import Network
-from zerocost.engine.recurrent import Recurrence
+from zerocost.engine.calls.call import Call
+from zerocost.engine.calls.functions import ATTENTION, RECURRENT
+from zerocost.engine.calls.recurrent import Recurrence
+from zerocost.engine.model.network import Network
 
 
 class WeightRoles:

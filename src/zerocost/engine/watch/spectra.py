@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import Failure
-from zerocost.engine.calls import Call, Undo
-from zerocost.engine.functions import CASTS
+from zerocost.engine.calls.call import Call, Undo
+from zerocost.engine.calls.functions import CASTS
+from zerocost.engine.follow.places import SamplePlace
+from zerocost.engine.follow.products import is_layout
 from zerocost.engine.largest import largest_singular_value
-from zerocost.engine.places import SamplePlace
-from zerocost.engine.products import is_layout
 from zerocost.engine.watch.base import Collector, Watcher, check_visible
 from zerocost.engine.watch.blocks import Blocks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zerocost.engine.calls import Call
+from zerocost.engine.calls.call import Call
 from zerocost.engine.watch.base import Collector
 
 

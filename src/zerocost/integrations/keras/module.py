@@ -18,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from zerocost.base.errors import Failure
-from zerocost.engine.functions import function_name, prepare_data
+from zerocost.engine.calls.functions import function_name, prepare_data
 from zerocost.integrations.keras.layers import ELEMENTWISE_OPERATIONS, is_preprocessing, torch_layer
 from zerocost.integrations.keras.layout import (
     OUTPUTS_FIRST,

@@ -1,0 +1,1 @@
+"""The model that is measured: its tensors, its state, and how it is run."""

@@ -1,0 +1,1 @@
+"""Modes that a network runs in, which see its calls and may change them."""
