@@ -74,6 +74,12 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path, line, reason):
         benchmarks.get("pit", file)
 
 
+def test_what_is_no_text_is_refused(tmp_path):
+    (tmp_path / "pit.csv").write_bytes(b"base_dim,depth,heads,mlp_ratio,c100_kd_acc\n\xff\xfe\n")
+    with pytest.raises(InputError, match=r"pit\.csv: .*utf-8"):
+        benchmarks.get("pit", tmp_path / "pit.csv")
+
+
 @pytest.mark.parametrize(
     ("name", "file", "networks"),
     [

@@ -6,6 +6,7 @@ import csv
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from zerocost.base.errors import InputError
@@ -35,20 +36,33 @@ def read_csv(path: Path, space: SearchSpace, default: Query, spell: Callable[[st
     Raises:
         InputError: a line cannot be read; the message names it.
     """
+    with open_csv(path) as lines:
+        architecture, metrics = _columns(lines.fieldnames or ())
+        for line in whole_lines(lines):
+            dataset, epochs = line.get("dataset") or default.dataset, int(line.get("epochs") or default.epochs)
+            values: dict[Query, float] = {}
+            for metric in metrics:
+                values |= _cell(metric, line[metric], dataset, epochs)
+            yield Row(str(space.parse(spell(line[architecture]))), values)
+
+
+@contextmanager
+def open_csv(path: Path) -> Iterator[csv.DictReader[str]]:
+    """A CSV with a heading; what is wrong with the line that was read last becomes an `InputError` that names it."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         lines = csv.DictReader(file)
         try:
-            architecture, metrics = _columns(lines.fieldnames or ())
-            for line in lines:
-                if None in line or None in line.values():
-                    raise ValueError(f"expected {len(lines.fieldnames or ())} cells, as in the heading")
-                dataset, epochs = line.get("dataset") or default.dataset, int(line.get("epochs") or default.epochs)
-                values: dict[Query, float] = {}
-                for metric in metrics:
-                    values |= _cell(metric, line[metric] or "", dataset, epochs)
-                yield Row(str(space.parse(spell(line[architecture]))), values)
+            yield lines
         except (ValueError, TypeError, csv.Error) as error:
             raise InputError(f"line {lines.line_num} of {path}: {error}") from error
+
+
+def whole_lines(lines: csv.DictReader[str]) -> Iterator[dict[str, str]]:
+    """The lines; `ValueError` for one that has not as many cells as the heading."""
+    for line in lines:
+        if None in line or None in line.values():
+            raise ValueError(f"expected {len(lines.fieldnames or ())} cells, as in the heading")
+        yield line
 
 
 def _columns(heading: Sequence[str]) -> tuple[str, list[str]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import MEAN, Query
-from zerocost.benchmarks.csv_table import finite_number, read_csv
+from zerocost.benchmarks.csv_table import finite_number, open_csv, read_csv, whole_lines
 from zerocost.benchmarks.table import Row
 from zerocost.spaces.base import SearchSpace
 
@@ -55,25 +53,18 @@ def read_parts(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
         InputError: a line cannot be read; the message names it.
     """
     form = _FORMS[space.name]
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.DictReader(file)
+    with open_csv(path) as lines:
         heading = lines.fieldnames or ()
-        columns = [column for column in heading if column in form.truth]
-        if not columns or not set(form.parts) <= set(heading):
-            yield from read_csv(path, space, default)
-            return
+        columns = [column for column in heading if column in form.truth] if set(form.parts) <= set(heading) else []
         trainings: Counter[str] = Counter()
-        try:
-            for line in lines:
-                if None in line or None in line.values():
-                    raise ValueError(f"expected {len(heading)} cells, as in the heading")
-                text = str(space.parse(":".join([line[part] for part in form.parts])))
-                known = {
-                    form.truth[column]._replace(seed=trainings[text]): finite_number(column, line[column])
-                    for column in columns
-                    if line[column].strip()
-                }
-                trainings[text] += 1
-                yield Row(text, known)
-        except (ValueError, csv.Error) as error:
-            raise InputError(f"line {lines.line_num} of {path}: {error}") from error
+        for line in whole_lines(lines) if columns else ():
+            text = str(space.parse(":".join([line[part] for part in form.parts])))
+            known = {
+                form.truth[column]._replace(seed=trainings[text]): finite_number(column, line[column])
+                for column in columns
+                if line[column].strip()
+            }
+            trainings[text] += 1
+            yield Row(text, known)
+    if not columns:
+        yield from read_csv(path, space, default)
