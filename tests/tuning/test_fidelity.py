@@ -228,4 +228,4 @@ def test_the_interval_covers_the_true_correlation():
         low, high = kendall_interval(kendalltau(x, 0.95 * x + math.sqrt(1 - 0.95**2) * noise).statistic, 40)
         inside += low <= true <= high
     assert 0.92 <= inside / 400 <= 0.99
-    assert kendall_interval(1.0, 16)[0] < 0.99
+    assert kendall_interval(1.0, 16)[0] < 0.99 and kendall_interval(1.0, 16)[1] == 1

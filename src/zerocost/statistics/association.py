@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from zerocost.statistics.kendall_interval import kendall_interval
 from zerocost.statistics.ranking import kendall, spearman
 
 ENOUGH = 10
@@ -85,8 +86,7 @@ class Association:
 def association(scores: npt.ArrayLike, accuracy: npt.ArrayLike) -> Association:
     """Kendall and Spearman over the pairs where both numbers exist.
 
-    The interval is Fieller's (1957): arctanh(tau) has variance 0.437 / (n - 4). Perfect agreement is taken
-    as if one pair disagreed, which keeps the interval from closing to a point.
+    The interval is that of `kendall_interval`.
 
     >>> a = association([1, 2, 3, 4], [0.1, 0.3, 0.2, 0.4])
     >>> a.n, round(a.kendall, 2), round(a.spearman, 2), a.interval
@@ -98,11 +98,4 @@ def association(scores: npt.ArrayLike, accuracy: npt.ArrayLike) -> Association:
     if n < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Association(n, None, None, None)
     tau = float(kendall(x, y))
-    rho = float(spearman(x, y))
-    if n < ENOUGH:
-        return Association(n, tau, rho, None)
-    most = 1 - 4 / (n * (n - 1))
-    centre = math.atanh(max(-most, min(most, tau)))
-    half = 1.959964 * math.sqrt(0.437 / (n - 4))
-    low, high = math.tanh(centre - half), math.tanh(centre + half)
-    return Association(n, tau, rho, (min(low, tau), max(high, tau)))
+    return Association(n, tau, float(spearman(x, y)), kendall_interval(tau, n) if n >= ENOUGH else None)

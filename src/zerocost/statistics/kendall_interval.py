@@ -6,19 +6,18 @@ import math
 
 _Z = 1.959963984540054
 """The 97.5th percentile of the normal distribution."""
-FEWEST = 8
 
 
 def kendall_interval(tau: float, n: int) -> tuple[float, float]:
-    r"""The 95 % interval of Kendall's τ from a sample of `n`, by Fisher's transformation.
+    r"""The 95 % interval of Kendall's τ from a sample of `n`, more than 4, by Fisher's transformation.
 
     :math:`\operatorname{artanh}\tau \pm 1.96\sqrt{0.437/(n-4)}` (Fieller, Hartley and Pearson, Biometrika 1957). A
-    sample without a discordant pair has the interval of one that has half of one.
+    sample without a discordant pair is taken as if it had one, which keeps the interval from closing to a point; it
+    still holds τ itself.
 
     >>> [round(end, 3) for end in kendall_interval(0.8, 60)]
     [0.728, 0.854]
     """
-    pairs = n * (n - 1) / 2
-    most = 1 - 1 / pairs
+    most = 1 - 4 / (n * (n - 1))
     centre, half = math.atanh(max(-most, min(most, tau))), _Z * math.sqrt(0.437 / (n - 4))
-    return math.tanh(centre - half), math.tanh(centre + half)
+    return min(math.tanh(centre - half), tau), max(math.tanh(centre + half), tau)
