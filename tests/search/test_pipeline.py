@@ -207,6 +207,9 @@ def test_targets_of_one_class_are_scored_but_not_trained_on():
     with pytest.raises(zc.InputError, match="48 targets to train on are of one class"):
         search(space, data, **SMALL)
     assert len(search(space, data, **SMALL | {"epochs": 0}).kept) == 2
+    data[1][0] = 0
+    with pytest.raises(zc.InputError, match="12 targets to validate on are of one class"):
+        search(space, data, **SMALL)
 
 
 def test_proxies_that_only_a_condition_names_are_scored_but_not_ranked_by():

@@ -185,3 +185,11 @@ def test_targets_that_do_not_differ_are_refused(build: Build, targets: Tensor, m
         train({"a": build}, train=data)
     [run] = train({"a": build}, train=data, epochs=1, loss=lambda outputs, targets: outputs.square().mean())
     assert run.failure is None
+
+
+def test_validation_targets_of_one_class_are_refused(data: TensorDataset, build: Build) -> None:
+    one = TensorDataset(data.tensors[0], torch.ones(96, dtype=torch.long))
+    with pytest.raises(InputError, match="the 96 targets to validate on are of one class, of which accuracy tells"):
+        train({"a": build}, train=data, validation=one)
+    [run] = train({"a": build}, train=data, validation=TensorDataset(*one[:1]), epochs=1)
+    assert run.failure is None

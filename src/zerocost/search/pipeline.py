@@ -153,7 +153,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         batch = first_batch(fitting, self.seed)
         task = self.choose_task(fitting, batch)
         if self.epochs:
-            task.check_differ(listed_targets(fitting))
+            task.check_differ(listed_targets(fitting), listed_targets(validation))
         pipeline = replace(self, proxies=reduced(for_inputs(self.proxies, batch.inputs), self.fidelity))
         with ExitStack() as stack:
             report = stack.enter_context(report_stages(progress, _STAGES))

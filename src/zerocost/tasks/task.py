@@ -133,17 +133,22 @@ class Task:
         if self.name == "next_token" and (not target.ndim or not is_integer(target)):
             raise InputError(f"next_token needs an integer for each token, but a target is {got}")
 
-    def check_differ(self, targets: Tensor | None) -> None:
-        """Raise `InputError` for training targets that are all the same, of which a shipped loss teaches nothing."""
-        found = class_numbers(targets)
-        if found is None or self.loss not in MEANS:
+    def check_differ(self, training: Tensor | None, validation: Tensor | None) -> None:
+        """Raise `InputError` for targets that are all the same: to train on, they teach a shipped loss nothing; to
+        validate on, those of one class tell a named metric nothing.
+        """
+        if self.loss not in MEANS:
             return
-        known = found[found != IGNORED] if is_integer(found) else found
-        if len(known) > 1 and bool((known == known[0]).all()):
-            same = "are of one class" if self.form == "multiclass" else "are the same"
+        classes = self.form == "multiclass"
+        if count := _equal_targets(training):
+            same = "are of one class" if classes else "are the same"
             raise InputError(
-                f"the {len(found)} targets to train on {same}, so there is nothing to learn; give data whose targets "
-                "differ"
+                f"the {count} targets to train on {same}, so there is nothing to learn; give data whose targets differ"
+            )
+        if classes and isinstance(self.metric, str) and (count := _equal_targets(validation)):
+            raise InputError(
+                f"the {count} targets to validate on are of one class, of which {self.metric} tells nothing; give data "
+                "to validate on that has several"
             )
 
 
@@ -222,6 +227,15 @@ def _infer(batch: Batch | None) -> str:
     if targets.ndim == 2 and _are_inputs(targets, batch.inputs):
         return "next_token"
     return "segmentation" if targets.ndim > 2 else "classification"
+
+
+def _equal_targets(targets: Tensor | None) -> int:
+    """How many targets count, where those that do are all the same; else 0."""
+    found = class_numbers(targets)
+    if found is None:
+        return 0
+    known = found[found != IGNORED] if is_integer(found) else found
+    return len(found) if len(known) > 1 and bool((known == known[0]).all()) else 0
 
 
 def _are_inputs(targets: Tensor, inputs: Any) -> bool:

@@ -140,7 +140,7 @@ def train(
         raise InputError(f"stop must be a function of name, seed, epoch and metric, but got {stop!r}")
     parts = _load_data(train, validation, task_name(task))
     chosen = as_task(task, parts[0], _batch_or_none(parts[0]), loss=loss, metric=metric, output=output)
-    chosen.check_differ(listed_targets(parts[0]))
+    chosen.check_differ(*map(listed_targets, parts))
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, chosen)
     folder = None if workdir is None else _make_workdir(Path(workdir))
     with seeded(0):
