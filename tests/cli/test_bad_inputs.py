@@ -145,7 +145,7 @@ CANDIDATES = [
 ]
 COMBINATIONS = ["gone", "empty", "text", "deep", "list", "format", "truth", "setting", "heavy", "weightless", "unknown"]
 COMBINATIONS += ["clause", "reference", "bytes"]
-STORES = ["text.txt", ".", "gone/scores.db", "other.db", "cut.db"]
+STORES = ["text.txt", ".", "gone/scores.db", "other.db", "cut.db", "scores.csv"]
 URLS = ["sqlite://x", "mysql://h/d", "postgresql://", "postgresql://u:p@127.0.0.1:1/d", "oracle:x://", "://", "ftp://x"]
 TARGETS = ["{f}", "{f}/gone/a.html", "{f}/text.txt/a.html", "/dev/full/a"]
 TRUTHS = ["gone.csv", "text.txt", "empty.csv", "columns.csv", "words.csv", "strange.csv", "twice.csv", "deep.json", "."]
@@ -176,10 +176,12 @@ CASES = [
     *(f"{SEARCH} --store {x}" for x in (*URLS, "/proc/scores.db")),
     *(f"{SEARCH} --study-storage {x}" for x in (*URLS, "sqlite:///{f}/text.txt", "sqlite:////proc/a.db")),
     *(f"{SEARCH} --report {x}" for x in TARGETS),
-    *(f"{SEARCH} --export {x} --epochs 1" for x in ("{f}/text.txt", "{f}/text.txt/a", "/dev/full/a")),
+    *(f"{SEARCH} --export {x} --epochs 1" for x in ("{f}/text.txt", "{f}/text.txt/a", "/dev/full/a", "{f}/net.pt")),
+    *(f"{command} --workdir {{f}}/runs.csv" for command in (f"{SEARCH} --epochs 1", f"{RANK} --train 1")),
     *(f"{EVALUATE} --csv {x}" for x in TARGETS[:3]),
     *(f"{EVALUATE} --latex {x}" for x in TARGETS[:2]),
-    *(f"{EVALUATE} --pictures {x}" for x in ("{f}/text.txt", "{f}/text.txt/a")),
+    *(f"{EVALUATE} --pictures {x}" for x in ("{f}/text.txt", "{f}/text.txt/a", "{f}/figures.pdf")),
+    f"{EVALUATE} --cache {{f}}/scores.csv",
     *(f"evaluate macro --truth {{f}}/{x} --data digits:8 --n 4" for x in TRUTHS),
     *(f"evaluate nasbench101 --truth {{f}}/{x}" for x in ("deep.json", "list.json", "cut.tfrecord", "text.txt")),
     *(f"tune --trained {{f}}/{x} --space cnn --data digits:8" for x in TRUTHS[:6]),

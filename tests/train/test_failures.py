@@ -168,7 +168,7 @@ def test_unusable_data_and_folders_are_refused_before_training(
     with pytest.raises(InputError, match="classification labels are expected"):
         train({"a": build}, train=TensorDataset(data.tensors[0], torch.rand(len(data))), task="classification")
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="workdir"):
+    with pytest.raises(InputError, match="file is a file"):
         train({"a": build}, train=data, workdir=tmp_path / "file")
 
 

@@ -13,6 +13,8 @@ from zerocost.base.errors import DiskFullError, InputError, ZerocostError
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ROOM = 2**16
 """Bytes with fewer of which a disk is full."""
+_FILES = {".csv", ".html", ".json", ".onnx", ".parquet", ".pdf", ".png", ".pt", ".pth", ".safetensors", ".svg", ".tex"}
+"""Suffixes that promise a file of that kind."""
 
 
 def write_error(target: object, error: OSError) -> ZerocostError:
@@ -89,10 +91,25 @@ def check_file(path: str | Path | None, what: str = "") -> None:
     _check_permission(path if path.exists() else folder)
 
 
+def check_kind(path: str | Path, expected: str) -> None:
+    """`InputError` for something new of a name that promises a file of another kind.
+
+    >>> check_kind("figure.pdf", "a folder")
+    Traceback (most recent call last):
+    zerocost.base.errors.InputError: expected a folder, but figure.pdf is the name of a .pdf file; give another name
+    """
+    path = Path(path)
+    if path.suffix.lower() in _FILES and not path.exists():
+        raise InputError(f"expected {expected}, but {path} is the name of a {path.suffix} file; give another name")
+
+
 def check_folder(path: str | Path | None) -> None:
-    """`InputError` for a folder that could not be written to or made: a file, in a file, or without permission."""
+    """`InputError` for a folder that could not be written to or made: a file, in a file, or without permission; or one
+    that is named like a file.
+    """
     if path is None:
         return
+    check_kind(path, "a folder")
     existing = next(place for place in (Path(path).resolve(), *Path(path).resolve().parents) if place.exists())
     if not existing.is_dir():
         raise InputError(f"cannot write to the folder {path}: {existing} is a file")

@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from zerocost.base.files import check_folder
 from zerocost.base.format import number, plural, seconds
 from zerocost.cli.common import out
 from zerocost.cli.tables import metric_cell, metric_unit
@@ -45,6 +46,7 @@ class TrainingOptions:
 
     def __post_init__(self) -> None:
         check_logger(self.logger)
+        check_folder(self.workdir)
 
 
 def mean_metrics(runs: Sequence[Run]) -> dict[str, float]:

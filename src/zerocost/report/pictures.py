@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from zerocost.base.errors import MissingExtraError, unknown
-from zerocost.base.files import make_folder, replace_file
+from zerocost.base.files import check_folder, make_folder, replace_file
 from zerocost.base.format import fixed
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, TOGETHER
@@ -66,6 +66,7 @@ def save(evaluation: Evaluation, folder: str | Path, formats: Sequence[str] = FO
         if form not in FORMATS:
             raise unknown("format", form, FORMATS)
     folder = Path(folder)
+    check_folder(folder)
     make_folder(folder)
     written = []
     with mpl.rc_context(_STYLE):

@@ -10,6 +10,7 @@ from typing import Any
 from zerocost import data as data_
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.files import check_folder
 from zerocost.base.progress import StageProgress, report_stages
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import for_inputs, reduced
@@ -148,6 +149,7 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
         from zerocost.search.training import train_both
 
         check_device(self.device)
+        check_folder(workdir)
         loaded = data_.load(data, task=task_name(self.task))
         fitting, validation = data_.split(loaded, 0.2, seed=self.seed)
         batch = first_batch(fitting, self.seed)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from zerocost.base.errors import DiskFullError, InputError, MissingExtraError, ZerocostError
+from zerocost.base.files import check_kind
 from zerocost.store.retry import database_message, is_full, retry
 from zerocost.store.urls import as_url, display_url
 
@@ -77,6 +78,8 @@ class Database:
         self.kind = url.get_backend_name()
         self.shared = url.database is not None or self.kind != "sqlite"
         self.name = display_url(url) if self.shared else None
+        if self.kind == "sqlite" and self.name is not None:
+            check_kind(self.name, "a database of scores, such as scores.db")
         self.engine = _make_engine(url)
         try:
             if self.kind == "sqlite":

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
+from zerocost.base.files import check_folder, make_folder
 from zerocost.base.seeding import seeded
 from zerocost.base.workers import Workers
 from zerocost.data import Batch, load, split
@@ -142,7 +143,10 @@ def train(
     chosen = as_task(task, parts[0], _batch_or_none(parts[0]), loss=loss, metric=metric, output=output)
     chosen.check_differ(*map(listed_targets, parts))
     settings = TrainingSettings(epochs, batch_size, learning_rate, patience, chosen)
-    folder = None if workdir is None else _make_workdir(Path(workdir))
+    check_folder(workdir)
+    folder = None if workdir is None else Path(workdir)
+    if folder is not None:
+        make_folder(folder)
     with seeded(0):
         training, held_out = (Batches(part, batch_size, chosen) for part in parts)
     where = resolve_device(device) if ray is None else torch.device(device or "cpu")
@@ -193,12 +197,3 @@ def _batch_or_none(data: Dataset[Any]) -> Batch | None:
         return first_batch(data)
     except InputError:
         return None  # what is wrong with the samples is said where they are used
-
-
-def _make_workdir(workdir: Path) -> Path:
-    """The folder for results, created if it is missing."""
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"workdir {str(workdir)!r} cannot be made: {error.strerror}") from error
-    return workdir
