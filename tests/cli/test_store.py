@@ -23,12 +23,25 @@ def test_stores_are_shown_merged_and_exported(run, stores, tmp_path):
     assert "3 scores, of them 2 failures" in run("store", "info", both).out
     assert "[cnn]" in run("store", "info", both).out
     shown = run("store", "info", both, "--json").json
-    assert shown == [{"made": "run", "about": "[cnn]", "architectures": 3, "proxies": 2, "scores": 3, "failures": 2}]
+    counts = {"architectures": 3, "proxies": 2, "scores": 3, "failures": 2}
+    assert shown == [{"made": "run", "about": "[cnn]", "first_seed": 0, "last_seed": 0, **counts}]
     assert run("store", "export", both, "--to", file).code == 0
     with file.open(newline="") as rows:
         assert [(row["architecture"], row["value"]) for row in csv.DictReader(rows)] == [
             *(("a", "1.0"), ("one", ""), ("two", ""))
         ]
+
+
+def test_scores_of_other_batches_are_told_apart(run, tmp_path):
+    with Store(tmp_path / "a.db") as kept:
+        for made, seeds in (("0123456789", (3,)), ("1123456789", (3,)), ("2123456789", (4, 6))):
+            kept.add(made, {("a", seed, "snip"): Score(1.0, None) for seed in seeds}, about="cnn")
+    rows = [line.split() for line in run("store", "info", tmp_path / "a.db").out.splitlines()[2:]]
+    assert [row[:-4] for row in rows] == [
+        ["cnn", "01234567", "3"],
+        ["cnn", "11234567", "3"],
+        ["cnn", "21234567", "4", "to", "6"],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,10 @@ def test_what_a_store_holds_by_what_it_depends_on(place):
         kept.add("one", ROWS)
         kept.add("two", {("a", 0, "snip"): Score(1.0, None)}, about="cnn at full")
         kept.add("one", {("b", 0, "snip"): Score(1.0, None)}, about="mlp at full")
-        assert summarise(kept) == [("one", "mlp at full", 3, 2, 4, 1), ("two", "cnn at full", 1, 1, 1, 0)]
+        assert summarise(kept) == [
+            ("one", "mlp at full", 0, 2**40, 3, 2, 4, 1),
+            ("two", "cnn at full", 0, 0, 1, 1, 1, 0),
+        ]
 
 
 def test_every_row_is_exported_to_csv_and_parquet(place, tmp_path, small_pages):

@@ -34,10 +34,13 @@ def info(where: _Where, as_json: Json = False) -> None:
     total, failures = sum(one.scores for one in jobs), sum(one.failures for one in jobs)
     out.print(f"{opened.where}: {plural(total, 'score')}, of them {plural(failures, 'failure')}", highlight=False)
     if jobs:
-        table = Table("scores of", "architectures", "proxies", "scores", "failures", box=None, pad_edge=False)
+        table = Table(
+            "scores of", "made", "seeds", "architectures", "proxies", "scores", "failures", box=None, pad_edge=False
+        )
         for one in jobs:
+            seeds = " to ".join(dict.fromkeys((str(one.first_seed), str(one.last_seed))))
             counts = (one.architectures, one.proxies, one.scores, one.failures)
-            table.add_row(escape(one.about or one.made), *(f"{count:,}" for count in counts))
+            table.add_row(escape(one.about), escape(one.made[:8]), seeds, *(f"{count:,}" for count in counts))
         out.print(table, highlight=False)
 
 

@@ -21,8 +21,8 @@ _PAGE = 10_000
 _TOLERANCE = 1e-6
 """How far two values of one score may be apart, as a share of them, before they count as different."""
 _JOBS = (
-    "SELECT made, about, COUNT(DISTINCT architecture), COUNT(DISTINCT proxy), COUNT(*), COUNT(*) - COUNT(value) "
-    "FROM jobs JOIN scores ON job = id GROUP BY id, made, about ORDER BY id"
+    "SELECT made, about, MIN(seed), MAX(seed), COUNT(DISTINCT architecture), COUNT(DISTINCT proxy), COUNT(*), "
+    "COUNT(*) - COUNT(value) FROM jobs JOIN scores ON job = id GROUP BY id, made, about ORDER BY id"
 )
 _NEXT = (
     "SELECT made, about, job, architecture, seed, proxy, value, reason FROM scores JOIN jobs ON id = job "
@@ -37,6 +37,8 @@ class _JobSummary(NamedTuple):
     Attributes:
         made: their fingerprint.
         about: what they depend on, in words; empty where a store of an early version did not keep that.
+        first_seed: the least of their seeds.
+        last_seed: the greatest.
         architectures: how many.
         proxies: how many.
         scores: how many, failures counted.
@@ -45,6 +47,8 @@ class _JobSummary(NamedTuple):
 
     made: str
     about: str
+    first_seed: int
+    last_seed: int
     architectures: int
     proxies: int
     scores: int
