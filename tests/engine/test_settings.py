@@ -130,12 +130,21 @@ def test_a_variant_is_named_by_its_call_and_found_by_its_name():
 
 
 def test_options_of_the_formula_are_passed_to_it():
-    a, b = "swap_regularised(mu=1, sigma=2)", "swap_regularised(mu=1, sigma=2.0)"
-    card = zc.score(network(), batch(), f"{a},swap_regularised(sigma=2.0,mu=1),zico,zico_bc(beta=0),swap_regularised")
-    assert list(card) == [a, b, "zico", "zico_bc(beta=0)"] and card[a] == card[b]
+    a, b = "swap_regularised(mu=1, sigma=2)", "swap_regularised(mu=1, sigma=3)"
+    card = zc.score(network(), batch(), f"{a},swap_regularised(sigma=3,mu=1),zico,zico_bc(beta=0),swap_regularised")
+    assert list(card) == [a, b, "zico", "zico_bc(beta=0)"] and card[a] != card[b]
     assert card["zico_bc(beta=0)"] == card["zico"]
     assert "needs the wanted size" in card.failures["swap_regularised"]
     assert card.provenance["settings"][a] == {"mode": "train", "mu": 1, "sigma": 2}
+
+
+def test_whole_numbers_are_one_option_however_they_are_written():
+    base = "swap_regularised"
+    [one] = resolve([f"{base}(sigma=2)", f"{base}(sigma=2.0)", get(base).using(sigma=2.0)])
+    assert one.name == "swap_regularised(sigma=2)"
+    assert resolve("zico(parts=4.0)") == resolve("zico(parts=4)")
+    both = zc.Combination({"zico(parts=4.0)": 1.0, "zico_bc(beta=0.5)": 1.0})
+    assert list(both.weights) == ["zico(parts=4)", "zico_bc(beta=0.5)"]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_settings_are_declared_and_checked_when_a_proxy_is_registered() -> None:
 
     entry = get("largest")
     assert entry.settings.mode == "eval" and entry.settings.samples == 2 and entry.signals == ("outputs",)
-    assert entry.using(power=2.0, mode="train").name == "largest(mode=train, power=2.0)"
+    assert entry.using(power=2.0, mode="train").name == "largest(mode=train, power=2)"
     assert entry.using(power=2.0).options == {"power": 2.0}
     with pytest.raises(zc.InputError, match="unknown option of proxy largest: 'powr'; did you mean 'power'"):
         entry.using(powr=2.0)

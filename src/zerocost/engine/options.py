@@ -11,7 +11,7 @@ from zerocost.base.errors import InputError
 def parse_options(text: str) -> dict[str, Any]:
     """Options out of "name(option=value, …)"; values are numbers, None or words.
 
-    >>> parse_options("zen(inputs=noise, samples=16)")
+    >>> parse_options("zen(inputs=noise, samples=16.0)")
     {'inputs': 'noise', 'samples': 16}
     """
     try:
@@ -21,11 +21,20 @@ def parse_options(text: str) -> dict[str, Any]:
         if len({k.arg for k in call.keywords}) < len(call.keywords):
             raise ValueError
         return {
-            str(k.arg): k.value.id if k.arg and isinstance(k.value, ast.Name) else ast.literal_eval(k.value)
+            str(k.arg): k.value.id if k.arg and isinstance(k.value, ast.Name) else as_whole(ast.literal_eval(k.value))
             for k in call.keywords
         }
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         raise InputError(f"expected NAME(OPTION=VALUE, …), as in zico(parts=4), got {text!r}") from None
+
+
+def as_whole(value: Any) -> Any:
+    """A floating whole number as an integer, so that 2 and 2.0 are one option; any other value as it is.
+
+    >>> as_whole(2.0), as_whole(0.5), as_whole(1e300), as_whole("eval")
+    (2, 0.5, 1e+300, 'eval')
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def format_options(options: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from zerocost.base.fidelity import FULL, Fidelity
 from zerocost.base.whole import is_whole
 from zerocost.engine import catalogue  # noqa: F401  so that every signal a proxy may ask for is known
 from zerocost.engine import settings as settings_
-from zerocost.engine.options import as_spelled, format_options, parse_options
+from zerocost.engine.options import as_spelled, as_whole, format_options, parse_options
 from zerocost.engine.settings import DEFAULT, Settings
 from zerocost.engine.signals import requested_signals
 
@@ -75,6 +75,7 @@ class Proxy:
         'snip(initialisation=kaiming, repeats=3)'
         """
         own = formula_options(self.formula)
+        options = {name: as_whole(value) for name, value in options.items()}
         not_known = [name for name in options if name not in {*own, *settings_.NAMES, "repeats"}]
         if not_known:
             raise unknown(f"option of proxy {self.name}:", not_known[0], [*own, *settings_.NAMES, "repeats"])
