@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from zerocost import benchmarks, spaces
 from zerocost.base.errors import InputError
+from zerocost.base.result import write_parquet
 from zerocost.search.result import SearchResult
 from zerocost.train.run import Epoch, Run, frame
 from zerocost.tuning.trained import accuracies
@@ -40,6 +42,14 @@ def test_of_a_table_of_trainings_those_that_ended_well_count(tmp_path):
     table = frame([*runs(KNOWN), Run.of("22222222", 0, [Epoch(1, 1.0, 1.0, 0.1, 1.0)], failure="no memory")])
     table.to_csv(tmp_path / "runs.csv", index=False)
     assert accuracies(tmp_path / "runs.csv", SPACE).to_dict() == KNOWN
+
+
+def test_a_table_in_parquet_is_read_as_in_csv(tmp_path):
+    pytest.importorskip("pyarrow", reason="the extra parquet is not installed")
+    found = pd.DataFrame({"snip": 1.0, "accuracy": KNOWN}, pd.Index([*TEXTS, "22222222"], name="candidate"))
+    for table in (found, frame(runs(KNOWN))):
+        write_parquet(tmp_path / "found.parquet", table)
+        assert accuracies(tmp_path / "found.parquet", SPACE).to_dict() == KNOWN
 
 
 def test_a_table_without_trainings_is_told_what_it_lacks(tmp_path):

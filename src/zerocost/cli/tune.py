@@ -98,8 +98,8 @@ class _Trained:
     trained: Annotated[
         str,
         typer.Option(
-            help="A CSV file with columns arch and accuracy (or an error), one that --csv of search, rank or train "
-            f"wrote, or a benchmark by name: {_BENCHMARKS}."
+            help="A CSV file with columns arch and accuracy (or an error), one that --csv or --parquet of search, rank "
+            f"or train wrote, or a benchmark by name: {_BENCHMARKS}."
         ),
     ]
     space: Annotated[

@@ -10,6 +10,7 @@ import pandas as pd
 
 from zerocost import benchmarks
 from zerocost.base.errors import InputError
+from zerocost.base.result import check_parquet
 from zerocost.benchmarks.base import Benchmark
 from zerocost.benchmarks.csv_table import ARCHITECTURE
 from zerocost.evaluation.evaluate import draw_architectures
@@ -88,11 +89,10 @@ def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -
 
 
 def _written_metrics(file: Path) -> pd.Series[float] | None:
-    """The metrics in a table that `--csv` of `search`, `rank` or `train` wrote, or errors negated, of the networks that
-    were trained; None for any other file."""
+    """The metrics, or errors negated, of the networks that were trained, in a table that `--csv` or `--parquet` of
+    `search`, `rank` or `train` wrote; None for any other file."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            frame = pd.read_csv(stream, dtype=dict.fromkeys(_WRITTEN, str))
+        frame = _read_table(file)
     except (OSError, ValueError):
         return None  # what is wrong with a file is said where any table is read
     names = next((name for name in _WRITTEN if name in frame and not {*ARCHITECTURE} & {*frame}), None)
@@ -108,3 +108,13 @@ def _written_metrics(file: Path) -> pd.Series[float] | None:
         frame = frame[frame["failure"].isna()]
     known = frame.set_index(names)[metric].dropna()
     return -known if minimised(metric) else known
+
+
+def _read_table(file: Path) -> pd.DataFrame:
+    """The table in a CSV or .parquet file, with the names of its rows as a column."""
+    if file.suffix == ".parquet":
+        check_parquet()
+        frame = pd.read_parquet(file)
+        return frame if frame.index.name is None else frame.reset_index()
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        return pd.read_csv(stream, dtype=dict.fromkeys(_WRITTEN, str))

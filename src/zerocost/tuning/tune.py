@@ -87,9 +87,9 @@ def tune(
 
     Args:
         trained: a mapping or Series from architecture texts to accuracies (or to what else more of is better), a CSV
-            file with columns `arch` and `accuracy` or another metric, one that `--csv` of `search`, `rank` or `train`
-            wrote, a benchmark, a search's result, or a sequence of runs (`zerocost.train.Run`). Of an error or a loss
-            in these less is better.
+            file with columns `arch` and `accuracy` or another metric, a table that `--csv` or `--parquet` of `search`,
+            `rank` or `train` wrote, a benchmark, a search's result, or a sequence of runs (`zerocost.train.Run`). Of an
+            error or a loss in these less is better.
         space: the architectures' space, its name, or a function of choices; the benchmark's own if None.
         data: anything `zerocost.data.load` takes; the benchmark's own if None.
         proxies: the proxies that may get a weight, beside those of the default combination. `params` is scored as well,
