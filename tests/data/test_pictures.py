@@ -56,7 +56,7 @@ def test_masks_of_16_bits_are_read_as_those_of_8(tmp_path):
     (tmp_path / "images" / "1.png").unlink()
     assert load(f"masks:{tmp_path}:8")[0][1].sum() == 1
     Image.fromarray(mask + 1000).save(tmp_path / "masks" / "0.png")
-    with pytest.raises(InputError, match=r"0\.png holds 999, 1000, 1001, 1002; expected class numbers from 0 to 254"):
+    with pytest.raises(InputError, match=r"0\.png holds 999, 1000, 1001, 1002; expected class .* instances, write"):
         load(f"masks:{tmp_path}:8")
 
 

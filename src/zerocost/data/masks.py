@@ -88,6 +88,7 @@ def _read_mask(path: Path, size: int) -> Tensor:
     if len(outside):
         raise InputError(
             f"mask {path} holds {describe_values(outside)}; expected class numbers from 0 to {_WHITE - 1}, "
-            f"{_WHITE} or {_WHITE_OF_DEEP} where a pixel does not count"
+            f"{_WHITE} or {_WHITE_OF_DEEP} where a pixel does not count. If they number instances, write the class of "
+            "each pixel in their place"
         )
     return numbers
