@@ -129,6 +129,13 @@ def test_listed_labels_of_any_kind(targets):
     assert class_labels(Listed(targets)).tolist() == [2, 0, 1]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_truth_values_are_two_classes(listed):
+    labels = torch.arange(20) % 5 == 0
+    dataset = TensorDataset(torch.zeros(20, 1), labels) if listed else Unlisted([*labels])
+    assert sorted(bool(labels[row]) for row in picked(dataset, 6)) == [False] * 3 + [True] * 3
+
+
 def test_a_read_only_array_of_labels():
     targets = np.array([1, 2])
     targets.flags.writeable = False

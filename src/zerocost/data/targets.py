@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 IGNORED = -100
@@ -33,11 +34,11 @@ def as_pair(sample: Any) -> tuple[Any, Any] | None:
 
 
 def class_numbers(targets: Tensor | None) -> Tensor | None:
-    """Labels as cross-entropy takes them: a column as a vector, one-hot rows and floating whole numbers as integers.
+    """Labels as cross-entropy takes them: a column as a vector; one-hot rows, a vector of truth values and floating
+    whole numbers as integers.
 
     Other labels stay as they are.
 
-    >>> import torch
     >>> class_numbers(torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])), class_numbers(torch.tensor([2.0, 0.0]))
     (tensor([1, 0]), tensor([2, 0]))
     """
@@ -49,7 +50,7 @@ def class_numbers(targets: Tensor | None) -> Tensor | None:
         hot = is_zero_or_one(targets) and bool(((targets == 1).sum(1) == 1).all())
         return targets.long().argmax(1) if hot else targets
     whole = targets.is_floating_point() and bool((targets == targets.long()).all())
-    return targets.long() if whole else targets
+    return targets.long() if whole or (targets.dtype == torch.bool and targets.ndim == 1) else targets
 
 
 def is_zero_or_one(targets: Tensor) -> bool:
