@@ -45,6 +45,21 @@ def test_a_convolution_has_the_shape_that_torch_says_or_none_where_torch_raises(
         assert (found.shape, found.dtype, found.device) == (wanted.shape, wanted.dtype, wanted.device)
 
 
+@given(st.data())
+def test_pooling_has_the_shape_that_a_real_run_has_or_none_where_that_raises(data):
+    dimensions, kind = data.draw(st.integers(1, 3)), data.draw(st.sampled_from(["avg", "max"]))
+    x = torch.rand(2, 1, *(data.draw(st.integers(1, 5)) for _ in range(dimensions)))
+    settings = [data.draw(st.integers(least, 3)) for least in (0, 1, 0)]
+    ceil, name = data.draw(st.booleans()), f"{kind}_pool{dimensions}d"
+    found = quick_result(Call(getattr(F, name), name, (x.to("meta"), *settings), {"ceil_mode": ceil}))
+    try:
+        wanted = getattr(F, name)(x, *settings, ceil_mode=ceil)
+    except RuntimeError:
+        assert found is None
+    else:
+        assert (found.shape, found.dtype) == (wanted.shape, wanted.dtype)
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -149,6 +164,8 @@ sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)
         Call(F.avg_pool2d, "avg_pool2d", (meta(2, 3, 8, 8), 2, 2, 2), {}),
         Call(F.avg_pool2d, "avg_pool2d", (meta(2, 3, 8, 8), 2, (0, 0)), {}),
         Call(F.avg_pool2d, "avg_pool2d", (meta(2, 3, 8, 8), 2, 2, -1), {}),
+        Call(F.avg_pool2d, "avg_pool2d", (meta(2, 3, 8, 8), 0, 1), {}),
+        Call(F.max_pool2d, "max_pool2d", (meta(2, 3, 8, 8), 2, 2, 0, 0), {}),
         Call(ATTEND, "scaled_dot_product_attention", (meta(1, 5, 4), meta(2, 5, 4), meta(2, 5, 4)), {}),
         Call(ATTEND, "scaled_dot_product_attention", (*[meta(1, 5, 4)] * 3, meta(2, 5, 5)), {}),
         Call(F.conv2d, "conv2d", (meta(1, 3, 8, 8), meta(4, 3, 3, 3)), {"padding": "same"}),

@@ -120,7 +120,7 @@ def slid(
     """
     found = []
     for size, window, step, pad, apart in zip(sizes, kernel, stride, padding, dilation, strict=True):
-        if step < 1 or pad < 0:
+        if min(window, step, apart) < 1 or pad < 0:
             return [0]
         room = size + 2 * pad - apart * (window - 1) - 1
         steps = (room + (step - 1 if ceil else 0)) // step

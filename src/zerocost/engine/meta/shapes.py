@@ -95,7 +95,11 @@ def _transposed(call: Call, dimensions: int) -> Tensor | None:
 
 
 def _averaged(call: Call, dimensions: int) -> Tensor | None:
-    return _windowed(call, dimensions, 1, call.argument(4, "ceil_mode", False))
+    found = _windowed(call, dimensions, 1, call.argument(4, "ceil_mode", False))
+    if found is not None and dimensions == 3:  # which no padding makes large enough for the window
+        sizes, kernel = call.argument(0, "input").shape[2:], _as_tuple(call.argument(1, "kernel_size"), dimensions)
+        return None if kernel is None or any(map(operator.lt, sizes, kernel)) else found
+    return found
 
 
 def _largest(call: Call, dimensions: int) -> Tensor | None:
