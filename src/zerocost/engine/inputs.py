@@ -40,9 +40,13 @@ def call(network: Callable[..., Any], inputs: Any) -> Any:
 
 
 def describe_given(error: BaseException, inputs: Any, samples: int | None) -> str:
-    """What a network was given that raised, where it takes another number of inputs, or shapes of other samples."""
+    """What a network was given that raised, where it takes another number of inputs, shapes of other samples, or sets a
+    parameter.
+    """
     if isinstance(error, TypeError) and "positional argument" in str(error) and isinstance(inputs, tuple | list):
         return f"; the data gives it {len(inputs)} inputs, one after the other"
+    if isinstance(error, TypeError) and "torch.nn.Parameter or None expected" in str(error):
+        return "; it is given tensors in place of parameters, so change one by a method, as p.add_(1), not by p += 1"
     of_shapes = any(word in str(error) for word in ("shape", "size"))
     part = of_shapes and samples is not None and sample_count(inputs) != samples
     return f"; it was given {sample_count(inputs)} of the batch's {samples} samples" if part else ""

@@ -365,3 +365,19 @@ def test_a_sparse_weight_is_a_layer():
     one, other = (zc.score(Sparse(sparse), batch(), "near,fisher,depth,swap,snip") for sparse in (True, False))
     assert not one.failures and dict(one) == pytest.approx(dict(other), rel=1e-5)
     assert one["depth"] == 2
+
+
+@pytest.mark.parametrize("by_method", [True, False])
+def test_a_forward_that_sets_a_parameter_is_told_what_to_write(by_method):
+    class Counting(nn.Linear):
+        def forward(self, x):
+            with torch.no_grad():
+                if by_method:
+                    self.bias.add_(1)
+                else:
+                    self.bias += 1
+            return super().forward(x)
+
+    card = zc.score(Counting(4, 2), (torch.rand(4, 4), torch.arange(4) % 2), "grad_norm")
+    assert by_method == ("grad_norm" in card.scores)
+    assert by_method or card.failures["grad_norm"].endswith("by a method, as p.add_(1), not by p += 1")
