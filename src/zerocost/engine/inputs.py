@@ -40,16 +40,24 @@ def call(network: Callable[..., Any], inputs: Any) -> Any:
 
 
 def describe_given(error: BaseException, inputs: Any, samples: int | None) -> str:
-    """What a network was given that raised, where it takes another number of inputs, shapes of other samples, or sets a
-    parameter.
+    """What a network was given that raised, where it takes another number of inputs, smaller ids, shapes of other
+    samples, or sets a parameter.
     """
     if isinstance(error, TypeError) and "positional argument" in str(error) and isinstance(inputs, tuple | list):
         return f"; the data gives it {len(inputs)} inputs, one after the other"
     if isinstance(error, TypeError) and "torch.nn.Parameter or None expected" in str(error):
         return "; it is given tensors in place of parameters, so change one by a method, as p.add_(1), not by p += 1"
+    if "index out of range in self" in str(error) and (ids := [t for t in tree_leaves(inputs) if _are_ids(t)]):
+        low, high = min(int(t.min()) for t in ids), max(int(t.max()) for t in ids)
+        return f"; the whole numbers that it was given are {low} to {high}"
     of_shapes = any(word in str(error) for word in ("shape", "size"))
     part = of_shapes and samples is not None and sample_count(inputs) != samples
     return f"; it was given {sample_count(inputs)} of the batch's {samples} samples" if part else ""
+
+
+def _are_ids(value: Any) -> bool:
+    """Whether a value holds whole numbers as an embedding takes them."""
+    return isinstance(value, Tensor) and value.dtype in (torch.int32, torch.int64) and value.numel() > 0
 
 
 def take_samples(inputs: Any, start: int, stop: int) -> Any:

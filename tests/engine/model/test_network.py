@@ -367,6 +367,12 @@ def test_a_sparse_weight_is_a_layer():
     assert one["depth"] == 2
 
 
+def test_a_network_of_a_smaller_vocabulary_is_told_what_ids_there_are():
+    model = nn.Sequential(nn.Embedding(5, 2), nn.Flatten(), nn.Linear(6, 2))
+    card = zc.score(model, (torch.arange(12).reshape(4, 3) - 1, torch.arange(4) % 2), "grad_norm")
+    assert card.failures["grad_norm"].endswith("; the whole numbers that it was given are -1 to 10")
+
+
 @pytest.mark.parametrize("by_method", [True, False])
 def test_a_forward_that_sets_a_parameter_is_told_what_to_write(by_method):
     class Counting(nn.Linear):
