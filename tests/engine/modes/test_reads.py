@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 import zerocost as zc
+from zerocost.engine.reads import has_compiled_functions
 
 BATCH = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 4
 SPARE = ["spare.weight", "spare.bias"]
@@ -76,3 +79,14 @@ def test_frozen_weights_are_named_and_change_no_score():
     assert before.provenance["frozen"] == [] and frozen.provenance["frozen"] == ["0.weight", "0.bias"]
     assert (frozen.scores, frozen.failures) == (before.scores, before.failures)
     assert [p.requires_grad for p in net[0].parameters()] == [False, False]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_what_torch_compiles_for_its_forward_mode_hides_no_calls(monkeypatch):
+    torch.func.jvp(torch.sin, (torch.ones(1),), (torch.ones(1),))
+    found = torch.jit._state._python_cu.get_functions()
+    functions = [one for one in found if "decompositions" in one.qualified_name]
+    monkeypatch.setattr(torch.jit._state, "_python_cu", SimpleNamespace(get_functions=lambda: functions))
+    assert functions and not has_compiled_functions()
+    functions.append(SimpleNamespace(qualified_name="__torch__.mine"))
+    assert has_compiled_functions()

@@ -25,7 +25,7 @@ from zerocost.engine.model.normalisers import find_normalisers
 from zerocost.engine.model.one_thread import one_thread
 from zerocost.engine.model.shared_memory import memory, order_of_axes, unique_tensors, without_transposes
 from zerocost.engine.model.walk import named_modules
-from zerocost.engine.modes.reads import seeing_calls
+from zerocost.engine.modes.reads import has_compiled_functions, seeing_calls
 from zerocost.engine.outputs import Output, OutputPicker
 from zerocost.engine.timing import TIMING
 
@@ -144,7 +144,7 @@ class Network:
     @property
     def hides_calls(self) -> bool:
         """Whether calls may be out of sight: a part is compiled by torch.jit, or any function in this process is."""
-        return bool(self.compiled or torch.jit._state._python_cu.get_functions())  # type: ignore[func-returns-value]
+        return bool(self.compiled) or has_compiled_functions()
 
     def copies(self, kept: Mapping[str, Tensor] = MappingProxyType({})) -> dict[str, Tensor]:
         """Copies of all parameters and buffers, some of which are `kept` from before."""

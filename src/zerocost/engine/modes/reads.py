@@ -24,6 +24,12 @@ _OF_GRAPH = {"requires_grad", "register_hook", "retain_grad", "set", "detach"}
 """Names of functions that decide whether a graph is made, or that a tensor refuses of which no gradient is computed."""
 
 
+def has_compiled_functions() -> bool:
+    """Whether torch.jit has compiled a function in this process; those that torch.func.jvp compiles are not counted."""
+    functions: Any = torch.jit._state._python_cu.get_functions()  # type: ignore[func-returns-value]
+    return any(not one.qualified_name.startswith("__torch__.torch._decomp.") for one in functions)
+
+
 def left_to_passes(function: Function, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any] | None:
     """What a call returns instead, that is not run because whether a graph is made is for the passes to say."""
     if name not in _OF_GRAPH:
