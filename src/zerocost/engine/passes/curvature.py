@@ -24,9 +24,8 @@ def _curvature(graph: SharedGraph) -> dict[str, Any]:
     if not curved:
         raise Failure("the loss has no second derivative with respect to the weights")
     products = torch.autograd.grad(
-        [g for g, _ in curved],
+        [(g * d).sum() for g, d in curved],  # `grad_outputs` would import SymPy, which takes half a second
         graph.weights,
-        [d for _, d in curved],
         retain_graph=graph.continues_after("curvature"),
         allow_unused=True,
         materialize_grads=True,
