@@ -150,6 +150,10 @@ class UNet(torch.nn.Module):
 
 
 assert zc.score(UNet(), torch.rand(2, 3, 8, 8), "flops")["flops"]
+vit = next(iter(zc.spaces.get("vit")))
+assert zc.score(zc.spaces.get("vit").build(vit, zc.Fidelity(width=0.25)), torch.rand(1, 3, 224, 224), "flops")["flops"]
+words = torch.nn.Sequential(torch.nn.Embedding(9, 4), torch.nn.GLU())
+assert not zc.score(words, torch.arange(6).reshape(2, 3), "flops").failures
 small = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
 assert zc.score(small, (torch.rand(4, 3), torch.arange(4) % 2), "grasp")["grasp"]
 sys.exit("torch._dynamo" in sys.modules or "sympy" in sys.modules)

@@ -79,8 +79,8 @@ def _summed(call: Call) -> Tensor | None:
 def _reduced(call: Call, dim: int = 1, keep: int = 2) -> Tensor | None:
     """What a function of the numbers along some axes returns; with the places of the settings `dim` and `keepdim`."""
     x, axes, keepdim = call.argument(0, "input"), call.argument(dim, "dim"), call.argument(keep, "keepdim", False)
-    named = call.kwargs.keys() <= {"input", "p", "dim", "keepdim", "unbiased", "correction"}
-    if not named or len(call.args) > keep + 1 or not is_plain(x) or not x.ndim:
+    named = {"input", "p", "dim", "keepdim", "unbiased", "correction"}.issuperset(call.kwargs.keys() - {"dtype"})
+    if not named or call.kwargs.get("dtype") is not None or len(call.args) > keep + 1 or not is_plain(x) or not x.ndim:
         return None
     along = set() if axes is None else _as_axes(axes, x.ndim)
     if along is None or (not along and call.name == "logsumexp"):
@@ -108,7 +108,8 @@ def _as_axes(given: Any, dimensions: int) -> set[int] | None:
 
 def _joined(call: Call) -> Tensor | None:
     tensors, axis = call.argument(0, "tensors"), call.argument(1, "dim", 0)
-    if not _are_alike(tensors) or type(axis) is not int or not call.kwargs.keys() <= {"tensors", "dim"}:
+    known = _are_alike(tensors, in_order=False) and type(axis) is int and call.kwargs.keys() <= {"tensors", "dim"}
+    if not known or not (tensors[0].ndim < 4 or _are_alike(tensors)):  # of more axes, they may lie channels last
         return None
     first = tensors[0]
     if not -first.ndim <= axis < first.ndim:
@@ -130,10 +131,10 @@ def _stacked(call: Call) -> Tensor | None:
     return empty(tensors[0], *sizes)
 
 
-def _are_alike(tensors: Any) -> bool:
-    """Whether values are plain tensors of one dtype, one at least, each one row after the other."""
+def _are_alike(tensors: Any, in_order: bool = True) -> bool:
+    """Whether values are plain tensors of one dtype, one at least, and, if asked, each one row after the other."""
     known = isinstance(tensors, tuple | list) and len(tensors) > 0 and all(alike(tensors[0], one) for one in tensors)
-    return known and all(one.is_contiguous() for one in tensors)
+    return known and (not in_order or all(one.is_contiguous() for one in tensors))
 
 
 def is_plain(value: Any) -> bool:

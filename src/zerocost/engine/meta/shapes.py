@@ -15,6 +15,7 @@ from zerocost.engine.calls.call import Call
 from zerocost.engine.calls.functions import ATTENTION, RECURRENT
 from zerocost.engine.calls.recurrent import Recurrence
 from zerocost.engine.meta.arithmetic_shapes import ARITHMETIC, alike, by_element, is_plain
+from zerocost.engine.meta.moved_shapes import MOVED
 from zerocost.engine.meta.operators import empty, slid, spreads_to
 
 _OF_ATTENTION = ("query", "key", "value", "attn_mask")
@@ -44,7 +45,8 @@ def recurrent_result(call: Call) -> tuple[Tensor, ...] | None:
 def quick_result(call: Call) -> Tensor | None:
     """What a frequent function returns on the meta device: a convolution, a linear layer or attention, pooling and
     resizing, functions of each element, sums, products and comparisons of two tensors or with a number, products of
-    matrices, reductions along axes, and what joins tensors; None for any other call, and inside torch.vmap.
+    matrices, reductions along axes, and what joins tensors or moves elements; None for any other call, and inside
+    torch.vmap.
 
     >>> import torch
     >>> images, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
@@ -186,6 +188,7 @@ _RULES: dict[str, Callable[[Call], Tensor | None]] = {
     **{f"adaptive_max_pool{n}d": partial(_pooled, dimensions=n, indices=True) for n in (1, 2, 3)},
     **{name: partial(by_element, inplace=place) for name, place in _INPLACE.items()},
     **ARITHMETIC,
+    **MOVED,
     "interpolate": _resized,
     "linear": _mapped,
     ATTENTION: _attended,
