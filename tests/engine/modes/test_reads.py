@@ -8,9 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from zerocost.engine.reads import has_compiled_functions
 
 import zerocost as zc
+from zerocost.engine.modes.reads import has_compiled_functions
 
 BATCH = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 4
 SPARE = ["spare.weight", "spare.bias"]
