@@ -105,7 +105,7 @@ ESTIMATORS: dict[str, Callable[[int], BaseEstimator]] = {
     "gp": _gaussian_process,
     "ridge": _ridge,
 }
-"""Makes each estimator from a seed. `_forest` has extremely randomised trees; `_blend` is a `_Prior` on it and `gp`."""
+"""Makes each estimator from a seed. A forest has extremely randomised trees; a blend is a `_Prior` on it and `gp`."""
 
 
 def make_estimator(wanted: object, seed: int) -> BaseEstimator:

@@ -70,7 +70,7 @@ class _Unknowns(NamedTuple):
 
 @dataclass(frozen=True)
 class Process:
-    """The process given its observations; all but `unit` in units.
+    """The process given its observations; all in multiples of `unknowns.unit`.
 
     Attributes:
         parts: the parts of its covariance.

@@ -75,8 +75,4 @@ class EvolutionSampler(SpaceSampler):
 
     def _winner(self, alive: list[FinishedTrial], rng: np.random.Generator) -> Architecture:
         drawn = rng.choice(len(alive), self.tournament, replace=False)
-        return max([alive[int(i)] for i in drawn], key=_fitness).architecture
-
-
-def _fitness(past: FinishedTrial) -> float:
-    return past.fitness
+        return max([alive[int(i)] for i in drawn], key=lambda past: past.fitness).architecture

@@ -14,20 +14,20 @@ from zerocost.engine.losses import cross_entropy
 from zerocost.engine.modes.call_mode import FlowMode
 from zerocost.engine.passes.flow import absolute_values
 from zerocost.proxies.grad_norm import grad_norm
-from zerocost.proxies.log_synflow import log_synflow as log_scaled_flow
+from zerocost.proxies.log_synflow import log_synflow
 from zerocost.spaces.mixture import Mixed, Mixture, Weights
 
 _Objective = Callable[[Mixture, Batch, Weights], Tensor]
 
 
 def _log_synflow(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:
-    """Logarithm of proxy `_log_synflow`: absolute weights, normalisation as identity, one input of ones."""
+    """Logarithm of proxy `log_synflow`: absolute weights, normalisation as identity, one input of ones."""
     tensors = {name: absolute_values(p.detach()).requires_grad_() for name, p in mixture.named_parameters()}
     matrices = [p for p in tensors.values() if p.ndim >= 2]
     ones = torch.ones_like(batch.inputs[:1], dtype=torch.float64)
     with FlowMode(frozenset(), lambda call: None):
         outputs = functional_call(mixture.eval(), tensors, (ones, weights))
-    return log_scaled_flow(matrices, _gradients(outputs.sum(), matrices)).log()
+    return log_synflow(matrices, _gradients(outputs.sum(), matrices)).log()
 
 
 def _gradient_norm(mixture: Mixture, batch: Batch, weights: Weights) -> Tensor:

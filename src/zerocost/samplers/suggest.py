@@ -39,9 +39,9 @@ def suggest(space: SearchSpace, trial: BaseTrial, *, numeric: bool = False) -> A
             only numbers.
 
     Raises:
-        NoArchitecture: the answers make no architecture, which can happen in space `nasbench101` to samplers that do
-            not know its rules. It is an `InputError` and a `TrialPruned`, so `study.optimize` prunes the trial and goes
-            on. The reason is the trial's attribute "rejected".
+        InputError: the answers make no architecture, which can happen in space `nasbench101` to samplers that do not
+            know its rules. It is a `TrialPruned` as well, so `study.optimize` prunes the trial and goes on. The reason
+            is the trial's attribute "rejected".
 
     >>> import optuna
     >>> from torch import nn
@@ -72,9 +72,7 @@ def _answer(trial: BaseTrial, name: str, options: Options) -> Value:
     try:
         return _ask(trial, name, options)
     except ValueError as error:
-        if isinstance(trial, Trial) and not isinstance(
-            options, range
-        ):  # the choice had other options in an earlier trial
+        if isinstance(trial, Trial) and not isinstance(options, range):  # it had other options in an earlier trial
             return trial.suggest_categorical(f"{name}={'|'.join(map(str, options))}", options)
         raise InputError(f"the trial does not answer choice {name!r}: {error}") from error
 

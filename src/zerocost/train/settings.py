@@ -93,7 +93,7 @@ def report_epochs(progress: Progress | bool | None, total: int) -> Iterator[Prog
     with report_steps(progress, "training, epochs") as report:
         done = 0
 
-        def count(_name: str, _seed: int, _epoch: int, _epochs: int, _accuracy: float) -> None:
+        def count(_name: str, _seed: int, _epoch: int, _epochs: int, _metric: float) -> None:
             nonlocal done
             done += 1
             report(done, max(done, total))
