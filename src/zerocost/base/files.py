@@ -78,16 +78,16 @@ def make_folder(path: Path) -> None:
         raise write_error(path, error) from None
 
 
-def check_file(path: str | Path | None, what: str = "") -> None:
+def check_file(path: str | Path | None) -> None:
     """`InputError` for a file that could not be written: a folder, in no folder, or without permission."""
     if path is None:
         return
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"cannot write {what or path}: {path} is a folder; give the name of a file")
+        raise InputError(f"cannot write {path}: it is a folder; give the name of a file")
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise InputError(f"cannot write {what or path}: there is no folder {folder}")
+        raise InputError(f"cannot write {path}: there is no folder {folder}")
     _check_permission(path if path.exists() else folder)
 
 

@@ -22,25 +22,27 @@ from zerocost.search.pipeline import SearchResult
 from zerocost.tasks.metrics import is_share
 from zerocost.train.run import Run
 
-_MOST_COLUMNS = 6
-"""Proxies whose moves are shown, at most."""
+_MOST_ROWS = 50
+"""Rows of a ranking that are shown, at most."""
+_MOST_COLUMNS, _MOST_EXPLAINED = 6, 10
+"""Proxies whose moves are shown, and candidates that are moved, at most."""
 
 
-def print_ranking(table: ScoreTable, title: str, limit: int = 50) -> None:
+def print_ranking(table: ScoreTable, title: str) -> None:
     """The best rows of a ranking."""
     out.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
     shown = Table("", box=None, pad_edge=False)
     shown.add_column("candidate", overflow="fold")
     for column in table.frame.columns:
         shown.add_column(column, justify="right")
-    best = table.frame.head(limit)
+    best = table.frame.head(_MOST_ROWS)
     for place, (name, row) in zip(_shared_places(best["rank_score"]), best.iterrows(), strict=True):
         spread = table.cards[str(name)].spread
         cells = (cell_text(v, c) + (f" ± {spread[str(c)]:.2g}" if spread.get(str(c)) else "") for c, v in row.items())
         shown.add_row(place, escape(str(name)), *cells)
     out.print(shown)
-    if len(table) > limit:
-        out.print(f"… and {len(table) - limit} more; --json gives all", style="dim")
+    if len(table) > _MOST_ROWS:
+        out.print(f"… and {len(table) - _MOST_ROWS} more; --json gives all", style="dim")
 
 
 def _shared_places(values: Iterable[float]) -> list[str]:
@@ -89,15 +91,13 @@ def print_failures(table: ScoreTable, limit: int = 5) -> None:
         out.print(f"  and {plural(len(reasons) - limit, 'more reason')}, which --json lists", highlight=False)
 
 
-def print_explanation(
-    table: ScoreTable, kept: ScoreTable, combination: Combination | None = None, limit: int = 10
-) -> None:
+def print_explanation(table: ScoreTable, kept: ScoreTable, combination: Combination | None = None) -> None:
     """Why the kept candidates of a table are where they are: what moved the best, what each proxy adds, what is size.
 
     `combination` is what to explain; the table's own if None.
     """
     why = table.explained(combination, top=len(kept) if 0 < len(kept) < len(table) else None)
-    names = list(kept.frame.index[:limit])
+    names = list(kept.frame.index[:_MOST_EXPLAINED])
     parts = why.moved if why.moved.notna().any(axis=None) else why.climbed
     size = parts.loc[names].abs().mean().fillna(0).sort_values(ascending=False, kind="stable")
     shown = [str(name) for name in parts if name in size.index[:_MOST_COLUMNS]]
@@ -157,7 +157,7 @@ def _print_proxies(why: Explanation) -> None:
     out.print(shown)
 
 
-def print_training(survivors: Sequence[Run], random: Sequence[Run], title: str = "what the filter bought") -> None:
+def print_training(survivors: Sequence[Run], random: Sequence[Run], title: str) -> None:
     """The metric of survivors and random picks, by training seed and over all."""
     seeds = sorted({run.seed for run in survivors})
     out.print(f"\n[bold]{title}[/bold]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -133,8 +133,8 @@ def mean_kendall(table: pd.DataFrame, name: str) -> float:
     return float(np.average(counted[name], weights=counted["pairs"])) if len(counted) else math.nan
 
 
-def kendall_gain(held: list[HeldOut], first: str = "tuned", second: str = "default") -> _Interval:
-    """The difference in Kendall's τ of two recipes, a mean over the parts, with its 95 % interval.
+def kendall_gain(held: list[HeldOut]) -> _Interval:
+    """Kendall's τ of the tuned recipe less that of the default, a mean over the parts, with its 95 % interval.
 
     The interval is a t interval of the jackknife over architectures: each is left out in turn of every part that it is
     in, and the spread of the differences without it says how much depends on which architectures were trained.
@@ -142,12 +142,12 @@ def kendall_gain(held: list[HeldOut], first: str = "tuned", second: str = "defau
     from scipy.special import stdtrit  # takes half a second to import
 
     count = 1 + max(int(part.places.max()) for part in held)
-    gains = np.array([part.kendall(first) - part.kendall(second) for part in held])
+    gains = np.array([part.kendall("tuned") - part.kendall("default") for part in held])
     sizes = np.array([float(len(part.places)) for part in held])
     each, size = np.tile(gains[:, None], count), np.tile(sizes[:, None], count)
     for row, part in enumerate(held):
         for i, place in enumerate(part.places):
-            each[row, place] = part.kendall(first, i) - part.kendall(second, i)
+            each[row, place] = part.kendall("tuned", i) - part.kendall("default", i)
             size[row, place] -= 1
     value = _average_gains(gains, sizes)
     left = _average_gains(each, size)
@@ -163,6 +163,6 @@ def _average_gains(gains: _Values, sizes: _Values) -> _Values:
     return result
 
 
-def share_chosen(found: list[Recipe], names: Mapping[str, float] | list[str]) -> dict[str, float]:
+def share_chosen(found: Sequence[Recipe], names: Iterable[str]) -> dict[str, float]:
     """The share of the recipes in which each proxy has a weight."""
     return {name: sum(name in one.weights for one in found) / len(found) for name in names}

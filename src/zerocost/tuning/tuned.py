@@ -121,7 +121,7 @@ def weights_table(
         names: the proxies that could get a weight.
     """
     rows = {}
-    often = share_chosen(recipes, list(dict.fromkeys([*names, *best.weights])))
+    often = share_chosen(recipes, dict.fromkeys([*names, *best.weights]))
     for name, share in often.items():
         others = {n: w for n, w in best.weights.items() if n != name}
         less = kendall_tau(METHODS[best.method](scores[list(others)], others), accuracy) if others else 0.0
