@@ -55,7 +55,7 @@ class Job(NamedTuple):
         try:
             card = score_candidate(build, self.batches[seed], plan(chosen), self.task, [seed], self.device)
         except InputError as reason:
-            return failed_scores([p.name for p in chosen], str(reason))
+            return failed_scores([p.name for p in chosen], reason)
         return {p.name: Score(card.scores.get(p.name), card.failures.get(p.name)) for p in chosen}
 
 
@@ -74,9 +74,9 @@ def _set_up(job: Job, signals: dict[str, Signal]) -> Callable[[Key, frozenset[st
     return partial(job.score, resolve(job.proxies))
 
 
-def failed_scores(names: Iterable[str], reason: str) -> Scores:
+def failed_scores(names: Iterable[str], reason: Exception) -> Scores:
     """A score without a value for each proxy, all for one reason."""
-    return {name: Score(None, reason) for name in names}
+    return {name: Score(None, str(reason)) for name in names}
 
 
 def draw_job_batches(

@@ -240,10 +240,10 @@ class _Call:
             try:
                 found: Scores = future.result()
             except Failure as reason:
-                found = failed_scores(self.scorer.missing_proxies(self.scores[key]), str(reason))
+                found = failed_scores(self.scorer.missing_proxies(self.scores[key]), reason)
             self.scorer.unwritten[key] = found
             del self.running[future]
-            self.scores[key] |= self.scorer.unwritten[key]
+            self.scores[key] |= found
             self.computed += 1
             yield key
 
