@@ -21,7 +21,7 @@ from zerocost.engine.proxy import Proxy
 from zerocost.engine.signals import measured_signals
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import initialise
-from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.card import ScoreCard, failed_card
 from zerocost.scoring.score import score
 
 SCORES, FAILURES = "zerocost:scores", "zerocost:failures"
@@ -79,7 +79,7 @@ def objective(
         except Failure as reason:
             if isinstance(reason.__cause__, optuna.TrialPruned):
                 raise reason.__cause__ from None
-            card = ScoreCard({}, {p.name: str(reason) for p in wanted})
+            card = failed_card(wanted, reason)
         else:
             card = score(model, batches, wanted, loss=loss, seed=seed)
         _record_scores(trial, card)

@@ -17,6 +17,8 @@ from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.scoring.adapters import find_adapter
 
+Builder = Callable[[], nn.Module]
+
 
 def as_builders(candidates: Any) -> dict[str, Builder | nn.Module]:
     """Name to builder (or finished module), out of a mapping, an iterable, or a function that returns one of them.
@@ -83,9 +85,6 @@ def initialise_on(build: Builder | nn.Module, seed: int, device: str | torch.dev
     model = initialise(build, seed)
     stays = device is None or model is build or find_adapter(model) is not None
     return model if stays else model.to(device)
-
-
-Builder = Callable[[], nn.Module]
 
 
 def is_network(value: Any) -> TypeIs[nn.Module]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,6 +14,8 @@ from zerocost.engine.options import as_spelled
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
+
+    from zerocost.engine.proxy import Proxy
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,8 @@ class ScoreCard(Result, Mapping[str, float]):
         """The table without the columns that are empty."""
         frame = self.to_frame()
         return frame[["score", *(["spread"] if self.spread else []), *(["failure"] if self.failures else [])]]
+
+
+def failed_card(proxies: Iterable[Proxy], reason: Exception) -> ScoreCard:
+    """The card of a network on which every proxy fails for the same reason."""
+    return ScoreCard({}, {p.name: str(reason) for p in proxies})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict, Unpack
@@ -31,7 +31,7 @@ from zerocost.engine.plan import Plan, plan
 from zerocost.engine.proxy import Proxy, check_repeats
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.candidates import Builder, as_builders, initialise_on, is_network
-from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.card import ScoreCard, failed_card
 from zerocost.scoring.notes import pool_notes
 from zerocost.scoring.parallel import in_processes
 from zerocost.scoring.score import score_batches
@@ -192,11 +192,12 @@ def rank_batch(
                 if isinstance(card, InputError):
                     rejected.append(card)
                 if not isinstance(card, ScoreCard):
-                    card = _failed_card(steps, card)  # noqa: PLW2901
+                    card = failed_card(steps.proxies, card)  # noqa: PLW2901
                 card.provenance["fidelity"] = "full"
-                if made := _describe_initialisation(build, seed, repeats):
-                    card.provenance["initialisation"] = made
-                card.provenance.setdefault("initialisation", "as given")
+                if is_network(build):
+                    card.provenance.setdefault("initialisation", "as given")
+                else:
+                    card.provenance["initialisation"] = _describe_initialisation(seed, repeats)
                 cards[name] = card
                 report(done, len(builders))
     except KeyboardInterrupt:
@@ -205,10 +206,10 @@ def rank_batch(
         raise rejected[0]
     unused = given[0].targets is not None and steps.passes and not any(step.labels for step in steps.passes)
     name = next(iter(builders))
-    misfit = _misfit(partial(score_candidate, builders[name], given), task, seed, device) if unused else None
-    made_of = table()
+    misfit = _misfit(builders[name], given, task, seed, device) if unused else None
+    ranked = table()
     notes = [f"no proxy uses the targets, which do not fit {name}: {misfit}"] if misfit else []
-    return replace(made_of, notes=[*notes, *twin_notes(first), *pool_notes(made_of.frame, made_of.combination)])
+    return replace(ranked, notes=[*notes, *twin_notes(first), *pool_notes(ranked.frame, ranked.combination)])
 
 
 def _shared_with_twins(scored: Iterator[Any], first: Mapping[str, str]) -> Iterator[Any]:
@@ -224,10 +225,16 @@ def _shared_with_twins(scored: Iterator[Any], first: Mapping[str, str]) -> Itera
             yield known[twin]
 
 
-def _misfit(score: Callable[..., ScoreCard], task: Task, seed: int, device: str | torch.device | None) -> str | None:
+def _misfit(
+    build: Builder | nn.Module,
+    batches: Sequence[data_.Batch],
+    task: Task,
+    seed: int,
+    device: str | torch.device | None,
+) -> str | None:
     """Why a candidate's outputs do not fit the targets, as a proxy that uses them says; None where they do."""
     try:
-        score(plan(resolve("grad_norm")), task, [seed], device)
+        score_candidate(build, batches, plan(resolve("grad_norm")), task, [seed], device)
     except InputError as reason:
         return str(reason)
     return None
@@ -255,7 +262,7 @@ def score_candidate(
         )
 
     card: ScoreCard | Failure = or_failure(measured)
-    return _failed_card(steps, card) if isinstance(card, Failure) else card
+    return failed_card(steps.proxies, card) if isinstance(card, Failure) else card
 
 
 def _card_or_reason(
@@ -273,15 +280,8 @@ def _card_or_reason(
         return reason
 
 
-def _failed_card(steps: Plan, reason: Exception) -> ScoreCard:
-    """The card of a candidate on which every proxy fails for the same reason."""
-    return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
-
-
-def _describe_initialisation(build: Builder | nn.Module, seed: int, repeats: int) -> str | None:
-    """Where a built candidate's weights come from, in words; None for a finished one."""
-    if is_network(build):
-        return None
+def _describe_initialisation(seed: int, repeats: int) -> str:
+    """Where a built candidate's weights come from, in words."""
     return f"built with seed {seed}" if repeats == 1 else f"built with seeds {seed} to {seed + repeats - 1}"
 
 

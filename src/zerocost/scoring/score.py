@@ -33,7 +33,7 @@ from zerocost.engine.signals import signal_arguments
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.adapters import find_adapter
 from zerocost.scoring.candidates import is_network
-from zerocost.scoring.card import PassRecord, ScoreCard
+from zerocost.scoring.card import PassRecord, ScoreCard, failed_card
 from zerocost.tasks.task import Task, as_task
 
 DEFAULT_PROXIES = (
@@ -115,7 +115,7 @@ def score_batches(model: nn.Module, batches: Sequence[data_.Batch], steps: Plan,
     batches = [data_.Batch(inputs, task.targets(targets)) for inputs, targets in batches]
     owned = or_failure(materialised, model, batches[0].inputs, seed)
     if isinstance(owned, Failure):
-        return ScoreCard({}, {p.name: str(owned) for p in steps.proxies})
+        return failed_card(steps.proxies, owned)
     with neutral_torch():
         found = measure(owned, batches, steps, task.loss, seed, task.output)
         device = torch.device(found.device)

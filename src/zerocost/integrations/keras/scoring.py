@@ -18,7 +18,7 @@ from zerocost.integrations.keras.helper import REMEDY, ask_helper
 from zerocost.integrations.keras.inputs import batches_channels_first, build_weights, check_inputs
 from zerocost.integrations.keras.library import import_keras
 from zerocost.integrations.keras.module import as_module, final_activation
-from zerocost.scoring.card import ScoreCard
+from zerocost.scoring.card import ScoreCard, failed_card
 from zerocost.scoring.score import score_batches as evaluate_module
 from zerocost.tasks import Task
 
@@ -40,7 +40,7 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, task: Task, seed
                 check_inputs(model, batch.inputs)
             card = score(keras, model, batches, steps, task, seed)
         except Failure as reason:
-            return ScoreCard({}, {p.name: str(reason) for p in steps.proxies})
+            return failed_card(steps.proxies, reason)
     if made:
         card.provenance["initialisation"] = f"weights made on one sample, seed {seed}"
     return card
