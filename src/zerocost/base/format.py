@@ -159,6 +159,15 @@ def shorten(name: str, limit: int = 44) -> str:
     return f"{name[:half]}…{name[-half:]}"
 
 
+def name_of(function: object) -> str:
+    """The name of a function, or the class of any other object.
+
+    >>> name_of(len), name_of(1.5)
+    ('len', 'float')
+    """
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
 def setting_text(value: object) -> str:
     """A setting as plain text.
 

@@ -13,6 +13,7 @@ from torch import nn
 from typing_extensions import TypeIs
 
 from zerocost.base.errors import Failure, InputError, describe_error
+from zerocost.base.format import name_of
 from zerocost.base.seeding import seeded
 from zerocost.base.torch_state import neutral_torch
 from zerocost.scoring.adapters import find_adapter
@@ -76,7 +77,7 @@ def _plain_name(candidate: object) -> str:
     """The name of a builder, or of the class of a network; "network" for a lambda."""
     if isinstance(candidate, partial):
         return _plain_name(candidate.func)
-    name = str(getattr(candidate, "__name__", type(candidate).__name__))
+    name = name_of(candidate)
     return "network" if name == "<lambda>" else name
 
 

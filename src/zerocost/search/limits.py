@@ -11,6 +11,7 @@ import numpy as np
 
 from zerocost.base.conditions import Clause, join_clauses, parse_clauses
 from zerocost.base.errors import Failure, InputError, first_line, unknown
+from zerocost.base.format import name_of
 from zerocost.base.units import unit_of
 from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture, SearchSpace
@@ -152,7 +153,7 @@ class Limits:
 
 def _reason_against(function: Limit, arch: Architecture) -> str | None:
     """Why a user's function refuses an architecture; None when it does not."""
-    name = getattr(function, "__name__", type(function).__name__)
+    name = name_of(function)
     try:
         answer = function(arch)
     except KeyboardInterrupt:

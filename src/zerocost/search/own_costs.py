@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from zerocost.base.errors import Failure, describe_error
+from zerocost.base.format import name_of
 from zerocost.base.units import is_cost
 from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture
@@ -23,7 +24,7 @@ def cost_name(function: Callable[..., Any]) -> str:
     >>> cost_name(joules), cost_name(pi_latency)
     ('joules_cost', 'pi_latency')
     """
-    name = getattr(function, "__name__", type(function).__name__).strip("<>_")
+    name = name_of(function).strip("<>_")
     return name if is_cost(name) else f"{name}_cost"
 
 
@@ -35,7 +36,7 @@ def own_cost(function: OwnCost) -> Cost:
     >>> own_cost(lambda arch: 1 / 0)(Architecture("ab", ()))
     Failure('function lambda raised ZeroDivisionError: division by zero')
     """
-    name = getattr(function, "__name__", type(function).__name__).strip("<>")
+    name = name_of(function).strip("<>")
 
     @cache
     def cost(arch: Architecture) -> float | Failure:

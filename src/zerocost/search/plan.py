@@ -15,6 +15,7 @@ from torch import nn
 from zerocost import data as data_
 from zerocost.base.conditions import parse_clauses
 from zerocost.base.fidelity import check_no_larger, check_space
+from zerocost.base.format import name_of
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank
@@ -234,4 +235,4 @@ def _source_name(source: object) -> str:
     """The name of a function, of a table or of an output, the same in every process."""
     if isinstance(source, Benchmark | str | int):
         return repr(source)
-    return getattr(source, "__name__", type(source).__name__)
+    return name_of(source)

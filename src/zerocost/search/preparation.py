@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.data import Dataset, Subset
 
+from zerocost.base.format import name_of
 from zerocost.base.seeding import seeded
 from zerocost.data.collated import Collated
 from zerocost.data.tensors import TensorData
@@ -76,7 +77,7 @@ def describe_tensor(model: nn.Module, inputs: Any, task: Task) -> dict[str, Any]
     {'task': 'classification', 'tensor': 0}
     """
     if callable(task.output):
-        return {"task": task.name, "function": getattr(task.output, "__name__", type(task.output).__name__)}
+        return {"task": task.name, "function": name_of(task.output)}
     pick = OutputPicker(task.output)
     with torch.no_grad(), seeded(0):
         pick(call(copy.deepcopy(model).cpu().eval(), inputs))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import InputError, unknown
+from zerocost.base.format import name_of
 from zerocost.base.user_code import FileFunction
 from zerocost.data import Batch
 from zerocost.data.dataset import declared_task
@@ -97,7 +98,7 @@ class Task:
     @property
     def loss_name(self) -> str:
         """The name of the loss."""
-        return getattr(self.loss, "__name__", type(self.loss).__name__)
+        return name_of(self.loss)
 
     def nearest_possible(self, value: float) -> float:
         """The value that the metric can have which is nearest: of errors and shipped losses none is below 0."""
