@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from zerocost.base.errors import Failure, InputError, describe_error
+from zerocost.base.format import name_of
 from zerocost.benchmarks.base import Benchmark
 from zerocost.search.latency import Timing
 from zerocost.search.latency_sources import LatencyMeter, measured_latency
@@ -18,30 +19,17 @@ from zerocost.store import Score, Store
 Accuracy = Benchmark | Callable[[Architecture], float]
 
 
-class _Timings(MutableMapping[str, Timing]):
-    """Measured latencies, by architecture text, each kept in a store as soon as it is known."""
+class _Timings(dict[str, Timing]):
+    """Measured latencies, by the key that twins share, each kept in a store as soon as it is known."""
 
     def __init__(self, store: Store, conditions: str) -> None:
+        known = store.known(conditions).items()
+        super().__init__({key: Timing(s.value, 0.0, 0) for (key, *_), s in known if s.value is not None})
         self.store, self.conditions = store, conditions
-        self.known = {
-            arch: Timing(s.value, 0.0, 0) for (arch, *_), s in store.known(conditions).items() if s.value is not None
-        }
 
-    def __setitem__(self, arch: str, timing: Timing) -> None:
-        self.known[arch] = timing
-        self.store.add(self.conditions, {(arch, 0, "latency"): Score(timing.median, None)})
-
-    def __getitem__(self, arch: str) -> Timing:
-        return self.known[arch]
-
-    def __delitem__(self, arch: str) -> None:
-        del self.known[arch]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.known)
-
-    def __len__(self) -> int:
-        return len(self.known)
+    def __setitem__(self, key: str, timing: Timing) -> None:
+        super().__setitem__(key, timing)
+        self.store.add(self.conditions, {(key, 0, "latency"): Score(timing.median, None)})
 
 
 def latency_cost(space: SearchSpace, inputs: Any, store: Store, meter: LatencyMeter) -> Cost:
@@ -80,7 +68,7 @@ def accuracy_function(source: Accuracy) -> Cost:
         except Failure as error:
             return error
         except Exception as error:
-            name = getattr(source, "__name__", type(source).__name__)
-            raise InputError(f"accuracy function {name} failed for {arch}: {describe_error(error)}") from error
+            reason = describe_error(error)
+            raise InputError(f"accuracy function {name_of(source)} failed for {arch}: {reason}") from error
 
     return accuracy

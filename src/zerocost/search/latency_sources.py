@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from zerocost.base.errors import Failure, InputError, MissingExtraError, describe_error, first_line
+from zerocost.base.format import name_of
 from zerocost.base.identity import identity
 from zerocost.engine.failures import or_failure
 from zerocost.engine.model.lazy import materialised
@@ -73,8 +74,8 @@ def latency_meter(source: LatencySource = "torch", device: str = "cpu", seconds:
     if not isinstance(source, str | Path):
         if not callable(source):
             raise InputError(f"latency must be {_EXPECTED}, but got {source!r}")
-        name = getattr(source, "__name__", type(source).__name__)
-        return LatencyMeter(partial(_ask_function, source), f"latency by function {name}; {identity(source)}")
+        conditions = f"latency by function {name_of(source)}; {identity(source)}"
+        return LatencyMeter(partial(_ask_function, source), conditions)
     text = str(source).strip()
     if found := _RUNTIME.fullmatch(text):
         return _RUNTIMES[found[1]](int(found[2]) if found[2] else None, device, seconds)
@@ -102,7 +103,7 @@ def latency_meter(source: LatencySource = "torch", device: str = "cpu", seconds:
 
 
 def measured_latency(
-    space: SearchSpace, inputs: Any, meter: LatencyMeter, kept: MutableMapping[str, Timing] | None = None
+    space: SearchSpace, inputs: Any, meter: LatencyMeter, kept: dict[str, Timing] | None = None
 ) -> Cost:
     """The latency in milliseconds of a space's full networks, each had when asked for, and once; twins share theirs.
 
@@ -115,7 +116,7 @@ def measured_latency(
     >>> measured_latency(space, images, latency_meter(), {space.canonical(arch): Timing(1.5, 0.1, 20)})(arch)
     1.5
     """
-    known: MutableMapping[str, Timing] = {} if kept is None else kept
+    known = {} if kept is None else kept
     failed: dict[str, Failure] = {}
     sample = first_sample(inputs)
 
@@ -220,8 +221,7 @@ def _as_onnx(model: nn.Module, sample: Any) -> Iterator[Path]:
 
 def _ask_function(function: Callable[[nn.Module, Any], float], model: nn.Module, sample: Any) -> Timing:
     """What a function says."""
-    name = getattr(function, "__name__", type(function).__name__)
-    found = as_number(name, lambda: function(model.eval(), sample))
+    found = as_number(name_of(function), lambda: function(model.eval(), sample))
     if isinstance(found, Failure):
         raise found
     return Timing(found, 0.0, 1)
