@@ -1,19 +1,13 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from zerocost import benchmarks, spaces
 from zerocost.base.errors import Failure, InputError
 from zerocost.search import latency as latency_module
-from zerocost.search.latency import latency, latency_conditions, table_costs
+from zerocost.search.latency import latency, latency_conditions
 from zerocost.testing.state import model_state
-
-HARDWARE = Path(__file__).parents[2].parent / "shared" / "data" / "nasbench201-cifar10-hardware.csv"
 
 
 @pytest.fixture
@@ -91,17 +85,3 @@ def test_conditions_tell_what_latencies_must_not_be_mixed(monkeypatch: pytest.Mo
     assert key == latency_conditions(device=torch.device("cpu")) != latency_conditions(batch=2)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 77)
     assert "threads=77" in latency_conditions() != key
-
-
-@pytest.mark.skipif(not HARDWARE.exists(), reason="the table of hardware metrics is not here")
-def test_a_table_of_hardware_metrics_answers_as_the_benchmark_does() -> None:
-    benchmark = benchmarks.get("nasbench201", HARDWARE)
-    numbers = table_costs(benchmark)
-    assert {"raspi4_latency", "fpga_energy", "edgegpu_latency"} <= set(numbers)
-    truth = benchmark.truth(dataset="cifar10", metric="raspi4_latency", epochs=0)
-    for text in truth.index[:: len(truth) // 5]:
-        assert numbers["raspi4_latency"](benchmark.space.parse(text)) == truth[text]
-    other = spaces.get("cnn").sample(np.random.default_rng(0))
-    assert isinstance(numbers["raspi4_latency"](other), Failure)
-    with pytest.raises(InputError, match="no dataset 'mnist'; it has cifar10"):
-        table_costs(benchmark, "mnist")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from zerocost.base.errors import Failure, InputError, describe_error
@@ -39,6 +39,43 @@ def latency_cost(space: SearchSpace, inputs: Any, store: Store, meter: LatencyMe
     return measured_latency(space, inputs, meter, timings)
 
 
+def table_costs(benchmark: Benchmark) -> dict[str, Cost]:
+    """What a benchmark's table says of an architecture that no training changes: latencies, energies, parameters, …
+
+    For each metric a function from an architecture to its number on the benchmark's default dataset, in the benchmark's
+    units, or to the `Failure` that says why there is none.
+
+    >>> from zerocost import spaces
+    >>> from zerocost.benchmarks.base import Query
+    >>> from zerocost.benchmarks.table import Row, table_from_rows
+    >>> arch = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
+    >>> default = Query("cifar10", "raspi4_latency", 0, "mean")
+    >>> benchmark = Benchmark("demo", spaces.get("nasbench201"), table_from_rows([Row(arch, {default: 3.5})]), default)
+    >>> {metric: number(benchmark.space.parse(arch)) for metric, number in table_costs(benchmark).items()}
+    {'raspi4_latency': 3.5}
+    """
+    metrics = [metric for metric in benchmark.metrics if _is_untrained(benchmark, metric)]
+    return {metric: partial(_look_up, benchmark, metric=metric, epochs=0) for metric in metrics}
+
+
+def _is_untrained(benchmark: Benchmark, metric: str) -> bool:
+    """Whether a benchmark has a metric that no training changes."""
+    try:
+        return bool(len(benchmark.truth(metric=metric, epochs=0)))
+    except InputError:
+        return False
+
+
+def _look_up(
+    benchmark: Benchmark, arch: Architecture, metric: str | None = None, epochs: int | None = None
+) -> float | Failure:
+    """One number of a benchmark's table, or the reason why it has none."""
+    try:
+        return benchmark.query(arch, metric=metric, epochs=epochs)
+    except InputError as error:
+        return Failure(str(error))
+
+
 def accuracy_function(source: Accuracy) -> Cost:
     """The accuracy of an architecture, asked once: looked up in a benchmark, or by a function of your own.
 
@@ -59,10 +96,7 @@ def accuracy_function(source: Accuracy) -> Cost:
     @cache
     def accuracy(arch: Architecture) -> float | Failure:
         if isinstance(source, Benchmark):
-            try:
-                return source.query(arch)
-            except InputError as error:
-                return Failure(str(error))
+            return _look_up(source, arch)
         try:
             return float(source(arch))
         except Failure as error:

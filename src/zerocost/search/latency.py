@@ -1,4 +1,4 @@
-"""How long a network takes on the device at hand, measured; and what a benchmark's table says it takes elsewhere."""
+"""How long a network takes on the device at hand, measured."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from torch.utils._pytree import tree_map
 
 from zerocost.base.device import check_device
 from zerocost.base.errors import Failure, InputError
-from zerocost.benchmarks.base import MEAN, Benchmark
 from zerocost.engine.failures import or_failure
 from zerocost.engine.inputs import call
 from zerocost.engine.model.lazy import materialised
 from zerocost.engine.model.network import Network
 from zerocost.engine.outputs import no_output
-from zerocost.search.sizes import Cost, first_sample, repeat_sample
-from zerocost.spaces import Architecture
+from zerocost.search.sizes import first_sample, repeat_sample
 
 WARM_UP, LEAST, PRECISION = 3, 10, 0.01
 
@@ -156,43 +154,3 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def table_costs(benchmark: Benchmark, dataset: str | None = None) -> dict[str, Cost]:
-    """What a benchmark's table says of an architecture that no training changes: latencies, energies, parameters, …
-
-    `dataset` is that of `benchmark.default` unless given. For each metric a function from an architecture to its
-    number, in the benchmark's units, or to the `Failure` that says why there is none.
-
-    Raises `InputError` for a dataset that the benchmark does not have.
-
-    >>> from zerocost import spaces
-    >>> from zerocost.benchmarks.base import Query
-    >>> from zerocost.benchmarks.table import Row, table_from_rows
-    >>> arch = "|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"
-    >>> default = Query("cifar10", "raspi4_latency", 0, "mean")
-    >>> benchmark = Benchmark("demo", spaces.get("nasbench201"), table_from_rows([Row(arch, {default: 3.5})]), default)
-    >>> {metric: number(benchmark.space.parse(arch)) for metric, number in table_costs(benchmark).items()}
-    {'raspi4_latency': 3.5}
-    """
-    dataset = dataset or benchmark.default.dataset
-    if dataset not in benchmark.datasets:
-        raise InputError(f"{benchmark.name} has no dataset {dataset!r}; it has {', '.join(benchmark.datasets)}")
-    metrics = [metric for metric in benchmark.metrics if _is_untrained(benchmark, dataset, metric)]
-    return {metric: partial(_look_up_metric, benchmark, dataset, metric) for metric in metrics}
-
-
-def _is_untrained(benchmark: Benchmark, dataset: str, metric: str) -> bool:
-    """Whether a benchmark has a metric that no training changes."""
-    try:
-        return bool(len(benchmark.truth(dataset=dataset, metric=metric, epochs=0)))
-    except InputError:
-        return False
-
-
-def _look_up_metric(benchmark: Benchmark, dataset: str, metric: str, arch: Architecture) -> float | Failure:
-    """One number of a benchmark's table, or the reason why it has none."""
-    try:
-        return benchmark.query(arch, dataset=dataset, metric=metric, epochs=0, seed=MEAN)
-    except InputError as error:
-        return Failure(str(error))

@@ -11,7 +11,7 @@ from zerocost.benchmarks.base import Benchmark
 from zerocost.engine.proxy import names as proxy_names
 from zerocost.proxies.aggregates import AGGREGATES
 from zerocost.proxies.registry import resolve
-from zerocost.search.latency import table_costs
+from zerocost.search.costs import table_costs
 from zerocost.search.objectives import ACCURACY, SCORE, is_metric
 from zerocost.search.sizes import SIZE_PROXIES
 

@@ -29,9 +29,8 @@ from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.notes import fidelity_notes
 from zerocost.scoring.table import ScoreTable, score_frame
 from zerocost.search.accuracy import DataSplit, trained_metric
-from zerocost.search.costs import accuracy_function, latency_cost
+from zerocost.search.costs import accuracy_function, latency_cost, table_costs
 from zerocost.search.fit_space import fit_space
-from zerocost.search.latency import table_costs
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.limits import Limits, split_conditions
 from zerocost.search.measure import Measure, Measurement, measure_function
