@@ -6,7 +6,7 @@ import pytest
 
 from zerocost.report import frames
 from zerocost.report.facts import Fact, search_facts
-from zerocost.report.gain import Power
+from zerocost.report.times import Power
 
 
 def energy(result) -> Fact:

@@ -51,8 +51,9 @@ from zerocost.cli.tables import (
 from zerocost.combine import as_proxies
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
-from zerocost.report.gain import Power, Times, spent_budget
+from zerocost.report.gain import spent_budget
 from zerocost.report.headline import luck_note
+from zerocost.report.times import Power, Times
 from zerocost.search import pipeline
 from zerocost.search.export import check_export
 from zerocost.search.formats import FORMATS, check_formats

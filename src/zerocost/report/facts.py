@@ -12,8 +12,9 @@ from zerocost.base import format as fmt
 from zerocost.report import progress
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.front import front_of
-from zerocost.report.gain import Power, Times, best_at_random, seeds_note, spent_budget, trainings_in_order
+from zerocost.report.gain import best_at_random, seeds_note, spent_budget, trainings_in_order
 from zerocost.report.metric import WrittenMetric, formatter_of
+from zerocost.report.times import Power, Times
 from zerocost.statistics.association import mean_difference
 
 if TYPE_CHECKING:

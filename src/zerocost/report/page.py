@@ -15,6 +15,7 @@ from zerocost.report.front import front_section
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.names import choices, with_short_names
 from zerocost.report.template import render_template
+from zerocost.report.times import Power
 from zerocost.search.result import SearchResult
 from zerocost.statistics.association import ENOUGH
 
@@ -59,7 +60,7 @@ def write(
             f"a report is of what search or evaluate returns, but got {type(result).__name__}; result.plot() and "
             "result.to_frame() show a ScoreTable or a ScoreCard"
         )
-    path, power = Path(path), gain.Power.of(watts, grams_per_kwh)
+    path, power = Path(path), Power.of(watts, grams_per_kwh)
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the file to write, for example {path / 'report.html'}")
     if power and isinstance(result, Evaluation):
@@ -70,7 +71,7 @@ def write(
     return path
 
 
-def render_search(found: SearchResult, power: gain.Power | None = None) -> str:
+def render_search(found: SearchResult, power: Power | None = None) -> str:
     """The page as text."""
     result, names = with_short_names(found)
     runs, ranking = frames.run_table(result), frames.ranking_table(result)
