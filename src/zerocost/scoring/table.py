@@ -66,7 +66,7 @@ class ScoreTable(Result):
         frame = score_frame(cards, columns)
         frame["rank_score"] = combination(frame)
         frame = frame.sort_values("rank_score", ascending=False, kind="stable")
-        return cls(frame, combination, dict(cards), dict(candidates), {}, seconds)
+        return cls(frame, combination, dict(cards), dict(candidates), seconds=seconds)
 
     @property
     def failures(self) -> pd.DataFrame:

@@ -122,11 +122,11 @@ class SearchPlan:
             "device": pipeline.device_name,
             "validation_samples": _validation_samples(self.split),
         }
-        task, own = self.split.task, {"task", "loss", "metric", "output"}
+        task = self.split.task
         texts |= {"task": task.name, "loss": task.loss_name, "metric": task.metric_name}
-        texts |= {} if task.output is None else {"output": _source_name(task.output)}
+        texts["output"] = None if task.output is None else _source_name(task.output)
         unused = [] if pipeline.trained_objective else ["accuracy", "warmup", "moves"]
-        left_out = {"workers", "ray", "logger", *unused, *(own - texts.keys())}
+        left_out = {"workers", "ray", "logger", *unused}
         every = {one.name: getattr(pipeline, one.name) for one in fields(pipeline)} | texts
         versions = {"zerocost": VERSION, "torch": torch.__version__}
         return versions | {name: value for name, value in every.items() if name not in left_out and value is not None}
@@ -134,9 +134,13 @@ class SearchPlan:
     def table(self, measured: Mapping[str, Measurement], fidelity: Fidelity, seconds: float) -> ScoreTable:
         """What was measured as a score table, best first by the objectives."""
         provenance = {
-            **{"zerocost": VERSION, "torch": torch.__version__, "seed": self.pipeline.seed},
-            **{"device": self.pipeline.device_name, "fidelity": str(fidelity)},
-            **{"task": self.split.task.name, "loss": self.split.task.loss_name},
+            "zerocost": VERSION,
+            "torch": torch.__version__,
+            "seed": self.pipeline.seed,
+            "device": self.pipeline.device_name,
+            "fidelity": str(fidelity),
+            "task": self.split.task.name,
+            "loss": self.split.task.loss_name,
         }
         objectives, columns = self.objectives, self.objectives.columns
         cards = {text: ScoreCard(one.scores, one.failures, (), provenance) for text, one in measured.items()}
@@ -150,7 +154,11 @@ class SearchPlan:
         combination = objectives.combination or self.pipeline.combination
         batch, instead = self.pipeline.batch_size(self.split.fitting), combination.made.get("in_place_of")
         return ScoreTable(
-            *(frame, combination, cards, builders, {}, seconds),
+            frame,
+            combination,
+            cards,
+            builders,
+            seconds=seconds,
             ranked_by=objectives.ranking,
             proxies=columns,
             notes=fidelity_notes(columns, fidelity, batch, str(combination), instead),

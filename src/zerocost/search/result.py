@@ -219,8 +219,12 @@ class SearchResult(Result):
             formats,
             origin=Origin(space or self.space, self.best, {} if space else self.sizes) if known else None,
             settings={
-                **{"inputs": self.inputs, "outputs": outputs, "seed": run.seed},
-                **{"scores": self.table.cards[self.best].scores, "training": training, "search": self.settings},
+                "inputs": self.inputs,
+                "outputs": outputs,
+                "seed": run.seed,
+                "scores": self.table.cards[self.best].scores,
+                "training": training,
+                "search": self.settings,
             },
         )
 

@@ -23,7 +23,7 @@ from zerocost.search.settings import Training
 from zerocost.search.stages import first_round, in_one_round
 from zerocost.spaces import distinct
 from zerocost.train.run import Run, TrainingInterrupted
-from zerocost.train.settings import resolve_device
+from zerocost.train.settings import Progress, resolve_device
 from zerocost.train.tracking import Tracking, score_parameters
 
 _DRAWS_PER_PICK = 100
@@ -49,7 +49,7 @@ def train_both(
     count = min(training.trainings or len(result.kept), len(result.kept))
     tracking = Tracking(training.logger, plan.space.name)
     total = (count + picks) * len(seeds) * training.epochs
-    trainer = _GroupTrainer(plan, _EpochCount(progress, total), tracking)
+    trainer = _GroupTrainer(plan, _count_epochs(progress, total), tracking)
 
     def add(runs: list[Run], candidates: _Candidates, each: list[int]) -> None:
         try:
@@ -120,7 +120,7 @@ class _GroupTrainer:
     """Trains groups of candidates; without halving each candidate is trained once a seed, whatever its groups."""
 
     plan: SearchPlan
-    count: _EpochCount
+    progress: Progress
     tracking: Tracking
     finished: dict[tuple[str, int], Run] = field(default_factory=dict)
 
@@ -134,11 +134,17 @@ class _GroupTrainer:
             return []
         split, training = self.plan.split, self.plan.pipeline
         settings: dict[str, Any] = {
-            **{"train": split.fitting, "validation": split.validation, "workdir": split.workdir, "seeds": seeds},
-            **{"epochs": training.epochs, "device": training.device, "progress": self.count.epoch},
-            **{"task": split.task, "logger": self.tracking},
+            "train": split.fitting,
+            "validation": split.validation,
+            "workdir": split.workdir,
+            "task": split.task,
+            "seeds": seeds,
+            "epochs": training.epochs,
+            "device": training.device,
             "workers": training.workers if training.ray or resolve_device(training.device).type == "cpu" else None,
             "ray": training.ray,
+            "progress": self.progress,
+            "logger": self.tracking,
         }
         if training.halving:
             return halving(candidates, **settings)
@@ -152,12 +158,13 @@ class _GroupTrainer:
         return [self.finished[one] for one in wanted]
 
 
-class _EpochCount:
-    """Counts epochs, and reports them as the steps of a search's stage "train"."""
+def _count_epochs(report: StageProgress, total: int) -> Progress:
+    """What counts epochs, and reports them as the steps of a search's stage "train"."""
+    done = 0
 
-    def __init__(self, progress: StageProgress, total: int) -> None:
-        self.progress, self.total, self.done = progress, total, 0
+    def count(_name: str, _seed: int, _epoch: int, _epochs: int, _metric: float) -> None:
+        nonlocal done
+        done += 1
+        report("train", min(done, total), total)
 
-    def epoch(self, _name: str, _seed: int, _epoch: int, _epochs: int, _metric: float) -> None:
-        self.done += 1
-        self.progress("train", min(self.done, self.total), self.total)
+    return count
