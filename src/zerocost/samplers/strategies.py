@@ -97,14 +97,13 @@ def make_sampler(
     if guide is not None:
         no = "warm-up" if strategy == "gradient" else "warm-up and no moves"
         raise InputError(f"strategy {strategy} takes no {no}; {', '.join(_SPACE_SAMPLERS)} do")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        try:
+    try:
+        with quiet_optuna():
             return _OPTUNA[strategy](seed)
-        except ImportError as error:
-            raise MissingExtraError(
-                f"strategy {strategy} needs the extra {strategy}: pip install 'zerocost[{strategy}]'"
-            ) from error
+    except ImportError as error:
+        raise MissingExtraError(
+            f"strategy {strategy} needs the extra {strategy}: pip install 'zerocost[{strategy}]'"
+        ) from error
 
 
 def _population_for(budget: int) -> dict[str, int]:
@@ -119,10 +118,12 @@ def _population_for(budget: int) -> dict[str, int]:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Inside the block, Optuna logs only warnings and errors."""
+    """Inside the block, Optuna logs only warnings and errors, and does not say what of it is experimental."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
     finally:
         optuna.logging.set_verbosity(level)

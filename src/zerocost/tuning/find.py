@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -115,8 +114,7 @@ def find_recipe(
         return value
 
     starts = _starting_trials(names, default, settings, methods)[: max(1, trials // 2)]
-    with quiet_optuna(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    with quiet_optuna():
         sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=len(starts))
         study = optuna.create_study(sampler=sampler, direction="maximize")
         for start in starts:
