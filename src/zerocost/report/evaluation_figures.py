@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from zerocost.base.figures import BLUE, DIVERGING, GREY, ORANGE, empty_figure, label
 from zerocost.base.format import fixed, number
+from zerocost.report.figures import is_wide
 
 _PALETTE = (
     BLUE,
@@ -29,7 +30,7 @@ _DASHES = ("solid", "dash")
 def score_scatter(scores: pd.Series[float], truth: pd.Series[float], name: str, metric: str, colour: str) -> go.Figure:
     """Score (mean over seeds) against truth, one point an architecture; failed scores are left out."""
     shown = scores.dropna()
-    wide = bool(len(shown) and shown.min() > 0 and shown.max() / shown.min() > 1000)
+    wide = is_wide(shown)
     figure = empty_figure(
         250,
         showlegend=False,

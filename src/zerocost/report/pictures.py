@@ -14,6 +14,7 @@ from zerocost.base.files import check_folder, make_folder, replace_file
 from zerocost.base.format import fixed
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.evaluation.tables import BASELINES, TOGETHER
+from zerocost.report.figures import is_wide
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -111,7 +112,7 @@ def _draw_scores(evaluation: Evaluation) -> Figure:
         shown = means[name].dropna()
         panel.plot(shown, evaluation.truth[shown.index], ".", color=_kind_colour(name), markersize=3, alpha=0.7, mew=0)
         panel.set_title(f"{name}  τ = {fixed(float(evaluation.table['kendall'][name]))}")
-        if len(shown) and shown.min() > 0 and shown.max() / shown.min() > 1000:
+        if is_wide(shown):
             panel.set_xscale("log")
         else:
             panel.locator_params(axis="x", nbins=4)
