@@ -52,11 +52,11 @@ def in_unit_of(names: tuple[str, ...], value: float, unit: str) -> float:
     scale = _KINDS[kind]
     if kind == "a number":
         return value * scale[unit]
-    if not any(unit_of(name) in scale for name in names):
+    own = next((known for name in names if (known := unit_of(name)) in scale), None)
+    if own is None:
         compared = ", ".join(f"{name} ({_KIND_OF.get(unit_of(name), 'a number')})" for name in names) or "no quantity"
         remedy = "leave the unit out, or check the name"
         raise InputError(f"{value:g}{unit} is {kind}, but it is compared with {compared}; {remedy}")
-    own = next(unit_of(name) for name in names if unit_of(name) in scale)
     return value * scale[unit] / scale[own]
 
 

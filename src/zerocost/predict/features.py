@@ -17,7 +17,9 @@ from zerocost.predict.graph import graph_features, reason_without_cells
 from zerocost.spaces import SearchSpace, get
 from zerocost.spaces.architecture import Architecture
 
-_PARTS = ("proxies", "encoding", "counts", "graph")
+_OF_SPACES = {"encoding": "is no encoding", "counts": "are no choices to count", "graph": "is no graph"}
+"""The parts that come from a space, and what there is without one."""
+_PARTS = ("proxies", *_OF_SPACES)
 
 
 class Features(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -156,18 +158,14 @@ def numeric_scores(scores: pd.DataFrame) -> pd.DataFrame:
 
 def _choose_parts(space: SearchSpace | None, parts: str | Sequence[str], scores: pd.DataFrame) -> tuple[str, ...]:
     """The parts to use; `InputError` for one that the space or the scores do not have."""
-    lacking = {
-        "proxies": None if scores.shape[1] else "the scores have no column; add one or leave out the part 'proxies'",
-        "encoding": "without a space there is no encoding; name it in space= or leave out the part 'encoding'"
-        if space is None
-        else None,
-        "counts": "without a space there are no choices to count; name it in space= or leave out the part 'counts'"
-        if space is None
-        else None,
-        "graph": "without a space there is no graph; name it in space= or leave out the part 'graph'"
-        if space is None
-        else reason_without_cells(space),
-    }
+    lacking: dict[str, str | None] = dict.fromkeys(_PARTS)
+    if not scores.shape[1]:
+        lacking["proxies"] = "the scores have no column; add one or leave out the part 'proxies'"
+    if space is None:
+        for part, what in _OF_SPACES.items():
+            lacking[part] = f"without a space there {what}; name it in space= or leave out the part {part!r}"
+    else:
+        lacking["graph"] = reason_without_cells(space)
     if parts in ("all", "auto"):
         there = tuple([part for part in _PARTS if lacking[part] is None])
         if not there:

@@ -50,7 +50,7 @@ def safe_threshold(combination: Combination, scores: pd.DataFrame, accuracy: pd.
     'rank_score >= -0.289909'
     """
     numbers = filter_columns(combination, scores)
-    best = accuracy.to_numpy() >= np.sort(accuracy.to_numpy())[-math.ceil(_BEST_SHARE * len(accuracy))]
+    best = accuracy.to_numpy() >= _least_of_best(accuracy)
     margin = math.ceil(_MARGIN * len(accuracy))
     dropped: dict[str, int] = {}
     for name in numbers:
@@ -85,8 +85,13 @@ def count_passed(
     """
     text = safe_threshold(combination, scores, accuracy)
     passing = satisfies(text, filter_columns(combination, held)) if text else np.ones(len(held), dtype=bool)
-    best = truth.to_numpy() >= np.sort(accuracy.to_numpy())[-math.ceil(_BEST_SHARE * len(accuracy))]
+    best = truth.to_numpy() >= _least_of_best(accuracy)
     return PassCounts(*[int(part.sum()) for part in (best, best & passing, ~best, ~best & passing)])
+
+
+def _least_of_best(accuracy: pd.Series[float]) -> float:
+    """The accuracy from which on an architecture is among the best."""
+    return float(np.sort(accuracy.to_numpy())[-math.ceil(_BEST_SHARE * len(accuracy))])
 
 
 def filter_columns(combination: Combination, scores: pd.DataFrame) -> pd.DataFrame:
