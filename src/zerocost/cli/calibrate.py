@@ -10,7 +10,6 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost import spaces
 from zerocost.base.format import fixed, percent
 from zerocost.cli.common import (
     Data,
@@ -20,21 +19,20 @@ from zerocost.cli.common import (
     Proxies,
     Ray,
     Seed,
+    Space,
     TaskName,
     Workers,
     check_output,
     command,
     out,
     print_json,
+    read_space,
     then_written,
     write_to,
 )
 from zerocost.cli.expand import vars_of
-from zerocost.search.origin import own_space
 from zerocost.tuning.fidelity import Calibrated
 from zerocost.tuning.fidelity import calibrate as find_fidelity
-
-_SPACES = ", ".join(spaces.names())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +67,7 @@ def calibrate(
     data: Data,
     agreement: _Agreement,
     place: _Place,
-    space: Annotated[
-        str, typer.Option(help=f"A space by name ({', '.join(spaces.names())}), or FILE.py:NAME.")
-    ] = "cnn",
+    space: Space = "cnn",
     save: Annotated[
         Path | None, typer.Option(help="Write the fidelity to this .json file, for --fidelity of search and evaluate.")
     ] = None,
@@ -79,7 +75,7 @@ def calibrate(
 ) -> None:
     """Find the cheapest fidelity whose ranking agrees with that of the full networks."""
     check_output("--save", save, ".json")
-    found = find_fidelity(own_space(space) if ":" in space else space, data, **vars_of(agreement), **vars_of(place))
+    found = find_fidelity(read_space(space), data, **vars_of(agreement), **vars_of(place))
     with then_written(lambda: write_to(save, found.save), as_json):
         if as_json:
             print_json(found.as_dict())

@@ -19,6 +19,7 @@ import pandas as pd
 import typer
 from rich.console import Console
 
+from zerocost import spaces
 from zerocost.base.errors import InputError, ZerocostError
 from zerocost.base.files import check_file, write_text
 from zerocost.base.result import Result, check_parquet, write_parquet
@@ -27,7 +28,10 @@ from zerocost.combine import default, tokens
 from zerocost.data import SOURCES
 from zerocost.engine.plan import plan
 from zerocost.engine.proxy import Proxy
+from zerocost.search.origin import own_space
+from zerocost.spaces import SearchSpace
 from zerocost.tasks import TASKS
+from zerocost.tasks.metrics import METRICS
 
 Write = Callable[[], Iterable[Path]]
 """Writes files, and returns them."""
@@ -46,8 +50,10 @@ _has_width = "COLUMNS" in os.environ or (sys.stdout is not None and sys.stdout.i
 out = _Output(width=None if _has_width else _PIPED_WIDTH)
 
 SPECS = ", ".join(source.usage for source in SOURCES.values())
+SPACE_FORMS = f"A space by name ({', '.join(spaces.names())}), or FILE.py:NAME"
 _BY_DEFAULT = "or what the combination of --proxies says"
 Data = Annotated[str, typer.Option("--data", help=f"Where batches come from: {SPECS}.")]
+Space = Annotated[str, typer.Option("--space", help=f"{SPACE_FORMS}.")]
 OptionalBatch = Annotated[
     int | None,
     typer.Option(
@@ -109,6 +115,9 @@ TaskName = Annotated[
     typer.Option(
         "--task", help=f"What the outputs are for: {', '.join(TASKS)}. By default what the data is certain about."
     ),
+]
+MetricName = Annotated[
+    str | None, typer.Option("--metric", help=f"What trained networks are judged by: {', '.join(METRICS)}.")
 ]
 LossFile = Annotated[
     str | None, typer.Option(metavar="FILE.py:NAME", help="A function of outputs and targets, a mean over samples.")
@@ -192,6 +201,11 @@ def _stdout_for_json() -> Iterator[None]:
             yield
     finally:
         _JSON.reset(token)
+
+
+def read_space(name: str) -> SearchSpace | str:
+    """The space that FILE.py:NAME names; any other name as it is, as that of a shipped space."""
+    return own_space(name) if ":" in name else name
 
 
 def nothing_ran(proxies: Iterable[Proxy], scored: Container[str]) -> bool:

@@ -9,14 +9,12 @@ from typing import Annotated
 import typer
 
 from zerocost import data as data_
-from zerocost import spaces
 from zerocost.base.format import fixed, percent
 from zerocost.base.progress import report_steps
-from zerocost.cli.common import Data, check_output, command, out, print_written
+from zerocost.cli.common import Data, Space, check_output, command, out, print_written, read_space
 from zerocost.search.fit_space import fit_space
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.latency_table import record_table
-from zerocost.search.origin import own_space
 
 _SECONDS = 0.5
 """How long each layer, and each network, is measured at most."""
@@ -28,7 +26,7 @@ class _Recording:
     """What is measured."""
 
     out: Annotated[Path, typer.Option(help="Write the table to this .json file.")]
-    space: Annotated[str, typer.Option(help=f"A space by name ({', '.join(spaces.names())}), or FILE.py:NAME.")] = "cnn"
+    space: Space = "cnn"
     by: Annotated[
         str, typer.Option(help="What measures: torch, onnxruntime, torch:THREADS, or 'cmd: COMMAND {onnx}'.")
     ] = "torch"
@@ -46,8 +44,7 @@ def record(data: Data, recording: _Recording) -> None:
     """
     check_output("--out", recording.out, ".json")
     loaded = data_.load(data)
-    given = own_space(recording.space) if ":" in recording.space else recording.space
-    space, _ = fit_space(given, loaded)
+    space, _ = fit_space(read_space(recording.space), loaded)
     sample = data_.draw(loaded, 1, seed=recording.seed).inputs
     with report_steps(None, "measuring") as progress:
         table = record_table(

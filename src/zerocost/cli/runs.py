@@ -16,10 +16,9 @@ from rich.table import Table
 
 from zerocost.base.files import check_folder
 from zerocost.base.format import number, plural, seconds
-from zerocost.cli.common import out
+from zerocost.cli.common import MetricName, out
 from zerocost.cli.tables import metric_cell, metric_unit
 from zerocost.scoring.table import ScoreTable
-from zerocost.tasks.metrics import METRICS
 from zerocost.train.run import Run
 from zerocost.train.tracking import LOGGERS, check_logger
 
@@ -29,9 +28,7 @@ class TrainingOptions:
     """How networks are trained."""
 
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 10
-    metric: Annotated[str | None, typer.Option(help=f"What trained networks are judged by: {', '.join(METRICS)}.")] = (
-        None
-    )
+    metric: MetricName = None
     logger: Annotated[
         str | None,
         typer.Option(

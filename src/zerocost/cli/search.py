@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zerocost import benchmarks, report, spaces
+from zerocost import benchmarks, report
 from zerocost.base.device import check_place
 from zerocost.base.errors import InputError
 from zerocost.base.format import plural
@@ -21,9 +21,11 @@ from zerocost.cli.common import (
     Explain,
     Json,
     LossFile,
+    MetricName,
     OutputPlace,
     Proxies,
     Report,
+    Space,
     TableFiles,
     TaskName,
     Write,
@@ -32,6 +34,7 @@ from zerocost.cli.common import (
     nothing_ran,
     out,
     print_json,
+    read_space,
     then_written,
     write_to,
 )
@@ -58,15 +61,12 @@ from zerocost.search import pipeline
 from zerocost.search.export import check_export
 from zerocost.search.formats import FORMATS, check_formats
 from zerocost.search.objectives import SCORE
-from zerocost.search.origin import own_space
 from zerocost.search.pipeline import NothingFits, SearchInterrupted, SearchResult
 from zerocost.search.settings import Keeping
 from zerocost.tasks import Task
-from zerocost.tasks.metrics import METRICS
 from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
 
-_SPACES = ", ".join(spaces.names())
 _STRATEGIES = "random, evolution, local, reinforce, gradient, tpe, nsga2, cmaes or gp"
 
 
@@ -88,9 +88,7 @@ class AtShell:
     ] = None
     task: TaskName = None
     loss: LossFile = None
-    metric: Annotated[str | None, typer.Option(help=f"What trained networks are judged by: {', '.join(METRICS)}.")] = (
-        None
-    )
+    metric: MetricName = None
     output: OutputPlace = None
     proxies: Proxies = "default"
     strategy: Annotated[str, typer.Option(help=f"What proposes architectures: {_STRATEGIES}.")] = "random"
@@ -143,7 +141,7 @@ class _SearchOutput:
 @command
 def search(
     data: Data,
-    space: Annotated[str, typer.Option(help=f"A space by name ({_SPACES}), or FILE.py:NAME.")] = "cnn",
+    space: Space = "cnn",
     *,
     settings: Annotated[dict[str, Any], SettingsOf(pipeline.Pipeline, AtShell, leave_out=("space", "limits"))],
     keeping: Keeping,
@@ -161,7 +159,7 @@ def search(
     interrupted, refusals = False, "nothing was proposed, so nothing was scored"
     try:
         result = pipeline.search(
-            own_space(own) if own else space,
+            read_space(space),
             data,
             **settings | tables | vars_of(keeping) | kept,
         )

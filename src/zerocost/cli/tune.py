@@ -10,10 +10,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost import benchmarks, spaces
+from zerocost import benchmarks
 from zerocost.base.device import check_place
 from zerocost.base.format import fixed
 from zerocost.cli.common import (
+    SPACE_FORMS,
     SPECS,
     Device,
     Json,
@@ -25,16 +26,15 @@ from zerocost.cli.common import (
     command,
     out,
     print_json,
+    read_space,
     then_written,
     write_to,
 )
 from zerocost.cli.expand import vars_of
-from zerocost.search.origin import own_space
 from zerocost.tuning import Tuned
 from zerocost.tuning import tune as tune_combination
 from zerocost.tuning.tune import CANDIDATES
 
-_SPACES = ", ".join(spaces.names())
 _BENCHMARKS = ", ".join(benchmarks.names())
 
 
@@ -102,9 +102,7 @@ class _Trained:
             f"or train wrote, or a benchmark by name: {_BENCHMARKS}."
         ),
     ]
-    space: Annotated[
-        str | None, typer.Option(help=f"A space by name ({_SPACES}), or FILE.py:NAME; a benchmark has its own.")
-    ] = None
+    space: Annotated[str | None, typer.Option(help=f"{SPACE_FORMS}; a benchmark has its own.")] = None
     task: TaskName = None
     data: Annotated[
         str | None, typer.Option(help=f"Where batches come from: {SPECS}. A benchmark may have its own.")
@@ -119,7 +117,7 @@ def tune(given: _Trained, choices: _Choices, effort: _Effort, place: _TunePlace,
     check_output("--save", save, ".json")
     tuned = tune_combination(
         benchmarks.get(trained) if trained in benchmarks.names() else trained,
-        own_space(space) if space and ":" in space else space,
+        space and read_space(space),
         given.data,
         task=given.task,
         proxies=choices.proxies,
