@@ -16,15 +16,15 @@ from zerocost.integrations import huggingface, timm
 from zerocost.integrations.huggingface import TASKS
 from zerocost.scoring.candidates import Builder, as_builders, is_network
 
-TARGET_FORMS = "FILE.py:NAME[,…]|timm:NAMES|hf:[TASK:]PATH"
-CANDIDATES_HELP = (
+_TARGET_FORMS = "FILE.py:NAME[,…]|timm:NAMES|hf:[TASK:]PATH"
+_CANDIDATES_HELP = (
     "In your own file: a mapping from name to a function that builds a network, a list of such functions, a function "
     "that returns one of these, or one that builds a network; several names are joined by commas. Or models of timm, "
     "as in 'timm:resnet1*,vit_tiny_*'; or models of Hugging Face transformers from a JSON configuration or a folder "
     f"of them, as in 'hf:configs/' or 'hf:masked-lm:configs/', for a task of {', '.join(TASKS)}. By default the task "
     "is that of the saved model, else the first."
 )
-Target = Annotated[str, typer.Argument(metavar=TARGET_FORMS, help=CANDIDATES_HELP)]
+Target = Annotated[str, typer.Argument(metavar=_TARGET_FORMS, help=_CANDIDATES_HELP)]
 
 
 def load_candidates(target: str, data: str, task: str | None = None) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from zerocost.base.errors import DiskFullError, ZerocostError, describe_nearest,
 from zerocost.base.files import write_error
 from zerocost.base.interrupt import INTERRUPTED, raise_at_interrupt
 
-NOTHING_FOUND, FULL, BAD_INPUT, TERMINATED = 1, 1, 2, 143
+NOTHING_FOUND, FULL, BAD_INPUT, _TERMINATED = 1, 1, 2, 143
 err = Console(stderr=True)
 _UsageError: Any = typer.BadParameter.__base__
 """What typer raises for any wrong use of options and arguments."""
@@ -77,7 +77,7 @@ def _one_line() -> Iterator[None]:
         fail(str(stop) or "interrupted", INTERRUPTED)
     except (BrokenPipeError, SystemExit) as end:
         if isinstance(end, SystemExit) and end.code != 1:  # how the trainer ends at SIGTERM
-            fail("terminated before the end", TERMINATED)
+            fail("terminated before the end", _TERMINATED)
         _discard_output()  # the reader has gone, which rich tells by the exit code 1
         raise typer.Exit(0) from None
     except OSError as error:

@@ -13,7 +13,7 @@ from zerocost.data.digits import BRIGHTEST
 from zerocost.data.tensors import StandardImages, TensorData, channel_statistics
 
 TRAIN, VALIDATION = 150, 647  # and 1,000 to test on
-SHIFT, NOISE = 1, 0.15  # largest shift in pixels; standard deviation for pixels from 0 to 1
+_SHIFT, NOISE = 1, 0.15  # largest shift in pixels; standard deviation for pixels from 0 to 1
 
 
 class DigitParts(NamedTuple):
@@ -38,8 +38,8 @@ def hard_digits() -> DigitParts:
 
     data, rng = read(), np.random.default_rng(0)
     order = rng.permutation(len(data.target))
-    grey = pad(torch.tensor(data.images[order], dtype=torch.float32) / BRIGHTEST, [SHIFT] * 4)
-    corners = rng.integers(0, 2 * SHIFT + 1, (len(order), 2)).tolist()
+    grey = pad(torch.tensor(data.images[order], dtype=torch.float32) / BRIGHTEST, [_SHIFT] * 4)
+    corners = rng.integers(0, 2 * _SHIFT + 1, (len(order), 2)).tolist()
     shifted = torch.stack([image[y : y + 8, x : x + 8] for image, (y, x) in zip(grey, corners, strict=True)])
     noisy = shifted + NOISE * torch.from_numpy(rng.standard_normal(shifted.shape, dtype=np.float32))
     images, targets = noisy.unsqueeze(1).repeat(1, 3, 1, 1), torch.tensor(data.target[order])

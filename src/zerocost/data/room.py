@@ -6,7 +6,7 @@ import os
 
 from zerocost.base.errors import InputError
 
-MOST_VALUES = 10**8
+_MOST_VALUES = 10**8
 """Values that a random sample may have."""
 
 
@@ -24,9 +24,9 @@ def check_room(count: int, what: str) -> None:
 
 
 def check_sample(values: int, usage: str) -> None:
-    """`InputError` for a random sample of more than `MOST_VALUES` values."""
-    if values > MOST_VALUES:
-        raise InputError(f"a sample of {values:,} values is too large, at most {MOST_VALUES:,} are possible; {usage}")
+    """`InputError` for a random sample of more than `_MOST_VALUES` values."""
+    if values > _MOST_VALUES:
+        raise InputError(f"a sample of {values:,} values is too large, at most {_MOST_VALUES:,} are possible; {usage}")
 
 
 def _memory_size() -> int:

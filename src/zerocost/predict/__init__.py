@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ESTIMATORS", "Belief", "Features", "Surrogate", "Validation", "graph_features", "learn", "next_for_front"]
 
-MODULES = {
+_MODULES = {
     "Belief": "belief",
     "ESTIMATORS": "estimators",
     "Features": "features",
@@ -32,4 +32,4 @@ def __getattr__(name: str) -> object:
     """Load a public name when it is first used, and scikit-learn with it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{MODULES[name]}"), name)
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

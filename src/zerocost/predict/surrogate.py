@@ -19,7 +19,7 @@ from zerocost.predict.features import Features, numeric_scores
 from zerocost.predict.validation import Validation, validate_predictions
 from zerocost.spaces import SearchSpace
 
-FEWEST_TARGETS = 5
+_FEWEST_TARGETS = 5
 """Fewest targets for cross-validation."""
 _LEAST_STD = 0.02
 """The least standard deviation of a prediction, in ranks from 0 to 1: targets are not exact either."""
@@ -125,11 +125,11 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = X.shape[1]
         self.targets_ = targets
         self.constant_ = bool(np.ptp(targets) == 0)
-        self.factor_ = 1.0 if len(targets) >= FEWEST_TARGETS else np.nan
+        self.factor_ = 1.0 if len(targets) >= _FEWEST_TARGETS else np.nan
         if self.constant_:
             return self
         self.fitted_ = self._fitted(X, targets, pool)
-        if len(targets) < FEWEST_TARGETS:
+        if len(targets) < _FEWEST_TARGETS:
             return self
         squares: list[float] = []
         for train, test in _split_folds(len(targets), min(5, len(targets)), self.seed):
@@ -188,9 +188,9 @@ class Surrogate(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             InputError: as in `fit`.
         """
         X, targets = numeric_scores(X), _numeric_targets(X, y)  # noqa: N806
-        if len(targets) < FEWEST_TARGETS:
+        if len(targets) < _FEWEST_TARGETS:
             return Validation.without(
-                len(targets), f"cross-validation needs {FEWEST_TARGETS} targets, but got {len(targets)}"
+                len(targets), f"cross-validation needs {_FEWEST_TARGETS} targets, but got {len(targets)}"
             )
         if np.ptp(targets) == 0:
             return Validation.without(len(targets), "all targets are equal, there is no order to predict")

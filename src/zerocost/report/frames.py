@@ -21,7 +21,7 @@ _NUMBER = r"(?<![\w.])-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?!\w)"
 
 SURVIVORS, RANDOM = "survivors", "random picks"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
-TRAINED, SPREAD = "trained metric", "trained sd"
+TRAINED, _SPREAD = "trained metric", "trained sd"
 """Columns of the ranking; no score can have these names."""
 UNTRAINED = "not trained"
 """How the reason begins for which a budget of trainings left out a candidate."""
@@ -98,9 +98,11 @@ def ranking_table(result: SearchResult) -> pd.DataFrame:
         frame = frame.assign(
             **{str(name): column for name, column in progress.objective_values(result, result.table).items()}
         )
-    columns = {"metric": TRAINED, "sd": SPREAD}
+    columns = {"metric": TRAINED, "sd": _SPREAD}
     trained = trained_table(run_table(result)).drop_duplicates("name").set_index("name").rename(columns=columns)
-    ranked = frame.join(trained[[TRAINED, SPREAD]]).assign(rank=frame["rank_score"].rank(ascending=False, method="min"))
+    ranked = frame.join(trained[[TRAINED, _SPREAD]]).assign(
+        rank=frame["rank_score"].rank(ascending=False, method="min")
+    )
     ranked = ranked.sort_values("rank", kind="stable", na_position="last")
     reasons, kept = {**result.table.dropped, **result.kept.dropped}, set(result.kept.frame.index)
     dropped = [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zerocost.report.front import Front
     from zerocost.report.names import Names
 
-OTHERS, FRONT, KEPT, KNEE = "#8a93a1", "#1f9d72", COLOURS[SURVIVORS], COLOURS[RANDOM]
+OTHERS, FRONT, KEPT, _KNEE = "#8a93a1", "#1f9d72", COLOURS[SURVIVORS], COLOURS[RANDOM]
 MOST_POINTS = 1000
 """Most points of a plot that are neither on the front nor kept; of more, every second, third, … is shown."""
 _MOST_LINES = 6
@@ -76,7 +76,7 @@ def front_figure(points: pd.DataFrame, front: Front, kept: Collection[str], name
         (
             points[points.index == front.knee],
             "knee",
-            {"mode": "markers", "marker": {"color": KNEE, "size": 15, "symbol": "star"}},
+            {"mode": "markers", "marker": {"color": _KNEE, "size": 15, "symbol": "star"}},
         ),
         (
             points[points.index.isin(list(kept))],

@@ -30,15 +30,15 @@ from zerocost.spaces.base import SearchSpace
 ROUND_SIZE = 8
 """Architectures that are proposed before the strategy learns what they were worth, so that they can be measured at
 once. Always the same, however many processes there are, so that the result does not depend on their number."""
-TIGHT = 40
+_TIGHT = 40
 """Proposals over a limit after which others are moved towards it, if fewer than one in ten keeps to it."""
-MOST_VAIN = 3
+_MOST_VAIN = 3
 """Proposals in a row that are moved towards a limit in vain, after which none is."""
 MOST_IDLE = 1000
 """Proposals in a row that may bring nothing to measure."""
 _EXHAUSTED = "the space is exhausted"
 
-Repair = Callable[[Architecture, SearchSpace, np.random.Generator], Architecture | None]
+_Repair = Callable[[Architecture, SearchSpace, np.random.Generator], Architecture | None]
 """An architecture that keeps to the limits, near one that does not."""
 LimitCheck = Callable[[Architecture], str | None]
 """Why an architecture is over a limit; None when it keeps to all."""
@@ -149,7 +149,7 @@ class Proposer:
     objectives: Objectives
     stopping: Stopping
     limit: LimitCheck = lambda arch: None
-    repair: Repair | None = None
+    repair: _Repair | None = None
     shared: bool = False
     found: Exploration = field(default_factory=Exploration)
 
@@ -200,8 +200,8 @@ class Proposer:
     def propose_repaired(self, trial: optuna.Trial, text: str) -> None:
         """Where proposals keep being over a limit, put one that keeps to it next in the study."""
         refused, kept = len(self.found.rejected), len(self.found.measured.keys() - self.repaired)
-        vain = self.vain >= MOST_VAIN
-        if self.repair is None or not text or self.shared or vain or refused < max(TIGHT, 9 * kept):
+        vain = self.vain >= _MOST_VAIN
+        if self.repair is None or not text or self.shared or vain or refused < max(_TIGHT, 9 * kept):
             return
         rng = np.random.default_rng(trial.number)
         arch, fitting = self.space.parse(text), list(self.found.measured)

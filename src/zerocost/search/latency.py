@@ -23,7 +23,8 @@ from zerocost.engine.model.network import Network
 from zerocost.engine.outputs import no_output
 from zerocost.search.sizes import first_sample, repeat_sample
 
-WARM_UP, LEAST, PRECISION = 3, 10, 0.01
+_WARM_UP, _LEAST, PRECISION = 3, 10, 0.01
+"""Passes that warm up, passes that are timed at least, and the share of it to which the median is to be known."""
 
 
 class Timing(NamedTuple):
@@ -82,10 +83,10 @@ def _time_passes(model: nn.Module, inputs: Any, device: torch.device, seconds: f
         start = _now(device)
         network.run(tensors, arguments)  # leaves `tensors` in the model's places
         left = seconds - (_now(device) - start)
-        return time_passes(partial(call, network.model, arguments), partial(_now, device), left, WARM_UP - 1)
+        return time_passes(partial(call, network.model, arguments), partial(_now, device), left, _WARM_UP - 1)
 
 
-def time_passes(run: Callable[[], Any], now: Callable[[], float], seconds: float, warm_up: int = WARM_UP) -> Timing:
+def time_passes(run: Callable[[], Any], now: Callable[[], float], seconds: float, warm_up: int = _WARM_UP) -> Timing:
     """The timing of something that is run again and again: at least once, until it is precise or the time is over.
 
     Args:
@@ -124,7 +125,7 @@ def _spread(times: list[float]) -> float:
 
 def _is_precise(times: list[float]) -> bool:
     """Whether the median is known to one per cent."""
-    return len(times) >= LEAST and _spread(times) <= PRECISION * statistics.median(times) * len(times) ** 0.5
+    return len(times) >= _LEAST and _spread(times) <= PRECISION * statistics.median(times) * len(times) ** 0.5
 
 
 def latency_conditions(*, batch: int = 1, device: str | torch.device = "cpu") -> str:

@@ -16,7 +16,7 @@ from zerocost.base.units import unit_of
 from zerocost.search.sizes import Cost
 from zerocost.spaces import Architecture, SearchSpace
 
-MOST_MOVES = 200
+_MOST_MOVES = 200
 """Moves after which an architecture that is over a limit is given up."""
 Limit = Callable[[Architecture], object]
 """A limit of the user's own: True or None when an architecture keeps to it, else False, or the reason as a text."""
@@ -122,10 +122,10 @@ class Limits:
     def repair(self, arch: Architecture, space: SearchSpace, rng: np.random.Generator) -> Architecture | None:
         """An architecture that keeps to all limits, near one that does not, by moves that never lead further away.
 
-        None where there is none within `MOST_MOVES` moves.
+        None where there is none within `_MOST_MOVES` moves.
         """
         over = self.excess(arch)
-        for _ in range(MOST_MOVES):
+        for _ in range(_MOST_MOVES):
             if not over:
                 return arch
             moved = space.mutate(arch, rng)

@@ -15,7 +15,7 @@ _BEST_SHARE = 0.2
 """The share of the trained architectures, by accuracy, that counts as the best."""
 _MARGIN = 0.1
 """The share of the trained architectures between the threshold and the lowest of the best."""
-LEAST_PASSED, LEAST_DROPPED = 0.95, 0.1
+_LEAST_PASSED, _LEAST_DROPPED = 0.95, 0.1
 """The share of the held-out best that a threshold must let pass, and that of the others it must drop."""
 
 
@@ -33,8 +33,8 @@ class PassCounts(NamedTuple):
     @property
     def reliable(self) -> bool:
         """Whether enough of the best passed and enough of the others did not."""
-        kept = self.best_passed >= LEAST_PASSED * self.best
-        return self.best > 0 and kept and self.others - self.others_passed >= LEAST_DROPPED * self.others
+        kept = self.best_passed >= _LEAST_PASSED * self.best
+        return self.best > 0 and kept and self.others - self.others_passed >= _LEAST_DROPPED * self.others
 
 
 def safe_threshold(combination: Combination, scores: pd.DataFrame, accuracy: pd.Series[float]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-PLACES = {
+_PLACES = {
     "as_module": "zerocost.integrations.keras.module",
     "load": "zerocost.integrations.keras.library",
     "ZeroCostTuner": "zerocost.integrations.kerastuner",
@@ -15,6 +15,6 @@ __all__ = ["ZeroCostTuner", "as_module", "filtered", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in PLACES:
+    if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(PLACES[name]), name)
+    return getattr(import_module(_PLACES[name]), name)

@@ -22,7 +22,7 @@ from zerocost.scoring.card import ScoreCard, failed_card
 from zerocost.scoring.score import score_batches as evaluate_module
 from zerocost.tasks import Task
 
-Found = TypeVar("Found")
+_Found = TypeVar("_Found")
 
 
 def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, task: Task, seed: int) -> ScoreCard:
@@ -91,7 +91,7 @@ def _user_modules(keras: Any, model: Any, path: Path) -> dict[str, str | None]:
     return {name: getattr(sys.modules.get(name), "__file__", None) for name in sorted(own)}
 
 
-def _read_model(step: Callable[..., Found], *arguments: Any) -> Found:
+def _read_model(step: Callable[..., _Found], *arguments: Any) -> _Found:
     """The result of a step that reads the model; `Failure` with what it raised."""
     try:
         return step(*arguments)
