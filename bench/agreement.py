@@ -24,7 +24,8 @@ from rich.table import Table
 from scipy.stats import spearmanr
 
 import zerocost as zc
-from zerocost.base.fidelity import FULL, Fidelity, resize
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.base.resize import resize
 from zerocost.scoring.rank import rank_batch
 
 OURS = {

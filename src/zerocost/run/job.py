@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from zerocost import data as data_
 from zerocost.base.errors import InputError
-from zerocost.base.fidelity import check_no_larger, resize_classes
+from zerocost.base.resize import check_no_larger, resize, resize_classes
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
 from zerocost.data.batch import check_batches
@@ -19,7 +19,7 @@ from zerocost.engine.signals import SIGNALS, Signal
 from zerocost.proxies.registry import resolve
 from zerocost.scoring.parallel import own_signals
 from zerocost.scoring.rank import score_candidate
-from zerocost.spaces import Fidelity, SearchSpace, resize
+from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.store import Score
 from zerocost.tasks import Task, classification
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from zerocost.base.errors import InputError, unknown
-from zerocost.base.fidelity import Fidelity, resize
+from zerocost.base.fidelity import Fidelity
+from zerocost.base.resize import resize
 from zerocost.base.seeding import seeded, stream
 from zerocost.data import Batch
 from zerocost.samplers.base import TRIES, ProposalOptions, SpaceSampler

@@ -14,8 +14,9 @@ from torch import nn
 
 from zerocost import data as data_
 from zerocost.base.conditions import parse_clauses
-from zerocost.base.fidelity import check_no_larger, check_space
+from zerocost.base.fidelity import check_space
 from zerocost.base.format import name_of
+from zerocost.base.resize import check_no_larger
 from zerocost.base.version import VERSION
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank

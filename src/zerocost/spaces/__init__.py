@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from zerocost.base.errors import InputError, unknown
-from zerocost.base.fidelity import FULL, Fidelity, resize
+from zerocost.base.fidelity import FULL, Fidelity
+from zerocost.base.resize import resize
 from zerocost.spaces import (
     bert,
     cnn,

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from zerocost.base.fidelity import Fidelity, resize
+from zerocost.base.fidelity import Fidelity
+from zerocost.base.resize import resize
 from zerocost.base.seeding import seeded
 from zerocost.engine.inputs import call
 from zerocost.scoring.candidates import initialise
