@@ -18,10 +18,10 @@ from torch import Tensor
 
 from zerocost.base.errors import Failure, InputError
 from zerocost.combine import Combination
+from zerocost.data import draw
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import resolve
 from zerocost.run import Job, Scorer, draw_job_batches
-from zerocost.search.measure import mean_scores
 from zerocost.search.sizes import SIZE_PROXIES, size_costs
 from zerocost.spaces import FULL, Fidelity, SearchSpace
 from zerocost.statistics.kendall_interval import kendall_interval
@@ -29,6 +29,7 @@ from zerocost.statistics.ranking import Values, kendall
 from zerocost.store import Store
 from zerocost.tasks import Task
 from zerocost.tuning.part_sets import PartSet
+from zerocost.tuning.scores import mean_frame
 
 PROBES = 3
 """Networks on which costs are counted and timed."""
@@ -150,8 +151,7 @@ class Runner:
 
     def full_sizes(self, texts: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
         """The named sizes of the full networks, NaN where there is none: a search limits these at any fidelity."""
-        inputs, _ = draw_job_batches(self.data, [self.seed], 1, 1, False, FULL)[self.seed][0]
-        known = size_costs(self.space, inputs, self.task.output)
+        known = size_costs(self.space, draw(self.data, 1, seed=self.seed).inputs, self.task.output)
         for text in texts:
             if text not in self.sizes:
                 found = {name: known[name](self.space.parse(text)) for name in names}
@@ -172,11 +172,8 @@ class _Scoring:
 
     def scores(self, texts: Sequence[str]) -> pd.DataFrame:
         """A row an architecture, a column a proxy, NaN where it failed; sizes are those of the full networks."""
-        found = self.scorer(texts)
-        seeds, names = list(self.scorer.fingerprints), list(self.scorer.identities)
-        rows = {text: mean_scores([found[text, seed] for seed in seeds]) for text in texts}
-        values = {t: {n: v for n, v in row.items() if isinstance(v, float)} for t, row in rows.items()}
-        frame = pd.DataFrame.from_dict(values, orient="index", columns=names, dtype=float)
+        names = list(self.scorer.identities)
+        frame = mean_frame(self.scorer(texts), texts, list(self.scorer.fingerprints), names)
         sizes = [name for name in names if name in SIZE_PROXIES]
         if sizes:
             frame = frame.assign(**self.runner.full_sizes(texts, sizes))
@@ -188,7 +185,7 @@ def grid(runner: Runner) -> list[Fidelity]:
     inputs, _ = draw_job_batches(runner.data, [runner.seed], 1, 1, False, FULL)[runner.seed][0]
     side = inputs.shape[-1] if isinstance(inputs, Tensor) and inputs.ndim == 4 and inputs.is_floating_point() else 0
     pixels = [None, *(side // part for part in (2, 4) if side // part >= _SMALLEST)]
-    batches = [None, *(runner.samples // part for part in (4,) if runner.samples // part >= _SMALLEST)]
+    batches = [None, *([runner.samples // 4] if runner.samples // 4 >= _SMALLEST else [])]
     every = product((1.0, 0.5, 0.25), (1.0, 0.5, 0.2), pixels, batches, (None, 3))
     return [one for one in (Fidelity(*each) for each in every) if one != FULL]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,11 +13,13 @@ from zerocost.base.errors import Failure, InputError
 from zerocost.base.fidelity import as_fidelities
 from zerocost.base.progress import StageProgress
 from zerocost.base.whole import is_whole
+from zerocost.data import draw
 from zerocost.engine.proxy import Proxy
-from zerocost.run import Job, Scorer, draw_job_batches
+from zerocost.run import Job, Scorer, Scores, draw_job_batches
+from zerocost.run.job import Key
 from zerocost.search.measure import mean_scores
 from zerocost.search.sizes import SIZE_PROXIES, size_costs_by
-from zerocost.spaces import FULL, Fidelity, SearchSpace
+from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.store import Store
 from zerocost.tasks import Task, classification
 
@@ -137,20 +139,27 @@ def score_settings(
         reasons += [one.reason for scores in found.values() for one in scores.values() if one.reason]
         for one in settings:
             if (one.fidelity, one.batch) == (fidelity, batch):
-                rows = {t: mean_scores([found[t, s] for s in seeds[: one.repeats]]) for t in texts}
-                values = {t: {n: v for n, v in row.items() if isinstance(v, float)} for t, row in rows.items()}
-                frames[one] = pd.DataFrame.from_dict(values, orient="index", columns=names, dtype=float)
+                frames[one] = mean_frame(found, texts, seeds[: one.repeats], names)
     if all(frame.isna().all(axis=None) for frame in frames.values()):
         raise InputError(f"no network could be scored: {reasons[0]}")
     sizes = _full_sizes(texts, scoring, [name for name in SIZE_PROXIES if name in names])
     return {one: frames[one].assign(**sizes) for one in settings}
 
 
+def mean_frame(
+    found: Mapping[Key, Scores], texts: Sequence[str], seeds: Sequence[int], names: Sequence[str]
+) -> pd.DataFrame:
+    """A row an architecture, a column a proxy: means over the seeds, NaN where one failed."""
+    rows = {text: mean_scores([found[text, seed] for seed in seeds]) for text in texts}
+    values = {text: {name: v for name, v in row.items() if isinstance(v, float)} for text, row in rows.items()}
+    return pd.DataFrame.from_dict(values, orient="index", columns=list(names), dtype=float)
+
+
 def _full_sizes(texts: Sequence[str], scoring: ScoringSetup, names: Sequence[str]) -> dict[str, list[float]]:
     """The named sizes of the full networks, NaN where there is none: a search limits these at any fidelity."""
     if not names:
         return {}
-    inputs, _ = draw_job_batches(scoring.data, [scoring.seed], 1, 1, False, FULL)[scoring.seed][0]
+    inputs = draw(scoring.data, 1, seed=scoring.seed).inputs
     found: dict[str, list[float]] = {name: [] for name in names}
     apart = scoring.ray is not None or scoring.workers not in (None, 1)
     with size_costs_by(apart, scoring.space, inputs, scoring.task.output) as known:
