@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from textwrap import TextWrapper
 from typing import Any, ParamSpec, TypeVar, cast
 
+from zerocost.base.errors import unknown
 from zerocost.base.whole import check_whole
 
 P = ParamSpec("P")
@@ -60,6 +61,14 @@ def inherit_texts(kind: type[T]) -> type[T]:
         lines = [wrapped.fill(f"{name}: {text}") for name, text in inherited.items()]
         kind.__doc__ = "\n".join([inspect.cleandoc(kind.__doc__), *lines, ""])
     return kind
+
+
+def check_known(kind: type, settings: Iterable[str], see: str) -> None:
+    """`InputError` for the name of a setting that is no field of a dataclass; `see` lists those that are."""
+    known = {one.name for one in fields(kind)}
+    for name in settings:
+        if name not in known:
+            raise unknown("setting", name, known, see)
 
 
 def takes(arguments: Callable[P, object]) -> Callable[[Callable[..., R]], Callable[P, R]]:

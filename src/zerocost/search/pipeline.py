@@ -9,7 +9,7 @@ from typing import Any
 
 from zerocost import data as data_
 from zerocost.base.device import check_device
-from zerocost.base.errors import InputError, unknown
+from zerocost.base.errors import InputError
 from zerocost.base.files import check_folder
 from zerocost.base.progress import StageProgress, report_stages
 from zerocost.benchmarks.base import Benchmark
@@ -18,7 +18,7 @@ from zerocost.data.as_batch import first_batch
 from zerocost.data.balance import listed_targets
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.fit_space import Space
-from zerocost.search.group import inherit_texts, takes
+from zerocost.search.group import check_known, inherit_texts, takes
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.names import check_names
 from zerocost.search.objectives import ACCURACY, SCORE, is_metric
@@ -214,9 +214,7 @@ def search(space: Space, data: Any, **settings: Any) -> SearchResult:
     >>> len(found.table), list(found.kept.frame.index) == list(found.table.frame.index)[:2]
     (6, True)
     """
-    known, of_pipeline = ({one.name for one in fields(kind)} for kind in (_SearchArguments, Pipeline))
-    for name in settings:
-        if name not in known:
-            raise unknown("setting", name, known, "help(zc.search)")
-    of_run = {name: settings.pop(name) for name in known - of_pipeline if name in settings}
+    check_known(_SearchArguments, settings, "help(zc.search)")
+    of_pipeline = {one.name for one in fields(Pipeline)}
+    of_run = {name: settings.pop(name) for name in settings.keys() - of_pipeline}
     return Pipeline(space, **settings).run(data, **of_run)

@@ -16,7 +16,7 @@ from torch import nn
 
 from zerocost import data as data_
 from zerocost.base.device import check_place
-from zerocost.base.errors import InputError, unknown
+from zerocost.base.errors import InputError
 from zerocost.base.fidelity import as_fidelities, check_space, split_fidelities
 from zerocost.base.files import write_text
 from zerocost.base.format import join_words, percent
@@ -28,7 +28,7 @@ from zerocost.data.batch import usual_size
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import portable_proxies
 from zerocost.search.fit_space import fit_space
-from zerocost.search.group import SettingsGroup, at_least, takes
+from zerocost.search.group import SettingsGroup, at_least, check_known, takes
 from zerocost.spaces import FULL, Fidelity, SearchSpace, distinct
 from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
@@ -178,10 +178,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
     >>> str(found.fidelity), found.cost > 0
     ('width=0.5', True)
     """
-    known = {one.name for one in fields(_Arguments)}
-    for name in settings:
-        if name not in known:
-            raise unknown("setting", name, known, "help(zc.fidelity.calibrate)")
+    check_known(_Arguments, settings, "help(zc.fidelity.calibrate)")
     given = _Arguments(space, data, **settings)
     check_place(given.device, given.ray)
     source = data_.load(data, task=task_name(given.task))
