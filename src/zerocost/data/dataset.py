@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from zerocost.base.errors import InputError
 from zerocost.base.torch_state import neutral_torch
 from zerocost.data.balance import class_labels
 from zerocost.data.collated import Collated
+from zerocost.data.source_data import SourceData
 from zerocost.data.sources import open_source
 from zerocost.data.tensors import TensorData, as_inputs, as_targets, check_classes
 
@@ -59,22 +59,20 @@ def load(data: Any, *, task: str | None = None) -> Dataset[Any]:
     counts_classes = task in (None, "classification") and not isinstance(data, Dataset | DataLoader)
     if counts_classes and isinstance(dataset, TensorData):
         check_classes(dataset.targets)
-    retarget = getattr(dataset, "for_task", None)
-    if task is not None and retarget is not None:
-        dataset = cast("Dataset[Any]", retarget(task))
+    if task is not None and isinstance(dataset, SourceData):
+        dataset = dataset.for_task(task)
     own = isinstance(data, DataLoader) and data.batch_sampler is not None and data.collate_fn is not default_collate
     return Collated(dataset, data.collate_fn) if own else dataset
 
 
 def load_held(data: Any, task: str | None) -> Any:
-    """`load` of a spec, a pair or list, or a table, for a task; anything else, such as a batch or a DataLoader, stays
-    what it is, as batches can be drawn from it.
+    """`load` of a spec, a pair or list, or a source's data, for a task; anything else, such as a batch or a DataLoader,
+    stays what it is, as batches can be drawn from it.
 
     >>> load_held((torch.ones(2, 1), torch.tensor([0, 1])), None)[1], load_held(torch.ones(1), None)
     ((tensor([1.]), 1), tensor([1.]))
     """
-    held = isinstance(data, str | tuple | list) or hasattr(data, "for_task")
-    return load(data, task=task) if held else data
+    return load(data, task=task) if isinstance(data, str | tuple | list | SourceData) else data
 
 
 @neutral_torch()
@@ -108,7 +106,7 @@ def split(data: Any, fraction: float = 0.2, *, seed: int = 0) -> tuple[Dataset[A
     labels = class_labels(dataset)
     if labels is not None:  # classes side by side, so that evenly spaced picks take the same share of each
         order = order[labels[order].argsort(stable=True)]
-    gap = getattr(dataset, "gap", None)
+    gap = dataset.gap if isinstance(dataset, SourceData) else None
     due = (torch.arange(count + 1, dtype=torch.float64) * fraction + 0.5).floor()
     chosen = due.diff() > 0
     if not 0 < fraction < 1 or not 0 < int(chosen.sum()) < count:
@@ -134,18 +132,16 @@ def standardise_alike(train: Dataset[Any], validation: Dataset[Any]) -> tuple[Da
     if isinstance(train, Collated) and isinstance(validation, Collated):
         first, second = standardise_alike(train.dataset, validation.dataset)
         return Collated(first, train.collate_fn), Collated(second, validation.collate_fn)
-    beside = getattr(train, "beside", None)
-    if beside is None or type(train) is not type(validation):
-        return train, validation
-    return cast("tuple[Dataset[Any], Dataset[Any]]", beside(validation))
+    if isinstance(train, SourceData) and type(train) is type(validation):
+        return train.beside(validation)
+    return train, validation
 
 
 def _parts(dataset: Dataset[Any], train: Tensor, validation: Tensor) -> tuple[Dataset[Any], Dataset[Any]]:
     """Two parts of a dataset, which may make them itself."""
-    own: Callable[[Tensor, Tensor], tuple[Dataset[Any], Dataset[Any]]] | None = getattr(dataset, "parts", None)
-    if own is not None:
-        return own(train, validation)
-    if type(dataset) is Subset and hasattr(dataset.dataset, "parts"):
+    if isinstance(dataset, SourceData):
+        return dataset.parts(train, validation)
+    if type(dataset) is Subset and isinstance(dataset.dataset, SourceData):
         within = torch.tensor(list(dataset.indices))
         return _parts(dataset.dataset, within[train], within[validation])
     return Subset(dataset, train.tolist()), Subset(dataset, validation.tolist())

@@ -19,6 +19,7 @@ from zerocost.base.errors import InputError
 from zerocost.data.alike import find_places
 from zerocost.data.paths import parse_path, parse_positive_int
 from zerocost.data.room import check_room
+from zerocost.data.source_data import SourceData
 from zerocost.data.tensors import channel_statistics
 
 _SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -28,7 +29,7 @@ _WHITE_OF_DEEP = {"I": 65535, "F": 1}
 """White in a grey image of more than 8 bits, by the first letter of Pillow's mode: whole numbers and fractions."""
 
 
-class Pictures(Dataset[Any]):
+class Pictures(SourceData):
     """Pictures in files, each a standardised float32 3×size×size tensor, with its target, which a subclass reads.
 
     They are standardised by mean and deviation of the channels over up to 256 of some rows, drawn once.

@@ -43,6 +43,7 @@ class _Windows(TensorData):
     (3, torch.Size([3, 1]), torch.Size([1]))
     """
 
+    gap: int
     notes: Sequence[str] = ()
     """A line for each column that is left out."""
 

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.data import Dataset
 
 from zerocost.base.errors import InputError
+from zerocost.data.source_data import SourceData
 
 _Array = Tensor | np.ndarray[Any, np.dtype[Any]]
 
 _MOST_LISTED = 5  # most values that a message lists
 
 
-class TensorData(Dataset[Any]):
+class TensorData(SourceData):
     """Item `i` is `(images[i], targets[i])`, or `images[i]` alone when there are no targets. Labels come as `int`.
 
     Args:
