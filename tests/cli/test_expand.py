@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.testing import CliRunner
 
-from zerocost.cli.common import command
-from zerocost.cli.expand import SettingsOf, expand
+from zerocost.cli.expand import SettingsOf, command, expand
 from zerocost.cli.search import AtShell, search
 from zerocost.search.group import SettingsGroup, at_least
 from zerocost.search.pipeline import Pipeline

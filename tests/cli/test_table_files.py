@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from zerocost import ScoreTable, SearchResult
-from zerocost.cli import common
+from zerocost.cli import output
 
 DATA = ("--data", "digits:8", "--batch", 16, "--proxies", "snip")
 
@@ -51,6 +51,6 @@ def test_a_piped_table_is_as_wide_as_columns_says(columns, width, run, monkeypat
     monkeypatch.delenv("COLUMNS", raising=False)
     if columns is not None:
         monkeypatch.setenv("COLUMNS", columns)
-    loaded_again = runpy.run_path(common.__file__)["out"]
+    loaded_again = runpy.run_path(output.__file__)["out"]
     monkeypatch.setattr("zerocost.cli.lists.out", loaded_again)
     assert width - 10 < max(map(len, run("benchmarks").out.splitlines())) <= width

@@ -11,7 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from zerocost.base.format import fixed, percent
-from zerocost.cli.common import (
+from zerocost.cli.expand import command, vars_of
+from zerocost.cli.options import (
     Data,
     Device,
     Json,
@@ -22,15 +23,9 @@ from zerocost.cli.common import (
     Space,
     TaskName,
     Workers,
-    check_output,
-    command,
-    out,
-    print_json,
     read_space,
-    then_written,
-    write_to,
 )
-from zerocost.cli.expand import vars_of
+from zerocost.cli.output import check_output, out, print_json, then_written, write_to
 from zerocost.tuning.fidelity import Calibrated
 from zerocost.tuning.fidelity import calibrate as find_fidelity
 

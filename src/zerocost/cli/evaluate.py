@@ -16,26 +16,9 @@ from zerocost.base.device import check_place
 from zerocost.base.files import check_file, check_folder
 from zerocost.base.format import fixed, plural, seconds
 from zerocost.benchmarks import Benchmark, Query
-from zerocost.cli.common import (
-    SPECS,
-    Drawing,
-    Json,
-    OptionalBatch,
-    Proxies,
-    Ray,
-    Report,
-    Scale,
-    TaskName,
-    Workers,
-    Write,
-    check_output,
-    command,
-    out,
-    print_json,
-    then_written,
-    write_to,
-)
-from zerocost.cli.expand import vars_of
+from zerocost.cli.expand import command, vars_of
+from zerocost.cli.options import SPECS, Drawing, Json, OptionalBatch, Proxies, Ray, Report, Scale, TaskName, Workers
+from zerocost.cli.output import Write, check_output, out, print_json, then_written, write_to
 from zerocost.combine import as_proxies
 from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
 from zerocost.evaluation.evaluation import Evaluation

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -11,6 +13,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 from typer.models import OptionInfo
 
+from zerocost.cli.output import stdout_for_json
 from zerocost.search.group import LEAST, field_texts
 
 
@@ -27,6 +30,20 @@ class SettingsOf:
     group: type
     shell: type
     leave_out: tuple[str, ...] = ()
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """A subcommand: its groups become options."""
+    signature, gather = expand(function)
+
+    @functools.wraps(function)
+    def run(**values: Any) -> None:
+        with stdout_for_json() if values.get("as_json") else nullcontext():
+            function(**gather(values))
+
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
+    return run
 
 
 def expand(

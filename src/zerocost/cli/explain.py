@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from zerocost.cli.common import Json, command, out, print_json
+from zerocost.cli.expand import command
+from zerocost.cli.options import Json
+from zerocost.cli.output import out, print_json
 from zerocost.scoring.score import explain as explained
 
 

@@ -11,7 +11,9 @@ import typer
 from zerocost import data as data_
 from zerocost.base.format import fixed, percent
 from zerocost.base.progress import report_steps
-from zerocost.cli.common import Data, Space, check_output, command, out, print_written, read_space
+from zerocost.cli.expand import command
+from zerocost.cli.options import Data, Space, read_space
+from zerocost.cli.output import check_output, out, print_written
 from zerocost.search.fit_space import fit_space
 from zerocost.search.latency_sources import latency_meter
 from zerocost.search.latency_table import record_table

@@ -10,7 +10,9 @@ from rich.table import Table
 
 from zerocost import spaces as spaces_
 from zerocost.benchmarks.kinds import BENCHMARKS
-from zerocost.cli.common import Json, command, out, print_json
+from zerocost.cli.expand import command
+from zerocost.cli.options import Json
+from zerocost.cli.output import out, print_json
 from zerocost.data import SOURCES
 
 

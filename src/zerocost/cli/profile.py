@@ -20,17 +20,9 @@ from rich.table import Table
 from zerocost.base.errors import InputError
 from zerocost.base.format import percent, plural
 from zerocost.base.user_code import load_object
-from zerocost.cli.common import (
-    Data,
-    Json,
-    OptionalBatch,
-    Proxies,
-    check_output,
-    command,
-    out,
-    print_json,
-    print_written,
-)
+from zerocost.cli.expand import command
+from zerocost.cli.options import Data, Json, OptionalBatch, Proxies
+from zerocost.cli.output import check_output, out, print_json, print_written
 from zerocost.combine import as_proxies
 from zerocost.data import load as open_data
 from zerocost.data.batch import usual_size

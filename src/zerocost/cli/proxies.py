@@ -5,7 +5,9 @@ from __future__ import annotations
 from rich.table import Table
 
 from zerocost.base.fidelity import FULL
-from zerocost.cli.common import Json, command, out, print_json
+from zerocost.cli.expand import command
+from zerocost.cli.options import Json
+from zerocost.cli.output import out, print_json
 from zerocost.engine.proxy import REGISTRY, names
 
 

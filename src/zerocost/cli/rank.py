@@ -13,7 +13,8 @@ from zerocost.base.errors import InputError
 from zerocost.base.format import plural
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.cli.candidates import Target, load_candidates
-from zerocost.cli.common import (
+from zerocost.cli.expand import command, vars_of
+from zerocost.cli.options import (
     Data,
     Drawing,
     Explain,
@@ -22,21 +23,12 @@ from zerocost.cli.common import (
     Proxies,
     Ray,
     Repeats,
-    TableFiles,
     TaskOptions,
     Workers,
-    Write,
-    check_output,
-    command,
-    nothing_ran,
-    out,
-    print_json,
-    then_written,
-    write_to,
 )
-from zerocost.cli.expand import vars_of
+from zerocost.cli.output import TableFiles, Write, check_output, out, print_json, then_written, write_to
 from zerocost.cli.runs import TrainingOptions, print_runs, with_metric
-from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
+from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail, nothing_ran
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
 from zerocost.combine import as_combination, as_proxies, for_inputs
 from zerocost.data import split

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from zerocost.base.files import check_folder
 from zerocost.base.format import number, plural, seconds
-from zerocost.cli.common import MetricName, out
+from zerocost.cli.options import MetricName
+from zerocost.cli.output import out
 from zerocost.cli.tables import metric_cell, metric_unit
 from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run

@@ -13,19 +13,10 @@ from rich.table import Table
 from zerocost.base.device import check_device
 from zerocost.base.errors import InputError
 from zerocost.base.user_code import load_object
-from zerocost.cli.common import (
-    Data,
-    Drawing,
-    Json,
-    OptionalBatch,
-    Proxies,
-    TaskOptions,
-    command,
-    nothing_ran,
-    out,
-    print_json,
-)
-from zerocost.cli.shell import BAD_INPUT, fail
+from zerocost.cli.expand import command
+from zerocost.cli.options import Data, Drawing, Json, OptionalBatch, Proxies, TaskOptions
+from zerocost.cli.output import out, print_json
+from zerocost.cli.shell import BAD_INPUT, fail, nothing_ran
 from zerocost.cli.tables import cell_text
 from zerocost.combine import as_proxies, proxies_for
 from zerocost.data import load as open_data

@@ -15,7 +15,8 @@ from zerocost.base.errors import InputError
 from zerocost.base.format import plural
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.benchmarks import Benchmark
-from zerocost.cli.common import (
+from zerocost.cli.expand import SettingsOf, command, vars_of
+from zerocost.cli.options import (
     Data,
     Device,
     Explain,
@@ -26,22 +27,13 @@ from zerocost.cli.common import (
     Proxies,
     Report,
     Space,
-    TableFiles,
     TaskName,
-    Write,
-    check_output,
-    command,
-    nothing_ran,
-    out,
-    print_json,
     read_space,
-    then_written,
-    write_to,
 )
-from zerocost.cli.expand import SettingsOf, vars_of
+from zerocost.cli.output import TableFiles, Write, check_output, out, print_json, then_written, write_to
 from zerocost.cli.rank import ranking_dict
 from zerocost.cli.runs import print_failed_runs
-from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail
+from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail, nothing_ran
 from zerocost.cli.tables import (
     metrics_of,
     print_budget,

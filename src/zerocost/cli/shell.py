@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
@@ -16,6 +16,8 @@ from typer.core import TyperGroup
 from zerocost.base.errors import DiskFullError, ZerocostError, describe_nearest, unknown
 from zerocost.base.files import write_error
 from zerocost.base.interrupt import INTERRUPTED, raise_at_interrupt
+from zerocost.engine.plan import plan
+from zerocost.engine.proxy import Proxy
 
 NOTHING_FOUND, FULL, BAD_INPUT, _TERMINATED = 1, 1, 2, 143
 err = Console(stderr=True)
@@ -58,6 +60,12 @@ def fail(message: str, code: int) -> NoReturn:
     with suppress(OSError):  # where stderr cannot be written to, the code has to do
         err.print(Text.assemble(("error: ", "bold red"), line), soft_wrap=True)
     raise typer.Exit(code)
+
+
+def nothing_ran(proxies: Iterable[Proxy], scored: Container[str]) -> bool:
+    """Whether every proxy that has to run the network failed, as when the data does not fit it."""
+    running = [p.name for p in proxies if plan([p]).passes]
+    return bool(running) and not any(name in scored for name in running)
 
 
 @contextmanager

@@ -12,7 +12,9 @@ from rich.table import Table
 
 from zerocost.base.files import check_file
 from zerocost.base.format import plural
-from zerocost.cli.common import Json, command, out, print_json, print_written
+from zerocost.cli.expand import command
+from zerocost.cli.options import Json
+from zerocost.cli.output import out, print_json, print_written
 from zerocost.store import Store
 from zerocost.store.transfer import check_export, open_existing, summarise
 from zerocost.store.transfer import export as export_rows

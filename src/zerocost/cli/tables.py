@@ -11,7 +11,7 @@ from rich.table import Table
 
 from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, is_count, plural, shorten
 from zerocost.base.units import is_cost, unit_of
-from zerocost.cli.common import out
+from zerocost.cli.output import out
 from zerocost.combine import Combination
 from zerocost.report.gain import best_at_random, known_trust, seeds_note, trainings_in_order
 from zerocost.report.headline import budget_verdict

@@ -9,8 +9,9 @@ import typer
 
 from zerocost.base.interrupt import INTERRUPTED
 from zerocost.cli.candidates import Target, load_candidates
-from zerocost.cli.common import Data, Json, Ray, TableFiles, TaskOptions, Workers, command, print_json, then_written
-from zerocost.cli.expand import vars_of
+from zerocost.cli.expand import command, vars_of
+from zerocost.cli.options import Data, Json, Ray, TaskOptions, Workers
+from zerocost.cli.output import TableFiles, print_json, then_written
 from zerocost.cli.runs import TrainingOptions, mean_metrics, print_runs
 from zerocost.cli.shell import BAD_INPUT, fail
 from zerocost.train.run import TrainingInterrupted, frame

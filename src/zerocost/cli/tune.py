@@ -13,24 +13,9 @@ from rich.table import Table
 from zerocost import benchmarks
 from zerocost.base.device import check_place
 from zerocost.base.format import fixed
-from zerocost.cli.common import (
-    SPACE_FORMS,
-    SPECS,
-    Device,
-    Json,
-    Ray,
-    Seed,
-    TaskName,
-    Workers,
-    check_output,
-    command,
-    out,
-    print_json,
-    read_space,
-    then_written,
-    write_to,
-)
-from zerocost.cli.expand import vars_of
+from zerocost.cli.expand import command, vars_of
+from zerocost.cli.options import SPACE_FORMS, SPECS, Device, Json, Ray, Seed, TaskName, Workers, read_space
+from zerocost.cli.output import check_output, out, print_json, then_written, write_to
 from zerocost.tuning import Tuned
 from zerocost.tuning import tune as tune_combination
 from zerocost.tuning.tune import CANDIDATES
