@@ -44,6 +44,16 @@ def fixed(value: float | None, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
+def signed(value: float | None, digits: int = 2) -> str:
+    """`fixed`, with a sign in front of numbers from 0 on too.
+
+    >>> signed(0.5), signed(-0.5), signed(-0.001), signed(None)
+    ('+0.50', '−0.50', '+0.00', '–')
+    """
+    text = fixed(value, digits)
+    return text if text == MISSING or text.startswith("−") else f"+{text}"
+
+
 def count(value: float | None) -> str:
     """A number of parameters or operations with its unit prefix.
 

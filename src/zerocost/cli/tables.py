@@ -9,7 +9,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, is_count, plural, shorten
+from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, is_count, plural, shorten, signed
 from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.output import out
 from zerocost.combine import Combination
@@ -124,7 +124,7 @@ def _move_text(part: float, places: float) -> str:
         return "[dim]–[/dim]"
     arrow, colour = ("▲", "green") if part > 0 else ("▼", "red") if part < 0 else ("·", "dim")
     size = "" if part == places else f" {abs(part):.2f}"
-    steps = "" if math.isnan(places) else f" ({places:+.0f})".replace("-", "−").replace("+0", "0")
+    steps = "" if math.isnan(places) else f" ({signed(places, 0) if places else 0})"
     return f"[{colour}]{arrow}{size}[/{colour}]{steps}"
 
 

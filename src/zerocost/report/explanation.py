@@ -134,7 +134,7 @@ def _signed_places(places: float) -> str:
     """
     if np.isnan(places):
         return ""
-    return f"{places:+.0f}".replace("-", "−") if places else "0"
+    return fmt.signed(places, 0) if places else "0"
 
 
 def _proxy_rows(found: Explanation) -> tuple[list[str], list[list[str]]]:

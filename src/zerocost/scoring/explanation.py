@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base.errors import InputError
+from zerocost.base.format import fixed
 from zerocost.base.whole import is_whole
 from zerocost.combine.combination import Combination
 from zerocost.combine.ranks import weight_signs
@@ -92,7 +93,7 @@ class Explanation:
             )
         share = math.floor(100 * rho**2 + 1e-9) if rho**2 > 0.99 else round(100 * rho**2)
         aside = ", the smaller the better" if rho < 0 and share else ""
-        text = f"{share} % of the score’s order is explained by params alone (Spearman {_signed(rho)}{aside})."
+        text = f"{share} % of the score’s order is explained by params alone (Spearman {fixed(rho)}{aside})."
         if self.sizeless.isna().all():
             return f"{text} Nothing is left without size."
         parts = [
@@ -230,7 +231,3 @@ def rank_beyond_size(score: pd.Series[float], size: pd.Series[float]) -> pd.Seri
     slope = rho * ranks.std() / sizes.std()
     rest = (ranks - ranks.mean()) - slope * (sizes - sizes.mean())
     return rest.round(_DECIMALS).reindex(score.index)
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")

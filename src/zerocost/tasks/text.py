@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zerocost.base.format import number, percent
+from zerocost.base.format import number, percent, signed
 from zerocost.tasks.metrics import is_share
 
 
@@ -25,5 +25,5 @@ def metric_difference(name: str, value: float) -> str:
     '−12.5'
     """
     if is_share(name):
-        return f"{round(100 * value, 1) + 0.0:+.1f}".replace("-", "−")
+        return signed(100 * value, 1)
     return ("+" if value >= 0 else "") + number(value)

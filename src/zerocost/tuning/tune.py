@@ -130,7 +130,7 @@ def tune(
     if space is None or data is None:
         raise InputError(f"name the {'space' if space is None else 'data'} that the trained architectures are of")
     _check_at_least(trials=(trials, 2), folds=(folds, 2), rounds=(rounds, 1), n=(n, 1), pool=(pool, 0))
-    rules = _check_methods(methods)
+    methods = _check_methods(methods)
     check_place(device, ray)
     source = data_.load(data, task=task_name(task))
     chosen = as_task(task, source, first_batch(source, seed))
@@ -140,7 +140,7 @@ def tune(
     check_space(fidelities := split_fidelities(fidelities), fitted.name, own_code(fitted))
     default = _default_recipe(requested := all_settings(fidelities, batches, repeats))
     settings = sorted({*requested, default.setting}, key=lambda one: (one.cost, one))
-    tuner = Tuner(default, names, trials, rules, seed)
+    tuner = Tuner(default, names, trials, methods, seed)
     where = None if device is None else str(device)
     stages = {"score": "scoring", "tune": "tuning"}
     with report_stages(progress, stages) as report, Store(store) as opened:
@@ -172,7 +172,7 @@ def tune(
         "proxies": ", ".join(names),
         "default": f"{combine.default}, {default.setting}",
         "settings": "; ".join(map(str, settings)),
-        "methods": ", ".join(rules),
+        "methods": ", ".join(methods),
         "trials": trials,
         "folds": folds,
         "rounds": rounds,
@@ -193,11 +193,11 @@ def _check_methods(methods: Iterable[str]) -> list[str]:
     """The methods as a list; `InputError` for one that there is not."""
     if isinstance(methods, str) or not isinstance(methods, Iterable):
         raise InputError(f"methods must be a list of {', '.join(METHODS)}, but got {methods!r}")
-    rules = list(methods)
-    for rule in rules:
-        if rule not in METHODS:
-            raise unknown("method", rule, METHODS)
-    return rules
+    given = list(methods)
+    for method in given:
+        if method not in METHODS:
+            raise unknown("method", method, METHODS)
+    return given
 
 
 def _proxies_to_score(proxies: Combination | Iterable[str | Proxy] | str) -> list[str | Proxy]:

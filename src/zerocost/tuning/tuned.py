@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from zerocost.base.format import fixed, signed
 from zerocost.combine import Combination
 from zerocost.combine.ranks import METHODS
 from zerocost.tuning.find import Recipe, kendall_tau
@@ -61,12 +62,11 @@ class Tuned:
     def verdict(self) -> str:
         """How well the combination ranks held-out architectures, in words."""
         answer = "it is better" if self.better else "it is worse" if self.high < 0 else "not shown"
-        text = (
-            f"on held-out architectures: Kendall {self.kendall:.2f} against {self.baseline:.2f} of the default and "
-            f"{self.params:.2f} of params; gain over the default {self.gain:+.3f}, 95 % interval {self.low:+.3f} to "
-            f"{self.high:+.3f}: {answer}"
+        return (
+            f"on held-out architectures: Kendall {fixed(self.kendall)} against {fixed(self.baseline)} of the default "
+            f"and {fixed(self.params)} of params; gain over the default {signed(self.gain, 3)}, 95 % interval "
+            f"{signed(self.low, 3)} to {signed(self.high, 3)}: {answer}"
         )
-        return text.replace("-", "−").replace("held−out", "held-out")
 
     def __str__(self) -> str:
         return f"{self.combination}; {self.verdict}"
