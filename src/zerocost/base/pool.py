@@ -96,7 +96,7 @@ class Pool:
 
     @property
     def room(self) -> int:
-        """How many calls may be under way so that no worker waits for one, beside those that wait for the others."""
+        """How many calls may be under way so that no worker waits for one, besides those that wait for the others."""
         return 3 * self.size * self._batch + len(self._deadly)
 
     @property

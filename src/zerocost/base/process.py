@@ -17,7 +17,7 @@ from zerocost.base.pool import Answer, WorkerDied
 
 _START = "import sys; sys.path[:] = {path!r}; from zerocost.base.worker import serve; serve()"
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
-"""Has glibc keep up to 256 MB that one network has freed for the next, which are dear to get anew, page by page."""
+"""Has glibc keep up to 256 MB that one network has freed for the next, which are slow to get again, page by page."""
 _PATIENCE = 1.0
 """Seconds that a worker whose pipes are closed has to end."""
 _POLL = 0.1

@@ -1,4 +1,4 @@
-"""What a process has one of beside torch's state: put back after code of others has run."""
+"""What a process has one of besides torch's state: put back after code of others has run."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
 with kept([(random.getstate, random.setstate)]):
-    # It draws numbers of Python's when it is first imported, which scikit-learn and Lightning would do in the midst.
+    # It draws numbers of Python's when it is first imported, which scikit-learn and Lightning would do halfway.
     import rich.default_styles  # noqa: F401
 
 StageProgress = Callable[[str, int, int], object]

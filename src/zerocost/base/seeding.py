@@ -26,7 +26,7 @@ def check_seed(seed: object) -> None:
 
 
 _spare_bits: list[np.random.MT19937] = []
-"""Generators for numpy that no `seeded` block uses: one is dear to make."""
+"""Generators for numpy that no `seeded` block uses: one is slow to make."""
 
 
 @contextmanager

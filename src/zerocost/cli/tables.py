@@ -233,7 +233,7 @@ def metrics_of(runs: Sequence[Run]) -> list[float]:
 
 
 def metric_unit(metric: str, higher_is_better: bool) -> str:
-    """What the numbers of a metric are, beside its name: percentages, or which direction is better."""
+    """What the numbers of a metric are, besides its name: percentages, or which direction is better."""
     return "%" if is_share(metric) else f"{'more' if higher_is_better else 'less'} is better"
 
 

@@ -28,7 +28,7 @@ class _Choices:
     """What tuning chooses from."""
 
     proxies: Annotated[
-        str, typer.Option(help="Proxies that may be given a weight, beside those of the default, comma-separated.")
+        str, typer.Option(help="Proxies that may be given a weight, besides those of the default, comma-separated.")
     ] = ",".join(CANDIDATES)
     fidelities: Annotated[
         list[str] | None,

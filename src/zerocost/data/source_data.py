@@ -1,4 +1,4 @@
-"""What the data of a source can do beside giving samples: be split, and be read for a task or as other data is."""
+"""What the data of a source can do besides giving samples: be split, and be read for a task or as other data is."""
 
 from __future__ import annotations
 

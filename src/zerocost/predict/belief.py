@@ -149,7 +149,7 @@ def learn(
 
 
 def _of_failures(accuracies: Values) -> float:
-    """What a failed training counts as, beside the accuracies of others."""
+    """What a failed training counts as, given the accuracies of the others."""
     if not len(accuracies):
         return 0.0
     return float(accuracies.min()) - float(np.ptp(accuracies) == 0)

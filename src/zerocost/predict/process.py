@@ -18,7 +18,7 @@ _SLOPES = np.array([0.0, 1.0, 2.0])
 _NOISES = np.array([0.03, 0.1, 0.3])
 """Variances, in units, of what neither score nor parts explain."""
 _UNITS = np.exp(np.linspace(-2.5, 1.0, 15))
-"""Units, beside the deviation of the targets."""
+"""Units, as multiples of the deviation of the targets."""
 
 
 class Part(NamedTuple):
@@ -106,7 +106,7 @@ class Process:
         return np.asarray(np.maximum(prior - (self.explained**2).sum(0), 0.0))
 
     def slopes(self, part: int) -> Values:
-        """How much the mean rises with each feature of a linear part, beside that of the score."""
+        """How much the mean rises with each feature of a linear part, besides that of the score."""
         points, scale = self.parts[part].points, self.parts[part].points.std(0)
         rise = self.unknowns.weights[part] * self.residuals @ points[self.places] * scale
         return np.asarray(rise)

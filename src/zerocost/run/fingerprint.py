@@ -38,7 +38,7 @@ def fingerprints(job: Job) -> dict[int, str]:
 
 
 def describe(job: Job) -> str:
-    """The chief of what the scores of a job depend on, for people to read."""
+    """The main things that the scores of a job depend on, for people to read."""
     size = next((len(x) for x in tree_leaves(job.batches) if isinstance(x, torch.Tensor) and x.ndim), 0)
     where = "" if job.device in (None, "cpu") else f" on {job.device}"
     versions = f"zerocost {VERSION}, torch {torch.__version__}"

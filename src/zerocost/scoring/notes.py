@@ -78,7 +78,7 @@ def fidelity_notes(
 
 
 def budget_note(names: Iterable[str], together: str | None) -> str:
-    """What the rows of budgets in an evaluation are, beside what all proxies are combined by; empty without any.
+    """What the rows of budgets in an evaluation are, besides what all proxies are combined by; empty without any.
 
     >>> budget_note(["snip", "flash"], None)
     'the row of flash is of its plain values, more is better as for params; rank puts the least first'

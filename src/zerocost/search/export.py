@@ -42,9 +42,9 @@ def export(
     """Write a network as a folder that loads where zerocost is not installed; the model itself is left alone.
 
     - `best.pt`: the weights as state dict; beside it the other formats that are asked for, see `write_formats`.
-    - `network.py` and `source`: plain Python that builds the network, written where `origin` is given, and seen to give
-      the network's outputs. `from FOLDER.network import load, prepare, read`: `load()` is the network with its weights,
-      `prepare(raw)` makes its inputs, `read(outputs)` says what its outputs mean.
+    - `network.py` and `source`: plain Python that builds the network, written where `origin` is given, and checked to
+      give the network's outputs. `from FOLDER.network import load, prepare, read`: `load()` is the network with its
+      weights, `prepare(raw)` makes its inputs, `read(outputs)` says what its outputs mean.
     - `settings.json`: what the network is and how it was made. `README.txt`: how to load it.
 
     `source` holds your own file and those beside it that it imports; of a shipped space, and where your file imports
@@ -55,9 +55,9 @@ def export(
         model: the network, trained or not.
         inputs: what it takes, a tensor or a structure of tensors; the first sample is used.
         folder: where to write, made where it is missing; an earlier export in it is replaced.
-        formats: what to write beside the state dict: `safetensors`, `torchscript`, `onnx`.
+        formats: what to write besides the state dict: `safetensors`, `torchscript`, `onnx`.
         origin: where the network comes from.
-        settings: what `settings.json` says beside that: `inputs`, as of `describe_inputs`; `outputs`, as of
+        settings: what `settings.json` says besides that: `inputs`, as of `describe_inputs`; `outputs`, as of
             `describe_tensor` and `describe_outputs`; `seed`, that the network was built with, 0 by default; and
             anything else.
 

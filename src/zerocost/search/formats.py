@@ -35,9 +35,8 @@ def write_formats(
     - `torchscript`: `NAME.torchscript`, for `torch.jit.load`, without Python too.
     - `onnx`: `NAME.onnx`, for ONNX runtimes; needs the extra `onnx`.
 
-    TorchScript and ONNX hold the network in eval mode on the CPU, for batches of any size. What is written was seen to
-    give the network's outputs, to 1e-5, for a batch of another size than the one it was traced with; ONNX by
-    onnxruntime.
+    TorchScript and ONNX hold the network in eval mode on the CPU, for batches of any size. They are checked to give the
+    network's outputs, to 1e-5, for a batch of another size than the one that was traced; ONNX by onnxruntime.
 
     Args:
         model: the network, trained or not.

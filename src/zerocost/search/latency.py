@@ -129,7 +129,7 @@ def _is_precise(times: list[float]) -> bool:
 
 
 def latency_conditions(*, batch: int = 1, device: str | torch.device = "cpu") -> str:
-    """What a latency depends on beside the network, as a key: processor, device, threads, batch, torch.
+    """What a latency depends on besides the network, as a key: processor, device, threads, batch, torch.
 
     Raises `InputError` for a device that cannot be used.
 

@@ -32,8 +32,9 @@ from zerocost.search.sizes import Cost, build_network, first_sample
 from zerocost.spaces import Architecture, SearchSpace
 
 LatencySource = str | Path | Callable[[nn.Module, Any], float]
-"""How latency is had: "torch" or "torch:4" (threads), "onnxruntime" or "onnxruntime:4", "cmd: …" with the place {onnx},
-the .json file of a table of layers, FILE.py:NAME, or a function of a network and a sample that returns milliseconds."""
+"""Where latency comes from: "torch" or "torch:4" (threads), "onnxruntime" or "onnxruntime:4", "cmd: …" with the place
+{onnx}, the .json file of a table of layers, FILE.py:NAME, or a function of a network and a sample that returns
+milliseconds."""
 _RUNTIME = re.compile(r"(torch|onnxruntime)(?::(\d+))?")
 _COMMAND, _PLACE = "cmd:", "{onnx}"
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -48,7 +49,7 @@ class LatencyMeter:
 
     Attributes:
         measure: the timing of a network on a sample; raises `Failure` with the reason where there is none.
-        conditions: what it depends on beside the network, as a key.
+        conditions: what it depends on besides the network, as a key.
     """
 
     measure: Callable[[nn.Module, Any], Timing]
@@ -105,7 +106,7 @@ def latency_meter(source: LatencySource = "torch", device: str = "cpu", seconds:
 def measured_latency(
     space: SearchSpace, inputs: Any, meter: LatencyMeter, kept: dict[str, Timing] | None = None
 ) -> Cost:
-    """The latency in milliseconds of a space's full networks, each had when asked for, and once; twins share theirs.
+    """The latency in milliseconds of a space's full networks, each found when asked for, and once; twins share theirs.
 
     A measured value is never the same twice: `kept`, timings by the key that twins share, is read before anything is
     measured and gets what was. Keep it under the conditions of the meter.

@@ -40,7 +40,7 @@ class LatencyTable:
         conditions: what it was measured with: runtime, processor, threads.
         layers: milliseconds by layer: the text of a module and the shapes of its inputs.
         scale: by what the sum is multiplied.
-        each: milliseconds that are added for each layer; below 0 as a rule.
+        each: milliseconds that are added for each layer; usually below 0.
         offset: milliseconds that are added.
         error: how far it is off on networks that it was not fitted to: their number, the Spearman correlation of
             predicted and measured latencies, and the median and largest relative error.

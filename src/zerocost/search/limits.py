@@ -21,7 +21,7 @@ _MOST_MOVES = 200
 Limit = Callable[[Architecture], object]
 """A limit of the user's own: True or None when an architecture keeps to it, else False, or the reason as a text."""
 _FAILED = re.compile(r" is false: (?:.*?, )??(\w+) failed: ")
-"""In a reason, the cost that could not be had."""
+"""In a reason, the cost that could not be found."""
 
 
 def split_conditions(where: str | None, costs: Collection[str]) -> tuple[str | None, str | None]:
@@ -53,7 +53,7 @@ def count_refusals(reasons: Iterable[str]) -> list[str]:
 class Limits:
     """Conditions on the costs of an architecture, checked one by one until one does not hold.
 
-    The functions come first: they are as a rule about the architecture's choices. Then come the clauses of `where`,
+    The functions come first: they are usually about the architecture's choices. Then come the clauses of `where`,
     those of the cheapest costs first, so that no latency is measured of a network that has too many parameters already.
 
     Args:
@@ -168,7 +168,7 @@ def _reason_against(function: Limit, arch: Architecture) -> str | None:
 
 
 def _refusing_limit(reason: str) -> str:
-    """The limit that a reason is of, and the cost that could not be had for it, if any."""
+    """The limit that a reason is of, and the cost that could not be found for it, if any."""
     failed = _FAILED.search(reason)
     return reason.partition(" is false")[0] + (f", as {failed[1]} failed," if failed else "")
 

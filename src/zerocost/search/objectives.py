@@ -77,7 +77,7 @@ class Objectives:
         return f"{name}, {'less' if minimised(name) else 'more'} is better"
 
     def values(self, measured: pd.DataFrame) -> pd.DataFrame:
-        """One column an objective, as it is; NaN where it could not be had."""
+        """One column an objective, as it is; NaN where there is none."""
         columns = {name: measured.get(name, np.nan) for name in self.names}
         if SCORE in self.names and self.combination:
             scores = measured.reindex(columns=list(self.proxies))

@@ -42,7 +42,8 @@ class Pipeline(Place, Training, Stopping, Proposals, Scoring, Goal):  # fields c
     `run(data)` holds a fifth of the data out for validation, stratified; scores never see it. The strategy proposes
     architectures until `candidates` of them were scored. Twins count once. Those over a limit are refused before they
     are scored. The best are scored again at each further fidelity, those that pass `where` are kept, and the best
-    `keep` of them are trained, beside as many architectures drawn at random: the difference is what the search gained.
+    `keep` of them are trained, alongside as many architectures drawn at random: the difference is what the search
+    gained.
 
     The settings come in groups (`zerocost.search.settings`): `Goal`, `Scoring`, `Proposals`, `Stopping`, `Training` and
     `Place`. All are given as keywords.

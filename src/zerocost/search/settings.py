@@ -45,8 +45,8 @@ class Goal(SettingsGroup):
         where: conditions on survivors, such as 'params < 2e6 and latency < 5 and snip > 0'. Conditions on costs alone
             are checked before anything is scored.
         limits: a function of your own or several, from an `Architecture` to whether it is allowed, or why not.
-        latency: how latency is had: torch or torch:THREADS on the device, onnxruntime or onnxruntime:THREADS, a table
-            of layers that `zerocost latency record` wrote, a command such as 'cmd: ./run.sh {onnx}' that prints
+        latency: where latency comes from: torch or torch:THREADS on the device, onnxruntime or onnxruntime:THREADS, a
+            table of layers that `zerocost latency record` wrote, a command such as 'cmd: ./run.sh {onnx}' that prints
             milliseconds, or a function of a network and a sample, or its FILE.py:NAME.
         hardware: a benchmark whose untrained numbers, such as `raspi4_latency`, can be named like costs.
         accuracy: what the objective "accuracy", or of errors "loss" or the like, is: a benchmark to look it up in, or a
@@ -222,7 +222,7 @@ class Training(SettingsGroup):
     """How survivors are trained.
 
     Attributes:
-        keep: survivors to train, beside as many random picks; with a budget of trainings, only the random picks.
+        keep: survivors to train, alongside as many random picks; with a budget of trainings, only the random picks.
         trainings: a budget. The first few are chosen by score, the next by what those trained so far have taught, until
             so many candidates are trained. By default the best `keep` by score are trained at once.
         training_seconds: choose no further candidates after this many seconds of epochs, those of all processes added.
@@ -265,7 +265,7 @@ class Place(SettingsGroup):
     Attributes:
         device: where to score, measure latency and train: cpu, cuda, cuda:1, …
         workers: processes to score in, with one torch thread each. They also train candidates of a round at once, but
-            not on one GPU. Results do not depend on it, save last digits that more threads would compute otherwise. By
+            not on one GPU. Results do not depend on it, except for last digits that more threads compute otherwise. By
             default one; with device cuda one for each GPU; on Ray one for each CPU, or GPU, of the cluster.
         ray: score and train on a Ray cluster: auto for the one that this machine belongs to, its address as HOST:PORT,
             or local for a new one on this machine. Needs the extra ray.

@@ -24,7 +24,7 @@ from zerocost.scoring.score import score
 from zerocost.spaces import Architecture, SearchSpace
 
 Cost = Callable[[Architecture], float | Failure]
-"""A number for an architecture, always the same for the same one, or the reason why it cannot be had."""
+"""A number for an architecture, always the same for the same one, or the reason why there is none."""
 
 _TOGETHER = (
     ("params",),

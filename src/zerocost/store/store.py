@@ -78,7 +78,7 @@ def _is_score(score: Score) -> bool:
 class Store:
     """Scores in a SQLite file (a path), a database (a URL) or memory (`None`).
 
-    A `fingerprint` stands for all that a set of scores depends on beside architecture, seed and proxy: space, data,
+    A `fingerprint` stands for all that a set of scores depends on besides architecture, seed and proxy: space, data,
     settings, versions. Use the store in a `with` block. Every process that has it open sees at once what was added, and
     work that was interrupted goes on where it stopped. Processes that share a store `claim` what they are about to
     compute, so that nothing is computed twice.

@@ -116,7 +116,7 @@ class Tracking:
     Attributes:
         logger: NAME or NAME:PLACE of a tracker, or a function of name and seed to a logger; None tracks nothing.
         search: the name of the search that the trainings are of, which groups the runs.
-        parameters: what the runs say of each candidate beside its name, such as its scores.
+        parameters: what the runs say of each candidate besides its name, such as its scores.
     """
 
     logger: str | MakeLogger | None

@@ -84,7 +84,7 @@ def find_recipe(
         accuracy: the accuracies of the same architectures, in the same order.
         default: where the search starts and what it stays close to.
         trials: number of proposals.
-        methods: the methods that may be chosen, beside that of the default.
+        methods: the methods that may be chosen, besides that of the default.
         seed: seeds TPE.
     """
     import optuna
@@ -145,7 +145,7 @@ def _proposal_of(weight: float) -> float:
 
 
 def _proxies_to_weigh(frames: Frames, default: Mapping[str, float]) -> list[str]:
-    """The proxies whose scores differ under some setting; of those beside the default half must have a value.
+    """The proxies whose scores differ under some setting; of those outside the default half must have a value.
 
     All of the default where there is none.
     """
@@ -192,9 +192,9 @@ class Tuner:
 
     Attributes:
         default: the recipe that the search starts from.
-        proxies: the proxies that may get a weight, beside those of the default.
+        proxies: the proxies that may get a weight, besides those of the default.
         trials: number of proposals.
-        methods: the methods that may be chosen, beside that of the default.
+        methods: the methods that may be chosen, besides that of the default.
         seed: the seed of tuning number 0; other numbers add to it.
     """
 

@@ -123,7 +123,7 @@ class Runner:
         return min(spent)
 
     def counted_costs(self, fidelities: Sequence[Fidelity], texts: Sequence[str]) -> dict[Fidelity, float]:
-        """For each fidelity at which networks run, what a pass costs: multiply-adds and what layers cost beside, always
+        """For each fidelity at which networks run, what a pass costs: multiply-adds and what layers add, always
         the same."""
         passes: dict[Fidelity, tuple[float, float]] = {}
         found = {}

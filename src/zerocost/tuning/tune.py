@@ -92,13 +92,13 @@ def tune(
             error or a loss in these less is better.
         space: the architectures' space, its name, or a function of choices; the benchmark's own if None.
         data: anything `zerocost.data.load` takes; the benchmark's own if None.
-        proxies: the proxies that may get a weight, beside those of the default combination. `params` is scored as well,
-            to compare with.
+        proxies: the proxies that may get a weight, besides those of the default combination. `params` is scored as
+            well, to compare with.
         fidelities: the fidelities to choose among. The number of networks to score is trained × fidelities × batches ×
             the greatest of `repeats`.
         batches: the batch sizes to choose among.
         repeats: the numbers of initialisations to choose among.
-        methods: the methods to choose among, beside that of the default: "log_rank", "rank_mean", "vote".
+        methods: the methods to choose among, besides that of the default: "log_rank", "rank_mean", "vote".
         trials: number of proposals of Optuna in one tuning.
         folds: number of parts that the trained architectures are divided into.
         rounds: how often they are divided anew.
