@@ -25,7 +25,7 @@ from zerocost.cli.options import (
     Workers,
     read_space,
 )
-from zerocost.cli.output import check_output, out, print_json, then_written, write_to
+from zerocost.cli.output import check_output, out, print_json, print_line, then_written, write_to
 from zerocost.tuning.fidelity import Calibrated
 from zerocost.tuning.fidelity import calibrate as find_fidelity
 
@@ -95,7 +95,7 @@ def _print_calibrated(found: Calibrated) -> None:
         )
     if len(found.tried):
         out.print(table, highlight=False)
-    out.print(found.verdict, highlight=False, markup=False, soft_wrap=True)
+    print_line(found.verdict)
     if len(found.parts) > 1:
         each = ", ".join(f"{name} {fixed(tau)}" for name, tau in found.parts.items())
-        out.print(f"τ of each proxy with itself at full size: {each}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"τ of each proxy with itself at full size: {each}")

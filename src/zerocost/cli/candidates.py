@@ -42,6 +42,14 @@ def load_candidates(target: str, data: str, task: str | None = None) -> tuple[An
     return _own_candidates(target), source
 
 
+def load_builder(target: str) -> Any:
+    """The function of FILE.py:NAME that builds a network; `InputError` for anything else."""
+    found = load_object(target)
+    if not callable(found):
+        raise InputError(f"{target} is of type {type(found).__name__}, not a function that builds a network")
+    return found
+
+
 def _own_candidates(target: str) -> dict[str, Builder | nn.Module]:
     """The candidates that the names in the user's file stand for."""
     path, colon, names = target.rpartition(":")

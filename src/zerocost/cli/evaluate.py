@@ -18,7 +18,7 @@ from zerocost.base.format import fixed, plural, seconds
 from zerocost.benchmarks import Benchmark, Query
 from zerocost.cli.expand import command, vars_of
 from zerocost.cli.options import SPECS, Drawing, Json, OptionalBatch, Proxies, Ray, Report, Scale, TaskName, Workers
-from zerocost.cli.output import Write, check_output, out, print_json, then_written, write_to
+from zerocost.cli.output import Write, check_output, out, print_json, print_line, then_written, write_to
 from zerocost.combine import as_proxies
 from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
 from zerocost.evaluation.evaluation import Evaluation
@@ -184,11 +184,11 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         f"{plural(networks, 'network')} in {seconds(evaluation.seconds)}",
         *evaluation.notes,
     ):
-        out.print(note, style="dim", highlight=False, markup=False, soft_wrap=True)
+        print_line(note, style="dim")
     for reason, group in list(evaluation.failures.groupby("reason"))[:5]:
         names = ", ".join(dict.fromkeys(group["proxy"]))
         count = plural(group["architecture"].nunique(), "architecture")
-        out.print(f"failed for {count} ({names}): {reason}", markup=False, highlight=False, soft_wrap=True)
+        print_line(f"failed for {count} ({names}): {reason}")
 
 
 def _evaluation_dict(evaluation: Evaluation) -> dict[str, object]:

@@ -8,7 +8,7 @@ import typer
 
 from zerocost.cli.expand import command
 from zerocost.cli.options import Json
-from zerocost.cli.output import out, print_json
+from zerocost.cli.output import print_json, print_line
 from zerocost.scoring.score import explain as explained
 
 
@@ -34,4 +34,4 @@ def explain(
         ]
         print_json({"forwards": steps.forwards, "backwards": steps.backwards, "passes": passes})
     else:
-        out.print(str(steps), markup=False, highlight=False, soft_wrap=True)
+        print_line(str(steps))

@@ -138,7 +138,12 @@ def then_written(writes: Callable[[], Iterable[Write]], quiet: bool) -> Iterator
             raise errors[0]
 
 
+def print_line(text: str, style: str | None = None) -> None:
+    """A line of plain text, however long, in which brackets are no markup."""
+    out.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
 def print_written(paths: Iterable[Path]) -> None:
     """Which files were written."""
     for path in paths:
-        out.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"wrote {path}")

@@ -17,12 +17,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost.base.errors import InputError
 from zerocost.base.format import percent, plural
-from zerocost.base.user_code import load_object
+from zerocost.cli.candidates import load_builder
 from zerocost.cli.expand import command
 from zerocost.cli.options import Data, Json, OptionalBatch, Proxies
-from zerocost.cli.output import check_output, out, print_json, print_written
+from zerocost.cli.output import check_output, out, print_json, print_line, print_written
 from zerocost.combine import as_proxies
 from zerocost.data import load as open_data
 from zerocost.data.batch import usual_size
@@ -52,9 +51,7 @@ def profile(
     """Show where the time of scoring one network goes, in units of one forward and backward pass."""
     resolve(as_proxies(proxies))
     check_output("--flame", flame, ".svg", "")
-    build = load_object(target)
-    if not callable(build):
-        raise InputError(f"{target} is of type {type(build).__name__}, not a function that builds a network")
+    build = load_builder(target)
     source = open_data(data)
     size = batch or usual_size(source)
     drawn = draw_batches(source, size, 1, seed, False)
@@ -82,7 +79,7 @@ def _print_profile(found: Profile, size: int) -> None:
         table.add_row(escape(name), f"{row['units']:.3f}", percent(row["share"]), alone)
     out.print(table)
     for name, reason in found.failures.items():
-        out.print(f"failed: {name}: {reason}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"failed: {name}: {reason}")
     out.print(
         f"1 unit: one forward and backward pass of {plural(size, 'sample')}, {1000 * found.unit:.3g} ms; medians of "
         f"{plural(found.rounds, 'round')}. Watchers are part of their passes; alone: scoring with that proxy alone",
@@ -107,8 +104,6 @@ def _draw_flame(path: Path, score: Callable[[], object]) -> None:
         _, said = spying.communicate()
     if spying.returncode or not path.is_file():
         reason = (said.strip().splitlines() or ["it wrote nothing"])[-1]
-        out.print(
-            f"no flame graph: py-spy failed: {reason}", style="dim", highlight=False, markup=False, soft_wrap=True
-        )
+        print_line(f"no flame graph: py-spy failed: {reason}", style="dim")
         return
     print_written([path])

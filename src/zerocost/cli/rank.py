@@ -26,7 +26,7 @@ from zerocost.cli.options import (
     TaskOptions,
     Workers,
 )
-from zerocost.cli.output import TableFiles, Write, check_output, out, print_json, then_written, write_to
+from zerocost.cli.output import TableFiles, Write, check_output, print_json, print_line, then_written, write_to
 from zerocost.cli.runs import TrainingOptions, print_runs, with_metric
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail, nothing_ran
 from zerocost.cli.tables import print_explanation, print_failures, print_ranking
@@ -156,7 +156,7 @@ def _print_table(kept: ScoreTable, table: ScoreTable, explain: bool) -> None:
     print_ranking(kept, f"{len(kept)} of {plural(len(table), 'candidate')}, best first by {table.ranked_by}")
     print_failures(table)
     for note in table.notes:
-        out.print(f"\nnote: {note}", style="dim", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"\nnote: {note}", style="dim")
     if explain:
         print_explanation(table, kept)
 

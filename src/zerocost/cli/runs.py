@@ -17,7 +17,7 @@ from rich.table import Table
 from zerocost.base.files import check_folder
 from zerocost.base.format import number, plural, seconds
 from zerocost.cli.options import MetricName
-from zerocost.cli.output import out
+from zerocost.cli.output import out, print_line
 from zerocost.cli.tables import metric_cell, metric_unit
 from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run
@@ -89,7 +89,7 @@ def print_runs(runs: Sequence[Run], scores: Mapping[str, float] | None = None) -
     kept = [run for run in runs if run.name == next(iter(means)) and run.ended_well and run.checkpoint is not None]
     if kept:
         best = (max if higher else min)(kept, key=lambda run: run.metric or 0.0)
-        out.print(f"weights of the best: {best.checkpoint}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"weights of the best: {best.checkpoint}")
 
 
 def print_failed_runs(runs: Iterable[Run]) -> None:
@@ -97,7 +97,7 @@ def print_failed_runs(runs: Iterable[Run]) -> None:
     for run in {(run.name, run.seed): run for run in runs}.values():
         if run.failure:
             line = f"training {run.name} (seed {run.seed}) failed: {run.failure}"
-            out.print(line, markup=False, highlight=False, soft_wrap=True)
+            print_line(line)
 
 
 def _run_cell(run: Run | None) -> str:

@@ -11,8 +11,7 @@ import typer
 from rich.table import Table
 
 from zerocost.base.device import check_device
-from zerocost.base.errors import InputError
-from zerocost.base.user_code import load_object
+from zerocost.cli.candidates import load_builder
 from zerocost.cli.expand import command
 from zerocost.cli.options import Data, Drawing, Json, OptionalBatch, Proxies, TaskOptions
 from zerocost.cli.output import out, print_json
@@ -62,10 +61,7 @@ def score(
     resolve(as_proxies(options.proxies))
     check_device(options.device)
     of_keras = target.endswith(keras.SUFFIXES) or Path(target).is_dir()
-    built = keras.load(target) if of_keras else load_object(target)
-    if not callable(built):
-        raise InputError(f"{target} is of type {type(built).__name__}, not a function that builds a network")
-    model = initialise_on(built, seed, options.device)
+    model = initialise_on(keras.load(target) if of_keras else load_builder(target), seed, options.device)
     source = open_data(data, task=options.task)
     size = options.batch or usual_size(source)
     batches = draw_batches(source, size, options.batches, seed, options.balanced)

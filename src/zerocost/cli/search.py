@@ -30,7 +30,7 @@ from zerocost.cli.options import (
     TaskName,
     read_space,
 )
-from zerocost.cli.output import TableFiles, Write, check_output, out, print_json, then_written, write_to
+from zerocost.cli.output import TableFiles, Write, check_output, out, print_json, print_line, then_written, write_to
 from zerocost.cli.rank import ranking_dict
 from zerocost.cli.runs import print_failed_runs
 from zerocost.cli.shell import BAD_INPUT, NOTHING_FOUND, fail, nothing_ran
@@ -205,15 +205,10 @@ def _load_table(space: str, path: Path | None) -> Benchmark | None:
 def _print_result(result: SearchResult) -> None:
     """The stages, the survivors and what they were worth."""
     for stage in result.stages:
-        out.print(
-            f"{stage.name:<12}{stage.count:>6,}  {stage.seconds:7.1f} s  {stage.detail}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+        print_line(f"{stage.name:<12}{stage.count:>6,}  {stage.seconds:7.1f} s  {stage.detail}")
     for table in result.tables:
         for note in table.notes:
-            out.print(note, highlight=False, markup=False, soft_wrap=True)
+            print_line(note)
         print_failures(table)
     learnt = spent_budget(result)
     _print_front(result, learnt)
@@ -229,16 +224,16 @@ def _print_result(result: SearchResult) -> None:
     if learnt:
         print_budget(result)
     if result.best:
-        out.print(f"best survivor: {result.best}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"best survivor: {result.best}")
         best = [_best_metric(runs, result.task) for runs in (result.random, result.survivors)]
         if None not in best and best[0] != best[1] and _best_of(best, result.task) == best[0]:
             reached = metric_text(result.task.metric_name, best[0])
-            out.print(f"a random pick reached {reached}, better than any survivor", highlight=False, markup=False)
+            print_line(f"a random pick reached {reached}, better than any survivor")
         if luck := luck_note(result):
-            out.print(luck, highlight=False, markup=False, soft_wrap=True)
+            print_line(luck)
     times = Times.of(result)
     if result.survivors:
-        out.print("; ".join(filter(None, (times.summary, times.note))), highlight=False, markup=False, soft_wrap=True)
+        print_line("; ".join(filter(None, (times.summary, times.note))))
 
 
 def _print_front(result: SearchResult, learnt: bool) -> None:

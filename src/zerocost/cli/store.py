@@ -14,7 +14,7 @@ from zerocost.base.files import check_file
 from zerocost.base.format import plural
 from zerocost.cli.expand import command
 from zerocost.cli.options import Json
-from zerocost.cli.output import out, print_json, print_written
+from zerocost.cli.output import out, print_json, print_line, print_written
 from zerocost.store import Store
 from zerocost.store.transfer import check_export, open_existing, summarise
 from zerocost.store.transfer import export as export_rows
@@ -72,11 +72,8 @@ def merge(
     added = f"{target.where}: {plural(merged.added, 'score')} added, {merged.known:,} known"
     if merged.replaced:
         added += f", {plural(merged.replaced, 'failure')} replaced by a value"
-    out.print(added, highlight=False, markup=False, soft_wrap=True)
+    print_line(added)
     if merged.different:
-        out.print(
-            f"{plural(merged.different, 'score')} differed, and those that were there first stayed; {merged.example}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+        print_line(
+            f"{plural(merged.different, 'score')} differed, and those that were there first stayed; {merged.example}"
         )

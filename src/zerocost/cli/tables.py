@@ -11,7 +11,7 @@ from rich.table import Table
 
 from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, is_count, plural, shorten, signed
 from zerocost.base.units import is_cost, unit_of
-from zerocost.cli.output import out
+from zerocost.cli.output import out, print_line
 from zerocost.combine import Combination
 from zerocost.report.gain import best_at_random, known_trust, seeds_note, trainings_in_order
 from zerocost.report.headline import budget_verdict
@@ -224,7 +224,7 @@ def print_budget(result: SearchResult) -> None:
         out.print(f"{what}: {', '.join(gains)}", highlight=False, soft_wrap=True)
     verdict = budget_verdict(result)
     if verdict:
-        out.print(verdict, highlight=False, markup=False, soft_wrap=True)
+        print_line(verdict)
 
 
 def metrics_of(runs: Sequence[Run]) -> list[float]:

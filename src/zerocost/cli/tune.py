@@ -15,7 +15,7 @@ from zerocost.base.device import check_place
 from zerocost.base.format import fixed
 from zerocost.cli.expand import command, vars_of
 from zerocost.cli.options import SPACE_FORMS, SPECS, Device, Json, Ray, Seed, TaskName, Workers, read_space
-from zerocost.cli.output import check_output, out, print_json, then_written, write_to
+from zerocost.cli.output import check_output, out, print_json, print_line, then_written, write_to
 from zerocost.tuning import Tuned
 from zerocost.tuning import tune as tune_combination
 from zerocost.tuning.tune import CANDIDATES
@@ -138,8 +138,8 @@ def _print_tuned(tuned: Tuned) -> None:
         f"{combination.repeats} initialisation{'s' * (combination.repeats != 1)}",
         f"filter: {combination.where or 'none, as none both drops others and keeps the best'}",
     ):
-        out.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
-    out.print(tuned.verdict, highlight=False, markup=False, soft_wrap=True)
+        print_line(line, style="dim")
+    print_line(tuned.verdict)
 
 
 def _tuned_dict(tuned: Tuned) -> dict[str, object]:
