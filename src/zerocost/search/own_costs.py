@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from math import isfinite
 from typing import Any
 
 from zerocost.base.errors import Failure, describe_error
@@ -59,4 +60,4 @@ def as_number(name: str, ask: Callable[[], Any]) -> float | Failure:
         number = float(value)
     except (TypeError, ValueError):
         return Failure(f"function {name} returned {value!r:.60}, expected a number")
-    return number if abs(number) < float("inf") else Failure(f"function {name} returned {number}")
+    return number if isfinite(number) else Failure(f"function {name} returned {number}")
