@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from zerocost.base.figures import TEMPLATES
-from zerocost.report import progress as goals
 from zerocost.report import search_figures as figures
 from zerocost.report.front import Front
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.names import Names
+from zerocost.report.progress import best_so_far
 
 POINTS = pd.DataFrame({"params": [1.0, 2.0, 3.0, 4.0], "score": [1.0, 3.0, 2.0, 5.0]}, index=list("abcd"))
 
@@ -40,7 +40,7 @@ def test_a_projected_front_is_not_joined():
 
 def test_history_has_each_value_and_the_best_so_far():
     proposed = pd.DataFrame({"snip": [1.0, np.nan, 3.0, 2.0]}, index=["a", "b", "<b>", "d"])
-    each, best = figures.history_figure(proposed, goals.best_so_far(proposed)).data
+    each, best = figures.history_figure(proposed, best_so_far(proposed)).data
     assert list(each.x) == [1, 3, 4]
     assert list(each.y) == [1, 3, 2]
     assert "&lt;b&gt;" in each.text[1]
@@ -49,7 +49,7 @@ def test_history_has_each_value_and_the_best_so_far():
 
 def test_history_of_a_front_is_a_percentage():
     proposed = POINTS[["score", "params"]]
-    (best,) = figures.history_figure(proposed, goals.best_so_far(proposed)).data
+    (best,) = figures.history_figure(proposed, best_so_far(proposed)).data
     assert best.y[-1] == pytest.approx(100)
 
 

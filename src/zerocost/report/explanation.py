@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from zerocost.base import format as fmt
 from zerocost.base.figures import DIVERGING, empty_figure, label
-from zerocost.report import progress
+from zerocost.report.candidates import score_combination
 from zerocost.report.sections import Plot
 from zerocost.scoring.explanation import FEWEST, Explanation
 from zerocost.search.objectives import SCORE
@@ -46,7 +46,7 @@ class _RankingExplanation:
 
 def explain_ranking(result: SearchResult) -> _RankingExplanation | None:
     """Why the best of a search or a ranking are ranked best; None without combined proxies, or with too few scores."""
-    by, table = progress.score_combination(result), result.table
+    by, table = score_combination(result), result.table
     if SCORE not in result.objectives or not set(by.proxies) <= set(table.frame):
         return None
     found = table.explained(by, top=len(result.kept) or None)

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from zerocost.base import format as fmt
-from zerocost.report import progress
+from zerocost.report.candidates import is_search, ranked_by_score, with_direction
+from zerocost.report.fidelity_steps import table_fidelities
 from zerocost.report.frames import FAILED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.front import front_of
 from zerocost.report.gain import best_at_random, seeds_note, spent_budget, trainings_in_order
@@ -61,7 +62,7 @@ def search_facts(
 
 def scoring_fidelity(result: SearchResult) -> str:
     """The fidelity at which the ranked candidates were scored; empty for full size."""
-    scale = progress.table_fidelities(result)[-1]
+    scale = table_fidelities(result)[-1]
     return "" if scale == "full" else scale
 
 
@@ -128,7 +129,7 @@ def _energy_fact(times: Times, power: Power) -> Fact:
 def _size_words(result: SearchResult) -> str:
     """What the number of parameters is of."""
     scale = scoring_fidelity(result)
-    return f"parameters as scored ({scale})" if scale and not progress.is_search(result) else "parameters"
+    return f"parameters as scored ({scale})" if scale and not is_search(result) else "parameters"
 
 
 def _best_trained(result: SearchResult, trained: pd.DataFrame, ranking: pd.DataFrame) -> Fact:
@@ -151,7 +152,7 @@ def _front_facts(result: SearchResult) -> list[Fact]:
     if len(result.objectives) < 2 or front is None:
         return []
     measured = "trained" if spent_budget(result) else "scored again" if result.earlier else "measured"
-    named = [progress.with_direction(name, name in front.falling) for name in map(str, front.values)]
+    named = [with_direction(name, name in front.falling) for name in map(str, front.values)]
     count = len(front.values) if spent_budget(result) else len(result.table)
     note = f"of {count:,} {measured}, by {fmt.join_words(named)}"
     facts = [Fact("Pareto front", fmt.plural(len(front.names), "architecture"), note)]
@@ -169,9 +170,7 @@ def _ranked_first(result: SearchResult, ranking: pd.DataFrame) -> list[Fact]:
     if ranked.empty:
         return [Fact("Best candidate", "none", "no candidate could be ranked; the reasons are under Dropped")]
     first = ranked.iloc[0]
-    names = (
-        ["rank_score"] if progress.ranked_by_score(result) else [name for name in result.objectives if name != "params"]
-    )
+    names = ["rank_score"] if ranked_by_score(result) else [name for name in result.objectives if name != "params"]
     parts = [f"{name.replace('_', ' ')} {formatter_of(name)(first[name])}" for name in names]
     parts.append(f"{fmt.count(first['params'])} {_size_words(result)}")
     name = str(ranked.index[0])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from zerocost.report import progress
+from zerocost.report.candidates import objective_values, ranked_by_score
+from zerocost.report.fidelity_steps import fidelity_label, table_fidelities
 
 if TYPE_CHECKING:
     from zerocost.scoring.table import ScoreTable
@@ -94,10 +95,8 @@ def ranking_table(result: SearchResult) -> pd.DataFrame:
     `dropped` says why a candidate was dropped and is empty for the kept. One without any score has no rank (NaN).
     """
     frame = result.table.frame.replace([np.inf, -np.inf], np.nan)
-    if not progress.ranked_by_score(result):
-        frame = frame.assign(
-            **{str(name): column for name, column in progress.objective_values(result, result.table).items()}
-        )
+    if not ranked_by_score(result):
+        frame = frame.assign(**{str(name): column for name, column in objective_values(result, result.table).items()})
     columns = {"metric": TRAINED, "sd": _SPREAD}
     trained = trained_table(run_table(result)).drop_duplicates("name").set_index("name").rename(columns=columns)
     ranked = frame.join(trained[[TRAINED, _SPREAD]]).assign(
@@ -138,11 +137,11 @@ def exclusions(result: SearchResult, ranking: pd.DataFrame) -> pd.DataFrame:
 def _left_behind(result: SearchResult) -> list[tuple[str, str, str, str]]:
     tables = result.tables
     rows = []
-    for (low, high), fidelity in zip(pairwise(tables), progress.table_fidelities(result), strict=False):
+    for (low, high), fidelity in zip(pairwise(tables), table_fidelities(result), strict=False):
         again, ranks = set(high.frame.index), low.frame["rank_score"].rank(ascending=False, method="min")
         scored = low.frame["rank_score"] > -np.inf
         rows += [
-            ("behind", str(name), "", f"rank {rank:.0f} of {len(low):,} at {progress.fidelity_label(fidelity)}")
+            ("behind", str(name), "", f"rank {rank:.0f} of {len(low):,} at {fidelity_label(fidelity)}")
             for name, rank in ranks[scored].items()
             if name not in again
         ]

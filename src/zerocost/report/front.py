@@ -11,8 +11,8 @@ import pandas as pd
 from zerocost.base import format as fmt
 from zerocost.base.conditions import parse_clauses
 from zerocost.base.units import is_cost
-from zerocost.report import progress
 from zerocost.report import search_figures as figures
+from zerocost.report.candidates import objective_values
 from zerocost.report.gain import spent_budget, trainings_in_order
 from zerocost.report.metric import formatter_of
 from zerocost.report.names import Names, choices
@@ -93,7 +93,7 @@ def front_of(result: SearchResult) -> Front | None:
 
     Where a budget of trainings was spent for several objectives, it is of the trained, with their metric as the score.
     """
-    values, limited = progress.objective_values(result, result.table), _limited_costs(result)
+    values, limited = objective_values(result, result.table), _limited_costs(result)
     falling = {name for name in map(str, values.columns.union(limited.columns)) if minimised(name)}
     if len(values.columns) == 1:
         values, limited = values.join(limited.drop(columns=values.columns, errors="ignore")), limited.iloc[:, :0]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from zerocost.base import format as fmt
-from zerocost.report import progress
+from zerocost.report.candidates import candidate_names, is_search, ranked_by_score, score_combination
+from zerocost.report.fidelity_steps import fidelity_label, table_fidelities
 from zerocost.report.frames import RANDOM, SURVIVORS, UNTRAINED, trained_table
 from zerocost.report.gain import best_at_random, seeds_note, spent_budget, trainings_in_order
 from zerocost.report.metric import ACCURACY, WrittenMetric
@@ -22,14 +23,14 @@ _LITTLE_LUCK = 0.05
 
 def search_sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFrame) -> str:
     """One sentence on what a search did, with numbers."""
-    proposed = f", proposed by strategy {result.settings['strategy']}," if progress.is_search(result) else ""
+    proposed = f", proposed by strategy {result.settings['strategy']}," if is_search(result) else ""
     count = fmt.plural(candidate_count(result), "candidate")
     text = f"{count} of the space {result.space}{proposed} {_how_ranked(result)}"
     numbers = {"more were refused": len(result.rejected), "could not be ranked": int(ranking["rank"].isna().sum())}
     asides = [f"{number:,} {what}" for what, number in numbers.items() if number]
     text += f" ({', '.join(asides)})" if asides else ""
-    for table, scale in zip([*result.earlier[1:], result.table], progress.table_fidelities(result)[1:], strict=False):
-        text += f", {len(table):,} of them scored again at {progress.fidelity_label(scale)}"
+    for table, scale in zip([*result.earlier[1:], result.table], table_fidelities(result)[1:], strict=False):
+        text += f", {len(table):,} of them scored again at {fidelity_label(scale)}"
     if result.kept.dropped and not spent_budget(result):
         text += f", {len(result.kept.frame):,} kept"
     parts = [
@@ -46,13 +47,13 @@ def search_sentence(result: SearchResult, ranking: pd.DataFrame, runs: pd.DataFr
 
 def candidate_count(result: SearchResult) -> int:
     """The number of candidates measured in all."""
-    return len(progress.candidate_names(result))
+    return len(candidate_names(result))
 
 
 def _how_ranked(result: SearchResult) -> str:
     """What candidates were measured by, in words."""
-    scores = fmt.plural(len(progress.score_combination(result).proxies), "proxy", "proxies")
-    if progress.ranked_by_score(result):
+    scores = fmt.plural(len(score_combination(result).proxies), "proxy", "proxies")
+    if ranked_by_score(result):
         return f"scored with {scores}"
     objectives = [f"score ({scores})" if name == "score" else name for name in result.objectives]
     return f"measured by {fmt.join_words(objectives)}"

@@ -13,10 +13,10 @@ import plotly.graph_objects as go
 from zerocost.base.figures import BLUE, ORANGE, empty_figure, label
 from zerocost.base.format import number
 from zerocost.base.units import unit_of
+from zerocost.report.candidates import with_direction
 from zerocost.report.figures import COLOURS, is_wide, range_around
 from zerocost.report.frames import RANDOM, SURVIVORS
 from zerocost.report.metric import WrittenMetric, formatter_of
-from zerocost.report.progress import with_direction
 from zerocost.tasks.metrics import is_share, minimised
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from zerocost.base import format as fmt
-from zerocost.report import facts, figures, frames, progress
+from zerocost.report import facts, figures, frames
+from zerocost.report.candidates import is_search, ranked_by_score, with_direction
+from zerocost.report.fidelity_steps import fidelity_label, table_fidelities
 from zerocost.report.gain import spent_budget
 from zerocost.report.metric import WrittenMetric, formatter_of
 from zerocost.report.names import Names, choices
@@ -112,7 +114,7 @@ def ranking_section(result: SearchResult, table: pd.DataFrame, trained: pd.DataF
     kept = set(result.kept.frame.index) if result.kept.dropped else set()
     front = set(result.front) if len(result.objectives) > 1 else set()
     stopped = set(runs["name"][runs["state"] == frames.STOPPED]) - set(groups)
-    shown = dict.fromkeys(["rank_score"] if progress.ranked_by_score(result) else result.objectives)
+    shown = dict.fromkeys(["rank_score"] if ranked_by_score(result) else result.objectives)
     if len(trained):
         shown[frames.TRAINED] = None
     scores = [str(name) for name in result.table.frame if name != "rank_score"]
@@ -144,19 +146,19 @@ def _ranking_note(result: SearchResult, listed: int, names: Names) -> str:
     scale = facts.scoring_fidelity(result)
     parts = [
         "Best rank score first"
-        if progress.ranked_by_score(result)
-        else f"Best first by {', '.join(map(progress.with_direction, result.objectives))}"
+        if ranked_by_score(result)
+        else f"Best first by {', '.join(map(with_direction, result.objectives))}"
     ]
     if len(result.objectives) > 1:
         parts[0] += ": front by front, and the least crowded first within a front"
     parts += [names.note] if names.note else []
     parts += ["Click a header to sort", "Higher is better for every proxy", f"“{fmt.MISSING}”: no value"]
-    if scale and progress.is_search(result):
+    if scale and is_search(result):
         parts.append(f"Scores are those of scaled-down networks ({scale}); sizes are those of the full networks")
     elif scale:
         parts.append(f"Scores and parameters are those of the scaled-down networks that were scored ({scale})")
     if result.earlier:
-        last = progress.fidelity_label(progress.table_fidelities(result)[-1])
+        last = fidelity_label(table_fidelities(result)[-1])
         parts.append(f"Only the {len(result.table):,} scored again at {last} are listed")
     if listed < len(result.table):
         parts.append(f"Only the best {LISTED_ROWS:,} of {len(result.table):,} and every trained candidate are listed")
@@ -173,7 +175,7 @@ def metric_plots(result: SearchResult, table: pd.DataFrame, trained: pd.DataFram
     if len(points) < 3:
         return []
     plots, metric = [], WrittenMetric.of(result.task)
-    first = ["rank_score"] if progress.ranked_by_score(result) else list(result.objectives)
+    first = ["rank_score"] if ranked_by_score(result) else list(result.objectives)
     for place, column in enumerate(dict.fromkeys([*first, *frames.comparable_columns(result.table)])):
         name = _NAMES.get(column, column)
         scored = points.assign(score=table[column].astype(float)[points["name"]].to_numpy())
@@ -224,7 +226,7 @@ def curve_plots(result: SearchResult) -> list[Plot]:
 def loss_groups(result: SearchResult, table: pd.DataFrame) -> list[LossGroup]:
     """What was refused, dropped, not scored or failed in training, by reason."""
     everything = frames.exclusions(result, table)
-    again = progress.fidelity_label(progress.table_fidelities(result)[-1])
+    again = fidelity_label(table_fidelities(result)[-1])
     kinds = {
         "refused": ("Refused before scoring", ""),
         "behind": (f"Not scored again at {again}" if len(result.earlier) == 1 else "Not scored again", ""),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zerocost.base import format as fmt
 from zerocost.base.errors import InputError
-from zerocost.report.progress import candidate_names
+from zerocost.report.candidates import candidate_names
 from zerocost.search.objectives import is_metric
 
 if TYPE_CHECKING:
