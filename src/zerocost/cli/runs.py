@@ -18,7 +18,7 @@ from zerocost.base.files import check_folder
 from zerocost.base.format import number, plural, seconds
 from zerocost.cli.options import MetricName
 from zerocost.cli.output import out, print_line
-from zerocost.cli.tables import metric_cell, metric_unit
+from zerocost.cli.tables import metric_cell, metric_title
 from zerocost.scoring.table import ScoreTable
 from zerocost.train.run import Run
 from zerocost.train.tracking import LOGGERS, check_logger
@@ -68,9 +68,8 @@ def print_runs(runs: Sequence[Run], scores: Mapping[str, float] | None = None) -
     """The metric of every training, a row a candidate, best first; beside it the scores, where there are any."""
     means, trained = mean_metrics(runs), {(run.name, run.seed): run for run in runs}
     drawn = sorted({run.seed for run in runs})
-    name, higher = runs[0].metric_name, runs[0].higher_is_better
-    words = f"validation {name.replace('_', ' ')}, {metric_unit(name, higher)}"
-    out.print(f"\n[bold]{plural(len(means), 'candidate')} trained, best first by {words}[/bold]", highlight=False)
+    name, heading = runs[0].metric_name, f"trained, best first by {metric_title(runs[0])}"
+    out.print(f"\n[bold]{plural(len(means), 'candidate')} {heading}[/bold]", highlight=False)
     shown = Table("", box=None, pad_edge=False)
     shown.add_column("candidate", overflow="fold")
     titles = ["rank_score"] * bool(scores) + ([f"seed {seed}" for seed in drawn] if len(drawn) > 1 else [])
@@ -88,7 +87,7 @@ def print_runs(runs: Sequence[Run], scores: Mapping[str, float] | None = None) -
     print_failed_runs(runs)
     kept = [run for run in runs if run.name == next(iter(means)) and run.ended_well and run.checkpoint is not None]
     if kept:
-        best = (max if higher else min)(kept, key=lambda run: run.metric or 0.0)
+        best = (max if runs[0].higher_is_better else min)(kept, key=lambda run: run.metric or 0.0)
         print_line(f"weights of the best: {best.checkpoint}")
 
 

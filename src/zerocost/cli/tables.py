@@ -161,9 +161,8 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run], title: str) 
     """The metric of survivors and random picks, by training seed and over all."""
     seeds = sorted({run.seed for run in survivors})
     out.print(f"\n[bold]{title}[/bold]")
-    name, higher = survivors[0].metric_name, survivors[0].higher_is_better
-    words = name.replace("_", " ")
-    shown = Table(f"validation {words}, {metric_unit(name, higher)}", box=None, pad_edge=False)
+    name = survivors[0].metric_name
+    shown = Table(metric_title(survivors[0]), box=None, pad_edge=False)
     for seed in seeds:
         shown.add_column(f"seed {seed}", justify="right")
     shown.add_column("mean", justify="right")
@@ -172,7 +171,7 @@ def print_training(survivors: Sequence[Run], random: Sequence[Run], title: str) 
     for group, runs in (("survivors", survivors), ("random picks", random)):
         by_seed = [metrics_of([run for run in runs if run.seed == seed]) for seed in seeds]
         everything = metrics_of(runs)
-        best = (max if higher else min)(everything, default=math.nan)
+        best = (max if survivors[0].higher_is_better else min)(everything, default=math.nan)
         means = [float(np.mean(values)) if values else math.nan for values in (*by_seed, everything)]
         shown.add_row(group, *(metric_cell(name, value) for value in (*means, best)), str(len(everything)))
     out.print(shown)
@@ -232,9 +231,10 @@ def metrics_of(runs: Sequence[Run]) -> list[float]:
     return [run.metric for run in runs if run.metric is not None and run.failure is None]
 
 
-def metric_unit(metric: str, higher_is_better: bool) -> str:
-    """What the numbers of a metric are, besides its name: percentages, or which direction is better."""
-    return "%" if is_share(metric) else f"{'more' if higher_is_better else 'less'} is better"
+def metric_title(run: Run) -> str:
+    """The metric of a training in words, and what its numbers are: percentages, or which direction is better."""
+    unit = "%" if is_share(run.metric_name) else f"{'more' if run.higher_is_better else 'less'} is better"
+    return f"validation {run.metric_name.replace('_', ' ')}, {unit}"
 
 
 def metric_cell(metric: str, value: float) -> str:

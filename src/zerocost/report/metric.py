@@ -8,10 +8,10 @@ from functools import partial
 
 import pandas as pd
 
-from zerocost.base.format import formatter_for
+from zerocost.base.format import formatter_for, number, signed
 from zerocost.tasks import Task, classification
 from zerocost.tasks.metrics import is_share
-from zerocost.tasks.text import metric_difference, metric_text
+from zerocost.tasks.text import metric_text
 
 
 def formatter_of(name: str) -> Callable[[float], str]:
@@ -67,8 +67,14 @@ class WrittenMetric:
         return metric_text(self.name, value)
 
     def difference(self, value: float) -> str:
-        """A signed difference, in percentage points where the metric is a share."""
-        return metric_difference(self.name, value)
+        """A signed difference, in percentage points where the metric is a share.
+
+        >>> WrittenMetric("accuracy", True).difference(0.0481), WrittenMetric("accuracy", True).difference(-0.0001)
+        ('+4.8', '+0.0')
+        >>> WrittenMetric("mean_squared_error", False).difference(-12.5)
+        '−12.5'
+        """
+        return signed(100 * value, 1) if is_share(self.name) else ("+" if value >= 0 else "") + number(value)
 
     def best(self, values: pd.Series[float]) -> int:
         """The place of the best value."""

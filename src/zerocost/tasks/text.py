@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zerocost.base.format import number, percent, signed
+from zerocost.base.format import number, percent
 from zerocost.tasks.metrics import is_share
 
 
@@ -14,16 +14,3 @@ def metric_text(name: str, value: float | None) -> str:
     ('50.0 %', '0.5123')
     """
     return percent(value) if is_share(name) else number(value)
-
-
-def metric_difference(name: str, value: float) -> str:
-    """A difference of two values of a metric, always signed: of shares in percentage points.
-
-    >>> metric_difference("accuracy", 0.0481), metric_difference("accuracy", -0.0001)
-    ('+4.8', '+0.0')
-    >>> metric_difference("mean_squared_error", -12.5)
-    '−12.5'
-    """
-    if is_share(name):
-        return signed(100 * value, 1)
-    return ("+" if value >= 0 else "") + number(value)
