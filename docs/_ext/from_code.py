@@ -115,8 +115,14 @@ def options(*names: str) -> str:
         own = typer.Context(command, info_name=name, parent=own)
     usage = command.get_usage(own).removeprefix("Usage: ").replace("{", "").replace("}", "")
     records = [record for p in command.params if (record := p.get_help_record(own))]
-    entries = [f"``{spec}``\n   {meaning.replace('`', '``')}\n" for spec, meaning in records]
+    entries = [f"``{spec}``\n   {_literal(meaning)}\n" for spec, meaning in records]
     return "\n".join([".. code-block:: text", "", f"   {usage}", "", *entries])
+
+
+def _literal(meaning: str) -> str:
+    """The help of an option, in which what is typed is code: Sphinx would make other quotes and dashes of it."""
+    quoted = r"`([^`]+)`|(?<!\w)'([^']+)'(?!\w)|(?<![\w-])(--[a-z][a-z-]*[a-z])"
+    return re.sub(quoted, lambda found: f"``{next(filter(None, found.groups()))}``", meaning)
 
 
 TABLES: dict[str, Callable[..., str]] = {

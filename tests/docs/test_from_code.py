@@ -154,6 +154,13 @@ def test_options_are_those_of_the_command(from_code: ModuleType, name: str) -> N
     assert options == set(re.findall(r"^``(--[\w-]+)", text, re.M))
 
 
+def test_what_is_typed_is_code_in_the_help_of_options(from_code: ModuleType) -> None:
+    for command in ("score", "rank", "train", "search", "evaluate", "tune", "calibrate", "explain", "profile"):
+        _, *meanings = re.findall(r"^   (.+)", from_code.options(command), re.M)
+        prose = re.sub(r"``.+?``", "", "\n".join(meanings))
+        assert not re.findall(r"--\w+|`|(?<!\w)'|'(?!\w)", prose), command
+
+
 def test_pages_of_proxies_that_are_gone_are_removed(pages: ModuleType, tmp_path: Path) -> None:
     stale = tmp_path / "proxies" / "gone.rst"
     stale.parent.mkdir()

@@ -47,12 +47,12 @@ Proxies = Annotated[
     str,
     typer.Option(
         "--proxies",
-        help="Proxies, comma-separated, as in 'snip,zico(parts=4),my_proxy.py:mine' (`zerocost proxies` lists them), "
-        f"or the .json file of a combination. 'default' stands for {', '.join(default.proxies)}; "
+        help="Proxies, comma-separated, as in 'snip,zico(parts=4)' (`zerocost proxies` lists them), your own as "
+        f"my_proxy.py:mine; or the .json file of a combination. 'default' stands for {', '.join(default.proxies)}; "
         f"for token ids {', '.join(tokens.proxies)}.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed gives the same result.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
 Device = Annotated[str, typer.Option("--device", help="Where networks run: cpu, cuda, cuda:1, …")]
 Workers = Annotated[
     int | None,
@@ -78,7 +78,7 @@ Explain = Annotated[
 TaskName = Annotated[
     str | None,
     typer.Option(
-        "--task", help=f"What the outputs are for: {', '.join(TASKS)}. By default what the data is certain about."
+        "--task", help=f"What the outputs are for: {', '.join(TASKS)}. By default it is inferred from the data."
     ),
 ]
 MetricName = Annotated[

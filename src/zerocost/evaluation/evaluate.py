@@ -111,7 +111,7 @@ def evaluate(
             intervals are narrow.
         seed: draws the architectures and the resamples, and is the first seed of the scores.
         device: where networks are scored.
-        task: what the networks' outputs are for; by default what the data is certain about.
+        task: what the networks' outputs are for; by default inferred from the data.
         workers: number of processes to score in, as in `rank`; it changes no more than the last digits of a score.
         ray: the Ray cluster to score on, as in `rank`; likewise.
         cache: a file or the URL of a database to keep scores in (`zerocost.store.Store`). Several processes can share

@@ -89,7 +89,9 @@ class Times:
         parts = [f"the random picks took {fmt.seconds(self.random)} more"] if self.random else []
         if self.everything is not None:
             everything = f"{fmt.plural(self.candidates, 'candidate')} would have taken {fmt.seconds(self.everything)}"
-            parts.append(f"training all {everything}, the untrained by the mean epoch of the {self.source}")
+            parts.append(
+                f"training all {everything}, those not trained estimated by the mean epoch of the {self.source}"
+            )
         return "; ".join(parts)
 
 

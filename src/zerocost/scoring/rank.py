@@ -79,7 +79,7 @@ def rank(
         batches: how many batches are drawn. Proxies that compare batches (`zico`) use all of them, the others the
             first; of a single batch they compare the halves.
         balanced: draw the same number of samples of each class.
-        task: what the outputs are for, as in `zerocost.score`; by default what the data is certain about.
+        task: what the outputs are for, as in `zerocost.score`; by default inferred from the data.
         loss: function of outputs and labels, a mean over samples, in place of the task's.
         output: the tensor in what a network returns, as in `zerocost.score`.
         seed: seeds the batch, the initial weights and the passes.

@@ -77,8 +77,8 @@ def score(
             proxies that compare batches (`zico`) see them all, the others the first. A mapping may hold the labels too,
             as "labels", "label", "targets", "target" or "y".
         proxies: names, as a sequence or comma-separated; a name may carry options, as in "zico(parts=4)".
-        task: what the outputs are for, a `zerocost.tasks.Task` or the name of one. By default what the labels are
-            certain about: floating ones are regression; class numbers, a column of them or one-hot rows are
+        task: what the outputs are for, a `zerocost.tasks.Task` or the name of one. By default it is inferred from
+            the labels: floating ones are regression; class numbers, a column of them or one-hot rows are
             classification, a class for each pixel is segmentation, and the tokens of the input are next_token.
         loss: function of outputs and labels, a mean over samples, in place of the task's. It gets the labels as they
             are.

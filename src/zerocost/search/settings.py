@@ -52,7 +52,7 @@ class Goal(SettingsGroup):
         accuracy: what the objective "accuracy", or of errors "loss" or the like, is: a benchmark to look it up in, or a
             function of an `Architecture`. If None, networks are trained for `epochs`, and it is that of validation.
         task: what the outputs are for: classification, multilabel, regression, segmentation, next_token, or a
-            `zerocost.tasks.Task`. By default what the data is certain about.
+            `zerocost.tasks.Task`. By default inferred from the data.
         loss: function of outputs and targets, a mean over samples, in place of the task's; or FILE.py:NAME.
         metric: what trained networks are judged by, in place of the task's, such as accuracy or mean_absolute_error.
         output: the tensor in what a network returns: a key, an attribute, a place, a function or FILE.py:NAME. By
@@ -265,7 +265,7 @@ class Place(SettingsGroup):
     Attributes:
         device: where to score, measure latency and train: cpu, cuda, cuda:1, …
         workers: processes to score in, with one torch thread each. They also train candidates of a round at once, but
-            not on one GPU. Results do not depend on it, except for last digits that more threads compute otherwise. By
+            not on one GPU. Results do not depend on it, but for last digits, which depend on the number of threads. By
             default one; with device cuda one for each GPU; on Ray one for each CPU, or GPU, of the cluster.
         ray: score and train on a Ray cluster: auto for the one that this machine belongs to, its address as HOST:PORT,
             or local for a new one on this machine. Needs the extra ray.

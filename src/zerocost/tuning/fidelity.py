@@ -163,7 +163,7 @@ def calibrate(space: SearchSpace | str | Callable[..., nn.Module], data: Any, **
         workers: processes that score full networks, as in `rank`.
         ray: the Ray cluster that scores full networks, as in `rank`.
         device: where networks are scored.
-        task: what the networks' outputs are for; by default what the data is certain about.
+        task: what the networks' outputs are for; by default inferred from the data.
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called with the number of
             fidelities tried so far, and of all.
 

@@ -110,7 +110,7 @@ def tune(
         workers: number of processes to score in, as in `rank`; it changes no more than the last digits of a score.
         ray: the Ray cluster to score on, as in `rank`; likewise.
         device: where networks are scored.
-        task: what the networks' outputs are for; by default what the data is certain about.
+        task: what the networks' outputs are for; by default inferred from the data.
         progress: whether to show bars; by default where stderr is a terminal. Or a function, called with the stage
             ("score" or "tune"), the number done and the total.
 
