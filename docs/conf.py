@@ -22,6 +22,7 @@ extensions = [
     "mathml",
     "proxy_pages",
     "from_code",
+    "table_numbers",
 ]
 exclude_patterns = ["_build"]
 default_role = "py:obj"

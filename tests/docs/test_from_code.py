@@ -161,6 +161,14 @@ def test_what_is_typed_is_code_in_the_help_of_options(from_code: ModuleType) -> 
         assert not re.findall(r"--\w+|`|(?<!\w)'|'(?!\w)", prose), command
 
 
+def test_cells_that_hold_a_number_are_told_from_words(extensions: Path) -> None:
+    number = importlib.import_module("table_numbers").NUMBER
+    for text in (".76 (.74 to .77)", "−0.47", "0.714 ± 0.02", "4,013 k", "695 MB", "12 %", "93.03 (92.76–93.26)"):
+        assert number.fullmatch(text), text
+    for text in ("", "–", "the default", "3 layers", "20 networks of 30", "α"):
+        assert not number.fullmatch(text), text
+
+
 def test_pages_of_proxies_that_are_gone_are_removed(pages: ModuleType, tmp_path: Path) -> None:
     stale = tmp_path / "proxies" / "gone.rst"
     stale.parent.mkdir()
