@@ -30,7 +30,8 @@ from zerocost.engine.proxy import REGISTRY, Proxy
 from zerocost.proxies.aggregates import AGGREGATES
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/integrations/*.md"))]
+FOLDERS = ("docs", "docs/integrations", "docs/measured")
+PAGES = [ROOT / "README.md", *(page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md")))]
 TOOLS = ("autokeras", "keras", "keras_tuner", "timm", "transformers")
 SMALL = ["--candidates", "4", "--keep", "1", "--training-seeds", "1"]
 DIGITS = load_digits()

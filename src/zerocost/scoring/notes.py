@@ -16,7 +16,7 @@ _LEAST_CANDIDATES = 10
 _ONLY_SIZE = 0.95
 """Spearman's correlation with the number of parameters from which on an order is said to be that of size."""
 _DISAGREEMENT = 0.4
-"""Mean agreement below which parts are said to disagree; docs/combining.md has the spaces where it was so."""
+"""Mean agreement below which parts are said to disagree; docs/measured/default.md has the spaces where it was so."""
 
 
 def pool_notes(frame: pd.DataFrame, combination: Combination) -> list[str]:
