@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from zerocost import benchmarks, data, spaces
+from zerocost.cli.common import out
 
 
 @pytest.mark.parametrize(
@@ -27,3 +28,10 @@ def test_spaces_have_their_size(run):
 def test_proxies_say_from_which_sizes_down_they_lose_their_order(run):
     sizes = {row["name"]: row["shrinks_badly"] for row in run("proxies", "--json").json}
     assert sizes["params"] is None and sizes["fisher"] == "depth=0.2"
+
+
+@pytest.mark.parametrize("command", ["spaces", "data", "benchmarks", "proxies"])
+def test_nothing_is_cut_at_a_narrow_terminal(run, command, monkeypatch):
+    whole = run(command).out.count("…")
+    monkeypatch.setattr(out, "_width", 80)
+    assert run(command).out.count("…") == whole

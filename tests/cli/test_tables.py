@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from zerocost import tasks
+from zerocost.cli.common import out
 from zerocost.cli.runs import print_failed_runs
-from zerocost.cli.tables import print_budget, print_explanation, print_failures, print_trained
+from zerocost.cli.tables import print_budget, print_explanation, print_failures, print_ranking, print_trained
 from zerocost.combine import Combination
 from zerocost.report import gain
 from zerocost.scoring.card import ScoreCard
@@ -40,6 +41,20 @@ def test_moves_then_proxies_then_size(capsys):
     assert lines[4].split() == ["2", "y", "▲", "0.30", "(+1)", "▼", "0.10", "(0)"]
     assert [line.split()[0] for line in lines[7:10]] == ["proxy", "a", "b"]
     assert lines[-1].startswith("90 % of the score’s order is explained by params alone (Spearman −0.95, the smaller")
+
+
+def test_a_ranking_has_the_columns_that_there_is_room_for(capsys, monkeypatch):
+    ranked = table(a=[4, 3, 2, 1], a_long_name=[4, 2, 3, 1], params=[1, 2, 3, 4], combination=Combination({"a": 1}))
+    cards = dict.fromkeys(ranked.frame.index, ScoreCard({}, {}, [], {}))
+    for width, columns, left_out in (
+        (48, "candidate a a_long_name params rank_score", None),
+        (36, "candidate a params rank_score", "no room here for a_long_name; --csv FILE writes all"),
+    ):
+        monkeypatch.setattr(out, "_width", width)
+        print_ranking(replace(ranked, cards=cards), "a title")
+        lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+        assert lines[2].split() == columns.split() and len(lines[3].split()) == 1 + len(columns.split())
+        assert (left_out or lines[-1]) in " ".join(lines) and ("no room" in " ".join(lines)) == bool(left_out)
 
 
 def test_failed_scores_and_single_proxies_have_dashes(capsys):

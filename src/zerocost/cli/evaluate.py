@@ -19,6 +19,7 @@ from zerocost.benchmarks import Benchmark, Query
 from zerocost.cli.expand import command, vars_of
 from zerocost.cli.options import SPECS, Drawing, Json, OptionalBatch, Proxies, Ray, Report, Scale, TaskName, Workers
 from zerocost.cli.output import Write, check_output, out, print_json, print_line, then_written, write_to
+from zerocost.cli.tables import print_left_out, what_fits
 from zerocost.combine import as_proxies
 from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
 from zerocost.evaluation.evaluation import Evaluation
@@ -153,25 +154,33 @@ def evaluate(
             _print_evaluation(evaluation)
 
 
+def _cell(value: float, low: float, high: float) -> str:
+    """A statistic with its interval below it."""
+    return fixed(value) + ("" if math.isnan(value) else f"\n{fixed(low)} {fixed(high)}")
+
+
 def _print_evaluation(evaluation: Evaluation) -> None:
     """The table with its intervals, and what failed."""
     title = f"{evaluation.benchmark}: {evaluation.query}{evaluation.direction}; {evaluation.counts}"
     out.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
-    shown = Table("score", box=None, pad_edge=False)
-    for statistic in evaluation.telling:
-        shown.add_column(statistic.replace("_", "\n", 1), justify="right")
-    failed = not evaluation.failures.empty
-    if failed:
-        shown.add_column("failed", justify="right")
     table = evaluation.table
-    for name in map(str, table.index):
-        values = [[float(table[f"{s}{part}"][name]) for part in ("", "_low", "_high")] for s in evaluation.telling]
-        cells = [
-            fixed(value) + ("" if math.isnan(value) else f"\n[dim]{fixed(low)} {fixed(high)}[/dim]")
-            for value, low, high in values
+    cells = {
+        statistic.replace("_", "\n", 1): [
+            _cell(*row) for row in table[[f"{statistic}{end}" for end in ("", "_low", "_high")]].to_numpy()
         ]
-        shown.add_row(escape(name), *cells, *([f"{table['failed'][name]:.0f}"] if failed else []))
+        for statistic in evaluation.telling
+    }
+    if not evaluation.failures.empty:
+        cells["failed"] = [f"{count:.0f}" for count in table["failed"]]
+    room = out.width - max(map(len, table.index))
+    columns = what_fits(cells, room, [title for title in ("failed",) if title in cells])
+    shown = Table("score", box=None, pad_edge=False)
+    for column in columns:
+        shown.add_column(column, justify="right")
+    for name, *row in zip(map(str, table.index), *(cells[column] for column in columns), strict=True):
+        shown.add_row(escape(name), *(cell.replace("\n", "\n[dim]") for cell in row))
     out.print(shown)
+    print_left_out([column.replace("\n", "_") for column in cells if column not in columns])
     networks = len(evaluation.truth) * len(evaluation.seeds)
     both = "kendall_all" in evaluation.statistics
     hidden = [name for name in evaluation.statistics if name not in evaluation.telling]

@@ -53,7 +53,9 @@ def _print_list(rows: Sequence[Mapping[str, str | int]], as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table(*rows[0], box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in rows[0]:
+        table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) if isinstance(cell, str) else f"{cell:,}" for cell in row.values()))
     out.print(table, highlight=False)

@@ -31,7 +31,9 @@ def proxies(as_json: Json = False) -> None:
             ]
         )
         return
-    table = Table("proxy", "sign", "signals", "shrinks badly", "paper", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for title in ("proxy", "sign", "signals", "shrinks badly", "paper"):
+        table.add_column(title, overflow="fold")
     for p in known:
         small = "" if p.shrinks_badly == FULL else str(p.shrinks_badly).replace(",", ", ")
         sign = "less" if p.is_budget else "+" if p.higher_is_better else "−"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from rich.markup import escape
@@ -26,23 +26,63 @@ _MOST_ROWS = 50
 """Rows of a ranking that are shown, at most."""
 _MOST_COLUMNS, _MOST_EXPLAINED = 6, 10
 """Proxies whose moves are shown, and candidates that are moved, at most."""
+_NAME_WIDTH = 40
+"""The columns of a long name in a ranking, which goes on in the next line."""
+_GAP = 2
+"""The spaces between two columns."""
 
 
 def print_ranking(table: ScoreTable, title: str) -> None:
-    """The best rows of a ranking."""
+    """The best rows of a ranking, with the columns that the terminal has room for."""
     out.print(f"\n[bold]{escape(title)}[/bold]", highlight=False)
-    shown = Table("", box=None, pad_edge=False)
-    shown.add_column("candidate", overflow="fold")
-    for column in table.frame.columns:
-        shown.add_column(column, justify="right")
     best = table.frame.head(_MOST_ROWS)
-    for place, (name, row) in zip(_shared_places(best["rank_score"]), best.iterrows(), strict=True):
-        spread = table.cards[str(name)].spread
-        cells = (cell_text(v, c) + (f" ± {spread[str(c)]:.2g}" if spread.get(str(c)) else "") for c, v in row.items())
-        shown.add_row(place, escape(str(name)), *cells)
+    places, names = _shared_places(best["rank_score"]), [str(name) for name in best.index]
+    spreads = [table.cards[name].spread for name in names]
+    cells = {str(column): _column_texts(str(column), best[column], spreads) for column in best}
+    longest = min(_NAME_WIDTH, max(map(len, (*names, "candidate"))))
+    room = out.width - len(str(len(best))) - _GAP - longest
+    columns = what_fits(cells, room, [name for name in ("rank_score", "params") if name in cells])
+    shown = Table("", box=None, pad_edge=False)
+    shown.add_column("candidate", overflow="fold", min_width=longest)
+    for column in columns:
+        shown.add_column(column, justify="right")
+    for i, (place, name) in enumerate(zip(places, names, strict=True)):
+        shown.add_row(place, escape(name), *(cells[column][i] for column in columns))
     out.print(shown)
+    print_left_out([column for column in cells if column not in columns])
     if len(table) > _MOST_ROWS:
         out.print(f"… and {len(table) - _MOST_ROWS} more; --json gives all", style="dim")
+
+
+def _column_texts(column: str, values: Iterable[float], spreads: Iterable[Mapping[str, float]]) -> list[str]:
+    """The cells of a column of scores, each with its standard deviation where it is known."""
+    return [
+        cell_text(value, column) + (f" ± {spread[column]:.2g}" if spread.get(column) else "")
+        for value, spread in zip(values, spreads, strict=True)
+    ]
+
+
+def what_fits(cells: Mapping[str, Iterable[str]], room: int, first: Sequence[str] = ()) -> list[str]:
+    """The columns that there is room for, in their order: the first ones before the others, which go from the left.
+
+    >>> columns = {"snip": ["1"], "zico": ["2.5"], "params": ["1,000"], "rank_score": ["0"]}
+    >>> what_fits(columns, 28, first=("rank_score", "params"))
+    ['snip', 'params', 'rank_score']
+    """
+    fitting = set()
+    for name in (*first, *(name for name in cells if name not in first)):
+        width = _GAP + max(len(line) for text in (name, *cells[name]) for line in text.splitlines())
+        if width <= room:
+            fitting.add(name)
+            room -= width
+    return [name for name in cells if name in fitting]
+
+
+def print_left_out(columns: Sequence[str]) -> None:
+    """A line that names the columns that there was no room for, if any."""
+    if columns:
+        text = f"no room here for {', '.join(columns)}; --csv FILE writes all"
+        out.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
 
 
 def _shared_places(values: Iterable[float]) -> list[str]:
