@@ -19,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 from zerocost import data
 from zerocost.benchmarks.kinds import BENCHMARKS
 from zerocost.cli.main import app as shell
+from zerocost.combine import as_combination
 from zerocost.engine.options import format_options
 from zerocost.engine.passes.base import PASSES
 from zerocost.engine.plan import plan
@@ -53,9 +54,10 @@ def count_passes(p: Proxy) -> str:
 def aggregates() -> str:
     """Table of the aggregates."""
     rows = [
-        (f"``{name}``", ", ".join(f":doc:`proxies/{part}`" for part in parts)) for name, parts in AGGREGATES.items()
+        (f"``{name}``", ", ".join(f":doc:`proxies/{part}`" for part in parts), as_combination(name).method)
+        for name, parts in AGGREGATES.items()
     ]
-    return table(("aggregate", "log-rank sum of"), rows)
+    return table(("aggregate", "its parts", "combined by"), rows)
 
 
 def papers() -> str:

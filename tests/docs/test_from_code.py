@@ -161,6 +161,11 @@ def test_what_is_typed_is_code_in_the_help_of_options(from_code: ModuleType) -> 
         assert not re.findall(r"--\w+|`|(?<!\w)'|'(?!\w)", prose), command
 
 
+def test_aggregates_say_how_they_are_combined(from_code: ModuleType) -> None:
+    rows = re.findall(r"\* - ``(\w+)``\n.*\n     - (\w+)", from_code.aggregates())
+    assert dict(rows) == {"default": "consensus", "tokens": "consensus", "az_nas": "log_rank", "vkdnw_agg": "log_rank"}
+
+
 def test_cells_that_hold_a_number_are_told_from_words(extensions: Path) -> None:
     number = importlib.import_module("table_numbers").NUMBER
     for text in (".76 (.74 to .77)", "−0.47", "0.714 ± 0.02", "4,013 k", "695 MB", "12 %", "93.03 (92.76–93.26)"):

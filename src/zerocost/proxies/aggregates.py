@@ -8,4 +8,4 @@ AGGREGATES = {
     "az_nas": ("az_expressivity", "az_progressivity", "az_trainability", "flops"),
     "vkdnw_agg": ("vkdnw_single", "jacob_cov", "az_expressivity", "az_trainability", "flops"),
 }
-"""Proxies of a pool, not of a network: log-rank sums of others, which is how a ranking combines what it is given."""
+"""Proxies of a pool, not of a network: the parts of each, whose ranks are combined."""
