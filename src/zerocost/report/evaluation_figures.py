@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from zerocost.base.figures import BLUE, DIVERGING, GREY, ORANGE, empty_figure, label
 from zerocost.base.format import fixed, number
-from zerocost.report.figures import is_wide
+from zerocost.report.figures import score_axis
 
 _PALETTE = (
     BLUE,
@@ -30,16 +30,10 @@ _DASHES = ("solid", "dash")
 def score_scatter(scores: pd.Series[float], truth: pd.Series[float], name: str, metric: str, colour: str) -> go.Figure:
     """Score (mean over seeds) against truth, one point an architecture; failed scores are left out."""
     shown = scores.dropna()
-    wide = is_wide(shown)
     figure = empty_figure(
         250,
         showlegend=False,
-        xaxis={
-            "title": label(name),
-            "type": "log" if wide else "linear",
-            "nticks": 5,
-            "exponentformat": "power" if wide else "SI",
-        },
+        xaxis={"title": label(name), **score_axis(shown)},
         yaxis={"title": label(metric), "nticks": 6},
     )
     figure.add_scatter(

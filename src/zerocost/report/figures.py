@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,20 @@ _SYMBOLS = {SURVIVORS: "circle", RANDOM: "diamond"}
 def is_wide(column: pd.Series[float]) -> bool:
     """Whether values are positive and span more than three powers of ten, which asks for a logarithmic axis."""
     return bool(len(column) and column.min() > 0 and column.max() / column.min() > 1000)
+
+
+def score_axis(values: pd.Series[float]) -> dict[str, object]:
+    """The scale of an axis of scores, with whole powers of ten where they span more than three.
+
+    >>> score_axis(pd.Series([1.0, 1e12]))["dtick"], score_axis(pd.Series([1.0, 1e4]))["dtick"]
+    (3, 1)
+    >>> score_axis(pd.Series([1.0, 100.0]))
+    {'type': 'linear', 'exponentformat': 'SI', 'nticks': 5}
+    """
+    if not is_wide(values):
+        return {"type": "linear", "exponentformat": "SI", "nticks": 5}
+    powers = math.log10(values.max() / values.min())
+    return {"type": "log", "exponentformat": "power", "dtick": math.ceil(powers / 5), "tickfont": {"size": 11}}
 
 
 def metric_by_group(candidates: pd.DataFrame, runs: pd.DataFrame, metric: WrittenMetric = ACCURACY) -> go.Figure:
@@ -98,19 +113,11 @@ def range_around(values: pd.Series[float], metric: WrittenMetric) -> list[float]
 def metric_scatter(points: pd.DataFrame, axis: str, metric: WrittenMetric = ACCURACY) -> go.Figure:
     """Scatter of one score against the metric; `points` has group, name, score, metric, one row a candidate."""
     points = points[np.isfinite(points["score"])]
-    wide = is_wide(points["score"])
     write, least_exponent = (count, 3) if axis == "parameters" else (number, 6)
     figure = empty_figure(
         250,
         showlegend=False,
-        xaxis={
-            "title": label(axis),
-            "type": "log" if wide else "linear",
-            "nticks": 5,
-            "exponentformat": "power" if wide else "SI",
-            "minexponent": least_exponent,
-            **({"tickfont": {"size": 11}} if wide else {}),
-        },
+        xaxis={"title": label(axis), "minexponent": least_exponent, **score_axis(points["score"])},
         yaxis={"title": metric.axis.replace(", ", ",<br>"), "nticks": 6},
     )
     for group in _GROUPS:
