@@ -93,6 +93,13 @@ def test_trained_candidates_are_otherwise_the_best_first(result):
     assert table.headings == ["accuracy", "parameters", "choices that differ"]
 
 
+def test_a_random_pick_is_not_among_those_that_the_budget_left_untrained(make):
+    result = make.budgeted([0.5, 0.4, 0.7], [0.4, 0.6])
+    lost = frames.exclusions(result, frames.ranking_table(result))
+    untrained, picked = set(lost[lost["kind"] == "untrained"]["candidate"]), {run.name for run in result.random}
+    assert untrained and picked <= set(result.kept.dropped) and not untrained & picked
+
+
 def test_the_page_of_a_budget_tells_its_story(make):
     page = re.sub(r"<[^>]+>|\s", " ", render_search(make.budgeted([0.5, 0.4, 0.7], [0.4, 0.6])))
     page = re.sub(r"[ \N{NO-BREAK SPACE}]+", " ", page)

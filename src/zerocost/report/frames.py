@@ -114,15 +114,17 @@ def ranking_table(result: SearchResult) -> pd.DataFrame:
 def exclusions(result: SearchResult, ranking: pd.DataFrame) -> pd.DataFrame:
     """Everything that was refused, dropped or failed, one row each: kind, candidate, part (proxy or seed), reason.
 
-    A candidate without any score is listed under its failures only. A run that was stopped is not listed.
+    A candidate without any score is listed under its failures only. A run that was stopped is not listed, and a random
+    pick, which was trained, not as untrained.
     """
     dropped = ranking["dropped"][(ranking["dropped"] != "") & ranking["rank"].notna()]
-    measured = set(result.order)
+    measured, picked = set(result.order), {run.name for run in result.random}
     rows = [("refused", name, "", reason) for name, reason in result.rejected.items() if name not in measured]
     rows += _left_behind(result)
     rows += [
         ("untrained" if reason.startswith(UNTRAINED) else "dropped", str(name), "", reason)
         for name, reason in dropped.items()
+        if not (reason.startswith(UNTRAINED) and name in picked)
     ]
     failures = pd.concat([table.failures for table in result.tables]).astype(str).drop_duplicates()
     rows += [("scoring", *failure) for failure in failures.itertuples(index=False, name=None)]
