@@ -8,7 +8,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-NUMBER = re.compile(r"[\s(+−±-]*[\d.,]*\d(?:[\s\d.,:()+−±×–%-]|(?:to|k|M|[kM]?B|m?s|min|h)\b)*")
+NUMBER = re.compile(r"[\s(+−±-]*[\d.,]*\d(?:[\s\de.,:()+−±×–%-]|(?:to|k|M|[kM]?B|m?s|min|h)\b)*")
 
 
 def mark_numbers(_app: Sphinx, doctree: nodes.document) -> None:

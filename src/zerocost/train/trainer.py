@@ -101,8 +101,8 @@ def train(
         progress: whether to show a bar; by default where stderr is a terminal. Or a function, called after every epoch
             with name, seed, epoch (from 1 on), epochs and the metric on the validation data. An exception that it
             raises ends the training.
-        task: what the networks are trained for, a `zerocost.tasks.Task` or its name; by default what the targets are
-            certain about.
+        task: what the networks are trained for, a `zerocost.tasks.Task` or its name; by default inferred from
+            the targets.
         loss: function of outputs and targets to the mean loss, in place of the task's.
         metric: what runs are compared by, in place of the task's: a name such as "accuracy" or "mean_absolute_error",
             or a metric of torchmetrics. Its direction counts wherever runs are compared.
