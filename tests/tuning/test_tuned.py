@@ -118,7 +118,7 @@ def test_settings_are_ordered_from_cheap_to_dear_and_repeats_share_their_scores(
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"), [(0.1, 0.3, "better"), (-0.1, 0.3, "not shown"), (-0.3, -0.1, "worse")]
+    ("low", "high", "words"), [(0.1, 0.3, "better"), (-0.1, 0.3, "no difference is certain"), (-0.3, -0.1, "worse")]
 )
 def test_the_verdict_follows_the_interval(low, high, words):
     table = pd.DataFrame()

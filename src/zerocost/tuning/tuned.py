@@ -61,7 +61,7 @@ class Tuned:
     @property
     def verdict(self) -> str:
         """How well the combination ranks held-out architectures, in words."""
-        answer = "it is better" if self.better else "it is worse" if self.high < 0 else "not shown"
+        answer = "it is better" if self.better else "it is worse" if self.high < 0 else "no difference is certain"
         return (
             f"on held-out architectures: Kendall {fixed(self.kendall)} against {fixed(self.baseline)} of the default "
             f"and {fixed(self.params)} of params; gain over the default {signed(self.gain, 3)}, 95 % interval "
