@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from zerocost import benchmarks, data, spaces
-from zerocost.cli.common import out
+from zerocost.cli.output import out
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from zerocost import tasks
-from zerocost.cli.common import out
+from zerocost.cli.output import out
 from zerocost.cli.runs import print_failed_runs
 from zerocost.cli.tables import print_budget, print_explanation, print_failures, print_ranking, print_trained
 from zerocost.combine import Combination
