@@ -47,7 +47,7 @@ def edges(text: str) -> set[tuple[int, int]]:
 
 def test_contract(monkeypatch: pytest.MonkeyPatch) -> None:
     """On networks of a quarter of the channels, to save time."""
-    monkeypatch.setattr(nasbench101, "CHANNELS", 32)
+    monkeypatch.setattr(nasbench101, "_CHANNELS", 32)
     small = (Fidelity(width=0.25), Fidelity(0.25, 0.4, 4))
     check_space(get("nasbench101"), torch.rand(2, 3, 8, 8), samples=10, seed=1, fidelities=small)
 

@@ -15,7 +15,7 @@ from zerocost.benchmarks.table import Row
 from zerocost.spaces.base import SearchSpace
 from zerocost.spaces.nasbench201 import FORM
 
-PACKAGE, FILE, MODULE = "analog-nasbench", "analognasbench/data.anb", "analognasbench.data"
+_PACKAGE, _FILE, _MODULE = "analog-nasbench", "analognasbench/data.anb", "analognasbench.data"
 _OPERATIONS = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 """By number in a key."""
 _ORDER = (0, 1, 3, 2, 4, 5)
@@ -24,7 +24,7 @@ _ORDER = (0, 1, 3, 2, 4, 5)
 
 def installed_file() -> Path:
     """The file in the installed package; `PackageNotFoundError` when it is not installed."""
-    return Path(str(importlib.metadata.distribution(PACKAGE).locate_file(FILE)))
+    return Path(str(importlib.metadata.distribution(_PACKAGE).locate_file(_FILE)))
 
 
 def read_anb(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
@@ -49,7 +49,7 @@ def read_anb(path: Path, space: SearchSpace, default: Query) -> Iterator[Row]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path} is not the data of {PACKAGE}: {type(error).__name__}: {error}") from error
+        raise InputError(f"{path} is not the data of {_PACKAGE}: {type(error).__name__}: {error}") from error
 
 
 class _PickledObject:
@@ -64,7 +64,7 @@ class _PickledObject:
         self.facts = state
 
 
-_ADMITTED = {(MODULE, "Architecture"), (MODULE, "DriftMeasurement")}
+_ADMITTED = {(_MODULE, "Architecture"), (_MODULE, "DriftMeasurement")}
 
 
 class _StandInUnpickler(pickle.Unpickler):
@@ -75,7 +75,7 @@ class _StandInUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ADMITTED:
             raise InputError(
-                f"{self.path} is refused: its pickle names {module}.{name}, which {PACKAGE} does not need and which "
+                f"{self.path} is refused: its pickle names {module}.{name}, which {_PACKAGE} does not need and which "
                 "could run code; install the package anew"
             )
         return _PickledObject

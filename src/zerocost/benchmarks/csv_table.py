@@ -17,7 +17,7 @@ from zerocost.spaces.base import SearchSpace
 ARCHITECTURE = ("arch", "architecture", "genotype")
 _NO_METRIC = {*ARCHITECTURE, "", "index", "dataset", "epochs"}
 UNTRAINED = re.compile(r"(.*_)?(params|flops|latency|energy|intensity)")
-SEEDS, MEANS = "_seeds", "_mean"
+_SEEDS, _MEANS = "_seeds", "_mean"
 
 
 def read_csv(path: Path, space: SearchSpace, default: Query, spell: Callable[[str], str] = str) -> Iterator[Row]:
@@ -78,9 +78,9 @@ def _columns(heading: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _cell(column: str, cell: str, dataset: str, epochs: int) -> dict[Query, float]:
-    metric = column.removesuffix(SEEDS).removesuffix(MEANS)
+    metric = column.removesuffix(_SEEDS).removesuffix(_MEANS)
     query = Query(dataset, metric, 0 if UNTRAINED.fullmatch(metric) else epochs, MEAN)
-    if column.endswith(SEEDS):
+    if column.endswith(_SEEDS):
         return {query._replace(seed=seed): finite_number(column, part) for seed, part in enumerate(cell.split())}
     return {query: finite_number(column, cell)} if cell.strip() else {}
 

@@ -19,7 +19,7 @@ from zerocost.spaces.nasbench101 import space as nasbench101
 
 _METRICS = {2: "training_time", 3: "train_accuracy", 4: "validation_accuracy", 5: "test_accuracy"}
 """By field of the message `EvaluationData`; seconds, and accuracies from 0 to 1."""
-EVALUATIONS, PARAMETERS = 1, 2
+_EVALUATIONS, _PARAMETERS = 1, 2
 """Fields of the message `ModelMetrics`."""
 _HALFWAY = "halfway_"
 
@@ -84,7 +84,7 @@ def _training_values(training: Mapping[str, Any], dataset: str, epochs: int, see
 def _decode_metrics(message: bytes, dataset: str, epochs: int, seed: int) -> dict[Query, float]:
     """The numbers in `ModelMetrics`: evaluations before training, half-way and at the end, and parameters."""
     found = list(message_fields(message))
-    evaluations = [value for number, value in found if number == EVALUATIONS]
+    evaluations = [value for number, value in found if number == _EVALUATIONS]
     if len(evaluations) != 3:
         raise ValueError(f"expected 3 evaluations, got {len(evaluations)}")
     values = {
@@ -93,7 +93,7 @@ def _decode_metrics(message: bytes, dataset: str, epochs: int, seed: int) -> dic
         for number, value in message_fields(_check_message(evaluation))
         if number in _METRICS
     }
-    values |= {Query(dataset, "params", 0, MEAN): float(value) for number, value in found if number == PARAMETERS}
+    values |= {Query(dataset, "params", 0, MEAN): float(value) for number, value in found if number == _PARAMETERS}
     return values
 
 

@@ -16,7 +16,7 @@ from zerocost.base.errors import InputError
 from zerocost.benchmarks.base import Query, Table
 
 _FORMAT = 1
-HEAD, TEXTS, KEYS, VALUES = "table.json", "architectures.npy", "keys.npy", "values.npy"
+HEAD, _TEXTS, _KEYS, _VALUES = "table.json", "architectures.npy", "keys.npy", "values.npy"
 
 
 class Row(NamedTuple):
@@ -84,10 +84,10 @@ def save_table(table: Table, folder: Path, name: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / folder.name
         made.mkdir()
-        np.save(made / TEXTS, table.texts)
-        np.save(made / VALUES, table.values)
+        np.save(made / _TEXTS, table.texts)
+        np.save(made / _VALUES, table.values)
         if table.keys is not None:
-            np.save(made / KEYS, table.keys)
+            np.save(made / _KEYS, table.keys)
         head = {"format": _FORMAT, "benchmark": name, "columns": table.columns}
         (made / HEAD).write_text(json.dumps(head), encoding="utf-8")
         made.rename(folder)
@@ -99,8 +99,8 @@ def load_table(folder: Path, name: str) -> Table:
         head = json.loads((folder / HEAD).read_text(encoding="utf-8"))
         made, holds = head["format"], head["benchmark"]
         columns = tuple([Query(*column) for column in head["columns"]])
-        keys = np.load(folder / KEYS, mmap_mode="r") if (folder / KEYS).exists() else None
-        table = Table(np.load(folder / TEXTS, mmap_mode="r"), keys, columns, np.load(folder / VALUES, mmap_mode="r"))
+        keys = np.load(folder / _KEYS, mmap_mode="r") if (folder / _KEYS).exists() else None
+        table = Table(np.load(folder / _TEXTS, mmap_mode="r"), keys, columns, np.load(folder / _VALUES, mmap_mode="r"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{folder} is a damaged table: {error}; convert its source again") from error
     if made != _FORMAT or holds != name:

@@ -22,7 +22,7 @@ from zerocost.spaces.darts_ops import OPERATIONS, FactorizedReduce, ReLUConvNorm
 from zerocost.spaces.mixture import Mixed, Mixture, Weights
 from zerocost.spaces.twins import SKIP, cell_key
 
-CHANNELS, CELLS = 32, 8
+_CHANNELS, _CELLS = 32, 8
 """What NAS-Bench-301 trained; the DARTS paper trained 36 channels and 20 cells in the end."""
 _INPUTS = {node: tuple([f"{a}_{b}" for a, b in itertools.combinations(range(node), 2)]) for node in NODES}
 
@@ -194,8 +194,8 @@ def _coefficients(cell: str, node: int, source: int, weights: Weights) -> Tensor
 
 
 def _build(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int) -> DARTSNet:
-    cells = max(3, fidelity.layers(CELLS))
-    return DARTSNet(_choose(choose), fidelity.channels(CHANNELS), cells, classes, in_channels)
+    cells = max(3, fidelity.layers(_CELLS))
+    return DARTSNet(_choose(choose), fidelity.channels(_CHANNELS), cells, classes, in_channels)
 
 
 def _write(choices: Choices) -> str:

@@ -17,10 +17,10 @@ from zerocost.spaces.choose import Choose
 from zerocost.spaces.dag import Dag, Edge, count_renumberings, distinct_graphs, edge_sets, graph_hash, prune
 from zerocost.spaces.nasbench101_network import OPERATIONS, CellNetwork
 
-MOST_VERTICES, MOST_EDGES = 7, 9
+MOST_VERTICES, _MOST_EDGES = 7, 9
 _PAIRS = tuple(itertools.combinations(range(MOST_VERTICES), 2))
-CHANNELS, CELLS = 128, 3
-_LIMITS = f"the input must reach the output, with at most {MOST_VERTICES} vertices and {MOST_EDGES} edges on the way"
+_CHANNELS, _CELLS = 128, 3
+_LIMITS = f"the input must reach the output, with at most {MOST_VERTICES} vertices and {_MOST_EDGES} edges on the way"
 
 
 class NASBench101(SearchSpace):
@@ -122,13 +122,13 @@ class NASBench101(SearchSpace):
 
     def build(self, arch: Architecture, fidelity: Fidelity | str = FULL) -> CellNetwork:
         scale, dag = as_fidelity(fidelity), _read(check_architecture(arch).text)
-        channels, cells = scale.channels(CHANNELS, multiple=8), scale.layers(CELLS)
+        channels, cells = scale.channels(_CHANNELS, multiple=8), scale.layers(_CELLS)
         return CellNetwork(dag, channels, cells, self.in_channels, self.classes)
 
     def __iter__(self) -> Iterator[Architecture]:
         """One architecture of each set of twins, small ones first."""
         for vertices in range(2, MOST_VERTICES + 1):
-            yield from map(_architecture, distinct_graphs(vertices, tuple(OPERATIONS), MOST_EDGES))
+            yield from map(_architecture, distinct_graphs(vertices, tuple(OPERATIONS), _MOST_EDGES))
 
     def canonical(self, arch: Architecture) -> str:
         """The benchmark's own hash, by which its data are looked up."""
@@ -138,14 +138,14 @@ class NASBench101(SearchSpace):
 @lru_cache(maxsize=1)
 def _graphs() -> tuple[list[tuple[int, tuple[Edge, ...]]], Vector]:
     """All (vertices, edges) of cells, and how many cells, one a labelling, those up to each make."""
-    graphs = [(n, edges) for n in range(2, MOST_VERTICES + 1) for edges in edge_sets(n, MOST_EDGES)]
+    graphs = [(n, edges) for n in range(2, MOST_VERTICES + 1) for edges in edge_sets(n, _MOST_EDGES)]
     return graphs, np.cumsum([float(len(OPERATIONS) ** (n - 2)) for n, _ in graphs])
 
 
 def _legal(dag: Dag) -> Dag | None:
     """What is alive of `dag`, if it is a cell of the space."""
     pruned = prune(dag)
-    return pruned if pruned and len(pruned.edges) <= MOST_EDGES and pruned.output < MOST_VERTICES else None
+    return pruned if pruned and len(pruned.edges) <= _MOST_EDGES and pruned.output < MOST_VERTICES else None
 
 
 def _changes(dag: Dag) -> Iterator[Dag]:

@@ -21,7 +21,7 @@ from zerocost.spaces.mixture import Mixture, mixture_of_edges
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 """(from, to) of each edge, in the order of the text."""
-CHANNELS, CELLS = 16, 5
+_CHANNELS, _CELLS = 16, 5
 FORM = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
 _PATTERN = re.compile(re.escape(FORM).replace(r"\{\}", r"(\w+)"))
 
@@ -179,7 +179,7 @@ def _choose(choose: Choose) -> list[str]:
 
 
 def _build(choose: Choose, fidelity: Fidelity, classes: int, in_channels: int) -> CellNetwork:
-    c, n = fidelity.channels(CHANNELS), fidelity.layers(CELLS)
+    c, n = fidelity.channels(_CHANNELS), fidelity.layers(_CELLS)
     channels = [c] * n + [2 * c] * (n + 1) + [4 * c] * (n + 1)
     return CellNetwork(_choose(choose), channels, in_channels, classes)
 

@@ -20,7 +20,7 @@ from zerocost.spaces.darts_ops import FactorizedReduce, ReLUConvNorm, Zero
 from zerocost.spaces.mixture import Mixture, mixture_of_edges
 from zerocost.spaces.twins import SKIP, cell_key
 
-CHANNELS, BLOCKS = 64, 2
+CHANNELS, _BLOCKS = 64, 2
 """Channels of the first module, and blocks a module."""
 SKELETON = "41414"
 """The modules of `transnas_micro`: 1 keeps the shape, 2 doubles channels, 3 halves the image, 4 does both."""
@@ -104,7 +104,7 @@ class TransNASNet(nn.Module):
         for module in modules:
             outputs, stride = channels * 2 if module in "24" else channels, 2 if module in "34" else 1
             blocks = [block(channels, outputs, stride)]
-            blocks += [block(outputs, outputs, 1) for _ in range(1, fidelity.layers(BLOCKS))]
+            blocks += [block(outputs, outputs, 1) for _ in range(1, fidelity.layers(_BLOCKS))]
             self.stages.append(nn.Sequential(*blocks))
             channels = outputs
         for layer in self.modules():

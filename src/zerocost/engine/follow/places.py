@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 
 from zerocost.engine.calls.functions import COPIES, GATHERS, Function
 
-PRIME = 10_007
+_PRIME = 10_007
 """As many samples as no network has of anything else, for calls on the meta device."""
 
 
@@ -117,16 +117,16 @@ def probe_of(tensor: Tensor, place: SamplePlace | NoPlace | None) -> Tensor:
     """A tensor on the meta device with another number of samples."""
     sizes = list(tensor.shape)
     if isinstance(place, SamplePlace):
-        sizes[place.axis] = place.before * PRIME * place.after
+        sizes[place.axis] = place.before * _PRIME * place.after
     return torch.empty(sizes, dtype=tensor.dtype, device="meta")
 
 
 def place_of_probe(shape: Sequence[int], place: SamplePlace, name: str) -> SamplePlace | NoPlace:
     """The place of the samples in what a call named so made of a probe, one with samples at `place`, by its shape."""
-    axes = [axis for axis, length in enumerate(shape) if length and length % PRIME == 0]
+    axes = [axis for axis, length in enumerate(shape) if length and length % _PRIME == 0]
     if len(axes) != 1:
         return GATHERED if name in GATHERS or axes else REDUCED
-    copies, rest = divmod(shape[axes[0]] // PRIME, place.before * place.after)
+    copies, rest = divmod(shape[axes[0]] // _PRIME, place.before * place.after)
     if rest or copies < 1 or (copies > 1 and name in GATHERS):
         return GATHERED
     if name in COPIES:
