@@ -177,6 +177,10 @@ def roots(step: Step) -> Iterator[Step]:
         above = above.above
 
 
+class _Unreadable(Exception):
+    """A step is no function of the root that it is read in, or takes too many lines."""
+
+
 class _Reading(NamedTuple):
     """A step as a formula, as far as it is read.
 
@@ -200,7 +204,7 @@ class _Reading(NamedTuple):
             return value
         if id(value) not in self.places:
             if value.line is None or len(self.lines) >= _MOST_STEPS:
-                raise OverflowError
+                raise _Unreadable
             function, name, args, kwargs = value.line
             named = tuple((key, self.at(v)) for key, v in kwargs.items())
             self.lines.append((function, name, tuple(map(self.at, args)), named))
@@ -210,11 +214,11 @@ class _Reading(NamedTuple):
 
 
 def read(step: Step, root: Step) -> tuple[tuple[FormulaLine, ...], list[Step]] | None:
-    """A step as a formula in `root`, one line a step, and the steps in between; None for one too long."""
+    """A step as a formula in `root`, one line a step, and the steps in between; None for one that is unreadable."""
     reading = _Reading({id(root): 0}, [], [])
     try:
         reading.at(step)
         hash(formula := tuple(reading.lines))
-    except (OverflowError, TypeError, IndexError, RuntimeError):
+    except (_Unreadable, TypeError, IndexError, RuntimeError):
         return None
     return formula, reading.steps[:-1]
