@@ -57,6 +57,12 @@ def test_a_ranking_has_the_columns_that_there_is_room_for(capsys, monkeypatch):
         assert (left_out or lines[-1]) in " ".join(lines) and ("no room" in " ".join(lines)) == bool(left_out)
 
 
+def test_an_explanation_names_every_proxy_in_full_at_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(out, "_width", 80)
+    scores = {f"a_very_long_name_{i}": [4.0, 3.0 - i, 2.0, 1.0] for i in range(5)}
+    assert "…" not in "".join(printed(capsys, table(Combination(dict.fromkeys(scores, 1)), **scores)))
+
+
 def test_failed_scores_and_single_proxies_have_dashes(capsys):
     lines = printed(capsys, table(a=[4, 3, 2, 1], b=[np.nan, 2, 3, 1], params=[1, 2, 3, 4]))
     assert any("[x]" in line and line.endswith("–") for line in lines)

@@ -147,7 +147,7 @@ def print_explanation(table: ScoreTable, kept: ScoreTable, combination: Combinat
     grid = Table("", box=None, pad_edge=False)
     grid.add_column("candidate", overflow="fold")
     for name in shown:
-        grid.add_column(escape(name), justify="right")
+        grid.add_column(escape(name), justify="right", overflow="fold")
     for name in names:
         moves = [_move_text(float(parts[p][name]), float(why.climbed[p][name])) for p in shown]
         grid.add_row(fixed(float(why.place[name]), 0), escape(shorten(name)), *moves)
@@ -181,11 +181,12 @@ def _moves_note(why: Explanation, hidden: int) -> str:
 
 def _print_proxies(why: Explanation) -> None:
     """What each proxy adds to a ranking."""
-    shown = Table("proxy", box=None, pad_edge=False)
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("proxy", overflow="fold")
     titles = ["weight", "τ without it", f"new in top {why.top}", "ρ with score", "beyond size", "ρ with params"]
     for title in titles:
         shown.add_column(title, justify="right")
-    shown.add_column("closest to")
+    shown.add_column("closest to", overflow="fold")
     for name, row in why.proxies.iterrows():
         numbers = (row["tau_without"], row["spearman"], row["beyond_size"])
         tau, rho, beyond = (fixed(float(value)) for value in numbers)
