@@ -15,6 +15,7 @@ from zerocost.engine.calls.call import Call
 from zerocost.engine.calls.einsum import EinsumOfTwo
 from zerocost.engine.calls.functions import DIFFERENCES, PRODUCTS, SUMS, einsum_operands, is_in_place
 from zerocost.engine.meta.operators import empty, spreads_to
+from zerocost.engine.meta.spread_shapes import spread
 
 
 def by_element(call: Call, inplace: int | None = None) -> Tensor | None:
@@ -32,19 +33,28 @@ def _paired(call: Call) -> Tensor | None:
     if len(call.args) != 2 or call.kwargs:
         return None
     one, other = call.args
-    if type(other) in (int, float):
-        other = one
-    if not _are_alike((one, other)):
+    tensors = [value for value in call.args if type(value) not in (int, float)]
+    like = next(filter(is_plain, tensors), None)
+    if like is None or not all(_becomes(value, like, call.name) for value in tensors):
         return None
-    larger: Tensor = one if spreads_to(other.shape, one.shape) else other
     if is_in_place(call.function, call.kwargs):
-        return one if larger is one else None
-    return empty(larger, *larger.shape) if spreads_to(one.shape, larger.shape) else None
+        fits = like is one and one.is_contiguous() and (len(tensors) == 1 or spreads_to(other.shape, one.shape))
+        return one if fits else None
+    return spread(like, *tensors)
+
+
+def _becomes(value: Any, like: Tensor, name: str) -> bool:
+    """Whether a value is a tensor on the meta device that a function of two makes one of the dtype of another."""
+    if not isinstance(value, Tensor) or not value.is_meta or value.is_complex():
+        return False
+    return value.dtype == like.dtype if value.is_floating_point() else name in PRODUCTS
 
 
 def _compared(call: Call) -> Tensor | None:
     found = None if is_in_place(call.function, call.kwargs) else _paired(call)
-    return None if found is None else torch.empty(found.shape, dtype=torch.bool, device="meta")
+    if found is None:
+        return None
+    return torch.empty_strided(found.shape, found.stride(), dtype=torch.bool, device="meta")
 
 
 def _chosen(call: Call) -> Tensor | None:
@@ -109,7 +119,7 @@ def _as_axes(given: Any, dimensions: int) -> set[int] | None:
 def _joined(call: Call) -> Tensor | None:
     tensors, axis = call.argument(0, "tensors"), call.argument(1, "dim", 0)
     known = _are_alike(tensors, in_order=False) and type(axis) is int and call.kwargs.keys() <= {"tensors", "dim"}
-    if not known or not (tensors[0].ndim < 4 or _are_alike(tensors)):  # of more axes, they may lie channels last
+    if not known or not any(_lies_in_order(one) for one in tensors):
         return None
     first = tensors[0]
     if not -first.ndim <= axis < first.ndim:
@@ -118,6 +128,11 @@ def _joined(call: Call) -> Tensor | None:
     if len({(one.ndim, *one.shape[:axis], *one.shape[axis + 1 :]) for one in tensors}) > 1:
         return None
     return empty(first, *first.shape[:axis], sum(one.shape[axis] for one in tensors), *first.shape[axis + 1 :])
+
+
+def _lies_in_order(x: Tensor) -> bool:
+    """Whether torch joins a tensor with others one row after the other, as channels cannot be what lies closest."""
+    return x.is_contiguous() or x.ndim < 4 or (x.stride(-1) == 1 and x.shape[-1] > 1 < x.shape[1])
 
 
 def _stacked(call: Call) -> Tensor | None:
@@ -150,7 +165,20 @@ def alike(one: Any, other: Any) -> bool:
 _OF_EACH_ELEMENT = {
     *("abs", "absolute", "neg", "negative", "reciprocal", "sign", "square", "sqrt", "rsqrt", "exp", "exp2", "expm1"),
     *("log", "log1p", "log2", "erf", "sin", "cos", "atan", "sinh", "cosh", "floor", "ceil", "round", "logit"),
-    *("pow", "clamp", "clip", "clamp_min", "clamp_max", "softsign", "logsigmoid", "log_sigmoid", "tanhshrink"),
+    *(
+        "pow",
+        "rpow",
+        "rdiv",
+        "rtruediv",
+        "clamp",
+        "clip",
+        "clamp_min",
+        "clamp_max",
+        "softsign",
+        "logsigmoid",
+        "log_sigmoid",
+        "tanhshrink",
+    ),
 }
 ARITHMETIC: dict[str, Callable[[Call], Tensor | None]] = {
     **dict.fromkeys(_OF_EACH_ELEMENT, by_element),
