@@ -144,9 +144,10 @@ def _attended(call: Call) -> Tensor | None:
     known = alike(query, key) and alike(query, value) and query.ndim > 2
     if not known or (*query.shape[:-2], query.shape[-1]) != (*key.shape[:-2], key.shape[-1]):
         return None
-    fits = key.shape[:-1] == value.shape[:-1] and (
-        mask is None or spreads_to(mask.shape, (*query.shape[:-1], key.shape[-2]))
-    )
+    fits = key.shape[:-1] == value.shape[:-1]
+    if mask is not None:
+        possible = not call.argument(5, "is_causal") and mask.dtype in (torch.bool, query.dtype)
+        fits = fits and possible and spreads_to(mask.shape, (*query.shape[:-1], key.shape[-2]))
     return empty(query, *query.shape[:-1], value.shape[-1]) if fits else None
 
 
@@ -164,8 +165,10 @@ def _pooled(call: Call, dimensions: int, indices: bool) -> Tensor | None:
 
 def _mapped(call: Call) -> Tensor | None:
     inputs, weight = call.argument(0, "input"), call.argument(1, "weight")
+    bias = call.argument(2, "bias")
     known = alike(inputs, weight) and inputs.ndim > 1 and weight.ndim == 2 and inputs.shape[-1] == weight.shape[1]
-    return empty(inputs, *inputs.shape[:-1], weight.shape[0]) if known else None
+    fits = known and (bias is None or (alike(bias, weight) and bias.shape == weight.shape[:1]))
+    return empty(inputs, *inputs.shape[:-1], weight.shape[0]) if fits else None
 
 
 def _as_tuple(value: Any, dimensions: int) -> tuple[int, ...] | None:
