@@ -166,3 +166,8 @@ def test_real_transnas_cells():
     assert found.architectures()[0] == "64-41414-1_32_131"
     assert found.query("64-41414-1_32_131", **found.default._asdict()) == 42.092952728271484
     assert len(found.architectures()) == 300
+
+
+def test_a_table_goes_into_a_folder_not_into_what_is_named_like_a_file(tmp_path):
+    with pytest.raises(InputError, match=r"expected a folder, but .*macro\.csv is the name of a \.csv file"):
+        benchmarks.convert("macro", tmp_path / "gone.csv", to=tmp_path / "macro.csv")

@@ -178,6 +178,7 @@ CASES = [
     *(f"{SEARCH} --report {x}" for x in TARGETS),
     *(f"{SEARCH} --export {x} --epochs 1" for x in ("{f}/text.txt", "{f}/text.txt/a", "/dev/full/a", "{f}/net.pt")),
     *(f"{command} --workdir {{f}}/runs.csv" for command in (f"{SEARCH} --epochs 1", f"{RANK} --train 1")),
+    *(f"{command} --logger csv:{{f}}/runs.csv" for command in (f"{SEARCH} --epochs 1", f"{RANK} --train 1")),
     *(f"{EVALUATE} --csv {x}" for x in TARGETS[:3]),
     *(f"{EVALUATE} --latex {x}" for x in TARGETS[:2]),
     *(f"{EVALUATE} --pictures {x}" for x in ("{f}/text.txt", "{f}/text.txt/a", "{f}/figures.pdf")),

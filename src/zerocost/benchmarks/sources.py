@@ -11,6 +11,7 @@ from pathlib import Path
 from torch import nn
 
 from zerocost.base.errors import InputError, MissingExtraError, unknown
+from zerocost.base.files import check_folder
 from zerocost.benchmarks import nats, table
 from zerocost.benchmarks.base import MEAN, Benchmark, Query, Table
 from zerocost.benchmarks.kinds import BENCHMARKS, BenchmarkKind
@@ -98,6 +99,7 @@ def convert(name: str, *sources: _Source, to: str | os.PathLike[str] | None = No
     folder = _table_folder(name) if to is None else Path(to).expanduser()
     if folder.exists():
         raise InputError(f"{folder} exists already; remove it, or name another folder with to=")
+    check_folder(folder)
     table.save_table(_read_sources(name, kind, [*sources] or [_installed_source(name, kind)]), folder, name)
     return folder
 

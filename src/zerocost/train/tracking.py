@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self
 import pandas as pd
 
 from zerocost.base.errors import InputError, MissingExtraError, ZerocostError, describe_error, unknown
+from zerocost.base.files import check_folder
 from zerocost.train.folder import folder_name
 from zerocost.train.run import Epoch, Run
 
@@ -86,16 +87,20 @@ MakeLogger = Callable[[str, int], Any]
 
 
 def check_logger(logger: object) -> None:
-    """`InputError` for what names no tracker and is no function, `MissingExtraError` for one that is not installed."""
+    """`InputError` for what names no tracker and is no function, or a folder that cannot be written to;
+    `MissingExtraError` for a tracker that is not installed.
+    """
     if logger is None or callable(logger) or isinstance(logger, Tracking):
         return
     if not isinstance(logger, str):
         raise InputError(
             f"logger must be one of {', '.join(LOGGERS)}, or a function of name and seed, but got {logger!r}"
         )
-    name = logger.partition(":")[0]
+    name, _, where = logger.partition(":")
     if name not in LOGGERS:
         raise unknown("logger", name, LOGGERS)
+    if name in ("csv", "tensorboard"):
+        check_folder(where or None)
     packages = LOGGERS[name].packages
     if packages and not any(map(importlib.util.find_spec, packages)):
         raise MissingExtraError(f"logger {name} needs the extra {name}: pip install 'zerocost[{name}]'")
