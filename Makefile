@@ -4,6 +4,7 @@
 # make bench   what zerocost costs, measured on this machine, into bench/results.json (minutes)
 # make ranking TRUTHS=FOLDER IMAGES=npz:FILE   ways of combining scores, over the tables of trained networks there (an hour)
 # make reference   every recorded value of the authors' code against ours, into docs/reference.md (minutes)
+# make oldest  the tests of the main job with the oldest versions that pyproject.toml allows, in .venv-oldest (Python 3.11)
 # make docs    the documentation, into docs/_build/html
 # make clean   remove what the above wrote; the environment stays in .venv
 #
@@ -14,13 +15,16 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
+OLDEST = pyarrow==15 matplotlib==3.8 $(shell python3.11 -c 'import tomllib; \
+  print(*[d.replace(">=", "==") for d in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]])')
+
 # Networks this small run no faster on two threads, and many times slower where other work shares the cores.
 export OMP_NUM_THREADS ?= 1
 
 # Where it is set, each of the many processes that the tests start would compile all it imports again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: install demo test check style types examples bench ranking reference docs clean
+.PHONY: install demo test check style types examples bench ranking reference oldest docs clean
 
 install: $(INSTALLED)
 	@echo "zerocost is in .venv; next: make demo, test, check, bench, ranking, reference, docs or clean"
@@ -68,10 +72,16 @@ ranking: $(INSTALLED)
 reference: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m reference.table
 
+oldest:
+	python3.11 -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install -qq --disable-pip-version-check $(OLDEST) -e . pytest pytest-xdist hypothesis
+	.venv-oldest/bin/python -m pytest -n 2 -o filterwarnings= tests/data tests/combine tests/store tests/tuning \
+	  tests/scoring/test_score.py tests/scoring/test_rank.py tests/search/test_pipeline.py tests/cli/test_search.py
+
 docs: $(INSTALLED)
 	$(BIN)/python -m sphinx -EWq --keep-going docs docs/_build/html
 	@echo "documentation: docs/_build/html/index.html"
 
 clean:
 	rm -rf docs/_build docs/proxies build dist demo.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

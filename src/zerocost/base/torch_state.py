@@ -180,5 +180,5 @@ def neutral_torch() -> Iterator[None]:
         default = _default_device()
         if default is not None and default.type != "cpu":
             torch.set_default_device(None)
-        with nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"):
+        with nullcontext() if torch.empty(0).device.type == "cpu" else torch.device("cpu"):
             yield

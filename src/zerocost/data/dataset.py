@@ -169,7 +169,9 @@ def _as_array(value: Any, dtype: str | None = None) -> Any:
             f"the table's column {others[0]!r} is not of numbers; write the table to a file, "
             "table.to_csv('data.csv', index=False), and give 'csv:data.csv:TARGET'"
         )
-    return value.to_numpy(dtype=dtype, na_value=np.nan)
+    if value.isna().any(axis=None):  # before pandas 3, a table of whole numbers refuses `na_value`
+        return value.to_numpy(dtype=dtype, na_value=np.nan)
+    return value.to_numpy(dtype=dtype)
 
 
 def _as_input(array: Tensor | np.ndarray[Any, Any]) -> Tensor:

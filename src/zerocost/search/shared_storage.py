@@ -120,4 +120,5 @@ _RIGHT: dict[str, Callable[[object], bool]] = {
 """For each attribute that zerocost gives a trial, whether a value may be one."""
 
 for _name in (*sorted(BaseStorage.__abstractmethods__), "_create_new_trial", "_set_trial_param", "_get_trials"):
-    setattr(SharedStorage, _name, _patient(getattr(SharedStorage, _name)))
+    if hasattr(SharedStorage, _name):  # Optuna 4 has no `_set_trial_param`
+        setattr(SharedStorage, _name, _patient(getattr(SharedStorage, _name)))
