@@ -81,8 +81,7 @@ def what_fits(cells: Mapping[str, Iterable[str]], room: int, first: Sequence[str
 def print_left_out(columns: Sequence[str]) -> None:
     """A line that names the columns that there was no room for, if any."""
     if columns:
-        text = f"no room here for {', '.join(columns)}; --csv FILE writes all"
-        out.print(text, style="dim", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"no room here for {', '.join(columns)}; --csv FILE writes all", style="dim")
 
 
 def _shared_places(values: Iterable[float]) -> list[str]:

@@ -165,20 +165,8 @@ def alike(one: Any, other: Any) -> bool:
 _OF_EACH_ELEMENT = {
     *("abs", "absolute", "neg", "negative", "reciprocal", "sign", "square", "sqrt", "rsqrt", "exp", "exp2", "expm1"),
     *("log", "log1p", "log2", "erf", "sin", "cos", "atan", "sinh", "cosh", "floor", "ceil", "round", "logit"),
-    *(
-        "pow",
-        "rpow",
-        "rdiv",
-        "rtruediv",
-        "clamp",
-        "clip",
-        "clamp_min",
-        "clamp_max",
-        "softsign",
-        "logsigmoid",
-        "log_sigmoid",
-        "tanhshrink",
-    ),
+    *("pow", "rpow", "rdiv", "rtruediv", "clamp", "clip", "clamp_min", "clamp_max"),
+    *("softsign", "logsigmoid", "log_sigmoid", "tanhshrink"),
 }
 ARITHMETIC: dict[str, Callable[[Call], Tensor | None]] = {
     **dict.fromkeys(_OF_EACH_ELEMENT, by_element),
