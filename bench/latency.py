@@ -30,7 +30,8 @@ import zerocost as zc
 from nasbench201_scores import mean_with_interval
 from zerocost.combine import as_combination
 from zerocost.search.fit_space import fit_space
-from zerocost.search.latency_sources import LatencyMeter, latency_meter
+from zerocost.search.latency import LatencyMeter
+from zerocost.search.latency_sources import latency_meter
 from zerocost.search.latency_table import record_table
 from zerocost.search.sizes import build_network, size_costs
 from zerocost.spaces import SearchSpace

@@ -1,9 +1,10 @@
-"""The habits of CONTRIBUTING that can be counted: short files, few parameters, private names."""
+"""The habits of CONTRIBUTING that can be counted: no cycles, short files, few parameters, private names."""
 
 from __future__ import annotations
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 FILES = {".".join(f.relative_to(SOURCE).with_suffix("").parts): f for f in sorted(SOURCE.rglob("*.py"))}
+MODULES = {name.removesuffix(".__init__"): file for name, file in FILES.items()}
 USERS = [f for folder in ("src", "tests", "bench", "examples", "docs") for f in (ROOT / folder).rglob("*.[pm][yd]")]
 SHOWN_BY_A_BASE = re.compile(r"engine\.watch|\.spaces|\.testing|integrations\.keras")
 """Where classes are found by their base class, or are layers, whose names scores in a store depend on."""
@@ -41,6 +43,21 @@ def used_names(text: str) -> set[tuple[str, str]]:
         names |= {(modules[module], name) for name in re.findall(rf"(?<![\w.]){module}\.(\w+)", text)}
         names |= {(modules[module], name) for name in re.findall(rf'\({module}, "(\w+)"', text)}
     return names | {tuple(full.rsplit(".", 1)) for full in re.findall(r"zerocost(?:\.\w+)+", text)}
+
+
+def imported_modules(tree: ast.AST) -> set[str]:
+    """The modules of zerocost that a file imports, also lazily or for types alone."""
+    found = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{name.name}" for name in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in inside}
+    return found & MODULES.keys()
+
+
+def test_no_two_modules_import_each_other():
+    graph = {name: imported_modules(ast.parse(file.read_text())) - {name} for name, file in MODULES.items()}
+    assert set(TopologicalSorter(graph).static_order()) == MODULES.keys()  # a cycle raises, and is named
 
 
 def test_a_file_has_at_most_300_lines():

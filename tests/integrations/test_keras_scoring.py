@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import zerocost as zc
 from zerocost.base.errors import InputError, MissingExtraError
 from zerocost.cli.main import app
-from zerocost.integrations.keras import helper, load, scoring
+from zerocost.integrations.keras import helper_process, load, scoring
 from zerocost.integrations.keras.library import import_keras
 
 try:
@@ -279,12 +279,12 @@ def test_a_backend_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, error:
 def test_a_module_is_imported_by_its_name_or_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "found.py").write_text("import json")
     (tmp_path / "broken.py").write_text("1 / 0")
-    assert helper.why_not_importable("json", None) is None
-    assert helper.why_not_importable("not_a_name_found", str(tmp_path / "found.py")) is None
-    assert helper.why_not_importable("not_a_name", None) == (
+    assert helper_process.why_not_importable("json", None) is None
+    assert helper_process.why_not_importable("not_a_name_found", str(tmp_path / "found.py")) is None
+    assert helper_process.why_not_importable("not_a_name", None) == (
         "importing not_a_name raised ModuleNotFoundError: No module named 'not_a_name'"
     )
-    assert "ZeroDivisionError" in str(helper.why_not_importable("not_a_name", str(tmp_path / "broken.py")))
+    assert "ZeroDivisionError" in str(helper_process.why_not_importable("not_a_name", str(tmp_path / "broken.py")))
 
 
 SESSION = """

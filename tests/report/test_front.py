@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from zerocost.report.front import front_of, front_section
+from zerocost.report.front import front_of
+from zerocost.report.front_section import front_section
 from zerocost.report.names import Names, with_short_names
 from zerocost.report.search_figures import front_figure
 from zerocost.scoring.card import ScoreCard

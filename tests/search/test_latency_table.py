@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.search.latency import Timing
-from zerocost.search.latency_sources import LatencyMeter, latency_meter
+from zerocost.search.latency import LatencyMeter, Timing
+from zerocost.search.latency_sources import latency_meter
 from zerocost.search.latency_table import LatencyTable, record_table
 from zerocost.search.pipeline import search
 from zerocost.search.result import NothingFits

@@ -11,7 +11,7 @@ from zerocost.evaluation.evaluation import Evaluation
 from zerocost.report import evaluation, frames, gain, headline, search_sections, sections, training_sections
 from zerocost.report.explanation import explain_ranking
 from zerocost.report.facts import search_facts
-from zerocost.report.front import front_section
+from zerocost.report.front_section import front_section
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.names import choices, with_short_names
 from zerocost.report.template import render_template

@@ -9,8 +9,8 @@ from typing import Any
 from zerocost.base.errors import Failure, InputError, describe_error
 from zerocost.base.format import name_of
 from zerocost.benchmarks.base import Benchmark
-from zerocost.search.latency import Timing
-from zerocost.search.latency_sources import LatencyMeter, measured_latency
+from zerocost.search.latency import LatencyMeter, Timing
+from zerocost.search.latency_sources import measured_latency
 from zerocost.search.sizes import Cost
 from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace

@@ -6,6 +6,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +34,19 @@ class Timing(NamedTuple):
     median: float
     spread: float
     runs: int
+
+
+@dataclass(frozen=True)
+class LatencyMeter:
+    """Measures or predicts the latency of a network.
+
+    Attributes:
+        measure: the timing of a network on a sample; raises `Failure` with the reason where there is none.
+        conditions: what it depends on besides the network, as a key.
+    """
+
+    measure: Callable[[nn.Module, Any], Timing]
+    conditions: str
 
 
 def latency(

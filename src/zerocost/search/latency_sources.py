@@ -12,7 +12,6 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from zerocost.base.format import name_of
 from zerocost.base.identity import identity
 from zerocost.engine.failures import or_failure
 from zerocost.engine.model.lazy import materialised
-from zerocost.search.latency import Timing, latency, latency_conditions, processor, time_passes
+from zerocost.search.latency import LatencyMeter, Timing, latency, latency_conditions, processor, time_passes
 from zerocost.search.own_costs import as_number
 from zerocost.search.sizes import Cost, build_network, first_sample
 from zerocost.spaces import Architecture, SearchSpace
@@ -41,19 +40,6 @@ _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+(?:\.\d*)?|\d+\.?\d*|\.\d+)(?:[
 _MILLISECONDS = re.compile(rf"({_NUMBER.pattern})\s*ms\b")
 _PATIENCE = 600.0
 """Seconds that a command may take."""
-
-
-@dataclass(frozen=True)
-class LatencyMeter:
-    """Measures or predicts the latency of a network.
-
-    Attributes:
-        measure: the timing of a network on a sample; raises `Failure` with the reason where there is none.
-        conditions: what it depends on besides the network, as a key.
-    """
-
-    measure: Callable[[nn.Module, Any], Timing]
-    conditions: str
 
 
 def latency_meter(source: LatencySource = "torch", device: str = "cpu", seconds: float = 2.0) -> LatencyMeter:

@@ -20,7 +20,7 @@ from zerocost.base.files import write_text
 from zerocost.base.progress import StepProgress
 from zerocost.engine.inputs import call
 from zerocost.engine.model.lazy import materialised
-from zerocost.search.latency_sources import LatencyMeter
+from zerocost.search.latency import LatencyMeter
 from zerocost.search.sizes import build_network, first_sample
 from zerocost.spaces import SearchSpace
 from zerocost.statistics.ranking import spearman

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,13 +37,11 @@ from zerocost.search.limits import Limits, split_conditions
 from zerocost.search.measure import Measure, Measurement, measure_function
 from zerocost.search.objectives import SCORE, Objectives
 from zerocost.search.own_costs import own_cost
+from zerocost.search.search_settings import SearchSettings
 from zerocost.search.sizes import Cost, size_costs_by
 from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
-
-if TYPE_CHECKING:
-    from zerocost.search.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ class SearchPlan:
         stack: closes what was opened for the search when it ends.
     """
 
-    pipeline: Pipeline
+    pipeline: SearchSettings
     space: SearchSpace
     sizes: dict[str, Any]
     split: DataSplit
@@ -166,7 +164,7 @@ class SearchPlan:
         )
 
 
-def make_plan(pipeline: Pipeline, split: DataSplit, store: Store, stack: ExitStack) -> SearchPlan:
+def make_plan(pipeline: SearchSettings, split: DataSplit, store: Store, stack: ExitStack) -> SearchPlan:
     """The plan of a pipeline for its data; what it opens ends with the stack.
 
     Raises:
@@ -213,14 +211,14 @@ def _validation_samples(split: DataSplit) -> int:
     return len(split.validation) if labels is None else int((labels != IGNORED).sum())  # type: ignore[arg-type]
 
 
-def _columns_to_measure(pipeline: Pipeline, where: str | None) -> list[str]:
+def _columns_to_measure(pipeline: SearchSettings, where: str | None) -> list[str]:
     """The objectives, the proxies of "score" where it is used, and what the conditions of the filter name."""
     names = pipeline.objective_names
     ranked = [p.name for p in resolve(as_proxies(pipeline.proxies))] if SCORE in names or pipeline.guided else []
     return list(dict.fromkeys([*names, *ranked, *_columns_in(where)]))
 
 
-def _proxies_to_score(pipeline: Pipeline, columns: Iterable[str], costs: Collection[str]) -> tuple[Proxy, ...]:
+def _proxies_to_score(pipeline: SearchSettings, columns: Iterable[str], costs: Collection[str]) -> tuple[Proxy, ...]:
     """The columns that are proxies."""
     ranked = resolve(as_proxies(pipeline.proxies))
     further = [name for name in columns if name not in (SCORE, *costs)]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optuna import Study
 
@@ -19,12 +19,10 @@ from zerocost.search.limits import count_refusals
 from zerocost.search.measure import Measure, Measurement
 from zerocost.search.plan import SearchPlan
 from zerocost.search.result import SearchInterrupted, SearchResult, Stage
+from zerocost.search.search_settings import SearchSettings
 from zerocost.search.settings import Stopping, Training
 from zerocost.search.study import make_study
 from zerocost.spaces import Architecture, Fidelity
-
-if TYPE_CHECKING:
-    from zerocost.search.pipeline import Pipeline
 
 _FIRST = 5
 """Trainings of the first round at least."""
@@ -145,12 +143,12 @@ def in_one_round(training: Training) -> bool:
     return training.trainings is not None and training.trainings <= first_round(training)
 
 
-def stopping(pipeline: Pipeline, **others: Any) -> Stopping:
+def stopping(pipeline: SearchSettings, **others: Any) -> Stopping:
     """When exploring ends, with other values for some of it."""
     return Stopping(**{one.name: getattr(pipeline, one.name) for one in fields(Stopping)} | others)
 
 
-def first_half(pipeline: Pipeline) -> int:
+def first_half(pipeline: SearchSettings) -> int:
     """How many candidates are measured before any training, where exploring goes on afterwards."""
     return math.ceil(pipeline.candidates / 2)
 

@@ -1,4 +1,4 @@
-"""A process on the torch backend that scores the models of a session whose Keras runs on TensorFlow or JAX."""
+"""Has the models of a session whose Keras runs on TensorFlow or JAX scored by a process on the torch backend."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import pickle
 import subprocess
 import sys
 import warnings
-from importlib import import_module
 from threading import Lock
-from typing import IO, Any
+from typing import Any
 
-from zerocost.base import user_code as files
-from zerocost.base.errors import Failure, InputError, ZerocostError, describe_error
+from zerocost.base.errors import Failure, InputError, ZerocostError
 
 _LOCK = Lock()
 REMEDY = (
@@ -83,7 +81,7 @@ def _helper_process(backend: str) -> subprocess.Popen[bytes]:
     warnings.warn(f"Keras runs on {backend}: models are scored in a helper process, on the torch backend", stacklevel=2)
     paths = os.pathsep.join(path for path in sys.path if path)  # where the user's own modules are found
     process = subprocess.Popen(
-        [sys.executable, "-c", "from zerocost.integrations.keras.helper import serve; serve()"],
+        [sys.executable, "-c", "from zerocost.integrations.keras.helper_process import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "KERAS_BACKEND": "torch", "PYTHONPATH": paths},
@@ -102,52 +100,3 @@ def _end_helper(process: subprocess.Popen[bytes]) -> None:
         process.kill()
     if process.stdout is not None:
         process.stdout.close()
-
-
-def serve() -> None:
-    """Answer questions from stdin on stdout until there are no more; what is printed goes to stderr."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    while True:
-        answer = _answer_question(sys.stdin.buffer)
-        if answer is None:
-            return
-        pickle.dump(answer, answers)
-        answers.flush()
-
-
-def _answer_question(questions: IO[bytes]) -> Any:
-    """A `ScoreCard`, or the error that says why there is none; None at the end."""
-    from zerocost.integrations.keras.library import describe_load_error, import_keras
-    from zerocost.integrations.keras.scoring import evaluate
-
-    try:
-        path, modules, batches, steps, task, seed = pickle.load(questions)
-    except EOFError:
-        return None
-    except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
-        return InputError(f"the helper process cannot find a proxy or the loss: {error}")
-    missing = [why for name, file in modules.items() if (why := why_not_importable(name, file))]
-    try:
-        model = import_keras().saving.load_model(path, compile=False)
-    except Exception as error:  # noqa: BLE001  whatever Keras or the user's own code raises
-        reason = "; ".join([describe_load_error(error).partition(". Make sure")[0], *missing])
-        return Failure(f"the model cannot be loaded in the helper process: {reason} {REMEDY}")
-    try:
-        return evaluate(model, batches, steps, task, seed)
-    except ZerocostError as error:
-        return error
-
-
-def why_not_importable(name: str, file: str | None) -> str | None:
-    """Why a module of the session cannot be imported here, by name or from its file; None if it can."""
-    try:
-        try:
-            import_module(name)
-        except ImportError:
-            if file is None:
-                raise
-            files.load_object(f"{file}:__name__")
-    except Exception as error:  # noqa: BLE001  whatever the user's own code raises when it is imported
-        return f"importing {name} raised {describe_error(error)}"
-    return None
