@@ -262,6 +262,15 @@ def test_a_store_keeps_scores_for_the_next_search_which_is_the_same(scored, tmp_
     assert first.order == second.order == third.order
 
 
+def test_the_stage_that_scores_names_all_that_was_measured():
+    """FLOPs and parameters too, which are those of the full network at any fidelity."""
+    settings = {**SMALL, "candidates": 2, "keep": 1, "epochs": 0, "objectives": "score,params"}
+    result = search(space, "digits:8", **settings | {"proxies": "snip,flops", "fidelity": ["batch=8", "full"]})
+    details = {stage.name: stage.detail for stage in result.stages if "score" in stage.name}
+    scaled, full = "snip at batch=8; flops, params of the full networks", "snip, flops, params"
+    assert details == {"score": scaled, "score again": full}
+
+
 def test_the_best_are_scored_again_at_each_fidelity(scored):
     stages = [zc.Fidelity(batch=8), zc.Fidelity(batch=16), FULL]
     result = search(space, "digits:8", fidelity=stages, reduction=2, **{**FAST, "candidates": 8})

@@ -96,9 +96,13 @@ class SearchPlan:
         return measure_function(scorer, self.costs if costs is None else costs)
 
     def describe(self, fidelity: Fidelity) -> str:
-        """What is measured at a fidelity, in words."""
-        names = [p.name for p in self.proxies] + [name for name in self.objectives.names if name in self.costs]
-        return ", ".join(dict.fromkeys(names)) + ("" if str(fidelity) == "full" else f" at {fidelity}")
+        """What is measured at a fidelity, in words; costs are always those of the full networks."""
+        named = dict.fromkeys([*self.objectives.proxies, *self.objectives.names])
+        scores = ", ".join(p.name for p in self.proxies)
+        costs = ", ".join(name for name in named if name in self.costs)
+        if str(fidelity) == "full":
+            return ", ".join(filter(None, (scores, costs)))
+        return "; ".join([f"{scores} at {fidelity}"] * bool(scores) + [f"{costs} of the full networks"] * bool(costs))
 
     @property
     def settings(self) -> dict[str, Any]:
