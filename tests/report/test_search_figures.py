@@ -10,6 +10,7 @@ from zerocost.report.front import Front
 from zerocost.report.metric import WrittenMetric
 from zerocost.report.names import Names
 from zerocost.report.progress import best_so_far
+from zerocost.search.figures import proposed_figure
 
 POINTS = pd.DataFrame({"params": [1.0, 2.0, 3.0, 4.0], "score": [1.0, 3.0, 2.0, 5.0]}, index=list("abcd"))
 
@@ -82,3 +83,16 @@ def test_a_wide_expectation_does_not_stretch_the_axis():
     rows = {"name": ["a", "b"], "mean": [np.nan, 0.6], "std": [np.nan, 2.0], "metric": [0.5, 0.7]}
     low, high = figures.expectation_figure(pd.DataFrame(rows, index=[1, 2]), WrittenMetric.of()).layout.yaxis.range
     assert (low, high) == pytest.approx((40, 80))
+
+
+def test_axes_of_few_mark_whole_numbers_alone():
+    """Plotly marks the halves too where there is room, and writes them as whole numbers: 1, 2, 2, 3, 3."""
+    proposed, ranks = POINTS[["score"]], pd.DataFrame({"before": [1.0, 2.0], "after": [2.0, 1.0]}, index=["a", "b"])
+    trainings = pd.DataFrame({"name": ["a", "b"], "metric": [0.5, 0.7], "best": [0.5, 0.7]}, index=[1, 2])
+    for figure in (
+        figures.history_figure(proposed, best_so_far(proposed)),
+        figures.reordering_figure(ranks, "width=0.5", "full size", []),
+        figures.trainings_figure(trainings, pd.Series(dtype=float), WrittenMetric.of()),
+        proposed_figure(proposed["score"]),
+    ):
+        assert figure.layout.xaxis.dtick == 1

@@ -60,6 +60,15 @@ def label(name: str) -> str:
     return html.escape(shorten(name), quote=False)
 
 
+def count_axis(title: str, last: int) -> dict[str, object]:
+    """An axis of whole numbers up to `last`; few are marked one by one, where plotly would also mark the halves.
+
+    >>> count_axis("epoch", 5)
+    {'title': 'epoch', 'showgrid': False, 'tickformat': 'd', 'dtick': 1}
+    """
+    return {"title": title, "showgrid": False, "tickformat": "d", **({"dtick": 1} if last <= 10 else {})}
+
+
 def empty_figure(height: int, **layout: object) -> go.Figure:
     """An empty figure in the style of the page."""
     return go.Figure(layout={"template": TEMPLATES["light"], "height": height, **layout})

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.base.figures import BLUE, DIVERGING, ORANGE, empty_figure, label
+from zerocost.base.figures import BLUE, DIVERGING, ORANGE, count_axis, empty_figure, label
 from zerocost.base.format import count, fixed, number
 from zerocost.report.frames import FINISHED, RANDOM, STOPPED, SURVIVORS
 from zerocost.report.metric import ACCURACY, WrittenMetric
@@ -187,10 +187,9 @@ def learning_curves(epochs: pd.DataFrame, column: str, axis: str, also: str | No
 
     `also` is a second column, of which only the mean is shown, dotted.
     """
-    last = int(epochs["epoch"].max())
     figure = empty_figure(
         360,
-        xaxis={"title": "epoch", "showgrid": False, "tickformat": "d", **({"dtick": 1} if last <= 10 else {})},
+        xaxis=count_axis("epoch", int(epochs["epoch"].max())),
         yaxis={"title": axis},
     )
     present = {group: rows for group in _GROUPS if len(rows := epochs[epochs["group"] == group])}

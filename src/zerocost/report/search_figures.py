@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.base.figures import BLUE, ORANGE, empty_figure, label
+from zerocost.base.figures import BLUE, ORANGE, count_axis, empty_figure, label
 from zerocost.base.format import number
 from zerocost.base.units import unit_of
 from zerocost.report.candidates import with_direction
@@ -108,7 +108,7 @@ def history_figure(proposed: pd.DataFrame, best: pd.Series[float]) -> go.Figure:
     names = list(map(str, proposed.columns))
     figure = empty_figure(
         320,
-        xaxis={"title": "architectures measured", "showgrid": False, "tickformat": "d"},
+        xaxis=count_axis("architectures measured", len(proposed)),
         yaxis=_progress_axis(names, proposed),
     )
     share = 1 < len(names) <= 3
@@ -149,11 +149,12 @@ def _progress_axis(names: Sequence[str], proposed: pd.DataFrame) -> dict[str, ob
 def reordering_figure(ranks: pd.DataFrame, before: str, after: str, kept: Collection[str]) -> go.Figure:
     """The places of candidates at one fidelity and at the next, the best at the lower left; the kept ringed."""
     last = len(ranks) + 0.5
+    places = {"range": [0.5, last], "nticks": 6, "showgrid": True}
     figure = empty_figure(
         300,
         showlegend=False,
-        xaxis={"title": f"place at {label(before)}", "range": [0.5, last], "tickformat": "d", "nticks": 6},
-        yaxis={"title": f"place at {label(after)}", "range": [0.5, last], "tickformat": "d", "nticks": 6},
+        xaxis=count_axis(f"place at {label(before)}", len(ranks)) | places,
+        yaxis=count_axis(f"place at {label(after)}", len(ranks)) | places,
     )
     figure.add_scatter(
         x=[0.5, last], y=[0.5, last], mode="lines", line={"color": OTHERS, "width": 1, "dash": "dot"}, hoverinfo="skip"
@@ -176,7 +177,7 @@ def reordering_figure(ranks: pd.DataFrame, before: str, after: str, kept: Collec
 
 def trainings_figure(trainings: pd.DataFrame, random: pd.Series[float], metric: WrittenMetric) -> go.Figure:
     """The best so far against the trainings spent, beside the expected best of as many random picks."""
-    figure = _figure_by_training(340, metric)
+    figure = _figure_by_training(340, len(trainings), metric)
     figure.add_scatter(
         x=trainings.index,
         y=metric.scale * trainings["metric"],
@@ -208,7 +209,7 @@ def expectation_figure(trainings: pd.DataFrame, metric: WrittenMetric) -> go.Fig
 
     The axis is that of the means and of what was reached; deviations can run out of it.
     """
-    figure, expected = _figure_by_training(320, metric), trainings.dropna(subset=["mean"])
+    figure, expected = _figure_by_training(320, len(trainings), metric), trainings.dropna(subset=["mean"])
     figure.update_yaxes(range=range_around(pd.concat([trainings["metric"], expected["mean"]]), metric))
     figure.add_scatter(
         x=expected.index,
@@ -232,9 +233,8 @@ def expectation_figure(trainings: pd.DataFrame, metric: WrittenMetric) -> go.Fig
     return figure
 
 
-def _figure_by_training(height: int, metric: WrittenMetric) -> go.Figure:
-    across = {"title": "trainings", "showgrid": False, "tickformat": "d"}
-    return empty_figure(height, xaxis=across, yaxis={"title": f"validation {metric.axis}"})
+def _figure_by_training(height: int, last: int, metric: WrittenMetric) -> go.Figure:
+    return empty_figure(height, xaxis=count_axis("trainings", last), yaxis={"title": f"validation {metric.axis}"})
 
 
 def trust_figure(trust: pd.Series[float], metric: WrittenMetric) -> go.Figure:

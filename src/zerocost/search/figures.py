@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from zerocost.base.figures import BLUE, GREY, ORANGE, empty_figure, label
+from zerocost.base.figures import BLUE, GREY, ORANGE, count_axis, empty_figure, label
 from zerocost.base.format import number
 from zerocost.tasks.text import metric_text
 from zerocost.train.run import Run
@@ -42,7 +42,7 @@ def proposed_figure(scores: pd.Series[float]) -> go.Figure:
     scores = scores.replace([np.inf, -np.inf], np.nan).set_axis(np.arange(1, len(scores) + 1))
     figure = empty_figure(
         320,
-        xaxis={"title": "architectures scored", "showgrid": False, "tickformat": "d"},
+        xaxis=count_axis("architectures scored", len(scores)),
         yaxis={"title": "rank_score"},
     )
     text = [number(value) for value in scores]
