@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -66,6 +67,13 @@ def test_the_answer_is_the_best_score_beside_the_best_baseline(read, made):
 def test_names_are_text_and_reasons_are_grouped(read):
     assert "bad<br>" in read.text
     assert "no gradient in layer …" in read.text
+
+
+@pytest.mark.parametrize(("proxies", "last"), [(("good", "bad"), "failed"), (("params",), "regret@5")])
+def test_statistics_stand_in_two_tables_and_the_failed_where_there_are_any(proxies, last):
+    parts = page.render_evaluation(evaluation(n=20, proxies=proxies)).split('<table class="evaluation">')
+    ranks, best = (re.findall(r'<th scope="col"[^>]*>([^<]*)', part.split("</thead>")[0]) for part in parts[1:])
+    assert (ranks[1], len(ranks), best[1], best[-1]) == ("Spearman ρ", 7, "nDCG", last)
 
 
 def test_a_proxy_that_is_worse_than_size_is_said_to_be():

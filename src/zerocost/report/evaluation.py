@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ _TITLES = {
     "spearman": "Spearman ρ",
     "kendall": "Kendall τ",
     "kendall_all": "τ, with twins",
-    "kendall_top": "τ, top 10 %",
+    "kendall_top": "τ, top 10\N{NO-BREAK SPACE}%",
     "kendall_bins": "τ in FLOPs bins",
     "partial_params": "ρ given params",
     "partial_flops": "ρ given FLOPs",
@@ -32,6 +33,7 @@ _TITLES = {
     "best_rank": "best rank@{}",
     "regret": "regret@{}",
 }
+_OF_THE_BEST = ("ndcg", "precision", "best_rank", "regret")
 _BARS = ("kendall", "kendall_top", "kendall_bins", "partial_params")
 
 
@@ -43,6 +45,15 @@ class _StatisticCell:
     interval: str
     spread: str
     best: bool
+
+
+@dataclass(frozen=True)
+class _StatisticTable:
+    """Some statistics of all scores, a row a score."""
+
+    title: str
+    headings: list[str]
+    rows: list[tuple[str, list[_StatisticCell]]]
 
 
 def _statistic_title(statistic: str) -> str:
@@ -85,8 +96,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
         sentence=_evaluation_sentence(evaluation),
         facts=_evaluation_facts(evaluation),
         verdict=baseline_verdict(evaluation),
-        headings=[_statistic_title(s) for s in evaluation.telling],
-        rows=[(name, _statistic_cells(evaluation, name), f"{table.loc[name, 'failed']:.0f}") for name in order],
+        tables=_statistic_tables(evaluation, order),
         seeds=len(evaluation.seeds),
         bars=bars,
         scatters=scatters,
@@ -104,10 +114,28 @@ def value_with_interval(table: pd.DataFrame, name: str, statistic: str) -> str:
     return f"{fmt.fixed(value)} ({fmt.fixed(low)} to {fmt.fixed(high)})"
 
 
-def _statistic_cells(evaluation: Evaluation, name: str) -> list[_StatisticCell]:
-    """The statistics of one score."""
+def _statistic_tables(evaluation: Evaluation, order: Sequence[str]) -> list[_StatisticTable]:
+    """The statistics in two tables, as one would be wider than most screens; with the failed where there are any."""
+    best = [s for s in evaluation.telling if s.startswith(_OF_THE_BEST)]
+    tables = []
+    for title, statistics in (
+        ("Correlation with the truth", [s for s in evaluation.telling if s not in best]),
+        ("The best by score", best),
+    ):
+        rows = [(name, _statistic_cells(evaluation, statistics, name)) for name in order]
+        tables.append(_StatisticTable(title, [_statistic_title(s) for s in statistics], rows))
+    failed = evaluation.table["failed"].astype(int)
+    if failed.any():
+        tables[-1].headings.append("failed")
+        for name, cells in tables[-1].rows:
+            cells.append(_StatisticCell(str(failed[name]), "", "", False))
+    return tables
+
+
+def _statistic_cells(evaluation: Evaluation, statistics: Sequence[str], name: str) -> list[_StatisticCell]:
+    """These statistics of one score."""
     found = []
-    for s in evaluation.telling:
+    for s in statistics:
         column = evaluation.table[s]
         best = column.min() if s.startswith(LESS_IS_BETTER) else column.max()
         value, low, high, sd = (float(evaluation.table[f"{s}{part}"][name]) for part in ("", "_low", "_high", "_sd"))
