@@ -128,6 +128,14 @@ def test_differences_show_a_number_only_where_the_interval_excludes_0(made):
                 assert heat.z[i][j] == pytest.approx(gap.value)
 
 
+def test_every_line_of_regret_is_named_beside_the_plot(made):
+    """In the plot, a legend of many names leaves no room for the lines on a phone."""
+    legend = page.render_evaluation(made).split('<p class="legend lines">')[1].split("</p>")[0]
+    names = ["good", "bad&lt;br&gt;", "broken", "all together", *BASELINES, "random"]
+    assert re.findall(r"</i>([^<]*)", legend) == names
+    assert legend.count("dotted") == 1
+
+
 def test_a_failed_score_is_not_drawn(made):
     [points] = figures.score_scatter(made.scores.loc[0]["broken"], made.truth, "broken", "accuracy", "red").data
     assert len(points.x) == 40 - 6

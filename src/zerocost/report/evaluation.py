@@ -88,7 +88,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
     correlations = Plot("correlations", heatmap, "Spearman correlation of scores", min_width=wide)
     paired = Plot("paired", differences, "Difference in Kendall τ, row minus column", min_width=wide)
     steps = np.unique(np.geomspace(1, len(evaluation.truth), 40).round().astype(int)).tolist()
-    curves = Plot("regret", figures.regret_curves(evaluation.regrets(steps), metric), "Regret", min_width=560)
+    curves = Plot("regret", figures.regret_curves(evaluation.regrets(steps), metric), "Regret")
     return render_template(
         "evaluation.html.j2",
         [*bars, *scatters, correlations, paired, curves],
@@ -103,6 +103,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
         correlations=correlations,
         paired=paired,
         regret=curves,
+        line_styles={"solid": "solid", "dash": "dashed", "dot": "dotted"},
         lost=_failed_scores(evaluation),
         settings=[(key, fmt.setting_text(value)) for key, value in evaluation.settings.items()],
     )

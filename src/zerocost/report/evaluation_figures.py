@@ -53,15 +53,15 @@ def score_scatter(scores: pd.Series[float], truth: pd.Series[float], name: str, 
 def regret_curves(curves: pd.DataFrame, metric: str) -> go.Figure:
     """Regret against the number of networks trained, one line a score; the last column, a random pick, dotted.
 
-    Lines far above the random one leave the frame.
+    Lines far above the random one leave the frame. Their legend is the page's; in the plot it would squeeze them.
     """
     ticks = [step * 10**power for power in range(6) for step in (1, 2, 5)]
     most = 1.2 * float(curves.to_numpy()[0, -1])
     figure = empty_figure(
-        420,
+        360,
+        showlegend=False,
         xaxis={"title": "networks trained, best scores first", "type": "log", "showgrid": False, "tickvals": ticks},
         yaxis={"title": f"regret ({label(metric)})", "range": [-0.02 * most, most]},
-        legend={"orientation": "v", "x": 1.01, "y": 1, "yanchor": "top"},
     )
     for place, name in enumerate(map(str, curves)):
         random = place == curves.shape[1] - 1
