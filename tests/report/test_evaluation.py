@@ -141,6 +141,12 @@ def test_a_failed_score_is_not_drawn(made):
     assert len(points.x) == 40 - 6
 
 
+def test_a_score_that_always_failed_has_no_empty_plot(made):
+    scores = made.scores.assign(broken=float("nan"))
+    shown = page.render_evaluation(type(made)(**vars(made) | {"scores": scores}))
+    assert shown.count('"scatter-') == page.render_evaluation(made).count('"scatter-') - 2  # its place and its figure
+
+
 def test_power_is_refused_as_an_evaluation_saves_nothing(made, tmp_path):
     with pytest.raises(InputError, match="trains nothing"):
         report.write(made, tmp_path / "page.html", watts=200.0)

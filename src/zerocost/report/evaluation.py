@@ -81,6 +81,7 @@ def render_evaluation(evaluation: Evaluation) -> str:
             f"τ = {value_with_interval(table, name, 'kendall')}",
         )
         for place, name in enumerate(order)
+        if means[name].notna().any()
     ]
     wide = 120 + 38 * len(order)
     kendall = evaluation.paired[evaluation.paired["statistic"] == "kendall"]
