@@ -155,6 +155,11 @@ def test_interrupted_before_its_first_training_a_budget_has_no_tables(capsys):
     assert capsys.readouterr().out == ""
 
 
+def test_a_single_round_of_trainings_has_no_column_for_what_was_expected(capsys):
+    print_trained(budget({"x": 0.4}, {"v": 0.5}, tasks.classification))
+    assert capsys.readouterr().out.splitlines()[2].split() == ["candidate", "accuracy", "params"]
+
+
 def test_trained_candidates_stand_with_what_was_expected_of_them(capsys):
     print_trained(budget({"x": 0.4, "[y]": 0.7, "z": 0.6}, {"v": 0.5}, tasks.classification), limit=2)
     lines = [line.rstrip().replace("\N{NO-BREAK SPACE}%", "") for line in capsys.readouterr().out.splitlines()]

@@ -64,6 +64,14 @@ def test_trained_candidates_of_a_budget_come_in_their_order_and_with_what_was_ex
     assert cells == [["50.0 %", "–"], ["40.0 %", "–"], ["70.0 %", "50.0 %"], ["40.0 %", "–"]]
 
 
+def test_nothing_is_said_of_expectations_where_a_single_round_had_none(make):
+    result, names = with_short_names(make.budgeted([0.5, 0.4], [0.4]))
+    assert trained_section(result, frames.ranking_table(result), names).headings == ["accuracy", "parameters"]
+    several = replace(result, objectives=("accuracy", "params"), front=list(result.kept.frame.index))
+    page = render_search(several)
+    assert "What trainings brought" in page and "is expected" not in page and "was expected" not in page
+
+
 def test_a_training_that_failed_is_listed_as_failed_and_not_as_trained(make):
     result = make.budgeted([0.5, 0.4, 0.7], [0.4, 0.6])
     broken = [replace(runs[0], failure="out of memory") for runs in (result.survivors, result.random)]

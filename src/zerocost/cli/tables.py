@@ -230,11 +230,13 @@ def print_trained(result: SearchResult, limit: int = 5) -> None:
     out.print(f"\n[bold]trained, {len(rows)} of {len(result.table)}, {order}[/bold]", highlight=False)
     shown = Table("", box=None, pad_edge=False)
     shown.add_column("candidate", overflow="fold")
-    for title in (metric.words, "expected", *costs):
+    foretold = bool(rows["mean"].notna().any())
+    for title in (metric.words, *["expected"] * foretold, *costs):
         shown.add_column(title, justify="right")
     for place, (name, row) in enumerate(rows.head(limit).iterrows(), start=1):
         reached = float(row["metric"])
-        numbers = ["failed" if math.isnan(reached) else metric.text(reached), metric.text(float(row["mean"]))]
+        numbers = ["failed" if math.isnan(reached) else metric.text(reached)]
+        numbers += [metric.text(float(row["mean"]))] * foretold
         shown.add_row(str(place), escape(str(name)), *numbers, *(cell_text(float(row[c]), c) for c in costs))
     out.print(shown)
     if len(rows) > limit:

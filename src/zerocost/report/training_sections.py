@@ -84,6 +84,7 @@ def trained_section(result: SearchResult, ranking: pd.DataFrame, names: Names) -
     """
     trained = frames.trained_table(frames.run_table(result), failed=True)
     metric, expected = WrittenMetric.of(result.task), {one.name: one.mean for one in result.expected}
+    foretold = any(mean is not None for mean in expected.values())
     places = {name: place for place, name in enumerate(expected)}
     sign = -1 if metric.higher_is_better else 1
     columns = (trained[column].tolist() for column in ("group", "name", "metric", "sd"))
@@ -96,11 +97,11 @@ def trained_section(result: SearchResult, ranking: pd.DataFrame, names: Names) -
     for group, name, value, sd in values:
         reached = frames.FAILED if math.isnan(value) else metric.text(value)
         cells = [reached + ("" if math.isnan(sd) else f" ± {metric.text(sd)}")]
-        if expected:
+        if foretold:
             cells.append(metric.text(expected.get(name) if group == frames.SURVIVORS else None))
         cells.append(fmt.count(ranking["params"].get(name)))
         if names.note:
             cells.append(apart[names.full[name]])
         rows.append(_TrainedRow(name, names.title(name), group, cells))
-    headings = [metric.words, *["expected"] * bool(expected), "parameters", *["choices that differ"] * bool(names.note)]
+    headings = [metric.words, *["expected"] * foretold, "parameters", *["choices that differ"] * bool(names.note)]
     return _TrainedSection(headings, rows)
