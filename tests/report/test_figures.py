@@ -107,5 +107,7 @@ def test_mean_curve_ends_where_the_first_finished_run_ends():
     each, mean = figures.learning_curves(epochs, "accuracy", "accuracy (%)").data
     assert mean.x.tolist() == [1, 2]
     assert mean.y.tolist() == [20, 30]
-    assert list(each.x) == [1, 2, 3, None, 1, 2, None, 1, None]
+    assert each.mode == "lines" and list(each.x) == [1, 2, 3, None, 1, 2, None, 1, None]
     assert len(each.text) == len(each.x)
+    single = figures.learning_curves(epochs[epochs["epoch"] == 1], "accuracy", "accuracy (%)").data[0]
+    assert single.mode == "markers"  # a line of one point is not drawn

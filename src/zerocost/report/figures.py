@@ -187,9 +187,10 @@ def learning_curves(epochs: pd.DataFrame, column: str, axis: str, also: str | No
 
     `also` is a second column, of which only the mean is shown, dotted.
     """
+    last = int(epochs["epoch"].max())
     figure = empty_figure(
         360,
-        xaxis=count_axis("epoch", int(epochs["epoch"].max())),
+        xaxis=count_axis("epoch", last),
         yaxis={"title": axis},
     )
     present = {group: rows for group in _GROUPS if len(rows := epochs[epochs["group"] == group])}
@@ -199,7 +200,7 @@ def learning_curves(epochs: pd.DataFrame, column: str, axis: str, also: str | No
             x=x,
             y=y,
             text=text,
-            mode="lines",
+            mode="lines" if last > 1 else "markers",
             showlegend=False,
             line={"color": COLOURS[group], "width": 1},
             opacity=0.4,
