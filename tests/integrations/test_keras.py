@@ -451,6 +451,16 @@ def test_the_sigmoid_of_one_unit_is_left_out(end: Any, left_out: bool) -> None:
     assert torch.allclose(logits.sigmoid() if left_out else logits, model(values))
 
 
+def test_of_several_labels_the_sigmoid_of_all_units_is_left_out() -> None:
+    given = keras.Input((7,), dtype="float64")
+    logits = L.Dense(3)(given)
+    models = keras.Model(given, logits), keras.Model(given, L.Activation("sigmoid")(logits))
+    batch = torch.randn(8, 7, dtype=torch.float64), torch.randint(2, (8, 3)).double()
+    plain, closed = (zc.score(model, batch, "snip,synflow", task="multilabel") for model in models)
+    assert dict(closed) == pytest.approx(dict(plain))
+    assert closed.provenance["outputs"] == "logits, before the final sigmoid"
+
+
 def test_a_softmax_over_a_map_is_not_taken_for_attention() -> None:
     model = keras.Sequential([keras.Input((6, 6, 3)), L.Conv2D(4, 3, activation="softmax")])
     data = np.random.default_rng(0).normal(size=(4, 6, 6, 3)), torch.zeros(4, 4, 4, dtype=torch.long)

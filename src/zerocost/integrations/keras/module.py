@@ -61,15 +61,16 @@ def _move_channels(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
     return tree_map(lambda value: way(value) if isinstance(value, Tensor) and value.ndim > 3 else value, values)
 
 
-def as_module(model: Any) -> nn.Module:
+def as_module(model: Any, labels: bool = False) -> nn.Module:
     """A Keras model as a torch module that computes the same from copies of its weights.
 
     It takes images channels first, N×C×H×W, where the model takes them last, and lists parameters and layers as the
-    same network written in torch does. A softmax that ends the model, or the sigmoid of a single unit, is left out:
-    outputs are logits, as the loss expects. In train mode it runs as with `training=True`, and batch statistics go to
-    its own buffers; as in Keras, a frozen BatchNormalization (`trainable = False`) runs on its moving statistics even
-    then. Computes in the dtype of the weights: a model of a mixed precision policy in float32. Sequences N×T×C come
-    channels first, N×C×T, to convolutions and what follows them, and as they are to other layers.
+    same network written in torch does. A softmax that ends the model, or the sigmoid of a single unit, is left out,
+    where units are `labels` also that of several: outputs are logits, as the loss expects. In train mode it runs as
+    with `training=True`, and batch statistics go to its own buffers; as in Keras, a frozen BatchNormalization
+    (`trainable = False`) runs on its moving statistics even then. Computes in the dtype of the weights: a model of a
+    mixed precision policy in float32. Sequences N×T×C come channels first, N×C×T, to convolutions and what follows
+    them, and as they are to other layers.
 
     Raises:
         Failure: layers of the model have no weights yet.
@@ -86,7 +87,7 @@ def as_module(model: Any) -> nn.Module:
             f"the layer {name} of the Keras model has no weights yet; run the model once on a batch, then score it, "
             "and drop the layer if the model never calls it"
         )
-    return Translation(model, takes_channels_last(model)).module
+    return Translation(model, takes_channels_last(model), labels).module
 
 
 def takes_channels_last(model: Any) -> bool:
@@ -102,12 +103,13 @@ class Translation:
         closing: the name of the softmax or sigmoid at the end of the model that its passes left out.
     """
 
-    def __init__(self, model: Any, turned: bool) -> None:
+    def __init__(self, model: Any, turned: bool, labels: bool) -> None:
         self.turned = turned
         self.calls: list[tuple[Any, Callable[..., Any]]] = []
         self.weights: list[CopiedWeight] = []
         self.seen: set[int] = set()
         self.model = model
+        self.labels = labels
         self.closing: str | None = None
         self.policies = [
             (layer, import_keras().DTypePolicy(layer.variable_dtype))
@@ -172,12 +174,12 @@ class Translation:
         for weight in self.weights:
             scope.state_mapping[id(weight.variable)] = weight.value
         policies, calls = _replace_attributes("_dtype_policy", self.policies), _replace_attributes("call", self.calls)
-        with keras.device(str(device)), scope, policies, calls, TensorNotes():
+        with keras.device(str(device)), scope, policies, calls, TensorNotes(self.labels):
             found = self.model(given, training=self.module.training)
         return tree_map(self.without_closing, found)
 
     def without_closing(self, output: Any) -> Any:
-        """An output without the softmax, or sigmoid of one unit, at its end."""
+        """An output without the softmax or sigmoid at its end."""
         if not hasattr(output, "closing"):
             return output
         self.closing, before = output.closing
@@ -238,6 +240,10 @@ def unbuilt_layers(model: Any) -> Iterator[str]:
 class TensorNotes(TorchFunctionMode):
     """Marks tensors for later: which are maps, and what a closing activation was computed from."""
 
+    def __init__(self, labels: bool) -> None:
+        super().__init__()
+        self.labels = labels
+
     def __torch_function__(
         self, function: Callable[..., Any], _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -248,7 +254,9 @@ class TensorNotes(TorchFunctionMode):
             mark_map(found)
         if not args or found is args[0]:
             return found
-        if name in ("softmax", "special_softmax") or (name == "sigmoid" and (found.ndim == 1 or found.shape[-1] == 1)):
+        if name in ("softmax", "special_softmax") or (
+            name == "sigmoid" and (self.labels or found.ndim == 1 or found.shape[-1] == 1)
+        ):
             vars(found)["closing"] = name.removeprefix("special_"), lambda: args[0]
         elif name in _SAME_VALUES and hasattr(args[0], "closing"):
             name, before = args[0].closing
