@@ -461,6 +461,15 @@ def test_of_several_labels_the_sigmoid_of_all_units_is_left_out() -> None:
     assert closed.provenance["outputs"] == "logits, before the final sigmoid"
 
 
+def test_of_a_regression_the_sigmoid_of_the_last_unit_counts() -> None:
+    model = keras.Sequential([keras.Input((7,)), L.Dense(1, activation="sigmoid")])
+    twin = nn.Sequential(nn.Linear(7, 1).double(), nn.Sigmoid())
+    kernel, bias = (weight.value.detach() for weight in model.weights)
+    twin[0].load_state_dict({"weight": kernel.T, "bias": bias})
+    batch = torch.randn(8, 7, dtype=torch.float64), torch.rand(8, 1).double()
+    assert dict(zc.score(model, batch, "snip,synflow")) == pytest.approx(dict(zc.score(twin, batch, "snip,synflow")))
+
+
 def test_a_softmax_over_a_map_is_not_taken_for_attention() -> None:
     model = keras.Sequential([keras.Input((6, 6, 3)), L.Conv2D(4, 3, activation="softmax")])
     data = np.random.default_rng(0).normal(size=(4, 6, 6, 3)), torch.zeros(4, 4, 4, dtype=torch.long)

@@ -32,6 +32,7 @@ from zerocost.integrations.keras.layout import (
     to_channels_last,
 )
 from zerocost.integrations.keras.library import import_keras
+from zerocost.tasks import classification, multilabel, regression
 
 _SAME_VALUES = {"reshape", "view", "flatten", "squeeze", "unsqueeze", "movedim", "permute", "transpose", "to", "clone"}
 """Functions that keep all values, so that a softmax before them still ends the model."""
@@ -61,16 +62,16 @@ def _move_channels(values: Any, way: Callable[[Tensor], Tensor]) -> Any:
     return tree_map(lambda value: way(value) if isinstance(value, Tensor) and value.ndim > 3 else value, values)
 
 
-def as_module(model: Any, labels: bool = False) -> nn.Module:
+def as_module(model: Any, task: str = classification.name) -> nn.Module:
     """A Keras model as a torch module that computes the same from copies of its weights.
 
     It takes images channels first, N×C×H×W, where the model takes them last, and lists parameters and layers as the
     same network written in torch does. A softmax that ends the model, or the sigmoid of a single unit, is left out,
-    where units are `labels` also that of several: outputs are logits, as the loss expects. In train mode it runs as
-    with `training=True`, and batch statistics go to its own buffers; as in Keras, a frozen BatchNormalization
-    (`trainable = False`) runs on its moving statistics even then. Computes in the dtype of the weights: a model of a
-    mixed precision policy in float32. Sequences N×T×C come channels first, N×C×T, to convolutions and what follows
-    them, and as they are to other layers.
+    of the task multilabel also that of several: outputs are logits, as the loss expects. That of regression takes them
+    as they are. In train mode it runs as with `training=True`, and batch statistics go to its own buffers; as in Keras,
+    a frozen BatchNormalization (`trainable = False`) runs on its moving statistics even then. Computes in the dtype of
+    the weights: a model of a mixed precision policy in float32. Sequences N×T×C come channels first, N×C×T, to
+    convolutions and what follows them, and as they are to other layers.
 
     Raises:
         Failure: layers of the model have no weights yet.
@@ -87,7 +88,7 @@ def as_module(model: Any, labels: bool = False) -> nn.Module:
             f"the layer {name} of the Keras model has no weights yet; run the model once on a batch, then score it, "
             "and drop the layer if the model never calls it"
         )
-    return Translation(model, takes_channels_last(model), labels).module
+    return Translation(model, takes_channels_last(model), task).module
 
 
 def takes_channels_last(model: Any) -> bool:
@@ -103,13 +104,13 @@ class Translation:
         closing: the name of the softmax or sigmoid at the end of the model that its passes left out.
     """
 
-    def __init__(self, model: Any, turned: bool, labels: bool) -> None:
+    def __init__(self, model: Any, turned: bool, task: str) -> None:
         self.turned = turned
         self.calls: list[tuple[Any, Callable[..., Any]]] = []
         self.weights: list[CopiedWeight] = []
         self.seen: set[int] = set()
         self.model = model
-        self.labels = labels
+        self.task = task
         self.closing: str | None = None
         self.policies = [
             (layer, import_keras().DTypePolicy(layer.variable_dtype))
@@ -174,7 +175,7 @@ class Translation:
         for weight in self.weights:
             scope.state_mapping[id(weight.variable)] = weight.value
         policies, calls = _replace_attributes("_dtype_policy", self.policies), _replace_attributes("call", self.calls)
-        with keras.device(str(device)), scope, policies, calls, TensorNotes(self.labels):
+        with keras.device(str(device)), scope, policies, calls, TensorNotes(self.task):
             found = self.model(given, training=self.module.training)
         return tree_map(self.without_closing, found)
 
@@ -240,9 +241,9 @@ def unbuilt_layers(model: Any) -> Iterator[str]:
 class TensorNotes(TorchFunctionMode):
     """Marks tensors for later: which are maps, and what a closing activation was computed from."""
 
-    def __init__(self, labels: bool) -> None:
+    def __init__(self, task: str) -> None:
         super().__init__()
-        self.labels = labels
+        self.task = task
 
     def __torch_function__(
         self, function: Callable[..., Any], _: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -254,11 +255,16 @@ class TensorNotes(TorchFunctionMode):
             mark_map(found)
         if not args or found is args[0]:
             return found
-        if name in ("softmax", "special_softmax") or (
-            name == "sigmoid" and (self.labels or found.ndim == 1 or found.shape[-1] == 1)
-        ):
+        if self.task != regression.name and _turns_logits(name, found, self.task == multilabel.name):
             vars(found)["closing"] = name.removeprefix("special_"), lambda: args[0]
         elif name in _SAME_VALUES and hasattr(args[0], "closing"):
             name, before = args[0].closing
             vars(found)["closing"] = name, lambda: function(before(), *args[1:], **(kwargs or {}))
         return found
+
+
+def _turns_logits(name: str, found: Tensor, labels: bool) -> bool:
+    """Whether a function of this name, which returned this tensor, makes probabilities of classes or labels."""
+    if name == "sigmoid":
+        return labels or found.ndim == 1 or found.shape[-1] == 1
+    return name in ("softmax", "special_softmax")

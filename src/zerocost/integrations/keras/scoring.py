@@ -20,7 +20,7 @@ from zerocost.integrations.keras.library import import_keras
 from zerocost.integrations.keras.module import as_module, final_activation
 from zerocost.scoring.card import ScoreCard, failed_card
 from zerocost.scoring.score import score_batches as evaluate_module
-from zerocost.tasks import Task, multilabel
+from zerocost.tasks import Task
 
 _Found = TypeVar("_Found")
 
@@ -48,7 +48,7 @@ def evaluate(model: Any, batches: Sequence[Batch], steps: Plan, task: Task, seed
 
 def _score_on_torch(keras: Any, model: Any, batches: Sequence[Batch], steps: Plan, task: Task, seed: int) -> ScoreCard:
     """Score the model as a torch module, in this process."""
-    module = _read_model(as_module, model, task.name == multilabel.name)
+    module = _read_model(as_module, model, task.name)
     card = evaluate_module(module, batches_channels_first(model, batches), steps, task, seed)
     ending = final_activation(module)
     card.provenance["keras"] = keras.__version__
