@@ -24,7 +24,14 @@ def test_it_says_what_was_found_and_what_it_is_worth_and_writes_it(run, trained,
     file = tmp_path / "tuned.json"
     result = run("tune", "--space", "cnn", "--trained", trained, "--data", "digits:8", *SMALL, *PROXIES, "--save", file)
     assert result.code == 0, result.err
-    for text in ("params", "jacob_cov", "on held-out architectures: Kendall", "95 % interval", f"wrote {file}"):
+    for text in (
+        "9 trained architectures, by accuracy",
+        "params",
+        "jacob_cov",
+        "on held-out architectures: Kendall",
+        "95 % interval",
+        f"wrote {file}",
+    ):
         assert text in result.out
     assert json.loads(file.read_text())["made"]["trained"] == 9
 

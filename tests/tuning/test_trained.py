@@ -65,6 +65,16 @@ def test_sizes_in_a_csv_are_not_what_is_tuned_to(tmp_path):
     assert accuracies(file, SPACE).to_dict() == KNOWN
 
 
+def test_a_csv_is_tuned_to_its_accuracy_or_the_first_metric_and_which_is_said(tmp_path):
+    file = tmp_path / "mine.csv"
+    rows = "".join(f"{text},{place},{value}\n" for place, (text, value) in enumerate(KNOWN.items()))
+    for column, named in (("accuracy", "accuracy"), ("recall", "test_loss, less is better")):
+        file.write_text(f"arch,test_loss,{column}\n{rows}")
+        found = accuracies(file, SPACE)
+        assert found.name == named
+        assert (found.to_dict() == KNOWN) == (column == "accuracy")
+
+
 def test_of_an_error_less_is_better():
     errors = [
         Run.of(text, 0, [Epoch(1, 1.0, 1.0, value, 1.0)], metric_name="mean_squared_error", higher_is_better=False)

@@ -115,7 +115,7 @@ def read(
 ) -> Benchmark:
     """A benchmark of your own: the truth of architectures of any space, read from a CSV.
 
-    The default metric is the first that depends on training.
+    The default metric is `accuracy`, or else the first that depends on training.
 
     Args:
         path: the CSV, with the columns of `zerocost.benchmarks.csv_table.read_csv`.
@@ -147,7 +147,7 @@ def read(
             f"but got {space!r:.60}"
         )
     wanted = "a CSV with a column arch and one for each metric"
-    kind = BenchmarkKind(Query(dataset, "", epochs, MEAN), wanted, data=data)
+    kind = BenchmarkKind(Query(dataset, "accuracy", epochs, MEAN), wanted, data=data)
     found = table.table_from_rows(_read_source(path, space.name, kind, space), None)
     benchmark = _make_benchmark(space.name, kind, found, space)
     if less_is_better is not None:

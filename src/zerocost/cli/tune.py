@@ -132,8 +132,8 @@ def _print_tuned(tuned: Tuned) -> None:
     out.print(table)
     combination = tuned.combination
     for line in (
-        f"{tuned.settings['trained']} trained architectures; alone, without and weights are of all of them, chosen of "
-        "the tunings on parts of them",
+        f"{tuned.settings['trained']} trained architectures, by {tuned.settings['truth']}; alone, without and weights "
+        "are of all of them, chosen of the tunings on parts of them",
         f"method {combination.method}, fidelity {combination.fidelity}, batch {combination.batch}, "
         f"{combination.repeats} initialisation{'s' * (combination.repeats != 1)}",
         f"filter: {combination.where or 'none, as none both drops others and keeps the best'}",

@@ -31,6 +31,8 @@ Trained = Mapping[str, float] | pd.Series | Benchmark | SearchResult | Iterable[
 def accuracies(trained: Trained, space: SearchSpace, n: int = 100, seed: int = 0) -> pd.Series[float]:
     """The accuracy of each trained architecture by its text, or an error or loss negated; twins become one, their mean.
 
+    The name of the series says which metric was read.
+
     Args:
         trained: what `zerocost.tuning.tune` takes.
         space: the architectures' space.
@@ -71,11 +73,12 @@ def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -
         n = len(trained.architectures())
     if isinstance(trained, Benchmark):
         truth = trained.truth()
-        truth = -truth if trained.default.metric in trained.less_is_better else truth
-        return truth[draw_architectures(trained.space, list(truth.index), n, seed)]
+        metric, less = trained.default.metric, trained.default.metric in trained.less_is_better
+        drawn = draw_architectures(trained.space, list(truth.index), n, seed)
+        return (-truth if less else truth)[drawn].rename(_named(metric, less))
     if isinstance(trained, pd.Series | Mapping):
         try:
-            return pd.Series(trained, dtype=float)
+            return pd.Series(trained, dtype=float).rename(_named("accuracy", less=False))
         except (TypeError, ValueError) as error:
             raise InputError(f"trained must map architecture texts to accuracies: {error}") from None
     runs = [*trained.survivors, *trained.random] if isinstance(trained, SearchResult) else list(trained)
@@ -85,7 +88,8 @@ def _given_accuracies(trained: Trained, space: SearchSpace, n: int, seed: int) -
             f"a training, but holds {strange[0]!r:.60}"
         )
     known = [(run.name, run.metric if run.higher_is_better else -(run.metric or 0.0)) for run in runs if run.ended_well]
-    return pd.Series([value for _, value in known], [name for name, _ in known], dtype=float)
+    name = next((_named(run.metric_name, not run.higher_is_better) for run in runs), None)
+    return pd.Series([value for _, value in known], [arch for arch, _ in known], dtype=float, name=name)
 
 
 def _written_metrics(file: Path) -> pd.Series[float] | None:
@@ -106,8 +110,13 @@ def _written_metrics(file: Path) -> pd.Series[float] | None:
         )
     if "failure" in frame:
         frame = frame[frame["failure"].isna()]
-    known = frame.set_index(names)[metric].dropna()
-    return -known if minimised(metric) else known
+    known, less = frame.set_index(names)[metric].dropna(), minimised(metric)
+    return (-known if less else known).rename(_named(metric, less))
+
+
+def _named(metric: str, less: bool) -> str:
+    """What trained architectures are compared by, in words."""
+    return f"{metric}, less is better" if less else metric
 
 
 def _read_table(file: Path) -> pd.DataFrame:

@@ -169,6 +169,7 @@ def tune(
         "data": data if isinstance(data, str) else type(data).__name__,
         "task": chosen.name,
         "trained": len(accuracy),
+        "truth": accuracy.name,
         "proxies": ", ".join(names),
         "default": f"{combine.default}, {default.setting}",
         "settings": "; ".join(map(str, settings)),
