@@ -139,12 +139,12 @@ def test_a_training_that_failed_is_said_to_have_failed_once(capsys):
 
 
 def test_the_reasons_of_most_failures_come_first_and_the_rest_are_counted(capsys):
-    reasons = {"v": "a", "w": "b", "x": "c", "y": "d", "[z]": "d"}
+    reasons = {"v": "a", "w": "b", "x": "c", "y": "d of 64x3", "[z]": "d of 64x5"}
     cards = {name: ScoreCard({"params": 1.0}, {"snip": reason}) for name, reason in reasons.items()}
     print_failures(ScoreTable.of(cards, {}, Combination({"snip": 1}), ["snip", "params"], 0.0), limit=2)
     lines = capsys.readouterr().out.splitlines()[1:]
     assert lines[0] == "scores failed for 5 of 5 candidates"
-    assert lines[1:] == ["  d (snip): y, [z]", "  a (snip): v", "  and 2 more reasons, which --json lists"]
+    assert lines[1:] == ["  d of … (snip): y, [z]", "  a (snip): v", "  and 2 more reasons, which --json lists"]
 
 
 def test_interrupted_before_its_first_training_a_budget_has_no_tables(capsys):

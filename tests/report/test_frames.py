@@ -86,6 +86,7 @@ def test_exclusions_name_each_loss_once(result):
         (["took 1,024 MB.", "took 7 MB."], "took … MB."),
         (["rank 7 of the top 5", "rank 8 of the top 5"], "rank … of the top 5"),
         (["a … b", "a 3 b"], "a … b"),
+        (["(64x9 and 8x10) of 2", "(64x7 and 6x10) of 2"], "(… and …) of 2"),
     ],
 )
 def test_reasons_that_differ_in_numbers_are_one(reasons, expected):

@@ -24,10 +24,13 @@ from zerocost.combine import as_proxies
 from zerocost.evaluation.evaluate import evaluate as evaluate_proxies
 from zerocost.evaluation.evaluation import Evaluation
 from zerocost.proxies.registry import resolve
+from zerocost.report.frames import group_by_reason
 from zerocost.scoring.score import DEFAULT_PROXIES
 
 _DEFAULT = ",".join(DEFAULT_PROXIES)
 _NAMES = ", ".join(benchmarks.names())
+_MOST_REASONS = 5
+"""Reasons of failures that are shown, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,10 +197,11 @@ def _print_evaluation(evaluation: Evaluation) -> None:
         *evaluation.notes,
     ):
         print_line(note, style="dim")
-    for reason, group in list(evaluation.failures.groupby("reason"))[:5]:
-        names = ", ".join(dict.fromkeys(group["proxy"]))
-        count = plural(group["architecture"].nunique(), "architecture")
-        print_line(f"failed for {count} ({names}): {reason}")
+    reasons = group_by_reason(evaluation.failures.rename(columns={"architecture": "candidate", "proxy": "part"}))
+    for reason, proxies, failed in reasons.head(_MOST_REASONS).itertuples(index=False):
+        print_line(f"failed for {plural(len(failed), 'architecture')} ({', '.join(proxies)}): {reason}")
+    if len(reasons) > _MOST_REASONS:
+        print_line(f"and {plural(len(reasons) - _MOST_REASONS, 'more reason')}, which --json lists")
 
 
 def _evaluation_dict(evaluation: Evaluation) -> dict[str, object]:

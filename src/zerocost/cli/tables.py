@@ -13,6 +13,7 @@ from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, is_count,
 from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.output import out, print_line
 from zerocost.combine import Combination
+from zerocost.report.frames import group_by_reason
 from zerocost.report.gain import best_at_random, known_trust, seeds_note, trainings_in_order
 from zerocost.report.headline import budget_verdict
 from zerocost.report.metric import WrittenMetric
@@ -113,19 +114,17 @@ def cell_text(value: float, column: object) -> str:
 
 
 def print_failures(table: ScoreTable, limit: int = 5) -> None:
-    """Failed scores by reason, what most failed of first; how many reasons are not shown."""
+    """Failed scores by reason, what most failed of first, as in a report; how many reasons are not shown."""
     failures = table.failures
     if failures.empty:
         return
     out.print(
         f"\n[bold]scores failed for {failures['candidate'].nunique()} of {plural(len(table), 'candidate')}[/bold]"
     )
-    reasons = sorted(failures.groupby("reason"), key=lambda pair: -len(pair[1]))
-    for reason, group in reasons[:limit]:
-        names = [escape(name) for name in dict.fromkeys(group["candidate"])]
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        proxies = ", ".join(dict.fromkeys(group["proxy"]))
-        out.print(f"  {escape(str(reason))} [dim]({proxies})[/dim]: {shown}", highlight=False, soft_wrap=True)
+    reasons = group_by_reason(failures.rename(columns={"proxy": "part"}))
+    for reason, proxies, names in reasons.head(limit).itertuples(index=False):
+        shown = ", ".join(map(escape, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        out.print(f"  {escape(reason)} [dim]({', '.join(proxies)})[/dim]: {shown}", highlight=False, soft_wrap=True)
     if len(reasons) > limit:
         out.print(f"  and {plural(len(reasons) - limit, 'more reason')}, which --json lists", highlight=False)
 

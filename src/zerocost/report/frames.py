@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from zerocost.search.pipeline import SearchResult
     from zerocost.train import Run
 
-_NUMBER = r"(?<![\w.])-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?(?!\w)"
+_NUMBER = r"(?<![\w.])-?\d+(?:[.,x]\d+)*(?:e[+-]?\d+)?(?!\w)"
+"""A number, or the sizes of a matrix such as 64x32."""
 
 SURVIVORS, RANDOM = "survivors", "random picks"
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed"
