@@ -161,6 +161,9 @@ def test_a_constant_column_is_0_whatever_its_value(tmp_path):
     assert table.images[:, 0].tolist() == [0] * 12
 
 
+TITLES = "title,y\n" + "".join(f"a film of part {part},{part % 2}\n" for part in range(40))
+
+
 @pytest.mark.parametrize(
     ("text", "spec", "reason"),
     [
@@ -175,6 +178,7 @@ def test_a_constant_column_is_0_whatever_its_value(tmp_path):
         ("a;b;y\n1.5;x;2.5\n2.5;y;3.5\n", "csv:{}:y", r"read_csv\('table.csv', sep=';', decimal=','\).to_csv"),
         ("a\ty\n1\t2\n", "csv:{}:y", r"separated by '\\t'; save it with commas"),
         ("y\n1\n", "csv:{}:y", "no column to predict from"),
+        (TITLES, "csv:{}:y", "the target; title: texts that mostly differ. To classify texts, write their token ids"),
     ],
 )
 def test_what_is_no_table_is_refused(text, spec, reason, tmp_path):

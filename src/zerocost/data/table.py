@@ -98,7 +98,11 @@ class Table(TensorData):
             codes = [_places(columns[name], texts) + 1 for name, texts in self.category_texts.items()]
             parts.append(torch.stack(codes, dim=1))
         if not parts:
-            raise InputError("the table has no column to predict from but the target")
+            why = "the table has no column to predict from but the target"
+            if self.left_out:
+                why += f"; {', '.join(self.left_out)}: texts that mostly differ. To classify texts, write their token "
+                why += "ids to npz:FILE, as x N×LENGTH and y"
+            raise InputError(why)
         return parts[0] if len(parts) == 1 else tuple(parts)
 
     def _targets(self, target: pd.Series[Any]) -> Tensor:
