@@ -353,5 +353,6 @@ def test_several_processes_train_a_round_on_the_cpu(monkeypatch, device, workers
     monkeypatch.setattr(training, "resolve_device", lambda _: torch.device(device))
     monkeypatch.setattr(plan, "size_costs_by", lambda _apart, *rest: size_costs_by(False, *rest))
     monkeypatch.setattr(plan, "Scorer", lambda job, store, workers, ray: Scorer(job, store=store))
-    search(space, "digits:8", proxies="params", candidates=8, trainings=7, keep=1, epochs=1, workers=3)
+    found = search(space, "digits:8", proxies="params", candidates=8, trainings=7, keep=1, epochs=1, workers=3)
     assert len(asked) >= 2 and set(asked) == {workers}
+    assert found.stages[-1].detail == "survivors in rounds of 5, then 2, and 1 random pick, 1 epoch, 1 seed"

@@ -96,7 +96,8 @@ def _describe(training: Training, picks: int) -> str:
         rounds = "in one round, "
     kind = "successive halving, at most " if training.halving else ""
     length = f"{plural(training.epochs, 'epoch')}, {plural(training.training_seeds, 'seed')}"
-    return f"survivors {rounds}and {picks if training.learns else 'as many'} random picks, {kind}{length}"
+    beside = plural(picks, "random pick") if training.learns else "as many random picks"
+    return f"survivors {rounds}and {beside}, {kind}{length}"
 
 
 def _random_picks(plan: SearchPlan, result: SearchResult, count: int, seed: int) -> _Candidates:
