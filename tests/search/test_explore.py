@@ -218,3 +218,21 @@ def test_where_half_keeps_to_a_limit_no_proposal_is_moved():
         for repair in (None, limits.repair)
     )
     assert list(plain.measured) == list(moving.measured)
+
+
+def test_random_search_finds_the_same_however_many_are_proposed_at_a_time():
+    """Also where proposals are moved towards a limit, of which few keep to it."""
+    space = from_function(lambda choose: nn.Linear(*(choose.int(name, 1, 100) for name in "ab")), "linear")
+    limits = Limits("a < 4", {"a": lambda arch: float(dict(arch.choices)["a"])})
+
+    def measure(archs):
+        yield from [Measurement({"width": float(dict(arch.choices)["b"])}, {}) for arch in archs]
+
+    def searched(round_size):
+        until, sampler = Stopping(candidates=30), study(RandomSampler(space, seed=1))
+        checks = limits.check, limits.repair
+        return explore(Proposer(space, sampler, WIDTH, until, *checks, round_size=round_size), measure)
+
+    few, many = searched(ROUND_SIZE), searched(30)
+    assert list(few.measured) == list(many.measured)
+    assert few.rejected == many.rejected and len(few.rejected) > 40

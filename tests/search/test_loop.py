@@ -13,14 +13,13 @@ from torch import nn
 import zerocost as zc
 from zerocost import data
 from zerocost.base.errors import InputError
+from zerocost.base.workers import Workers
 from zerocost.predict import Features
-from zerocost.run import Scorer
 from zerocost.search.accuracy import DataSplit
 from zerocost.search.follow import Follower
 from zerocost.search.loop import train_by_learning
 from zerocost.search.pipeline import Pipeline, SearchInterrupted, SearchResult, search
 from zerocost.search.plan import make_plan
-from zerocost.search.sizes import size_costs_by
 from zerocost.search.stages import explore_and_refine, follows
 from zerocost.statistics.pareto import hypervolume
 from zerocost.store import Store
@@ -351,8 +350,7 @@ def test_several_processes_train_a_round_on_the_cpu(monkeypatch, device, workers
     monkeypatch.setattr(import_module("zerocost.train"), "train", train)
     plan, training = import_module("zerocost.search.plan"), import_module("zerocost.search.training")
     monkeypatch.setattr(training, "resolve_device", lambda _: torch.device(device))
-    monkeypatch.setattr(plan, "size_costs_by", lambda _apart, *rest: size_costs_by(False, *rest))
-    monkeypatch.setattr(plan, "Scorer", lambda job, store, workers, ray: Scorer(job, store=store))
+    monkeypatch.setattr(plan, "Workers", lambda *_: Workers(1))
     found = search(space, "digits:8", proxies="params", candidates=8, trainings=7, keep=1, epochs=1, workers=3)
     assert len(asked) >= 2 and set(asked) == {workers}
     assert found.stages[-1].detail == "survivors in rounds of 5, then 2, and 1 random pick, 1 epoch, 1 seed"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import sys
 
 import numpy as np
@@ -12,7 +11,7 @@ import zerocost as zc
 from zerocost import spaces
 from zerocost.base.errors import Failure, InputError
 from zerocost.scoring.candidates import initialise
-from zerocost.search.sizes import SIZE_PROXIES, size_costs, size_costs_by
+from zerocost.search.sizes import SIZE_PROXIES, size_costs
 from zerocost.spaces import SearchSpace, from_function
 
 IMAGES = torch.rand(2, 3, 32, 32)
@@ -135,18 +134,3 @@ def test_neither_the_random_state_nor_the_callers_mode_makes_a_difference() -> N
 def test_inputs_that_cannot_be_used_are_refused() -> None:
     with pytest.raises(InputError):
         size_costs(spaces.get("cnn"), torch.full((1, 3, 32, 32), float("nan")))
-
-
-def test_with_workers_a_network_that_ends_its_process_has_no_size():
-    class Ends(nn.Linear):
-        def forward(self, x):
-            return super().forward(x) if self.out_features == 2 else os._exit(3)
-
-    space = spaces.from_function(lambda choose: Ends(4, choose.int("width", 1, 2)), "deadly")
-    alive, dead = space.parse("width=2"), space.parse("width=1")
-    with size_costs_by(True, space, torch.rand(1, 4)) as known:
-        assert {name: known[name](alive) for name in ("params", "flops")} == {"params": 10, "flops": 8}
-        assert str(known["flops"](dead)) == (
-            "its worker process died twice, the second time with no network beside it: exit code 3"
-        )
-        assert known["params"](dead) == 5

@@ -12,6 +12,7 @@ from types import TracebackType
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.pool import Pool
 from zerocost.base.progress import StepProgress
+from zerocost.base.shared_pool import PoolPart
 from zerocost.base.workers import Workers
 from zerocost.proxies.registry import resolve
 from zerocost.run.fingerprint import describe, fingerprints, proxy_identity
@@ -42,6 +43,7 @@ class Scorer:
         store: where scores are read and kept.
         workers: number of processes, as in `rank`.
         ray: the Ray cluster to score on, as in `rank`.
+        shared: worker processes that do other work too, in place of its own; what they call is `in_workers` of the job.
 
     Attributes:
         fingerprints: for each seed of the job, what its scores are stored under.
@@ -60,12 +62,21 @@ class Scorer:
     True
     """
 
-    def __init__(self, job: Job, *, store: Store, workers: int | None = None, ray: str | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        *,
+        store: Store,
+        workers: int | None = None,
+        ray: str | None = None,
+        shared: PoolPart | None = None,
+    ) -> None:
         self.job, self.store, self.workers = job, store, Workers(workers, ray, job.device)
         self.proxies = resolve(job.proxies)
         self.identities = {p.name: proxy_identity(p) for p in self.proxies}
         self.fingerprints = fingerprints(job)
-        self.pool: Pool | None = None
+        self.shared = shared
+        self.pool: Pool | PoolPart | None = None
         self.unwritten: _ScoresByKey = {}
         self.written_at = -_WRITE_INTERVAL
 
@@ -136,7 +147,7 @@ class Scorer:
     def submit(self, key: Key, wanted: frozenset[str]) -> cf.Future[Scores]:
         """Have one network scored, in a worker process or at once in this one."""
         if not self.workers.in_process:
-            self.pool = self.pool or self.workers.pool(in_workers(self.job))
+            self.pool = self.pool or self.shared or self.workers.pool(in_workers(self.job))
             return self.pool.submit(key, wanted)
         future = cf.Future[Scores]()
         future.set_result(self.job.score(self.proxies, key, wanted))

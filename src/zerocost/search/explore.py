@@ -28,8 +28,8 @@ from zerocost.spaces.architecture import Architecture
 from zerocost.spaces.base import SearchSpace
 
 ROUND_SIZE = 8
-"""Architectures that are proposed before the strategy learns what they were worth, so that they can be measured at
-once. Always the same, however many processes there are, so that the result does not depend on their number."""
+"""Architectures that are proposed before a strategy learns what they were worth, so that they can be measured at once.
+Always the same, however many processes there are, so that the result does not depend on their number."""
 _TIGHT = 40
 """Proposals over a limit after which others are moved towards it, if fewer than one in ten keeps to it."""
 _MOST_VAIN = 3
@@ -142,6 +142,7 @@ class Proposer:
         shared: whether other processes work on the same study. What they have measured counts, and what one of them
             leaves undone is done again.
         found: what was found so far, from which it goes on.
+        round_size: how many are proposed before any of them is measured.
     """
 
     space: SearchSpace
@@ -152,11 +153,13 @@ class Proposer:
     repair: _Repair | None = None
     shared: bool = False
     found: Exploration = field(default_factory=Exploration)
+    round_size: int = ROUND_SIZE
 
     def __post_init__(self) -> None:
         self.keys: dict[str, str] = {}
         # by the key that twins share, the text of what was measured or refused
         self.known: dict[str, str] = {self.key(text): text for text in self.found.measured}
+        self.accepted = list(self.found.measured)  # also what is to be measured in this round
         self.repaired: set[str] = set()
         self.vain = 0
         self.order = iter(self.space)
@@ -169,7 +172,7 @@ class Proposer:
         batch: dict[str, tuple[optuna.Trial, str]] = {}
         twins: _Trials = []
         found = self.found
-        while len(batch) < min(ROUND_SIZE, self.stopping.candidates - len(found.measured)) and self.more():
+        while len(batch) < min(self.round_size, self.stopping.candidates - len(found.measured)) and self.more():
             trial = self.study.ask()
             found.proposals += 1
             found.idle += 1
@@ -194,19 +197,21 @@ class Proposer:
             else:
                 batch[key] = trial, text
                 self.known[key] = text
+                self.accepted.append(text)
                 found.idle = 0
         return list(batch.values()), twins
 
     def propose_repaired(self, trial: optuna.Trial, text: str) -> None:
         """Where proposals keep being over a limit, put one that keeps to it next in the study."""
-        refused, kept = len(self.found.rejected), len(self.found.measured.keys() - self.repaired)
+        refused, kept = len(self.found.rejected), len(set(self.accepted) - self.repaired)
         vain = self.vain >= _MOST_VAIN
         if self.repair is None or not text or self.shared or vain or refused < max(_TIGHT, 9 * kept):
             return
         rng = np.random.default_rng(trial.number)
-        arch, fitting = self.space.parse(text), list(self.found.measured)
-        if fitting:
-            arch = self.space.crossover(self.space.parse(fitting[int(rng.integers(len(fitting)))]), arch, rng)
+        arch = self.space.parse(text)
+        if self.accepted:
+            fitting = self.accepted[int(rng.integers(len(self.accepted)))]
+            arch = self.space.crossover(self.space.parse(fitting), arch, rng)
         moved = self.repair(arch, self.space, rng)
         self.vain += 1
         if moved is not None and self.key(str(moved)) not in self.known:

@@ -24,12 +24,15 @@ Measure = Callable[[Sequence[Architecture]], Iterator[Measurement]]
 """Measures architectures, in the order given."""
 
 
-def measure_function(scorer: Scorer | None, costs: Mapping[str, Cost]) -> Measure:
+def measure_function(
+    scorer: Scorer | None, costs: Mapping[str, Cost], begin: Callable[[Sequence[Architecture]], None] | None = None
+) -> Measure:
     """A function that measures architectures in the order given, one at a time where there is a single process.
 
     Args:
         scorer: gives the proxies, the mean over the seeds of its job.
         costs: all other numbers, by name.
+        begin: has other processes begin with what costs of these architectures will be asked for.
 
     >>> measure = measure_function(None, {"length": lambda arch: float(len(str(arch)))})
     >>> next(measure([Architecture("abc", ())]))
@@ -37,8 +40,10 @@ def measure_function(scorer: Scorer | None, costs: Mapping[str, Cost]) -> Measur
     """
 
     def measure(archs: Sequence[Architecture]) -> Iterator[Measurement]:
-        one_by_one = scorer is None or scorer.workers.in_process
+        one_by_one = begin is None and (scorer is None or scorer.workers.in_process)
         for group in [[arch] for arch in archs] if one_by_one else [list(archs)]:
+            if begin:
+                begin(group)
             scored = scorer([str(arch) for arch in group]) if scorer else {}
             by_text: dict[str, list[Scores]] = {}
             for (text, _), scores in scored.items():

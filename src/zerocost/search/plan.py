@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -17,7 +17,9 @@ from zerocost.base.conditions import parse_clauses
 from zerocost.base.fidelity import check_space
 from zerocost.base.format import name_of
 from zerocost.base.resize import check_no_larger
+from zerocost.base.shared_pool import SharedPool
 from zerocost.base.version import VERSION
+from zerocost.base.workers import Workers
 from zerocost.benchmarks.base import Benchmark
 from zerocost.combine import Combination, as_proxies, log_rank
 from zerocost.data.balance import class_labels
@@ -25,6 +27,7 @@ from zerocost.engine.losses import IGNORED
 from zerocost.engine.proxy import Proxy
 from zerocost.proxies.registry import portable_proxies, resolve
 from zerocost.run import Job, Scorer, draw_job_batches
+from zerocost.run.job import in_workers
 from zerocost.scoring.candidates import Builder
 from zerocost.scoring.card import ScoreCard
 from zerocost.scoring.notes import fidelity_notes
@@ -38,7 +41,8 @@ from zerocost.search.measure import Measure, Measurement, measure_function
 from zerocost.search.objectives import SCORE, Objectives
 from zerocost.search.own_costs import own_cost
 from zerocost.search.search_settings import SearchSettings
-from zerocost.search.sizes import Cost, size_costs_by
+from zerocost.search.shared_sizes import Counting, counting
+from zerocost.search.sizes import SIZE_PROXIES, Cost
 from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.spaces.own_code import own_code
 from zerocost.store import Store
@@ -59,6 +63,8 @@ class SearchPlan:
         limits: what an architecture must keep to before it is measured.
         where: the conditions that are left for the filter.
         sample: the inputs of one sample.
+        shared: the worker processes that score and count.
+        counting: how sizes are counted.
         store: keeps the scores.
         stack: closes what was opened for the search when it ends.
     """
@@ -73,6 +79,8 @@ class SearchPlan:
     limits: Limits
     where: str | None
     sample: Any
+    shared: SharedPool
+    counting: Counting
     store: Store
     stack: ExitStack
 
@@ -89,11 +97,15 @@ class SearchPlan:
 
     def measure(self, fidelity: Fidelity, costs: Mapping[str, Cost] | None = None) -> Measure:
         """Measures architectures at a fidelity: the proxies, and these costs, all if None."""
-        scorer = None
+        costs, scorer, workers = self.costs if costs is None else costs, None, self.shared.workers
         if self.proxies:
-            workers, ray = self.pipeline.workers, self.pipeline.ray
-            scorer = self.stack.enter_context(Scorer(self.job(fidelity), store=self.store, workers=workers, ray=ray))
-        return measure_function(scorer, self.costs if costs is None else costs)
+            job = self.job(fidelity)
+            shared = None if workers.in_process else self.shared.part(str(fidelity), in_workers(job))
+            made = Scorer(job, store=self.store, workers=workers.number, ray=workers.ray, shared=shared)
+            scorer = self.stack.enter_context(made)
+        sizes = [name for name in costs if name in SIZE_PROXIES]
+        begin = None if workers.in_process else lambda archs: self.counting.begin(archs, sizes)
+        return measure_function(scorer, costs, begin)
 
     def describe(self, fidelity: Fidelity) -> str:
         """What is measured at a fidelity, in words; costs are always those of the full networks."""
@@ -179,12 +191,13 @@ def make_plan(pipeline: SearchSettings, split: DataSplit, store: Store, stack: E
     sample = data_.draw(split.fitting, 1, seed=pipeline.seed).inputs
     for fidelity in pipeline.fidelities:
         check_no_larger(sample, fidelity)
-    apart = pipeline.ray is not None or pipeline.workers not in (None, 1)
-    sized = stack.enter_context(size_costs_by(apart, space, sample, split.task.output))
+    device = None if pipeline.device is None else pipeline.device_name
+    shared = stack.enter_context(closing(SharedPool(Workers(pipeline.workers, pipeline.ray, device))))
+    sizes_counted = counting(shared, space, sample, split.task.output)
     looked_up = table_costs(pipeline.hardware) if pipeline.hardware is not None else {}
     meter = latency_meter(pipeline.latency, pipeline.device_name)
     own = {name: own_cost(function) for name, function in pipeline.own_costs.items()}
-    costs = {**looked_up, **sized, **own, "latency": latency_cost(space, sample, store, meter)}
+    costs = {**looked_up, **sizes_counted.costs, **own, "latency": latency_cost(space, sample, store, meter)}
     limits, where = split_conditions(pipeline.conditions, costs)
     if pipeline.trained_objective:
         costs[pipeline.trained_objective] = accuracy_function(
@@ -204,6 +217,8 @@ def make_plan(pipeline: SearchSettings, split: DataSplit, store: Store, stack: E
         limits=Limits(limits, costs, pipeline.limit_functions),
         where=where,
         sample=sample,
+        shared=shared,
+        counting=sizes_counted,
         store=store,
         stack=stack,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from typing import Any
 
@@ -12,7 +11,6 @@ from torch import nn
 from torch.utils._pytree import tree_map
 
 from zerocost.base.errors import Failure, InputError
-from zerocost.base.workers import Workers
 from zerocost.data import Batch
 from zerocost.data.as_batch import as_batch
 from zerocost.engine.failures import or_failure
@@ -82,35 +80,6 @@ def size_costs(space: SearchSpace, inputs: Any, output: Output = None) -> dict[s
         return Failure(str(found)) if isinstance(found, Failure) else float(found)
 
     return {name: cache(partial(size, name)) for name in SIZE_PROXIES}
-
-
-@contextmanager
-def size_costs_by(apart: bool, space: SearchSpace, inputs: Any, output: Output = None) -> Iterator[dict[str, Cost]]:
-    """`size_costs`; those that run the network are measured apart, in a process of their own, if that is asked for.
-
-    A network that ends its process then costs itself alone.
-
-    >>> from zerocost import spaces
-    >>> with size_costs_by(False, spaces.get("cnn"), torch.zeros(1, 3, 32, 32)) as known:
-    ...     list(known)[:4]
-    ['params', 'embedding_params', 'flops', 'depth']
-    """
-    known = size_costs(space, inputs, output)
-    if not apart:
-        yield known
-        return
-    with closing(Workers(1).pool(partial(_set_up_sizes, space, inputs, output))) as pool:
-        yield known | {name: partial(_ask, cache(pool.ask), name) for name in known if name != "params"}
-
-
-def _set_up_sizes(space: SearchSpace, inputs: Any, output: Output) -> Callable[[str, str], float | Failure]:
-    """In a worker process: a function from a name and an architecture's text to the size."""
-    known = size_costs(space, inputs, output)
-    return lambda name, text: known[name](space.parse(text))
-
-
-def _ask(answer: Callable[[str, str], float | Failure], name: str, arch: Architecture) -> float | Failure:
-    return answer(name, str(arch))
 
 
 def first_sample(inputs: Any) -> Any:

@@ -14,7 +14,7 @@ from optuna import Study
 from zerocost.base.progress import StageProgress
 from zerocost.scoring.select import select
 from zerocost.scoring.table import ScoreTable
-from zerocost.search.explore import Exploration, Proposer, explore
+from zerocost.search.explore import ROUND_SIZE, Exploration, Proposer, explore
 from zerocost.search.limits import count_refusals
 from zerocost.search.measure import Measure, Measurement
 from zerocost.search.plan import SearchPlan
@@ -26,6 +26,8 @@ from zerocost.spaces import Architecture, Fidelity
 
 _FIRST = 5
 """Trainings of the first round at least."""
+_PER_WORKER = 4
+"""Architectures for each worker in a round: at its end, some wait for the others."""
 _FOLLOWING = ("evolution", "local", "reinforce", "tpe", "gp")
 
 
@@ -111,7 +113,17 @@ def _explore_space(done: Explored, study_storage: str | None) -> None:
         half = stopping(plan.pipeline, candidates=first_half(plan.pipeline))
         until = half if follows(plan, study_storage) else plan.pipeline
         limits = plan.limits
-        proposer = Proposer(plan.space, done.study, plan.objectives, until, limits.check, limits.repair, shared, found)
+        proposer = Proposer(
+            plan.space,
+            done.study,
+            plan.objectives,
+            until,
+            limits.check,
+            limits.repair,
+            shared,
+            found,
+            ROUND_SIZE if shared else _round_size(plan),
+        )
         explore(proposer, done.timed, partial(done.progress, "score"))
     finally:
         known = [f"{found.repeats:,} known already"] if found.repeats else []
@@ -122,6 +134,14 @@ def _explore_space(done: Explored, study_storage: str | None) -> None:
         done.stages.append(Stage("sample", found.proposals, done.exploring - done.seconds, detail))
         done.stages.append(Stage("score", len(found.measured), done.seconds, plan.describe(fidelity)))
         done.tables.append(plan.table(found.measured, fidelity, done.seconds))
+
+
+def _round_size(plan: SearchPlan) -> int:
+    """How many architectures are proposed at a time: enough for all workers, where the result does not depend on it,
+    as no proposal does on what others were worth."""
+    pipeline = plan.pipeline
+    depends = pipeline.strategy_name != "random" or pipeline.trained_objective or pipeline.patience
+    return ROUND_SIZE if depends else max(ROUND_SIZE, _PER_WORKER * plan.shared.workers.count)
 
 
 def follows(plan: SearchPlan, study_storage: str | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -12,13 +13,16 @@ import pandas as pd
 from zerocost.base.errors import Failure, InputError
 from zerocost.base.fidelity import as_fidelities
 from zerocost.base.progress import StageProgress
+from zerocost.base.shared_pool import SharedPool
 from zerocost.base.whole import is_whole
+from zerocost.base.workers import Workers
 from zerocost.data import draw
 from zerocost.engine.proxy import Proxy
 from zerocost.run import Job, Scorer, Scores, draw_job_batches
 from zerocost.run.job import Key
 from zerocost.search.measure import mean_scores
-from zerocost.search.sizes import SIZE_PROXIES, size_costs_by
+from zerocost.search.shared_sizes import counting
+from zerocost.search.sizes import SIZE_PROXIES
 from zerocost.spaces import Fidelity, SearchSpace
 from zerocost.store import Store
 from zerocost.tasks import Task, classification
@@ -161,10 +165,12 @@ def _full_sizes(texts: Sequence[str], scoring: ScoringSetup, names: Sequence[str
         return {}
     inputs = draw(scoring.data, 1, seed=scoring.seed).inputs
     found: dict[str, list[float]] = {name: [] for name in names}
-    apart = scoring.ray is not None or scoring.workers not in (None, 1)
-    with size_costs_by(apart, scoring.space, inputs, scoring.task.output) as known:
-        for arch in map(scoring.space.parse, texts):
+    workers, archs = Workers(scoring.workers, scoring.ray, scoring.device), list(map(scoring.space.parse, texts))
+    with closing(SharedPool(workers)) as shared:
+        counted = counting(shared, scoring.space, inputs, scoring.task.output)
+        counted.begin(archs, names)
+        for arch in archs:
             for name in names:
-                size = known[name](arch)
+                size = counted.costs[name](arch)
                 found[name].append(math.nan if isinstance(size, Failure) else size)
     return found
