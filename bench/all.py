@@ -121,6 +121,19 @@ def processes(rounds: int) -> Figures:
     return {"two processes, times one": statistics.median(ratios), "processors": os.cpu_count() or 1}
 
 
+def search(rounds: int) -> Figures:
+    """How many times as fast two processes score small siblings in a search, and count the full networks' sizes."""
+    ratios = []
+    for _ in range(rounds):
+        seconds = {}
+        for workers in (1, 2):
+            settings = {"candidates": 128, "keep": 1, "epochs": 0, "fidelity": "nasbench201", "workers": workers}
+            stages = zc.search("nasbench201", "noise:3x32x32:10", progress=False, **settings).stages
+            [seconds[workers]] = [stage.seconds for stage in stages if stage.name == "score"]
+        ratios.append(seconds[1] / seconds[2])
+    return {"a search, two processes, times one": statistics.median(ratios)}
+
+
 def ray(rounds: int) -> Figures:
     """What `ray_overhead.py` prints."""
     if not (HERE / "ray_overhead.py").exists():
@@ -169,7 +182,8 @@ def cells(count: int) -> list[str]:
 
 
 PARTS: dict[str, Callable[[int], Figures]] = {
-    part.__name__: part for part in (fused, combination, proxies, throughput, processes, ray, store, imports, memory)
+    part.__name__: part
+    for part in (fused, combination, proxies, throughput, processes, search, ray, store, imports, memory)
 }
 
 
