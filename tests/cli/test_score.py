@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+
+from zerocost.cli.output import out
+from zerocost.cli.score import _print_memory
 
 DATA = ("--data", "digits:8", "--batch", 16)
 
@@ -111,3 +115,15 @@ def test_layers_show_the_memory_of_each(run, user_file):
     table, found = run(*given).out, run(*given, "--json").json
     assert "peak_memory_int8" in table and "addmm" in table
     assert max(layer["peak_memory"] for layer in found["layers"]) == found["scores"]["peak_memory"]
+
+
+def test_layers_are_shown_by_the_whole_columns_that_fit(monkeypatch, capsys):
+    monkeypatch.setattr(out, "_width", 62)
+    long = "a_long_name_of_a_block.and_of_its_layer"
+    sizes = {"peak_memory": [9e3], "peak_memory_int8": [2e3], "flash": [4e3], "flash_int8": [1e3]}
+    _print_memory(pd.DataFrame({"layer": [long], "operation": ["convolution"], **sizes}))
+    heading, first, rest, *note = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["layer", "operation", "peak_memory"]
+    assert first.split() == [long[:30], "convolution", "9.0", "kB", "peak"]
+    assert rest.strip() == long[30:]
+    assert note == ["no room here for peak_memory_int8, flash, flash_int8; --json gives all"]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import pandas as pd
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from zerocost.base.device import check_device
@@ -16,7 +17,7 @@ from zerocost.cli.expand import command
 from zerocost.cli.options import Data, Drawing, Json, OptionalBatch, Proxies, TaskOptions
 from zerocost.cli.output import out, print_json
 from zerocost.cli.shell import BAD_INPUT, fail, nothing_ran
-from zerocost.cli.tables import cell_text
+from zerocost.cli.tables import cell_text, print_left_out, what_fits
 from zerocost.combine import as_proxies, proxies_for
 from zerocost.data import load as open_data
 from zerocost.data.batch import usual_size
@@ -30,6 +31,8 @@ from zerocost.scoring.score import score as score_model
 from zerocost.tasks.task import as_task
 
 _DEFAULT = ",".join(DEFAULT_PROXIES)
+_LAYER_WIDTH = 30
+"""The columns of a long name of a layer, which goes on in the next line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +86,10 @@ def score(
             }
         )
     elif not unusable:
-        table = Table("proxy", "score", "", box=None, pad_edge=False)
-        table.columns[1].justify = "right"
+        table = Table(box=None, pad_edge=False)
+        table.add_column("proxy", no_wrap=True)
+        table.add_column("score", justify="right", no_wrap=True)
+        table.add_column("", overflow="fold")
         for name in (p.name for p in chosen):
             spread = f" ± {cell_text(card.spread[name], name)}" if name in card.spread else ""
             value = cell_text(card.scores[name], name) + spread if name in card else "—"
@@ -102,19 +107,25 @@ def score(
         if card.unused_note:
             out.print(card.unused_note, style="dim", highlight=False, markup=False)
         if memory is not None:
-            out.print(_memory_table(memory))
+            _print_memory(memory)
     if unusable:
         fail(f"no proxy could be computed: {next(iter(card.failures.values()))}", BAD_INPUT)
 
 
-def _memory_table(memory: pd.DataFrame) -> Table:
-    """The memory of each layer, the peak marked."""
-    columns = ["peak_memory", "peak_memory_int8", "flash", "flash_int8"]
-    table = Table("layer", "operation", *columns, "", box=None, pad_edge=False)
-    for column in table.columns[2:-1]:
-        column.justify = "right"
+def _print_memory(memory: pd.DataFrame) -> None:
+    """The memory of each layer, the peak marked, with the columns that the terminal has room for."""
     peak = int(memory["peak_memory"].to_numpy().argmax())
-    for place, row in enumerate(memory.to_dict("records")):
-        cells = [cell_text(row[name], name) for name in columns]
-        table.add_row(row["layer"], row["operation"], *cells, "peak" if place == peak else "")
-    return table
+    cells = {"operation": memory["operation"].tolist()}
+    for name in ("peak_memory", "peak_memory_int8", "flash", "flash_int8"):
+        cells[name] = [cell_text(value, name) for value in memory[name]]
+    cells[""] = ["peak" if place == peak else "" for place in range(len(memory))]
+    longest = min(_LAYER_WIDTH, max(map(len, ("layer", *memory["layer"]))))
+    columns = what_fits(cells, out.width - longest, ["peak_memory", ""])
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("layer", overflow="fold", min_width=longest)
+    for name in columns:
+        shown.add_column(name, justify="left" if name in ("operation", "") else "right")
+    for layer, *row in zip(memory["layer"], *(cells[name] for name in columns), strict=True):
+        shown.add_row(escape(layer), *row)
+    out.print(shown)
+    print_left_out([name for name in cells if name not in columns], "--json gives")

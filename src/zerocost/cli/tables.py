@@ -79,10 +79,10 @@ def what_fits(cells: Mapping[str, Iterable[str]], room: int, first: Sequence[str
     return [name for name in cells if name in fitting]
 
 
-def print_left_out(columns: Sequence[str]) -> None:
-    """A line that names the columns that there was no room for, if any."""
+def print_left_out(columns: Sequence[str], all_by: str = "--csv FILE writes") -> None:
+    """A line that names the columns that there was no room for, if any, and what has them all."""
     if columns:
-        print_line(f"no room here for {', '.join(columns)}; --csv FILE writes all", style="dim")
+        print_line(f"no room here for {', '.join(columns)}; {all_by} all", style="dim")
 
 
 def _shared_places(values: Iterable[float]) -> list[str]:
