@@ -81,6 +81,38 @@ def test_settings_are_declared_and_checked_when_a_proxy_is_registered() -> None:
     assert "wrong" not in REGISTRY
 
 
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ("meco_opt(channels=0.5)", "channels of proxy meco_opt must be a whole number, got 0.5; channels=8 is"),
+        ("meco_opt(channels=True)", "must be a whole number, got True"),
+        ("zico_bc(beta=True)", "must be a number, got True"),
+        ("zico_bc(beta=1e400)", "must be a number, got inf"),
+        ("swap_regularised(mu=word, sigma=2)", "must be a number, got 'word'"),
+        ("az_trainability(perturbation=True)", "perturbation must be a positive number, got True"),
+        ("az_trainability(perturbation=1e400)", "perturbation must be a positive number, got inf"),
+    ],
+)
+def test_an_option_of_the_wrong_kind_is_refused_before_anything_is_scored(wanted: str, reason: str) -> None:
+    with pytest.raises(zc.InputError, match=reason):
+        registry.resolve(wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ("meco_opt(channels=0)", "channels of meco_opt must be at least 1, but got 0"),
+        ("training_memory(batch=0)", "batch of training_memory must be at least 1, but got 0"),
+        ("swap_regularised(mu=8, sigma=0)", "sigma of swap_regularised must be above 0, got 0"),
+    ],
+)
+def test_an_option_out_of_range_is_refused(wanted: str, reason: str) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
+    batch = torch.rand(4, 1, 6, 6), torch.tensor([0, 1, 0, 1])
+    with pytest.raises(zc.InputError, match=reason):
+        zc.score(model, batch, wanted)
+
+
 @pytest.mark.usefixtures("registries")
 def test_an_option_reaches_the_formula(network: nn.Module) -> None:
     @zc.proxy(paper="this test")

@@ -82,9 +82,7 @@ class Proxy:
         repeats = options.get("repeats", self.repeats)
         check_repeats(repeats)
         for name in own.keys() & options.keys():
-            number = isinstance(options[name], int | float) and math.isfinite(options[name])
-            if not number and (own[name] is None or type(own[name]) in (int, float)):
-                raise InputError(f"{name} of proxy {self.name} must be a number, got {options[name]!r}")
+            _check_option(self, name, options[name])
         of_passes = {name: value for name, value in options.items() if name in settings_.NAMES}
         of_formula = {name: value for name, value in options.items() if name in own}
         base, bracket, rest = self.name.partition("(")
@@ -96,6 +94,19 @@ class Proxy:
             options={**self.options, **of_formula},
             repeats=repeats,
         )
+
+
+def _check_option(proxy: Proxy, name: str, value: Any) -> None:
+    """`InputError` for what is no number where an option is one, or no whole number where the formula says `int`."""
+    parameter = inspect.signature(proxy.formula).parameters[name]
+    whole = parameter.annotation in (int, "int")
+    if parameter.default is not None and type(parameter.default) not in (int, float):
+        return
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or (whole and not isinstance(value, int)):
+        kind, usual = "a whole number" if whole else "a number", parameter.default
+        instead = "" if usual is None else f"; {name}={usual} is the default"
+        raise InputError(f"{name} of proxy {proxy.name} must be {kind}, got {value!r}{instead}")
 
 
 REGISTRY: dict[str, Proxy] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -59,7 +60,8 @@ class Settings:
             value = getattr(self, name)
             if not is_whole(value, least) and not (value is None and name in ("samples", "pixels")):
                 raise InputError(f"{name} must be a whole number from {least}, got {value!r}")
-        if not isinstance(self.perturbation, int | float) or not self.perturbation > 0:
+        size = self.perturbation
+        if not isinstance(size, int | float) or isinstance(size, bool) or not 0 < size < math.inf:
             raise InputError(f"perturbation must be a positive number, got {self.perturbation!r}")
 
     def __repr__(self) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zerocost.base.whole import check_whole
 from zerocost.engine.proxy import proxy
 from zerocost.engine.signals import Tensors
 from zerocost.proxies.meco import least_eigenvalue
@@ -22,10 +23,14 @@ def meco_opt(sample_maps: Tensors, *, channels: int = 8) -> Tensor:
     Returns:
         A non-negative scalar.
 
+    Raises:
+        InputError: fewer than one channel.
+
     >>> import torch
     >>> meco_opt([torch.tensor([[1.0, -1.0, 1.0, -1.0], [1.0, 1.0, -1.0, -1.0]])]).item()
     1.0
     """
+    check_whole("channels of meco_opt", channels)
     drawn: dict[torch.Size, list[Tensor]] = {}
     factors: dict[torch.Size, list[float]] = {}
     for found in sample_maps:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-from zerocost.base.errors import Failure
+from zerocost.base.errors import Failure, InputError
 from zerocost.engine.proxy import proxy
 
 
@@ -25,6 +25,7 @@ def swap_regularised(
         A non-negative number.
 
     Raises:
+        InputError: `sigma` is not above 0.
         Failure: `mu` or `sigma` is missing, or the size is so far off that the value is 0.
 
     >>> swap_regularised(256, 800_000, mu=800, sigma=200)
@@ -32,6 +33,8 @@ def swap_regularised(
     """
     if mu is None or sigma is None:
         raise Failure("needs the wanted size in thousands of parameters: swap_regularised(mu=800, sigma=200)")
+    if sigma <= 0:
+        raise InputError(f"sigma of swap_regularised must be above 0, got {sigma}")
     value = pattern_count * math.exp(-((parameter_count / 1e3 - mu) ** 2) / sigma)
     if not value:
         raise Failure(f"{parameter_count / 1e3:.6g} thousand parameters are too far from mu={mu}: the value is 0")

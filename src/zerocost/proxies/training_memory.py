@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from zerocost.base.errors import InputError
+from zerocost.base.whole import check_whole
 from zerocost.engine.proxy import proxy
 from zerocost.engine.tape.operations import Size
 
@@ -27,6 +27,5 @@ def training_memory(parameter_count: int, kept_size: Size, *, batch: int = 1) ->
     >>> training_memory(10, Size(5, 0), batch=2)
     200
     """
-    if batch < 1:
-        raise InputError(f"batch of training_memory must be 1 or more, but got {batch}")
+    check_whole("batch of training_memory", batch)
     return 16 * parameter_count + batch * kept_size.at(4)
