@@ -54,6 +54,15 @@ def signed(value: float | None, digits: int = 2) -> str:
     return text if text == MISSING or text.startswith("−") else f"+{text}"
 
 
+def signed_places(places: float) -> str:
+    """Places won or lost, signed but for 0; empty where they are not known.
+
+    >>> signed_places(3.0), signed_places(-12.0), signed_places(0.0), signed_places(math.nan)
+    ('+3', '−12', '0', '')
+    """
+    return "" if math.isnan(places) else signed(places, 0) if places else "0"
+
+
 def count(value: float | None) -> str:
     """A number of parameters or operations with its unit prefix.
 

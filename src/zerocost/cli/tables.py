@@ -9,7 +9,7 @@ import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, is_count, plural, shorten, signed
+from zerocost.base.format import MISSING, SPACE, fixed, formatter_for, is_count, number, plural, shorten, signed_places
 from zerocost.base.units import is_cost, unit_of
 from zerocost.cli.output import out, print_line
 from zerocost.combine import Combination
@@ -162,8 +162,8 @@ def _move_text(part: float, places: float) -> str:
         return "[dim]–[/dim]"
     arrow, colour = ("▲", "green") if part > 0 else ("▼", "red") if part < 0 else ("·", "dim")
     size = "" if part == places else f" {abs(part):.2f}"
-    steps = "" if math.isnan(places) else f" ({signed(places, 0) if places else 0})"
-    return f"[{colour}]{arrow}{size}[/{colour}]{steps}"
+    steps = signed_places(places)
+    return f"[{colour}]{arrow}{size}[/{colour}]" + (f" ({steps})" if steps else "")
 
 
 def _moves_note(why: Explanation, hidden: int) -> str:
@@ -190,7 +190,7 @@ def _print_proxies(why: Explanation) -> None:
         tau, rho, beyond = (fixed(float(value)) for value in numbers)
         size = fixed(float(why.sizes["params"][str(name)])) if "params" in why.sizes else "–"
         closest = f"{escape(row['closest'])} ({fixed(float(row['redundancy']))})" if row["closest"] else "–"
-        weight, new = f"{row['weight']:g}".replace("-", "−"), fixed(float(row["replaced"]), 0)
+        weight, new = number(float(row["weight"]), 3), fixed(float(row["replaced"]), 0)
         shown.add_row(escape(str(name)), weight, tau, new, rho, beyond, size, closest)
     out.print("")
     out.print(shown)

@@ -106,7 +106,7 @@ def _heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go
         z=parts.to_numpy(),
         x=columns,
         y=list(range(len(names))),
-        text=places.map(_signed_places).to_numpy(),
+        text=places.map(fmt.signed_places).to_numpy(),
         customdata=parts.map(fmt.fixed).to_numpy(),
         hovertext=[[name] * len(columns) for name in names],
         texttemplate="%{text}",
@@ -124,17 +124,6 @@ def _heat_map(parts: pd.DataFrame, places: pd.DataFrame, names: list[str]) -> go
 def _fit_side_by_side(parts: pd.DataFrame) -> bool:
     """Whether the names of the proxies fit side by side."""
     return parts.shape[1] * max(len(str(name)) for name in parts) <= 80
-
-
-def _signed_places(places: float) -> str:
-    """Places won or lost, always signed; empty where they are not known.
-
-    >>> _signed_places(3.0), _signed_places(-12.0), _signed_places(0.0), _signed_places(np.nan)
-    ('+3', '−12', '0', '')
-    """
-    if np.isnan(places):
-        return ""
-    return fmt.signed(places, 0) if places else "0"
 
 
 def _proxy_rows(found: Explanation) -> tuple[list[str], list[list[str]]]:
