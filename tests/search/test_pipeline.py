@@ -50,7 +50,9 @@ def test_the_best_is_the_survivor_of_the_highest_mean_accuracy(found):
 
 def test_stages_are_accounted(found):
     assert [(stage.name, stage.count) for stage in found.stages[:3]] == [("sample", 6), ("score", 6), ("filter", 2)]
-    assert found.stages[3].count == len({(run.seed, run.name) for run in [*found.survivors, *found.random]})
+    trained = found.stages[3]
+    assert trained.count == len({(run.seed, run.name) for run in [*found.survivors, *found.random]}) == 7
+    assert trained.detail == "survivors and as many random picks, 1 run for both, 1 epoch, 2 seeds"
 
 
 def test_same_seed_same_result_and_global_randomness_untouched(found):

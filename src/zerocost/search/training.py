@@ -86,18 +86,20 @@ def train_both(
             detail = f"proposals of strategy {training.strategy_name} by what was expected, between the rounds"
             result.stages.append(Stage("follow", follower.count, follower.seconds, detail))
         names = {(run.name, run.seed) for run in (*result.survivors, *result.random)}
-        result.stages.append(Stage("train", len(names), spent, _describe(training, picks)))
+        shared = len(result.survivors) + len(result.random) - len(names)
+        result.stages.append(Stage("train", len(names), spent, _describe(training, picks, shared)))
 
 
-def _describe(training: Training, picks: int) -> str:
-    """What was trained, and how long, in words."""
+def _describe(training: Training, picks: int, shared: int) -> str:
+    """What was trained, and how long, in words; `shared` runs are of survivors that are picks too."""
     rounds = f"in rounds of {first_round(training)}, then {training.round_size}, " if training.learns else ""
     if in_one_round(training):
         rounds = "in one round, "
     kind = "successive halving, at most " if training.halving else ""
     length = f"{plural(training.epochs, 'epoch')}, {plural(training.training_seeds, 'seed')}"
     beside = plural(picks, "random pick") if training.learns else "as many random picks"
-    return f"survivors {rounds}and {beside}, {kind}{length}"
+    both = f"{plural(shared, 'run')} for both, " if shared else ""
+    return f"survivors {rounds}and {beside}, {both}{kind}{length}"
 
 
 def _random_picks(plan: SearchPlan, result: SearchResult, count: int, seed: int) -> _Candidates:
