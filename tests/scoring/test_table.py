@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import pandas as pd
 import pytest
 from torch import nn
 
@@ -31,6 +32,14 @@ def test_best_first_by_the_combined_rank():
     assert list(made.frame.columns) == ["a", "b", "params", "rank_score"]
     assert made.frame["rank_score"].is_monotonic_decreasing and made.frame.at["best", "rank_score"] == 0
     assert len(made) == 3 and made.seconds == 1.5 and made.proxies == ["a", "b"]
+
+
+def test_candidates_beyond_a_reference_go_by_their_ranks_among_themselves():
+    fixed = A.against(pd.DataFrame({"a": [1.0, 2.0]}))
+    cards = {name: ScoreCard({"a": value}, {}) for name, value in {"low": 1.5, "high": 3.0, "highest": 4.0}.items()}
+    made = ScoreTable.of(cards, dict.fromkeys(cards, nn.Identity), fixed, ["a"], 0.0)
+    assert made.frame["rank_score"].to_dict() == {"highest": 0.0, "high": 0.0, "low": pytest.approx(math.log(2 / 3))}
+    assert list(made.frame.index) == ["highest", "high", "low"]
 
 
 def test_a_table_says_what_it_is_ranked_by():

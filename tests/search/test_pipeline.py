@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
 import zerocost as zc
+from zerocost.combine import Combination
 from zerocost.run import Job
 from zerocost.search.pipeline import SearchInterrupted, search
 from zerocost.spaces import FULL
@@ -72,6 +74,14 @@ def test_another_seed_draws_other_architectures_or_batches(found):
 
 def test_a_smaller_space_is_scored_whole():
     assert len(search(space, "digits:8", **{**SMALL, "candidates": 100, "epochs": 0}).table) == 12
+
+
+def test_architectures_beyond_a_reference_are_kept_by_their_ranks_among_themselves():
+    fixed = Combination({"params": 1.0}).against(pd.DataFrame({"params": [1.0, 2.0]}))
+    result = search(space, "digits:8", **SMALL | {"proxies": fixed, "epochs": 0})
+    assert result.table.frame["rank_score"].eq(0).all()
+    assert result.table.frame["params"].is_monotonic_decreasing
+    assert list(result.kept.frame.index) == list(result.table.frame.index[:2])
 
 
 def test_conditions_come_before_the_top():

@@ -137,6 +137,17 @@ class Combination:
         """
         return METHODS[self.method](self._scores_used(scores), self.weights, self.reference)
 
+    def best_first(self, scores: pd.DataFrame) -> pd.Index[Any]:
+        """The candidates, best first. Equal ones, such as all that exceed the whole reference, go by their ranks among
+        these candidates.
+
+        >>> fixed = Combination({"a": 1}).against(pd.DataFrame({"a": [1.0, 2.0]}))
+        >>> fixed.best_first(pd.DataFrame({"a": [0.0, 5.0, 9.0]}, ["x", "y", "z"])).tolist()
+        ['z', 'y', 'x']
+        """
+        among = replace(self, reference=None)(scores).sort_values(ascending=False, kind="stable").index
+        return self(scores.loc[among]).sort_values(ascending=False, kind="stable").index
+
     def terms(self, scores: pd.DataFrame) -> pd.DataFrame:
         """What each proxy adds to each candidate's number: candidates by proxies, NaN where a score failed.
 

@@ -65,7 +65,7 @@ class ScoreTable(Result):
         """The table of the given cards with the scores named by `columns`, ranked by the combination."""
         frame = score_frame(cards, columns)
         frame["rank_score"] = combination(frame)
-        frame = frame.sort_values("rank_score", ascending=False, kind="stable")
+        frame = frame.loc[combination.best_first(frame)]
         return cls(frame, combination, dict(cards), dict(candidates), seconds=seconds)
 
     @property
