@@ -150,7 +150,7 @@ def test_very_small_and_large_numbers_are_prepared_and_read(tmp_path: Path, size
     file, _ = _exported(tmp_path, f"csv:{tmp_path}/a.csv:y", source)
     prepared = load_object(f"{file}:prepare")(pd.read_csv(tmp_path / "a.csv"))
     assert prepared.dtype == torch.float32
-    read = load_object(f"{file}:read")(-prepared[:, 0])
+    read = load_object(f"{file}:read")(-prepared.requires_grad_()[:, 0]).numpy()
     assert (read / size).tolist() == pytest.approx(list(range(0, -9, -1)), abs=1e-5)
 
 

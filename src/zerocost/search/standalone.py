@@ -68,7 +68,8 @@ def prepare(inputs: Any) -> Any:
 def read(outputs: Any) -> Any:
     """What the network's outputs mean: predicted numbers in their own unit, or of each sample its class by name.
 
-    Of other tasks it is the tensor, of class numbers N×… where each pixel or sample has one without a name.
+    Of other tasks it is the tensor, of class numbers N×… where each pixel or sample has one without a name. Tensors are
+    detached from the network, so that numpy takes them.
     """
     known = settings()["outputs"]
     if "function" in known:
@@ -77,6 +78,7 @@ def read(outputs: Any) -> Any:
     if place is not None and not isinstance(outputs, Tensor):
         named = isinstance(outputs, Mapping) or isinstance(place, int)
         found = outputs[place] if named else getattr(outputs, place)
+    found = found.detach()
     if "target_scale" in known:
         mean, std = known["target_scale"]
         return found.double() * std + mean
