@@ -76,6 +76,16 @@ def test_a_smaller_space_is_scored_whole():
     assert len(search(space, "digits:8", **{**SMALL, "candidates": 100, "epochs": 0}).table) == 12
 
 
+def test_what_trainings_reached_stands_beside_an_accuracy_that_was_looked_up():
+    width = {"accuracy": lambda arch: float(dict(arch.choices)["width"]), "objectives": "accuracy"}
+    result = search(space, "digits:8", **SMALL | width)
+    frame = result.to_frame()
+    assert frame["accuracy"].equals(frame["rank_score"].rename("accuracy"))
+    runs = {run.name: run.metric for run in (*result.survivors, *result.random)}
+    assert frame["trained accuracy"].dropna().to_dict() == runs
+    assert "accuracy" in repr(search(space, "digits:8", **SMALL | width | {"epochs": 0}))
+
+
 def test_architectures_beyond_a_reference_are_kept_by_their_ranks_among_themselves():
     fixed = Combination({"params": 1.0}).against(pd.DataFrame({"params": [1.0, 2.0]}))
     result = search(space, "digits:8", **SMALL | {"proxies": fixed, "epochs": 0})

@@ -125,11 +125,17 @@ class SearchResult(Result):
 
     def to_frame(self) -> pd.DataFrame:
         """Every scored architecture, best first: its scores, whether it was kept, and its mean metric if trained, as a
-        survivor, a random pick or for an objective."""
-        frame, metric = self.table.to_frame(), self.metric_name
+        survivor, a random pick or for an objective; beside an accuracy that was looked up it is "trained accuracy"."""
+        frame, metric = self.table.to_frame(), self._trained_column
         trained = pd.Series(_mean_metrics([*self.random, *self.survivors]), dtype=float).reindex(frame.index)
         trained = trained.fillna(frame[metric]) if metric in frame else trained
         return frame.assign(kept=frame.index.isin(self.kept.frame.index)).assign(**{metric: trained})
+
+    @property
+    def _trained_column(self) -> str:
+        """The column of what trainings reached: not that of an objective that was looked up, whose unit may differ."""
+        looked_up = "accuracy" in self.settings and self.metric_name in self.objectives
+        return f"trained {self.metric_name}" if looked_up else self.metric_name
 
     def plot(self) -> go.Figure:
         """The metric of survivors beside random picks; before training, the scores in the order proposed."""
@@ -181,7 +187,7 @@ class SearchResult(Result):
     def _shown(self) -> pd.DataFrame:
         """The survivors."""
         frame = self.to_frame().loc[self.kept.frame.index].drop(columns="kept")
-        return frame if self.survivors else frame.drop(columns=self.metric_name)
+        return frame if self.survivors else frame.drop(columns=self._trained_column)
 
     def export(
         self, folder: str | Path, formats: Iterable[str] = ("safetensors",), *, space: str | None = None
