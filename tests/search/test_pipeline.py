@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
@@ -74,6 +76,12 @@ def test_another_seed_draws_other_architectures_or_batches(found):
 
 def test_a_smaller_space_is_scored_whole():
     assert len(search(space, "digits:8", **{**SMALL, "candidates": 100, "epochs": 0}).table) == 12
+
+
+def test_a_result_says_why_no_survivor_was_trained_to_its_end(found):
+    run = replace(found.survivors[0], epochs=(), metric=None, failure="it diverged")
+    shown = repr(replace(found, survivors=[run]))
+    assert "5 runs trained; no survivor was trained to its end, the first failed: it diverged" in shown
 
 
 def test_what_trainings_reached_stands_beside_an_accuracy_that_was_looked_up():

@@ -181,6 +181,8 @@ class SearchResult(Result):
             best = f"; the first was dropped: {next(iter(self.kept.dropped.values()))}"
         elif value is not None:
             best = f"; best survivor {self.best}, {self.metric_name} {metric_text(self.metric_name, value)}"
+        elif failures := [run.failure for run in self.survivors if run.failure]:
+            best = f"; no survivor was trained to its end, the first failed: {failures[0]}"
         scored = f"{plural(len(self.table), 'architecture')} scored, {len(self.kept)} kept"
         return f"SearchResult: {self.space}, {scored}, {plural(runs, 'run')} trained{best}"
 
