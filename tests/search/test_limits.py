@@ -187,3 +187,10 @@ def test_where_nothing_fits_the_answer_names_the_limit_and_the_nearest() -> None
     nearest = min(drawn, key=total)
     assert said.startswith("no architecture keeps to the limits: total < 4 refuses 5 of 5; nearest: ")
     assert f"nearest: {nearest} (total < 4 is false: total = {total(nearest):.0f})" in said
+
+
+def test_where_a_function_refuses_all_it_is_named_as_the_limit() -> None:
+    limits = Limits(None, {}, [lambda arch: False])
+    arch = WIDE.sample(np.random.default_rng(0))
+    said = limits.refusals({str(arch): str(limits.check(arch))}, WIDE)
+    assert said.startswith("no architecture keeps to the limits: limit <lambda> refuses 1 of 1; nearest: ")

@@ -22,6 +22,8 @@ Limit = Callable[[Architecture], object]
 """A limit of the user's own: True or None when an architecture keeps to it, else False, or the reason as a text."""
 _FAILED = re.compile(r" is false: (?:.*?, )??(\w+) failed: ")
 """In a reason, the cost that could not be found."""
+_NOT_KEPT = " is not kept"
+"""How a reason ends where a function gives none."""
 
 
 def split_conditions(where: str | None, costs: Collection[str]) -> tuple[str | None, str | None]:
@@ -164,13 +166,13 @@ def _reason_against(function: Limit, arch: Architecture) -> str | None:
         return answer
     if answer is not None and not isinstance(answer, bool | np.bool_):
         raise InputError(f"limit {name} must return True, False or a reason, but got {answer!r} for {arch}")
-    return None if answer is None or answer else f"limit {name} is not kept"
+    return None if answer is None or answer else f"limit {name}{_NOT_KEPT}"
 
 
 def _refusing_limit(reason: str) -> str:
     """The limit that a reason is of, and the cost that could not be found for it, if any."""
     failed = _FAILED.search(reason)
-    return reason.partition(" is false")[0] + (f", as {failed[1]} failed," if failed else "")
+    return reason.partition(" is false")[0].removesuffix(_NOT_KEPT) + (f", as {failed[1]} failed," if failed else "")
 
 
 def _cost_text(name: str, value: float | Failure) -> str:
