@@ -145,8 +145,10 @@ class Combination:
         >>> fixed.best_first(pd.DataFrame({"a": [0.0, 5.0, 9.0]}, ["x", "y", "z"])).tolist()
         ['z', 'y', 'x']
         """
-        among = replace(self, reference=None)(scores).sort_values(ascending=False, kind="stable").index
-        return self(scores.loc[among]).sort_values(ascending=False, kind="stable").index
+        if self.reference is not None:
+            among = replace(self, reference=None)(scores).sort_values(ascending=False, kind="stable")
+            scores = scores.loc[among.index]
+        return self(scores).sort_values(ascending=False, kind="stable").index
 
     def terms(self, scores: pd.DataFrame) -> pd.DataFrame:
         """What each proxy adds to each candidate's number: candidates by proxies, NaN where a score failed.
