@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 import zerocost as zc
 from tables import open_table
+from zerocost.base.resize import resize
 from zerocost.combine import default
 from zerocost.evaluation.evaluate import draw_architectures
 from zerocost.run import draw_job_batches
@@ -143,7 +144,8 @@ def score(
     """Score networks behind every head."""
     torch.set_num_threads(1)
     scores.mkdir(exist_ok=True)
-    ((x, labels, *_),) = draw_job_batches(images, [0], 16, 1, False, FIDELITY)[0]
+    ((x, labels, *_),) = draw_job_batches(images, [0], 16, 1, False, zc.Fidelity())[0]
+    x = resize(x, FIDELITY.resolution)  # larger than they are, as the benchmark's images are
     heads = {CLASSIFIED: Head(partial(classifier, outputs=10), lambda _: labels)} | HEADS
     for name, (title, head) in product(SPACES, heads.items()):
         file, benchmark = scores / f"{name}-{title}.csv", open_table(name, truths)

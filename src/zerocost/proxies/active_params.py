@@ -9,7 +9,7 @@ def active_params(active_count: int) -> int:
 
     For a network of :math:`k` experts a token out of :math:`E` that is :math:`P - P_E + \frac{k}{E} P_E`, with
     :math:`P_E` the parameters of experts. Tables of embeddings count as a whole, layers that nothing reads not at all.
-    Where the inputs are no token ids, it is the number that one sample meets.
+    Where the inputs are no token ids, or the network does not run on one token, it is the number that one sample meets.
 
     Args:
         active_count: the number.

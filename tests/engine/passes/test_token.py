@@ -59,6 +59,23 @@ def test_without_tokens_it_is_what_a_sample_meets() -> None:
     assert zc.score(tied, torch.rand(2, 4), "active_params")["active_params"] == 16 + 2 * 4
 
 
+class Table(nn.Module):
+    """Reads numbers, and categories, of which it needs both columns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.head = nn.Embedding(3, 2), nn.Embedding(4, 2), nn.Linear(7, 1)
+
+    def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
+        return self.head(torch.cat([numbers, self.first(categories[:, 0]), self.second(categories[:, 1])], 1))
+
+
+def test_categories_of_a_table_are_no_tokens() -> None:
+    inputs = torch.rand(2, 3), torch.ones(2, 2, dtype=torch.int64)
+    card = zc.score(Table(), (inputs, torch.rand(2, 1)), "active_params,params")
+    assert dict(card) == {"active_params": 6 + 8 + 8, "params": 6 + 8 + 8}
+
+
 class Kinds(nn.Module):
     """A layer whose weight is read as a sparse, nested or complex tensor."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from zerocost.base.errors import Failure
 from zerocost.engine.inputs import take_samples
 from zerocost.engine.passes.base import Pass, PassInput, add_pass
 from zerocost.engine.signals import Signal
@@ -18,9 +19,13 @@ _PICKS = ("index", "index_select", "embedding")
 
 
 def _token(batch: PassInput) -> dict[str, Any]:
-    """The parameters that the first token of the first sample meets."""
-    sample = _first_token(take_samples(batch.inputs, 0, 1))
-    return {"active_count": _active_count(record(batch.network, sample, batch.seed), batch.network.parameters)}
+    """The parameters that the first token of the first sample meets; all of the sample, where a token does not run."""
+    sample = take_samples(batch.inputs, 0, 1)
+    try:
+        tape = record(batch.network, _first_token(sample), batch.seed)
+    except Failure:  # whole numbers that are no tokens, as the categories of a table
+        tape = record(batch.network, sample, batch.seed)
+    return {"active_count": _active_count(tape, batch.network.parameters)}
 
 
 def _first_token(sample: Any) -> Any:
