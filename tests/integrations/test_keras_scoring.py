@@ -158,7 +158,7 @@ def test_a_model_that_cannot_be_built_says_why() -> None:
 
 
 def test_a_model_that_cannot_be_read_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    def raising(model: Any) -> None:
+    def raising(*_: Any) -> None:
         raise AttributeError("no attribute kernel")
 
     monkeypatch.setattr(scoring, "as_module", raising)
@@ -285,6 +285,12 @@ def test_a_module_is_imported_by_its_name_or_from_its_file(tmp_path: Path) -> No
         "importing not_a_name raised ModuleNotFoundError: No module named 'not_a_name'"
     )
     assert "ZeroDivisionError" in str(helper_process.why_not_importable("not_a_name", str(tmp_path / "broken.py")))
+
+
+def test_a_model_is_not_trained_here() -> None:
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="softmax")])
+    [run] = zc.train({"model": model}, train=(torch.rand(20, 4), torch.arange(20) % 2), epochs=1)
+    assert run.failure == "a model of keras is scored here, not trained; train it with keras"
 
 
 SESSION = """

@@ -39,6 +39,23 @@ class OutOfMemory(nn.Linear):
         return super().forward(x)
 
 
+class Captured(nn.Module):
+    """Computes by a function that a deep copy shares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = self.layer = nn.Linear(6, 2)
+        self.run = lambda x: 2 * layer(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.run(x)
+
+
+def test_a_network_whose_copy_would_learn_nothing_has_failed(data: TensorDataset) -> None:
+    [run] = train({"captured": Captured}, train=data, epochs=1)
+    assert "computes with the weights of what it was copied from" in str(run.failure)
+
+
 def test_a_candidate_that_fails_does_not_stop_the_others(data: TensorDataset, build: Build, tmp_path: Path) -> None:
     candidates: dict[str, Build | nn.Module] = {
         "broken": lambda: 1 / 0,  # type: ignore[dict-item, return-value]

@@ -96,6 +96,14 @@ class TrainingModule(LightningModule):
         self.losses += loss.detach() * len(targets)
         return loss
 
+    def on_after_backward(self) -> None:
+        """Refuse a network that computes with the weights of another, so that nothing would be learnt."""
+        if all(parameter.grad is None for parameter in self.parameters()):
+            raise Failure(
+                "no weight of the network gets a gradient: it is trained as a deep copy, and this one computes with "
+                "the weights of what it was copied from"
+            )
+
     def validation_step(self, batch: tuple[Any, Tensor]) -> None:
         """Add one batch to the validation loss and the metric."""
         inputs, targets = batch

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from zerocost.base.errors import ZerocostError, describe_error
+from zerocost.base.errors import Failure, ZerocostError, describe_error
 from zerocost.base.identity import attributes, identity
 from zerocost.base.seeding import seeded
 from zerocost.engine.failures import is_out_of_memory
 from zerocost.engine.model.lazy import has_lazy_layers, materialised
+from zerocost.scoring.adapters import find_adapter
 from zerocost.scoring.candidates import Builder, initialise
 from zerocost.train.folder import RunFolder, folder_name
 from zerocost.train.run import Epoch, Run
@@ -52,6 +53,9 @@ def train_once(name: str, candidate: Builder | nn.Module, seed: int, setup: Trai
     stopped = False
     try:
         network = initialise(candidate, seed)
+        if find_adapter(network) is not None:
+            kind = type(network).__module__.partition(".")[0]
+            raise Failure(f"a model of {kind} is scored here, not trained; train it with {kind}")
         if has_lazy_layers(network):
             network = materialised(network, setup.train.take(torch.arange(min(2, setup.train.count)))[0], seed)
         network = copy.deepcopy(network).train()
