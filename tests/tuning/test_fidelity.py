@@ -110,6 +110,11 @@ def test_a_calibrated_combination_of_ones_own_keeps_its_weights_among_fewer_part
     assert part_sets(replace(own, where="snip > 0"), 16) == [PartSet(replace(own, where="snip > 0"), 2)]
 
 
+def test_proxies_that_fail_for_all_networks_are_not_among_those_that_rank():
+    settings = SHORT | {"proxies": "l2_norm,meco", "fidelities": ["width=0.5"], "kendall": 0.3}
+    assert zc.fidelity.calibrate(net, "digits:8", **settings).proxies == ["l2_norm"]
+
+
 def test_full_size_is_the_answer_where_nothing_cheaper_agrees():
     found = zc.fidelity.calibrate(
         net, "digits:8", kendall=0.99, fidelities=["width=0.05"], **SHORT | {"proxies": "snip"}

@@ -228,12 +228,15 @@ def race(
 def hold_out(
     runner: Runner, fidelity: Fidelity, parts: PartSet, texts: Sequence[str], interval: float
 ) -> tuple[Agreement, dict[str, float]]:
-    """How well parts at a fidelity agree on networks that they were not chosen on, and Kendall's τ of each proxy with
-    itself there."""
+    """How well parts at a fidelity agree on networks that they were not chosen on, without those that failed for all of
+    them, and Kendall's τ of each proxy with itself there."""
     with runner.scoring(FULL) as full, runner.scoring(fidelity) as reduced:
         _, found = _best_set(full, reduced, [parts], fidelity, texts, (-1.0, interval))
-        large, small = (one.scores(texts[: found.networks]).fillna(-np.inf) for one in (full, reduced))
-    return found, {str(name): float(kendall(small[name].to_numpy(), large[name].to_numpy())) for name in large}
+        large, small = (one.scores(texts[: found.networks]) for one in (full, reduced))
+    known = [name for name in found.proxies if small[name].notna().any()]
+    large, small = large.fillna(-np.inf), small.fillna(-np.inf)
+    itself = {str(name): float(kendall(small[name].to_numpy(), large[name].to_numpy())) for name in large}
+    return replace(found, proxies=known), itself
 
 
 def _best_set(
