@@ -353,4 +353,5 @@ def test_several_processes_train_a_round_on_the_cpu(monkeypatch, device, workers
     monkeypatch.setattr(plan, "Workers", lambda *_: Workers(1))
     found = search(space, "digits:8", proxies="params", candidates=8, trainings=7, keep=1, epochs=1, workers=3)
     assert len(asked) >= 2 and set(asked) == {workers}
-    assert found.stages[-1].detail == "survivors in rounds of 5, then 2, and 1 random pick, 1 epoch, 1 seed"
+    rounds, length = "survivors in rounds of 5, then 2, and 1 random pick", "1 epoch, 1 seed"
+    assert found.stages[-1].detail == f"{rounds}, 1 run for both, {length}"

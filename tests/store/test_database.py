@@ -61,3 +61,13 @@ def test_a_missing_driver_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'zerocost\[postgres\]'"):
         Store("postgresql://me:pa55word@127.0.0.1/db")
+
+
+def test_what_is_in_memory_outlives_the_connection():
+    """SQLAlchemy gives one up where Ctrl-C meets a statement."""
+    made = Database(None, lambda execute: execute("CREATE TABLE IF NOT EXISTS kept (number INT)"))
+    made.transact(lambda execute: execute("INSERT INTO kept VALUES (1)"), write=True)
+    with made.engine.connect() as connection:
+        connection.invalidate()
+    assert made.transact(lambda execute: execute("SELECT number FROM kept")) == [(1,)]
+    made.close()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -163,15 +166,22 @@ class Database:
 
 
 def _make_engine(url: URL) -> Engine:
-    """The engine that connects. A database in memory has a single connection, which threads share in turn."""
+    """The engine that connects. To a database in memory one connection does the work, which threads share in turn, and
+    another keeps it: SQLAlchemy closes the first where Ctrl-C meets a statement, and connects again."""
     if url.get_backend_name() == "postgresql":
         try:
             return sa.create_engine(url, pool_pre_ping=True)
         except ImportError as error:
             raise MissingExtraError("PostgreSQL needs psycopg: pip install 'zerocost[postgres]'") from error
-    single = {} if url.database else {"pool_size": 1, "max_overflow": 0}
     options = {"isolation_level": None, "timeout": LOCK_TIMEOUT, "check_same_thread": False}
-    return sa.create_engine(url, poolclass=sa.QueuePool, connect_args=options, **single)
+    if url.database:
+        return sa.create_engine(url, poolclass=sa.QueuePool, connect_args=options)
+    place = f"file:{uuid.uuid4().hex}?mode=memory&cache=shared"
+    keeper = sqlite3.connect(place, uri=True, check_same_thread=False)
+    connect = partial(sqlite3.connect, place, uri=True, **options)
+    engine = sa.create_engine(url, poolclass=sa.QueuePool, creator=connect, pool_size=1, max_overflow=0)
+    sa.event.listen(engine, "engine_disposed", lambda _: keeper.close())
+    return engine
 
 
 def sync_less(sqlite: Engine) -> None:
