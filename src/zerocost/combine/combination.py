@@ -137,18 +137,17 @@ class Combination:
         """
         return METHODS[self.method](self._scores_used(scores), self.weights, self.reference)
 
-    def best_first(self, scores: pd.DataFrame) -> pd.Index[Any]:
-        """The candidates, best first. Equal ones, such as all that exceed the whole reference, go by their ranks among
-        these candidates.
+    def order_of_equals(self, scores: pd.DataFrame) -> pd.Index[Any]:
+        """The order in which candidates of equal numbers stand, such as all that exceed the whole reference: that of
+        their ranks among these candidates, or as they are given where there is no reference.
 
         >>> fixed = Combination({"a": 1}).against(pd.DataFrame({"a": [1.0, 2.0]}))
-        >>> fixed.best_first(pd.DataFrame({"a": [0.0, 5.0, 9.0]}, ["x", "y", "z"])).tolist()
+        >>> fixed.order_of_equals(pd.DataFrame({"a": [0.0, 5.0, 9.0]}, ["x", "y", "z"])).tolist()
         ['z', 'y', 'x']
         """
-        if self.reference is not None:
-            among = replace(self, reference=None)(scores).sort_values(ascending=False, kind="stable")
-            scores = scores.loc[among.index]
-        return self(scores).sort_values(ascending=False, kind="stable").index
+        if self.reference is None:
+            return scores.index
+        return replace(self, reference=None)(scores).sort_values(ascending=False, kind="stable").index
 
     def terms(self, scores: pd.DataFrame) -> pd.DataFrame:
         """What each proxy adds to each candidate's number: candidates by proxies, NaN where a score failed.

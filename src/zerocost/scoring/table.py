@@ -64,8 +64,9 @@ class ScoreTable(Result):
     ) -> ScoreTable:
         """The table of the given cards with the scores named by `columns`, ranked by the combination."""
         frame = score_frame(cards, columns)
+        frame = frame.loc[combination.order_of_equals(frame)]
         frame["rank_score"] = combination(frame)
-        frame = frame.loc[combination.best_first(frame)]
+        frame = frame.sort_values("rank_score", ascending=False, kind="stable")
         return cls(frame, combination, dict(cards), dict(candidates), seconds=seconds)
 
     @property

@@ -165,7 +165,7 @@ class SearchPlan:
         if len(objectives.names) > 1:  # ties, such as the two ends of a front, go by the log-rank sum
             frame = frame.loc[log_rank(frame[columns]).sort_values(ascending=False, kind="stable").index]
         elif objectives.combination and SCORE in objectives.names:  # and those beyond a reference by their own ranks
-            frame = frame.loc[objectives.combination.best_first(frame)]
+            frame = frame.loc[objectives.combination.order_of_equals(frame)]
         frame["rank_score"] = objectives.fitness(frame).fillna(-np.inf)
         frame = frame.sort_values("rank_score", ascending=False, kind="stable")
         combination = objectives.combination or self.pipeline.combination

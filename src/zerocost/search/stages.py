@@ -122,7 +122,7 @@ def _explore_space(done: Explored, study_storage: str | None) -> None:
             limits.repair,
             shared,
             found,
-            ROUND_SIZE if shared else _round_size(plan),
+            round_size=ROUND_SIZE if shared else _round_size(plan),
         )
         explore(proposer, done.timed, partial(done.progress, "score"))
     finally:
